@@ -1,0 +1,268 @@
+"""Events of the output topics, one struct a type; field order is the order on the wire.
+
+Every event but `Reject` begins with the same fields:
+
+``id``
+    Natural and deterministic key (schemas.ids); equal facts have equal ids in every run.
+``op``
+    ``upsert``; taking a fact back is a `Retract`, which carries the common fields alone.
+``seq``
+    Source offset x 1,000,000 + index among the outputs of that record.
+``rev``
+    0, +1 for each correction that changed this id.
+``symbol``, ``session``
+    Symbol (of a pair: its group) and ISO date of the trading session of the fact's own start.
+``event_ms``
+    Instant at which the content was decided (UTC epoch milliseconds).
+``watermark_ms``
+    Watermark of the symbol (of a pair: the greatest of its group) when this version was published.
+``corrects``
+    start_ms of the bar whose correction caused the event, else None.
+
+Prices are decimals in quote currency. Absent values are None (JSON null), never left out.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+Op = Literal["upsert", "retract"]
+Volume = int | float | None
+SessionState = Literal["open", "closed"]
+GapState = Literal["open", "closed"]
+Side = Literal["high", "low"]
+
+
+class DerivedBar(Struct, frozen=True, gc=False, tag_field="type", tag="derived_bar"):
+    """Bar of a coarser interval, window [start_ms, end_ms); have and need count base slots."""
+
+    id: str
+    op: Op
+    seq: int
+    rev: int
+    symbol: str
+    session: str
+    event_ms: int
+    watermark_ms: int
+    corrects: int | None
+    interval: str
+    start_ms: int
+    end_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: Volume
+    have: int
+    need: int
+    complete: bool
+    truncated: bool
+    quality: float
+
+
+class Session(Struct, frozen=True, gc=False, tag_field="type", tag="session"):
+    """Trading session [open_ms, close_ms): published with its first slot and at its close."""
+
+    id: str
+    op: Op
+    seq: int
+    rev: int
+    symbol: str
+    session: str
+    event_ms: int
+    watermark_ms: int
+    corrects: int | None
+    state: SessionState
+    open_ms: int
+    close_ms: int
+    early_close: bool
+    bars: int
+    expected: int
+    volume: Volume
+    high: float | None
+    low: float | None
+
+
+class Quality(Struct, frozen=True, gc=False, tag_field="type", tag="quality"):
+    """Completeness of one session as of `as_of_ms`: quality = 100 x actual / due slots."""
+
+    id: str
+    op: Op
+    seq: int
+    rev: int
+    symbol: str
+    session: str
+    event_ms: int
+    watermark_ms: int
+    corrects: int | None
+    interval: str
+    as_of_ms: int
+    due: int
+    actual: int
+    missing: int
+    quality: float
+
+
+class Gap(Struct, frozen=True, gc=False, tag_field="type", tag="gap"):
+    """Maximal run of `missing` due slots [start_ms, end_ms) inside one session."""
+
+    id: str
+    op: Op
+    seq: int
+    rev: int
+    symbol: str
+    session: str
+    event_ms: int
+    watermark_ms: int
+    corrects: int | None
+    interval: str
+    start_ms: int
+    end_ms: int
+    missing: int
+    state: GapState
+
+
+class Range(Struct, frozen=True, gc=False, tag_field="type", tag="range"):
+    """Session range with its levels and the state of its machine; the `*_ms` of it are bar labels."""
+
+    id: str
+    op: Op
+    seq: int
+    rev: int
+    symbol: str
+    session: str
+    event_ms: int
+    watermark_ms: int
+    corrects: int | None
+    kind: str
+    name: str
+    start_ms: int
+    to_ms: int
+    expires_ms: int | None
+    state: str
+    expired: bool
+    high: float | None
+    low: float | None
+    true_open: float | None
+    poc: float | None
+    rpp: float | None
+    have: int
+    need: int
+    reason: str | None
+    side: str | None
+    resolution: str | None
+    first_break_ms: int | None
+    return_ms: int | None
+    second_break_ms: int | None
+    resolved_ms: int | None
+
+
+class Touch(Struct, frozen=True, gc=False, tag_field="type", tag="touch"):
+    """Transition of a range by one bar, or its expiry (level and price None, bar_ms the expiry)."""
+
+    id: str
+    op: Op
+    seq: int
+    rev: int
+    symbol: str
+    session: str
+    event_ms: int
+    watermark_ms: int
+    corrects: int | None
+    range: str
+    kind: str
+    name: str
+    event: str
+    level: str | None
+    price: float | None
+    bar_ms: int
+    ambiguous: bool
+
+
+class Pair(Struct, frozen=True, gc=False, tag_field="type", tag="pair"):
+    """The same touch in the symbols of one group; `times` names every member, None while absent."""
+
+    id: str
+    op: Op
+    seq: int
+    rev: int
+    symbol: str
+    session: str
+    event_ms: int
+    watermark_ms: int
+    corrects: int | None
+    group: str
+    kind: str
+    name: str
+    level: str
+    event: str
+    times: dict[str, int | None]
+    delta_min: int | None
+    leader: str | None
+
+
+class Prior(Struct, frozen=True, gc=False):
+    """Prior opposite swing: price distance `points` (quote currency), distance in bar positions."""
+
+    start_ms: int
+    points: float
+    bars: int
+
+
+class TouchLink(Struct, frozen=True, gc=False):
+    """Latest touch at or before a swing: elapsed minutes and bar positions between them."""
+
+    id: str
+    minutes: int
+    bars: int
+
+
+class Swing(Struct, frozen=True, gc=False, tag_field="type", tag="swing"):
+    """Swing high or low of class 1 to 6 at the bar labelled `start_ms`."""
+
+    id: str
+    op: Op
+    seq: int
+    rev: int
+    symbol: str
+    session: str
+    event_ms: int
+    watermark_ms: int
+    corrects: int | None
+    start_ms: int
+    side: Side
+    price: float
+    class_: int = field(name="class")
+    prior: Prior | None
+    touch: TouchLink | None
+
+
+class Retract(Struct, frozen=True, gc=False):
+    """The fact `id` of type `type` is no longer in the view; event_ms is that of what it removes."""
+
+    type: str
+    id: str
+    op: Op
+    seq: int
+    rev: int
+    symbol: str
+    session: str
+    event_ms: int
+    watermark_ms: int
+    corrects: int | None
+
+
+class Reject(Struct, frozen=True, gc=False, tag_field="type", tag="reject"):
+    """Dead letter: a record that was refused, with its stable code; `raw` is base64 of its bytes."""
+
+    id: str
+    code: str
+    reason: str
+    source: str
+    raw: str
+    symbol: str | None
+
+
+Event = DerivedBar | Session | Quality | Gap | Range | Touch | Pair | Swing

@@ -1,0 +1,61 @@
+"""Records of the input log (`tape.bars.v1`): everything that can change a result."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+BarSource = Literal["live", "file", "fill"]
+
+
+class Bar(Struct, frozen=True, gc=False, tag_field="type", tag="bar", forbid_unknown_fields=True):
+    """One base bar of one symbol.
+
+    Attributes
+    ----------
+    symbol
+        Instrument the bar belongs to.
+    interval
+        Base interval of the instrument, such as ``1m``.
+    start_ms
+        Label of the bar: its start, inclusive, UTC epoch milliseconds. It may be used only at its end.
+    open, high, low, close
+        Prices in quote currency, as decimals; the core turns them into integer ticks.
+    volume
+        Traded volume, or None where the feed has none (None and 0 are different contents).
+    source
+        Where the bar came from. It is not content: two bars that differ in it alone are duplicates.
+    """
+
+    symbol: str
+    interval: str
+    start_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: int | float | None = None
+    source: BarSource | None = None
+
+
+class Cancel(
+    Struct, frozen=True, gc=False, tag_field="type", tag="cancel", forbid_unknown_fields=True
+):
+    """The bar of one slot is taken back."""
+
+    symbol: str
+    interval: str
+    start_ms: int
+
+
+class Clock(
+    Struct, frozen=True, gc=False, tag_field="type", tag="clock", forbid_unknown_fields=True
+):
+    """All bars of `symbol` that end at or before `time_ms` (UTC) are in, or missing."""
+
+    symbol: str
+    time_ms: int
+
+
+LogRecord = Bar | Cancel | Clock

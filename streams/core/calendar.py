@@ -1,0 +1,263 @@
+"""Trading sessions and zone offsets, as plain data handed in from outside.
+
+Rules: bars-and-quality section 2. A session has one or more open segments [open, close); slots of a
+base interval are counted from each segment's open, and the last slot of a segment may be short.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from datetime import date
+from typing import Final
+
+DAY_MS: Final = 86_400_000
+EPOCH_ORDINAL: Final = 719_163
+EARLY_CLOSE: Final = 1
+LATE_OPEN: Final = 2
+LAST_DAY: Final = 2_932_896
+"""9999-12-31: no later date has an ISO name."""
+FIRST_DAY: Final = -719_162
+
+
+def iso_date(day: int) -> str:
+    """ISO date of a number of days since 1970-01-01."""
+    return date.fromordinal(EPOCH_ORDINAL + day).isoformat()
+
+
+def week_of(day: int) -> int:
+    """Number of the ISO week (Monday to Sunday) of a day since 1970-01-01."""
+    return (day + 3) // 7
+
+
+class Calendar:
+    """Sessions of one exchange, addressed by index in order of date.
+
+    Parameters
+    ----------
+    calendar_id
+        Name used in configuration and manifests.
+    days
+        Session dates, ascending, as days since 1970-01-01.
+    opens, closes
+        Segment edges of each session, UTC milliseconds; a close is exclusive.
+    flags
+        Per session: `EARLY_CLOSE`, `LATE_OPEN` or both; 0 is a full session.
+    first_ms, last_ms
+        Instants covered: first_ms <= label < last_ms.
+    """
+
+    def __init__(
+        self,
+        calendar_id: str,
+        days: list[int],
+        opens: list[list[int]],
+        closes: list[list[int]],
+        flags: list[int],
+        first_ms: int,
+        last_ms: int,
+    ) -> None:
+        self.calendar_id = calendar_id
+        self.first_ms = first_ms
+        self.last_ms = last_ms
+        self._days = days
+        self._opens = opens
+        self._closes = closes
+        self._flags = flags
+        self._ends = [edges[-1] for edges in closes]
+
+    def session_of(self, instant_ms: int) -> int:
+        """Index of the session with open <= instant < close, otherwise of the next one."""
+        return bisect_right(self._ends, instant_ms)
+
+    def has_session(self, index: int) -> bool:
+        """Whether the calendar knows a session of that index."""
+        return 0 <= index < len(self._days)
+
+    def day(self, index: int) -> int:
+        """Session date as days since 1970-01-01."""
+        return self._days[index]
+
+    def index_of_day(self, day: int) -> int:
+        """Index of the session of a date, or -1 when there is none."""
+        index = bisect_left(self._days, day)
+        return index if index < len(self._days) and self._days[index] == day else -1
+
+    def segment_opens(self, index: int) -> list[int]:
+        """Opens of the segments of a session."""
+        return self._opens[index]
+
+    def segment_closes(self, index: int) -> list[int]:
+        """Closes (exclusive) of the segments of a session."""
+        return self._closes[index]
+
+    def flags(self, index: int) -> int:
+        """`EARLY_CLOSE`, `LATE_OPEN`, both, or 0 for a full session."""
+        return self._flags[index]
+
+    def open_ms(self, index: int) -> int:
+        """Open of the first segment."""
+        return self.segment_opens(index)[0]
+
+    def close_ms(self, index: int) -> int:
+        """Close of the last segment."""
+        return self.segment_closes(index)[-1]
+
+    def date(self, index: int) -> str:
+        """ISO session date."""
+        return iso_date(self.day(index))
+
+    def covers(self, instant_ms: int) -> bool:
+        """Whether a label lies inside the dates of the artefact."""
+        return self.first_ms <= instant_ms < self.last_ms
+
+    def slot_count(self, index: int, base_ms: int) -> int:
+        """Number of slots of a session."""
+        total = 0
+        closes = self.segment_closes(index)
+        for position, opened in enumerate(self.segment_opens(index)):
+            total += -((opened - closes[position]) // base_ms)
+        return total
+
+    def slots_started(self, index: int, instant_ms: int, base_ms: int) -> int:
+        """Number of slots of a session whose label is before the instant."""
+        total = 0
+        closes = self.segment_closes(index)
+        for position, opened in enumerate(self.segment_opens(index)):
+            if instant_ms <= opened:
+                break
+            total += -((opened - min(instant_ms, closes[position])) // base_ms)
+        return total
+
+    def slots_ended(self, index: int, instant_ms: int, base_ms: int) -> int:
+        """Number of slots of a session that end at or before the instant."""
+        total = 0
+        closes = self.segment_closes(index)
+        for position, opened in enumerate(self.segment_opens(index)):
+            closed = closes[position]
+            if instant_ms >= closed:
+                total += -((opened - closed) // base_ms)
+            elif instant_ms > opened:
+                total += (instant_ms - opened) // base_ms
+        return total
+
+    def segment_of(self, index: int, instant_ms: int) -> int:
+        """Position of the segment with open <= instant < close, or -1."""
+        closes = self.segment_closes(index)
+        for position, opened in enumerate(self.segment_opens(index)):
+            if opened <= instant_ms < closes[position]:
+                return position
+        return -1
+
+    def slot_start(self, index: int, slot: int, base_ms: int) -> int:
+        """Label of the slot with that number (from 0) of a session."""
+        closes = self.segment_closes(index)
+        for position, opened in enumerate(self.segment_opens(index)):
+            count = -((opened - closes[position]) // base_ms)
+            if slot < count:
+                return opened + slot * base_ms
+            slot -= count
+        raise IndexError(f"{self.calendar_id} session {self.date(index)} has no such slot")
+
+    def slot_end(self, start_ms: int, base_ms: int) -> int:
+        """End of the base bar labelled `start_ms`: start + interval, or its segment's close if first."""
+        index = self.session_of(start_ms)
+        if self.has_session(index):
+            position = self.segment_of(index, start_ms)
+            if position >= 0:
+                return min(start_ms + base_ms, self.segment_closes(index)[position])
+        return start_ms + base_ms
+
+    def is_slot(self, start_ms: int, base_ms: int) -> bool:
+        """Whether an instant is the label of a slot."""
+        index = self.session_of(start_ms)
+        if not self.has_session(index):
+            return False
+        position = self.segment_of(index, start_ms)
+        return position >= 0 and (start_ms - self.segment_opens(index)[position]) % base_ms == 0
+
+    def count_slots(self, from_ms: int, to_ms: int, base_ms: int) -> int:
+        """Number of slots of all sessions with from <= label < to."""
+        index = self.session_of(from_ms)
+        total = 0
+        while self.has_session(index) and self.open_ms(index) < to_ms:
+            total += self.slots_started(index, to_ms, base_ms)
+            total -= self.slots_started(index, from_ms, base_ms)
+            index += 1
+        return total
+
+    def week_bounds(self, index: int) -> tuple[int, int]:
+        """Indices of the first and the last session of the ISO week of a session."""
+        week = week_of(self.day(index))
+        first = index
+        while self.has_session(first - 1) and week_of(self.day(first - 1)) == week:
+            first -= 1
+        last = index
+        while self.has_session(last + 1) and week_of(self.day(last + 1)) == week:
+            last += 1
+        return first, last
+
+
+class DailyCalendar(Calendar):
+    """``24/7``: every UTC day is a full session; the index is the day since 1970-01-01."""
+
+    def __init__(self) -> None:
+        super().__init__("24/7", [], [], [], [], FIRST_DAY * DAY_MS, LAST_DAY * DAY_MS)
+
+    def session_of(self, instant_ms: int) -> int:
+        """UTC day of the instant."""
+        return instant_ms // DAY_MS
+
+    def has_session(self, index: int) -> bool:
+        """Every day that has an ISO date."""
+        return FIRST_DAY <= index <= LAST_DAY
+
+    def day(self, index: int) -> int:
+        """The index itself."""
+        return index
+
+    def index_of_day(self, day: int) -> int:
+        """The day itself."""
+        return day
+
+    def segment_opens(self, index: int) -> list[int]:
+        """Midnight."""
+        return [index * DAY_MS]
+
+    def segment_closes(self, index: int) -> list[int]:
+        """The next midnight."""
+        return [(index + 1) * DAY_MS]
+
+    def flags(self, index: int) -> int:
+        """Always a full session."""
+        return 0
+
+
+class ZoneTable:
+    """UTC offsets of one time zone, as plain data.
+
+    Parameters
+    ----------
+    zone
+        IANA name.
+    instants
+        UTC milliseconds from which an offset holds, ascending; the first lies before every use.
+    offsets_ms
+        Offset to add to UTC for local wall time.
+    """
+
+    def __init__(self, zone: str, instants: list[int], offsets_ms: list[int]) -> None:
+        self.zone = zone
+        self._instants = instants
+        self._offsets = offsets_ms
+
+    def to_utc(self, wall_ms: int) -> int | None:
+        """Instant of a wall time; the first of two, None for one that a clock change skips."""
+        index = bisect_right(self._instants, wall_ms) - 1
+        for candidate in range(max(index - 2, 0), min(index + 3, len(self._instants))):
+            instant = wall_ms - self._offsets[candidate]
+            if candidate > 0 and instant < self._instants[candidate]:
+                continue
+            if candidate + 1 < len(self._instants) and instant >= self._instants[candidate + 1]:
+                continue
+            return instant
+        return None

@@ -1,0 +1,378 @@
+"""Derived bars: windows of coarser intervals, anchored at the segment's open.
+
+Rules: bars-and-quality section 3. Windows form a cascade: base bars feed the finest interval, a closed
+window feeds the next one its length divides, so a base bar costs the same however many intervals there
+are. Whole volumes travel up the cascade; from the first fractional one on, every interval adds each
+bar's volume itself, because sums of doubles depend on their order.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from schemas.events import DerivedBar
+from schemas.ids import derived_bar_id
+from schemas.intervals import Interval
+from streams.core.calendar import Calendar
+from streams.core.plan import InstrumentPlan
+from streams.core.stamp import Stamp
+from streams.core.volume import Volume, add_volume, written_volume
+
+NO_END: Final = 1 << 62
+
+
+class Window:
+    """The open window of one interval; `end_ms` is `NO_END` while it holds no bar.
+
+    Attributes
+    ----------
+    published
+        False for the hidden daily window that only feeds sessions and weeks.
+    fed
+        Windows of coarser intervals that this one is merged into when it closes.
+    """
+
+    def __init__(self, interval: Interval, published: bool) -> None:
+        self.name = interval.name
+        self.length_ms = interval.length_ms
+        self.is_day = interval.name == "1d"
+        self.is_week = interval.name == "1w"
+        self.published = published
+        self.fed: list[Window] = []
+        self.start_ms = 0
+        self.end_ms = NO_END
+        self.need = 0
+        self.truncated = False
+        self.session = ""
+        self.open = 0
+        self.high = 0
+        self.low = 0
+        self.close = 0
+        self.have = 0
+        self.volume: Volume = None
+
+    def snapshot(self) -> list[Any]:
+        """Plain data of an open window; [] when it holds nothing."""
+        if self.end_ms == NO_END and self.volume is None:
+            return []
+        return [
+            self.start_ms,
+            self.end_ms if self.end_ms != NO_END else None,
+            self.need,
+            self.truncated,
+            self.session,
+            self.open,
+            self.high,
+            self.low,
+            self.close,
+            self.have,
+            self.volume,
+        ]
+
+    def restore(self, data: list[Any]) -> None:
+        """Take the values of `snapshot`."""
+        if not data:
+            return
+        self.start_ms = data[0]
+        self.end_ms = data[1] if data[1] is not None else NO_END
+        self.need = data[2]
+        self.truncated = data[3]
+        self.session = data[4]
+        self.open = data[5]
+        self.high = data[6]
+        self.low = data[7]
+        self.close = data[8]
+        self.have = data[9]
+        self.volume = data[10]
+
+
+class ClosedWindow:
+    """A window as it is published."""
+
+    def __init__(self, window: Window, quality: float) -> None:
+        self.name = window.name
+        self.length_ms = window.length_ms
+        self.session = window.session
+        self.start_ms = window.start_ms
+        self.end_ms = window.end_ms
+        self.open = window.open
+        self.high = window.high
+        self.low = window.low
+        self.close = window.close
+        self.volume = written_volume(window.volume)
+        self.have = window.have
+        self.need = window.need
+        self.truncated = window.truncated
+        self.quality = quality
+
+
+class DerivedBars:
+    """Windows of all intervals of one symbol.
+
+    Contract: `enter_segment` before the first bar of a segment; `add` for each in-session bar after
+    `close_until` its label; `close_until` whenever the watermark moves. `closed` holds what closed since
+    the last `publish`.
+    """
+
+    def __init__(self, plan: InstrumentPlan) -> None:
+        self._plan = plan
+        self._calendar: Calendar = plan.calendar
+        self._base_ms = plan.base_ms
+        self.windows: list[Window] = []
+        self._roots: list[Window] = []
+        self._build(plan.intervals)
+        self.finest = self._roots[0]
+        self._single_root = len(self._roots) == 1
+        self.next_end_ms = NO_END
+        self.fractional = False
+        self.closed: list[ClosedWindow] = []
+        self._session = 0
+        self._session_date = ""
+        self._segment_open_ms = 0
+        self._segment_close_ms = 0
+        self._slots_before = 0
+        self._present_base = 0
+        self.closed_day: ClosedWindow | None = None
+
+    def _build(self, intervals: list[Interval]) -> None:
+        """Link every interval to the coarsest finer one that divides it; a day is always there."""
+        listed = list(intervals)
+        names = [interval.name for interval in listed]
+        if "1d" not in names:
+            listed.append(Interval(86_400_000, "1d"))
+            listed.sort()
+        for interval in listed:
+            window = Window(interval, interval.name in names)
+            source: Window | None = None
+            for finer in self.windows:
+                if finer.is_week or (finer.is_day and not window.is_week):
+                    continue
+                if window.is_day or window.is_week or window.length_ms % finer.length_ms == 0:
+                    source = finer
+            self.windows.append(window)
+            if source is None:
+                self._roots.append(window)
+            else:
+                source.fed.append(window)
+
+    def enter_segment(
+        self, session: int, segment: int, session_date: str, slots_before: int, position: int
+    ) -> None:
+        """Bars that follow belong to this segment.
+
+        Parameters
+        ----------
+        slots_before
+            Slots of the session before the segment.
+        position
+            In-session bars of the symbol before the session.
+        """
+        self._session = session
+        self._session_date = session_date
+        self._segment_open_ms = self._calendar.segment_opens(session)[segment]
+        self._segment_close_ms = self._calendar.segment_closes(session)[segment]
+        self._slots_before = slots_before
+        self._present_base = position
+
+    def add(
+        self, start_ms: int, open_: int, high: int, low: int, close: int, volume: Volume
+    ) -> None:
+        """One in-session bar of the current segment, prices in ticks."""
+        if volume is not None and (self.fractional or isinstance(volume, float)):
+            self._add_fractional(volume)
+            volume = None
+        window = self.finest
+        if window.end_ms == NO_END:
+            self._open_window(window, start_ms, open_, high, low)
+        else:
+            if high > window.high:
+                window.high = high
+            if low < window.low:
+                window.low = low
+        window.close = close
+        window.have += 1
+        if volume is not None:
+            total = window.volume
+            window.volume = volume if total is None else total + volume
+        if not self._single_root:
+            for other in self._roots[1:]:
+                self._merge(other, start_ms, open_, high, low, close, 1, volume)
+
+    def close_until(self, instant_ms: int, position: int) -> None:
+        """Close every window that ends at or before the instant.
+
+        Parameters
+        ----------
+        position
+            In-session bars of the symbol so far, for the running quality.
+        """
+        if instant_ms < self.next_end_ms:
+            return
+        for window in self.windows:
+            if window.end_ms <= instant_ms:
+                self._close(window, position)
+        earliest = NO_END
+        for window in self.windows:
+            if window.end_ms < earliest:
+                earliest = window.end_ms
+        self.next_end_ms = earliest
+
+    def _close(self, window: Window, position: int) -> None:
+        for coarser in window.fed:
+            self._merge(
+                coarser,
+                window.start_ms,
+                window.open,
+                window.high,
+                window.low,
+                window.close,
+                window.have,
+                None if self.fractional else window.volume,
+            )
+        if window.published and (self._plan.publish_incomplete or window.have == window.need):
+            self.closed.append(ClosedWindow(window, self._quality(window, position)))
+        if window.is_day:
+            self.closed_day = ClosedWindow(window, 0.0)
+        window.end_ms = NO_END
+        window.have = 0
+        window.volume = None
+
+    def _quality(self, window: Window, position: int) -> float:
+        if not self._plan.quality:
+            return 100.0
+        if window.is_week:
+            return (100 * window.have) / window.need
+        due = self._slots_before - (
+            (self._segment_open_ms - min(window.end_ms, self._segment_close_ms)) // self._base_ms
+        )
+        return (100 * (position - self._present_base)) / due
+
+    def _merge(
+        self,
+        window: Window,
+        start_ms: int,
+        open_: int,
+        high: int,
+        low: int,
+        close: int,
+        have: int,
+        volume: Volume,
+    ) -> None:
+        if window.end_ms == NO_END:
+            self._open_window(window, start_ms, open_, high, low)
+        else:
+            if high > window.high:
+                window.high = high
+            if low < window.low:
+                window.low = low
+        window.close = close
+        window.have += have
+        if volume is not None:
+            total = window.volume
+            window.volume = volume if total is None else total + volume
+
+    def _open_window(self, window: Window, start_ms: int, open_: int, high: int, low: int) -> None:
+        window.open = open_
+        window.high = high
+        window.low = low
+        if window.is_week or window.is_day:
+            self._open_long(window)
+        else:
+            length = window.length_ms
+            base = self._base_ms
+            opened = self._segment_open_ms
+            start = start_ms - (start_ms - opened) % length
+            end = start + length
+            if end > self._segment_close_ms:
+                end = self._segment_close_ms
+            window.start_ms = start
+            window.end_ms = end
+            window.need = -((start - end) // base)
+            window.truncated = window.need * base < length
+            window.session = self._session_date
+        if window.end_ms < self.next_end_ms:
+            self.next_end_ms = window.end_ms
+
+    def _open_long(self, window: Window) -> None:
+        calendar = self._calendar
+        first, last = self._session, self._session
+        if window.is_week:
+            first, last = calendar.week_bounds(self._session)
+        window.start_ms = calendar.open_ms(first)
+        window.end_ms = calendar.close_ms(last)
+        window.need = 0
+        for index in range(first, last + 1):
+            window.need += calendar.slot_count(index, self._base_ms)
+        window.truncated = False
+        window.session = calendar.date(first)
+
+    def _add_fractional(self, volume: int | float) -> None:
+        """Add to every interval; the first time, give each the whole volumes still below it."""
+        if not self.fractional:
+            self.fractional = True
+            for window in self.windows:
+                for coarser in window.fed:
+                    coarser.volume = add_volume(coarser.volume, window.volume)
+        for window in self.windows:
+            total = window.volume
+            window.volume = volume if total is None else total + volume
+
+    def take_closed_day(self) -> ClosedWindow | None:
+        """The day that the last `close_until` closed, None if it had no bar; given out once."""
+        day = self.closed_day
+        self.closed_day = None
+        return day
+
+    def publish(self, stamp: Stamp) -> None:
+        """Append the events of `closed`, by end, then length."""
+        closed = self.closed
+        if len(closed) > 1:
+            closed.sort(key=_by_end)
+        out = stamp.out
+        symbol = self._plan.symbol
+        price = self._plan.scale.price
+        for bar in closed:
+            out.append(
+                DerivedBar(
+                    derived_bar_id(symbol, bar.name, bar.start_ms),
+                    "upsert",
+                    stamp.first_seq + len(out),
+                    0,
+                    symbol,
+                    bar.session,
+                    bar.end_ms,
+                    stamp.watermark_ms,
+                    None,
+                    bar.name,
+                    bar.start_ms,
+                    bar.end_ms,
+                    price(bar.open),
+                    price(bar.high),
+                    price(bar.low),
+                    price(bar.close),
+                    bar.volume,
+                    bar.have,
+                    bar.need,
+                    bar.have == bar.need,
+                    bar.truncated,
+                    bar.quality,
+                )
+            )
+        self.closed = []
+
+    def snapshot(self) -> list[Any]:
+        """Plain data: mode of volumes, then the open windows."""
+        return [self.fractional, [window.snapshot() for window in self.windows]]
+
+    def restore(self, data: list[Any]) -> None:
+        """Take the values of `snapshot`; `enter_segment` follows."""
+        self.fractional = data[0]
+        self.next_end_ms = NO_END
+        for window, values in zip(self.windows, data[1], strict=True):
+            window.restore(values)
+            if window.end_ms < self.next_end_ms:
+                self.next_end_ms = window.end_ms
+
+
+def _by_end(bar: ClosedWindow) -> tuple[int, int]:
+    return bar.end_ms, bar.length_ms

@@ -1,0 +1,160 @@
+"""Pairs: the same touch in the two symbols of a group.
+
+Rules: market-structure section 4. A range's state says which touches it had, so pairs have no memory of
+their own: a touch looks at the partner's range of the same key. A finished range is kept as long as the
+partner's may still be touched (bars-and-quality section 6).
+"""
+
+from __future__ import annotations
+
+from schemas.events import Pair
+from schemas.ids import pair_id
+from streams.core.calendar import Calendar
+from streams.core.live_range import LEVELS, NO_BAR, RangeTouch
+from streams.core.ranges import RangeTracker
+from streams.core.stamp import Stamp
+
+MINUTE_MS = 60_000
+
+
+class PairTracker:
+    """The two symbols of a group, seen from each other.
+
+    Parameters
+    ----------
+    group
+        Id of the group; symbol of the pair events.
+    symbols, trackers
+        The members and their ranges, in the same order.
+    """
+
+    def __init__(
+        self,
+        group: str,
+        symbols: list[str],
+        trackers: list[RangeTracker],
+        calendar: Calendar,
+        base_ms: int,
+        horizon_sessions: int,
+    ) -> None:
+        self._group = group
+        self._symbols = symbols
+        self._trackers = trackers
+        self._calendar = calendar
+        self._base_ms = base_ms
+        self._horizon_sessions = horizon_sessions
+
+    def publish(self, member: int, touches: list[RangeTouch], stamp: Stamp) -> None:
+        """Append the rows that the touches of one member changed, by event_ms, then id."""
+        partner = self._trackers[1 - member]
+        rows: list[Pair] = []
+        for touch in touches:
+            if touch.level < 0 or touch.owner.spec.first_touch:
+                continue
+            key = touch.owner.spec.key
+            other = partner.alive.get(key)
+            if other is None:
+                other = partner.finished.get(key)
+            other_ms = NO_BAR if other is None else other.touch_bar(touch.level, touch.event)
+            rows.append(self._row(member, touch, other_ms, stamp))
+        if len(rows) > 1:
+            rows.sort(key=_row_order)
+        for row in rows:
+            stamp.out.append(_numbered(row, stamp))
+
+    def _row(self, member: int, touch: RangeTouch, other_ms: int, stamp: Stamp) -> Pair:
+        spec = touch.owner.spec
+        level = LEVELS[touch.level]
+        own, other = self._symbols[member], self._symbols[1 - member]
+        found: dict[str, int | None] = {own: touch.bar_ms}
+        found[other] = None if other_ms == NO_BAR else other_ms
+        delta: int | None = None
+        leader: str | None = None
+        event_ms, session = touch.event_ms, touch.session
+        if other_ms != NO_BAR:
+            apart = abs(touch.bar_ms - other_ms)
+            delta = apart // MINUTE_MS
+            leader = own if touch.bar_ms < other_ms else other
+            if apart < MINUTE_MS:
+                leader = "simultaneous"
+            if other_ms < touch.bar_ms:
+                session = self._calendar.date(self._calendar.session_of(other_ms))
+            event_ms = max(event_ms, self._calendar.slot_end(other_ms, self._base_ms))
+        return Pair(
+            pair_id(self._group, spec.kind, spec.name, level, touch.event),
+            "upsert",
+            0,
+            0,
+            self._group,
+            session,
+            event_ms,
+            stamp.watermark_ms,
+            None,
+            self._group,
+            spec.kind,
+            spec.name,
+            level,
+            touch.event,
+            {symbol: found[symbol] for symbol in self._symbols},
+            delta,
+            leader,
+        )
+
+    def retire(self, member: int, partner_watermark_ms: int | None) -> None:
+        """After a record of `member` that finished ranges: forget those nobody waits for."""
+        ours, theirs = self._trackers[member], self._trackers[1 - member]
+        for live in ours.changed:
+            spec = live.spec
+            if not live.finished or spec.first_touch:
+                continue
+            theirs.finished.pop(spec.key, None)
+            decided = partner_watermark_ms is not None and partner_watermark_ms >= spec.publish_ms
+            if decided and spec.key not in theirs.alive:
+                ours.finished.pop(spec.key, None)
+
+    def sweep(self, member: int, partner_watermark_ms: int | None, session: int) -> None:
+        """At a session's start: forget finished ranges whose partner range cannot come any more.
+
+        Parameters
+        ----------
+        partner_watermark_ms
+            Watermark of the partner, None while it has no bar.
+        session
+            Session index of the watermark of `member`.
+        """
+        ours, theirs = self._trackers[member], self._trackers[1 - member]
+        for key, live in list(ours.finished.items()):
+            if partner_watermark_ms is None:
+                decided_in = self._calendar.session_of(live.event_ms)
+                gone = decided_in < session - self._horizon_sessions
+            else:
+                gone = partner_watermark_ms >= live.spec.publish_ms and key not in theirs.alive
+            if gone:
+                del ours.finished[key]
+
+
+def _row_order(row: Pair) -> tuple[int, str]:
+    return row.event_ms, row.id
+
+
+def _numbered(row: Pair, stamp: Stamp) -> Pair:
+    """The row with its place among the outputs, known only after sorting."""
+    return Pair(
+        row.id,
+        row.op,
+        stamp.first_seq + len(stamp.out),
+        row.rev,
+        row.symbol,
+        row.session,
+        row.event_ms,
+        row.watermark_ms,
+        row.corrects,
+        row.group,
+        row.kind,
+        row.name,
+        row.level,
+        row.event,
+        row.times,
+        row.delta_min,
+        row.leader,
+    )

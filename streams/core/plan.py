@@ -1,0 +1,81 @@
+"""What an engine is built from: plain values of one instrument and one group."""
+
+from __future__ import annotations
+
+from schemas.intervals import Interval
+from schemas.templates import RangeKind
+from streams.core.calendar import Calendar, ZoneTable
+from streams.core.ticks import TickScale
+
+
+class PlannedKind:
+    """A range kind of an instrument, with its zone and its place among the instrument's kinds.
+
+    Attributes
+    ----------
+    index
+        Position over all templates of the instrument: part of a range's identity in the state.
+    rank
+        Order of preference of touch links, lower first (market-structure section 5).
+    """
+
+    def __init__(self, kind: RangeKind, zone: ZoneTable, index: int, rank: int) -> None:
+        self.kind = kind
+        self.zone = zone
+        self.index = index
+        self.rank = rank
+
+
+class InstrumentPlan:
+    """Settings of one symbol, resolved: lengths in milliseconds, calendar and kinds as objects.
+
+    Attributes
+    ----------
+    intervals
+        Derived intervals, ascending by length; every one coarser than the base.
+    publish_incomplete
+        Whether derived bars with missing members are published.
+    horizon_sessions
+        Corrections reach back this many sessions before the session of the watermark.
+    max_ahead_ms
+        Greatest jump of the watermark by one record; 0: no limit.
+    """
+
+    def __init__(
+        self,
+        symbol: str,
+        calendar: Calendar,
+        base: Interval,
+        scale: TickScale,
+        intervals: list[Interval],
+        kinds: list[PlannedKind],
+        publish_incomplete: bool,
+        swings: bool,
+        structural_class: int,
+        quality: bool,
+        horizon_sessions: int,
+        max_ahead_ms: int,
+    ) -> None:
+        self.symbol = symbol
+        self.calendar = calendar
+        self.base = base.name
+        self.base_ms = base.length_ms
+        self.scale = scale
+        self.intervals = intervals
+        self.kinds = kinds
+        self.publish_incomplete = publish_incomplete
+        self.swings = swings
+        self.structural_class = structural_class
+        self.quality = quality
+        self.horizon_sessions = horizon_sessions
+        self.max_ahead_ms = max_ahead_ms
+
+
+class GroupPlan:
+    """One group: its id and the plans of its one or two symbols, in order of the configuration."""
+
+    def __init__(self, group: str, instruments: list[InstrumentPlan]) -> None:
+        if not 1 <= len(instruments) <= 2:
+            raise ValueError(f"group {group} has {len(instruments)} symbols, not one or two")
+        self.group = group
+        self.instruments = instruments

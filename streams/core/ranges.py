@@ -1,0 +1,387 @@
+"""Session ranges of one symbol: windows, publication, touches and expiry.
+
+Rules: market-structure sections 1 to 3. `RangeTracker` follows the watermark; the machine of one range
+is in `live_range`, the calendar's part in `schedule`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from schemas.ids import touch_id
+from streams.core.calendar import DAY_MS, Calendar
+from streams.core.levels import LevelIndex
+from streams.core.live_range import (
+    NO_BAR,
+    UNTOUCHED,
+    LiveRange,
+    RangeTouch,
+    restore_range,
+)
+from streams.core.plan import InstrumentPlan
+from streams.core.schedule import NEVER_MS, RangeSchedule, RangeSpec
+
+PREVIOUS_CLOSE_REACH_MS: Final = 5 * DAY_MS
+ZONE_REACH_MS: Final = 15 * 3_600_000
+"""A civil date begins in no zone earlier than this before its UTC midnight."""
+
+
+class RangeWindow:
+    """The bars of a window so far; high < low while there are none.
+
+    Attributes
+    ----------
+    opened_at
+        In-session bars of the symbol when the window opened.
+    have
+        Bars of the window, known once it ended (-1 before).
+    has_previous_close
+        Whether a previous close was found (true where none is asked for).
+    """
+
+    def __init__(self, spec: RangeSpec, opened_at: int) -> None:
+        self.spec = spec
+        self.opened_at = opened_at
+        self.high = NO_BAR
+        self.low = -NO_BAR
+        self.have = -1
+        self.has_previous_close = not spec.previous_close
+
+
+class TouchRank:
+    """The latest touch as swings link to it, and what decides between touches of one bar."""
+
+    def __init__(
+        self, touch_id: str, bar_ms: int, position: int, rank: int, start_ms: int, name: str
+    ) -> None:
+        self.touch_id = touch_id
+        self.bar_ms = bar_ms
+        self.position = position
+        self.rank = rank
+        self.start_ms = start_ms
+        self.name = name
+
+
+class RangeTracker:
+    """All ranges of one symbol.
+
+    Contract: `begin` with the symbol's first label; `advance` moves the watermark to an instant before
+    which no further bar comes; `bar` takes each in-session bar after `advance` to its label, and
+    `advance` to its end follows. `changed` and `touches` hold what the record did until `settle`.
+
+    Attributes
+    ----------
+    next_ms
+        Nothing happens before this instant but touches.
+    alive
+        Unfinished ranges by key (RangeSpec.key).
+    finished
+        Finished ranges that the partner in the group may still need, by key.
+    latest_touch
+        Latest touch, for swings.
+    """
+
+    def __init__(self, plan: InstrumentPlan, schedule: RangeSchedule, paired: bool) -> None:
+        self._symbol = plan.symbol
+        self._base_ms = plan.base_ms
+        self._calendar: Calendar = plan.calendar
+        self._schedule = schedule
+        self._paired = paired
+        self.next_ms = NEVER_MS
+        self.windows: list[RangeWindow] = []
+        self.levels = LevelIndex()
+        self.alive: dict[int, LiveRange] = {}
+        self.finished: dict[int, LiveRange] = {}
+        self.latest_touch: TouchRank | None = None
+        self.changed: list[LiveRange] = []
+        self.touches: list[RangeTouch] = []
+        self._upcoming: list[RangeSpec] = []
+        self._awaiting: list[RangeWindow] = []
+        self._expiring: list[LiveRange] = []
+        self._next_day = 0
+        self._active = bool(schedule.kinds)
+        self._last_start_ms = NO_BAR
+        self._last_open = 0
+        self._last_close = 0
+
+    def begin(self, first_label_ms: int) -> None:
+        """The symbol's first bar (off-session bars count) has this label."""
+        if not self._active:
+            return
+        for spec in self._schedule.starting_around(first_label_ms):
+            self._open_window(spec, 0)
+        self._next_day = first_label_ms // DAY_MS - 1
+        self._fill(first_label_ms, first_label_ms)
+        self._find_next()
+
+    def advance(self, instant_ms: int, position: int) -> None:
+        """The watermark reaches an instant; `position` is the number of in-session bars so far."""
+        if instant_ms < self.next_ms:
+            return
+        self._fill(instant_ms, NO_BAR)
+        while self._upcoming and self._upcoming[0].start_ms <= instant_ms:
+            self._open_window(self._upcoming.pop(0), position)
+        self._end_windows(instant_ms, position)
+        self._publish_due(instant_ms)
+        while self._expiring and self._expiring[0].spec.expires_ms <= instant_ms:
+            self._expire(self._expiring.pop(0))
+        self._find_next()
+
+    def bar(
+        self,
+        start_ms: int,
+        end_ms: int,
+        open_: int,
+        high: int,
+        low: int,
+        close: int,
+        session: str,
+        position: int,
+    ) -> None:
+        """One in-session bar, prices in ticks; `session` is its ISO session date."""
+        for window in self.windows:
+            if high > window.high:
+                window.high = high
+            if low < window.low:
+                window.low = low
+        levels = self.levels
+        if low <= levels.below or high >= levels.above:
+            self._touch(start_ms, end_ms, high, low, session, position)
+            levels.refresh(close)
+        self._last_start_ms = start_ms
+        self._last_open = open_
+        self._last_close = close
+
+    def settle(self) -> None:
+        """The outputs of the record are built: forget what it did."""
+        for live in self.changed:
+            live.changed = False
+        self.changed = []
+        self.touches = []
+
+    def _fill(self, instant_ms: int, after_ms: int) -> None:
+        """List the ranges of every civil date that may have begun in some zone."""
+        grown = False
+        while self._next_day * DAY_MS - ZONE_REACH_MS <= instant_ms:
+            for spec in self._schedule.starting_on(self._next_day):
+                if spec.start_ms > after_ms:
+                    self._upcoming.append(spec)
+                    grown = True
+            self._next_day += 1
+        if grown:
+            self._upcoming.sort(key=_by_key)
+
+    def _open_window(self, spec: RangeSpec, position: int) -> None:
+        window = RangeWindow(spec, position)
+        reach = spec.start_ms - PREVIOUS_CLOSE_REACH_MS
+        if spec.previous_close and reach <= self._last_start_ms < spec.start_ms:
+            window.has_previous_close = True
+            window.high = self._last_close
+            window.low = self._last_close
+        self.windows.append(window)
+
+    def _end_windows(self, instant_ms: int, position: int) -> None:
+        ended = False
+        for window in self.windows:
+            if window.spec.window_end_ms <= instant_ms:
+                window.have = position - window.opened_at
+                self._awaiting.append(window)
+                ended = True
+        if ended:
+            self.windows = [window for window in self.windows if window.have < 0]
+
+    def _publish_due(self, instant_ms: int) -> None:
+        due = False
+        for window in self._awaiting:
+            if window.spec.publish_ms <= instant_ms:
+                self._publish(window)
+                due = True
+        if due:
+            self._awaiting = [
+                window for window in self._awaiting if window.spec.publish_ms > instant_ms
+            ]
+
+    def _publish(self, window: RangeWindow) -> None:
+        spec = window.spec
+        live = LiveRange(spec, window.have, window.high, window.low)
+        live.reason = self._missing(window)
+        self._mark(live)
+        if live.reason:
+            return
+        if spec.first_touch:
+            live.state = UNTOUCHED
+        else:
+            live.set_levels(self._last_close if spec.true_open_is_close else self._last_open)
+        self.alive[spec.key] = live
+        self._watch(live)
+        if spec.expires_ms != NEVER_MS:
+            self._expiring.append(live)
+            self._expiring.sort(key=_by_expiry)
+
+    def _missing(self, window: RangeWindow) -> str:
+        """Why a range has no levels: the first reason that holds, "" when it has them."""
+        spec = window.spec
+        if not spec.first_touch and self._last_start_ms != spec.to_ms:
+            return "no_to_bar"
+        if not window.has_previous_close:
+            return "no_previous_close"
+        if spec.need == 0 or window.have == 0 or 100 * window.have < spec.coverage * spec.need:
+            return "coverage"
+        return ""
+
+    def _watch(self, live: LiveRange) -> None:
+        for level in live.watched():
+            self.levels.insert(level, live)
+        self.levels.refresh(self._last_close)
+
+    def _unwatch(self, live: LiveRange) -> None:
+        for level in live.watched():
+            self.levels.remove(level, live)
+
+    def _touch(
+        self, start_ms: int, end_ms: int, high: int, low: int, session: str, position: int
+    ) -> None:
+        for live in self.levels.touched(low, high):
+            self._unwatch(live)
+            touches = live.touch(start_ms, end_ms, low, high, session)
+            for touch in touches:
+                self.touches.append(touch)
+                if not live.spec.first_touch:
+                    self._rank(touch, position)
+            for level in live.watched():
+                self.levels.insert(level, live)
+            self._mark(live)
+            if live.finished:
+                self._finish(live)
+
+    def _rank(self, touch: RangeTouch, position: int) -> None:
+        """Keep the touch that swings link to: latest bar, then rank, later start, name."""
+        spec = touch.owner.spec
+        best = self.latest_touch
+        identity = touch_id(self._symbol, spec.kind, spec.name, touch.event)
+        if best is not None and best.bar_ms == touch.bar_ms:
+            ours = (spec.rank, -spec.start_ms, spec.name)
+            if ours > (best.rank, -best.start_ms, best.name):
+                return
+        self.latest_touch = TouchRank(
+            identity, touch.bar_ms, position, spec.rank, spec.start_ms, spec.name
+        )
+
+    def _expire(self, live: LiveRange) -> None:
+        if live.finished:
+            return
+        spec = live.spec
+        self._unwatch(live)
+        self.levels.refresh(self._last_close)
+        live.expired = True
+        live.event_ms = spec.expires_ms
+        index = self._calendar.session_of(spec.expires_ms)
+        session = self._calendar.date(index) if self._calendar.has_session(index) else spec.session
+        self.touches.append(
+            RangeTouch(
+                live, "expired", -1, 0, spec.expires_ms, spec.expires_ms, session, False
+            )
+        )
+        self._mark(live)
+        self._finish(live)
+
+    def _finish(self, live: LiveRange) -> None:
+        del self.alive[live.spec.key]
+        if self._paired and not live.spec.first_touch:
+            self.finished[live.spec.key] = live
+
+    def _mark(self, live: LiveRange) -> None:
+        if not live.changed:
+            live.changed = True
+            self.changed.append(live)
+
+    def _find_next(self) -> None:
+        earliest = self._next_day * DAY_MS - ZONE_REACH_MS
+        if self._upcoming:
+            earliest = min(earliest, self._upcoming[0].start_ms)
+        for window in self.windows:
+            earliest = min(earliest, window.spec.window_end_ms)
+        for window in self._awaiting:
+            earliest = min(earliest, window.spec.publish_ms)
+        if self._expiring:
+            earliest = min(earliest, self._expiring[0].spec.expires_ms)
+        self.next_ms = earliest
+
+    def snapshot(self) -> list[Any]:
+        """Plain data between two records; what the calendar foresees is not in it."""
+        latest = self.latest_touch
+        return [
+            [self._last_start_ms, self._last_open, self._last_close],
+            [_window_data(window) for window in self.windows],
+            [_window_data(window) for window in self._awaiting],
+            [live.snapshot() for live in self.alive.values()],
+            [live.snapshot() for live in self.finished.values()],
+            None
+            if latest is None
+            else [latest.touch_id, latest.bar_ms, latest.position],
+        ]
+
+    def restore(self, data: list[Any], watermark_ms: int) -> None:
+        """Take the values of `snapshot`."""
+        if not self._active:
+            return
+        last = data[0]
+        self._last_start_ms = last[0]
+        self._last_open = last[1]
+        self._last_close = last[2]
+        self.windows = [self._restored_window(values) for values in data[1]]
+        self._awaiting = [self._restored_window(values) for values in data[2]]
+        for values in data[3]:
+            live = self._restored_range(values)
+            self.alive[live.spec.key] = live
+            self._watch(live)
+            if live.spec.expires_ms != NEVER_MS:
+                self._expiring.append(live)
+        self._expiring.sort(key=_by_expiry)
+        for values in data[4]:
+            live = self._restored_range(values)
+            self.finished[live.spec.key] = live
+        latest = data[5]
+        if latest is not None:
+            self.latest_touch = TouchRank(latest[0], latest[1], latest[2], 0, 0, "")
+        self._next_day = (watermark_ms + ZONE_REACH_MS) // DAY_MS - 3
+        self._fill(watermark_ms, watermark_ms)
+        self._find_next()
+
+    def _restored_window(self, values: list[Any]) -> RangeWindow:
+        spec = self._schedule.find(values[0], values[1] * 1000)
+        window = RangeWindow(spec, values[2])
+        window.have = values[3]
+        window.has_previous_close = values[4]
+        if values[5] is not None:
+            window.low = values[5]
+            window.high = values[5] + values[6]
+        return window
+
+    def _restored_range(self, values: list[Any]) -> LiveRange:
+        live = restore_range(self._schedule.find(values[0], values[1] * 1000), values)
+        last_bar_ms = max(live.bars_ms)
+        if last_bar_ms != NO_BAR:
+            live.event_ms = self._calendar.slot_end(last_bar_ms, self._base_ms)
+        return live
+
+
+def _window_data(window: RangeWindow) -> list[Any]:
+    empty = window.high < window.low
+    return [
+        window.spec.kind_index,
+        window.spec.start_ms // 1000,
+        window.opened_at,
+        window.have,
+        window.has_previous_close,
+        None if empty else window.low,
+        None if empty else window.high - window.low,
+    ]
+
+
+def _by_key(spec: RangeSpec) -> int:
+    return spec.key
+
+
+def _by_expiry(live: LiveRange) -> int:
+    return live.spec.expires_ms

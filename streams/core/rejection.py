@@ -1,0 +1,20 @@
+"""How the core refuses a record."""
+
+from __future__ import annotations
+
+
+class RecordRejected(Exception):
+    """A record that must become a dead letter; the engine is as it was before.
+
+    Attributes
+    ----------
+    code
+        Stable code of bars-and-quality section 5.
+    reason
+        The rule and the value that broke it, in words.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason

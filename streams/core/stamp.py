@@ -1,0 +1,31 @@
+"""What all events of one record share, and the order in which they leave."""
+
+from __future__ import annotations
+
+from schemas.events import Event
+
+
+class Stamp:
+    """Place of the events of one input record in the output.
+
+    Attributes
+    ----------
+    first_seq
+        Source offset x 1,000,000; the n-th output of the record has first_seq + n.
+    watermark_ms
+        Watermark of the symbol after the record.
+    out
+        Events published so far for this record, in their final order.
+    """
+
+    def __init__(self) -> None:
+        self.first_seq = 0
+        self.watermark_ms = 0
+        self.out: list[Event] = []
+
+    def begin(self, offset: int, watermark_ms: int) -> list[Event]:
+        """Start the outputs of one record; returns the list they will be in."""
+        self.first_seq = offset * 1_000_000
+        self.watermark_ms = watermark_ms
+        self.out = []
+        return self.out

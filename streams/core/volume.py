@@ -1,0 +1,29 @@
+"""Sums of volume: exact as written, in order of start."""
+
+from __future__ import annotations
+
+from typing import Final
+
+Volume = int | float | None
+
+
+def add_volume(total: Volume, volume: Volume) -> Volume:
+    """Sum of two volumes; None is the absence of any."""
+    if volume is None:
+        return total
+    if total is None:
+        return volume
+    return total + volume
+
+
+EXACT_DOUBLES: Final = 9_007_199_254_740_992.0
+LARGEST_INTEGER: Final = (1 << 63) - 1
+
+
+def written_volume(total: Volume) -> Volume:
+    """Volume as it is published: whole numbers without a fraction, doubles beyond 64 bits."""
+    if total is None:
+        return None
+    if isinstance(total, float):
+        return int(total) if total.is_integer() and total < EXACT_DOUBLES else total
+    return total if total <= LARGEST_INTEGER else float(total)
