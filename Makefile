@@ -1,0 +1,118 @@
+# make run    sample books in, results out      make test    every check there is
+# make help   the rest
+#
+# Needs Python 3.11 or newer with venv and pip, nothing else; everything is installed into $(VENV).
+
+PYTHON ?= python3
+VENV := .venv
+COMPILED := .venv-compiled
+SAMPLE := sample
+OUT := out
+
+PY := $(VENV)/bin/python
+COMPILED_PY := $(COMPILED)/bin/python
+BUILD_FILES := pyproject.toml setup.py
+CORE := $(shell find streams schemas replay -type f -not -path '*/__pycache__/*')
+# Folders without Python files are an error to mypy.
+CODE := schemas streams replay tests $(patsubst %/,%,$(sort $(dir $(wildcard benchmarks/*.py examples/*.py))))
+
+SAMPLE_BOOKS := --bars ES=$(SAMPLE)/es.csv --bars NQ=$(SAMPLE)/nq.csv
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help run test lint pure-test compiled compiled-test compiled-test-if-possible bench bench-compiled schemas calendars clean
+
+help:
+	@echo "make run        install, write sample books, run them, print the summary"
+	@echo "make test       lint, all tests, and the tests on the compiled core where a compiler is"
+	@echo "make lint       ruff and mypy --strict"
+	@echo "make compiled   install with the core compiled, into $(COMPILED)"
+	@echo "make bench      benchmarks/core.py on the plain Python core; bench-compiled on the other"
+	@echo "make schemas    write the generated JSON Schemas and AsyncAPI document again"
+	@echo "make calendars  make the calendar artefacts again (installs the extra 'calendars')"
+	@echo "make clean      remove what runs and builds left, the virtual environments too"
+
+run: $(VENV)/.installed-runtime
+	$(VENV)/bin/tapeline sample $(SAMPLE)
+	$(VENV)/bin/tapeline run $(SAMPLE_BOOKS) --out $(OUT)
+	@echo "Results: $(OUT)/*.jsonl, one file per topic, and $(OUT)/manifest.json"
+
+test: lint pure-test compiled-test-if-possible
+
+lint: $(VENV)/.installed-dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy --strict $(CODE)
+
+pure-test: $(VENV)/.installed-dev
+	$(PY) -m pytest
+
+# Without a compiler the test run says what it left out, rather than failing or staying silent.
+compiled-test-if-possible: $(VENV)/.installed-dev
+	@if ! command -v cc >/dev/null 2>&1 && ! command -v gcc >/dev/null 2>&1; then \
+		echo "The compiled core was NOT tested: no C compiler (cc or gcc) found."; \
+	elif ! $(PY) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))'; then \
+		echo "The compiled core was NOT tested: a C compiler is here, but Python's headers (Python.h) are not."; \
+	else \
+		$(MAKE) --no-print-directory compiled-test; \
+	fi
+
+# Both builds run the sample books; then the tests run from a copy outside the source tree, so that
+# `import streams` finds the compiled installation (test_build.py fails if it does not).
+compiled-test: compiled $(VENV)/.installed-dev
+	rm -rf build/parity build/compiled
+	$(VENV)/bin/tapeline sample build/parity/sample
+	for venv in $(VENV) $(COMPILED); do \
+		$$venv/bin/tapeline run $(subst $(SAMPLE)/,build/parity/sample/,$(SAMPLE_BOOKS)) \
+			--out build/parity/out$$venv >build/parity/summary$$venv || exit $$?; \
+	done
+	diff -r build/parity/out$(VENV) build/parity/out$(COMPILED)
+	mkdir -p build/compiled
+	cp -R pyproject.toml Makefile $(wildcard *.md tests docs examples benchmarks) build/compiled
+	cd build/compiled && TAPELINE_EXPECT_COMPILED=1 TAPELINE_HYPOTHESIS=short PYTHONPATH= \
+		"$(CURDIR)/$(COMPILED_PY)" -m pytest -p no:cacheprovider -m "not source_tree"
+
+compiled: $(COMPILED)/.installed
+
+bench: $(VENV)/.installed-runtime
+	$(PY) benchmarks/core.py
+
+bench-compiled: compiled
+	$(COMPILED_PY) benchmarks/core.py
+
+schemas: $(VENV)/.installed-runtime
+	$(VENV)/bin/tapeline schemas schemas/generated
+
+calendars: $(VENV)/.installed-runtime
+	$(PY) -m pip install --quiet --editable '.[calendars]'
+	$(PY) -m streams.calendars.build
+
+clean:
+	rm -rf $(VENV) $(COMPILED) build dist *.egg-info $(OUT) $(SAMPLE)
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find schemas streams replay tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
+
+# An environment that is already there is used as it is.
+$(PY) $(COMPILED_PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.11"; exit 2; }
+	$(PYTHON) -m venv $(patsubst %/bin/python,%,$@)
+
+# Stamps lie inside the environments: whoever removes one removes its stamps.
+$(VENV)/.installed-runtime: $(BUILD_FILES) | $(PY)
+	@echo "Installing tapeline into $(VENV)"
+	$(PY) -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(BUILD_FILES) | $(PY)
+	@echo "Installing tapeline and what its tests need into $(VENV)"
+	$(PY) -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.installed-runtime
+
+# build/ is emptied first: setuptools installs whatever an earlier build left there.
+$(COMPILED)/.installed: $(BUILD_FILES) $(CORE) | $(COMPILED_PY)
+	@echo "Compiling the core and installing it into $(COMPILED)"
+	rm -rf build
+	TAPELINE_COMPILE=1 $(COMPILED_PY) -m pip install --quiet '.[test]'
+	@touch $@

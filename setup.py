@@ -1,0 +1,31 @@
+"""Build of the distribution: plain Python, or with streams/core compiled by mypyc.
+
+Everything static is in pyproject.toml. ``TAPELINE_COMPILE=1 pip install .`` compiles the modules of
+``streams/core`` as they are; their sources are installed beside the extension modules, which
+Python's import prefers.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+
+def core_extensions() -> list[Extension]:
+    """Extension modules of ``streams/core``; none unless ``TAPELINE_COMPILE`` is ``1``.
+
+    Package files stay Python: they hold a docstring, and a package must stay one that resources
+    can be read from.
+    """
+    if os.environ.get("TAPELINE_COMPILE") != "1":
+        return []
+    # Imported here: the default build must not depend on a compiler.
+    from mypyc.build import mypycify
+
+    modules = (path for path in Path("streams/core").rglob("*.py") if path.name != "__init__.py")
+    return mypycify(sorted(map(str, modules)), opt_level="3", group_name="tapeline_core")
+
+
+setup(ext_modules=core_extensions())

@@ -1,0 +1,6 @@
+"""Tapeline: one ordered log of market bars in, streams that are tables too out.
+
+The pure core is `streams.core`; the other rooms feed it, run it and show what it said.
+"""
+
+__version__ = "0.1.0"

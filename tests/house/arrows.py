@@ -1,0 +1,147 @@
+"""Guard: imports point one way, cli -> (embedded, worker, replay) -> core -> schemas."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tests.house.source_tree import Violation
+
+# Rooms by floor. A module may import its own room and every lower floor; the drivers, which share
+# a floor, do not know each other. `streams` itself stands for whatever has no row of its own:
+# feeds, planning and what else serves the drivers.
+_FLOORS = {
+    "schemas": 0,
+    "streams.core": 1,
+    "streams.calendars": 2,
+    "streams": 3,
+    "streams.embedded": 4,
+    "streams.worker": 4,
+    "replay": 4,
+    "streams.cli": 5,
+    "streams.__main__": 6,
+}
+
+# Parts of the standard library that need no clock, no files, no environment and no threads; what
+# `datetime` has of a clock and `array` of a machine's byte order, the purity guard forbids.
+CORE_STANDARD_LIBRARY = frozenset(
+    {
+        "__future__",
+        "abc",
+        "array",
+        "bisect",
+        "collections",
+        "collections.abc",
+        "dataclasses",
+        "datetime",
+        "enum",
+        "functools",
+        "heapq",
+        "itertools",
+        "math",
+        "operator",
+        "typing",
+    }
+)
+_SCHEMAS_THIRD_PARTY = frozenset({"msgspec", "orjson"})
+_WORKER_ONLY = frozenset({"faust", "mode"})
+_CALENDAR_LIBRARIES = frozenset({"exchange_calendars", "pandas", "pandas_market_calendars"})
+_OUTSIDE = frozenset({"benchmarks", "examples", "tests"})
+
+
+class Import(NamedTuple):
+    """One imported name: its line, the module it comes from and the name's full path.
+
+    Whether ``from streams import cli`` names a module or an object in one cannot be seen here;
+    rooms are found by prefix, so `path` serves for both.
+    """
+
+    line: int
+    origin: str
+    path: str
+
+
+def forbidden_imports(source: str, module: str, *, is_package: bool = False) -> list[Violation]:
+    """Imports in `source` that the module called `module` may not make, in line order.
+
+    `is_package` is true for the text of an ``__init__.py``: relative imports count from there.
+    """
+    found = []
+    for imported in imports(source, module, is_package=is_package):
+        objection = _objection(module, imported)
+        if objection is not None:
+            found.append(Violation(imported.line, objection))
+    return found
+
+
+def calendar_tool_imports(sources: dict[str, str]) -> list[str]:
+    """Modules that reach the calendar libraries through the tool that makes the artefacts.
+
+    `sources` maps module names to their texts. The tool is whatever imports one of the libraries;
+    it belongs to `streams.calendars`, and nothing that runs may import it.
+    """
+    known = {name: list(imports(text, name)) for name, text in sources.items()}
+    tools = {
+        name
+        for name, found in known.items()
+        if any(each.origin.partition(".")[0] in _CALENDAR_LIBRARIES for each in found)
+    }
+    strangers = [name for name in sorted(tools) if room(name) != "streams.calendars"]
+    users = [
+        name
+        for name, found in sorted(known.items())
+        if name not in tools and any(each.origin in tools or each.path in tools for each in found)
+    ]
+    return [*strangers, *users]
+
+
+def imports(source: str, module: str, *, is_package: bool = False) -> Iterator[Import]:
+    """All imports of a module's text, also those inside functions and type checks."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(node.lineno, alias.name, alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            origin = _origin(node, module, is_package)
+            for alias in node.names:
+                yield Import(node.lineno, origin, f"{origin}.{alias.name}")
+
+
+def room(module: str) -> str:
+    """The room of a module of ours: the longest name of the floor plan that contains it."""
+    names = [name for name in _FLOORS if module == name or module.startswith(name + ".")]
+    return max(names, key=len)
+
+
+def _objection(module: str, imported: Import) -> str | None:
+    top = imported.origin.partition(".")[0]
+    here = room(module)
+    if top in {"schemas", "streams", "replay"}:
+        return _wrong_way(here, imported.path)
+    if top in _OUTSIDE:
+        return f"{module} imports {imported.origin}: the packages do not know {top}"
+    if top in _WORKER_ONLY and here != "streams.worker":
+        return f"{module} imports {imported.origin}: only streams.worker may"
+    if here == "streams.core" and imported.origin not in CORE_STANDARD_LIBRARY:
+        allowed = ", ".join(sorted(CORE_STANDARD_LIBRARY))
+        return f"core imports {imported.origin}; besides schemas it may import {allowed}"
+    if here == "schemas" and top not in sys.stdlib_module_names | _SCHEMAS_THIRD_PARTY:
+        return f"schemas imports {imported.origin}: only the standard library and msgspec"
+    return None
+
+
+def _wrong_way(here: str, path: str) -> str | None:
+    there = room(path)
+    if here == there or _FLOORS[there] < _FLOORS[here]:
+        return None
+    return f"{here} imports {path}: imports point from cli over drivers and core to schemas"
+
+
+def _origin(node: ast.ImportFrom, module: str, is_package: bool) -> str:
+    if node.level == 0:
+        return node.module or ""
+    parts = module.split(".")
+    base = parts[: len(parts) - node.level + (1 if is_package else 0)]
+    return ".".join([*base, node.module] if node.module else base)

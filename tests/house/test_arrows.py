@@ -1,0 +1,135 @@
+"""Imports point one way, and the guard that says so notices when they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.house.arrows import calendar_tool_imports, forbidden_imports
+from tests.house.source_tree import PACKAGES, module_name, modules
+
+pytestmark = pytest.mark.source_tree
+
+MODULES = [
+    pytest.param(path, id=module_name(path)) for path in modules(*PACKAGES) if path.stat().st_size
+]
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
+    found = forbidden_imports(
+        path.read_text("utf-8"), module_name(path), is_package=path.name == "__init__.py"
+    )
+    assert found == []
+
+
+def test_no_module_that_runs_imports_the_calendar_tool() -> None:
+    sources = {module_name(path): path.read_text("utf-8") for path in modules(*PACKAGES)}
+    assert calendar_tool_imports(sources) == []
+
+
+def test_the_guard_sees_every_room() -> None:
+    names = {module_name(path) for path in modules(*PACKAGES)}
+    assert {"schemas", "streams", "streams.core", "replay"} <= names
+    assert any(name.startswith("streams.core.") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "expected"),
+    [
+        ("schemas.records", "import streams", "schemas imports streams"),
+        ("schemas.records", "from streams.core import calendar", "schemas imports streams.core"),
+        ("schemas.records", "import replay", "schemas imports replay"),
+        ("schemas.records", "import aiokafka", "schemas imports aiokafka"),
+        ("streams.core.engine", "import streams.embedded", "imports streams.embedded"),
+        ("streams.core.engine", "from streams import embedded", "imports streams.embedded"),
+        ("streams.core.engine", "from .. import embedded", "imports streams.embedded"),
+        ("streams.core.engine", "from ..feeds.files import rows", "imports streams.feeds.files"),
+        ("streams.core.engine", "import streams", "imports streams"),
+        ("streams.core.engine", "import streams.calendars", "imports streams.calendars"),
+        ("streams.core.engine", "import replay", "imports replay"),
+        ("streams.core.engine", "import msgspec", "core imports msgspec"),
+        ("streams.core.engine", "import orjson", "core imports orjson"),
+        ("streams.core.engine", "import time", "core imports time"),
+        ("streams.core.engine", "import os.path", "core imports os.path"),
+        ("streams.core.engine", "from os import path", "core imports os"),
+        ("streams.core.engine", "import math, random", "core imports random"),
+        ("streams.core.engine", "from zoneinfo import ZoneInfo", "core imports zoneinfo"),
+        ("streams.core.engine", "from asyncio import *", "core imports asyncio"),
+        ("streams.core.engine", "def late() -> None:\n    import time", "core imports time"),
+        (
+            "streams.core.engine",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pathlib",
+            "core imports pathlib",
+        ),
+        ("streams.calendars", "import streams.feeds", "imports streams.feeds"),
+        ("streams.planning", "import streams.embedded", "imports streams.embedded"),
+        ("streams.feeds.files", "from streams.cli import main", "imports streams.cli"),
+        ("streams.embedded", "import streams.cli", "imports streams.cli"),
+        ("streams.embedded", "from streams.worker import app", "imports streams.worker"),
+        ("streams.embedded", "import faust", "only streams.worker may"),
+        ("streams.cli", "from mode import Service", "only streams.worker may"),
+        ("streams.cli", "from tests.oracle import bars", "do not know tests"),
+        ("streams.worker.app", "import streams.embedded", "imports streams.embedded"),
+        ("replay.reader", "import streams.worker.app", "imports streams.worker.app"),
+        ("replay.reader", "import streams.cli", "imports streams.cli"),
+    ],
+)
+def test_a_wrong_arrow_is_noticed(module: str, source: str, expected: str) -> None:
+    found = forbidden_imports(source, module)
+    assert len(found) == 1
+    assert expected in found[0].message
+    assert found[0].line == len(source.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("schemas.codec", "import tomllib\nimport msgspec\nfrom schemas.records import Bar"),
+        ("streams.core.engine", "from schemas.records import Bar"),
+        ("streams.core.engine", "from . import calendar\nfrom .touches import Touches"),
+        ("streams.core.engine", "from collections.abc import Iterator\nfrom bisect import bisect"),
+        ("streams.calendars", "from streams.core.calendar import Calendar"),
+        ("streams.feeds.files", "import streams.planning\nimport gzip"),
+        ("streams.embedded", "from streams.feeds import files\nimport streams.core.engine"),
+        ("streams.worker.app", "import faust\nfrom mode import Service\nimport aiokafka"),
+        ("replay.reader", "import aiokafka\nfrom streams.core.engine import GroupEngine"),
+        ("streams.cli", "import streams.embedded, replay\nfrom streams.worker import app"),
+    ],
+)
+def test_a_right_arrow_passes(module: str, source: str) -> None:
+    assert forbidden_imports(source, module) == []
+
+
+def test_a_relative_import_in_a_package_file_counts_from_the_package() -> None:
+    source = "from .engine import GroupEngine"
+    assert forbidden_imports(source, "streams.core", is_package=True) == []
+    assert forbidden_imports("from ..cli import main", "streams.core", is_package=True) != []
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ({"streams.calendars.make": "import pandas"}, []),
+        ({"streams.feeds.files": "import pandas as pd"}, ["streams.feeds.files"]),
+        (
+            {
+                "streams.calendars.make": "def f() -> None:\n    import exchange_calendars",
+                "streams.calendars": "from streams.calendars.make import f",
+            },
+            ["streams.calendars"],
+        ),
+        (
+            {
+                "streams.calendars.make": "from pandas_market_calendars import get_calendar",
+                "streams.cli": "from streams.calendars import make",
+            },
+            ["streams.cli"],
+        ),
+    ],
+)
+def test_the_calendar_tool_stays_out_of_what_runs(
+    sources: dict[str, str], expected: list[str]
+) -> None:
+    assert calendar_tool_imports(sources) == expected
