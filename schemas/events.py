@@ -125,7 +125,7 @@ class Gap(Struct, frozen=True, gc=False, tag_field="type", tag="gap"):
 
 
 class Range(Struct, frozen=True, gc=False, tag_field="type", tag="range"):
-    """Session range with its levels and the state of its machine; the `*_ms` of it are bar labels."""
+    """Session range: levels and state of its machine; its `*_ms` of transitions are bar labels."""
 
     id: str
     op: Op
@@ -240,7 +240,7 @@ class Swing(Struct, frozen=True, gc=False, tag_field="type", tag="swing"):
 
 
 class Retract(Struct, frozen=True, gc=False):
-    """The fact `id` of type `type` is no longer in the view; event_ms is that of what it removes."""
+    """The fact `id` of type `type` left the view; event_ms is that of what it removes."""
 
     type: str
     id: str
@@ -255,7 +255,7 @@ class Retract(Struct, frozen=True, gc=False):
 
 
 class Reject(Struct, frozen=True, gc=False, tag_field="type", tag="reject"):
-    """Dead letter: a record that was refused, with its stable code; `raw` is base64 of its bytes."""
+    """Dead letter: a refused record with its stable code; `raw` is base64 of its bytes."""
 
     id: str
     code: str

@@ -20,7 +20,7 @@ _UNIT_MS = {"s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": WEEK
 
 
 class Interval(Struct, frozen=True, order=True):
-    """Normalised interval; `length_ms` of ``1d`` and ``1w`` is nominal (they follow the calendar)."""
+    """Normalised interval; ``1d`` and ``1w`` follow the calendar, their `length_ms` is nominal."""
 
     length_ms: int
     name: str

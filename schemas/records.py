@@ -19,7 +19,7 @@ class Bar(Struct, frozen=True, gc=False, tag_field="type", tag="bar", forbid_unk
     interval
         Base interval of the instrument, such as ``1m``.
     start_ms
-        Label of the bar: its start, inclusive, UTC epoch milliseconds. It may be used only at its end.
+        Label of the bar: its start, inclusive, UTC epoch milliseconds; usable only at its end.
     open, high, low, close
         Prices in quote currency, as decimals; the core turns them into integer ticks.
     volume

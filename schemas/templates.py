@@ -1,4 +1,7 @@
-"""Range templates: which session ranges an instrument follows, as data (market-structure.md section 1)."""
+"""Range templates: which session ranges an instrument follows, as data.
+
+The kinds and their rules are those of market-structure section 1.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,14 @@ class RangeKind(Struct, frozen=True, forbid_unknown_fields=True):
     kind
         Kind as published, such as ``Major``.
     label
-        First word of the names of a daily kind (``Asia`` in ``Asia 2025-12-08``); "" for other periods.
+        First word of the names of a daily kind (``Asia`` in ``Asia 2025-12-08``), else "".
     period
         ``day``: one a civil date of the template's zone, from `start` to `until` or for `minutes`.
         ``week``: from Sunday `start` to Monday `until`. ``month`` and ``year``: the rules of
         market-structure.md section 1. ``session``: window is the calendar's previous session.
     start, until
-        Wall times ``HH:MM``. A window is [start, until); an `until` at or before `start` lies on the
-        next date.
+        Wall times ``HH:MM``. A window is [start, until); an `until` at or before `start` lies on
+        the next date.
     minutes
         Length of the window in elapsed minutes, instead of `until`.
     previous_close
@@ -39,8 +42,8 @@ class RangeKind(Struct, frozen=True, forbid_unknown_fields=True):
     coverage
         Least share of the window's slots that must be present, in per cent; 0: one bar is enough.
     expires_minutes
-        Expiry in elapsed minutes after the TO label; None: never. Ranges of period ``session`` expire
-        at the close of their session.
+        Expiry in elapsed minutes after the TO label; None: never. Ranges of period ``session``
+        expire at the close of their session.
     """
 
     kind: str

@@ -1,0 +1,209 @@
+"""JSON of records and events: typed decoding with stable error codes, compact encoding.
+
+Wire form is UTF-8 JSON without spaces, fields in the order of the structs, floats as the shortest
+text of the double.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NoReturn
+
+import msgspec
+
+from schemas.events import (
+    DerivedBar,
+    Event,
+    Gap,
+    Pair,
+    Quality,
+    Range,
+    Reject,
+    Retract,
+    Session,
+    Swing,
+    Touch,
+)
+from schemas.records import Bar, Clock, LogRecord
+from schemas.symbols import NAME_RULE, is_name
+
+ErrorCode = Literal["decode_error", "schema_error"]
+
+INT64_MAX = 2**63 - 1
+INT64_MIN = -(2**63)
+EXACT_FLOAT_LIMIT = 2**53
+KNOWN_SYMBOLS_LIMIT = 65_536
+
+_ENCODER = msgspec.json.Encoder()
+_ANY = msgspec.json.Decoder()
+
+
+class CodecError(ValueError):
+    """Bytes that are no record or event of the contracts.
+
+    Attributes
+    ----------
+    code
+        ``decode_error``: no JSON or no UTF-8. ``schema_error``: JSON of another shape.
+    reason
+        What is wrong, with the path of the field, such as ``$.open``.
+    symbol
+        The symbol the bytes name, where they can be read that far; else None.
+    """
+
+    def __init__(self, code: ErrorCode, reason: str, symbol: str | None = None) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
+        self.symbol = symbol
+
+    def __reduce__(self) -> tuple[type[CodecError], tuple[ErrorCode, str, str | None]]:
+        return (type(self), (self.code, self.reason, self.symbol))
+
+
+class RecordDecoder:
+    """Decodes records of the input log; it remembers the symbols it has already checked."""
+
+    __slots__ = ("_decode", "_known")
+
+    def __init__(self) -> None:
+        self._decode = msgspec.json.Decoder(LogRecord).decode
+        self._known: set[str] = set()
+
+    def decode(self, raw: bytes) -> LogRecord:
+        """Record of one log entry.
+
+        Raises
+        ------
+        CodecError
+            When the bytes are no record; prices and times are not judged beyond their types.
+        """
+        try:
+            record: LogRecord = self._decode(raw)
+        except (ValueError, RecursionError) as error:
+            _refuse(raw, error)
+        if record.symbol not in self._known:
+            self._remember(record.symbol)
+        # The JSON library gives integers of any size; the contracts and every store have 64 bits.
+        # Written out, because three calls would cost as much as the decoding.
+        if isinstance(record, Bar):
+            volume = record.volume
+            if volume is not None and not INT64_MIN <= volume <= INT64_MAX:
+                _refuse_integer(volume, "volume", record.symbol)
+        elif isinstance(record, Clock):
+            if not INT64_MIN <= record.time_ms <= INT64_MAX:
+                _refuse_integer(record.time_ms, "time_ms", record.symbol)
+            return record
+        if not INT64_MIN <= record.start_ms <= INT64_MAX:
+            _refuse_integer(record.start_ms, "start_ms", record.symbol)
+        return record
+
+    def _remember(self, symbol: str) -> None:
+        if not is_name(symbol):
+            raise CodecError("schema_error", f"Expected {NAME_RULE} - at `$.symbol`")
+        if len(self._known) < KNOWN_SYMBOLS_LIMIT:
+            self._known.add(symbol)
+
+
+def _refuse_integer(value: int | float, name: str, symbol: str) -> None:
+    # A volume may be a float of any size: the core judges it.
+    if isinstance(value, int):
+        reason = f"Expected an integer of at most 64 bits - at `$.{name}`"
+        raise CodecError("schema_error", reason, symbol)
+
+
+class _Head(msgspec.Struct):
+    type: str
+    op: str = "upsert"
+
+
+class _Named(msgspec.Struct):
+    symbol: str
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+_NAMED = msgspec.json.Decoder(_Named)
+_RETRACT = msgspec.json.Decoder(Retract)
+_UPSERTS: dict[str, msgspec.json.Decoder[Event | Reject]] = {
+    "derived_bar": msgspec.json.Decoder(DerivedBar),
+    "session": msgspec.json.Decoder(Session),
+    "quality": msgspec.json.Decoder(Quality),
+    "gap": msgspec.json.Decoder(Gap),
+    "range": msgspec.json.Decoder(Range),
+    "touch": msgspec.json.Decoder(Touch),
+    "pair": msgspec.json.Decoder(Pair),
+    "swing": msgspec.json.Decoder(Swing),
+    "reject": msgspec.json.Decoder(Reject),
+}
+
+
+def decode_event(raw: bytes) -> Event | Retract | Reject:
+    """Event of one line or message of an output topic, by its ``type`` and ``op``.
+
+    Fields that this version does not know are passed over.
+
+    Raises
+    ------
+    CodecError
+        When the bytes are no event.
+    """
+    try:
+        head = _HEAD.decode(raw)
+        decoder = _UPSERTS.get(head.type)
+        if decoder is None:
+            raise CodecError("schema_error", f"Invalid value {head.type!r} - at `$.type`")
+        if head.op == "retract" and head.type != "reject":
+            return _RETRACT.decode(raw)
+        return decoder.decode(raw)
+    except CodecError:
+        raise
+    except (ValueError, RecursionError) as error:
+        _refuse(raw, error)
+
+
+def encode(value: LogRecord | Event | Retract | Reject) -> bytes:
+    """Compact JSON of a record or event, without a line break."""
+    return _ENCODER.encode(value)
+
+
+def normal_volume(volume: int | float | None) -> int | float | None:
+    """The volume as it is written: whole numbers below 2**53 as integers, so without ``.0``."""
+    if isinstance(volume, float) and abs(volume) < EXACT_FLOAT_LIMIT and volume.is_integer():
+        return int(volume)
+    return volume
+
+
+def _refuse(raw: bytes, error: Exception) -> NoReturn:
+    """Raise the `CodecError` of bytes that a typed decoder did not take."""
+    problem = _syntax_problem(raw)
+    if problem is not None:
+        raise CodecError("decode_error", problem) from error
+    raise CodecError("schema_error", str(error), _symbol_of(raw)) from error
+
+
+def _syntax_problem(raw: bytes) -> str | None:
+    """Why the bytes are no JSON; None when they are.
+
+    A typed decoder stops at the first wrong type and never sees that the rest is broken.
+    """
+    try:
+        str(raw, "utf-8")
+        _ANY.decode(raw)
+    except UnicodeDecodeError as error:
+        return f"not UTF-8 (byte {error.start})"
+    except msgspec.ValidationError:
+        return None  # a number beyond a double is JSON all the same
+    except RecursionError:
+        return "nested too deeply"
+    except msgspec.DecodeError as error:
+        return str(error)
+    except ValueError:
+        return None  # an integer of thousands of digits, likewise
+    return None
+
+
+def _symbol_of(raw: bytes) -> str | None:
+    try:
+        symbol = _NAMED.decode(raw).symbol
+    except (ValueError, RecursionError):
+        return None
+    return symbol if is_name(symbol) else None
