@@ -14,60 +14,88 @@ from streams.core.volume import Volume
 CHUNK_BARS: Final = 60
 FIELDS: Final = 5
 
+Row = tuple[int, int, int, int, int, Volume]
+"""Label, open, high, low, close (ticks) and volume of one accepted bar."""
+
 
 class BarChunk:
-    """Bars in order of start: flat start, open, high, low, close in ticks, and the volumes."""
+    """Packed bars in order of start: flat start, open, high, low, close, and the volumes."""
 
-    def __init__(self, session: int, first_ms: int) -> None:
+    def __init__(self, session: int, rows: list[Row]) -> None:
         self.session = session
-        self.first_ms = first_ms
-        self.values: array[int] | list[int] = []
-        self.volumes: list[Volume] = []
+        self.first_ms = rows[0][0]
+        self.volumes: list[Volume] = [row[5] for row in rows]
+        flat: list[int] = []
+        for row in rows:
+            flat.extend(row[:FIELDS])  # type: ignore[arg-type]
+        self.values: array[int] | list[int] = flat
+        try:
+            self.values = array("q", flat)
+        except OverflowError:
+            # Prices of more digits than machine integers hold stay as they are.
+            self.values = flat
+
+    def rows(self) -> list[Row]:
+        """The bars as they were given."""
+        values = self.values
+        return [
+            (
+                values[place],
+                values[place + 1],
+                values[place + 2],
+                values[place + 3],
+                values[place + 4],
+                self.volumes[place // FIELDS],
+            )
+            for place in range(0, len(values), FIELDS)
+        ]
 
 
 class BarBook:
-    """Bars of one symbol in order of start, of the sessions the horizon still reaches."""
+    """Bars of one symbol in order of start, of the sessions the horizon still reaches.
+
+    Attributes
+    ----------
+    open_rows
+        Bars not packed yet, all of `open_session`; the owner appends here, and calls `seal` now and then.
+    """
 
     def __init__(self) -> None:
+        self.open_rows: list[Row] = []
+        self.open_session = -1
         self._chunks: list[BarChunk] = []
         self._firsts: list[int] = []
 
-    def append(
-        self,
-        session: int,
-        start_ms: int,
-        open_: int,
-        high: int,
-        low: int,
-        close: int,
-        volume: Volume,
-    ) -> None:
+    def append(self, session: int, row: Row) -> None:
         """Add a bar that starts after all others."""
-        chunk = self._chunks[-1] if self._chunks else None
-        if chunk is None or chunk.session != session or len(chunk.volumes) >= CHUNK_BARS:
-            chunk = self._new_chunk(session, start_ms)
-        chunk.values.extend((start_ms, open_, high, low, close))
-        chunk.volumes.append(volume)
+        if session != self.open_session:
+            self._pack(1)
+            self.open_session = session
+        self.open_rows.append(row)
 
-    def _new_chunk(self, session: int, first_ms: int) -> BarChunk:
-        if self._chunks:
-            _pack(self._chunks[-1])
-        chunk = BarChunk(session, first_ms)
-        self._chunks.append(chunk)
-        self._firsts.append(first_ms)
-        return chunk
+    def seal(self) -> None:
+        """Pack full chunks."""
+        self._pack(CHUNK_BARS)
 
-    def find(self, start_ms: int) -> tuple[int, int, int, int, Volume] | None:
-        """Open, high, low, close in ticks and volume of the bar with that label, None without one."""
-        at = bisect_right(self._firsts, start_ms) - 1
-        if at < 0:
-            return None
-        chunk = self._chunks[at]
-        for number in range(len(chunk.volumes)):
-            place = number * FIELDS
-            if chunk.values[place] == start_ms:
-                open_, high, low, close = chunk.values[place + 1 : place + FIELDS]
-                return open_, high, low, close, chunk.volumes[number]
+    def _pack(self, least: int) -> None:
+        rows = self.open_rows
+        while len(rows) >= least:
+            chunk = BarChunk(self.open_session, rows[:CHUNK_BARS])
+            self._chunks.append(chunk)
+            self._firsts.append(chunk.first_ms)
+            del rows[:CHUNK_BARS]
+
+    def find(self, start_ms: int) -> Row | None:
+        """The bar with that label, None without one."""
+        rows = self.open_rows
+        if not rows or start_ms < rows[0][0]:
+            at = bisect_right(self._firsts, start_ms) - 1
+            if at < 0:
+                return None
+            rows = self._chunks[at].rows()
+        for row in rows:
+            if row[0] == start_ms:
+                return row
         return None
 
     def forget_before(self, session: int) -> None:
@@ -78,22 +106,19 @@ class BarBook:
         if count:
             del self._chunks[:count]
             del self._firsts[:count]
+        if self.open_session < session:
+            self.open_rows.clear()
 
     def snapshot(self) -> list[Any]:
-        """Plain data: one list a chunk."""
-        return [[chunk.session, list(chunk.values), chunk.volumes[:]] for chunk in self._chunks]
+        """Plain data: session and rows of each chunk; the last one may be growing."""
+        chunks = [[chunk.session, [list(row) for row in chunk.rows()]] for chunk in self._chunks]
+        if self.open_rows:
+            chunks.append([self.open_session, [list(row) for row in self.open_rows]])
+        return chunks
 
     def restore(self, data: list[Any]) -> None:
         """Take the values of `snapshot`."""
-        for session, values, volumes in data:
-            chunk = self._new_chunk(session, values[0])
-            chunk.values = list(values)
-            chunk.volumes = list(volumes)
-
-
-def _pack(chunk: BarChunk) -> None:
-    """Into machine integers, unless a price has more digits than they hold."""
-    try:
-        chunk.values = array("q", chunk.values)
-    except OverflowError:
-        return
+        for session, rows in data:
+            for row in rows:
+                self.append(session, (row[0], row[1], row[2], row[3], row[4], row[5]))
+            self.seal()

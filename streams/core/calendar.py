@@ -64,6 +64,7 @@ class Calendar:
         self._closes = closes
         self._flags = flags
         self._ends = [edges[-1] for edges in closes]
+        self._dates: dict[int, str] = {}
 
     def session_of(self, instant_ms: int) -> int:
         """Index of the session with open <= instant < close, otherwise of the next one."""
@@ -104,7 +105,11 @@ class Calendar:
 
     def date(self, index: int) -> str:
         """ISO session date."""
-        return iso_date(self.day(index))
+        known = self._dates.get(index)
+        if known is None:
+            known = iso_date(self.day(index))
+            self._dates[index] = known
+        return known
 
     def covers(self, instant_ms: int) -> bool:
         """Whether a label lies inside the dates of the artefact."""

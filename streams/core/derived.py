@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from schemas.events import DerivedBar
-from schemas.ids import derived_bar_id
 from schemas.intervals import Interval
 from streams.core.calendar import Calendar
 from streams.core.plan import InstrumentPlan
@@ -26,13 +27,19 @@ class Window:
 
     Attributes
     ----------
+    number
+        Place among the windows of the symbol, ascending by length.
+    nominal
+        Base slots of a window that no session end cuts short.
     published
         False for the hidden daily window that only feeds sessions and weeks.
     fed
         Windows of coarser intervals that this one is merged into when it closes.
     """
 
-    def __init__(self, interval: Interval, published: bool) -> None:
+    def __init__(self, interval: Interval, number: int, published: bool, base_ms: int) -> None:
+        self.number = number
+        self.nominal = interval.length_ms // base_ms
         self.name = interval.name
         self.length_ms = interval.length_ms
         self.is_day = interval.name == "1d"
@@ -86,24 +93,14 @@ class Window:
         self.volume = data[10]
 
 
-class ClosedWindow:
-    """A window as it is published."""
+class DayTotals:
+    """What a session had, from its closed daily window."""
 
-    def __init__(self, window: Window, quality: float) -> None:
-        self.name = window.name
-        self.length_ms = window.length_ms
-        self.session = window.session
-        self.start_ms = window.start_ms
-        self.end_ms = window.end_ms
-        self.open = window.open
+    def __init__(self, window: Window) -> None:
+        self.have = window.have
+        self.volume = window.volume
         self.high = window.high
         self.low = window.low
-        self.close = window.close
-        self.volume = written_volume(window.volume)
-        self.have = window.have
-        self.need = window.need
-        self.truncated = window.truncated
-        self.quality = quality
 
 
 class DerivedBars:
@@ -114,25 +111,30 @@ class DerivedBars:
     the last `publish`.
     """
 
-    def __init__(self, plan: InstrumentPlan) -> None:
-        self._plan = plan
+    def __init__(self, plan: InstrumentPlan, stamp: Stamp) -> None:
+        self._measured = plan.quality
+        self._publish_incomplete = plan.publish_incomplete
+        self._symbol = plan.symbol
+        self._scale = plan.scale
+        self._stamp = stamp
         self._calendar: Calendar = plan.calendar
         self._base_ms = plan.base_ms
         self.windows: list[Window] = []
         self._roots: list[Window] = []
         self._build(plan.intervals)
         self.finest = self._roots[0]
-        self._single_root = len(self._roots) == 1
+        self.crowded = len(self._roots) > 1
         self.next_end_ms = NO_END
+        self._ends = [NO_END] * len(self.windows)
         self.fractional = False
-        self.closed: list[ClosedWindow] = []
+        self.closed: list[DerivedBar] = []
         self._session = 0
         self._session_date = ""
         self._segment_open_ms = 0
         self._segment_close_ms = 0
         self._slots_before = 0
         self._present_base = 0
-        self.closed_day: ClosedWindow | None = None
+        self.closed_day: DayTotals | None = None
 
     def _build(self, intervals: list[Interval]) -> None:
         """Link every interval to the coarsest finer one that divides it; a day is always there."""
@@ -142,7 +144,7 @@ class DerivedBars:
             listed.append(Interval(86_400_000, "1d"))
             listed.sort()
         for interval in listed:
-            window = Window(interval, interval.name in names)
+            window = Window(interval, len(self.windows), interval.name in names, self._base_ms)
             source: Window | None = None
             for finer in self.windows:
                 if finer.is_week or (finer.is_day and not window.is_week):
@@ -194,51 +196,52 @@ class DerivedBars:
         if volume is not None:
             total = window.volume
             window.volume = volume if total is None else total + volume
-        if not self._single_root:
+        if len(self._roots) > 1:
             for other in self._roots[1:]:
                 self._merge(other, start_ms, open_, high, low, close, 1, volume)
 
     def close_until(self, instant_ms: int, position: int) -> None:
-        """Close every window that ends at or before the instant.
+        """Close every window that ends at or before the instant, by end, then length.
 
         Parameters
         ----------
         position
             In-session bars of the symbol so far, for the running quality.
         """
-        if instant_ms < self.next_end_ms:
-            return
-        for window in self.windows:
-            if window.end_ms <= instant_ms:
-                self._close(window, position)
-        earliest = NO_END
-        for window in self.windows:
-            if window.end_ms < earliest:
-                earliest = window.end_ms
-        self.next_end_ms = earliest
+        ends = self._ends
+        end = self.next_end_ms
+        while end <= instant_ms:
+            # The first of equal ends is the finest: a window closes after those that feed it.
+            number = ends.index(end)
+            ends[number] = NO_END
+            self._close(self.windows[number], position)
+            end = min(ends)
+        self.next_end_ms = end
 
     def _close(self, window: Window, position: int) -> None:
+        volume = None if self.fractional else window.volume
         for coarser in window.fed:
-            self._merge(
-                coarser,
-                window.start_ms,
-                window.open,
-                window.high,
-                window.low,
-                window.close,
-                window.have,
-                None if self.fractional else window.volume,
-            )
-        if window.published and (self._plan.publish_incomplete or window.have == window.need):
-            self.closed.append(ClosedWindow(window, self._quality(window, position)))
+            if coarser.end_ms == NO_END:
+                self._open_window(coarser, window.start_ms, window.open, window.high, window.low)
+            else:
+                if window.high > coarser.high:
+                    coarser.high = window.high
+                if window.low < coarser.low:
+                    coarser.low = window.low
+            coarser.close = window.close
+            coarser.have += window.have
+            if volume is not None:
+                coarser.volume = add_volume(coarser.volume, volume)
+        if window.published and (self._publish_incomplete or window.have == window.need):
+            self.closed.append(self._event(window, self._quality(window, position)))
         if window.is_day:
-            self.closed_day = ClosedWindow(window, 0.0)
+            self.closed_day = DayTotals(window)
         window.end_ms = NO_END
         window.have = 0
         window.volume = None
 
     def _quality(self, window: Window, position: int) -> float:
-        if not self._plan.quality:
+        if not self._measured:
             return 100.0
         if window.is_week:
             return (100 * window.have) / window.need
@@ -279,19 +282,22 @@ class DerivedBars:
             self._open_long(window)
         else:
             length = window.length_ms
-            base = self._base_ms
-            opened = self._segment_open_ms
-            start = start_ms - (start_ms - opened) % length
+            start = start_ms - (start_ms - self._segment_open_ms) % length
             end = start + length
-            if end > self._segment_close_ms:
+            if end <= self._segment_close_ms:
+                window.need = window.nominal
+                window.truncated = False
+            else:
                 end = self._segment_close_ms
+                window.need = -((start - end) // self._base_ms)
+                window.truncated = window.need < window.nominal
             window.start_ms = start
             window.end_ms = end
-            window.need = -((start - end) // base)
-            window.truncated = window.need * base < length
             window.session = self._session_date
-        if window.end_ms < self.next_end_ms:
-            self.next_end_ms = window.end_ms
+        end = window.end_ms
+        self._ends[window.number] = end
+        if end < self.next_end_ms:
+            self.next_end_ms = end
 
     def _open_long(self, window: Window) -> None:
         calendar = self._calendar
@@ -310,6 +316,7 @@ class DerivedBars:
         """Add to every interval; the first time, give each the whole volumes still below it."""
         if not self.fractional:
             self.fractional = True
+            self.crowded = True
             for window in self.windows:
                 for coarser in window.fed:
                     coarser.volume = add_volume(coarser.volume, window.volume)
@@ -317,47 +324,49 @@ class DerivedBars:
             total = window.volume
             window.volume = volume if total is None else total + volume
 
-    def take_closed_day(self) -> ClosedWindow | None:
+    def take_closed_day(self) -> DayTotals | None:
         """The day that the last `close_until` closed, None if it had no bar; given out once."""
         day = self.closed_day
         self.closed_day = None
         return day
 
-    def publish(self, stamp: Stamp) -> None:
-        """Append the events of `closed`, by end, then length."""
-        closed = self.closed
-        if len(closed) > 1:
-            closed.sort(key=_by_end)
-        out = stamp.out
-        symbol = self._plan.symbol
-        price = self._plan.scale.price
-        for bar in closed:
-            out.append(
-                DerivedBar(
-                    derived_bar_id(symbol, bar.name, bar.start_ms),
-                    "upsert",
-                    stamp.first_seq + len(out),
-                    0,
-                    symbol,
-                    bar.session,
-                    bar.end_ms,
-                    stamp.watermark_ms,
-                    None,
-                    bar.name,
-                    bar.start_ms,
-                    bar.end_ms,
-                    price(bar.open),
-                    price(bar.high),
-                    price(bar.low),
-                    price(bar.close),
-                    bar.volume,
-                    bar.have,
-                    bar.need,
-                    bar.have == bar.need,
-                    bar.truncated,
-                    bar.quality,
-                )
-            )
+    def _event(self, window: Window, quality: float) -> DerivedBar:
+        stamp = self._stamp
+        numerator = self._scale.numerator
+        denominator = self._scale.denominator
+        return DerivedBar(
+            f"derived_bar|{self._symbol}|{window.name}|{window.start_ms}",
+            "upsert",
+            stamp.first_seq + len(self.closed),
+            0,
+            self._symbol,
+            window.session,
+            window.end_ms,
+            stamp.watermark_ms,
+            None,
+            window.name,
+            window.start_ms,
+            window.end_ms,
+            (window.open * numerator) / denominator,
+            (window.high * numerator) / denominator,
+            (window.low * numerator) / denominator,
+            (window.close * numerator) / denominator,
+            written_volume(window.volume),
+            window.have,
+            window.need,
+            window.have == window.need,
+            window.truncated,
+            quality,
+        )
+
+    def publish(self) -> None:
+        """Append the events of `closed` to the outputs of the record."""
+        out = self._stamp.out
+        before = len(out)
+        if before == 0:
+            out.extend(self.closed)
+        else:
+            out.extend(replace(bar, seq=bar.seq + before) for bar in self.closed)
         self.closed = []
 
     def snapshot(self) -> list[Any]:
@@ -367,12 +376,8 @@ class DerivedBars:
     def restore(self, data: list[Any]) -> None:
         """Take the values of `snapshot`; `enter_segment` follows."""
         self.fractional = data[0]
-        self.next_end_ms = NO_END
+        self.crowded = self.fractional or len(self._roots) > 1
         for window, values in zip(self.windows, data[1], strict=True):
             window.restore(values)
-            if window.end_ms < self.next_end_ms:
-                self.next_end_ms = window.end_ms
-
-
-def _by_end(bar: ClosedWindow) -> tuple[int, int]:
-    return bar.end_ms, bar.length_ms
+            self._ends[window.number] = window.end_ms
+        self.next_end_ms = min(self._ends)

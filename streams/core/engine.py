@@ -39,9 +39,7 @@ class GroupEngine:
         schedule: RangeSchedule | None = None
         for number, instrument in enumerate(plan.instruments):
             if schedule is None:
-                schedule = RangeSchedule(
-                    instrument.calendar, instrument.base_ms, instrument.kinds
-                )
+                schedule = RangeSchedule(instrument.calendar, instrument.base_ms, instrument.kinds)
             member = SymbolEngine(instrument, schedule, number, paired, self._stamp)
             self._members.append(member)
             self._symbols[instrument.symbol] = member
@@ -118,7 +116,6 @@ class GroupEngine:
             "offset": self.offset,
             "symbols": {member.symbol: member.snapshot() for member in self._members},
         }
-
 
     @staticmethod
     def restore(plan: GroupPlan, data: dict[str, Any]) -> GroupEngine:

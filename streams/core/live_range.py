@@ -182,9 +182,7 @@ class LiveRange:
         if self.bars_ms[0] == NO_BAR and low <= self.high <= high:
             self.bars_ms[0] = bar_ms
             touches.append(
-                RangeTouch(
-                    self, "touched_high", HIGH, self.high, bar_ms, end_ms, session, False
-                )
+                RangeTouch(self, "touched_high", HIGH, self.high, bar_ms, end_ms, session, False)
             )
         if self.bars_ms[1] == NO_BAR and low <= self.low <= high:
             self.bars_ms[1] = bar_ms

@@ -7,6 +7,8 @@ partner's may still be touched (bars-and-quality section 6).
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from schemas.events import Pair
 from schemas.ids import pair_id
 from streams.core.calendar import Calendar
@@ -59,15 +61,16 @@ class PairTracker:
             rows.append(self._row(member, touch, other_ms, stamp))
         if len(rows) > 1:
             rows.sort(key=_row_order)
-        for row in rows:
-            stamp.out.append(_numbered(row, stamp))
+            first = stamp.first_seq + len(stamp.out)
+            rows = [replace(row, seq=first + number) for number, row in enumerate(rows)]
+        stamp.out.extend(rows)
 
     def _row(self, member: int, touch: RangeTouch, other_ms: int, stamp: Stamp) -> Pair:
         spec = touch.owner.spec
         level = LEVELS[touch.level]
         own, other = self._symbols[member], self._symbols[1 - member]
-        found: dict[str, int | None] = {own: touch.bar_ms}
-        found[other] = None if other_ms == NO_BAR else other_ms
+        times: dict[str, int | None] = dict.fromkeys(self._symbols)
+        times[own] = touch.bar_ms
         delta: int | None = None
         leader: str | None = None
         event_ms, session = touch.event_ms, touch.session
@@ -77,13 +80,15 @@ class PairTracker:
             leader = own if touch.bar_ms < other_ms else other
             if apart < MINUTE_MS:
                 leader = "simultaneous"
+            times[other] = other_ms
             if other_ms < touch.bar_ms:
                 session = self._calendar.date(self._calendar.session_of(other_ms))
-            event_ms = max(event_ms, self._calendar.slot_end(other_ms, self._base_ms))
+            elif other_ms > touch.bar_ms:
+                event_ms = self._calendar.slot_end(other_ms, self._base_ms)
         return Pair(
             pair_id(self._group, spec.kind, spec.name, level, touch.event),
             "upsert",
-            0,
+            stamp.first_seq + len(stamp.out),
             0,
             self._group,
             session,
@@ -95,7 +100,7 @@ class PairTracker:
             spec.name,
             level,
             touch.event,
-            {symbol: found[symbol] for symbol in self._symbols},
+            times,
             delta,
             leader,
         )
@@ -136,25 +141,3 @@ class PairTracker:
 def _row_order(row: Pair) -> tuple[int, str]:
     return row.event_ms, row.id
 
-
-def _numbered(row: Pair, stamp: Stamp) -> Pair:
-    """The row with its place among the outputs, known only after sorting."""
-    return Pair(
-        row.id,
-        row.op,
-        stamp.first_seq + len(stamp.out),
-        row.rev,
-        row.symbol,
-        row.session,
-        row.event_ms,
-        row.watermark_ms,
-        row.corrects,
-        row.group,
-        row.kind,
-        row.name,
-        row.level,
-        row.event,
-        row.times,
-        row.delta_min,
-        row.leader,
-    )

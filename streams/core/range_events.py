@@ -26,9 +26,7 @@ def publish_ranges(ranges: list[LiveRange], symbol: str, scale: TickScale, stamp
         stamp.out.append(_range_event(live, symbol, scale, stamp))
 
 
-def publish_touches(
-    touches: list[RangeTouch], symbol: str, scale: TickScale, stamp: Stamp
-) -> None:
+def publish_touches(touches: list[RangeTouch], symbol: str, scale: TickScale, stamp: Stamp) -> None:
     """Append the touches of a record, by event_ms, then id."""
     if len(touches) > 1:
         touches.sort(key=_touch_order)

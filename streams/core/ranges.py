@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from schemas.ids import touch_id
+from streams.core.book import Row
 from streams.core.calendar import DAY_MS, Calendar
 from streams.core.levels import LevelIndex
 from streams.core.live_range import (
@@ -71,6 +72,8 @@ class RangeTracker:
 
     Attributes
     ----------
+    last
+        The in-session bar before the watermark; set by the owner before `advance`.
     next_ms
         Nothing happens before this instant but touches.
     alive
@@ -100,9 +103,7 @@ class RangeTracker:
         self._expiring: list[LiveRange] = []
         self._next_day = 0
         self._active = bool(schedule.kinds)
-        self._last_start_ms = NO_BAR
-        self._last_open = 0
-        self._last_close = 0
+        self.last: Row = (NO_BAR, 0, 0, 0, 0, None)
 
     def begin(self, first_label_ms: int) -> None:
         """The symbol's first bar (off-session bars count) has this label."""
@@ -127,30 +128,41 @@ class RangeTracker:
             self._expire(self._expiring.pop(0))
         self._find_next()
 
-    def bar(
+    def bar(self, row: Row, end_ms: int, session: str, position: int) -> None:
+        """One in-session bar; `session` is its ISO session date, `position` its number."""
+        start_ms, _, high, low, close, _ = row
+        for window in self.windows:
+            if high > window.high:
+                window.high = high
+            if low < window.low:
+                window.low = low
+        if low <= self.levels.below or high >= self.levels.above:
+            self.touch(start_ms, end_ms, high, low, close, session, position)
+        self.last = row
+
+    def touch(
         self,
         start_ms: int,
         end_ms: int,
-        open_: int,
         high: int,
         low: int,
         close: int,
         session: str,
         position: int,
     ) -> None:
-        """One in-session bar, prices in ticks; `session` is its ISO session date."""
-        for window in self.windows:
-            if high > window.high:
-                window.high = high
-            if low < window.low:
-                window.low = low
-        levels = self.levels
-        if low <= levels.below or high >= levels.above:
-            self._touch(start_ms, end_ms, high, low, session, position)
-            levels.refresh(close)
-        self._last_start_ms = start_ms
-        self._last_open = open_
-        self._last_close = close
+        """Let a bar that reaches the nearest levels touch what it spans."""
+        for live in self.levels.touched(low, high):
+            self._unwatch(live)
+            for touch in live.touch(start_ms, end_ms, low, high, session):
+                self.touches.append(touch)
+                if not live.spec.first_touch:
+                    self._rank(touch, position)
+            for level in live.watched():
+                self.levels.insert(level, live)
+            self._mark(live)
+            if live.finished:
+                self._finish(live)
+        self.levels.refresh(close)
 
     def settle(self) -> None:
         """The outputs of the record are built: forget what it did."""
@@ -174,10 +186,10 @@ class RangeTracker:
     def _open_window(self, spec: RangeSpec, position: int) -> None:
         window = RangeWindow(spec, position)
         reach = spec.start_ms - PREVIOUS_CLOSE_REACH_MS
-        if spec.previous_close and reach <= self._last_start_ms < spec.start_ms:
+        if spec.previous_close and reach <= self.last[0] < spec.start_ms:
             window.has_previous_close = True
-            window.high = self._last_close
-            window.low = self._last_close
+            window.high = self.last[4]
+            window.low = self.last[4]
         self.windows.append(window)
 
     def _end_windows(self, instant_ms: int, position: int) -> None:
@@ -211,7 +223,7 @@ class RangeTracker:
         if spec.first_touch:
             live.state = UNTOUCHED
         else:
-            live.set_levels(self._last_close if spec.true_open_is_close else self._last_open)
+            live.set_levels(self.last[4] if spec.true_open_is_close else self.last[1])
         self.alive[spec.key] = live
         self._watch(live)
         if spec.expires_ms != NEVER_MS:
@@ -221,7 +233,7 @@ class RangeTracker:
     def _missing(self, window: RangeWindow) -> str:
         """Why a range has no levels: the first reason that holds, "" when it has them."""
         spec = window.spec
-        if not spec.first_touch and self._last_start_ms != spec.to_ms:
+        if not spec.first_touch and self.last[0] != spec.to_ms:
             return "no_to_bar"
         if not window.has_previous_close:
             return "no_previous_close"
@@ -232,27 +244,11 @@ class RangeTracker:
     def _watch(self, live: LiveRange) -> None:
         for level in live.watched():
             self.levels.insert(level, live)
-        self.levels.refresh(self._last_close)
+        self.levels.refresh(self.last[4])
 
     def _unwatch(self, live: LiveRange) -> None:
         for level in live.watched():
             self.levels.remove(level, live)
-
-    def _touch(
-        self, start_ms: int, end_ms: int, high: int, low: int, session: str, position: int
-    ) -> None:
-        for live in self.levels.touched(low, high):
-            self._unwatch(live)
-            touches = live.touch(start_ms, end_ms, low, high, session)
-            for touch in touches:
-                self.touches.append(touch)
-                if not live.spec.first_touch:
-                    self._rank(touch, position)
-            for level in live.watched():
-                self.levels.insert(level, live)
-            self._mark(live)
-            if live.finished:
-                self._finish(live)
 
     def _rank(self, touch: RangeTouch, position: int) -> None:
         """Keep the touch that swings link to: latest bar, then rank, later start, name."""
@@ -272,15 +268,13 @@ class RangeTracker:
             return
         spec = live.spec
         self._unwatch(live)
-        self.levels.refresh(self._last_close)
+        self.levels.refresh(self.last[4])
         live.expired = True
         live.event_ms = spec.expires_ms
         index = self._calendar.session_of(spec.expires_ms)
         session = self._calendar.date(index) if self._calendar.has_session(index) else spec.session
         self.touches.append(
-            RangeTouch(
-                live, "expired", -1, 0, spec.expires_ms, spec.expires_ms, session, False
-            )
+            RangeTouch(live, "expired", -1, 0, spec.expires_ms, spec.expires_ms, session, False)
         )
         self._mark(live)
         self._finish(live)
@@ -311,37 +305,30 @@ class RangeTracker:
         """Plain data between two records; what the calendar foresees is not in it."""
         latest = self.latest_touch
         return [
-            [self._last_start_ms, self._last_open, self._last_close],
             [_window_data(window) for window in self.windows],
             [_window_data(window) for window in self._awaiting],
             [live.snapshot() for live in self.alive.values()],
             [live.snapshot() for live in self.finished.values()],
-            None
-            if latest is None
-            else [latest.touch_id, latest.bar_ms, latest.position],
+            None if latest is None else [latest.touch_id, latest.bar_ms, latest.position],
         ]
 
     def restore(self, data: list[Any], watermark_ms: int) -> None:
-        """Take the values of `snapshot`."""
+        """Take the values of `snapshot`; `last` is set."""
         if not self._active:
             return
-        last = data[0]
-        self._last_start_ms = last[0]
-        self._last_open = last[1]
-        self._last_close = last[2]
-        self.windows = [self._restored_window(values) for values in data[1]]
-        self._awaiting = [self._restored_window(values) for values in data[2]]
-        for values in data[3]:
+        self.windows = [self._restored_window(values) for values in data[0]]
+        self._awaiting = [self._restored_window(values) for values in data[1]]
+        for values in data[2]:
             live = self._restored_range(values)
             self.alive[live.spec.key] = live
             self._watch(live)
             if live.spec.expires_ms != NEVER_MS:
                 self._expiring.append(live)
         self._expiring.sort(key=_by_expiry)
-        for values in data[4]:
+        for values in data[3]:
             live = self._restored_range(values)
             self.finished[live.spec.key] = live
-        latest = data[5]
+        latest = data[4]
         if latest is not None:
             self.latest_touch = TouchRank(latest[0], latest[1], latest[2], 0, 0, "")
         self._next_day = (watermark_ms + ZONE_REACH_MS) // DAY_MS - 3

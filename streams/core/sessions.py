@@ -16,7 +16,7 @@ from streams.core.stamp import Stamp
 from streams.core.volume import Volume, written_volume
 
 NOWHERE_MS: Final = -(1 << 62)
-"""Label no bar has: the next bar must take the general path."""
+"""An instant before all others; the label of no bar."""
 
 
 class SessionFact:
@@ -73,14 +73,15 @@ class SessionTracker:
     `advance` to its label), and `advance` to its end follows. It closes derived windows on the way,
     because a session's end is theirs.
 
+    `position` counts the in-session bars of the symbol. While a run of bars has no hole, the owner may
+    leave this room alone; `all_present` then tells it how far the run came.
+
     Attributes
     ----------
-    position
-        In-session bars of the symbol so far.
+    index, date
+        Session of the watermark, and its ISO date.
     pending
         Whether a `publish_*` has something to say.
-    next_start_ms
-        Label the next bar of an unbroken run has, `NOWHERE_MS` when anything else is going on.
     """
 
     def __init__(self, plan: InstrumentPlan, derived: DerivedBars) -> None:
@@ -91,8 +92,6 @@ class SessionTracker:
         self._scale = plan.scale
         self._measured = plan.quality
         self._derived = derived
-        self.position = 0
-        self.next_start_ms = NOWHERE_MS
         self.pending = False
         self.index = -1
         self.segment = 0
@@ -113,26 +112,40 @@ class SessionTracker:
 
     def begin(self, index: int) -> None:
         """History starts with this session."""
-        self._enter_session(index)
+        self._enter_session(index, 0)
 
-    def advance(self, instant_ms: int) -> None:
+    def advance(self, instant_ms: int, position: int) -> None:
         """The watermark reaches an instant: slots that end by then are due, sessions may close."""
         while self._calendar.has_session(self.index):
             if instant_ms < self.segment_close_ms:
-                self._miss_until(instant_ms)
-                self._derived.close_until(instant_ms, self.position)
+                self._miss_until(instant_ms, position)
+                self._derived.close_until(instant_ms, position)
                 break
-            self._miss_until(self.segment_close_ms)
-            self._derived.close_until(self.segment_close_ms, self.position)
+            self._miss_until(self.segment_close_ms, position)
+            self._derived.close_until(self.segment_close_ms, position)
             if self.segment + 1 < len(self._calendar.segment_opens(self.index)):
                 self._enter_segment(self.segment + 1)
             else:
-                self._close_session()
-                self._enter_session(self.index + 1)
-        self._find_next_start(instant_ms)
+                self._close_session(position)
+                self._enter_session(self.index + 1, position)
 
-    def bar(self, end_ms: int, high: int, low: int, volume: Volume) -> None:
-        """The bar of the slot next due is there."""
+    def all_present(self, watermark_ms: int) -> None:
+        """Every slot up to the watermark, which is in this segment or at its close, has its bar."""
+        slots = -((self.segment_open_ms - watermark_ms) // self._base_ms)
+        self.due = self._slots_before + slots
+
+    def unbroken(self, watermark_ms: int) -> bool:
+        """Whether the slot before the watermark has its bar and another slot follows it."""
+        if self._gap is not None or self.due <= self._slots_before:
+            return False
+        if not self._calendar.has_session(self.index):
+            return False
+        return (
+            self.segment_open_ms + (self.due - self._slots_before) * self._base_ms == watermark_ms
+        )
+
+    def bar(self, end_ms: int, high: int, low: int, volume: Volume, position: int) -> None:
+        """The bar of the slot next due is there; it is number `position`."""
         gap = self._gap
         if gap is not None:
             gap.event_ms = end_ms
@@ -141,21 +154,17 @@ class SessionTracker:
             self._gap = None
             self.pending = True
         self.due += 1
-        self.position += 1
         if self.due == 1:
-            self._open_session(end_ms, SessionFact(self.index, end_ms, False, 1, volume, high, low))
+            self._opened = SessionFact(self.index, end_ms, False, 1, volume, high, low)
+            self._note_quality(end_ms, 1, position)
 
-    def _open_session(self, first_end_ms: int, opened: SessionFact) -> None:
-        self._opened = opened
-        self._note_quality(first_end_ms, 1)
-
-    def _note_quality(self, as_of_ms: int, due: int) -> None:
-        actual = self.position - self._first_position
+    def _note_quality(self, as_of_ms: int, due: int, position: int) -> None:
+        actual = position - self._first_position
         self._quality = QualityFact(self.date, as_of_ms, due, actual)
         self._quality_changed = True
         self.pending = True
 
-    def _miss_until(self, instant_ms: int) -> None:
+    def _miss_until(self, instant_ms: int, position: int) -> None:
         """Slots that end by the instant and have no bar are missing."""
         if instant_ms <= self.segment_open_ms:
             return
@@ -173,7 +182,7 @@ class SessionTracker:
             first_end = min(self.segment_open_ms + self._base_ms, self.segment_close_ms)
             self._opened = SessionFact(self.index, first_end, False, 0, None, None, None)
         self.due = due
-        self._note_quality(end, due)
+        self._note_quality(end, due, position)
         gap = self._gap
         if gap is None:
             gap = GapFact(self.date, first_start, end, 0, end, False)
@@ -183,7 +192,7 @@ class SessionTracker:
         gap.event_ms = end
         self._gap_changed = True
 
-    def _close_session(self) -> None:
+    def _close_session(self, position: int) -> None:
         close = self.segment_close_ms
         day = self._derived.take_closed_day()
         if day is None:
@@ -191,7 +200,7 @@ class SessionTracker:
         else:
             fact = SessionFact(self.index, close, True, day.have, day.volume, day.high, day.low)
         self._session_facts.append(fact)
-        self._note_quality(close, self.due)
+        self._note_quality(close, self.due, position)
         self._quality_facts.append(self._quality)
         self._quality_changed = False
         self._opened = None
@@ -202,34 +211,28 @@ class SessionTracker:
             self._gap_facts.append(gap)
             self._gap = None
 
-    def _enter_session(self, index: int) -> None:
+    def _enter_session(self, index: int, position: int) -> None:
         self.index = index
         self.due = 0
-        self._first_position = self.position
+        self._first_position = position
         self._slots_before = 0
         if self._calendar.has_session(index):
             self.date = self._calendar.date(index)
             self._quality = QualityFact(self.date, 0, 0, 0)
             self._enter_segment(0)
-        else:
-            self.next_start_ms = NOWHERE_MS
 
     def _enter_segment(self, segment: int) -> None:
-        self.segment = segment
         if segment > 0:
             self._slots_before = self.due
+        self._place_segment(segment)
+
+    def _place_segment(self, segment: int) -> None:
+        self.segment = segment
         self.segment_open_ms = self._calendar.segment_opens(self.index)[segment]
         self.segment_close_ms = self._calendar.segment_closes(self.index)[segment]
         self._derived.enter_segment(
             self.index, segment, self.date, self._slots_before, self._first_position
         )
-
-    def _find_next_start(self, watermark_ms: int) -> None:
-        self.next_start_ms = NOWHERE_MS
-        if self._gap is None and self.due > 0 and self._calendar.has_session(self.index):
-            label = self.segment_open_ms + (self.due - self._slots_before) * self._base_ms
-            if label == watermark_ms:
-                self.next_start_ms = label
 
     def publish_sessions(self, stamp: Stamp) -> None:
         """Append session events: what closed, then what opened and is still open."""
@@ -339,36 +342,22 @@ class SessionTracker:
             self.index,
             self.segment,
             self.due,
-            self.position,
             self._first_position,
             self._slots_before,
             [quality.as_of_ms, quality.due, quality.actual],
             None if gap is None else [gap.start_ms, gap.end_ms, gap.missing],
         ]
 
-    def restore(self, data: list[Any], watermark_ms: int) -> None:
+    def restore(self, data: list[Any]) -> None:
         """Take the values of `snapshot`."""
-        self.index = data[0]
-        self.due = data[2]
-        self.position = data[3]
-        self._first_position = data[4]
-        if self._calendar.has_session(self.index):
-            self.date = self._calendar.date(self.index)
-            self._slots_before = data[5]
-            self.segment = data[1]
-            self._reenter()
-        quality = data[6]
+        index, segment, due, first_position, slots_before, quality, gap = data
+        self.index = index
+        self.due = due
+        self._first_position = first_position
+        self._slots_before = slots_before
+        if self._calendar.has_session(index):
+            self.date = self._calendar.date(index)
+            self._place_segment(segment)
         self._quality = QualityFact(self.date, quality[0], quality[1], quality[2])
-        gap = data[7]
         if gap is not None:
             self._gap = GapFact(self.date, gap[0], gap[1], gap[2], gap[1], False)
-        self._find_next_start(watermark_ms)
-
-    def _reenter(self) -> None:
-        """Find the edges of the restored segment again."""
-        before = self._slots_before
-        self.segment_open_ms = self._calendar.segment_opens(self.index)[self.segment]
-        self.segment_close_ms = self._calendar.segment_closes(self.index)[self.segment]
-        self._derived.enter_segment(
-            self.index, self.segment, self.date, before, self._first_position
-        )

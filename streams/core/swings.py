@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from schemas.events import Prior, Swing, TouchLink
+from schemas.events import Prior, Side, Swing, TouchLink
 from streams.core.plan import InstrumentPlan
 from streams.core.ranges import TouchRank
 from streams.core.stamp import Stamp
@@ -34,6 +34,13 @@ class SwingPoint:
         When its prior reached the structural class, `NOWHERE` where that does not matter.
     """
 
+    swing_class: int = 1
+    structural_ms: int = NOWHERE
+    prior: Prior | None = None
+    prior_ms: int = NOWHERE
+    link: TouchLink | None = None
+    changed: bool = False
+
     def __init__(
         self, side: int, start_ms: int, position: int, key: int, session: str, class_ms: int
     ) -> None:
@@ -42,13 +49,7 @@ class SwingPoint:
         self.position = position
         self.key = key
         self.session = session
-        self.swing_class = 1
         self.class_ms = class_ms
-        self.structural_ms = NOWHERE
-        self.prior: Prior | None = None
-        self.prior_ms = NOWHERE
-        self.link: TouchLink | None = None
-        self.changed = False
 
 
 class SwingSide:
@@ -73,8 +74,8 @@ class SwingSide:
 class SwingTracker:
     """All swings of one symbol.
 
-    Contract: `bar` takes each in-session bar in order; `changed` holds the swings that it made or
-    changed until `publish`.
+    Contract: `add` takes each bar that is a swing of class 1 (`SymbolEngine` compares neighbours), in
+    order; `changed` holds the swings made or changed until `publish`.
     """
 
     def __init__(self, plan: InstrumentPlan) -> None:
@@ -84,55 +85,41 @@ class SwingTracker:
         self._structural_class = plan.structural_class
         self._sides = [SwingSide(), SwingSide()]
         self.changed: list[SwingPoint] = []
-        self.count = 0
-        self.before_high = 0
-        self.before_low = 0
-        self.last_high = 0
-        self.last_low = 0
-        self.last_start_ms = 0
-        self.last_session = ""
 
-    def bar(
+    def add(
         self,
+        side: int,
+        key: int,
         start_ms: int,
-        end_ms: int,
-        high: int,
-        low: int,
+        position: int,
         session: str,
+        end_ms: int,
         link: TouchRank | None,
     ) -> None:
-        """One in-session bar.
+        """A swing of class 1; dropped when its price repeats the last kept one of its side.
 
         Parameters
         ----------
+        side
+            1 for a high, 0 for a low.
+        key
+            Price in ticks, negated for a low.
+        start_ms, position, session
+            Label, number and ISO session date of the swing's bar.
+        end_ms
+            End of the next bar, which decides it.
         link
-            Latest touch up to the bar before this one.
+            Latest touch up to the swing's bar.
         """
-        if self.count >= 2:
-            middle_high = self.last_high
-            middle_low = self.last_low
-            if middle_high >= self.before_high and middle_high >= high:
-                self._add(1, middle_high, end_ms, link)
-            elif middle_low <= self.before_low and middle_low <= low:
-                self._add(0, -middle_low, end_ms, link)
-        self.count += 1
-        self.before_high = self.last_high
-        self.before_low = self.last_low
-        self.last_high = high
-        self.last_low = low
-        self.last_start_ms = start_ms
-        self.last_session = session
-
-    def _add(self, side: int, key: int, end_ms: int, link: TouchRank | None) -> None:
-        """A swing of class 1 at the bar before; dropped when its price repeats the last kept one."""
         ours = self._sides[side]
         last = ours.last[1]
         if last is not None and last.key == key:
             return
-        swing = SwingPoint(side, self.last_start_ms, self.count, key, self.last_session, end_ms)
+        swing = SwingPoint(side, start_ms, position, key, session, end_ms)
         if link is not None:
-            minutes = (swing.start_ms - link.bar_ms) // MINUTE_MS
-            swing.link = TouchLink(link.touch_id, minutes, swing.position - link.position)
+            swing.link = TouchLink(
+                link.touch_id, (start_ms - link.bar_ms) // MINUTE_MS, position - link.position
+            )
         opposite = self._sides[1 - side].last[1]
         if opposite is not None:
             swing.prior = self._prior(swing, opposite)
@@ -167,7 +154,8 @@ class SwingTracker:
             swing = middle
 
     def _prior(self, swing: SwingPoint, opposite: SwingPoint) -> Prior:
-        points = self._scale.price(abs(swing.key + opposite.key))
+        scale = self._scale
+        points = (abs(swing.key + opposite.key) * scale.numerator) / scale.denominator
         return Prior(opposite.start_ms, points, swing.position - opposite.position)
 
     def _become_structural(self, swing: SwingPoint, end_ms: int) -> None:
@@ -216,13 +204,24 @@ class SwingTracker:
         if len(changed) > 1:
             changed.sort(key=_event_order)
         out = stamp.out
+        seq = stamp.first_seq + len(out)
         for swing in changed:
             swing.changed = False
-            out.append(self._event(swing, stamp.first_seq + len(out), stamp.watermark_ms))
-        self.changed = []
+            out.append(self._event(swing, seq, stamp.watermark_ms))
+            seq += 1
+        changed.clear()
 
     def _event(self, swing: SwingPoint, seq: int, watermark_ms: int) -> Swing:
-        side = SIDES[swing.side]
+        if swing.side == 1:
+            side: Side = "high"
+            ticks = swing.key
+        else:
+            side = "low"
+            ticks = -swing.key
+        decided = swing.class_ms
+        if swing.prior_ms > decided:
+            decided = swing.prior_ms
+        scale = self._scale
         return Swing(
             f"swing|{self._symbol}|{swing.start_ms}|{side}",
             "upsert",
@@ -230,34 +229,24 @@ class SwingTracker:
             0,
             self._symbol,
             swing.session,
-            max(swing.class_ms, swing.prior_ms),
+            decided,
             watermark_ms,
             None,
             swing.start_ms,
             side,
-            self._scale.price(swing.key if swing.side == 1 else -swing.key),
+            (ticks * scale.numerator) / scale.denominator,
             swing.swing_class,
             swing.prior,
             swing.link,
         )
 
     def snapshot(self) -> list[Any]:
-        """Plain data between two records."""
-        return [
-            self.count,
-            [self.before_high, self.before_low, self.last_high, self.last_low],
-            self.last_start_ms,
-            [_side_data(side) for side in self._sides],
-        ]
+        """Plain data between two records: lows, then highs."""
+        return [_side_data(side) for side in self._sides]
 
     def restore(self, data: list[Any]) -> None:
         """Take the values of `snapshot`."""
-        self.count = data[0]
-        self.before_high, self.before_low, self.last_high, self.last_low = data[1]
-        self.last_start_ms = data[2]
-        if self.count > 0:
-            self.last_session = self._calendar.date(self._calendar.session_of(self.last_start_ms))
-        for number, values in enumerate(data[3]):
+        for number, values in enumerate(data):
             self._restore_side(number, values)
 
     def _restore_side(self, number: int, values: list[Any]) -> None:

@@ -1,10 +1,15 @@
-"""Sums of volume: exact as written, in order of start."""
+"""Volumes: what is accepted, how they are summed, how they are written."""
 
 from __future__ import annotations
 
 from typing import Final
 
 Volume = int | float | None
+
+GREATEST_VOLUME: Final = 1e300
+"""Sums stay finite doubles below it."""
+EXACT_DOUBLES: Final = 9_007_199_254_740_992.0
+LARGEST_INTEGER: Final = (1 << 63) - 1
 
 
 def add_volume(total: Volume, volume: Volume) -> Volume:
@@ -14,10 +19,6 @@ def add_volume(total: Volume, volume: Volume) -> Volume:
     if total is None:
         return volume
     return total + volume
-
-
-EXACT_DOUBLES: Final = 9_007_199_254_740_992.0
-LARGEST_INTEGER: Final = (1 << 63) - 1
 
 
 def written_volume(total: Volume) -> Volume:
