@@ -80,6 +80,8 @@ class SessionTracker:
     ----------
     index, date
         Session of the watermark, and its ISO date.
+    last_full_ms
+        End of the segment's last slot of full length; a shorter one may follow.
     pending
         Whether a `publish_*` has something to say.
     """
@@ -98,6 +100,7 @@ class SessionTracker:
         self.date = ""
         self.segment_open_ms = 0
         self.segment_close_ms = 0
+        self.last_full_ms = 0
         self.due = 0
         self._slots_before = 0
         self._first_position = 0
@@ -135,8 +138,10 @@ class SessionTracker:
         self.due = self._slots_before + slots
 
     def unbroken(self, watermark_ms: int) -> bool:
-        """Whether the slot before the watermark has its bar and another slot follows it."""
+        """Whether the slot before the watermark has its bar and a full slot follows it."""
         if self._gap is not None or self.due <= self._slots_before:
+            return False
+        if watermark_ms >= self.last_full_ms:
             return False
         if not self._calendar.has_session(self.index):
             return False
@@ -230,6 +235,8 @@ class SessionTracker:
         self.segment = segment
         self.segment_open_ms = self._calendar.segment_opens(self.index)[segment]
         self.segment_close_ms = self._calendar.segment_closes(self.index)[segment]
+        length = self.segment_close_ms - self.segment_open_ms
+        self.last_full_ms = self.segment_open_ms + length // self._base_ms * self._base_ms
         self._derived.enter_segment(
             self.index, segment, self.date, self._slots_before, self._first_position
         )

@@ -177,7 +177,7 @@ class SymbolEngine:
         if end >= ranges.next_ms:
             ranges.last = self._last
             ranges.advance(end, self.position)
-        if end >= sessions.segment_close_ms:
+        if end >= sessions.last_full_ms:
             self._leave_smooth_road()
             self._settle_sessions(end)
             self._find_road()
@@ -186,7 +186,7 @@ class SymbolEngine:
             if end >= derived.next_end_ms:
                 derived.close_until(end, self.position)
             self.book.seal()
-            self._due_ms = min(sessions.segment_close_ms, ranges.next_ms, derived.next_end_ms)
+            self._due_ms = min(sessions.last_full_ms, ranges.next_ms, derived.next_end_ms)
         self._publish()
         return out
 
@@ -214,7 +214,7 @@ class SymbolEngine:
         ):
             self._smooth_ms = self.watermark_ms
             self._due_ms = min(
-                sessions.segment_close_ms, self.ranges.next_ms, self.derived.next_end_ms
+                sessions.last_full_ms, self.ranges.next_ms, self.derived.next_end_ms
             )
 
     def _general_bar(self, bar: Bar, offset: int) -> list[Event]:
