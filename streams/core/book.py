@@ -27,7 +27,7 @@ class BarChunk:
         self.volumes: list[Volume] = [row[5] for row in rows]
         flat: list[int] = []
         for row in rows:
-            flat.extend(row[:FIELDS])  # type: ignore[arg-type]
+            flat.extend(row[:FIELDS])
         self.values: array[int] | list[int] = flat
         try:
             self.values = array("q", flat)

@@ -140,4 +140,3 @@ class PairTracker:
 
 def _row_order(row: Pair) -> tuple[int, str]:
     return row.event_ms, row.id
-

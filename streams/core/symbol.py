@@ -213,9 +213,7 @@ class SymbolEngine:
             and sessions.unbroken(self.watermark_ms)
         ):
             self._smooth_ms = self.watermark_ms
-            self._due_ms = min(
-                sessions.last_full_ms, self.ranges.next_ms, self.derived.next_end_ms
-            )
+            self._due_ms = min(sessions.last_full_ms, self.ranges.next_ms, self.derived.next_end_ms)
 
     def _general_bar(self, bar: Bar, offset: int) -> list[Event]:
         """Any bar: checked in the order of bars-and-quality section 5."""

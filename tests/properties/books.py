@@ -177,7 +177,7 @@ def config_for(shape: BookShape, symbols: tuple[str, ...], extra: str = "") -> C
     for symbol in symbols:
         lines.append(
             f'[instruments.{symbol}]\ntick = 0.25\ncalendar = "{shape.calendar}"\n'
-            f'base = "{shape.base}"\nranges = {ranges!r}\n'
+            f'base = "{shape.base}"\nranges = {ranges!r}\nmax_ahead = 0\n'
         )
     if len(symbols) == 2:
         lines.append(f"[groups]\nTWO = {list(symbols)!r}\n")

@@ -1,0 +1,53 @@
+"""A progress bar on a terminal, nothing anywhere else."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from streams.embedded import Progress as RunProgress
+from streams.embedded import Source
+
+
+class ProgressBar:
+    """Share of the inputs read, bars per second and the time that remains."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._started = time.monotonic()
+        self._shown = sys.stderr.isatty()
+        sizes = (Path(source.path) for source in sources)
+        self._total = sum(path.stat().st_size for path in sizes if path.is_file())
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            disable=not self._shown,
+        )
+        self._task = self._bar.add_task("reading", total=self._total or None)
+
+    def __enter__(self) -> ProgressBar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._bar.stop()
+
+    def update(self, progress: RunProgress) -> None:
+        """Show how far the run is."""
+        if not self._shown:
+            return
+        seconds = time.monotonic() - self._started
+        rate = int(progress.rows / seconds) if seconds > 0 else 0
+        self._bar.update(
+            self._task,
+            completed=progress.bytes_read,
+            description=f"{progress.rows:,} rows, {rate:,} bars/s",
+        )

@@ -1,0 +1,98 @@
+"""Which engine takes a record: one a group, made when its first record comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from schemas.config import Config
+from schemas.events import Event
+from schemas.intervals import MINUTE_MS, parse_interval
+from schemas.records import LogRecord
+from streams.core.engine import GroupEngine
+from streams.core.rejection import RecordRejected
+from streams.planning import plan_group
+
+
+class Router:
+    """The engines of all groups that a configuration and its input name.
+
+    Attributes
+    ----------
+    engines
+        By group id, in the order in which their first records came.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.engines: dict[str, GroupEngine] = {}
+        self._config = config
+        self._by_symbol: dict[str, GroupEngine] = {}
+
+    def apply(self, record: LogRecord, offset: int) -> list[Event]:
+        """Hand a record to the engine of its group; see `GroupEngine.apply`.
+
+        Raises
+        ------
+        RecordRejected
+            ``unknown_symbol`` when no instrument is configured for it, and what the engine refuses.
+        """
+        engine = self._by_symbol.get(record.symbol)
+        if engine is None:
+            engine = self._find(record.symbol)
+        return engine.apply(record, offset)
+
+    def _find(self, symbol: str) -> GroupEngine:
+        if self._config.instrument(symbol) is None:
+            raise RecordRejected("unknown_symbol", f"symbol {symbol!r} is not configured")
+        group = self._config.group_of(symbol)
+        engine = self.engines.get(group)
+        if engine is None:
+            engine = GroupEngine(plan_group(self._config, group))
+            self.engines[group] = engine
+        self._by_symbol[symbol] = engine
+        return engine
+
+    def symbols(self) -> list[str]:
+        """Symbols that had a record, by name."""
+        return sorted(self._by_symbol)
+
+    def engine(self, symbol: str) -> GroupEngine:
+        """Engine of a symbol that had a record."""
+        return self._by_symbol[symbol]
+
+    def watermarks(self) -> Iterator[tuple[str, int | None]]:
+        """Symbols that had a record, by name, with their watermarks."""
+        for symbol in self.symbols():
+            yield symbol, self._by_symbol[symbol].watermark_ms(symbol)
+
+    def base_of(self, symbol: str) -> str:
+        """Base interval of a symbol; 1m for one that will be refused."""
+        instrument = self._config.instrument(symbol)
+        return "1m" if instrument is None else instrument.base
+
+    def slot_end_ms(self, symbol: str, start_ms: int) -> int:
+        """End of the bar of a symbol with a label, for ordering inputs."""
+        engine = self._by_symbol.get(symbol)
+        if engine is None:
+            try:
+                engine = self._find(symbol)
+            except RecordRejected:
+                return start_ms + MINUTE_MS
+        return engine.slot_end_ms(symbol, start_ms)
+
+
+class SlotEnds:
+    """Ends of bars; for minutes a sum, because every session's edge is a whole minute."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._lengths: dict[str, int] = {}
+
+    def __call__(self, symbol: str, start_ms: int) -> int:
+        """End of the bar of a symbol with a label."""
+        length = self._lengths.get(symbol)
+        if length is None:
+            length = parse_interval(self._router.base_of(symbol)).length_ms
+            self._lengths[symbol] = length
+        if length <= MINUTE_MS:
+            return start_ms + length
+        return self._router.slot_end_ms(symbol, start_ms)

@@ -1,0 +1,181 @@
+"""What a run has to say, as tables for a terminal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from streams.embedded import RunResult
+
+STATES = {
+    "unbroken": "unbroken",
+    "first_break": "1st break",
+    "return": "return",
+    "second_break_same": "2nd same",
+    "second_break_opposite": "2nd opp.",
+    "untouched": "untouched",
+    "touched": "touched",
+    "resolved": "resolved",
+    "expired": "expired",
+    "incomplete": "incompl.",
+}
+"""States of ranges in the order of their lives, with the heads of their columns."""
+CLASSES = range(1, 7)
+
+
+def print_summary(console: Console, result: RunResult) -> None:
+    """Counts per symbol, first gaps, dead letters, ignored columns, and where the results lie."""
+    counters = result.manifest["counters"]
+    data = summary_data(result)
+    symbols = data["symbols"]
+    console.print(_symbols_table(symbols))
+    console.print(_structure_table(symbols))
+    if any(totals["ranges"] for totals in symbols.values()):
+        console.print(_ranges_table(symbols))
+    for group, rows in data["pairs"].items():
+        console.print(f"Pairs of {group}: {rows} rows")
+    if result.summary.first_gaps:
+        console.print(_gaps_table(result))
+    if result.summary.rejects:
+        console.print(_rejects_table(result))
+    for path, columns in result.ignored_columns.items():
+        console.print(f"{path}: ignored columns {', '.join(columns)}")
+    console.print(
+        f"{counters['rows']} rows: {counters.get('accepted', 0)} bars accepted,"
+        f" {counters.get('off_session', 0)} off session,"
+        f" {counters.get('duplicates', 0)} duplicates,"
+        f" {counters.get('clocks', 0)} clocks,"
+        f" {sum(counters['rejects'].values())} dead letters."
+    )
+    console.print(f"Results: {result.folder} (events a topic in *.jsonl, manifest.json)")
+
+
+def _table(title: str, *names: str) -> Table:
+    """A table whose first column is text and whose others are numbers."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column(names[0])
+    for name in names[1:]:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _symbols_table(symbols: dict[str, Any]) -> Table:
+    table = _table(
+        "Bars, sessions, quality",
+        "symbol",
+        "bars",
+        "sessions",
+        "quality %",
+        "worst %",
+        "gaps",
+        "missing",
+        "derived",
+    )
+    for symbol, totals in symbols.items():
+        table.add_row(
+            symbol,
+            str(totals["bars"]),
+            str(totals["sessions"]),
+            _percent(totals["quality_mean"]),
+            _percent(totals["quality_worst"]),
+            str(totals["gaps"]),
+            str(totals["missing_slots"]),
+            str(sum(totals["derived_bars"].values())),
+        )
+    return table
+
+
+def _structure_table(symbols: dict[str, Any]) -> Table:
+    heads = [f"class {number}" for number in CLASSES]
+    table = _table("Touches, swings by class", "symbol", "touches", *heads)
+    for symbol, totals in symbols.items():
+        counts = [str(totals["swings"].get(str(number), 0)) for number in CLASSES]
+        table.add_row(symbol, str(totals["touches"]), *counts)
+    return table
+
+
+def _ranges_table(symbols: dict[str, Any]) -> Table:
+    states = [
+        state for state in STATES if any(state in totals["ranges"] for totals in symbols.values())
+    ]
+    table = _table("Ranges by state", "symbol", *(STATES[state] for state in states))
+    for symbol, totals in symbols.items():
+        if totals["ranges"]:
+            table.add_row(symbol, *(str(totals["ranges"].get(state, 0)) for state in states))
+    return table
+
+
+def _gaps_table(result: RunResult) -> Table:
+    table = Table(title="First gaps", title_justify="left", box=SIMPLE_HEAD)
+    for name in ("symbol", "session", "from (UTC)", "to", "missing", "state"):
+        table.add_column(name)
+    for gap in result.summary.first_gaps.values():
+        table.add_row(
+            gap.symbol,
+            gap.session,
+            _instant(gap.start_ms, "%m-%d %H:%M:%S"),
+            _instant(gap.end_ms, "%H:%M:%S"),
+            f"{gap.missing} x {gap.interval}",
+            gap.state,
+        )
+    return table
+
+
+def _rejects_table(result: RunResult) -> Table:
+    table = Table(title="Dead letters", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("code")
+    table.add_column("count", justify="right")
+    table.add_column("first")
+    table.add_column("reason")
+    for code, count in sorted(result.summary.rejects.items()):
+        first = result.summary.first_reject[code]
+        table.add_row(code, str(count), first.source, first.reason)
+    return table
+
+
+def summary_data(result: RunResult) -> dict[str, Any]:
+    """The summary as plain data, for ``--json``."""
+    counters = result.manifest["counters"]
+    symbols: dict[str, Any] = {}
+    for symbol, found in counters["symbols"].items():
+        totals = result.summary.totals(symbol)
+        symbols[symbol] = {"bars": found["accepted"], **found, **totals}
+    return {
+        "folder": str(result.folder),
+        "rows": counters["rows"],
+        "symbols": symbols,
+        "pairs": dict(sorted(result.summary.pairs.items())),
+        "first_gaps": [
+            {
+                "symbol": gap.symbol,
+                "session": gap.session,
+                "start_ms": gap.start_ms,
+                "end_ms": gap.end_ms,
+                "missing": gap.missing,
+                "state": gap.state,
+            }
+            for gap in result.summary.first_gaps.values()
+        ],
+        "rejects": {
+            code: {
+                "count": count,
+                "first": result.summary.first_reject[code].source,
+                "reason": result.summary.first_reject[code].reason,
+            }
+            for code, count in sorted(result.summary.rejects.items())
+        },
+        "ignored_columns": {path: list(names) for path, names in result.ignored_columns.items()},
+        "topics": result.manifest["topics"],
+    }
+
+
+def _percent(quality: float | None) -> str:
+    return "-" if quality is None else f"{quality:.3f}"
+
+
+def _instant(instant_ms: int, form: str) -> str:
+    return datetime.fromtimestamp(instant_ms / 1000, UTC).strftime(form)
