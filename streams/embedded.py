@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,9 @@ def run_files(
     """
     router = Router(config)
     zone_table = None if zone is None else load_zone(zone)
-    feeds = open_feeds(sources, router, zone_table)
-    with RunDirectory(folder) as directory:
+    with ExitStack() as stack:
+        feeds = open_feeds(sources, router, zone_table, stack)
+        directory = stack.enter_context(RunDirectory(folder))
         run = _Run(router, directory)
         for feed, item in _ordered(sources, feeds, router):
             run.take(feed.path, item.line, item.raw, item.content)
@@ -116,8 +118,15 @@ def run_files(
     return RunResult(manifest, run.summary, folder, ignored)
 
 
-def open_feeds(sources: Sequence[Source], router: Router, zone: ZoneTable | None) -> list[Feed]:
+def open_feeds(
+    sources: Sequence[Source], router: Router, zone: ZoneTable | None, stack: ExitStack
+) -> list[Feed]:
     """Open every input; all that can be known to be unusable is found here.
+
+    Parameters
+    ----------
+    stack
+        Closes the inputs.
 
     Raises
     ------
@@ -128,7 +137,12 @@ def open_feeds(sources: Sequence[Source], router: Router, zone: ZoneTable | None
         raise InputError("no input: name a file, or --bars SYMBOL=FILE")
     if len({source.is_log for source in sources}) > 1:
         raise InputError("logs (.jsonl) and tables of bars cannot be mixed in one run")
-    return [_open_feed(source, router, zone) for source in sources]
+    feeds = []
+    for source in sources:
+        feed = _open_feed(source, router, zone)
+        stack.callback(feed.close)
+        feeds.append(feed)
+    return feeds
 
 
 def _open_feed(source: Source, router: Router, zone: ZoneTable | None) -> Feed:

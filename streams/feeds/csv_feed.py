@@ -29,15 +29,23 @@ class CsvFeed:
         self.rows = 0
         self._reader = LineReader(path)
         self._lines = enumerate(self._reader.lines(), 1)
-        self._columns = self._header(symbol, base_of, zone)
-        self.ignored = self._columns.ignored
         self._next: tuple[int, bytes] | None = None
-        self._peek()
+        try:
+            self._columns = self._header(symbol, base_of, zone)
+            self._peek()
+        except InputError:
+            self.close()
+            raise
+        self.ignored = self._columns.ignored
 
     @property
     def bytes_read(self) -> int:
         """Bytes of the file read so far."""
         return self._reader.bytes_read
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
 
     def _header(
         self, symbol: str | None, base_of: Callable[[str], str], zone: ZoneTable | None

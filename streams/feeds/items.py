@@ -46,6 +46,10 @@ class Feed(Protocol):
         """Bytes of the file read so far."""
         ...
 
+    def close(self) -> None:
+        """Close the file; needed when it was not read to its end."""
+        ...
+
     def __iter__(self) -> Iterator[Item]:
         """The rows, in order of the file.
 

@@ -29,11 +29,19 @@ class LineReader:
         self.path = path
         self.bytes_read = 0
         self._plain, self._file = self._open()
+        self._first = b""
+        try:
+            self._begin()
+        except InputError:
+            self.close()
+            raise
+
+    def _begin(self) -> None:
         self._first = self._read(first=True)
         if not self._first:
-            raise InputError(f"{path}: the file is empty")
-        if b"\0" in self._first[:BLOCK_BYTES]:
-            raise InputError(f"{path}: the file is binary, not text")
+            raise InputError(f"{self.path}: the file is empty")
+        if b"\0" in self._first:
+            raise InputError(f"{self.path}: the file is binary, not text")
         if self._first.startswith(BYTE_ORDER_MARK):
             self._first = self._first[len(BYTE_ORDER_MARK) :]
 

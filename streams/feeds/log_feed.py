@@ -23,6 +23,10 @@ class LogFeed:
         """Bytes of the file read so far."""
         return self._reader.bytes_read
 
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
     def __iter__(self) -> Iterator[Item]:
         """The records in order of the file."""
         decode = RecordDecoder().decode

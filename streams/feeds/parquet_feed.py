@@ -45,18 +45,26 @@ class ParquetFeed:
         except (OSError, ArrowException) as error:
             raise InputError(f"{path}: cannot be read: {error}") from error
         self._names: list[str] = list(self._file.schema_arrow.names)
-        self._columns = BarColumns(path, self._names, symbol, base_of, zone)
-        self.ignored = self._columns.ignored
         self._size = Path(path).stat().st_size
-        first = next(self._file.iter_batches(batch_size=1), None)
-        if first is not None and first.num_rows:
-            self._columns.first_time([_text(value) for value in first.to_pylist()[0].values()])
+        try:
+            self._columns = BarColumns(path, self._names, symbol, base_of, zone)
+            first = next(self._file.iter_batches(batch_size=1), None)
+            if first is not None and first.num_rows:
+                self._columns.first_time([_text(value) for value in first.to_pylist()[0].values()])
+        except InputError:
+            self.close()
+            raise
+        self.ignored = self._columns.ignored
 
     @property
     def bytes_read(self) -> int:
         """Share of the file read so far, in bytes."""
         total = self._file.metadata.num_rows
         return self._size * self.rows // total if total else self._size
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
     def __iter__(self) -> Iterator[Item]:
         """The rows in order of the file."""

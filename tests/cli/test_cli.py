@@ -1,0 +1,226 @@
+"""The command line: what it prints, where, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams import cli
+from tests.embedded.books import HEADER, row, write
+
+
+def tapeline(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "streams.cli", *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sample books of three sessions."""
+    folder = tmp_path_factory.mktemp("samples")
+    done = tapeline(folder, "sample", "sample", "--sessions", "3")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _importable(repository_root: Path) -> None:
+    """Subprocesses run elsewhere: the sources must be found there as they are here."""
+    if (repository_root / "streams").is_dir():
+        os.environ["PYTHONPATH"] = str(repository_root)
+
+
+RUN = ("run", "--bars", "ES=sample/es.csv", "--bars", "NQ=sample/nq.csv", "--out", "out")
+
+
+def test_a_run_prints_its_summary_on_stdout_alone(samples: Path) -> None:
+    done = tapeline(samples, *RUN)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    for part in ("Bars, sessions, quality", "Ranges by state", "Pairs of ES-NQ", "Results: out"):
+        assert part in done.stdout
+
+
+def test_the_summary_counts_what_the_files_hold(samples: Path) -> None:
+    done = tapeline(samples, "run", "--bars", "ES=sample/es-holes.csv", "--out", "holes", "--json")
+    summary = json.loads(done.stdout)
+    view: dict[str, dict[str, Any]] = {}
+    for path in (samples / "holes").glob("*.jsonl"):
+        for line in path.read_text().splitlines():
+            event = json.loads(line)
+            view[event["id"]] = event
+    facts = list(view.values())
+    found = summary["symbols"]["ES"]
+    gaps = [fact for fact in facts if fact["type"] == "gap"]
+    assert (found["gaps"], found["missing_slots"]) == (
+        len(gaps),
+        sum(gap["missing"] for gap in gaps),
+    )
+    assert gaps
+    classes: dict[str, int] = {}
+    states: dict[str, int] = {}
+    for fact in facts:
+        if fact["type"] == "swing":
+            classes[str(fact["class"])] = classes.get(str(fact["class"]), 0) + 1
+        if fact["type"] == "range":
+            state = "expired" if fact["expired"] else fact["state"]
+            states[state] = states.get(state, 0) + 1
+    assert {name: count for name, count in found["swings"].items() if count} == classes
+    assert found["ranges"] == states
+    touches = [fact for fact in facts if fact["type"] == "touch" and fact["event"] != "expired"]
+    assert found["touches"] == len(touches)
+    assert found["sessions"] == sum(fact.get("state") == "closed" for fact in facts) - len(gaps)
+    qualities = [
+        fact["quality"] for fact in facts if fact["type"] == "quality" and fact["due"] > 1000
+    ]
+    assert found["quality_worst"] == min(qualities)
+    assert sum(found["derived_bars"].values()) == sum(
+        fact["type"] == "derived_bar" for fact in facts
+    )
+
+
+def test_two_runs_are_equal_to_the_byte_whatever_the_hash_seed(samples: Path) -> None:
+    for seed in ("1", "2"):
+        arguments = (*RUN[:-1], f"seed{seed}")
+        assert tapeline(samples, *arguments, PYTHONHASHSEED=seed).returncode == 0
+    one, two = samples / "seed1", samples / "seed2"
+    names = sorted(path.name for path in one.iterdir())
+    assert len(names) == 10
+    for name in names:
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+
+
+def test_samples_are_equal_to_the_byte_in_two_writings(samples: Path) -> None:
+    assert tapeline(samples, "sample", "again", "--sessions", "3").returncode == 0
+    for path in (samples / "sample").iterdir():
+        assert path.read_bytes() == (samples / "again" / path.name).read_bytes()
+
+
+def test_a_dead_letter_is_reported_and_is_no_failure(samples: Path) -> None:
+    done = tapeline(samples, "run", "--bars", "ES=sample/es-late.csv", "--out", "late")
+    assert done.returncode == 0
+    assert "late_bar" in done.stdout
+    assert "es-late.csv:" in done.stdout
+
+
+USAGE = {
+    "no input": (("run", "--out", "x"), "no input"),
+    "no out": (("run", "book.csv"), "--out"),
+    "missing file": (("run", "--bars", "ES=nowhere.csv", "--out", "x"), "nowhere.csv"),
+    "bad pair": (("run", "--bars", "nowhere.csv", "--out", "x"), "SYMBOL=FILE"),
+    "bad until": (("run", "book.csv", "--out", "x", "--until", "noon"), "noon"),
+    "until without offset": (
+        ("run", "book.csv", "--out", "x", "--until", "2025-07-02T10:00"),
+        "offset",
+    ),
+    "unknown zone": (("run", "--bars", "A=book.csv", "--out", "x", "--tz", "Mars"), "Mars"),
+    "unknown option": (("run", "--fast"), "--fast"),
+    "unknown command": (("runn",), "runn"),
+    "missing configuration": (("config", "check", "--config", "no.toml"), "no.toml"),
+    "wrong configuration": (("config", "check", "--config", "wrong.toml"), "instruments.ES.tick"),
+    "foreign folder": (("run", "--bars", "A=book.csv", "--out", "."), "book.csv"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), USAGE.values(), ids=USAGE.keys())
+def test_wrong_usage_ends_with_2_and_one_plain_message(
+    tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    write(tmp_path / "book.csv", [row(0)])
+    (tmp_path / "wrong.toml").write_text("[instruments.ES]\ntick = 0\n")
+    done = tapeline(tmp_path, *arguments)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_file_without_permission_ends_with_2(tmp_path: Path) -> None:
+    path = write(tmp_path / "book.csv", [row(0)])
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read everything")
+    done = tapeline(tmp_path, "run", "--bars", "A=book.csv", "--out", "x")
+    assert (done.returncode, "Permission denied" in done.stderr) == (2, True)
+
+
+def test_a_disk_that_takes_no_more_ends_with_74_and_leaves_nothing(tmp_path: Path) -> None:
+    rows = [row(minute, f"{10 + minute % 50}") for minute in range(390)]
+    write(tmp_path / "book.csv", rows)
+    command = f"ulimit -f 8; exec {sys.executable} -m streams.cli run --bars A=book.csv --out x"
+    done = subprocess.run(
+        ["sh", "-c", f"trap '' XFSZ; {command}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 74, done.stderr
+    assert "File too large" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["book.csv"]
+
+
+def test_a_bug_ends_with_70(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    def broken(_: object) -> None:
+        raise AssertionError("impossible")
+
+    monkeypatch.setattr(cli, "load_config", broken)
+    assert cli.main(["config", "check"]) == 70
+    assert "bug" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "load_config", interrupted)
+    assert cli.main(["config", "check"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", [(), ("run",), ("sample",), ("config",), ("config", "show"), ("schemas",)]
+)
+def test_every_command_explains_itself(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = tapeline(tmp_path, *command, "--help")
+    assert done.returncode == 0
+    assert "Usage: tapeline" in done.stdout
+
+
+def test_the_version_says_which_core_runs(tmp_path: Path) -> None:
+    done = tapeline(tmp_path, "--version")
+    assert done.stdout.startswith("tapeline ")
+    assert done.stdout.strip().endswith(("(pure Python)", "(compiled core)"))
+
+
+def test_the_configuration_file_beside_is_used(tmp_path: Path) -> None:
+    (tmp_path / "tapeline.toml").write_text('[instruments.ACME]\ncalendar = "XNYS"\n')
+    assert '"ACME"' in tapeline(tmp_path, "config", "show", "--json").stdout
+    shown = tapeline(tmp_path, "config", "show").stdout
+    (tmp_path / "shown.toml").write_text(shown)
+    assert tapeline(tmp_path, "config", "check", "--config", "shown.toml").returncode == 0
+
+
+def test_schemas_are_written(tmp_path: Path) -> None:
+    done = tapeline(tmp_path, "schemas", "documents")
+    assert done.returncode == 0
+    assert (tmp_path / "documents" / "asyncapi.json").is_file()
+
+
+def test_a_table_with_a_symbol_column_needs_no_option(tmp_path: Path) -> None:
+    write(tmp_path / "book.csv", [f"{row(0)},ACME"], header=f"{HEADER},symbol")
+    done = tapeline(tmp_path, "run", "book.csv", "--out", "x", "--json")
+    assert json.loads(done.stdout)["symbols"]["ACME"]["bars"] == 1
