@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-import click
 import msgspec
 import orjson
 import typer
@@ -33,6 +32,8 @@ USAGE = 2
 BUG = 70
 IO_FAILURE = 74
 INTERRUPTED = 130
+COMMAND_LINE_ERROR = typer.BadParameter.__mro__[2]
+"""Base of all that the parser refuses; typer keeps it in different places in different versions."""
 
 app = typer.Typer(
     name="tapeline",
@@ -174,12 +175,11 @@ def main(arguments: list[str] | None = None) -> int:
     errors = (InputError, ConfigError, ForeignFolderError, UnknownZoneError)
     try:
         code = app(args=arguments, prog_name="tapeline", standalone_mode=False)
+        if code == INTERRUPTED:
+            return _fail("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else 0
-    except click.exceptions.Abort:
+    except typer.Abort:
         return _fail("interrupted", INTERRUPTED)
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        return USAGE
     except errors as error:
         return _fail(str(error), USAGE)
     except KeyboardInterrupt:
@@ -189,7 +189,9 @@ def main(arguments: list[str] | None = None) -> int:
         return IO_FAILURE
     except OSError as error:
         return _fail(f"reading or writing failed: {error}", IO_FAILURE)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, COMMAND_LINE_ERROR):
+            return _fail(f"{error} (see tapeline --help)", USAGE)
         traceback.print_exc()
         return _fail("this is a bug of tapeline; nothing was written", BUG)
 
