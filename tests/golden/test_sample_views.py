@@ -1,0 +1,67 @@
+"""Our own sample books give the views that are committed beside this file.
+
+`python -m tests.golden.test_sample_views` writes them again; look at the difference before it is
+committed: each changed line is a changed result.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from schemas.config_loading import read_config
+from schemas.events import Event
+from schemas.records import Bar, Clock, LogRecord
+from streams.calendars import load_calendar
+from streams.routing import Router
+from streams.samples import CONFIGURATION, sample_book, with_holes
+
+GOLDEN = Path(__file__).parent / "sample-views.jsonl"
+FUTURES_BARS = 420
+DELIVERY = ("seq", "rev", "corrects", "watermark_ms")
+
+
+def sample_log() -> list[LogRecord]:
+    """Some hours of ES with holes and of NQ, then a session of ACME with holes, to its close."""
+    futures, equities = load_calendar("CME_EQUITY"), load_calendar("XNYS")
+    es = list(islice(sample_book("ES", futures, "2025-11-24", 1, 7), FUTURES_BARS))
+    nq = list(islice(sample_book("NQ", futures, "2025-11-24", 1, 8, 96_000), FUTURES_BARS))
+    acme = list(sample_book("ACME", equities, "2025-11-28", 1, 9, 12_500, 0.01))
+    bars: list[Bar] = [*with_holes(es, 3), *nq, *with_holes(acme, 5)]
+    bars.sort(key=lambda bar: (bar.start_ms, bar.symbol))
+    close = equities.close_ms(equities.session_of(acme[0].start_ms))
+    return [*bars, Clock("ACME", close)]
+
+
+def view_lines() -> list[str]:
+    """The folded view, a line a fact, sorted by id."""
+    router = Router(read_config(CONFIGURATION, "samples"))
+    view: dict[str, Event] = {}
+    for offset, record in enumerate(sample_log()):
+        for event in router.apply(record, offset):
+            view[event.id] = event
+    return [_line(view[identity]) for identity in sorted(view)]
+
+
+def _line(event: Event) -> str:
+    fact: dict[str, Any] = json.loads(msgspec.json.encode(event))
+    return json.dumps({name: fact[name] for name in fact if name not in DELIVERY})
+
+
+def test_the_sample_books_give_the_committed_views() -> None:
+    assert view_lines() == GOLDEN.read_text().splitlines()
+
+
+def test_the_committed_views_hold_every_type_of_fact() -> None:
+    types = {json.loads(line)["type"] for line in GOLDEN.read_text().splitlines()}
+    assert types == set(
+        ["derived_bar", "session", "quality", "gap", "range", "touch", "pair", "swing"]
+    )
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text("\n".join(view_lines()) + "\n")
