@@ -59,7 +59,7 @@ def sample_book(
     for session in range(index, index + sessions):
         for label in range(calendar.open_ms(session), calendar.close_ms(session), MINUTE_MS):
             noise = bits(32)
-            open_ = price + (noise & 3) - 1
+            open_ = price + (noise & 1) - (noise >> 31)
             # Two small uniform numbers make a hump; the walk is drawn back from low prices.
             close = open_ + ((noise >> 2) & 7) + ((noise >> 5) & 7) - 7
             if close < first_ticks // 2:

@@ -13,10 +13,10 @@ from streams.embedded import RunResult
 
 STATES = {
     "unbroken": "unbroken",
-    "first_break": "1st break",
+    "first_break": "1st",
     "return": "return",
-    "second_break_same": "2nd same",
-    "second_break_opposite": "2nd opp.",
+    "second_break_same": "same",
+    "second_break_opposite": "opp.",
     "untouched": "untouched",
     "touched": "touched",
     "resolved": "resolved",
@@ -56,7 +56,7 @@ def print_summary(console: Console, result: RunResult) -> None:
 
 def _table(title: str, *names: str) -> Table:
     """A table whose first column is text and whose others are numbers."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column(names[0])
     for name in names[1:]:
         table.add_column(name, justify="right")
@@ -110,7 +110,7 @@ def _ranges_table(symbols: dict[str, Any]) -> Table:
 
 
 def _gaps_table(result: RunResult) -> Table:
-    table = Table(title="First gaps", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title="First gaps", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in ("symbol", "session", "from (UTC)", "to", "missing", "state"):
         table.add_column(name)
     for gap in result.summary.first_gaps.values():
@@ -126,7 +126,7 @@ def _gaps_table(result: RunResult) -> Table:
 
 
 def _rejects_table(result: RunResult) -> Table:
-    table = Table(title="Dead letters", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title="Dead letters", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("code")
     table.add_column("count", justify="right")
     table.add_column("first")
