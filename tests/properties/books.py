@@ -17,6 +17,9 @@ from streams.core.calendar import Calendar
 
 EPOCH = date(1970, 1, 1).toordinal()
 
+MOST_SLOTS = 1500
+"""Of a session of seconds only the first are there; the rest is one long gap."""
+
 STARTS = {
     "CME_EQUITY": (
         "2024-03-08",  # spring change of the clocks on the Sunday after
@@ -55,7 +58,7 @@ class BookShape:
 def shapes(
     draw: st.DrawFn,
     calendars: tuple[str, ...] = ("CME_EQUITY", "XNYS", "24/7"),
-    bases: tuple[str, ...] = ("1m", "5m", "15m", "30m", "60m", "240m"),
+    bases: tuple[str, ...] = ("1s", "1m", "5m", "15m", "30m", "60m", "240m"),
     sessions: tuple[int, int] = (1, 4),
 ) -> BookShape:
     """Shapes around the days on which calendars go wrong."""
@@ -99,7 +102,7 @@ def make_book(symbol: str, shape: BookShape) -> list[Bar]:
             continue
         labels = [
             calendar.slot_start(index, slot, base_ms)
-            for slot in range(calendar.slot_count(index, base_ms))
+            for slot in range(min(calendar.slot_count(index, base_ms), MOST_SLOTS))
         ]
         for _ in range(shape.holes):
             at = random.randrange(len(labels) + 1)

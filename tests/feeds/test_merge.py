@@ -1,0 +1,70 @@
+"""One order over several inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from schemas.records import Bar
+from streams.feeds.items import Feed, Item, Refusal
+from streams.feeds.merge import in_sequence, merged
+
+MINUTE_MS = 60_000
+
+
+class ListedFeed:
+    """A feed of a list: a number is the minute of a bar, None a row that cannot be read."""
+
+    def __init__(self, path: str, symbol: str, minutes: list[int | None]) -> None:
+        self.path = path
+        self.rows = 0
+        self.ignored: tuple[str, ...] = ()
+        self.bytes_read = 0
+        self._symbol = symbol
+        self._minutes = minutes
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def __iter__(self) -> Iterator[Item]:
+        for line, minute in enumerate(self._minutes, 1):
+            if minute is None:
+                yield Item(Refusal("schema_error", "odd", None), b"", line)
+            else:
+                bar = Bar(self._symbol, "1m", minute * MINUTE_MS, 1.0, 1.0, 1.0, 1.0)
+                yield Item(bar, b"", line)
+
+
+def _end(_: str, start_ms: int) -> int:
+    return start_ms + MINUTE_MS
+
+
+def _order(*feeds: Feed) -> list[str]:
+    return [f"{feed.path}{item.line}" for feed, item in merged(feeds, _end)]
+
+
+CASES = {
+    "by end": ([("a", "X", [1, 3]), ("b", "Y", [2, 4])], "a1 b1 a2 b2"),
+    "then by symbol": ([("a", "Y", [1, 2]), ("b", "X", [1, 2])], "b1 a1 b2 a2"),
+    "then by position": ([("a", "X", [1, 2]), ("b", "X", [1, 2])], "a1 b1 a2 b2"),
+    "heads alone are compared": ([("a", "X", [5, 1]), ("b", "Y", [2, 6])], "b1 a1 a2 b2"),
+    "unreadable after its predecessor": (
+        [("a", "X", [1, None, 3]), ("b", "Y", [1, 2])],
+        "a1 a2 b1 b2 a3",
+    ),
+    "unreadable first": ([("a", "X", [2]), ("b", "Y", [None, 1])], "b1 b2 a1"),
+    "empty": ([("a", "X", []), ("b", "Y", [1])], "b1"),
+    "one input keeps its order": ([("a", "X", [3, 1, None, 2])], "a1 a2 a3 a4"),
+}
+
+
+@pytest.mark.parametrize(("feeds", "order"), CASES.values(), ids=CASES.keys())
+def test_rows_are_merged(feeds: list[tuple[str, str, list[int | None]]], order: str) -> None:
+    assert _order(*(ListedFeed(*feed) for feed in feeds)) == order.split()
+
+
+def test_logs_follow_each_other() -> None:
+    feeds = [ListedFeed("a", "X", [5, 6]), ListedFeed("b", "X", [1])]
+    found = [f"{feed.path}{item.line}" for feed, item in in_sequence(feeds)]
+    assert found == ["a1", "a2", "b1"]
