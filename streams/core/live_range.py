@@ -137,6 +137,8 @@ class LiveRange:
         """Let a bar touch; returns the transitions (at most one, two for a first_touch range)."""
         if self.state == UNTOUCHED or self.state == TOUCHED:
             return self._first_touch(bar_ms, end_ms, low, high, session)
+        if self.finished:
+            return []
         state = self.state
         ambiguous = False
         if state == UNBROKEN or state == RETURN:
