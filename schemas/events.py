@@ -24,9 +24,10 @@ Prices are decimals in quote currency. Absent values are None (JSON null), never
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 Op = Literal["upsert", "retract"]
 Volume = int | float | None
@@ -266,3 +267,11 @@ class Reject(Struct, frozen=True, gc=False, tag_field="type", tag="reject"):
 
 
 Event = DerivedBar | Session | Quality | Gap | Range | Touch | Pair | Swing
+
+
+NumberedEvent = TypeVar("NumberedEvent", bound=Event)
+
+
+def renumbered(event: NumberedEvent, seq: int) -> NumberedEvent:
+    """The event with another place among the outputs of its record."""
+    return replace(event, seq=seq)

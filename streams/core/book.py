@@ -1,6 +1,7 @@
 """The accepted bars inside the correction horizon: what a duplicate is compared with.
 
-Bars lie in chunks of at most 60 (contracts section 5); a full chunk is packed into machine integers.
+Bars lie in chunks of at most 60 (contracts section 5); a full chunk is packed into machine
+integers.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class BarBook:
     Attributes
     ----------
     open_rows
-        Bars not packed yet, all of `open_session`; the owner appends here, and calls `seal` now and then.
+        Bars not packed yet, all of `open_session`; the owner appends here, and calls `seal` now and
+        then.
     """
 
     def __init__(self) -> None:

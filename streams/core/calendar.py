@@ -164,7 +164,7 @@ class Calendar:
         raise IndexError(f"{self.calendar_id} session {self.date(index)} has no such slot")
 
     def slot_end(self, start_ms: int, base_ms: int) -> int:
-        """End of the base bar labelled `start_ms`: start + interval, or its segment's close if first."""
+        """End of the bar labelled `start_ms`: start + interval, or its segment's close if first."""
         index = self.session_of(start_ms)
         if self.has_session(index):
             position = self.segment_of(index, start_ms)

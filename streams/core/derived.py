@@ -1,18 +1,16 @@
 """Derived bars: windows of coarser intervals, anchored at the segment's open.
 
-Rules: bars-and-quality section 3. Windows form a cascade: base bars feed the finest interval, a closed
-window feeds the next one its length divides, so a base bar costs the same however many intervals there
-are. Whole volumes travel up the cascade; from the first fractional one on, every interval adds each
-bar's volume itself, because sums of doubles depend on their order.
+Rules: bars-and-quality section 3. Windows form a cascade: base bars feed the finest interval, a
+closed window feeds the next one its length divides, so a base bar costs the same however many
+intervals there are. Whole volumes travel up the cascade; from the first fractional one on, every
+interval adds each bar's volume itself, because sums of doubles depend on their order.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from msgspec.structs import replace
-
-from schemas.events import DerivedBar
+from schemas.events import DerivedBar, renumbered
 from schemas.intervals import Interval
 from streams.core.calendar import Calendar
 from streams.core.plan import InstrumentPlan
@@ -107,8 +105,8 @@ class DerivedBars:
     """Windows of all intervals of one symbol.
 
     Contract: `enter_segment` before the first bar of a segment; `add` for each in-session bar after
-    `close_until` its label; `close_until` whenever the watermark moves. `closed` holds what closed since
-    the last `publish`.
+    `close_until` its label; `close_until` whenever the watermark moves. `closed` holds what closed
+    since the last `publish`.
     """
 
     def __init__(self, plan: InstrumentPlan, stamp: Stamp) -> None:
@@ -366,7 +364,7 @@ class DerivedBars:
         if before == 0:
             out.extend(self.closed)
         else:
-            out.extend(replace(bar, seq=bar.seq + before) for bar in self.closed)
+            out.extend(renumbered(bar, bar.seq + before) for bar in self.closed)
         self.closed = []
 
     def snapshot(self) -> list[Any]:

@@ -1,7 +1,7 @@
 """The engine of one group: a fold over log records.
 
-Architecture rule 2: `apply(record, offset) -> events`, `snapshot() -> plain data`, `restore(data)`. Same
-log and configuration, same events, in any batch size and after any restart.
+Architecture rule 2: `apply(record, offset) -> events`, `snapshot() -> plain data`, `restore(data)`.
+Same log and configuration, same events, in any batch size and after any restart.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class GroupEngine:
         Raises
         ------
         RecordRejected
-            The record must become a dead letter; the view is as before, and the offset counts as taken.
+            The record must become a dead letter; the view is as before, and the offset counts as
+            taken.
         """
         self.offset = offset
         member = self._symbols.get(record.symbol)
@@ -108,8 +109,8 @@ class GroupEngine:
     def snapshot(self) -> dict[str, Any]:
         """State as plain data, versioned: all that decides the outputs to come.
 
-        Keys: ``v`` version, ``offset`` last record taken, ``symbols`` by name: ``hot`` (changes with each
-        record) and ``bars`` (chunks inside the correction horizon).
+        Keys: ``v`` version, ``offset`` last record taken, ``symbols`` by name: ``hot`` (changes
+        with each record) and ``bars`` (chunks inside the correction horizon).
         """
         return {
             "v": STATE_VERSION,

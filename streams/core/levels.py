@@ -1,8 +1,8 @@
 """Price-ordered index of the levels that the next bars may touch.
 
 Only levels whose touch would change a range are in it, so a bar costs the same however many ranges
-history left behind: two comparisons with the nearest levels around the last close, and a bisection when
-one of them is reached.
+history left behind: two comparisons with the nearest levels around the last close, and a bisection
+when one of them is reached.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class LiveRange:
         self.changed = False
 
     def set_levels(self, true_open: int) -> None:
-        """Levels of a poi range: PoC is the farther extreme (a tie gives the low), RPP its mirror."""
+        """Levels of a poi range: PoC is the farther extreme (a tie: the low), RPP its mirror."""
         self.true_open = true_open
         farther_high = abs(self.high - true_open) > abs(self.low - true_open)
         self.poc = self.high if farther_high else self.low

@@ -1,15 +1,13 @@
 """Pairs: the same touch in the two symbols of a group.
 
-Rules: market-structure section 4. A range's state says which touches it had, so pairs have no memory of
-their own: a touch looks at the partner's range of the same key. A finished range is kept as long as the
-partner's may still be touched (bars-and-quality section 6).
+Rules: market-structure section 4. A range's state says which touches it had, so pairs have no
+memory of their own: a touch looks at the partner's range of the same key. A finished range is kept
+as long as the partner's may still be touched (bars-and-quality section 6).
 """
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
-from schemas.events import Pair
+from schemas.events import Pair, renumbered
 from schemas.ids import pair_id
 from streams.core.calendar import Calendar
 from streams.core.live_range import LEVELS, NO_BAR, RangeTouch
@@ -62,7 +60,7 @@ class PairTracker:
         if len(rows) > 1:
             rows.sort(key=_row_order)
             first = stamp.first_seq + len(stamp.out)
-            rows = [replace(row, seq=first + number) for number, row in enumerate(rows)]
+            rows = [renumbered(row, first + number) for number, row in enumerate(rows)]
         stamp.out.extend(rows)
 
     def _row(self, member: int, touch: RangeTouch, other_ms: int, stamp: Stamp) -> Pair:

@@ -1,7 +1,7 @@
 """Session ranges of one symbol: windows, publication, touches and expiry.
 
-Rules: market-structure sections 1 to 3. `RangeTracker` follows the watermark; the machine of one range
-is in `live_range`, the calendar's part in `schedule`.
+Rules: market-structure sections 1 to 3. `RangeTracker` follows the watermark; the machine of one
+range is in `live_range`, the calendar's part in `schedule`.
 """
 
 from __future__ import annotations
@@ -66,9 +66,10 @@ class TouchRank:
 class RangeTracker:
     """All ranges of one symbol.
 
-    Contract: `begin` with the symbol's first label; `advance` moves the watermark to an instant before
-    which no further bar comes; `bar` takes each in-session bar after `advance` to its label, and
-    `advance` to its end follows. `changed` and `touches` hold what the record did until `settle`.
+    Contract: `begin` with the symbol's first label; `advance` moves the watermark to an instant
+    before which no further bar comes; `bar` takes each in-session bar after `advance` to its label,
+    and `advance` to its end follows. `changed` and `touches` hold what the record did until
+    `settle`.
 
     Attributes
     ----------

@@ -252,7 +252,7 @@ class RangeSchedule:
         return None
 
     def _open_sunday(self, zone: ZoneTable, day: int, wall: int) -> int | None:
-        """Instant of that wall time on a Sunday, moved on by weeks (at most four) to an open slot."""
+        """Instant of that wall time on a Sunday, moved on by up to four weeks to an open slot."""
         for weeks in range(5):
             instant = zone.to_utc((day + 7 * weeks) * DAY_MS + wall)
             if instant is not None and self._calendar.is_slot(instant, self._base_ms):

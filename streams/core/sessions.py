@@ -69,12 +69,12 @@ class SessionTracker:
     """The session of the watermark of one symbol, slot by slot.
 
     Contract: `begin` once, with the session of the first bar; `advance` moves the watermark to an
-    instant before which no further bar comes; `bar` takes the bar of the slot that is next due (after
-    `advance` to its label), and `advance` to its end follows. It closes derived windows on the way,
-    because a session's end is theirs.
+    instant before which no further bar comes; `bar` takes the bar of the slot that is next due
+    (after `advance` to its label), and `advance` to its end follows. It closes derived windows on
+    the way, because a session's end is theirs.
 
-    `position` counts the in-session bars of the symbol. While a run of bars has no hole, the owner may
-    leave this room alone; `all_present` then tells it how far the run came.
+    `position` counts the in-session bars of the symbol. While a run of bars has no hole, the owner
+    may leave this room alone; `all_present` then tells it how far the run came.
 
     Attributes
     ----------

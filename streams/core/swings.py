@@ -1,7 +1,7 @@
 """Swings: classes by a cascade of three-slot windows, prior opposite, touch link.
 
-Rules: market-structure section 5. Highs and lows run through one mechanism: a low is a high of negated
-prices.
+Rules: market-structure section 5. Highs and lows run through one mechanism: a low is a high of
+negated prices.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class SwingSide:
     last
         Per class N the last swing of class N or more.
     structural
-        Swings of the structural class or more that may still change, or be a prior, in order of time.
+        Swings of the structural class or more that may still change, or be a prior, in order of
+        time.
     """
 
     def __init__(self) -> None:
@@ -74,8 +75,8 @@ class SwingSide:
 class SwingTracker:
     """All swings of one symbol.
 
-    Contract: `add` takes each bar that is a swing of class 1 (`SymbolEngine` compares neighbours), in
-    order; `changed` holds the swings made or changed until `publish`.
+    Contract: `add` takes each bar that is a swing of class 1 (`SymbolEngine` compares neighbours),
+    in order; `changed` holds the swings made or changed until `publish`.
     """
 
     def __init__(self, plan: InstrumentPlan) -> None:
@@ -179,7 +180,7 @@ class SwingTracker:
         self._forget(theirs, ours)
 
     def _forget(self, side: SwingSide, opposite: SwingSide) -> None:
-        """Drop structural swings whose prior is final and which no later swing can have as prior."""
+        """Drop structural swings that cannot change and that no later swing can have as prior."""
         kept = side.structural
         if self._structural_class == 1:
             del kept[:-1]

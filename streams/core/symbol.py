@@ -1,9 +1,9 @@
 """One symbol inside its group: watermark, roads of a record, and the rooms that follow it.
 
-A bar takes one of two roads with equal results. The smooth road is for the next bar of an unbroken run
-(nearly all of them): everything up to its label is settled, so it is one step without calls, and only
-`_due` looks at the clockwork. The general road does each step on its own: move all trackers to the bar's
-label, hand them the bar, move them to its end.
+A bar takes one of two roads with equal results. The smooth road is for the next bar of an unbroken
+run (nearly all of them): everything up to its label is settled, so it is one step without calls,
+and only `_due` looks at the clockwork. The general road does each step on its own: move all
+trackers to the bar's label, hand them the bar, move them to its end.
 """
 
 from __future__ import annotations

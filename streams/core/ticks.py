@@ -24,8 +24,8 @@ class TickScale:
     Notes
     -----
     A double equals m / 10^k (one correctly rounded division of exact integers) if and only if its
-    shortest decimal text is that decimal, as long as m has at most 15 digits; beyond that a price is
-    read from its text.
+    shortest decimal text is that decimal, as long as m has at most 15 digits; beyond that a price
+    is read from its text.
     """
 
     def __init__(self, tick: str, allow_negative: bool) -> None:
