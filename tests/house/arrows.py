@@ -22,8 +22,8 @@ _FLOORS = {
     "replay": 4,
     "streams.progress": 5,
     "streams.tables": 5,
-    "streams.cli": 5,
-    "streams.__main__": 6,
+    "streams.cli": 6,
+    "streams.__main__": 7,
 }
 
 # Parts of the standard library that need no clock, no files, no environment and no threads; what
