@@ -302,24 +302,28 @@ class RangeTracker:
             earliest = min(earliest, self._expiring[0].spec.expires_ms)
         self.next_ms = earliest
 
-    def snapshot(self) -> list[Any]:
-        """Plain data between two records; what the calendar foresees is not in it."""
+    def older(self, before_ms: int) -> list[Any]:
+        """Plain data of the unfinished ranges that start before an instant; they change rarely."""
+        return [live.snapshot() for live in self.alive.values() if live.spec.start_ms < before_ms]
+
+    def snapshot(self, before_ms: int) -> list[Any]:
+        """Plain data between two records, without `older`; the calendar's part is not in it."""
         latest = self.latest_touch
         return [
             [_window_data(window) for window in self.windows],
             [_window_data(window) for window in self._awaiting],
-            [live.snapshot() for live in self.alive.values()],
+            [live.snapshot() for live in self.alive.values() if live.spec.start_ms >= before_ms],
             [live.snapshot() for live in self.finished.values()],
             None if latest is None else [latest.touch_id, latest.bar_ms, latest.position],
         ]
 
-    def restore(self, data: list[Any], watermark_ms: int) -> None:
-        """Take the values of `snapshot`; `last` is set."""
+    def restore(self, data: list[Any], older: list[Any], watermark_ms: int) -> None:
+        """Take the values of `snapshot` and `older`; `last` is set."""
         if not self._active:
             return
         self.windows = [self._restored_window(values) for values in data[0]]
         self._awaiting = [self._restored_window(values) for values in data[1]]
-        for values in data[2]:
+        for values in [*older, *data[2]]:
             live = self._restored_range(values)
             self.alive[live.spec.key] = live
             self._watch(live)

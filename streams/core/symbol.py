@@ -390,10 +390,12 @@ class SymbolEngine:
     def snapshot(self) -> dict[str, Any]:
         """Plain data between two records."""
         if self.first_label_ms == NOWHERE_MS:
-            return {"hot": [self.watermark_ms if self.has_watermark else None], "bars": []}
+            hot = [self.watermark_ms if self.has_watermark else None]
+            return {"hot": hot, "ranges": [], "bars": []}
         if self._smooth_ms != NOWHERE_MS:
             self.sessions.all_present(self._smooth_ms)
         self.book.seal()
+        horizon_ms = self._horizon_ms()
         return {
             "hot": [
                 self.watermark_ms,
@@ -403,11 +405,17 @@ class SymbolEngine:
                 _row_data(self._before),
                 self.sessions.snapshot(),
                 self.derived.snapshot(),
-                self.ranges.snapshot(),
+                self.ranges.snapshot(horizon_ms),
                 self.swings.snapshot(),
             ],
+            "ranges": self.ranges.older(horizon_ms),
             "bars": self.book.snapshot(),
         }
+
+    def _horizon_ms(self) -> int:
+        """Open of the oldest session that corrections may reach."""
+        oldest = max(self.sessions.index - self._plan.horizon_sessions, 0)
+        return self.calendar.open_ms(oldest) if self.calendar.has_session(oldest) else NOWHERE_MS
 
     def restore(self, data: dict[str, Any]) -> None:
         """Take the values of `snapshot`."""
@@ -424,7 +432,7 @@ class SymbolEngine:
         self.derived.restore(hot[6])
         self.sessions.restore(hot[5])
         self.ranges.last = self._last
-        self.ranges.restore(hot[7], self.watermark_ms)
+        self.ranges.restore(hot[7], data["ranges"], self.watermark_ms)
         self.swings.restore(hot[8])
         self.book.restore(data["bars"])
         self._find_road()

@@ -2,31 +2,63 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import json
+from collections.abc import Iterable
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from schemas.config_loading import read_config
 from schemas.events import Event
+from schemas.intervals import parse_interval
 from schemas.records import Bar, Clock, LogRecord
+from streams.core.calendar import EARLY_CLOSE, LATE_OPEN, Calendar
 from streams.core.engine import GroupEngine
+from streams.core.plan import GroupPlan, InstrumentPlan
 from streams.core.rejection import RecordRejected
+from streams.core.ticks import TickScale
 from streams.planning import plan_group
 from tests.properties.folding import fold
 
 NEW_YORK = ZoneInfo("America/New_York")
+UTC = ZoneInfo("UTC")
 MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
 
 
-def at(text: str) -> int:
-    """Epoch milliseconds of a New York wall time such as ``2025-07-02 09:30``."""
-    return int(datetime.fromisoformat(text).replace(tzinfo=NEW_YORK).timestamp()) * 1000
+def at(text: str, zone: ZoneInfo = NEW_YORK) -> int:
+    """Epoch milliseconds of a wall time such as ``2025-07-02 09:30``, in New York by default."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp()) * 1000
 
 
-def flat(symbol: str, start: str | int, price: float, interval: str = "1m") -> Bar:
+def utc(text: str) -> int:
+    """Epoch milliseconds of a UTC time such as ``2025-07-02 09:30``."""
+    return at(text, UTC)
+
+
+def when(instant_ms: int | None, zone: ZoneInfo = NEW_YORK) -> str | None:
+    """Wall time of an instant, to read and compare; None stays None."""
+    if instant_ms is None:
+        return None
+    return datetime.fromtimestamp(instant_ms / 1000, zone).strftime("%Y-%m-%d %H:%M")
+
+
+def day_number(iso: str) -> int:
+    """Days from 1970-01-01 to an ISO date."""
+    return date.fromisoformat(iso).toordinal() - date(1970, 1, 1).toordinal()
+
+
+def flat(
+    symbol: str,
+    start: str | int,
+    price: float,
+    interval: str = "1m",
+    volume: int | float | None = 1,
+) -> Bar:
     """A bar without movement."""
     start_ms = at(start) if isinstance(start, str) else start
-    return Bar(symbol, interval, start_ms, price, price, price, price, 1)
+    return Bar(symbol, interval, start_ms, price, price, price, price, volume)
 
 
 def bar(symbol: str, start: str | int, low: float, high: float, close: float | None = None) -> Bar:
@@ -35,10 +67,18 @@ def bar(symbol: str, start: str | int, low: float, high: float, close: float | N
     return Bar(symbol, "1m", start_ms, low, high, low, low if close is None else close, 1)
 
 
-def minutes(symbol: str, start: str, count: int, price: float = 100.0) -> list[LogRecord]:
+def minutes(symbol: str, start: str | int, count: int, price: float = 100.0) -> list[LogRecord]:
     """So many flat bars in a row."""
-    first = at(start)
+    first = at(start) if isinstance(start, str) else start
     return [flat(symbol, first + number * MINUTE_MS, price) for number in range(count)]
+
+
+def run_of(
+    symbol: str, start: int, interval: str, count: int, price: float = 100.0
+) -> list[LogRecord]:
+    """So many flat bars of any interval in a row."""
+    length = parse_interval(interval).length_ms
+    return [flat(symbol, start + number * length, price, interval) for number in range(count)]
 
 
 class Tape:
@@ -50,10 +90,15 @@ class Tape:
         Configuration over the built-in one.
     group
         Group whose records are given.
+    plan
+        Plan of the engine, instead of one from the configuration.
     """
 
-    def __init__(self, toml: str = "", group: str = "ES-NQ") -> None:
-        self.engine = GroupEngine(plan_group(read_config(toml, "scenario"), group))
+    def __init__(
+        self, toml: str = "", group: str = "ES-NQ", plan: GroupPlan | None = None
+    ) -> None:
+        self.plan = plan_group(read_config(toml, "scenario"), group) if plan is None else plan
+        self.engine = GroupEngine(self.plan)
         self.events: list[Event] = []
         self.rejected: list[str] = []
         self._offset = 0
@@ -71,9 +116,14 @@ class Tape:
             self.events += said
         return said
 
-    def clock(self, symbol: str, time: str) -> list[Event]:
+    def clock(self, symbol: str, time: str | int) -> list[Event]:
         """Hand a clock record over."""
-        return self.take(Clock(symbol, at(time)))
+        return self.take(Clock(symbol, at(time) if isinstance(time, str) else time))
+
+    def restart(self) -> None:
+        """Go on with an engine restored from the state of this one, through JSON."""
+        state = json.loads(json.dumps(self.engine.snapshot()))
+        self.engine = GroupEngine.restore(self.plan, state)
 
     @property
     def view(self) -> dict[str, dict[str, Any]]:
@@ -84,10 +134,58 @@ class Tape:
         """Facts of one type by id."""
         return {key: fact for key, fact in self.view.items() if fact["type"] == kind}
 
+    def versions(self, identity: str) -> list[Any]:
+        """Every published version of one fact, in order."""
+        return [event for event in self.events if event.id == identity]
+
 
 XNYS = '[instruments.ACME]\ntick = 0.01\ncalendar = "XNYS"\n'
 
 
-def equity(extra: str = "") -> Tape:
-    """An equity on XNYS."""
-    return Tape(XNYS + extra, "ACME")
+def equity(extra: str = "", sections: str = "") -> Tape:
+    """An equity on XNYS, with more keys of its own and more sections."""
+    return Tape(XNYS + extra + sections, "ACME")
+
+
+def coin(extra: str = "", sections: str = "") -> Tape:
+    """A symbol on 24/7, whole ticks, silent for as long as it likes."""
+    toml = '[instruments.COIN]\ntick = 1\ncalendar = "24/7"\nmax_ahead = 0\n'
+    return Tape(toml + extra + sections, "COIN")
+
+
+LUNCH_DATES = ("2025-07-02", "2025-07-03", "2025-07-04", "2025-07-07")
+
+
+def lunch_calendar() -> Calendar:
+    """Four sessions of two segments, 09:30-12:00 and 13:00-16:00 UTC.
+
+    The second one opens late, at 10:00; the third one closes early, before lunch.
+    """
+    opens, closes = [], []
+    for day, morning in zip(LUNCH_DATES, ("09:30", "10:00", "09:30", "09:30"), strict=True):
+        opens.append([utc(f"{day} {morning}"), utc(f"{day} 13:00")])
+        closes.append([utc(f"{day} 12:00"), utc(f"{day} 16:00")])
+    del opens[2][1], closes[2][1]
+    days = [day_number(day) for day in LUNCH_DATES]
+    flags = [0, LATE_OPEN, EARLY_CLOSE, 0]
+    first, last = utc("2025-07-02 00:00"), closes[-1][-1]
+    return Calendar("LUNCH", days, opens, closes, flags, first, last)
+
+
+def lunch(base: str = "1m", intervals: Iterable[str] = ("60m", "240m", "1d", "1w")) -> Tape:
+    """HK on the calendar with a break at noon."""
+    instrument = InstrumentPlan(
+        symbol="HK",
+        calendar=lunch_calendar(),
+        base=parse_interval(base),
+        scale=TickScale("0.01", False),
+        intervals=sorted(parse_interval(name) for name in intervals),
+        kinds=[],
+        publish_incomplete=True,
+        swings=True,
+        structural_class=3,
+        quality=True,
+        horizon_sessions=10,
+        max_ahead_ms=0,
+    )
+    return Tape(plan=GroupPlan("HK", [instrument]))
