@@ -110,7 +110,7 @@ class GroupEngine:
         """State as plain data, versioned: all that decides the outputs to come.
 
         Keys: ``v`` version, ``offset`` last record taken, ``symbols`` by name: ``hot`` (changes
-        with each record), ``ranges`` (unresolved ones from before the correction horizon), ``bars``
+        with each record), ``ranges`` (those from before the correction horizon), ``bars``
         (chunks inside it).
         """
         return {

@@ -303,8 +303,11 @@ class RangeTracker:
         self.next_ms = earliest
 
     def older(self, before_ms: int) -> list[Any]:
-        """Plain data of the unfinished ranges that start before an instant; they change rarely."""
-        return [live.snapshot() for live in self.alive.values() if live.spec.start_ms < before_ms]
+        """Plain data of the ranges that start before an instant: unfinished, and kept for pairs."""
+        return [
+            [live.snapshot() for live in ranges.values() if live.spec.start_ms < before_ms]
+            for ranges in (self.alive, self.finished)
+        ]
 
     def snapshot(self, before_ms: int) -> list[Any]:
         """Plain data between two records, without `older`; the calendar's part is not in it."""
@@ -313,7 +316,7 @@ class RangeTracker:
             [_window_data(window) for window in self.windows],
             [_window_data(window) for window in self._awaiting],
             [live.snapshot() for live in self.alive.values() if live.spec.start_ms >= before_ms],
-            [live.snapshot() for live in self.finished.values()],
+            [live.snapshot() for live in self.finished.values() if live.spec.start_ms >= before_ms],
             None if latest is None else [latest.touch_id, latest.bar_ms, latest.position],
         ]
 
@@ -323,14 +326,15 @@ class RangeTracker:
             return
         self.windows = [self._restored_window(values) for values in data[0]]
         self._awaiting = [self._restored_window(values) for values in data[1]]
-        for values in [*older, *data[2]]:
+        alive, finished = older
+        for values in [*alive, *data[2]]:
             live = self._restored_range(values)
             self.alive[live.spec.key] = live
             self._watch(live)
             if live.spec.expires_ms != NEVER_MS:
                 self._expiring.append(live)
         self._expiring.sort(key=_by_expiry)
-        for values in data[3]:
+        for values in [*finished, *data[3]]:
             live = self._restored_range(values)
             self.finished[live.spec.key] = live
         latest = data[4]

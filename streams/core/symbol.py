@@ -391,7 +391,7 @@ class SymbolEngine:
         """Plain data between two records."""
         if self.first_label_ms == NOWHERE_MS:
             hot = [self.watermark_ms if self.has_watermark else None]
-            return {"hot": hot, "ranges": [], "bars": []}
+            return {"hot": hot, "ranges": [[], []], "bars": []}
         if self._smooth_ms != NOWHERE_MS:
             self.sessions.all_present(self._smooth_ms)
         self.book.seal()
