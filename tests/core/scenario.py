@@ -94,9 +94,7 @@ class Tape:
         Plan of the engine, instead of one from the configuration.
     """
 
-    def __init__(
-        self, toml: str = "", group: str = "ES-NQ", plan: GroupPlan | None = None
-    ) -> None:
+    def __init__(self, toml: str = "", group: str = "ES-NQ", plan: GroupPlan | None = None) -> None:
         self.plan = plan_group(read_config(toml, "scenario"), group) if plan is None else plan
         self.engine = GroupEngine(self.plan)
         self.events: list[Event] = []
@@ -189,3 +187,29 @@ def lunch(base: str = "1m", intervals: Iterable[str] = ("60m", "240m", "1d", "1w
         max_ahead_ms=0,
     )
     return Tape(plan=GroupPlan("HK", [instrument]))
+
+
+def template(name: str, zone: str, *kinds: dict[str, object]) -> str:
+    """Section of an own range template; daily kinds unless they say otherwise."""
+    lines = [f"[templates.{name}]", f'zone = "{zone}"']
+    for kind in kinds:
+        lines.append(f"[[templates.{name}.kinds]]")
+        lines += [
+            f"{key} = {json.dumps(value)}" for key, value in ({"period": "day"} | kind).items()
+        ]
+    return "\n".join(lines) + "\n"
+
+
+TEST_KIND: dict[str, object] = {"kind": "Test", "label": "t", "start": "00:00", "until": "00:02"}
+TEST_DAY = "2025-07-02"
+
+
+def two_minutes(**changes: object) -> Tape:
+    """COIN with one daily range of two minutes from midnight UTC, changed."""
+    own = template("own", "UTC", TEST_KIND | changes)
+    return coin('ranges = ["own"]\n', own)
+
+
+def minute_of(number: int, low: float, high: float, close: float | None = None) -> Bar:
+    """COIN's bar of a minute of the test's day, opening at its low."""
+    return bar("COIN", utc(f"{TEST_DAY} 00:00") + number * MINUTE_MS, low, high, close)
