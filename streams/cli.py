@@ -72,7 +72,10 @@ def root(
 @app.command()
 def run(
     files: Annotated[
-        list[str] | None, typer.Argument(help="CSV, CSV.gz, Parquet, or logs (.jsonl, .jsonl.gz).")
+        list[str] | None,
+        typer.Argument(
+            help="CSV, CSV.gz, Parquet, or logs (.jsonl, .jsonl.gz); before --bars in order."
+        ),
     ] = None,
     bars: Annotated[
         list[str] | None,
