@@ -33,9 +33,10 @@ def main(arguments: list[str]) -> None:
     """Print the open ranges of a run."""
     symbol = arguments[1] if len(arguments) > 1 else None
     for fact in view(Path(arguments[0])).values():
-        if isinstance(fact, Range) and symbol in (None, fact.symbol):
-            if not fact.expired and fact.state not in FINISHED:
-                print(f"{fact.symbol} {fact.kind} {fact.name}: {fact.state}, TO {fact.true_open}")
+        if not isinstance(fact, Range) or symbol not in (None, fact.symbol):
+            continue
+        if not fact.expired and fact.state not in FINISHED:
+            print(f"{fact.symbol} {fact.kind} {fact.name}: {fact.state}, TO {fact.true_open}")
 
 
 if __name__ == "__main__":

@@ -73,13 +73,15 @@ def root(
 def run(
     files: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="CSV, CSV.gz, Parquet, or logs (.jsonl, .jsonl.gz); before --bars in order."
-        ),
+        typer.Argument(help="CSV, CSV.gz, Parquet or logs (.jsonl, .jsonl.gz)."),
     ] = None,
     bars: Annotated[
         list[str] | None,
-        typer.Option("--bars", metavar="SYMBOL=FILE", help="A table of one symbol's bars."),
+        typer.Option(
+            "--bars",
+            metavar="SYMBOL=FILE",
+            help="A table of one symbol's bars; after FILES in order.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; replaced if it is one.")
