@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 BarSource = Literal["live", "file", "fill"]
 
@@ -59,3 +60,6 @@ class Clock(
 
 
 LogRecord = Bar | Cancel | Clock
+
+field_values = astuple
+"""The fields of a record as a tuple, in their order: one call instead of one look-up a field."""

@@ -1,55 +1,37 @@
 """The accepted bars inside the correction horizon: what a duplicate is compared with.
 
-Bars lie in chunks of at most 60 (contracts section 5); a full chunk is packed into machine
-integers.
+Bars lie in chunks of at most 60 (contracts section 5); a full chunk is packed.
 """
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_right
 from typing import Any, Final
 
+from schemas.packing import pack_rows, unpack_rows
 from streams.core.volume import Volume
 
 CHUNK_BARS: Final = 60
-FIELDS: Final = 5
 
 Row = tuple[int, int, int, int, int, Volume]
 """Label, open, high, low, close (ticks) and volume of one accepted bar."""
+PackedRow = tuple[Any, ...]
+"""A `Row` as it is kept: one object, which a compiled core does not take apart."""
 
 
 class BarChunk:
-    """Packed bars in order of start: flat start, open, high, low, close, and the volumes."""
+    """Bars in order of start, packed: 25 bytes a bar instead of 250.
 
-    def __init__(self, session: int, rows: list[Row]) -> None:
+    Attributes
+    ----------
+    packed
+        The rows as MessagePack, or as they are when a price has more digits than it can hold.
+    """
+
+    def __init__(self, session: int, first_ms: int, packed: bytes | list[PackedRow]) -> None:
         self.session = session
-        self.first_ms = rows[0][0]
-        self.volumes: list[Volume] = [row[5] for row in rows]
-        flat: list[int] = []
-        for row in rows:
-            flat.extend(row[:FIELDS])
-        self.values: array[int] | list[int] = flat
-        try:
-            self.values = array("q", flat)
-        except OverflowError:
-            # Prices of more digits than machine integers hold stay as they are.
-            self.values = flat
-
-    def rows(self) -> list[Row]:
-        """The bars as they were given."""
-        values = self.values
-        return [
-            (
-                values[place],
-                values[place + 1],
-                values[place + 2],
-                values[place + 3],
-                values[place + 4],
-                self.volumes[place // FIELDS],
-            )
-            for place in range(0, len(values), FIELDS)
-        ]
+        self.first_ms = first_ms
+        self.packed = packed
 
 
 class BarBook:
@@ -63,12 +45,12 @@ class BarBook:
     """
 
     def __init__(self) -> None:
-        self.open_rows: list[Row] = []
+        self.open_rows: list[PackedRow] = []
         self.open_session = -1
         self._chunks: list[BarChunk] = []
         self._firsts: list[int] = []
 
-    def append(self, session: int, row: Row) -> None:
+    def append(self, session: int, row: PackedRow) -> None:
         """Add a bar that starts after all others."""
         if session != self.open_session:
             self._pack(1)
@@ -77,24 +59,35 @@ class BarBook:
 
     def seal(self) -> None:
         """Pack full chunks."""
-        self._pack(CHUNK_BARS)
+        if len(self.open_rows) >= CHUNK_BARS:
+            self._pack(CHUNK_BARS)
 
     def _pack(self, least: int) -> None:
         rows = self.open_rows
         while len(rows) >= least:
-            chunk = BarChunk(self.open_session, rows[:CHUNK_BARS])
-            self._chunks.append(chunk)
-            self._firsts.append(chunk.first_ms)
+            full = rows[:CHUNK_BARS]
             del rows[:CHUNK_BARS]
+            packed: bytes | list[PackedRow] = full
+            try:
+                packed = pack_rows(full)
+            except OverflowError:
+                packed = full
+            self._chunks.append(BarChunk(self.open_session, full[0][0], packed))
+            self._firsts.append(full[0][0])
 
-    def find(self, start_ms: int) -> Row | None:
+    def _rows(self, chunk: BarChunk) -> list[PackedRow]:
+        """The bars of a chunk as they were given."""
+        packed = chunk.packed
+        return packed if isinstance(packed, list) else unpack_rows(packed)
+
+    def find(self, start_ms: int) -> PackedRow | None:
         """The bar with that label, None without one."""
         rows = self.open_rows
         if not rows or start_ms < rows[0][0]:
             at = bisect_right(self._firsts, start_ms) - 1
             if at < 0:
                 return None
-            rows = self._chunks[at].rows()
+            rows = self._rows(self._chunks[at])
         for row in rows:
             if row[0] == start_ms:
                 return row
@@ -113,7 +106,9 @@ class BarBook:
 
     def snapshot(self) -> list[Any]:
         """Plain data: session and rows of each chunk; the last one may be growing."""
-        chunks = [[chunk.session, [list(row) for row in chunk.rows()]] for chunk in self._chunks]
+        chunks: list[Any] = [
+            [chunk.session, [list(row) for row in self._rows(chunk)]] for chunk in self._chunks
+        ]
         if self.open_rows:
             chunks.append([self.open_session, [list(row) for row in self.open_rows]])
         return chunks

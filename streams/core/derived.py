@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from schemas.events import DerivedBar, renumbered
 from schemas.intervals import Interval
+from streams.core.book import PackedRow
 from streams.core.calendar import Calendar
 from streams.core.plan import InstrumentPlan
 from streams.core.stamp import Stamp
@@ -25,8 +26,8 @@ class Window:
 
     Attributes
     ----------
-    number
-        Place among the windows of the symbol, ascending by length.
+    prefix
+        What the ids of its bars begin with.
     nominal
         Base slots of a window that no session end cuts short.
     published
@@ -35,8 +36,8 @@ class Window:
         Windows of coarser intervals that this one is merged into when it closes.
     """
 
-    def __init__(self, interval: Interval, number: int, published: bool, base_ms: int) -> None:
-        self.number = number
+    def __init__(self, symbol: str, interval: Interval, published: bool, base_ms: int) -> None:
+        self.prefix = f"derived_bar|{symbol}|{interval.name}|"
         self.nominal = interval.length_ms // base_ms
         self.name = interval.name
         self.length_ms = interval.length_ms
@@ -105,15 +106,16 @@ class DerivedBars:
     """Windows of all intervals of one symbol.
 
     Contract: `enter_segment` before the first bar of a segment; `add` for each in-session bar after
-    `close_until` its label; `close_until` whenever the watermark moves. `closed` holds what closed
-    since the last `publish`.
+    `close_until` its label, or `take` for several; `close_until` whenever the watermark moves.
+    `closed` holds what closed since the last `publish`.
     """
 
     def __init__(self, plan: InstrumentPlan, stamp: Stamp) -> None:
         self._measured = plan.quality
         self._publish_incomplete = plan.publish_incomplete
         self._symbol = plan.symbol
-        self._scale = plan.scale
+        self._numerator = plan.scale.numerator
+        self._denominator = plan.scale.denominator
         self._stamp = stamp
         self._calendar: Calendar = plan.calendar
         self._base_ms = plan.base_ms
@@ -121,9 +123,7 @@ class DerivedBars:
         self._roots: list[Window] = []
         self._build(plan.intervals)
         self.finest = self._roots[0]
-        self.crowded = len(self._roots) > 1
         self.next_end_ms = NO_END
-        self._ends = [NO_END] * len(self.windows)
         self.fractional = False
         self.closed: list[DerivedBar] = []
         self._session = 0
@@ -142,7 +142,7 @@ class DerivedBars:
             listed.append(Interval(86_400_000, "1d"))
             listed.sort()
         for interval in listed:
-            window = Window(interval, len(self.windows), interval.name in names, self._base_ms)
+            window = Window(self._symbol, interval, interval.name in names, self._base_ms)
             source: Window | None = None
             for finer in self.windows:
                 if finer.is_week or (finer.is_day and not window.is_week):
@@ -198,6 +198,47 @@ class DerivedBars:
             for other in self._roots[1:]:
                 self._merge(other, start_ms, open_, high, low, close, 1, volume)
 
+    def take(self, rows: list[PackedRow], whole: bool) -> None:
+        """Bars of the current segment, of one window of every root; `whole`: without fractions."""
+        if self.fractional or not whole or len(self._roots) > 1:
+            for row in rows:
+                self.add(row[0], row[1], row[2], row[3], row[4], row[5])
+            return
+        window = self.finest
+        if window.end_ms == NO_END:
+            first = rows[0]
+            self._open_window(window, first[0], first[1], first[2], first[3])
+        highest = window.high
+        lowest = window.low
+        total: Any = window.volume
+        for row in rows:
+            high: int = row[2]
+            low: int = row[3]
+            volume = row[5]
+            if high > highest:
+                highest = high
+            if low < lowest:
+                lowest = low
+            if volume is not None:
+                total = volume if total is None else total + volume
+        window.high = highest
+        window.low = lowest
+        window.close = rows[-1][4]
+        window.have += len(rows)
+        window.volume = total
+
+    def next_grid_ms(self, label_ms: int) -> int:
+        """Where the first window ends that is open, or that a bar of that label would open."""
+        earliest = self.next_end_ms
+        for root in self._roots:
+            if root.end_ms == NO_END and not (root.is_day or root.is_week):
+                end = (
+                    label_ms + root.length_ms - (label_ms - self._segment_open_ms) % root.length_ms
+                )
+                if end < earliest:
+                    earliest = end
+        return earliest
+
     def close_until(self, instant_ms: int, position: int) -> None:
         """Close every window that ends at or before the instant, by end, then length.
 
@@ -206,17 +247,29 @@ class DerivedBars:
         position
             In-session bars of the symbol so far, for the running quality.
         """
-        ends = self._ends
-        end = self.next_end_ms
-        while end <= instant_ms:
-            # The first of equal ends is the finest: a window closes after those that feed it.
-            number = ends.index(end)
-            ends[number] = NO_END
-            self._close(self.windows[number], position)
-            end = min(ends)
-        self.next_end_ms = end
+        while self.next_end_ms <= instant_ms:
+            end = self.next_end_ms
+            following = NO_END
+            quality = self._running_quality(end, position)
+            # Ascending by length: a window closes after those that feed it, and may open here.
+            for window in self.windows:
+                window_end = window.end_ms
+                if window_end == end:
+                    self._close(window, quality)
+                elif window_end < following:
+                    following = window_end
+            self.next_end_ms = following
 
-    def _close(self, window: Window, position: int) -> None:
+    def _running_quality(self, end_ms: int, position: int) -> float:
+        """Quality of the session as of the end of a window that lies in it."""
+        if not self._measured:
+            return 100.0
+        if end_ms > self._segment_close_ms:
+            end_ms = self._segment_close_ms
+        due = self._slots_before - ((self._segment_open_ms - end_ms) // self._base_ms)
+        return (100 * (position - self._present_base)) / due
+
+    def _close(self, window: Window, quality: float) -> None:
         volume = None if self.fractional else window.volume
         for coarser in window.fed:
             if coarser.end_ms == NO_END:
@@ -229,24 +282,17 @@ class DerivedBars:
             coarser.close = window.close
             coarser.have += window.have
             if volume is not None:
-                coarser.volume = add_volume(coarser.volume, volume)
+                total = coarser.volume
+                coarser.volume = volume if total is None else total + volume
         if window.published and (self._publish_incomplete or window.have == window.need):
-            self.closed.append(self._event(window, self._quality(window, position)))
+            if window.is_week and self._measured:
+                quality = (100 * window.have) / window.need
+            self.closed.append(self._event(window, quality))
         if window.is_day:
             self.closed_day = DayTotals(window)
         window.end_ms = NO_END
         window.have = 0
         window.volume = None
-
-    def _quality(self, window: Window, position: int) -> float:
-        if not self._measured:
-            return 100.0
-        if window.is_week:
-            return (100 * window.have) / window.need
-        due = self._slots_before - (
-            (self._segment_open_ms - min(window.end_ms, self._segment_close_ms)) // self._base_ms
-        )
-        return (100 * (position - self._present_base)) / due
 
     def _merge(
         self,
@@ -293,7 +339,6 @@ class DerivedBars:
             window.end_ms = end
             window.session = self._session_date
         end = window.end_ms
-        self._ends[window.number] = end
         if end < self.next_end_ms:
             self.next_end_ms = end
 
@@ -314,7 +359,6 @@ class DerivedBars:
         """Add to every interval; the first time, give each the whole volumes still below it."""
         if not self.fractional:
             self.fractional = True
-            self.crowded = True
             for window in self.windows:
                 for coarser in window.fed:
                     coarser.volume = add_volume(coarser.volume, window.volume)
@@ -330,10 +374,10 @@ class DerivedBars:
 
     def _event(self, window: Window, quality: float) -> DerivedBar:
         stamp = self._stamp
-        numerator = self._scale.numerator
-        denominator = self._scale.denominator
+        numerator = self._numerator
+        denominator = self._denominator
         return DerivedBar(
-            f"derived_bar|{self._symbol}|{window.name}|{window.start_ms}",
+            f"{window.prefix}{window.start_ms}",
             "upsert",
             stamp.first_seq + len(self.closed),
             0,
@@ -365,7 +409,7 @@ class DerivedBars:
             out.extend(self.closed)
         else:
             out.extend(renumbered(bar, bar.seq + before) for bar in self.closed)
-        self.closed = []
+        self.closed.clear()
 
     def snapshot(self) -> list[Any]:
         """Plain data: mode of volumes, then the open windows."""
@@ -374,8 +418,6 @@ class DerivedBars:
     def restore(self, data: list[Any]) -> None:
         """Take the values of `snapshot`; `enter_segment` follows."""
         self.fractional = data[0]
-        self.crowded = self.fractional or len(self._roots) > 1
         for window, values in zip(self.windows, data[1], strict=True):
             window.restore(values)
-            self._ends[window.number] = window.end_ms
-        self.next_end_ms = min(self._ends)
+            self.next_end_ms = min(self.next_end_ms, window.end_ms)

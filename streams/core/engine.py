@@ -78,9 +78,12 @@ class GroupEngine:
             taken.
         """
         self.offset = offset
-        member = self._symbols.get(record.symbol)
-        if member is None:
-            raise RecordRejected("unknown_symbol", f"symbol {record.symbol!r} is not in the group")
+        try:
+            member = self._symbols[record.symbol]
+        except KeyError:
+            raise RecordRejected(
+                "unknown_symbol", f"symbol {record.symbol!r} is not in the group"
+            ) from None
         if type(record) is Bar:
             return member.bar(record, offset)
         if isinstance(record, Clock):

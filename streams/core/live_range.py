@@ -44,6 +44,8 @@ class RangeTouch:
 
     Attributes
     ----------
+    touch_id
+        Id of its event; set by the owner's tracker, which knows the symbol.
     event
         Name of the event, also the last part of its id.
     level
@@ -61,6 +63,7 @@ class RangeTouch:
         session: str,
         ambiguous: bool,
     ) -> None:
+        self.touch_id = ""
         self.owner = owner
         self.event = event
         self.level = level
@@ -76,6 +79,10 @@ class LiveRange:
 
     Attributes
     ----------
+    label
+        Kind and name, as ids have them.
+    levels
+        Levels whose touch would change the state, while they are watched.
     second
         `SECOND_SAME` or `SECOND_OPPOSITE` once the second break came, else 0.
     side
@@ -89,6 +96,7 @@ class LiveRange:
 
     def __init__(self, spec: RangeSpec, have: int, high: int, low: int) -> None:
         self.spec = spec
+        self.label = f"{spec.kind}|{spec.name}"
         self.have = have
         self.high = high
         self.low = low
@@ -100,6 +108,7 @@ class LiveRange:
         self.side = 0
         self.second = 0
         self.expired = False
+        self.levels: list[int] = []
         self.bars_ms = [NO_BAR, NO_BAR, NO_BAR, NO_BAR]
         self.event_ms = spec.publish_ms
         self.changed = False
@@ -120,7 +129,7 @@ class LiveRange:
     def watched(self) -> list[int]:
         """Levels whose touch would change the state."""
         state = self.state
-        if self.finished:
+        if self.expired or state == RESOLVED or state == INCOMPLETE:
             return []
         if state == UNBROKEN or state == RETURN:
             return [self.poc] if self.poc == self.rpp else [self.poc, self.rpp]

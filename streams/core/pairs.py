@@ -8,7 +8,6 @@ as long as the partner's may still be touched (bars-and-quality section 6).
 from __future__ import annotations
 
 from schemas.events import Pair, renumbered
-from schemas.ids import pair_id
 from streams.core.calendar import Calendar
 from streams.core.live_range import LEVELS, NO_BAR, RangeTouch
 from streams.core.ranges import RangeTracker
@@ -46,6 +45,8 @@ class PairTracker:
 
     def publish(self, member: int, touches: list[RangeTouch], stamp: Stamp) -> None:
         """Append the rows that the touches of one member changed, by event_ms, then id."""
+        if not touches:
+            return
         partner = self._trackers[1 - member]
         rows: list[Pair] = []
         for touch in touches:
@@ -67,24 +68,25 @@ class PairTracker:
         spec = touch.owner.spec
         level = LEVELS[touch.level]
         own, other = self._symbols[member], self._symbols[1 - member]
-        times: dict[str, int | None] = dict.fromkeys(self._symbols)
-        times[own] = touch.bar_ms
+        bar_ms = touch.bar_ms
+        theirs = None if other_ms == NO_BAR else other_ms
+        times: dict[str, int | None]
+        times = {own: bar_ms, other: theirs} if member == 0 else {other: theirs, own: bar_ms}
         delta: int | None = None
         leader: str | None = None
         event_ms, session = touch.event_ms, touch.session
         if other_ms != NO_BAR:
-            apart = abs(touch.bar_ms - other_ms)
+            apart = abs(bar_ms - other_ms)
             delta = apart // MINUTE_MS
-            leader = own if touch.bar_ms < other_ms else other
+            leader = own if bar_ms < other_ms else other
             if apart < MINUTE_MS:
                 leader = "simultaneous"
-            times[other] = other_ms
-            if other_ms < touch.bar_ms:
+            if other_ms < bar_ms:
                 session = self._calendar.date(self._calendar.session_of(other_ms))
-            elif other_ms > touch.bar_ms:
+            elif other_ms > bar_ms:
                 event_ms = self._calendar.slot_end(other_ms, self._base_ms)
         return Pair(
-            pair_id(self._group, spec.kind, spec.name, level, touch.event),
+            f"pair|{self._group}|{touch.owner.label}|{level}|{touch.event}",
             "upsert",
             stamp.first_seq + len(stamp.out),
             0,
@@ -128,7 +130,7 @@ class PairTracker:
         ours, theirs = self._trackers[member], self._trackers[1 - member]
         for key, live in list(ours.finished.items()):
             if partner_watermark_ms is None:
-                decided_in = self._calendar.session_of(live.event_ms)
+                decided_in = self._calendar.session_of(live.spec.to_ms)
                 gone = decided_in < session - self._horizon_sessions
             else:
                 gone = partner_watermark_ms >= live.spec.publish_ms and key not in theirs.alive

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from schemas.events import Range, Touch
-from schemas.ids import range_id, touch_id
 from streams.core.live_range import (
     LEVELS,
     NO_BAR,
@@ -38,9 +37,10 @@ def _range_event(live: LiveRange, symbol: str, scale: TickScale, stamp: Stamp) -
     spec = live.spec
     complete = not live.reason
     poi = complete and not spec.first_touch
-    bars = [None if bar == NO_BAR or not poi else bar for bar in live.bars_ms]
+    numerator, denominator = scale.numerator, scale.denominator
+    first, returned, second, resolved = live.bars_ms
     return Range(
-        range_id(symbol, spec.kind, spec.name),
+        f"range|{symbol}|{live.label}",
         "upsert",
         stamp.first_seq + len(stamp.out),
         0,
@@ -56,20 +56,20 @@ def _range_event(live: LiveRange, symbol: str, scale: TickScale, stamp: Stamp) -
         None if spec.expires_ms == NEVER_MS else spec.expires_ms,
         STATES[live.state],
         live.expired,
-        scale.price(live.high) if complete else None,
-        scale.price(live.low) if complete else None,
-        scale.price(live.true_open) if poi else None,
-        scale.price(live.poc) if poi else None,
-        scale.price(live.rpp) if poi else None,
+        (live.high * numerator) / denominator if complete else None,
+        (live.low * numerator) / denominator if complete else None,
+        (live.true_open * numerator) / denominator if poi else None,
+        (live.poc * numerator) / denominator if poi else None,
+        (live.rpp * numerator) / denominator if poi else None,
         live.have,
         spec.need,
         live.reason or None,
         LEVELS[live.side] if live.side else None,
         _resolution(live) if poi else None,
-        bars[0],
-        bars[1],
-        bars[2],
-        bars[3],
+        first if poi and first != NO_BAR else None,
+        returned if poi and returned != NO_BAR else None,
+        second if poi and second != NO_BAR else None,
+        resolved if poi and resolved != NO_BAR else None,
     )
 
 
@@ -83,7 +83,7 @@ def _touch_event(touch: RangeTouch, symbol: str, scale: TickScale, stamp: Stamp)
     spec = touch.owner.spec
     expiry = touch.level < 0
     return Touch(
-        touch_id(symbol, spec.kind, spec.name, touch.event),
+        touch.touch_id,
         "upsert",
         stamp.first_seq + len(stamp.out),
         0,
@@ -92,7 +92,7 @@ def _touch_event(touch: RangeTouch, symbol: str, scale: TickScale, stamp: Stamp)
         touch.event_ms,
         stamp.watermark_ms,
         None,
-        range_id(symbol, spec.kind, spec.name),
+        f"range|{symbol}|{touch.owner.label}",
         spec.kind,
         spec.name,
         touch.event,
@@ -104,9 +104,8 @@ def _touch_event(touch: RangeTouch, symbol: str, scale: TickScale, stamp: Stamp)
 
 
 def _range_order(live: LiveRange) -> tuple[int, str]:
-    return live.event_ms, f"{live.spec.kind}|{live.spec.name}"
+    return live.event_ms, live.label
 
 
 def _touch_order(touch: RangeTouch) -> tuple[int, str]:
-    spec = touch.owner.spec
-    return touch.event_ms, f"{spec.kind}|{spec.name}|{touch.event}"
+    return touch.event_ms, touch.touch_id

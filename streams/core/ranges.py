@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from schemas.ids import touch_id
-from streams.core.book import Row
+from streams.core.book import PackedRow
 from streams.core.calendar import DAY_MS, Calendar
-from streams.core.levels import LevelIndex
+from streams.core.levels import FAR, LevelIndex
 from streams.core.live_range import (
     NO_BAR,
     UNTOUCHED,
@@ -83,6 +82,8 @@ class RangeTracker:
         Finished ranges that the partner in the group may still need, by key.
     latest_touch
         Latest touch, for swings.
+    floor, ceiling
+        A bar with floor <= low and high <= ceiling changes neither a window nor a range.
     """
 
     def __init__(self, plan: InstrumentPlan, schedule: RangeSchedule, paired: bool) -> None:
@@ -92,6 +93,8 @@ class RangeTracker:
         self._schedule = schedule
         self._paired = paired
         self.next_ms = NEVER_MS
+        self.floor = -FAR
+        self.ceiling = FAR
         self.windows: list[RangeWindow] = []
         self.levels = LevelIndex()
         self.alive: dict[int, LiveRange] = {}
@@ -104,7 +107,7 @@ class RangeTracker:
         self._expiring: list[LiveRange] = []
         self._next_day = 0
         self._active = bool(schedule.kinds)
-        self.last: Row = (NO_BAR, 0, 0, 0, 0, None)
+        self.last: PackedRow = (NO_BAR, 0, 0, 0, 0, None)
 
     def begin(self, first_label_ms: int) -> None:
         """The symbol's first bar (off-session bars count) has this label."""
@@ -115,6 +118,7 @@ class RangeTracker:
         self._next_day = first_label_ms // DAY_MS - 1
         self._fill(first_label_ms, first_label_ms)
         self._find_next()
+        self._widen(NO_BAR, -NO_BAR)
 
     def advance(self, instant_ms: int, position: int) -> None:
         """The watermark reaches an instant; `position` is the number of in-session bars so far."""
@@ -128,49 +132,64 @@ class RangeTracker:
         while self._expiring and self._expiring[0].spec.expires_ms <= instant_ms:
             self._expire(self._expiring.pop(0))
         self._find_next()
+        self._widen(NO_BAR, -NO_BAR)
 
-    def bar(self, row: Row, end_ms: int, session: str, position: int) -> None:
+    def bar(self, row: PackedRow, end_ms: int, session: str, position: int) -> None:
         """One in-session bar; `session` is its ISO session date, `position` its number."""
-        start_ms, _, high, low, close, _ = row
+        if row[2] > self.ceiling or row[3] < self.floor:
+            self.reach(row, end_ms, session, position)
+        self.last = row
+
+    def reach(self, row: PackedRow, end_ms: int, session: str, position: int) -> None:
+        """A bar that leaves [floor, ceiling]: widen the windows, touch the levels it spans."""
+        high: int = row[2]
+        low: int = row[3]
+        if low <= self.levels.below or high >= self.levels.above:
+            self._touch(row, end_ms, session, position)
+        self._widen(high, low)
+
+    def _widen(self, high: int, low: int) -> None:
+        """Widen the windows, and find the floor and ceiling that the next bar may leave."""
+        floor = self.levels.below + 1
+        ceiling = self.levels.above - 1
         for window in self.windows:
             if high > window.high:
                 window.high = high
             if low < window.low:
                 window.low = low
-        if low <= self.levels.below or high >= self.levels.above:
-            self.touch(start_ms, end_ms, high, low, close, session, position)
-        self.last = row
+            if window.high < ceiling:
+                ceiling = window.high
+            if window.low > floor:
+                floor = window.low
+        self.floor = floor
+        self.ceiling = ceiling
 
-    def touch(
-        self,
-        start_ms: int,
-        end_ms: int,
-        high: int,
-        low: int,
-        close: int,
-        session: str,
-        position: int,
-    ) -> None:
+    def _touch(self, row: PackedRow, end_ms: int, session: str, position: int) -> None:
         """Let a bar that reaches the nearest levels touch what it spans."""
+        start_ms: int = row[0]
+        high: int = row[2]
+        low: int = row[3]
         for live in self.levels.touched(low, high):
             self._unwatch(live)
             for touch in live.touch(start_ms, end_ms, low, high, session):
+                touch.touch_id = f"touch|{self._symbol}|{live.label}|{touch.event}"
                 self.touches.append(touch)
                 if not live.spec.first_touch:
                     self._rank(touch, position)
-            for level in live.watched():
+            live.levels = live.watched()
+            for level in live.levels:
                 self.levels.insert(level, live)
             self._mark(live)
             if live.finished:
                 self._finish(live)
-        self.levels.refresh(close)
+        self.levels.refresh(row[4])
 
     def settle(self) -> None:
         """The outputs of the record are built: forget what it did."""
         for live in self.changed:
             live.changed = False
-        self.changed = []
-        self.touches = []
+        self.changed.clear()
+        self.touches.clear()
 
     def _fill(self, instant_ms: int, after_ms: int) -> None:
         """List the ranges of every civil date that may have begun in some zone."""
@@ -243,25 +262,25 @@ class RangeTracker:
         return ""
 
     def _watch(self, live: LiveRange) -> None:
-        for level in live.watched():
+        live.levels = live.watched()
+        for level in live.levels:
             self.levels.insert(level, live)
         self.levels.refresh(self.last[4])
 
     def _unwatch(self, live: LiveRange) -> None:
-        for level in live.watched():
+        for level in live.levels:
             self.levels.remove(level, live)
 
     def _rank(self, touch: RangeTouch, position: int) -> None:
         """Keep the touch that swings link to: latest bar, then rank, later start, name."""
         spec = touch.owner.spec
         best = self.latest_touch
-        identity = touch_id(self._symbol, spec.kind, spec.name, touch.event)
         if best is not None and best.bar_ms == touch.bar_ms:
             ours = (spec.rank, -spec.start_ms, spec.name)
             if ours > (best.rank, -best.start_ms, best.name):
                 return
         self.latest_touch = TouchRank(
-            identity, touch.bar_ms, position, spec.rank, spec.start_ms, spec.name
+            touch.touch_id, touch.bar_ms, position, spec.rank, spec.start_ms, spec.name
         )
 
     def _expire(self, live: LiveRange) -> None:
@@ -274,9 +293,9 @@ class RangeTracker:
         live.event_ms = spec.expires_ms
         index = self._calendar.session_of(spec.expires_ms)
         session = self._calendar.date(index) if self._calendar.has_session(index) else spec.session
-        self.touches.append(
-            RangeTouch(live, "expired", -1, 0, spec.expires_ms, spec.expires_ms, session, False)
-        )
+        touch = RangeTouch(live, "expired", -1, 0, spec.expires_ms, spec.expires_ms, session, False)
+        touch.touch_id = f"touch|{self._symbol}|{live.label}|expired"
+        self.touches.append(touch)
         self._mark(live)
         self._finish(live)
 
@@ -292,14 +311,16 @@ class RangeTracker:
 
     def _find_next(self) -> None:
         earliest = self._next_day * DAY_MS - ZONE_REACH_MS
-        if self._upcoming:
-            earliest = min(earliest, self._upcoming[0].start_ms)
+        if self._upcoming and self._upcoming[0].start_ms < earliest:
+            earliest = self._upcoming[0].start_ms
         for window in self.windows:
-            earliest = min(earliest, window.spec.window_end_ms)
+            if window.spec.window_end_ms < earliest:
+                earliest = window.spec.window_end_ms
         for window in self._awaiting:
-            earliest = min(earliest, window.spec.publish_ms)
-        if self._expiring:
-            earliest = min(earliest, self._expiring[0].spec.expires_ms)
+            if window.spec.publish_ms < earliest:
+                earliest = window.spec.publish_ms
+        if self._expiring and self._expiring[0].spec.expires_ms < earliest:
+            earliest = self._expiring[0].spec.expires_ms
         self.next_ms = earliest
 
     def older(self, before_ms: int) -> list[Any]:
@@ -343,6 +364,7 @@ class RangeTracker:
         self._next_day = (watermark_ms + ZONE_REACH_MS) // DAY_MS - 3
         self._fill(watermark_ms, watermark_ms)
         self._find_next()
+        self._widen(NO_BAR, -NO_BAR)
 
     def _restored_window(self, values: list[Any]) -> RangeWindow:
         spec = self._schedule.find(values[0], values[1] * 1000)

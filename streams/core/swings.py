@@ -9,14 +9,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 from schemas.events import Prior, Side, Swing, TouchLink
+from streams.core.book import PackedRow
 from streams.core.plan import InstrumentPlan
 from streams.core.ranges import TouchRank
 from streams.core.stamp import Stamp
 
 HIGHEST_CLASS: Final = 6
 MINUTE_MS: Final = 60_000
-SIDES: Final = ("low", "high")
 NOWHERE: Final = -(1 << 62)
+FAR: Final = 1 << 62
 
 
 class SwingPoint:
@@ -24,6 +25,8 @@ class SwingPoint:
 
     Attributes
     ----------
+    event
+        The swing as published last: what a later version takes over.
     position
         Number of the bar among the in-session bars of the symbol, from 1.
     class_ms
@@ -34,22 +37,28 @@ class SwingPoint:
         When its prior reached the structural class, `NOWHERE` where that does not matter.
     """
 
+    # Defaults of the class, because few swings ever get other values.
     swing_class: int = 1
     structural_ms: int = NOWHERE
-    prior: Prior | None = None
     prior_ms: int = NOWHERE
-    link: TouchLink | None = None
-    changed: bool = False
 
     def __init__(
-        self, side: int, start_ms: int, position: int, key: int, session: str, class_ms: int
+        self,
+        event: Swing,
+        side: int,
+        start_ms: int,
+        position: int,
+        key: int,
+        class_ms: int,
+        prior: Prior | None,
     ) -> None:
+        self.event = event
         self.side = side
         self.start_ms = start_ms
         self.position = position
         self.key = key
-        self.session = session
         self.class_ms = class_ms
+        self.prior = prior
 
 
 class SwingSide:
@@ -58,7 +67,8 @@ class SwingSide:
     Attributes
     ----------
     earlier
-        Per class N (index 1 to 5) the key of the last but one swing of class N or more.
+        Per class N (index 1 to 5) the key of the last but one swing of class N or more, `FAR` while
+        there is none: nothing is as high as that.
     last
         Per class N the last swing of class N or more.
     structural
@@ -67,7 +77,7 @@ class SwingSide:
     """
 
     def __init__(self) -> None:
-        self.earlier: list[int] = [NOWHERE] * HIGHEST_CLASS
+        self.earlier: list[int] = [FAR] * HIGHEST_CLASS
         self.last: list[SwingPoint | None] = [None] * HIGHEST_CLASS
         self.structural: list[SwingPoint] = []
 
@@ -76,26 +86,27 @@ class SwingTracker:
     """All swings of one symbol.
 
     Contract: `add` takes each bar that is a swing of class 1 (`SymbolEngine` compares neighbours),
-    in order; `changed` holds the swings made or changed until `publish`.
+    in order, and publishes what it makes and changes.
     """
 
     def __init__(self, plan: InstrumentPlan) -> None:
         self._symbol = plan.symbol
         self._calendar = plan.calendar
-        self._scale = plan.scale
+        self._numerator = plan.scale.numerator
+        self._denominator = plan.scale.denominator
         self._structural_class = plan.structural_class
         self._sides = [SwingSide(), SwingSide()]
-        self.changed: list[SwingPoint] = []
+        self._changed: list[SwingPoint] = []
 
     def add(
         self,
         side: int,
-        key: int,
-        start_ms: int,
+        row: PackedRow,
         position: int,
         session: str,
         end_ms: int,
         link: TouchRank | None,
+        stamp: Stamp,
     ) -> None:
         """A swing of class 1; dropped when its price repeats the last kept one of its side.
 
@@ -103,60 +114,101 @@ class SwingTracker:
         ----------
         side
             1 for a high, 0 for a low.
-        key
-            Price in ticks, negated for a low.
-        start_ms, position, session
-            Label, number and ISO session date of the swing's bar.
+        row, position, session
+            The swing's bar, its number and ISO session date.
         end_ms
             End of the next bar, which decides it.
         link
             Latest touch up to the swing's bar.
+        stamp
+            The record, with all outputs that precede swings.
         """
         ours = self._sides[side]
-        last = ours.last[1]
-        if last is not None and last.key == key:
+        last = ours.last
+        middle = last[1]
+        ticks: int = row[2] if side == 1 else row[3]
+        key = ticks if side == 1 else -ticks
+        if middle is not None and middle.key == key:
             return
-        swing = SwingPoint(side, start_ms, position, key, session, end_ms)
+        start_ms: int = row[0]
+        touch: TouchLink | None = None
         if link is not None:
-            swing.link = TouchLink(
+            touch = TouchLink(
                 link.touch_id, (start_ms - link.bar_ms) // MINUTE_MS, position - link.position
             )
+        prior: Prior | None = None
         opposite = self._sides[1 - side].last[1]
         if opposite is not None:
-            swing.prior = self._prior(swing, opposite)
-        swing.changed = True
-        self.changed.append(swing)
+            apart = key + opposite.key
+            points = ((apart if apart >= 0 else -apart) * self._numerator) / self._denominator
+            prior = Prior(opposite.start_ms, points, position - opposite.position)
+        out = stamp.out
+        name: Side = "high" if side == 1 else "low"
+        event = Swing(
+            f"swing|{self._symbol}|{start_ms}|{name}",
+            "upsert",
+            stamp.first_seq + len(out),
+            0,
+            self._symbol,
+            session,
+            end_ms,
+            stamp.watermark_ms,
+            None,
+            start_ms,
+            name,
+            (ticks * self._numerator) / self._denominator,
+            1,
+            prior,
+            touch,
+        )
+        swing = SwingPoint(event, side, start_ms, position, key, end_ms, prior)
+        last[1] = swing
+        decides = False
+        if middle is not None:
+            before = ours.earlier[1]
+            known = middle.key
+            ours.earlier[1] = known
+            decides = known >= before and known >= key
+        if not decides and self._structural_class > 1:
+            out.append(event)
+            return
+        self._changed.append(swing)
         if self._structural_class == 1:
             self._become_structural(swing, end_ms)
-        self._cascade(ours, swing, end_ms)
+        if decides and middle is not None:
+            self._cascade(ours, middle, end_ms)
+        self._publish(end_ms, stamp)
 
     def _cascade(self, ours: SwingSide, swing: SwingPoint, end_ms: int) -> None:
-        """A swing enters class 1; whenever that decides the middle of three, it enters the next."""
+        """The middle of three enters the next class, and may decide a middle of three there."""
         earlier = ours.earlier
         last = ours.last
         level = 1
-        while level < HIGHEST_CLASS:
+        while True:
+            level += 1
+            swing.swing_class = level
+            swing.class_ms = end_ms
+            self._mark(swing)
+            if level == self._structural_class:
+                self._become_structural(swing, end_ms)
+            if level == HIGHEST_CLASS:
+                return
             middle = last[level]
-            before = earlier[level]
             last[level] = swing
             if middle is None:
                 return
+            before = earlier[level]
             earlier[level] = middle.key
-            if before == NOWHERE or middle.key < before or middle.key < swing.key:
+            if middle.key < before or middle.key < swing.key:
                 return
-            level += 1
-            middle.swing_class = level
-            middle.class_ms = end_ms
-            if not middle.changed:
-                middle.changed = True
-                self.changed.append(middle)
-            if level == self._structural_class:
-                self._become_structural(middle, end_ms)
             swing = middle
 
+    def _mark(self, swing: SwingPoint) -> None:
+        if swing not in self._changed:
+            self._changed.append(swing)
+
     def _prior(self, swing: SwingPoint, opposite: SwingPoint) -> Prior:
-        scale = self._scale
-        points = (abs(swing.key + opposite.key) * scale.numerator) / scale.denominator
+        points = (abs(swing.key + opposite.key) * self._numerator) / self._denominator
         return Prior(opposite.start_ms, points, swing.position - opposite.position)
 
     def _become_structural(self, swing: SwingPoint, end_ms: int) -> None:
@@ -172,9 +224,7 @@ class SwingTracker:
                 continue
             opposite.prior = self._prior(opposite, swing)
             opposite.prior_ms = end_ms
-            if not opposite.changed:
-                opposite.changed = True
-                self.changed.append(opposite)
+            self._mark(opposite)
         ours.structural.append(swing)
         self._forget(ours, theirs)
         self._forget(theirs, ours)
@@ -199,47 +249,34 @@ class SwingTracker:
                 return swing
         return None
 
-    def publish(self, stamp: Stamp) -> None:
-        """Append the changed swings, by event_ms, then id."""
-        changed = self.changed
+    def _publish(self, end_ms: int, stamp: Stamp) -> None:
+        """Append the changed swings, by id: all were decided at the end of the record's bar."""
+        changed = self._changed
         if len(changed) > 1:
-            changed.sort(key=_event_order)
+            changed.sort(key=_by_id)
         out = stamp.out
-        seq = stamp.first_seq + len(out)
         for swing in changed:
-            swing.changed = False
-            out.append(self._event(swing, seq, stamp.watermark_ms))
-            seq += 1
+            known = swing.event
+            event = Swing(
+                known.id,
+                "upsert",
+                stamp.first_seq + len(out),
+                0,
+                known.symbol,
+                known.session,
+                end_ms,
+                stamp.watermark_ms,
+                None,
+                known.start_ms,
+                known.side,
+                known.price,
+                swing.swing_class,
+                swing.prior,
+                known.touch,
+            )
+            swing.event = event
+            out.append(event)
         changed.clear()
-
-    def _event(self, swing: SwingPoint, seq: int, watermark_ms: int) -> Swing:
-        if swing.side == 1:
-            side: Side = "high"
-            ticks = swing.key
-        else:
-            side = "low"
-            ticks = -swing.key
-        decided = swing.class_ms
-        if swing.prior_ms > decided:
-            decided = swing.prior_ms
-        scale = self._scale
-        return Swing(
-            f"swing|{self._symbol}|{swing.start_ms}|{side}",
-            "upsert",
-            seq,
-            0,
-            self._symbol,
-            swing.session,
-            decided,
-            watermark_ms,
-            None,
-            swing.start_ms,
-            side,
-            (ticks * scale.numerator) / scale.denominator,
-            swing.swing_class,
-            swing.prior,
-            swing.link,
-        )
 
     def snapshot(self) -> list[Any]:
         """Plain data between two records: lows, then highs."""
@@ -253,22 +290,40 @@ class SwingTracker:
     def _restore_side(self, number: int, values: list[Any]) -> None:
         side = self._sides[number]
         swings = [self._restored(number, row) for row in values[0]]
-        side.earlier = [NOWHERE if key is None else key for key in values[1]]
+        side.earlier = [FAR if key is None else key for key in values[1]]
         side.last = [None if at is None else swings[at] for at in values[2]]
         side.structural = [swings[at] for at in values[3]]
 
     def _restored(self, side: int, row: list[Any]) -> SwingPoint:
         start_ms: int = row[0]
         session = self._calendar.date(self._calendar.session_of(start_ms))
-        swing = SwingPoint(side, start_ms, row[1], row[2], session, start_ms + row[4])
+        link = None if row[7] is None else TouchLink(row[7][0], row[7][1], row[7][2])
+        prior = None if row[6] is None else Prior(row[6][0], row[6][1], row[6][2])
+        name: Side = "high" if side == 1 else "low"
+        event = Swing(
+            f"swing|{self._symbol}|{start_ms}|{name}",
+            "upsert",
+            0,
+            0,
+            self._symbol,
+            session,
+            start_ms + row[4],
+            0,
+            None,
+            start_ms,
+            name,
+            ((row[2] if side == 1 else -row[2]) * self._numerator) / self._denominator,
+            row[3],
+            prior,
+            link,
+        )
+        class_ms: int = event.event_ms
+        swing = SwingPoint(event, side, start_ms, row[1], row[2], class_ms, prior)
         swing.swing_class = row[3]
         if row[5] is not None:
             swing.structural_ms = start_ms + row[5]
-        if row[6] is not None:
-            swing.prior = Prior(row[6][0], row[6][1], row[6][2])
-            swing.prior_ms = NOWHERE if row[6][3] is None else row[6][3]
-        if row[7] is not None:
-            swing.link = TouchLink(row[7][0], row[7][1], row[7][2])
+        if row[6] is not None and row[6][3] is not None:
+            swing.prior_ms = row[6][3]
         return swing
 
 
@@ -280,7 +335,7 @@ def _side_data(side: SwingSide) -> list[Any]:
             swings.append(swing)
     return [
         [_swing_data(swing) for swing in swings],
-        [None if key == NOWHERE else key for key in side.earlier],
+        [None if key == FAR else key for key in side.earlier],
         [None if swing is None else swings.index(swing) for swing in side.last],
         [swings.index(swing) for swing in side.structural],
     ]
@@ -288,7 +343,7 @@ def _side_data(side: SwingSide) -> list[Any]:
 
 def _swing_data(swing: SwingPoint) -> list[Any]:
     prior = swing.prior
-    link = swing.link
+    link = swing.event.touch
     start_ms = swing.start_ms
     return [
         start_ms,
@@ -309,5 +364,5 @@ def _swing_data(swing: SwingPoint) -> list[Any]:
     ]
 
 
-def _event_order(swing: SwingPoint) -> tuple[int, str]:
-    return max(swing.class_ms, swing.prior_ms), f"{swing.start_ms}|{SIDES[swing.side]}"
+def _by_id(swing: SwingPoint) -> str:
+    return swing.event.id

@@ -11,23 +11,23 @@ from __future__ import annotations
 from typing import Any, Final
 
 from schemas.events import Event
-from schemas.records import Bar, Cancel, Clock
-from streams.core.book import BarBook, Row
+from schemas.records import Bar, Cancel, Clock, field_values
+from streams.core.book import BarBook, PackedRow
 from streams.core.calendar import Calendar
 from streams.core.checks import RecordChecks
-from streams.core.derived import NO_END, DerivedBars
+from streams.core.derived import DerivedBars
 from streams.core.pairs import PairTracker
 from streams.core.plan import InstrumentPlan
 from streams.core.range_events import publish_ranges, publish_touches
-from streams.core.ranges import RangeTracker
+from streams.core.ranges import RangeTracker, TouchRank
 from streams.core.rejection import RecordRejected
 from streams.core.schedule import RangeSchedule
 from streams.core.sessions import NOWHERE_MS, SessionTracker
 from streams.core.stamp import Stamp
 from streams.core.swings import SwingTracker
-from streams.core.volume import GREATEST_VOLUME, Volume, written_volume
+from streams.core.volume import GREATEST_VOLUME, GREATEST_WHOLE, Volume, written_volume
 
-NO_ROW: Final[Row] = (NOWHERE_MS, 0, 0, 0, 0, None)
+NO_ROW: Final[PackedRow] = (NOWHERE_MS, 0, 0, 0, 0, None)
 
 
 class SymbolEngine:
@@ -40,7 +40,7 @@ class SymbolEngine:
     first_label_ms
         Label of the symbol's first bar; `NOWHERE_MS` before it.
     position
-        In-session bars so far.
+        In-session bars so far, but for those of the smooth road that are not settled yet.
     """
 
     def __init__(
@@ -61,17 +61,19 @@ class SymbolEngine:
         self._plan = plan
         self._base = plan.base
         self._scale = plan.scale
-        self._ticks = plan.scale.cache
+        self._ticks: dict[Any, Any] = plan.scale.cache
         self._checks = RecordChecks(plan)
         self._with_swings = plan.swings
         self._stamp = stamp
         self._pairs: PairTracker | None = None
         self._partner: SymbolEngine | None = None
-        self._last: Row = NO_ROW
-        self._before: Row = NO_ROW
+        self._last: PackedRow = NO_ROW
+        self._before: PackedRow = NO_ROW
         self._smooth_allowed = plan.max_ahead_ms == 0 or plan.max_ahead_ms >= plan.base_ms
         self._smooth_ms = NOWHERE_MS
         self._due_ms = NOWHERE_MS
+        self._fresh: list[PackedRow] = []
+        self._whole = True
         self._first_position = 0
         self._off_session = 0
         self._duplicates = 0
@@ -89,91 +91,92 @@ class SymbolEngine:
 
     def bar(self, bar: Bar, offset: int) -> list[Event]:
         """Take a bar; see `GroupEngine.apply`."""
-        start = bar.start_ms
-        volume = bar.volume
-        if start != self._smooth_ms or bar.interval != self._base:
+        _, interval, label, open_price, high_price, low_price, close_price, volume, _ = (
+            field_values(bar)
+        )
+        start: int = label
+        if start != self._smooth_ms or interval != self._base:
             return self._general_bar(bar, offset)
-        if volume is not None:
+        if type(volume) is int:
+            amount: int = volume
+            if not 0 <= amount < GREATEST_WHOLE:
+                return self._general_bar(bar, offset)
+        elif volume is not None:
             if not 0 <= volume < GREATEST_VOLUME:
                 return self._general_bar(bar, offset)
-            if type(volume) is float:
-                volume = written_volume(volume)
+            volume = written_volume(volume)
+            self._whole = False
         ticks = self._ticks
         try:
-            open_ = ticks[bar.open]
-            high = ticks[bar.high]
-            low = ticks[bar.low]
-            close = ticks[bar.close]
+            row: PackedRow = (
+                label,
+                ticks[open_price],
+                ticks[high_price],
+                ticks[low_price],
+                ticks[close_price],
+                volume,
+            )
         except KeyError:
-            open_, high, low, close = self._checks.prices(bar)
-        if not (low <= open_ <= high and low <= close <= high):
+            row = (label, *self._checks.prices(bar), volume)
+        high: int = row[2]
+        low: int = row[3]
+        if not (low <= row[1] <= high and low <= row[4] <= high):
             return self._general_bar(bar, offset)
 
         end = start + self.base_ms
         last = self._last
         before = self._before
-        ranges = self.ranges
-        row = (start, open_, high, low, close, volume)
-        self.book.open_rows.append(row)
+        fresh = self._fresh
+        fresh.append(row)
         self.watermark_ms = end
         self._smooth_ms = end
         self._before = last
         self._last = row
-        self.position += 1
-
-        derived = self.derived
-        window = derived.finest
-        if window.end_ms == NO_END or derived.crowded or type(volume) is float:
-            derived.add(start, open_, high, low, close, volume)
-            if derived.next_end_ms < self._due_ms:
-                self._due_ms = derived.next_end_ms
-        else:
-            if high > window.high:
-                window.high = high
-            if low < window.low:
-                window.low = low
-            window.close = close
-            window.have += 1
-            if volume is not None:
-                total = window.volume
-                window.volume = volume if total is None else total + volume
-        for open_window in ranges.windows:
-            if high > open_window.high:
-                open_window.high = high
-            if low < open_window.low:
-                open_window.low = low
-        link = ranges.latest_touch
-        levels = ranges.levels
-        if low <= levels.below or high >= levels.above:
-            ranges.touch(start, end, high, low, close, self.sessions.date, self.position)
+        side = -1
         if self._with_swings:
-            peak = last[2]
+            peak: int = last[2]
             if peak >= high and peak >= before[2]:
-                date = self.sessions.date
-                self.swings.add(1, peak, last[0], self.position - 1, date, end, link)
+                side = 1
             else:
-                trough = last[3]
+                trough: int = last[3]
                 if trough <= low and trough <= before[3]:
-                    date = self.sessions.date
-                    self.swings.add(0, -trough, last[0], self.position - 1, date, end, link)
+                    side = 0
+        ranges = self.ranges
+        link = ranges.latest_touch
+        if high > ranges.ceiling or low < ranges.floor:
+            ranges.reach(row, end, self.sessions.date, self.position + len(fresh))
+            if ranges.changed:
+                return self._due(end, offset, side, link)
         if end >= self._due_ms:
-            return self._due(end, offset)
-        if ranges.changed:
-            out = self._stamp.begin(offset, end)
-            self._publish()
-            return out
-        swings = self.swings
-        if swings.changed:
-            out = self._stamp.begin(offset, end)
-            swings.publish(self._stamp)
-            return out
-        return []
+            return self._due(end, offset, side, link)
+        if side < 0:
+            return []
+        stamp = self._stamp
+        out = stamp.begin(offset, end)
+        number = self.position + len(fresh) - 1
+        self.swings.add(side, last, number, self.sessions.date, end, link, stamp)
+        return out
 
-    def _due(self, end: int, offset: int) -> list[Event]:
-        """The smooth road passes the end of a window, of a session, or a moment of a range."""
-        out = self._stamp.begin(offset, end)
+    def _settle(self) -> None:
+        """Hand the bars of the smooth road on: no window of theirs has ended before now."""
+        fresh = self._fresh
+        if not fresh:
+            return
+        self.position += len(fresh)
+        self.derived.take(fresh, self._whole)
+        self.book.open_rows.extend(fresh)
+        self._whole = True
+        fresh.clear()
+
+    def _due(self, end: int, offset: int, side: int, link: TouchRank | None) -> list[Event]:
+        """The smooth road comes to the end of a window, of a session, or a moment of a range."""
+        stamp = self._stamp
+        out = stamp.begin(offset, end)
         sessions = self.sessions
         ranges = self.ranges
+        derived = self.derived
+        date = sessions.date
+        self._settle()
         if end >= ranges.next_ms:
             ranges.last = self._last
             ranges.advance(end, self.position)
@@ -181,14 +184,23 @@ class SymbolEngine:
             self._leave_smooth_road()
             self._settle_sessions(end)
             self._find_road()
-        else:
-            derived = self.derived
+        elif end >= self._due_ms:
             if end >= derived.next_end_ms:
                 derived.close_until(end, self.position)
             self.book.seal()
-            self._due_ms = min(sessions.last_full_ms, ranges.next_ms, derived.next_end_ms)
+            self._find_due()
         self._publish()
+        if side >= 0:
+            self.swings.add(side, self._before, self.position - 1, date, end, link, stamp)
         return out
+
+    def _find_due(self) -> None:
+        due_ms = self.derived.next_grid_ms(self.watermark_ms)
+        if self.ranges.next_ms < due_ms:
+            due_ms = self.ranges.next_ms
+        if self.sessions.last_full_ms < due_ms:
+            due_ms = self.sessions.last_full_ms
+        self._due_ms = due_ms
 
     def _settle_sessions(self, instant_ms: int) -> None:
         """Move the sessions on; once a session, forget what nothing can reach any more."""
@@ -213,10 +225,11 @@ class SymbolEngine:
             and sessions.unbroken(self.watermark_ms)
         ):
             self._smooth_ms = self.watermark_ms
-            self._due_ms = min(sessions.last_full_ms, self.ranges.next_ms, self.derived.next_end_ms)
+            self._find_due()
 
     def _general_bar(self, bar: Bar, offset: int) -> list[Event]:
         """Any bar: checked in the order of bars-and-quality section 5."""
+        self._settle()
         start = bar.start_ms
         checks = self._checks
         checks.interval(bar.interval)
@@ -228,26 +241,35 @@ class SymbolEngine:
         self._check_ahead(end)
         if end <= self.watermark_ms:
             return self._repeated(row, end)
-        out = self._stamp.begin(offset, end)
+        stamp = self._stamp
+        out = stamp.begin(offset, end)
         index = self.calendar.session_of(start)
         self._leave_smooth_road()
         if self.first_label_ms == NOWHERE_MS:
             self.first_label_ms = start
             self.sessions.begin(index)
             self.ranges.begin(start)
+        swing_side = -1
+        last = self._last
+        link = self.ranges.latest_touch
         if in_session:
             self._move(start)
-            self._take(row, end)
+            link = self.ranges.latest_touch
+            swing_side = self._take(row, end)
         else:
             self._off_session += 1
+        position = self.position - 1
         self.book.append(index, row)
         self.watermark_ms = end
         self._move(end)
         self._find_road()
         self._publish()
+        if swing_side >= 0:
+            session = self.calendar.date(self.calendar.session_of(last[0]))
+            self.swings.add(swing_side, last, position, session, end, link, stamp)
         return out
 
-    def _repeated(self, row: Row, end: int) -> list[Event]:
+    def _repeated(self, row: PackedRow, end: int) -> list[Event]:
         """A bar of a slot the watermark has passed: equal content is a duplicate."""
         known = self.book.find(row[0])
         if known is None:
@@ -263,6 +285,7 @@ class SymbolEngine:
 
     def clock(self, clock: Clock, offset: int) -> list[Event]:
         """Take a clock record; see `GroupEngine.apply`."""
+        self._settle()
         time_ms = clock.time_ms
         self._checks.clock(time_ms)
         self._check_ahead(time_ms)
@@ -291,29 +314,24 @@ class SymbolEngine:
             self.sessions.all_present(self._smooth_ms)
             self._smooth_ms = NOWHERE_MS
 
-    def _take(self, row: Row, end: int) -> None:
-        """Hand an in-session bar to every tracker; all of them stand at its label."""
+    def _take(self, row: PackedRow, end: int) -> int:
+        """Hand an in-session bar to every tracker; all of them stand at its label.
+
+        Returns 1 or 0 when it makes the bar before a swing high or low, otherwise -1.
+        """
         start, open_, high, low, close, volume = row
         last, before = self._last, self._before
-        ranges = self.ranges
-        link = ranges.latest_touch
-        date = self.sessions.date
         self.position += 1
         self._before = last
         self._last = row
         self.sessions.bar(end, high, low, volume, self.position)
         self.derived.add(start, open_, high, low, close, volume)
-        ranges.bar(row, end, date, self.position)
+        self.ranges.bar(row, end, self.sessions.date, self.position)
         if not self._with_swings or before[0] == NOWHERE_MS:
-            return
+            return -1
         if last[2] >= high and last[2] >= before[2]:
-            side, key = 1, last[2]
-        elif last[3] <= low and last[3] <= before[3]:
-            side, key = 0, -last[3]
-        else:
-            return
-        session = self.calendar.date(self.calendar.session_of(last[0]))
-        self.swings.add(side, key, last[0], self.position - 1, session, end, link)
+            return 1
+        return 0 if last[3] <= low and last[3] <= before[3] else -1
 
     def _move(self, instant_ms: int) -> None:
         self.ranges.last = self._last
@@ -343,8 +361,6 @@ class SymbolEngine:
                 publish_touches(ranges.touches, self.symbol, self._scale, stamp)
             self._publish_pairs(stamp)
             ranges.settle()
-        if self.swings.changed:
-            self.swings.publish(stamp)
 
     def _publish_pairs(self, stamp: Stamp) -> None:
         pairs = self._pairs
@@ -380,6 +396,7 @@ class SymbolEngine:
 
     def counters(self) -> dict[str, int]:
         """Accepted in-session bars, off-session bars, duplicates and clocks."""
+        self._settle()
         return {
             "accepted": self.position - self._first_position,
             "off_session": self._off_session,
@@ -392,6 +409,7 @@ class SymbolEngine:
         if self.first_label_ms == NOWHERE_MS:
             hot = [self.watermark_ms if self.has_watermark else None]
             return {"hot": hot, "ranges": [[], []], "bars": []}
+        self._settle()
         if self._smooth_ms != NOWHERE_MS:
             self.sessions.all_present(self._smooth_ms)
         self.book.seal()
@@ -438,9 +456,9 @@ class SymbolEngine:
         self._find_road()
 
 
-def _row_data(row: Row) -> list[Volume]:
+def _row_data(row: PackedRow) -> list[Volume]:
     return [] if row[0] == NOWHERE_MS else list(row)
 
 
-def _restored_row(data: list[Any]) -> Row:
+def _restored_row(data: list[Any]) -> PackedRow:
     return (data[0], data[1], data[2], data[3], data[4], data[5]) if data else NO_ROW

@@ -7,6 +7,9 @@ from typing import Final
 from streams.core.rejection import RecordRejected
 
 CACHE_LIMIT: Final = 1 << 16
+NEAR_TICKS: Final = 16
+EXACT_UNITS: Final = 10**15
+"""Below it a numerator has at most 15 digits: one double, one decimal."""
 GREATEST_PRICE: Final = 1e300
 """Beyond it a mirrored level is no longer a finite double."""
 
@@ -55,7 +58,18 @@ class TickScale:
         if len(self.cache) >= CACHE_LIMIT:
             self.cache.clear()
         self.cache[price] = ticks
+        self._remember_near(ticks)
         return ticks
+
+    def _remember_near(self, ticks: int) -> None:
+        """Prices come in neighbourhoods: the next ones then cost a look-up."""
+        if (abs(ticks) + NEAR_TICKS) * self.numerator >= EXACT_UNITS:
+            return
+        first = ticks - NEAR_TICKS
+        if first < 1 and not self._allow_negative:
+            first = 1
+        for near in range(first, ticks + NEAR_TICKS + 1):
+            self.cache[self.price(near)] = near
 
     def check_sign(self, price: float) -> None:
         """Refuse what is no price: not finite, or zero or negative where that is not allowed.

@@ -8,6 +8,8 @@ Volume = int | float | None
 
 GREATEST_VOLUME: Final = 1e300
 """Sums stay finite doubles below it."""
+GREATEST_WHOLE: Final = 1 << 60
+"""Whole volumes below it take the smooth road."""
 EXACT_DOUBLES: Final = 9_007_199_254_740_992.0
 LARGEST_INTEGER: Final = (1 << 63) - 1
 
@@ -23,8 +25,8 @@ def add_volume(total: Volume, volume: Volume) -> Volume:
 
 def written_volume(total: Volume) -> Volume:
     """Volume as it is published: whole numbers without a fraction, doubles beyond 64 bits."""
+    if isinstance(total, int):
+        return total if total <= LARGEST_INTEGER else float(total)
     if total is None:
         return None
-    if isinstance(total, float):
-        return int(total) if total.is_integer() and total < EXACT_DOUBLES else total
-    return total if total <= LARGEST_INTEGER else float(total)
+    return int(total) if total.is_integer() and total < EXACT_DOUBLES else total

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.records import Bar, Cancel, Clock, LogRecord
 from tests.core.scenario import MINUTE_MS, Tape, at, equity, flat, minutes
@@ -77,23 +78,196 @@ def test_each_rule_refuses_and_leaves_the_state_as_it_was(code: str, record: Log
     assert tape.engine.counters("ACME")["accepted"] == 4
 
 
-ORDER: list[tuple[str, Bar]] = [
-    ("unknown_interval", odd(interval="5m", start_ms=START + 1)),
-    ("misaligned_start", odd(start_ms=1)),
+OLD = at("2025-06-16 09:30")
+AHEAD = at("2025-08-07 09:30")
+
+# Records that break several rules, from the first that may be named to the last.
+ORDER: list[tuple[str, LogRecord]] = [
+    ("unknown_symbol", odd(symbol="OTHER", interval="5m", start_ms=1, open=-1.0)),
+    ("unknown_interval", odd(interval="5m", start_ms=START + 1, open=-1.0)),
+    ("misaligned_start", odd(start_ms=1, open=-1.0)),
+    ("misaligned_start", odd(start_ms=START + 1, volume=-1)),
+    ("misaligned_start", odd(start_ms=OLD + 1)),
     ("outside_calendar", odd(start_ms=0, open=-1.0)),
     ("bad_price", odd(open=100.005, close=-1.0)),
+    ("bad_price", odd(low=101.0, close=float("nan"))),
+    ("bad_price", odd(start_ms=OLD, open=0.0)),
     ("off_tick", odd(open=100.005, low=101.0)),
+    ("off_tick", odd(open=100.005, volume=-1)),
+    ("off_tick", odd(start_ms=AHEAD, open=100.005)),
     ("inconsistent_ohlc", odd(low=101.0, volume=-1)),
-    ("bad_volume", odd(volume=-1, start_ms=at("2025-06-16 09:30"))),
-    ("beyond_horizon", odd(start_ms=at("2025-06-16 09:30"))),
+    ("inconsistent_ohlc", odd(low=101.0, start_ms=OLD)),
+    ("bad_volume", odd(volume=-1, start_ms=OLD)),
+    ("bad_volume", odd(volume=-1, start_ms=AHEAD)),
+    ("beyond_horizon", odd(start_ms=OLD)),
+    ("ahead_of_time", odd(start_ms=AHEAD)),
+    ("bad_volume", odd(start_ms=LATE, volume=-1)),
+    ("bad_price", odd(start_ms=LATE, open=-1.0)),
+    ("unknown_interval", Cancel("ACME", "5m", 1)),
+    ("misaligned_start", Cancel("ACME", "1m", 1)),
+    ("outside_calendar", Cancel("ACME", "1m", 0)),
+    ("beyond_horizon", Cancel("ACME", "1m", OLD)),
+    ("cancel", Cancel("ACME", "1m", START)),
 ]
 
 
 @pytest.mark.parametrize(("code", "record"), ORDER)
-def test_of_two_broken_rules_the_earlier_one_names_the_reason(code: str, record: Bar) -> None:
+def test_of_two_broken_rules_the_earlier_one_names_the_reason(code: str, record: LogRecord) -> None:
     tape = equity()
     tape.take(*minutes("ACME", "2025-07-02 09:30", 3), record)
     assert tape.rejected == [code]
+
+
+NEXT: list[tuple[str, Bar]] = [
+    ("bad_price", odd(open=-1.0, volume=-1)),
+    ("off_tick", odd(low=99.995, volume=-1)),
+    ("inconsistent_ohlc", odd(low=101.0, volume=float("nan"))),
+    ("bad_volume", odd(volume=float("inf"))),
+    ("unknown_interval", odd(interval="2m", open=-1.0)),
+]
+
+
+@pytest.mark.parametrize("bars", [1, 2, 3, 4])
+@pytest.mark.parametrize(("code", "record"), NEXT)
+def test_the_next_bar_of_a_run_passes_the_same_checks(code: str, record: Bar, bars: int) -> None:
+    tape = equity()
+    tape.take(*minutes("ACME", START - bars * MINUTE_MS, bars))
+    before = json.dumps(tape.engine.snapshot()["symbols"])
+    tape.take(record)
+    assert tape.rejected == [code]
+    assert json.dumps(tape.engine.snapshot()["symbols"]) == before
+
+
+def test_a_first_bar_that_is_refused_begins_no_history() -> None:
+    tape = equity()
+    tape.take(odd(start_ms=OLD, volume=-1), odd())
+    assert tape.rejected == ["bad_volume"]
+    assert tape.view["session|ACME|2025-07-02"]["bars"] == 0
+    assert tape.engine.watermark_ms("ACME") == START + MINUTE_MS
+
+
+# Base, label in New York, and whether it is on the grid; half seconds are of no grid.
+GRID: dict[str, tuple[str, str, str, bool]] = {
+    "minutes": ("XNYS", "1m", "2025-07-02 09:31", True),
+    "hours are counted from the open": ("XNYS", "60m", "2025-07-02 10:30", True),
+    "not from midnight": ("XNYS", "60m", "2025-07-02 10:00", False),
+    "off session any whole minute": ("XNYS", "60m", "2025-07-02 17:01", True),
+    "off session no half minute": ("XNYS", "60m", "2025-07-02 17:01:30", False),
+    "seconds off session": ("XNYS", "1s", "2025-07-02 17:01:30", True),
+    "four hours from 18:00": ("CME_EQUITY", "240m", "2025-12-09 02:00", True),
+    "the last of them": ("CME_EQUITY", "240m", "2025-12-09 14:00", True),
+    "not at midnight": ("CME_EQUITY", "240m", "2025-12-09 00:00", False),
+    "half hours of an early close": ("CME_EQUITY", "30m", "2025-12-24 13:00", True),
+    "after an early close any minute": ("CME_EQUITY", "30m", "2025-12-24 13:16", True),
+    "four hours of the UTC day": ("24/7", "240m", "2025-07-02 16:00", True),
+    "not of New York's": ("24/7", "240m", "2025-07-02 18:00", False),
+}
+
+
+@pytest.mark.parametrize(("calendar", "base", "label", "fits"), GRID.values(), ids=GRID.keys())
+def test_labels_lie_on_the_slot_grid_of_their_session(
+    calendar: str, base: str, label: str, fits: bool
+) -> None:
+    tape = Tape(f'[instruments.ANY]\ncalendar = "{calendar}"\nbase = "{base}"\n', "ANY")
+    tape.take(flat("ANY", label, 10.0, base))
+    assert tape.rejected == ([] if fits else ["misaligned_start"])
+
+
+def test_half_a_second_is_on_no_grid() -> None:
+    tape = Tape('[instruments.ANY]\ncalendar = "XNYS"\nbase = "1s"\n', "ANY")
+    for label in (LATE + 500, at("2025-07-02 17:00") + 500):
+        tape.take(flat("ANY", label, 10.0, "1s"))
+    assert tape.rejected == ["misaligned_start"] * 2
+
+
+VOLUMES: dict[str, tuple[int | float | None, str]] = {
+    "the same": (1, ""),
+    "the same as a double": (1.0, ""),
+    "another": (2, "changed_bar"),
+    "none": (None, "changed_bar"),
+    "zero": (0, "changed_bar"),
+    "a fraction": (1.5, "changed_bar"),
+}
+
+
+@pytest.mark.parametrize(("volume", "code"), VOLUMES.values(), ids=VOLUMES.keys())
+def test_volume_is_content(volume: int | float | None, code: str) -> None:
+    tape = equity()
+    tape.take(*minutes("ACME", "2025-07-02 09:30", 3), odd(start_ms=LATE, volume=volume))
+    assert tape.rejected == ([code] if code else [])
+    assert tape.engine.counters("ACME")["duplicates"] == (0 if code else 1)
+
+
+@pytest.mark.parametrize("changed", ["open", "high", "low", "close"])
+def test_each_price_is_content(changed: str) -> None:
+    tape = equity()
+    first = odd(start_ms=LATE, open=100.5, high=102.0, low=99.0, close=100.5)
+    tape.take(first, replace(first, **{changed: getattr(first, changed) + 0.01}), first)
+    assert tape.rejected == ["changed_bar"]
+    assert tape.engine.counters("ACME")["duplicates"] == 1
+
+
+def test_null_and_zero_volume_differ() -> None:
+    tape = equity()
+    tape.take(odd(volume=None), odd(volume=0), odd(volume=None))
+    assert tape.rejected == ["changed_bar"]
+
+
+def test_off_session_bars_are_deduplicated_like_others() -> None:
+    tape = equity()
+    early = flat("ACME", "2025-07-02 08:00", 10.0)
+    tape.take(early, odd(start_ms=LATE), early, replace(early, volume=7))
+    assert tape.rejected == ["changed_bar"]
+    tape.take(flat("ACME", "2025-07-02 08:01", 10.0))
+    assert tape.rejected == ["changed_bar", "late_bar"]
+    counters = tape.engine.counters("ACME")
+    assert (counters["off_session"], counters["duplicates"], counters["accepted"]) == (1, 1, 1)
+
+
+def test_a_hole_in_the_run_is_late_once_the_watermark_has_passed_it() -> None:
+    tape = equity()
+    tape.take(odd(start_ms=LATE), odd(start_ms=LATE + 2 * MINUTE_MS))
+    tape.take(odd(start_ms=LATE + MINUTE_MS))
+    assert tape.rejected == ["late_bar"]
+
+
+def test_a_bar_of_the_slot_a_clock_is_in_is_not_late() -> None:
+    tape = equity()
+    tape.take(odd(start_ms=LATE))
+    tape.clock("ACME", LATE + MINUTE_MS + 30_000)
+    tape.take(odd(start_ms=LATE + MINUTE_MS))
+    assert tape.rejected == []
+    assert tape.view["session|ACME|2025-07-02"]["state"] == "open"
+    assert tape.of("gap") == {}
+
+
+def test_beyond_the_horizon_content_does_not_matter() -> None:
+    tape = equity("horizon_sessions = 0\n")
+    tape.take(flat("ACME", "2025-07-01 09:30", 100.0), flat("ACME", "2025-07-02 09:30", 100.0))
+    tape.take(flat("ACME", "2025-07-01 09:30", 100.0), flat("ACME", "2025-07-01 08:00", 100.0))
+    tape.take(Cancel("ACME", "1m", at("2025-07-01 09:30")))
+    assert tape.rejected == ["beyond_horizon"] * 3
+
+
+def test_an_old_clock_does_nothing_however_old() -> None:
+    tape = equity("horizon_sessions = 0\n")
+    tape.take(odd())
+    assert tape.clock("ACME", OLD) == []
+    assert tape.rejected == []
+
+
+HORIZON = {0: "2025-07-02", 1: "2025-07-01", 2: "2025-06-30", 3: "2025-06-27", 10: "2025-06-17"}
+
+
+@pytest.mark.parametrize(("sessions", "oldest"), HORIZON.items())
+def test_the_horizon_skips_weekends_and_holidays(sessions: int, oldest: str) -> None:
+    tape = equity(f"horizon_sessions = {sessions}\n")
+    tape.take(flat("ACME", "2025-07-02 10:00", 100.0))
+    tape.take(flat("ACME", f"{oldest} 09:30", 100.0))
+    # The hours before an open are of that session; those after a close of the next.
+    previous = at(f"{oldest} 09:30") - 86_400_000 * (3 if oldest == "2025-06-30" else 1)
+    tape.take(flat("ACME", previous, 100.0))
+    assert tape.rejected == ["late_bar", "beyond_horizon"]
 
 
 def test_the_base_interval_may_have_another_name() -> None:

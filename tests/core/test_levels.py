@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.core.scenario import (
+    DAY_MS,
     MINUTE_MS,
     TEST_DAY,
     Tape,
     bar,
     coin,
+    day_number,
     minute_of,
     template,
     two_minutes,
@@ -51,76 +53,57 @@ def test_the_mirror_is_exact_in_ticks() -> None:
     assert (fact["true_open"], fact["poc"], fact["rpp"]) == (1.1001, 1.3, 0.9002)
 
 
-def ladder(count: int) -> Tape:
-    """So many ranges with the same TO 100; range n (from 1) has PoC 100 + n and RPP 100 - n.
+def thirty_ranges() -> Tape:
+    """Ranges of 30 days, all with TO 1000: that of day d has PoC 1100 - d and RPP 900 + d.
 
-    The window of range n is minute n - 1, TO the minute after; all are over before minute 200.
+    The heights fall from day to day, so no window reaches a level of an earlier range.
     """
-    kinds = [
-        {"kind": f"K{number:03d}", "label": "k", "start": clock(number - 1), "until": clock(number)}
-        for number in range(1, count + 1)
-    ]
-    tape = coin('ranges = ["own"]\n', template("own", "UTC", *kinds))
-    for number in range(1, count + 1):
-        # Each window spans 100 to 100 + n, and each bar opens at 100.
-        tape.take(minute_of(number - 1, 100, 100 + number, 100))
-    tape.take(minute_of(count, 100, 100))
+    tape = two_minutes()
+    for day in range(30):
+        start = FIRST_MS + day * DAY_MS
+        tape.take(
+            bar("COIN", start, 1000, 1100 - day),
+            bar("COIN", start + MINUTE_MS, 1000, 1000),
+            bar("COIN", start + 2 * MINUTE_MS, 1000, 1000),
+        )
     return tape
 
 
-def clock(minute: int) -> str:
-    """Wall time of a minute of the day."""
-    return f"{minute // 60:02d}:{minute % 60:02d}"
+FIRST_MS = utc(f"{TEST_DAY} 00:00")
 
 
-def broken(tape: Tape, event: str) -> set[int]:
-    """Numbers of the ranges with an event."""
-    facts = tape.of("touch").values()
-    return {int(fact["kind"][1:]) for fact in facts if fact["event"] == event}
-
-
-def test_windows_that_break_the_ranges_before_them() -> None:
-    # The bar of window n + 1 reaches 100 + n + 1: PoC of range n, whose TO bar it is, is not
-    # examined, but that of range n - 1 is, and so on down.
-    tape = ladder(5)
-    assert broken(tape, "first_break") == {1, 2, 3}
-    # Each bar comes back to 100.
-    assert broken(tape, "return") == {1, 2, 3}
-
-
-@pytest.mark.parametrize("cut", [False, True])
-def test_a_bar_touches_every_range_whose_level_it_reaches_and_no_other(cut: bool) -> None:
-    kinds = [
-        {"kind": f"K{number:03d}", "label": "k", "start": "00:00", "until": clock(number)}
-        for number in range(1, 41)
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_bar_touches_every_range_whose_level_it_reaches_and_no_other(restarted: bool) -> None:
+    tape = thirty_ranges()
+    assert tape.of("touch") == {}
+    steps: list[tuple[tuple[float, float], dict[str, set[int]]]] = [
+        ((930, 1070), {}),
+        ((1075, 1078), {"first_break": {22, 23, 24, 25}}),
+        ((905, 906), {"first_break": {5, 6}}),
+        ((1075, 1078), {}),
+        ((1000, 1001), {"return": {5, 6, 22, 23, 24, 25}}),
+        (
+            (1075, 1100),
+            {
+                "first_break": {*range(22)} - {5, 6},
+                "second_break_same": {22, 23, 24, 25},
+                "second_break_opposite": {5, 6},
+            },
+        ),
+        ((1000, 1000), {"return": {*range(22)} - {5, 6}, "resolved": {5, 6, 22, 23, 24, 25}}),
     ]
-    tape = coin('ranges = ["own"]\n', template("own", "UTC", *kinds))
-    # Window n has the high 100 + n, at its last minute: TO is 100, and no bar comes back up.
-    tape.take(*(minute_of(number, 100, 101 + number, 100) for number in range(40)))
-    tape.take(minute_of(40, 100, 100))
-    if cut:
-        tape.restart()
-    before = broken(tape, "first_break")
-    tape.take(minute_of(41, 119.0, 121.0))
-    assert broken(tape, "first_break") - before == {19, 20, 21} - before
-    tape.take(minute_of(42, 61.0, 63.0))
-    touched = {
-        int(fact["kind"][1:])
-        for fact in tape.of("touch").values()
-        if fact["bar_ms"] == utc(f"{TEST_DAY} 00:42")
-    }
-    expected = {
-        number
-        for number in range(1, 41)
-        if 61 <= 100 - number <= 63 and f"K{number:03d}" not in resolved(tape)
-    }
-    assert touched == expected
-
-
-def resolved(tape: Tape) -> set[str]:
-    """Kinds of the resolved ranges."""
-    facts = tape.of("range").values()
-    return {fact["kind"] for fact in facts if fact["state"] == "resolved"}
+    for number, (span, expected) in enumerate(steps):
+        if restarted:
+            tape.restart()
+        said = tape.take(bar("COIN", FIRST_MS + 30 * DAY_MS + (30 + number) * MINUTE_MS, *span))
+        happened: dict[str, set[int]] = {}
+        for event in said:
+            if event.id.startswith("touch"):
+                _, _, _, name, transition = event.id.split("|")
+                day = day_number(name[2:]) - day_number(TEST_DAY)
+                happened.setdefault(transition, set()).add(day)
+        assert happened == expected
+    assert tape.engine.unresolved("COIN") == 24
 
 
 def test_ranges_with_the_same_level_are_all_touched_by_one_bar() -> None:

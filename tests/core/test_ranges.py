@@ -1,4 +1,4 @@
-"""Ranges of a symbol: coverage and reasons, what is examined, expiry, prior session."""
+"""Ranges of a symbol: which are considered, coverage, reasons, previous close, prior session."""
 
 from __future__ import annotations
 
@@ -7,11 +7,26 @@ from typing import Any
 import pytest
 
 from schemas.records import LogRecord
-from tests.core.scenario import MINUTE_MS, Tape, at, bar, flat, minutes
+from tests.core.scenario import (
+    DAY_MS,
+    MINUTE_MS,
+    Tape,
+    at,
+    bar,
+    coin,
+    equity,
+    flat,
+    minutes,
+    run_of,
+    template,
+    utc,
+    when,
+)
 
 ASIA = "range|ES|Major|Asia 2025-12-09"
 LONDON = "range|ES|Major|London 2025-12-09"
 MINOR = "range|ES|Minor|m1930 2025-12-09"
+LEVELS = ("high", "low", "true_open", "poc", "rpp")
 
 
 def evening(count: int = 500, start: str = "2025-12-08 16:59") -> list[LogRecord]:
@@ -20,44 +35,73 @@ def evening(count: int = 500, start: str = "2025-12-08 16:59") -> list[LogRecord
     return [first, *minutes("ES", "2025-12-08 18:00", count)]
 
 
-def dropped(records: list[LogRecord], *times: str) -> list[LogRecord]:
+def dropped(records: list[LogRecord], *labels: int) -> list[LogRecord]:
     """The records without the bars with these labels."""
-    labels = {at(time) for time in times}
     return [record for record in records if getattr(record, "start_ms", None) not in labels]
 
 
-def many(first: str, count: int) -> list[str]:
-    """Wall times of so many minutes."""
-    hour, minute = map(int, first[-5:].split(":"))
-    total = hour * 60 + minute
-    return [
-        f"{first[:10]} {(total + number) // 60:02d}:{(total + number) % 60:02d}"
-        for number in range(count)
-    ]
+def many(first: str, count: int) -> list[int]:
+    """Labels of so many minutes in New York."""
+    return [at(first) + number * MINUTE_MS for number in range(count)]
 
 
-def test_levels_need_95_per_cent_of_the_window() -> None:
-    for missing, complete in ((4, True), (5, False)):
-        tape = Tape()
-        tape.take(*dropped(evening(), *many("2025-12-08 18:30", missing)))
-        fact = tape.view[ASIA]
-        assert (fact["have"], fact["need"]) == (90 - missing, 90)
-        assert (fact["state"] != "incomplete") == complete
-        assert fact["reason"] == (None if complete else "coverage")
+# Start, minutes of the window, how many are missing, and whether the levels are published.
+COVERAGE = {
+    "Major: 86 of 90 are 95.6 per cent": ("Major|London", "2025-12-09 00:00", 90, 4, True),
+    "Major: 85 of 90 are 94.4 per cent": ("Major|London", "2025-12-09 00:00", 90, 5, False),
+    "Minor: 22 of 23 are 95.7 per cent": ("Minor|m0000", "2025-12-09 00:00", 23, 1, True),
+    "Minor: 21 of 23 are 91.3 per cent": ("Minor|m0000", "2025-12-09 00:00", 23, 2, False),
+}
 
 
+@pytest.mark.parametrize(
+    ("kind", "start", "need", "missing", "complete"), COVERAGE.values(), ids=COVERAGE.keys()
+)
+def test_levels_need_95_per_cent_of_the_window(
+    kind: str, start: str, need: int, missing: int, complete: bool
+) -> None:
+    tape = Tape()
+    tape.take(*dropped(evening(), *many(start, missing)))
+    fact = tape.view[f"range|ES|{kind} 2025-12-09"]
+    assert (fact["have"], fact["need"]) == (need - missing, need)
+    assert (fact["state"] == "incomplete") == (not complete)
+    assert fact["reason"] == (None if complete else "coverage")
+    assert [fact[name] is None for name in LEVELS] == [not complete] * 5
+
+
+@pytest.mark.parametrize(("missing", "reason"), [(1, None), (2, "coverage")])
+def test_exactly_95_per_cent_is_enough(missing: int, reason: str | None) -> None:
+    own = template("own", "UTC", {"kind": "Test", "label": "t", "start": "00:00", "until": "00:20"})
+    tape = coin('ranges = ["own"]\n', own)
+    book = minutes("COIN", utc("2025-07-02 00:00"), 21)
+    tape.take(*book[:5], *book[5 + missing :])
+    fact = tape.view["range|COIN|Test|t 2025-07-02"]
+    assert (fact["reason"], fact["have"], fact["need"]) == (reason, 20 - missing, 20)
+
+
+@pytest.mark.parametrize(("missing", "reason"), [(69, None), (70, "coverage")])
+def test_a_week_has_its_1380_minutes_to_cover(missing: int, reason: str | None) -> None:
+    tape = Tape()
+    book = minutes("ES", "2025-12-07 18:00", 1380)
+    tape.take(*book[: 700 - missing], *book[700:], flat("ES", "2025-12-08 18:00", 100.0))
+    fact = tape.view["range|ES|Weekly|Week of 2025-12-07"]
+    assert (fact["reason"], fact["have"], fact["need"]) == (reason, 1380 - missing, 1380)
+
+
+HOLES = many("2025-12-08 18:30", 20)
+TO_BAR = at("2025-12-08 19:30")
+BARE = minutes("ES", "2025-12-08 18:00", 500)
 REASONS: dict[str, tuple[list[LogRecord], str | None]] = {
-    "TO bar missing": (dropped(evening(), "2025-12-08 19:30"), "no_to_bar"),
+    "nothing missing": (evening(), None),
+    "TO bar missing": (dropped(evening(), TO_BAR), "no_to_bar"),
     "TO bar and window missing": (evening(10), "no_to_bar"),
-    "no previous close": (minutes("ES", "2025-12-08 18:00", 500), "no_previous_close"),
-    "no previous close and holes": (
-        dropped(minutes("ES", "2025-12-08 18:00", 500), *many("2025-12-08 18:30", 20)),
-        "no_previous_close",
-    ),
-    "holes": (dropped(evening(), *many("2025-12-08 18:30", 20)), "coverage"),
-    "nothing": (evening(), None),
+    "TO bar and previous close missing": (dropped(BARE, TO_BAR), "no_to_bar"),
+    "all three missing": (dropped(BARE, TO_BAR, *HOLES), "no_to_bar"),
+    "no previous close": (BARE, "no_previous_close"),
+    "no previous close and holes": (dropped(BARE, *HOLES), "no_previous_close"),
+    "holes": (dropped(evening(), *HOLES), "coverage"),
     "previous close of four days ago": (evening(start="2025-12-04 16:59"), None),
-    "previous close just in reach": (evening(start="2025-12-03 18:00"), None),
+    "previous close 5 x 24 h before": (evening(start="2025-12-03 18:00"), None),
     "previous close out of reach": (evening(start="2025-12-03 16:59"), "no_previous_close"),
 }
 
@@ -69,19 +113,62 @@ def test_the_first_reason_that_holds(book: list[LogRecord], reason: str | None) 
     tape.clock("ES", "2025-12-09 03:00")
     fact = tape.view[ASIA]
     assert fact["reason"] == reason
-    levels = [fact[name] for name in ("high", "low", "true_open", "poc", "rpp")]
-    assert all(level is None for level in levels) == (reason is not None)
+    assert (fact["state"] == "incomplete") == (reason is not None)
+    assert [fact[name] is None for name in LEVELS] == [reason is not None] * 5
     if reason is not None:
         assert fact["event_ms"] == at("2025-12-08 19:31")
+        assert not [key for key in tape.of("touch") if "Asia" in key]
 
 
-def test_the_previous_close_is_one_price_of_the_window() -> None:
+def test_a_minor_without_its_last_minute_has_no_true_open() -> None:
+    tape = Tape()
+    tape.take(*dropped(evening(), at("2025-12-08 19:52")))
+    fact = tape.view[MINOR]
+    assert (fact["reason"], fact["have"], fact["need"]) == ("no_to_bar", 22, 23)
+    assert fact["expires_ms"] == at("2025-12-09 19:52")
+
+
+def test_an_incomplete_range_never_expires_and_is_never_touched() -> None:
+    tape = Tape()
+    tape.take(*dropped(evening(), at("2025-12-08 19:52")))
+    tape.clock("ES", "2025-12-10 12:00")
+    assert (tape.view[MINOR]["expired"], tape.view[MINOR]["state"]) == (False, "incomplete")
+    assert not [key for key in tape.of("touch") if "|m1930 2025-12-09|" in key]
+
+
+def reach(before: int, label: int) -> str | None:
+    """Reason of a range on 24/7 that asks for a previous close, given a bar so long before it."""
+    kind = {"kind": "Test", "label": "t", "start": "00:00", "minutes": 2, "previous_close": True}
+    tape = coin('ranges = ["own"]\n', template("own", "UTC", kind))
+    tape.take(flat("COIN", label - before, 90.0), *minutes("COIN", label, 3))
+    reason: str | None = tape.view["range|COIN|Test|t 2025-07-10"]["reason"]
+    return reason
+
+
+def test_the_previous_close_reaches_back_exactly_5_times_24_hours() -> None:
+    label = utc("2025-07-10 00:00")
+    assert reach(5 * DAY_MS, label) is None
+    assert reach(5 * DAY_MS + MINUTE_MS, label) == "no_previous_close"
+    assert reach(MINUTE_MS, label) is None
+
+
+def test_the_previous_close_is_one_price_and_counts_for_nothing_else() -> None:
     tape = Tape()
     tape.take(bar("ES", "2025-12-08 16:59", 90.0, 120.0, 110.0))
     tape.take(*minutes("ES", "2025-12-08 18:00", 100))
     fact = tape.view[ASIA]
     assert (fact["high"], fact["low"], fact["poc"], fact["rpp"]) == (110.0, 100.0, 110.0, 90.0)
     assert (fact["have"], fact["need"]) == (90, 90)
+    minor = tape.view["range|ES|Minor|m1800 2025-12-09"]
+    assert (minor["high"], minor["have"], minor["need"]) == (110.0, 23, 23)
+
+
+def test_the_previous_close_is_that_of_an_in_session_bar_over_a_weekend() -> None:
+    tape = Tape()
+    tape.take(flat("ES", "2025-12-05 16:58", 104.0), flat("ES", "2025-12-06 12:00", 300.0))
+    tape.take(*minutes("ES", "2025-12-07 18:00", 91))
+    fact = tape.view["range|ES|Major|Asia 2025-12-08"]
+    assert (fact["high"], fact["low"]) == (104.0, 100.0)
 
 
 def test_the_true_open_of_a_major_is_outside_its_window_that_of_a_minor_inside() -> None:
@@ -95,79 +182,95 @@ def test_the_true_open_of_a_major_is_outside_its_window_that_of_a_minor_inside()
     assert (minor["true_open"], minor["high"], minor["low"]) == (104.0, 130.0, 80.0)
 
 
-def test_a_range_exists_only_from_the_first_bar_on() -> None:
+def test_a_range_is_published_when_the_watermark_reaches_the_end_of_its_true_open_minute() -> None:
+    tape = Tape()
+    tape.take(*evening(90))
+    tape.clock("ES", "2025-12-08 19:30:59")
+    assert ASIA not in tape.view
+    tape.clock("ES", "2025-12-08 19:31")
+    assert tape.view[ASIA]["reason"] == "no_to_bar"
+    other = Tape()
+    other.take(*evening(91))
+    [event] = other.versions(ASIA)
+    assert event.event_ms == event.watermark_ms == at("2025-12-08 19:31")
+
+
+CONSIDERED = {
+    # First label: its true open is 19:30 (Asia), 18:22 (m1800), 19:52 (m1930).
+    "2025-12-08 18:22": {"Asia", "m1800", "m1930"},
+    "2025-12-08 18:23": {"Asia", "m1930"},
+    "2025-12-08 19:30": {"Asia", "m1930"},
+    "2025-12-08 19:31": {"m1930"},
+    "2025-12-08 19:52": {"m1930"},
+    "2025-12-08 19:53": set(),
+    "2025-12-08 17:30": {"Asia", "m1800", "m1930"},  # off session, and still the first bar
+}
+
+
+@pytest.mark.parametrize(("first", "labels"), CONSIDERED.items())
+def test_a_range_is_considered_if_its_true_open_is_not_before_the_first_bar(
+    first: str, labels: set[str]
+) -> None:
+    tape = Tape()
+    tape.take(flat("ES", first, 100.0))
+    tape.clock("ES", "2025-12-08 20:00")
+    daily = [fact for fact in tape.of("range").values() if fact["kind"] != "Weekly"]
+    assert {fact["name"].split()[0] for fact in daily} == labels
+
+
+def test_a_range_counts_what_it_has_from_the_first_bar_on() -> None:
     tape = Tape()
     tape.take(*minutes("ES", "2025-12-08 19:31", 400))
-    assert ASIA not in tape.view
-    assert tape.view[MINOR]["have"] == 22
+    fact = tape.view[MINOR]
+    assert (fact["have"], fact["need"], fact["reason"]) == (22, 23, None)
     assert LONDON in tape.view
-    earlier = Tape()
-    earlier.take(*minutes("ES", "2025-12-08 19:30", 2))
-    assert earlier.view[ASIA]["reason"] == "no_previous_close"
 
 
-def test_an_off_session_bar_may_be_the_first_bar() -> None:
+def test_a_clock_before_the_first_bar_makes_no_range() -> None:
     tape = Tape()
-    tape.take(flat("ES", "2025-12-08 17:30", 100.0), *minutes("ES", "2025-12-08 18:00", 100))
-    assert tape.view[ASIA]["reason"] == "no_previous_close"
+    tape.clock("ES", "2025-12-08 19:40")
+    tape.take(*minutes("ES", "2025-12-08 19:40", 13))
+    assert ASIA not in tape.view
+    assert tape.view[MINOR]["have"] == 13
 
 
-def test_bars_after_the_true_open_are_examined_and_a_jump_is_no_touch() -> None:
-    tape = Tape()
-    book = evening(91)
-    book[10] = bar("ES", at("2025-12-08 18:09"), 98.0, 101.0, 100.0)
-    tape.take(*book)
-    # TO 100, PoC 98, RPP 102; the next bars jump from above RPP to below PoC.
-    tape.take(bar("ES", "2025-12-08 19:31", 103.0, 104.0))
-    tape.take(bar("ES", "2025-12-08 19:32", 96.0, 97.0))
-    assert tape.view[ASIA]["state"] == "unbroken"
-    tape.take(bar("ES", "2025-12-08 19:33", 97.0, 98.0))
-    fact = tape.view[ASIA]
-    assert (fact["state"], fact["side"]) == ("first_break", "PoC")
-    assert fact["first_break_ms"] == at("2025-12-08 19:33")
-    touch = tape.view["touch|ES|Major|Asia 2025-12-09|first_break"]
-    assert (touch["price"], touch["level"], touch["bar_ms"]) == (
-        98.0,
-        "PoC",
-        fact["first_break_ms"],
+def test_a_window_without_an_expected_minute_is_incomplete_for_coverage() -> None:
+    # The hour between two sessions, with the open of the next one as TO.
+    own = template(
+        "own",
+        "America/New_York",
+        {"kind": "Night", "label": "n", "start": "17:00", "until": "18:00", "coverage": 0},
     )
+    toml = f'[instruments.YM]\ntick = 1\ncalendar = "CME_EQUITY"\nranges = ["own"]\n{own}'
+    tape = Tape(toml, "YM")
+    tape.take(flat("YM", "2025-12-08 16:59", 100.0), flat("YM", "2025-12-08 18:00", 100.0))
+    fact = tape.view["range|YM|Night|n 2025-12-08"]
+    assert (fact["state"], fact["reason"]) == ("incomplete", "coverage")
+    assert (fact["have"], fact["need"]) == (0, 0)
 
 
-def expiring(last_label: str) -> dict[str, dict[str, Any]]:
-    """The view after a bar that touches PoC of m1930 at that label, and a clock past its expiry."""
-    tape = Tape()
-    book = evening(113)
-    book[1 + 95] = bar("ES", "2025-12-08 19:35", 98.0, 101.0, 100.0)
-    tape.take(*book)
-    start = at("2025-12-08 19:53")
-    for number in range((at(last_label) - start) // MINUTE_MS):
-        label = start + number * MINUTE_MS
-        if not at("2025-12-09 17:00") <= label < at("2025-12-09 18:00"):
-            tape.take(flat("ES", label, 99.0))
-    tape.take(bar("ES", last_label, 98.0, 99.0, 99.0))
-    tape.clock("ES", "2025-12-09 20:00")
-    return tape.view
+def test_the_open_of_a_slot_of_four_hours_is_a_true_open() -> None:
+    toml = (
+        '[instruments.LONG]\ntick = 0.25\ncalendar = "CME_EQUITY"\nbase = "240m"\n'
+        'ranges = ["cme_long"]\n'
+    )
+    tape = Tape(toml, "LONG")
+    tape.take(*run_of("LONG", at("2025-12-07 18:00"), "240m", 5))
+    tape.take(flat("LONG", "2025-12-08 14:00", 104.0, "240m"))
+    tape.take(flat("LONG", "2025-12-08 18:00", 101.0, "240m"))
+    fact = tape.view["range|LONG|Weekly|Week of 2025-12-07"]
+    assert (fact["true_open"], fact["high"], fact["poc"]) == (101.0, 104.0, 104.0)
+    assert (fact["have"], fact["need"]) == (6, 6)
+    assert fact["event_ms"] == at("2025-12-08 22:00")
 
 
-def test_the_last_bar_before_the_expiry_counts_and_the_next_does_not() -> None:
-    view = expiring("2025-12-09 19:51")
-    assert view[MINOR]["state"] == "first_break"
-    assert view[MINOR]["expired"] is True
-    late = expiring("2025-12-09 19:52")
-    assert late[MINOR]["state"] == "unbroken"
-    expiry = late["touch|ES|Minor|m1930 2025-12-09|expired"]
-    assert (expiry["level"], expiry["price"], expiry["ambiguous"]) == (None, None, False)
-    assert expiry["bar_ms"] == expiry["event_ms"] == at("2025-12-09 19:52")
-    assert expiry["session"] == "2025-12-10"
-    assert late[MINOR]["event_ms"] == at("2025-12-09 19:52")
-
-
-PRIOR = '[instruments.ACME]\ntick = 0.01\ncalendar = "XNYS"\nranges = ["prior_session"]\n'
+PRIOR = 'ranges = ["prior_session"]\n'
+THIRD = "range|ACME|Prior|2025-07-03"
 
 
 def prior(*after: LogRecord) -> Tape:
     """A session between 90 and 110, then these records."""
-    tape = Tape(PRIOR, "ACME")
+    tape = equity(PRIOR)
     tape.take(bar("ACME", "2025-07-02 09:30", 90.0, 110.0, 100.0))
     tape.take(*minutes("ACME", "2025-07-02 09:31", 389))
     tape.take(*after)
@@ -176,35 +279,94 @@ def prior(*after: LogRecord) -> Tape:
 
 def test_prior_session_is_published_when_the_watermark_reaches_the_open() -> None:
     tape = prior()
-    assert "range|ACME|Prior|2025-07-03" not in tape.view
+    tape.clock("ACME", "2025-07-03 09:29")
+    assert THIRD not in tape.view
     tape.clock("ACME", "2025-07-03 09:30")
-    fact = tape.view["range|ACME|Prior|2025-07-03"]
+    fact = tape.view[THIRD]
     assert (fact["high"], fact["low"], fact["state"]) == (110.0, 90.0, "untouched")
     assert (fact["session"], fact["event_ms"]) == ("2025-07-02", at("2025-07-03 09:30"))
-    assert (fact["true_open"], fact["poc"], fact["rpp"], fact["side"]) == (None,) * 4
+    assert (when(fact["start_ms"]), when(fact["to_ms"])) == ("2025-07-02 09:30", "2025-07-03 09:30")
+    assert when(fact["expires_ms"]) == "2025-07-03 13:00"
+    nulls = ("true_open", "poc", "rpp", "side", "resolution", "first_break_ms", "return_ms")
+    assert [fact[name] for name in nulls] == [None] * len(nulls)
     assert (fact["have"], fact["need"]) == (390, 390)
 
 
-def test_prior_session_is_touched_from_the_first_bar_on() -> None:
+def test_prior_session_may_be_touched_at_both_levels_by_the_first_bar_high_first() -> None:
     tape = prior(bar("ACME", "2025-07-03 09:30", 89.0, 111.0))
-    fact = tape.view["range|ACME|Prior|2025-07-03"]
+    fact = tape.view[THIRD]
     assert (fact["state"], fact["resolution"], fact["first_break_ms"]) == ("resolved", None, None)
-    touches = [event.id.split("|")[-1] for event in tape.events if event.id.startswith("touch")]
-    assert touches == ["touched_high", "touched_low"]
-
-
-def test_prior_session_expires_at_the_close_of_its_session() -> None:
-    tape = prior(bar("ACME", "2025-07-03 09:30", 95.0, 111.0))
+    touches = [event for event in tape.events if event.id.startswith("touch")]
+    assert [event.id for event in touches] == [
+        "touch|ACME|Prior|2025-07-03|touched_high",
+        "touch|ACME|Prior|2025-07-03|touched_low",
+    ]
+    views = [tape.view[event.id] for event in touches]
+    assert [(view["level"], view["price"]) for view in views] == [("high", 110.0), ("low", 90.0)]
+    assert [view["ambiguous"] for view in views] == [False, False]
     tape.clock("ACME", "2025-07-03 13:00")
-    fact = tape.view["range|ACME|Prior|2025-07-03"]
+    assert tape.view[THIRD]["expired"] is False
+
+
+def test_prior_session_needs_one_bar_only() -> None:
+    tape = equity(PRIOR)
+    tape.take(flat("ACME", "2025-07-02 15:59", 100.0), flat("ACME", "2025-07-03 09:30", 101.0))
+    fact = tape.view[THIRD]
+    assert (fact["state"], fact["have"], fact["need"]) == ("untouched", 1, 390)
+    tape.take(flat("ACME", "2025-07-03 09:31", 100.0))
+    assert tape.view[THIRD]["state"] == "resolved"
+
+
+@pytest.mark.parametrize("last", ["2025-07-03 12:59", None])
+def test_prior_session_expires_at_the_close_of_its_session(last: str | None) -> None:
+    tape = prior(bar("ACME", "2025-07-03 09:30", 95.0, 111.0))
+    if last is not None:
+        tape.take(bar("ACME", last, 95.0, 96.0))
+    tape.clock("ACME", "2025-07-03 13:00")
+    fact = tape.view[THIRD]
     assert (fact["state"], fact["expired"]) == ("touched", True)
-    assert tape.view["touch|ACME|Prior|2025-07-03|expired"]["session"] == "2025-07-07"
+    expiry = tape.view["touch|ACME|Prior|2025-07-03|expired"]
+    assert expiry["bar_ms"] == expiry["event_ms"] == at("2025-07-03 13:00")
+    assert (expiry["session"], expiry["level"], expiry["price"]) == ("2025-07-07", None, None)
 
 
-def test_a_prior_session_without_bars_is_incomplete_for_coverage() -> None:
+def test_prior_session_of_the_next_session_follows() -> None:
+    tape = prior(bar("ACME", "2025-07-03 09:30", 95.0, 120.0))
+    tape.take(bar("ACME", "2025-07-07 09:30", 119.0, 121.0))
+    fact = tape.view["range|ACME|Prior|2025-07-07"]
+    assert (fact["high"], fact["low"], fact["have"], fact["need"]) == (120.0, 95.0, 1, 210)
+    assert fact["state"] == "touched"
+
+
+def test_a_session_after_one_without_bars_has_no_prior_levels() -> None:
     tape = prior(flat("ACME", "2025-07-07 09:30", 100.0))
     fact = tape.view["range|ACME|Prior|2025-07-07"]
     assert (fact["state"], fact["reason"]) == ("incomplete", "coverage")
-    assert (fact["have"], fact["need"], fact["high"]) == (0, 210, None)
+    assert (fact["have"], fact["need"], fact["high"], fact["low"]) == (0, 210, None, None)
     tape.clock("ACME", "2025-07-07 16:00")
     assert tape.view["range|ACME|Prior|2025-07-07"]["expired"] is False
+
+
+FIRST_SESSIONS: dict[str, tuple[str, bool]] = {
+    "first bar at the open": ("2025-07-02 09:30", True),
+    "first bar before the open": ("2025-07-02 08:00", True),
+    "first bar after the open": ("2025-07-02 09:31", False),
+}
+
+
+@pytest.mark.parametrize(("first", "known"), FIRST_SESSIONS.values(), ids=FIRST_SESSIONS.keys())
+def test_the_first_session_has_no_session_before_it_with_bars(first: str, known: bool) -> None:
+    tape = equity(PRIOR)
+    tape.take(flat("ACME", first, 100.0))
+    tape.clock("ACME", "2025-07-02 10:00")
+    found: dict[str, dict[str, Any]] = tape.of("range")
+    assert list(found) == (["range|ACME|Prior|2025-07-02"] if known else [])
+    assert all(fact["reason"] == "coverage" and fact["have"] == 0 for fact in found.values())
+
+
+def test_several_templates_go_side_by_side() -> None:
+    toml = '[instruments.YM]\ntick = 1\ncalendar = "CME_EQUITY"\n'
+    tape = Tape(toml + 'ranges = ["cme_index", "prior_session"]\n', "YM")
+    tape.take(flat("YM", "2025-12-08 16:59", 100.0), *minutes("YM", "2025-12-08 18:00", 113))
+    kinds = {fact["kind"] for fact in tape.of("range").values()}
+    assert kinds == {"Major", "Minor", "Prior", "Weekly"}
