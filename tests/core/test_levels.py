@@ -107,7 +107,7 @@ def test_a_bar_touches_every_range_whose_level_it_reaches_and_no_other(restarted
 
 
 def test_ranges_with_the_same_level_are_all_touched_by_one_bar() -> None:
-    kinds = [
+    kinds: list[dict[str, object]] = [
         {"kind": f"K{number}", "label": "k", "start": "00:00", "until": "00:02"}
         for number in range(6)
     ]

@@ -205,10 +205,10 @@ def test_the_same_event_of_another_first_side_meets() -> None:
     for symbol, first in (("A", (120, 121)), ("B", (79, 80))):
         tape.take(second(symbol, MONDAY + 1_000, *first), second(symbol, MONDAY + 2_000, 100, 101))
     rows = {key.split("|", 4)[4]: row["times"] for key, row in tape.of("pair").items()}
-    first, later = MONDAY + 1_000, MONDAY + 2_000
+    early, later = MONDAY + 1_000, MONDAY + 2_000
     assert rows == {
-        "PoC|first_break": {"A": first, "B": None},
-        "RPP|first_break": {"A": None, "B": first},
+        "PoC|first_break": {"A": early, "B": None},
+        "RPP|first_break": {"A": None, "B": early},
         "TO|return": {"A": later, "B": later},
     }
 

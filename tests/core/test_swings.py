@@ -154,9 +154,14 @@ def test_no_class_is_above_6() -> None:
     ruler = [10.0 + (number & -number).bit_length() for number in range(1, 194)]
     classes = highs(swings(equity(), *zigzag(*ruler)))
     assert {number: classes[number - 1] for number in (4, 8, 16, 32, 64, 96, 128)} == {
-        **{4: 3, 8: 4, 16: 5, 32: 6, 96: 6},
+        4: 3,
+        8: 4,
+        16: 5,
+        32: 6,
+        96: 6,
         # The middle of three of class 6 stays what it is.
-        **{64: 6, 128: 6},
+        64: 6,
+        128: 6,
     }
     assert max(classes) == 6
 
