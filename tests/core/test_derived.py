@@ -407,6 +407,18 @@ def test_hours_as_base_are_counted_from_each_segment() -> None:
     assert tape.engine.watermark_ms("HK") == utc(f"{DAY} 16:00")
 
 
+def test_a_window_with_its_nominal_count_is_not_truncated() -> None:
+    # Seven hours of a session of six and a half: the last slot is short, but all seven are there.
+    tape = Tape(
+        '[instruments.H]\ncalendar = "XNYS"\nbase = "60m"\n' + intervals("420m", "480m"), "H"
+    )
+    tape.take(*run_of("H", OPEN, "60m", 7))
+    [seven], [eight] = bars(tape, "420m"), bars(tape, "480m")
+    assert (seven["have"], seven["need"], seven["truncated"]) == (7, 7, False)
+    assert (eight["have"], eight["need"], eight["truncated"]) == (7, 7, True)
+    assert eight["end_ms"] == at(f"{DAY} 16:00")
+
+
 def test_prices_of_24_7_are_windows_of_the_utc_day() -> None:
     tape = coin()
     tape.take(*minutes("COIN", utc("2025-11-02 00:00"), 1440))
