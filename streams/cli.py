@@ -18,6 +18,7 @@ from schemas.config import ConfigError
 from schemas.config_loading import load_config
 from schemas.config_rendering import to_toml
 from schemas.documents import write_schemas
+from streams.arguments import OrderedCommand, inputs_in_order
 from streams.calendars import UnknownZoneError
 from streams.core import engine
 from streams.embedded import RunResult, Source, run_files
@@ -69,8 +70,9 @@ def root(
     """Market bars in; derived bars, quality, session ranges, touches and swings out."""
 
 
-@app.command()
+@app.command(cls=OrderedCommand)
 def run(
+    context: typer.Context,
     files: Annotated[
         list[str] | None,
         typer.Argument(help="CSV, CSV.gz, Parquet or logs (.jsonl, .jsonl.gz)."),
@@ -80,7 +82,7 @@ def run(
         typer.Option(
             "--bars",
             metavar="SYMBOL=FILE",
-            help="A table of one symbol's bars; after FILES in order.",
+            help="A table of one symbol's bars; its place among the files counts.",
         ),
     ] = None,
     out: Annotated[
@@ -98,9 +100,10 @@ def run(
         raise InputError("--out DIR is missing: where shall the results go?")
     settings = load_config(config)
     until_ms = None if until is None else _instant(until)
-    sources = _sources(files or [], bars or [])
+    # `files` and `bars` are read from the context, where they have kept their common order.
+    sources = _sources(inputs_in_order(context))
     with ProgressBar(sources) as progress:
-        result = run_files(settings, sources, out, until_ms, tz, progress.update)
+        result = run_files(settings, sources, out, until_ms, tz, progress.reporter)
     _report(result, json)
 
 
@@ -108,17 +111,17 @@ def _report(result: RunResult, as_json: bool) -> None:
     if as_json:
         typer.echo(orjson.dumps(summary_data(result), option=orjson.OPT_INDENT_2).decode())
     else:
-        print_summary(Console(), result)
+        # What files hold is shown as it is, also what looks like markup.
+        print_summary(Console(markup=False, emoji=False), result)
 
 
-def _sources(files: list[str], bars: list[str]) -> list[Source]:
-    """The inputs in the order of the command line: files, then ``--bars``."""
-    sources = [Source(file) for file in files]
-    for pair in bars:
-        symbol, found, path = pair.partition("=")
-        if not (symbol and found and path):
-            raise InputError(f"--bars {pair}: say SYMBOL=FILE")
-        sources.append(Source(path, symbol))
+def _sources(inputs: list[tuple[str, bool]]) -> list[Source]:
+    sources = []
+    for text, is_pair in inputs:
+        symbol, found, path = text.partition("=") if is_pair else ("", "=", text)
+        if not (found and path) or (is_pair and not symbol):
+            raise InputError(f"--bars {text}: say SYMBOL=FILE")
+        sources.append(Source(path, symbol or None))
     return sources
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,21 +15,24 @@ from schemas.config import Config, config_hash
 from schemas.events import Reject
 from schemas.ids import reject_id
 from schemas.records import Clock, LogRecord
+from schemas.symbols import NAME_RULE, is_name
 from streams.calendars import calendar_checksum, load_zone, time_zone_version
 from streams.core.calendar import ZoneTable
 from streams.core.rejection import RecordRejected
-from streams.feeds.csv_feed import CsvFeed, shown
-from streams.feeds.items import Feed, FeedBroken, InputError, Refusal
+from streams.feeds.csv_feed import CsvFeed
+from streams.feeds.items import Feed, InputError, Item, Refusal
 from streams.feeds.log_feed import LogFeed
 from streams.feeds.merge import in_sequence, merged
 from streams.feeds.parquet_feed import ParquetFeed
 from streams.routing import Router, SlotEnds
-from streams.run_directory import RunDirectory
+from streams.run_directory import MANIFEST_MARK, RunDirectory
 from streams.summary import RunSummary
 
 LOG_SUFFIXES = (".jsonl", ".jsonl.gz")
 CSV_SUFFIXES = (".csv", ".csv.gz")
 PROGRESS_ROWS = 2_000
+FATES = ("accepted", "off_session", "duplicates", "clocks")
+"""What may become of a record that is no dead letter, as the engines count it."""
 
 
 class LostRowError(AssertionError):
@@ -52,7 +54,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: rows, bytes of the inputs read, and the label of the last record."""
+    """How far a run is: rows taken, and bytes of the inputs read."""
 
     rows: int
     bytes_read: int
@@ -100,22 +102,26 @@ def run_files(
     zone_table = None if zone is None else load_zone(zone)
     with ExitStack() as stack:
         feeds = open_feeds(sources, router, zone_table, stack)
-        directory = stack.enter_context(RunDirectory(folder))
+        summary = RunSummary()
+        directory = stack.enter_context(RunDirectory(folder, summary.add))
         run = _Run(router, directory)
-        for feed, item in _ordered(sources, feeds, router):
-            run.take(feed.path, item.line, item.raw, item.content)
-            if progress is not None and run.rows % PROGRESS_ROWS == 0:
-                progress(Progress(run.rows, sum(feed.bytes_read for feed in feeds)))
-        rows = run.rows
+        ordered = _ordered(sources, feeds, router)
+        if progress is not None:
+            ordered = _reported(ordered, feeds, progress)
+        run.take_all(ordered)
+        rows = run.offset
         if until_ms is not None:
             run.clocks(until_ms)
         counts, hashes = directory.finish()
-        manifest = _manifest(config, feeds, run, rows, until_ms, counts, hashes)
-        if zone is not None:
-            manifest["options"]["tz"] = zone
+        manifest = {
+            **_inputs(config, sources, feeds, router, until_ms, zone),
+            "counters": _counters(router, summary.rejects, rows, run.offset - rows),
+            "topics": counts,
+            MANIFEST_MARK: hashes,
+        }
         directory.commit(manifest)
     ignored = {feed.path: feed.ignored for feed in feeds if feed.ignored}
-    return RunResult(manifest, run.summary, folder, ignored)
+    return RunResult(manifest, summary, folder, ignored)
 
 
 def open_feeds(
@@ -147,6 +153,8 @@ def open_feeds(
 
 def _open_feed(source: Source, router: Router, zone: ZoneTable | None) -> Feed:
     path = source.path
+    if source.symbol is not None and not is_name(source.symbol):
+        raise InputError(f"--bars {source.symbol}={path}: the symbol is not {NAME_RULE}")
     if source.is_log:
         if source.symbol is not None:
             raise InputError(f"{path}: a log names its symbols itself; give it without --bars")
@@ -155,49 +163,71 @@ def _open_feed(source: Source, router: Router, zone: ZoneTable | None) -> Feed:
         return CsvFeed(path, source.symbol, router.base_of, zone)
     if path.endswith(".parquet"):
         return ParquetFeed(path, source.symbol, router.base_of, zone)
+    if Path(path).is_dir():
+        raise InputError(f"{path}: is a directory, not a file")
     known = ", ".join((*CSV_SUFFIXES, *LOG_SUFFIXES, ".parquet"))
     raise InputError(f"{path}: the name must end in one of {known}")
 
 
 def _ordered(
     sources: Sequence[Source], feeds: Sequence[Feed], router: Router
-) -> Iterator[tuple[Feed, Any]]:
+) -> Iterator[tuple[Feed, Item]]:
     if sources[0].is_log:
         return in_sequence(feeds)
     return merged(feeds, SlotEnds(router))
 
 
+def _reported(
+    rows: Iterator[tuple[Feed, Item]],
+    feeds: Sequence[Feed],
+    progress: Callable[[Progress], None],
+) -> Iterator[tuple[Feed, Item]]:
+    for count, row in enumerate(rows, 1):
+        yield row
+        if count % PROGRESS_ROWS == 0:
+            progress(Progress(count, sum(feed.bytes_read for feed in feeds)))
+
+
 class _Run:
-    """The loop's state: offset of the next record, and where everything goes."""
+    """The loop: every row gets the next offset, and becomes events or a dead letter."""
 
     def __init__(self, router: Router, directory: RunDirectory) -> None:
-        self.rows = 0
-        self.summary = RunSummary()
+        self.offset = 0
         self._router = router
         self._directory = directory
 
-    def take(self, path: str, line: int, raw: bytes, content: LogRecord | Refusal) -> None:
-        """One row: its events, or its dead letter."""
-        offset = self.rows
-        self.rows += 1
-        if isinstance(content, Refusal):
-            self._refuse(f"{path}:{line}", raw, content)
-            return
-        try:
-            events = self._router.apply(content, offset)
-        except RecordRejected as error:
-            refusal = Refusal(error.code, error.reason, content.symbol)
-            self._refuse(f"{path}:{line}", raw, refusal)
-            return
-        if events:
-            self._directory.write(events)
-            self.summary.add(events)
+    def take_all(self, rows: Iterator[tuple[Feed, Item]]) -> None:
+        """All rows of the inputs, in their order."""
+        apply, write = self._router.apply, self._directory.write
+        offset = self.offset
+        for feed, (content, row, line) in rows:
+            if type(content) is Refusal:
+                self._refuse(f"{feed.path}:{line}", feed.raw(row), content)
+            else:
+                try:
+                    events = apply(content, offset)  # type: ignore[arg-type]
+                except RecordRejected as error:
+                    self._reject(f"{feed.path}:{line}", feed.raw(row), content, error)
+                else:
+                    if events:
+                        write(events)
+            offset += 1
+        self.offset = offset
 
     def clocks(self, until_ms: int) -> None:
         """One clock for each symbol, in order of name."""
         for symbol in self._router.symbols():
             clock = Clock(symbol, until_ms)
-            self.take(f"--until {symbol}", 1, encode(clock), clock)
+            try:
+                self._directory.write(self._router.apply(clock, self.offset))
+            except RecordRejected as error:
+                self._reject(f"--until {symbol}:1", encode(clock), clock, error)
+            self.offset += 1
+
+    def _reject(
+        self, source: str, raw: bytes, record: LogRecord | Refusal, error: RecordRejected
+    ) -> None:
+        self._refuse(source, raw, Refusal(error.code, error.reason, record.symbol))
 
     def _refuse(self, source: str, raw: bytes, refusal: Refusal) -> None:
         letter = Reject(
@@ -205,68 +235,63 @@ class _Run:
             refusal.code,
             refusal.reason,
             source,
-            base64.b64encode(shown(raw)).decode("ascii"),
+            base64.b64encode(raw).decode("ascii"),
             refusal.symbol,
         )
-        self._directory.write([letter])
-        self.summary.add([letter])
+        self._directory.write_letter(letter)
 
 
-def _manifest(
+def _inputs(
     config: Config,
+    sources: Sequence[Source],
     feeds: Sequence[Feed],
-    run: _Run,
-    rows: int,
+    router: Router,
     until_ms: int | None,
-    counts: dict[str, int],
-    hashes: dict[str, str],
+    zone: str | None,
 ) -> dict[str, Any]:
-    router = run._router
-    symbols = {symbol: router.engine(symbol).counters(symbol) for symbol in router.symbols()}
-    totals: dict[str, int] = {}
-    for counters in symbols.values():
-        for name, count in counters.items():
-            totals[name] = totals.get(name, 0) + count
-    rejected = sum(run.summary.rejects.values())
-    if run.rows != rejected + sum(totals.values()):
-        raise LostRowError(f"{run.rows} rows, but {totals} and {rejected} dead letters")
-    calendars = sorted({_calendar(config, symbol) for symbol in symbols})
+    """The part of the manifest that decides the other: what the run was made from."""
+    used = (config.instrument(symbol) for symbol in router.symbols())
+    calendars = sorted({instrument.calendar for instrument in used if instrument is not None})
     return {
         "inputs": [
-            {"path": feed.path, "sha256": file_hash(feed.path), "rows": feed.rows} for feed in feeds
+            {"path": feed.path, "symbol": source.symbol, "sha256": feed.sha256(), "rows": feed.rows}
+            for source, feed in zip(sources, feeds, strict=True)
         ],
-        "options": {"until_ms": until_ms},
+        "options": {"until_ms": until_ms, "tz": zone},
         "config_hash": config_hash(config),
         "calendars": {calendar: calendar_checksum(calendar) for calendar in calendars},
         "time_zone_version": time_zone_version(),
         "code_version": streams.__version__,
-        "counters": {
-            "rows": rows,
-            **totals,
-            "rejects": dict(sorted(run.summary.rejects.items())),
-            "symbols": symbols,
-        },
-        "topics": counts,
-        "output_sha256": hashes,
     }
 
 
-def _calendar(config: Config, symbol: str) -> str:
-    instrument = config.instrument(symbol)
-    assert instrument is not None
-    return instrument.calendar
+def _counters(
+    router: Router, rejects: dict[str, int], rows: int, until_clocks: int
+) -> dict[str, Any]:
+    """What became of the rows.
 
-
-def file_hash(path: str) -> str:
-    """SHA-256 of a file.
+    Rows and the clocks of ``--until`` together are accepted, off session, duplicates, clocks or
+    dead letters. Late bars and corrections are dead letters too, under their codes.
 
     Raises
     ------
-    FeedBroken
-        When it cannot be read any more.
+    LostRowError
+        When they do not add up.
     """
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise FeedBroken(f"{path}: {error.strerror or error}") from error
+    symbols = {symbol: router.engine(symbol).counters(symbol) for symbol in router.symbols()}
+    totals = dict.fromkeys(FATES, 0)
+    for counters in symbols.values():
+        for name, count in counters.items():
+            totals[name] += count
+    rejected = sum(rejects.values())
+    if rows + until_clocks != sum(totals.values()) + rejected:
+        raise LostRowError(f"{rows} rows, but {totals} and {rejected} dead letters")
+    return {
+        "rows": rows,
+        "until_clocks": until_clocks,
+        **totals,
+        "late_bars": rejects.get("late_bar", 0),
+        "corrections": rejects.get("changed_bar", 0),
+        "rejects": dict(sorted(rejects.items())),
+        "symbols": symbols,
+    }

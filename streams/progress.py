@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,8 +20,7 @@ class ProgressBar:
     def __init__(self, sources: Sequence[Source]) -> None:
         self._started = time.monotonic()
         self._shown = sys.stderr.isatty()
-        sizes = (Path(source.path) for source in sources)
-        self._total = sum(path.stat().st_size for path in sizes if path.is_file())
+        self._total = sum(_size(source.path) for source in sources)
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -40,10 +39,12 @@ class ProgressBar:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._bar.stop()
 
-    def update(self, progress: RunProgress) -> None:
-        """Show how far the run is."""
-        if not self._shown:
-            return
+    @property
+    def reporter(self) -> Callable[[RunProgress], None] | None:
+        """What a run calls now and then; None where nobody would see it."""
+        return self._update if self._shown else None
+
+    def _update(self, progress: RunProgress) -> None:
         seconds = time.monotonic() - self._started
         rate = int(progress.rows / seconds) if seconds > 0 else 0
         self._bar.update(
@@ -51,3 +52,11 @@ class ProgressBar:
             completed=progress.bytes_read,
             description=f"{progress.rows:,} rows, {rate:,} bars/s",
         )
+
+
+def _size(path: str) -> int:
+    """Bytes of a file; of one that cannot be looked at none, since the run will say so."""
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0

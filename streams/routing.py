@@ -81,18 +81,25 @@ class Router:
 
 
 class SlotEnds:
-    """Ends of bars; for minutes a sum, because every session's edge is a whole minute."""
+    """Ends of bars; for minutes a sum, because every session's edge is a whole minute.
+
+    Attributes
+    ----------
+    lengths
+        By symbol, for bases up to a minute.
+    """
 
     def __init__(self, router: Router) -> None:
+        self.lengths: dict[str, int] = {}
         self._router = router
-        self._lengths: dict[str, int] = {}
 
     def __call__(self, symbol: str, start_ms: int) -> int:
         """End of the bar of a symbol with a label."""
-        length = self._lengths.get(symbol)
-        if length is None:
-            length = parse_interval(self._router.base_of(symbol)).length_ms
-            self._lengths[symbol] = length
+        length = self.lengths.get(symbol)
+        if length is not None:
+            return start_ms + length
+        length = parse_interval(self._router.base_of(symbol)).length_ms
         if length <= MINUTE_MS:
+            self.lengths[symbol] = length
             return start_ms + length
         return self._router.slot_end_ms(symbol, start_ms)

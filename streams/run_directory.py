@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,26 +17,38 @@ from schemas.events import Event, Reject
 from schemas.topics import OUTPUT_TOPICS, topic_of
 
 MANIFEST = "manifest.json"
+MANIFEST_MARK = "output_sha256"
 FLUSH_EVENTS = 512
+LARGE_LETTER = 1 << 12
 WRITE_BYTES = 1 << 18
 
 
 class ForeignFolderError(ValueError):
-    """A folder that holds other things than a run must not be replaced."""
+    """A folder that cannot become a run: it holds other things, or something is going on there."""
 
 
 class TopicFile:
     """Lines of one topic, in order of emission.
 
+    Parameters
+    ----------
+    path
+        File to write.
+    counted
+        Called with the events of each batch that is written.
+
     Attributes
     ----------
     count
-        Lines so far, waiting ones included.
+        Lines written.
+    waiting
+        Events that the next `flush` writes.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, counted: Callable[[Sequence[Any]], None]) -> None:
         self.count = 0
         self.waiting: list[Event | Reject] = []
+        self._counted = counted
         self._file: BinaryIO = path.open("wb", buffering=WRITE_BYTES)
         self._hash = hashlib.sha256()
         self._encode = msgspec.json.Encoder().encode_lines
@@ -46,6 +60,7 @@ class TopicFile:
             self._hash.update(lines)
             self._file.write(lines)
             self.count += len(self.waiting)
+            self._counted(self.waiting)
             self.waiting.clear()
 
     def close(self) -> str:
@@ -67,51 +82,114 @@ class TopicFile:
 class RunDirectory:
     """Writes a run beside its place and moves it there when it is complete.
 
+    A context: whatever ends it before `commit` leaves the earlier run as it was, and nothing of the
+    new one. What a killed process left is removed by the next run to the same place.
+
     Parameters
     ----------
     folder
         Where the run shall lie. An earlier run there is replaced as a whole.
+    count
+        Called with every batch of events of one type that is written.
 
     Raises
     ------
     ForeignFolderError
-        When there is something else.
+        When something else lies there, or when another run is being written to it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        check_replaceable(folder)
-        self.folder = folder
-        self._part = folder.with_name(f".{folder.name}.part")
-        self._old = folder.with_name(f".{folder.name}.old")
+    def __init__(self, folder: Path, count: Callable[[Sequence[Any]], None]) -> None:
+        # Through links: what is renamed must be the folder itself.
+        self._place = Path(os.path.realpath(folder))
+        check_replaceable(folder, self._place)
+        self._shown = folder
+        self._count = count
+        self._part = self._place.with_name(f".{self._place.name}.tapeline-part")
+        self._old = self._place.with_name(f".{self._place.name}.tapeline-old")
+        self._made: list[Path] = []
+        self._lock = -1
+        self._committed = False
         self._files: dict[str, TopicFile] = {}
         self._of_type: dict[type, TopicFile] = {}
 
     def __enter__(self) -> RunDirectory:
-        self._clear()
-        self._part.mkdir(parents=True)
-        self._files = {name: TopicFile(self._part / f"{name}.jsonl") for name in OUTPUT_TOPICS}
+        try:
+            self._make_parents()
+            self._part.mkdir(exist_ok=True)
+            self._take_lock()
+            self._repair()
+            self._files = {
+                name: TopicFile(self._part / f"{name}.jsonl", self._count) for name in OUTPUT_TOPICS
+            }
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
+    def __exit__(self, *_: object) -> None:
         for file in self._files.values():
             file.abandon()
-        self._clear()
+        if self._lock >= 0:
+            if not self._committed:
+                shutil.rmtree(self._part, ignore_errors=True)
+            os.close(self._lock)
+        for parent in self._made:
+            try:
+                parent.rmdir()
+            except OSError:
+                # The run lies in it, or somebody else has put something there.
+                return
 
-    def _clear(self) -> None:
-        for folder in (self._part, self._old):
-            if folder.exists():
-                shutil.rmtree(folder)
+    def _make_parents(self) -> None:
+        missing = [path for path in self._place.parents if not path.exists()]
+        for parent in reversed(missing):
+            parent.mkdir()
+            self._made.insert(0, parent)
 
-    def write(self, events: Sequence[Event | Reject]) -> None:
+    def _take_lock(self) -> None:
+        """Hold the folder, so that a second run to the same place cannot mix its files in."""
+        lock = os.open(self._part, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise ForeignFolderError(f"{self._shown}: another run is being written to it") from None
+        self._lock = lock
+
+    def _repair(self) -> None:
+        """Undo what a process that was killed has left."""
+        for path in self._part.iterdir():
+            path.unlink()
+        if self._old.exists():
+            if self._place.exists():
+                shutil.rmtree(self._old)
+            else:
+                self._old.rename(self._place)
+
+    def file(self, kind: type) -> TopicFile:
+        """File of a type of events."""
+        file = self._of_type.get(kind)
+        if file is None:
+            file = self._files[topic_of(str(kind.__struct_config__.tag))]  # type: ignore[attr-defined]
+            self._of_type[kind] = file
+        return file
+
+    def write(self, events: Sequence[Event]) -> None:
         """Append events to the files of their topics."""
+        of_type = self._of_type
         for event in events:
-            file = self._of_type.get(type(event))
-            if file is None:
-                file = self._files[topic_of(str(type(event).__struct_config__.tag))]
-                self._of_type[type(event)] = file
-            file.waiting.append(event)
-            if len(file.waiting) >= FLUSH_EVENTS:
+            file = of_type.get(type(event)) or self.file(type(event))
+            waiting = file.waiting
+            waiting.append(event)
+            if len(waiting) >= FLUSH_EVENTS:
                 file.flush()
+
+    def write_letter(self, letter: Reject) -> None:
+        """Append a dead letter; a large one does not wait for company."""
+        file = self.file(Reject)
+        file.waiting.append(letter)
+        if len(letter.raw) >= LARGE_LETTER or len(file.waiting) >= FLUSH_EVENTS:
+            file.flush()
 
     def finish(self) -> tuple[dict[str, int], dict[str, str]]:
         """Close the files; returns lines and SHA-256 per topic. `commit` follows."""
@@ -122,27 +200,65 @@ class RunDirectory:
         """Write the manifest and put the run in its place."""
         options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
         (self._part / MANIFEST).write_bytes(orjson.dumps(manifest, option=options))
-        if self.folder.exists():
-            self.folder.rename(self._old)
-        self._part.rename(self.folder)
-        self._clear()
+        # Somebody may have put something there during a long run.
+        check_replaceable(self._shown, self._place)
+        replaced = self._place.exists()
+        if replaced:
+            self._place.rename(self._old)
+        try:
+            self._part.rename(self._place)
+        except BaseException:
+            if replaced:
+                self._old.rename(self._place)
+            raise
+        self._committed = True
+        if replaced:
+            shutil.rmtree(self._old)
 
 
-def check_replaceable(folder: Path) -> None:
+def check_replaceable(shown: Path, place: Path) -> None:
     """Refuse a folder that is not empty and not a run.
+
+    Parameters
+    ----------
+    shown
+        The folder as it was named, for messages.
+    place
+        The folder itself, behind all links.
 
     Raises
     ------
     ForeignFolderError
-        Naming what else lies there.
+        Naming what else lies there, or why the folder cannot be replaced.
     """
-    if not folder.exists():
+    for path in (place, *place.parents):
+        if path.exists():
+            if not path.is_dir():
+                raise ForeignFolderError(f"{shown}: {path} is not a folder")
+            break
+    if not place.exists():
         return
-    if not folder.is_dir():
-        raise ForeignFolderError(f"{folder}: is not a folder")
     known = {MANIFEST, *(f"{name}.jsonl" for name in OUTPUT_TOPICS)}
-    others = sorted(path.name for path in folder.iterdir() if path.name not in known)
+    others = sorted(path.name for path in place.iterdir() if path.name not in known)
+    if not others and not _is_ours(place / MANIFEST):
+        others = [MANIFEST]
     if others:
         raise ForeignFolderError(
-            f"{folder}: holds {others[0]}, which is no part of a run; name another folder"
+            f"{shown}: holds {others[0]}, which is no part of a run; name another folder"
         )
+    if Path.cwd().is_relative_to(place) or os.path.ismount(place):
+        raise ForeignFolderError(
+            f"{shown}: a folder that is the current one or a mount cannot be replaced;"
+            " name a folder inside it"
+        )
+
+
+def _is_ours(manifest: Path) -> bool:
+    """Whether there is no manifest, or one of a run: other programs have files of that name."""
+    if not manifest.exists():
+        return True
+    try:
+        found = orjson.loads(manifest.read_bytes())
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(found, dict) and MANIFEST_MARK in found

@@ -10,12 +10,23 @@ from random import Random
 from schemas.records import Bar
 from streams.calendars import load_calendar
 from streams.core.calendar import EPOCH_ORDINAL, Calendar
+from streams.feeds.items import InputError
 
 FIRST_SESSION = "2025-11-20"
 SESSIONS = 10
 SEED = 7
 MINUTE_MS = 60_000
 CSV_HEADER = "start_ms,open,high,low,close,volume"
+BOOK_FILES = (
+    "es.csv",
+    "nq.csv",
+    "acme.csv",
+    "es-holes.csv",
+    "es-duplicates.csv",
+    "es-late.csv",
+    "es-corrections.csv",
+)
+CONFIGURATION_FILE = "tapeline.toml"
 
 CONFIGURATION = """\
 # The equity of the sample books; ES and NQ are built in.
@@ -93,29 +104,47 @@ def write_samples(folder: Path, sessions: int = SESSIONS, seed: int = SEED) -> l
 
     ``es.csv``, ``nq.csv`` and ``acme.csv`` are complete. The others are ``es.csv`` with one fault
     each: holes, repeated rows, late rows, and a file of later corrections.
+
+    Raises
+    ------
+    InputError
+        When the folder holds files of these names that are no samples.
     """
+    _check_free(folder)
     folder.mkdir(parents=True, exist_ok=True)
     futures, equities = load_calendar("CME_EQUITY"), load_calendar("XNYS")
     es = list(sample_book("ES", futures, FIRST_SESSION, sessions, seed))
     nq = sample_book("NQ", futures, FIRST_SESSION, sessions, seed + 1, first_ticks=96_000)
     acme = sample_book("ACME", equities, FIRST_SESSION, sessions, seed + 2, 12_500, 0.01)
-    books: dict[str, Iterable[Bar]] = {
-        "es.csv": es,
-        "nq.csv": nq,
-        "acme.csv": acme,
-        "es-holes.csv": with_holes(es, seed),
-        "es-duplicates.csv": with_duplicates(es, seed),
-        "es-late.csv": with_late_bars(es, seed),
-        "es-corrections.csv": corrections(es, seed),
-    }
+    books: tuple[Iterable[Bar], ...] = (
+        es,
+        nq,
+        acme,
+        with_holes(es, seed),
+        with_duplicates(es, seed),
+        with_late_bars(es, seed),
+        corrections(es, seed),
+    )
     files = []
-    for name, bars in books.items():
+    for name, bars in zip(BOOK_FILES, books, strict=True):
         path = folder / name
         path.write_text("\n".join([CSV_HEADER, *map(_row, bars)]) + "\n", encoding="ascii")
         files.append(path)
-    configuration = folder / "tapeline.toml"
+    configuration = folder / CONFIGURATION_FILE
     configuration.write_text(CONFIGURATION, encoding="ascii")
     return [*files, configuration]
+
+
+def _check_free(folder: Path) -> None:
+    """Samples may be written over samples, which their configuration shows, and nothing else."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is not a folder")
+    configuration = folder / CONFIGURATION_FILE
+    if configuration.exists() and configuration.read_bytes() == CONFIGURATION.encode("ascii"):
+        return
+    for name in (CONFIGURATION_FILE, *BOOK_FILES):
+        if (folder / name).exists():
+            raise InputError(f"{folder}: holds a {name} that is no sample; name another folder")
 
 
 def _row(bar: Bar) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.events import (
     DerivedBar,
@@ -133,8 +133,15 @@ class SymbolSummary:
         }
 
 
+class FirstLetter(NamedTuple):
+    """Where the first dead letter of a code came from, and why it is one."""
+
+    source: str
+    reason: str
+
+
 class RunSummary:
-    """Counts of a whole run; `add` takes its events in order.
+    """Counts of a whole run.
 
     Attributes
     ----------
@@ -143,7 +150,7 @@ class RunSummary:
     rejects
         Dead letters by code.
     first_reject
-        Source and reason of the first dead letter of each code.
+        The first dead letter of each code.
     """
 
     def __init__(self) -> None:
@@ -151,22 +158,26 @@ class RunSummary:
         self.pairs: dict[str, int] = {}
         self.first_gaps: dict[str, Gap] = {}
         self.rejects: dict[str, int] = {}
-        self.first_reject: dict[str, Reject] = {}
+        self.first_reject: dict[str, FirstLetter] = {}
 
-    def add(self, events: Sequence[Event | Reject]) -> None:
-        """Count events."""
-        for event in events:
-            if isinstance(event, Swing):
+    def add(self, events: Sequence[Any]) -> None:
+        """Count events of one type, in their order; types may be counted one before the other."""
+        kind = type(events[0]) if events else None
+        if kind is Swing:
+            for event in events:
                 self._symbol(event.symbol).swing(event)
-            elif isinstance(event, DerivedBar):
+        elif kind is DerivedBar:
+            for event in events:
                 self._symbol(event.symbol).derived_bar(event)
-            else:
+        else:
+            for event in events:
                 self._add_rare(event)
 
     def _add_rare(self, event: Event | Reject) -> None:
         if isinstance(event, Reject):
             self.rejects[event.code] = self.rejects.get(event.code, 0) + 1
-            self.first_reject.setdefault(event.code, event)
+            if event.code not in self.first_reject:
+                self.first_reject[event.code] = FirstLetter(event.source, event.reason)
         elif isinstance(event, Pair):
             if event.delta_min is None:
                 self.pairs[event.group] = self.pairs.get(event.group, 0) + 1

@@ -43,7 +43,7 @@ def print_summary(console: Console, result: RunResult) -> None:
     if result.summary.rejects:
         console.print(_rejects_table(result))
     for path, columns in result.ignored_columns.items():
-        console.print(f"{path}: ignored columns {', '.join(columns)}")
+        console.print(f"{path}: ignored columns {', '.join(columns)}", soft_wrap=True)
     console.print(
         f"{counters['rows']} rows: {counters.get('accepted', 0)} bars accepted,"
         f" {counters.get('off_session', 0)} off session,"
@@ -51,7 +51,9 @@ def print_summary(console: Console, result: RunResult) -> None:
         f" {counters.get('clocks', 0)} clocks,"
         f" {sum(counters['rejects'].values())} dead letters."
     )
-    console.print(f"Results: {result.folder} (events a topic in *.jsonl, manifest.json)")
+    console.print(
+        f"Results: {result.folder} (events a topic in *.jsonl, manifest.json)", soft_wrap=True
+    )
 
 
 def _table(title: str, *names: str) -> Table:

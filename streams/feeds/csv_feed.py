@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import NamedTuple
 
 from schemas.records import Bar
 from streams.core.calendar import ZoneTable
 from streams.feeds.columns import BarColumns
 from streams.feeds.items import InputError, Item, Refusal
-from streams.feeds.lines import KEPT_OF_LONG_LINE, LINE_LIMIT_BYTES, LineReader
+from streams.feeds.lines import LONG_LINE, LineReader
+
+
+class _Rows(NamedTuple):
+    """Lines of one block.
+
+    Attributes
+    ----------
+    lines
+        Text where the whole block is ASCII, else bytes.
+    first
+        Number of the first one in the file.
+    plain
+        Whether every line is cells between commas that Python reads as everybody else does.
+    too_long
+        Whether this is one line beyond the limit.
+    """
+
+    lines: Sequence[str | bytes]
+    first: int
+    plain: bool
+    too_long: bool = False
 
 
 class CsvFeed:
@@ -27,12 +50,15 @@ class CsvFeed:
     ) -> None:
         self.path = path
         self.rows = 0
+        self._symbol = symbol
         self._reader = LineReader(path)
-        self._lines = enumerate(self._reader.lines(), 1)
-        self._next: tuple[int, bytes] | None = None
+        self.sha256 = self._reader.sha256
+        self.close = self._reader.close
+        self._blocks = self._read_blocks()
+        self._begun: list[_Rows] = []
         try:
-            self._columns = self._header(symbol, base_of, zone)
-            self._peek()
+            self._columns = BarColumns(path, self._header(), symbol, base_of, zone)
+            self._columns.first_time(self._first_row())
         except InputError:
             self.close()
             raise
@@ -43,83 +69,99 @@ class CsvFeed:
         """Bytes of the file read so far."""
         return self._reader.bytes_read
 
-    def close(self) -> None:
-        """Close the file."""
-        self._reader.close()
+    def raw(self, row: str | bytes) -> bytes:
+        """Bytes of a line."""
+        return row.encode() if isinstance(row, str) else row
 
-    def _header(
-        self, symbol: str | None, base_of: Callable[[str], str], zone: ZoneTable | None
-    ) -> BarColumns:
-        for _, line in self._lines:
-            if not line.strip():
+    def _read_blocks(self) -> Iterator[_Rows]:
+        for text, first, too_long in self._reader.blocks():
+            if too_long:
+                yield _Rows([text], first, False, True)
                 continue
-            try:
-                header = _cells(line)
-            except (ValueError, csv.Error) as error:
-                raise InputError(f"{self.path}: the header is not text: {error}") from error
-            return BarColumns(self.path, header, symbol, base_of, zone)
+            ascii_text = text.decode() if text.isascii() else None
+            lines: list[str] | list[bytes]
+            if ascii_text is None:
+                lines = text.split(b"\n")
+                if b"\r" in text:
+                    lines = [line.removesuffix(b"\r") for line in lines]
+            else:
+                lines = ascii_text.split("\n")
+                if "\r" in ascii_text:
+                    lines = [line.removesuffix("\r") for line in lines]
+            # Python reads 1_000 as a number; nobody else does.
+            plain = ascii_text is not None and '"' not in ascii_text and "_" not in ascii_text
+            yield _Rows(lines, first, plain)
+
+    def _header(self) -> list[str]:
+        for block in self._blocks:
+            for number, line in enumerate(block.lines):
+                if not line.strip():
+                    continue
+                try:
+                    header = _cells(line)
+                except (ValueError, csv.Error) as error:
+                    raise InputError(f"{self.path}: the header is not text: {error}") from error
+                rest = block.lines[number + 1 :]
+                # Names such as start_ms must not slow down the rows below them.
+                self._begun = [_Rows(rest, block.first + number + 1, _plain(rest))]
+                return header
         raise InputError(f"{self.path}: the file has no header")
 
-    def _peek(self) -> None:
-        """Look at the first row before the run starts: its time says whether a zone is needed."""
-        for number, line in self._lines:
-            if not line.strip():
-                continue
-            self._next = (number, line)
-            try:
-                self._columns.first_time(_cells(line))
-            except (UnicodeDecodeError, csv.Error):
-                return
-            return
+    def _first_row(self) -> list[str]:
+        """Cells of the first row, which tells whether a zone is needed; none if unreadable."""
+        while True:
+            for line in self._begun[-1].lines:
+                if line.strip():
+                    try:
+                        return _cells(line)
+                    except (ValueError, csv.Error):
+                        return []
+            block = next(self._blocks, None)
+            if block is None:
+                return []
+            # What was looked through holds no row.
+            self._begun = [block]
 
     def __iter__(self) -> Iterator[Item]:
         """The rows in order of the file."""
-        if self._next is None:
-            return
-        number, line = self._next
-        self.rows += 1
-        yield Item(self._row(line), line, number)
-        bar = self._columns.bar
-        for number, line in self._lines:
-            if b'"' in line or b"_" in line or len(line) > LINE_LIMIT_BYTES:
-                content = self._row(line)
+        bar = self._columns.reader()
+        careful = self._careful
+        for lines, first, plain, too_long in chain(self._begun, self._blocks):
+            blank = 0
+            if too_long:
+                yield Refusal("decode_error", LONG_LINE, self._symbol), lines[0], first
+            elif plain:
+                for number, line in enumerate(lines, first):
+                    content = bar(line.split(","))  # type: ignore[arg-type]
+                    if type(content) is Refusal and not line.strip():
+                        blank += 1
+                        continue
+                    yield content, line, number
             else:
-                try:
-                    content = bar(line.decode().split(","))
-                except UnicodeDecodeError as error:
-                    content = Refusal("decode_error", f"not UTF-8: {error.reason}", None)
-            if not line.strip():
-                continue
-            self.rows += 1
-            yield Item(content, line, number)
+                for number, line in enumerate(lines, first):
+                    if not line.strip():
+                        blank += 1
+                        continue
+                    yield careful(line), line, number
+            self.rows += len(lines) - blank
 
-    def _row(self, line: bytes) -> Bar | Refusal:
-        """Any row: long, quoted, with underscores that Python would take for digits."""
-        if len(line) > LINE_LIMIT_BYTES:
-            return Refusal(
-                "decode_error", f"the line is longer than {LINE_LIMIT_BYTES} bytes", None
-            )
+    def _careful(self, line: str | bytes) -> Bar | Refusal:
+        """Any row: quoted, not ASCII, with underscores."""
         try:
             cells = _cells(line)
         except UnicodeDecodeError as error:
-            return Refusal("decode_error", f"not UTF-8: {error.reason}", None)
+            return Refusal("decode_error", f"not UTF-8: {error.reason}", self._symbol)
         except csv.Error as error:
-            return Refusal("decode_error", f"no CSV: {error}", None)
-        return self._columns.bar(["?" if _is_odd_number(cell) else cell for cell in cells])
+            return Refusal("decode_error", f"no CSV: {error}", self._symbol)
+        return self._columns.checked(cells)
 
 
-def shown(raw: bytes) -> bytes:
-    """The bytes of a row as a dead letter carries them; of an overlong line its beginning."""
-    return raw if len(raw) <= LINE_LIMIT_BYTES else raw[:KEPT_OF_LONG_LINE]
+def _plain(lines: Sequence[str | bytes]) -> bool:
+    return all(isinstance(line, str) and '"' not in line and "_" not in line for line in lines)
 
 
-def _cells(line: bytes) -> list[str]:
-    text = line.decode()
+def _cells(line: str | bytes) -> list[str]:
+    text = line.decode() if isinstance(line, bytes) else line
     if '"' not in text:
         return text.split(",")
     return next(csv.reader([text], strict=True))
-
-
-def _is_odd_number(cell: str) -> bool:
-    """Digits with underscores between them: a number to Python, to nobody else."""
-    return "_" in cell and cell.replace("_", "").replace(".", "").strip("+- ").isdecimal()

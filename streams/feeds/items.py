@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from schemas.records import LogRecord
 
@@ -16,12 +16,12 @@ class Refusal(NamedTuple):
     symbol: str | None
 
 
-class Item(NamedTuple):
-    """One row: its record or refusal, its bytes, and its number in the file (the first is 1)."""
+Item = tuple[LogRecord | Refusal, Any, int]
+"""One row: its record or refusal, the row as its feed holds it, its number in the file (first: 1).
 
-    content: LogRecord | Refusal
-    raw: bytes
-    line: int
+A plain tuple, because one is made for every bar; `Feed.raw` turns its second part into bytes for
+the few that become dead letters.
+"""
 
 
 class Feed(Protocol):
@@ -32,7 +32,7 @@ class Feed(Protocol):
     path
         As given on the command line.
     rows
-        Data rows or lines handed over so far, readable or not.
+        Data rows or lines, readable or not; exact when the last one was handed over.
     ignored
         Columns that are not used.
     """
@@ -46,6 +46,20 @@ class Feed(Protocol):
         """Bytes of the file read so far."""
         ...
 
+    def raw(self, row: Any) -> bytes:
+        """Bytes of a row as a dead letter carries them; of an overlong line its beginning."""
+        ...
+
+    def sha256(self) -> str:
+        """SHA-256 of the file as it was read, after the last row.
+
+        Raises
+        ------
+        FeedBroken
+            When the file cannot be read any more.
+        """
+        ...
+
     def close(self) -> None:
         """Close the file; needed when it was not read to its end."""
         ...
@@ -55,10 +69,8 @@ class Feed(Protocol):
 
         Raises
         ------
-        InputError
-            When the file cannot be read from the start.
         FeedBroken
-            When reading fails later.
+            When reading fails on the way.
         """
         ...
 
@@ -68,4 +80,4 @@ class InputError(ValueError):
 
 
 class FeedBroken(OSError):
-    """An input that stopped being readable after rows were taken from it."""
+    """An input that stopped being readable after the run had begun."""

@@ -3,87 +3,158 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from streams.feeds.items import FeedBroken, InputError
 
-BLOCK_BYTES = 1 << 20
-LINE_LIMIT_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
+LINE_LIMIT_BYTES = BLOCK_BYTES
+"""At least a block, so that only lines which span blocks have to be measured."""
 KEPT_OF_LONG_LINE = 1 << 16
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+SEARCHED_FOR_NUL = 1 << 12
+LONG_LINE = f"the line is longer than {LINE_LIMIT_BYTES} bytes"
+
+
+class Block(NamedTuple):
+    """Whole lines, joined by line feeds, without the last one's.
+
+    Attributes
+    ----------
+    text
+        The lines; of a line beyond the limit its beginning alone.
+    first
+        Number of the first line in the file; the file's first is 1.
+    too_long
+        Whether this is one line beyond the limit.
+    """
+
+    text: bytes
+    first: int
+    too_long: bool
 
 
 class LineReader:
-    """Reads one file line by line, without line ends.
+    """Reads one file in blocks of whole lines.
 
     Attributes
     ----------
     bytes_read
-        Bytes of the file behind the lines handed over, before decompression.
+        Bytes of the file read so far, before decompression.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, empty, binary or unreadable from its start.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.bytes_read = 0
-        self._plain, self._file = self._open()
-        self._first = b""
+        self._plain = _Hashed(_opened(path))
+        self._file = cast(BinaryIO, self._plain)
+        if path.endswith(".gz"):
+            self._file = cast(BinaryIO, gzip.GzipFile(fileobj=self._file, mode="rb"))
         try:
-            self._begin()
+            self._start = self._beginning()
         except InputError:
             self.close()
             raise
 
-    def _begin(self) -> None:
-        self._first = self._read(first=True)
-        if not self._first:
-            raise InputError(f"{self.path}: the file is empty")
-        if b"\0" in self._first:
-            raise InputError(f"{self.path}: the file is binary, not text")
-        if self._first.startswith(BYTE_ORDER_MARK):
-            self._first = self._first[len(BYTE_ORDER_MARK) :]
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the file read so far, before decompression."""
+        return self._plain.count
 
-    def _open(self) -> tuple[BinaryIO, BinaryIO]:
+    def _beginning(self) -> bytes:
         try:
-            if Path(self.path).is_dir():
-                raise InputError(f"{self.path}: is a directory, not a file")
-            plain = open(self.path, "rb")  # noqa: SIM115 - closed by `close`
-        except OSError as error:
-            raise InputError(f"{self.path}: {error.strerror or error}") from error
-        if self.path.endswith(".gz"):
-            return plain, cast(BinaryIO, gzip.GzipFile(fileobj=plain))
-        return plain, plain
+            start = self._file.read(BLOCK_BYTES)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{self.path}: cannot be read: {error}") from error
+        if not start:
+            raise InputError(f"{self.path}: the file is empty")
+        if b"\0" in start[:SEARCHED_FOR_NUL]:
+            raise InputError(f"{self.path}: the file is binary, not text")
+        return start.removeprefix(BYTE_ORDER_MARK)
 
-    def _read(self, first: bool = False) -> bytes:
+    def _read(self) -> bytes:
         try:
             return self._file.read(BLOCK_BYTES)
         except (OSError, EOFError, zlib.error) as error:
-            if first:
-                raise InputError(f"{self.path}: cannot be read: {error}") from error
             raise FeedBroken(f"{self.path}: reading failed: {error}") from error
 
-    def lines(self) -> Iterator[bytes]:
-        """All lines; of one beyond the limit only its beginning, longer than the limit by one."""
-        rest = b""
-        block = self._first
-        self._first = b""
-        while block:
-            parts = block.split(b"\n")
-            parts[0] = rest + parts[0]
-            rest = parts.pop()
-            if len(rest) > LINE_LIMIT_BYTES:
-                rest = rest[: LINE_LIMIT_BYTES + 1]
-            self.bytes_read = self._plain.tell()
-            for line in parts:
-                yield line[:-1] if line.endswith(b"\r") else line
-            block = self._read()
-        if rest:
-            yield rest[:-1] if rest.endswith(b"\r") else rest
+    def blocks(self) -> Iterator[Block]:
+        """All lines, in order.
+
+        Raises
+        ------
+        FeedBroken
+            When reading fails on the way.
+        """
+        number = 1
+        begun, too_long = b"", False
+        data = self._start
+        self._start = b""
+        while data:
+            first_end = data.find(b"\n")
+            if first_end < 0:
+                begun += data
+                if too_long or len(begun) > LINE_LIMIT_BYTES:
+                    begun, too_long = begun[:KEPT_OF_LONG_LINE], True
+                data = self._read()
+                continue
+            last_end = data.rfind(b"\n")
+            if too_long or len(begun) + first_end > LINE_LIMIT_BYTES:
+                line = begun + data[: min(first_end, KEPT_OF_LONG_LINE)]
+                yield Block(line[:KEPT_OF_LONG_LINE], number, True)
+                number += 1
+                lines = data[first_end + 1 : last_end] if last_end > first_end else None
+            else:
+                lines = begun + data[:last_end]
+            if lines is not None:
+                yield Block(lines, number, False)
+                number += lines.count(b"\n") + 1
+            begun, too_long = data[last_end + 1 :], False
+            data = self._read()
+        if begun:
+            yield Block(begun, number, too_long)
         self.close()
+
+    def sha256(self) -> str:
+        """SHA-256 of what was read: the whole file, once the last block was handed over."""
+        return self._plain.hash.hexdigest()
 
     def close(self) -> None:
         """Close the file; reading on is not possible."""
         self._file.close()
         self._plain.close()
+
+
+class _Hashed:
+    """A file that hashes what is read from it: the manifest names the bytes that were used."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.hash = hashlib.sha256()
+        self.count = 0
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.hash.update(data)
+        self.count += len(data)
+        return data
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        if Path(path).is_dir():
+            raise InputError(f"{path}: is a directory, not a file")
+        return open(path, "rb")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error

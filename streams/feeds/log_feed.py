@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from schemas.codec import CodecError, RecordDecoder
 from streams.feeds.items import Item, Refusal
-from streams.feeds.lines import LINE_LIMIT_BYTES, LineReader
+from streams.feeds.lines import LONG_LINE, LineReader
 
 
 class LogFeed:
@@ -17,30 +17,36 @@ class LogFeed:
         self.rows = 0
         self.ignored: tuple[str, ...] = ()
         self._reader = LineReader(path)
+        self.sha256 = self._reader.sha256
+        self.close = self._reader.close
 
     @property
     def bytes_read(self) -> int:
         """Bytes of the file read so far."""
         return self._reader.bytes_read
 
-    def close(self) -> None:
-        """Close the file."""
-        self._reader.close()
+    def raw(self, row: bytes) -> bytes:
+        """Bytes of a line."""
+        return row
 
     def __iter__(self) -> Iterator[Item]:
         """The records in order of the file."""
         decode = RecordDecoder().decode
-        for number, line in enumerate(self._reader.lines(), 1):
-            if len(line) > LINE_LIMIT_BYTES:
-                reason = f"the line is longer than {LINE_LIMIT_BYTES} bytes"
+        for text, first, too_long in self._reader.blocks():
+            if too_long:
                 self.rows += 1
-                yield Item(Refusal("decode_error", reason, None), line, number)
+                yield Refusal("decode_error", LONG_LINE, None), text, first
                 continue
-            try:
-                item = Item(decode(line), line, number)
-            except CodecError as error:
-                if not line.strip():
-                    continue
-                item = Item(Refusal(error.code, error.reason, error.symbol), line, number)
-            self.rows += 1
-            yield item
+            lines = text.split(b"\n")
+            blank = 0
+            for number, line in enumerate(lines, first):
+                try:
+                    item: Item = (decode(line), line, number)
+                except CodecError as error:
+                    shown = line.removesuffix(b"\r")
+                    if not shown.strip():
+                        blank += 1
+                        continue
+                    item = (Refusal(error.code, error.reason, error.symbol), shown, number)
+                yield item
+            self.rows += len(lines) - blank

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heapreplace
+from typing import Protocol
 
-from streams.feeds.items import Feed, Item, Refusal
+from schemas.records import Bar
+from streams.feeds.items import Feed, Item
 
-Key = tuple[int, str, int]
+Head = tuple[int, str, int, Item, Iterator[Item], Feed]
 BEFORE_ALL = -(1 << 62)
+
+
+class SlotEnds(Protocol):
+    """Ends of bars.
+
+    Attributes
+    ----------
+    lengths
+        By symbol, for those whose bars all have one length; filled as symbols are asked for.
+    """
+
+    lengths: dict[str, int]
+
+    def __call__(self, symbol: str, start_ms: int) -> int:
+        """End of the bar of a symbol with a label."""
+        ...
 
 
 def in_sequence(feeds: Sequence[Feed]) -> Iterator[tuple[Feed, Item]]:
@@ -18,40 +36,37 @@ def in_sequence(feeds: Sequence[Feed]) -> Iterator[tuple[Feed, Item]]:
             yield feed, item
 
 
-def merged(feeds: Sequence[Feed], end_of: Callable[[str, int], int]) -> Iterator[tuple[Feed, Item]]:
+def merged(feeds: Sequence[Feed], end_of: SlotEnds) -> Iterator[tuple[Feed, Item]]:
     """Rows of several tables, by the end of their bars, then symbol, then position of the input.
 
     Only the heads are compared, so a row out of order stays where its file has it. A row that
     cannot be read takes the place after the row before it.
-
-    Parameters
-    ----------
-    end_of
-        End of the bar of a symbol with a label.
     """
     if len(feeds) == 1:
         yield from in_sequence(feeds)
         return
-    heads: list[tuple[Key, Item, Iterator[Item]]] = []
+    heads: list[Head] = []
     for position, feed in enumerate(feeds):
         rows = iter(feed)
         item = next(rows, None)
         if item is not None:
-            heads.append((_key(item, (BEFORE_ALL, "", position), end_of), item, rows))
+            end, symbol = BEFORE_ALL, ""
+            content = item[0]
+            if isinstance(content, Bar):
+                end, symbol = end_of(content.symbol, content.start_ms), content.symbol
+            heads.append((end, symbol, position, item, rows, feed))
     heapify(heads)
+    lengths = end_of.lengths
     while heads:
-        key, item, rows = heads[0]
-        yield feeds[key[2]], item
+        end, symbol, position, item, rows, feed = heads[0]
+        yield feed, item
         following = next(rows, None)
         if following is None:
             heappop(heads)
-        else:
-            heapreplace(heads, (_key(following, key, end_of), following, rows))
-
-
-def _key(item: Item, before: Key, end_of: Callable[[str, int], int]) -> Key:
-    content = item.content
-    if isinstance(content, Refusal):
-        return before
-    start_ms: int = content.start_ms  # type: ignore[union-attr]
-    return end_of(content.symbol, start_ms), content.symbol, before[2]
+            continue
+        content = following[0]
+        if type(content) is Bar:
+            symbol = content.symbol
+            length = lengths.get(symbol)
+            end = end_of(symbol, content.start_ms) if length is None else content.start_ms + length
+        heapreplace(heads, (end, symbol, position, following, rows, feed))

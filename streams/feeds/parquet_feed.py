@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from streams.core.calendar import ZoneTable
 from streams.feeds.columns import BarColumns
@@ -18,7 +20,8 @@ ROWS_AT_ONCE = 16_384
 class ParquetFeed:
     """Rows of one Parquet file, with the columns of CSV; see `streams.feeds.items.Feed`.
 
-    The bytes of a row are its JSON; its number counts rows, the first is 1.
+    The bytes of a row are the JSON of the columns that are read, as text; its number counts rows,
+    the first is 1.
     """
 
     def __init__(
@@ -35,26 +38,37 @@ class ParquetFeed:
             raise InputError(
                 f"{path}: Parquet needs pyarrow; install tapeline with the extra parquet"
             ) from error
-        self._failure: type[Exception] = ArrowException
         self.path = path
         self.rows = 0
+        # pyarrow answers a wrong file with either kind, depending on where it is wrong.
+        self._failures: tuple[type[Exception], ...] = (OSError, ArrowException)
         if Path(path).is_dir():
             raise InputError(f"{path}: is a directory, not a file")
         try:
             self._file: Any = ParquetFile(path)
-        except (OSError, ArrowException) as error:
+        except self._failures as error:
             raise InputError(f"{path}: cannot be read: {error}") from error
-        self._names: list[str] = list(self._file.schema_arrow.names)
-        self._size = Path(path).stat().st_size
         try:
-            self._columns = BarColumns(path, self._names, symbol, base_of, zone)
-            first = next(self._file.iter_batches(batch_size=1), None)
-            if first is not None and first.num_rows:
-                self._columns.first_time([_text(value) for value in first.to_pylist()[0].values()])
+            self._begin(symbol, base_of, zone)
         except InputError:
             self.close()
             raise
-        self.ignored = self._columns.ignored
+        except self._failures as error:
+            self.close()
+            raise InputError(f"{path}: cannot be read: {error}") from error
+
+    def _begin(
+        self, symbol: str | None, base_of: Callable[[str], str], zone: ZoneTable | None
+    ) -> None:
+        names: list[str] = list(self._file.schema_arrow.names)
+        header = BarColumns(self.path, names, symbol, base_of, zone)
+        self.ignored = header.ignored
+        self._names = [names[at] for at in header.used.values()]
+        self._columns = BarColumns(self.path, self._names, symbol, base_of, zone)
+        self._size = Path(self.path).stat().st_size
+        for first in self._cells(1):
+            self._columns.first_time(first)
+            break
 
     @property
     def bytes_read(self) -> int:
@@ -62,21 +76,38 @@ class ParquetFeed:
         total = self._file.metadata.num_rows
         return self._size * self.rows // total if total else self._size
 
+    def raw(self, row: tuple[str, ...]) -> bytes:
+        """JSON of a row."""
+        return orjson.dumps(dict(zip(self._names, row, strict=True)))
+
+    def sha256(self) -> str:
+        """SHA-256 of the file."""
+        try:
+            with open(self.path, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise FeedBroken(f"{self.path}: {error.strerror or error}") from error
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
     def __iter__(self) -> Iterator[Item]:
         """The rows in order of the file."""
+        bar = self._columns.checked
         try:
-            for batch in self._file.iter_batches(batch_size=ROWS_AT_ONCE):
-                columns = [[_text(value) for value in column.to_pylist()] for column in batch]
-                for cells in zip(*columns, strict=True):
-                    self.rows += 1
-                    row = dict(zip(self._names, cells, strict=True))
-                    yield Item(self._columns.bar(cells), json.dumps(row).encode(), self.rows)
-        except (OSError, self._failure) as error:
+            for cells in self._cells(ROWS_AT_ONCE):
+                self.rows += 1
+                yield bar(cells), cells, self.rows
+        except self._failures as error:
             raise FeedBroken(f"{self.path}: reading failed: {error}") from error
+
+    def _cells(self, at_once: int) -> Iterator[tuple[str, ...]]:
+        for batch in self._file.iter_batches(batch_size=at_once, columns=self._names):
+            columns = [
+                [_text(value) for value in batch.column(name).to_pylist()] for name in self._names
+            ]
+            yield from zip(*columns, strict=True)
 
 
 def _text(value: object) -> str:

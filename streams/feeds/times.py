@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from schemas.codec import INT64_MAX, INT64_MIN
 from streams.core.calendar import ZoneTable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+SHORT_INTEGER = 18
+"""Digits of integers that are certainly within 64 bits."""
+KNOWN_HOURS = 4096
 
 
 class NaiveTimeError(ValueError):
@@ -28,23 +32,30 @@ def time_reader(zone: ZoneTable | None) -> Callable[[str], int]:
     The function raises `NaiveTimeError` for a time without offset, ValueError for any other text
     that is no time.
     """
-    iso_days: dict[str, int] = {}
+    hours: dict[str, int] = {}
 
     def read(text: str) -> int:
-        if text.isdecimal():
+        if text.isdecimal() and len(text) <= SHORT_INTEGER:
             return int(text)
-        # Minutes of one hour and offset differ in four digits only: parse the hour once.
-        if len(text) >= 20 and text[13] == ":" and text[16] == ":" and text[14:16].isdecimal():
-            minute, second = text[14:16], text[17:19]
-            if second.isdecimal() and minute < "60" and second < "60":
-                key = text[:14] + text[19:]
-                hour_ms = iso_days.get(key)
-                if hour_ms is None:
-                    hour_ms = _parse(f"{text[:14]}00:00{text[19:]}", zone)
-                    if len(iso_days) > 4096:
-                        iso_days.clear()
-                    iso_days[key] = hour_ms
-                return hour_ms + int(minute) * 60_000 + int(second) * 1_000
+        # Minutes of one hour and offset differ in four digits only: parse the hour once. Not in a
+        # zone, whose clocks may change inside the hour.
+        if (
+            len(text) >= 20
+            and (zone is None or text[-1] == "Z" or text[-6] in "+-")
+            and text[13] == ":"
+            and text[16] == ":"
+            and (text[14:16] + text[17:19]).isdecimal()
+            and text[14] < "6"
+            and text[17] < "6"
+        ):
+            key = text[:14] + text[19:]
+            hour_ms = hours.get(key)
+            if hour_ms is None:
+                hour_ms = _parse(f"{text[:14]}00:00{text[19:]}", zone)
+                if len(hours) >= KNOWN_HOURS:
+                    hours.clear()
+                hours[key] = hour_ms
+            return hour_ms + int(text[14:16]) * 60_000 + int(text[17:19]) * 1_000
         return _parse(text, zone)
 
     return read
@@ -52,17 +63,13 @@ def time_reader(zone: ZoneTable | None) -> Callable[[str], int]:
 
 def _parse(text: str, zone: ZoneTable | None) -> int:
     stripped = text.strip()
-    try:
-        return int(stripped) if "_" not in stripped else _not_a_time(text)
-    except ValueError:
-        pass
+    number = _number(stripped)
+    if number is not None:
+        return number
     try:
         moment = datetime.fromisoformat(stripped)
     except ValueError:
-        number = float(stripped) if "_" not in stripped else 0.5
-        if number.is_integer():
-            return int(number)
-        return _not_a_time(text)
+        raise ValueError(f"{text!r} is no time") from None
     if moment.tzinfo is not None:
         return (moment - EPOCH) // MILLISECOND
     if zone is None:
@@ -70,9 +77,25 @@ def _parse(text: str, zone: ZoneTable | None) -> int:
     wall_ms = (moment.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
     instant = zone.to_utc(wall_ms)
     if instant is None:
-        raise ValueError(f"time {text!r} does not exist in {zone.zone}")
+        raise ValueError(f"{text!r} does not exist in {zone.zone}")
     return instant
 
 
-def _not_a_time(text: str) -> int:
-    raise ValueError(f"{text!r} is no time")
+def _number(text: str) -> int | None:
+    """Whole milliseconds, None for what is no number.
+
+    Raises
+    ------
+    ValueError
+        For a number that is no instant: with a fraction, or of more than 64 bits.
+    """
+    try:
+        number: int | float = int(text)
+    except ValueError:
+        try:
+            number = float(text)
+        except ValueError:
+            return None
+    if "_" in text or not INT64_MIN <= number <= INT64_MAX or number != int(number):
+        raise ValueError(f"{text!r} is no time in whole milliseconds")
+    return int(number)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import pty
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,8 @@ import pytest
 
 from streams import cli
 from tests.embedded.books import HEADER, row, write
+
+NOBODY = 65_534
 
 
 def tapeline(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -131,6 +137,12 @@ USAGE = {
     "unknown command": (("runn",), "runn"),
     "missing configuration": (("config", "check", "--config", "no.toml"), "no.toml"),
     "wrong configuration": (("config", "check", "--config", "wrong.toml"), "instruments.ES.tick"),
+    "no name for a symbol": (("run", "--bars", "A B=book.csv", "--out", "x"), "A B=book.csv"),
+    "no symbol": (("run", "--bars", "=book.csv", "--out", "x"), "SYMBOL=FILE"),
+    "a folder as a file": (("run", "folder", "--out", "x"), "directory"),
+    "empty file": (("run", "--bars", "A=empty.csv", "--out", "x"), "empty"),
+    "out is a file": (("run", "--bars", "A=book.csv", "--out", "book.csv"), "not a folder"),
+    "samples over other files": (("sample", "."), "tapeline.toml"),
     "foreign folder": (("run", "--bars", "A=book.csv", "--out", "."), "book.csv"),
 }
 
@@ -141,6 +153,9 @@ def test_wrong_usage_ends_with_2_and_one_plain_message(
 ) -> None:
     write(tmp_path / "book.csv", [row(0)])
     (tmp_path / "wrong.toml").write_text("[instruments.ES]\ntick = 0\n")
+    (tmp_path / "tapeline.toml").write_text("[groups]\n")
+    (tmp_path / "empty.csv").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
     done = tapeline(tmp_path, *arguments)
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
@@ -148,13 +163,38 @@ def test_wrong_usage_ends_with_2_and_one_plain_message(
     assert not (tmp_path / "x").exists()
 
 
-def test_a_file_without_permission_ends_with_2(tmp_path: Path) -> None:
+def test_a_file_without_permission_ends_with_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = write(tmp_path / "book.csv", [row(0)])
     path.chmod(0)
-    if os.access(path, os.R_OK):
-        pytest.skip("this user may read everything")
-    done = tapeline(tmp_path, "run", "--bars", "A=book.csv", "--out", "x")
-    assert (done.returncode, "Permission denied" in done.stderr) == (2, True)
+    monkeypatch.chdir("/")
+    with unprivileged():
+        assert cli.main(["run", "--bars", f"A={path}", "--out", str(tmp_path / "x")]) == 2
+    assert f"{path}: Permission denied" in capsys.readouterr().err
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Give up for a while what root may do and others may not."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_an_input_that_breaks_on_the_way_ends_with_74_and_leaves_nothing(tmp_path: Path) -> None:
+    rows = [row(minute, f"{10 + minute % 50}") for minute in range(20_000)]
+    whole = gzip.compress("\n".join([HEADER, *rows]).encode())
+    (tmp_path / "book.csv.gz").write_bytes(whole[:-100])
+    done = tapeline(tmp_path, "run", "--bars", "A=book.csv.gz", "--out", "x")
+    assert done.returncode == 74, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "book.csv.gz: reading failed" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["book.csv.gz"]
 
 
 def test_a_disk_that_takes_no_more_ends_with_74_and_leaves_nothing(tmp_path: Path) -> None:
@@ -180,6 +220,52 @@ def test_a_bug_ends_with_70(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Non
     monkeypatch.setattr(cli, "load_config", broken)
     assert cli.main(["config", "check"]) == 70
     assert "bug" in capsys.readouterr().err
+
+
+def test_what_files_hold_is_shown_as_it_is(tmp_path: Path) -> None:
+    rows = ["[/bold],1,1,1,1,1,1", ":smile:,1,1,1,1,1,1"]
+    write(tmp_path / "book.csv", rows, header="time,open,high,low,close,volume,[/red]")
+    done = tapeline(tmp_path, "run", "--bars", "A=book.csv", "--out", "x", COLUMNS="200")
+    assert done.returncode == 0, done.stderr
+    assert "time: '[/bold]' is no time" in done.stdout
+    assert "ignored columns [/red]" in done.stdout
+    assert "Results: x" in done.stdout
+
+
+def test_of_equal_slots_the_later_file_of_the_command_line_wins(tmp_path: Path) -> None:
+    write(tmp_path / "named.csv", [f"{row(0, '11')},A"], header=f"{HEADER},symbol")
+    write(tmp_path / "plain.csv", [row(0, "10")])
+    orders = (("named.csv", "--bars", "A=plain.csv"), ("--bars", "A=plain.csv", "named.csv"))
+    for inputs, later in zip(orders, ("plain.csv:2", "named.csv:2"), strict=True):
+        done = tapeline(tmp_path, "run", *inputs, "--out", "x", "--json")
+        assert json.loads(done.stdout)["rejects"]["changed_bar"]["first"] == later
+
+
+def test_a_terminal_shows_progress_and_a_pipe_does_not(samples: Path) -> None:
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "streams.cli", *RUN[:-1], "progress"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(
+        command, cwd=samples, env=environment, stdout=subprocess.PIPE, stderr=follower
+    ) as process:
+        os.close(follower)
+        shown = _all_of(leader)
+        assert process.stdout is not None
+        printed = process.stdout.read().decode()
+    os.close(leader)
+    assert process.returncode == 0
+    assert "bars/s" in shown
+    assert "bars/s" not in printed
+    assert "Results: progress" in printed
+
+
+def _all_of(terminal: int) -> str:
+    """What a process writes to its terminal until it ends, which Linux tells by an error."""
+    found = b""
+    with suppress(OSError):
+        while data := os.read(terminal, 65_536):
+            found += data
+    return found.decode()
 
 
 def test_an_interrupted_run_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -22,6 +22,17 @@ def row(minute: int, price: str = "10.00", volume: str = "5") -> str:
     return f"{OPEN_MS + minute * MINUTE_MS},{price},{price},{price},{price},{volume}"
 
 
+def log_line(minute: int, kind: str = "bar") -> str:
+    """A record of ACME in a log."""
+    start = OPEN_MS + minute * MINUTE_MS
+    if kind == "bar":
+        prices = '"open":10,"high":10,"low":10,"close":10'
+        return f'{{"type":"bar","symbol":"ACME","interval":"1m","start_ms":{start},{prices}}}'
+    if kind == "clock":
+        return f'{{"type":"clock","symbol":"ACME","time_ms":{start}}}'
+    return f'{{"type":"cancel","symbol":"ACME","interval":"1m","start_ms":{start}}}'
+
+
 def write(path: Path, rows: Iterable[str], header: str = HEADER) -> Path:
     """A table as a file."""
     path.write_text("\n".join([header, *rows]) + "\n")

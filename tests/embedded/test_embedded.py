@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import errno
 import gzip
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
-from streams.embedded import RunResult, Source
-from streams.feeds.items import FeedBroken, InputError
+from streams.embedded import PROGRESS_ROWS, Progress, Source
 from streams.run_directory import ForeignFolderError, TopicFile
 from tests.embedded.books import (
     HEADER,
@@ -20,6 +20,7 @@ from tests.embedded.books import (
     acme,
     codes,
     lines,
+    log_line,
     row,
     run,
     write,
@@ -90,6 +91,58 @@ def test_every_row_is_accounted_for(tmp_path: Path) -> None:
     found = counters["accepted"] + counters["duplicates"] + counters["off_session"]
     assert found + sum(counters["rejects"].values()) == counters["rows"]
     assert (counters["accepted"], counters["off_session"]) == (2, 1)
+
+
+def test_the_manifest_says_what_the_run_was_made_from(tmp_path: Path) -> None:
+    path = write(tmp_path / "book.csv", [row(0), row(3), row(1), row(0, "10.01"), row(400)])
+    until = OPEN_MS + 500 * MINUTE_MS
+    manifest = run(tmp_path, acme(path), until_ms=until, zone="America/New_York").manifest
+    assert manifest["inputs"] == [
+        {
+            "path": str(path),
+            "symbol": "ACME",
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "rows": 5,
+        }
+    ]
+    assert manifest["options"] == {"until_ms": until, "tz": "America/New_York"}
+    assert list(manifest["calendars"]) == ["XNYS"]
+    assert manifest["counters"] == {
+        "rows": 5,
+        "until_clocks": 1,
+        "accepted": 2,
+        "off_session": 1,
+        "duplicates": 0,
+        "clocks": 1,
+        "late_bars": 1,
+        "corrections": 1,
+        "rejects": {"changed_bar": 1, "late_bar": 1},
+        "symbols": {"ACME": {"accepted": 2, "off_session": 1, "duplicates": 0, "clocks": 1}},
+    }
+    for topic, count in manifest["topics"].items():
+        content = (tmp_path / "out" / f"{topic}.jsonl").read_bytes()
+        assert content.count(b"\n") == count
+        assert hashlib.sha256(content).hexdigest() == manifest["output_sha256"][topic]
+
+
+def test_a_clock_of_until_that_is_refused_is_a_dead_letter(tmp_path: Path) -> None:
+    path = write(tmp_path / "book.csv", [row(0)])
+    result = run(tmp_path, acme(path), until_ms=OPEN_MS + 40 * 1440 * MINUTE_MS)
+    [letter] = lines(result, "rejects")
+    assert (letter["code"], letter["source"]) == ("ahead_of_time", "--until ACME:1")
+    assert result.manifest["counters"]["until_clocks"] == 1
+
+
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "book.csv", [row(minute) for minute in range(3 * PROGRESS_ROWS)])
+
+    def interrupt(progress: Progress) -> None:
+        assert progress == Progress(PROGRESS_ROWS, path.stat().st_size)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, acme(path), progress=interrupt)
+    assert [found.name for found in tmp_path.iterdir()] == ["book.csv"]
 
 
 def test_seq_counts_every_data_row_from_zero(tmp_path: Path) -> None:
@@ -175,19 +228,9 @@ def test_files_are_merged_by_end_then_symbol_then_position(tmp_path: Path) -> No
     assert opened == {"A": 0, "B": 1_000_000}
 
 
-def _log_line(minute: int, kind: str = "bar") -> str:
-    start = OPEN_MS + minute * MINUTE_MS
-    if kind == "bar":
-        prices = '"open":10,"high":10,"low":10,"close":10'
-        return f'{{"type":"bar","symbol":"ACME","interval":"1m","start_ms":{start},{prices}}}'
-    if kind == "clock":
-        return f'{{"type":"clock","symbol":"ACME","time_ms":{start}}}'
-    return f'{{"type":"cancel","symbol":"ACME","interval":"1m","start_ms":{start}}}'
-
-
 def test_a_log_is_taken_in_its_own_order(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    records = [_log_line(0), _log_line(5, "clock"), _log_line(1), _log_line(0, "cancel")]
+    records = [log_line(0), log_line(5, "clock"), log_line(1), log_line(0, "cancel")]
     path.write_text("\n".join([*records, "{", '{"type":"bar"}']) + "\n")
     result = run(tmp_path, Source(str(path)))
     assert codes(result) == {"late_bar": 1, "cancel": 1, "decode_error": 1, "schema_error": 1}
@@ -197,120 +240,10 @@ def test_a_log_is_taken_in_its_own_order(tmp_path: Path) -> None:
 
 def test_two_logs_are_read_one_after_the_other(tmp_path: Path) -> None:
     one, two = tmp_path / "1.jsonl", tmp_path / "2.jsonl.gz"
-    one.write_text(_log_line(3) + "\n")
-    two.write_bytes(gzip.compress(_log_line(2).encode()))
+    one.write_text(log_line(3) + "\n")
+    two.write_bytes(gzip.compress(log_line(2).encode()))
     result = run(tmp_path, Source(str(one)), Source(str(two)))
     assert codes(result) == {"late_bar": 1}
-
-
-UNUSABLE = {
-    "empty file": (b"", "empty"),
-    "binary": (b"PK\x03\x04\x00\x00\x01", "binary"),
-    "no time column": (b"open,high,low,close\n1,1,1,1\n", "no time column"),
-    "no close column": (b"time,open,high,low\n", "close is missing"),
-    "doubled column": (b"time,open,open,high,low,close\n", "twice"),
-    "time without offset": (
-        b"time,open,high,low,close\n2025-07-02T09:30:00,1,1,1,1\n",
-        "--tz",
-    ),
-    "only blank lines": (b"\n\n", "no header"),
-}
-
-
-@pytest.mark.parametrize(("content", "message"), UNUSABLE.values(), ids=UNUSABLE.keys())
-def test_an_unusable_file_is_refused_before_anything_is_written(
-    tmp_path: Path, content: bytes, message: str
-) -> None:
-    path = tmp_path / "book.csv"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=message):
-        run(tmp_path, acme(path))
-    assert not (tmp_path / "out").exists()
-
-
-def test_missing_inputs_directories_and_mixtures_are_refused(tmp_path: Path) -> None:
-    book = write(tmp_path / "book.csv", [row(0)])
-    log = tmp_path / "log.jsonl"
-    log.write_text(_log_line(0) + "\n")
-    folder = tmp_path / "folder.csv"
-    folder.mkdir()
-    cases: list[tuple[tuple[Source, ...], str]] = [
-        ((), "no input"),
-        ((acme(tmp_path / "nowhere.csv"),), "No such file"),
-        ((acme(folder),), "directory"),
-        ((acme(book), Source(str(log))), "cannot be mixed"),
-        ((Source(str(log), "ACME"),), "without --bars"),
-        ((Source(str(book)),), "--bars SYMBOL="),
-        ((Source(str(tmp_path / "book.xls"), "ACME"),), "must end in"),
-    ]
-    for sources, message in cases:
-        with pytest.raises(InputError, match=message):
-            run(tmp_path, *sources)
-
-
-def test_a_broken_gzip_stops_the_run_and_leaves_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "book.csv.gz"
-    rows = "\n".join([HEADER, *(row(m, f"{10 + m % 7}.{m % 90 + 10}") for m in range(90_000))])
-    whole = gzip.compress(rows.encode(), 1)
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(FeedBroken, match="reading failed"):
-        run(tmp_path, acme(path))
-    assert sorted(found.name for found in tmp_path.iterdir()) == ["book.csv.gz"]
-    path.write_bytes(b"no gzip at all")
-    with pytest.raises(InputError, match="cannot be read"):
-        run(tmp_path, acme(path))
-
-
-def _content(result: RunResult) -> dict[str, str]:
-    hashes: dict[str, str] = result.manifest["output_sha256"]
-    return hashes
-
-
-@pytest.mark.parametrize("form", ["plain", "bom", "crlf", "cut", "blank", "gzip", "quotes"])
-def test_a_book_means_the_same_in_every_form(tmp_path: Path, form: str) -> None:
-    text = "\n".join([HEADER, *(row(minute) for minute in range(20))]) + "\n"
-    expected = _content(run(tmp_path, acme(write(tmp_path / "plain.csv", text.splitlines()[1:]))))
-    forms = {
-        "plain": text.encode(),
-        "bom": b"\xef\xbb\xbf" + text.encode(),
-        "crlf": text.replace("\n", "\r\n").encode(),
-        "cut": text[:-1].encode(),
-        "blank": text.replace("\n", "\n\n").encode(),
-        "gzip": gzip.compress(text.encode()),
-        "quotes": text.replace("10.00", '"10.00"').encode(),
-    }
-    path = tmp_path / ("book.csv.gz" if form == "gzip" else "book.csv")
-    path.write_bytes(forms[form])
-    assert _content(run(tmp_path, acme(path))) == expected
-
-
-def test_a_header_alone_is_an_empty_book(tmp_path: Path) -> None:
-    result = run(tmp_path, acme(write(tmp_path / "book.csv", [])))
-    assert result.manifest["counters"]["rows"] == 0
-    assert result.manifest["inputs"][0]["rows"] == 0
-
-
-def test_a_file_cut_in_mid_line_loses_only_that_line(tmp_path: Path) -> None:
-    path = tmp_path / "book.csv"
-    path.write_text("\n".join([HEADER, row(0), row(1)[:20]]))
-    result = run(tmp_path, acme(path))
-    assert codes(result) == {"schema_error": 1}
-    assert result.manifest["counters"]["accepted"] == 1
-
-
-def test_a_line_of_ten_megabytes_is_one_dead_letter(tmp_path: Path) -> None:
-    path = tmp_path / "book.csv"
-    path.write_text("\n".join([HEADER, row(0), "9" * 10_000_000, row(1)]) + "\n")
-    result = run(tmp_path, acme(path))
-    assert codes(result) == {"decode_error": 1}
-    assert (result.folder / "tape.rejects.v1.jsonl").stat().st_size < 200_000
-    assert result.manifest["counters"]["accepted"] == 2
-
-
-def test_bytes_that_are_no_text_are_dead_letters(tmp_path: Path) -> None:
-    path = tmp_path / "book.csv"
-    path.write_bytes(f"{HEADER}\n{row(0)}\n".encode() + b"\xff\xfe,1,1,1,1,1\n")
-    assert codes(run(tmp_path, acme(path))) == {"decode_error": 1}
 
 
 def test_the_same_file_twice_says_everything_once(tmp_path: Path) -> None:
@@ -369,27 +302,3 @@ def test_labels_four_hours_late_show_as_a_broken_session(tmp_path: Path, data_fo
             assert (final["actual"], final["quality"]) == (actual, 100.0)
         else:
             assert final["quality"] < 90.0
-
-
-def test_parquet_holds_the_same_book(tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    rows = [row(minute, f"{10 + minute / 100:.2f}").split(",") for minute in range(20)]
-    expected = _content(run(tmp_path, acme(write(tmp_path / "b.csv", map(",".join, rows)))))
-    columns = list(zip(*rows, strict=True))
-    table = pyarrow.table(
-        {
-            "start_ms": pyarrow.array([int(cell) for cell in columns[0]], pyarrow.int64()),
-            **{
-                name: pyarrow.array([float(cell) for cell in columns[at]])
-                for at, name in enumerate(("open", "high", "low", "close"), 1)
-            },
-            "volume": pyarrow.array([int(cell) for cell in columns[5]]),
-        }
-    )
-    path = tmp_path / "book.parquet"
-    parquet.write_table(table, path)
-    assert _content(run(tmp_path, acme(path))) == expected
-    stamped = table.set_column(0, "time", table["start_ms"].cast(pyarrow.timestamp("ms", "UTC")))
-    parquet.write_table(stamped, path)
-    assert _content(run(tmp_path, acme(path))) == expected

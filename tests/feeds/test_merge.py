@@ -11,6 +11,7 @@ from streams.feeds.items import Feed, Item, Refusal
 from streams.feeds.merge import in_sequence, merged
 
 MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 
 
 class ListedFeed:
@@ -30,18 +31,35 @@ class ListedFeed:
     def __iter__(self) -> Iterator[Item]:
         for line, minute in enumerate(self._minutes, 1):
             if minute is None:
-                yield Item(Refusal("schema_error", "odd", None), b"", line)
+                yield Refusal("schema_error", "odd", None), b"", line
             else:
                 bar = Bar(self._symbol, "1m", minute * MINUTE_MS, 1.0, 1.0, 1.0, 1.0)
-                yield Item(bar, b"", line)
+                yield bar, b"", line
+
+    def raw(self, row: bytes) -> bytes:
+        """The row itself."""
+        return row
+
+    def sha256(self) -> str:
+        """Of nothing."""
+        return ""
 
 
-def _end(_: str, start_ms: int) -> int:
-    return start_ms + MINUTE_MS
+class Ends:
+    """Bars of Z end with their hour, all others last a minute."""
+
+    def __init__(self) -> None:
+        self.lengths: dict[str, int] = {}
+
+    def __call__(self, symbol: str, start_ms: int) -> int:
+        if symbol == "Z":
+            return start_ms + HOUR_MS - start_ms % HOUR_MS
+        self.lengths[symbol] = MINUTE_MS
+        return start_ms + MINUTE_MS
 
 
 def _order(*feeds: Feed) -> list[str]:
-    return [f"{feed.path}{item.line}" for feed, item in merged(feeds, _end)]
+    return [f"{feed.path}{item[2]}" for feed, item in merged(feeds, Ends())]
 
 
 CASES = {
@@ -54,6 +72,10 @@ CASES = {
         "a1 a2 b1 b2 a3",
     ),
     "unreadable first": ([("a", "X", [2]), ("b", "Y", [None, 1])], "b1 b2 a1"),
+    "by end where lengths differ": (
+        [("a", "X", [58, 59, 60]), ("b", "Z", [30, 61])],
+        "a1 a2 b1 a3 b2",
+    ),
     "empty": ([("a", "X", []), ("b", "Y", [1])], "b1"),
     "one input keeps its order": ([("a", "X", [3, 1, None, 2])], "a1 a2 a3 a4"),
 }
@@ -66,5 +88,5 @@ def test_rows_are_merged(feeds: list[tuple[str, str, list[int | None]]], order: 
 
 def test_logs_follow_each_other() -> None:
     feeds = [ListedFeed("a", "X", [5, 6]), ListedFeed("b", "X", [1])]
-    found = [f"{feed.path}{item.line}" for feed, item in in_sequence(feeds)]
+    found = [f"{feed.path}{item[2]}" for feed, item in in_sequence(feeds)]
     assert found == ["a1", "a2", "b1"]
