@@ -192,7 +192,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error), USAGE)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):
+        # Whoever read the output has gone; of that, Rich makes an exit of its own.
         sys.stderr.close()
         return IO_FAILURE
     except OSError as error:

@@ -222,6 +222,21 @@ def test_a_bug_ends_with_70(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Non
     assert "bug" in capsys.readouterr().err
 
 
+def test_a_reader_that_has_gone_ends_with_74_without_noise(samples: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "streams.cli", *RUN[:-1], "unread"],
+        cwd=samples,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (74, b"")
+    assert (samples / "unread" / "manifest.json").exists()
+
+
 def test_what_files_hold_is_shown_as_it_is(tmp_path: Path) -> None:
     rows = ["[/bold],1,1,1,1,1,1", ":smile:,1,1,1,1,1,1"]
     write(tmp_path / "book.csv", rows, header="time,open,high,low,close,volume,[/red]")
