@@ -80,7 +80,7 @@ class TickScale:
             ``bad_price``.
         """
         if not -GREATEST_PRICE < price < GREATEST_PRICE:
-            raise RecordRejected("bad_price", f"price {price!r} is not finite, or beyond {GREATEST_PRICE:g}")
+            raise RecordRejected("bad_price", f"price {price!r} is not finite, or too large")
         if price <= 0 and not self._allow_negative:
             raise RecordRejected("bad_price", f"price {price!r} is not above zero")
 
