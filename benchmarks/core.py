@@ -341,6 +341,8 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=250)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    if arguments.sessions <= 2 * EDGE_SESSIONS or arguments.symbols < 2:
+        parser.error("at least 11 sessions and 2 symbols are needed")
     pairs = groups(arguments.symbols)
     config = read_config(configuration(pairs), "benchmark")
     totals = Totals()
