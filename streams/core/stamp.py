@@ -16,16 +16,32 @@ class Stamp:
         Watermark of the symbol after the record.
     out
         Events published so far for this record, in their final order.
+    muted
+        While bars are run again: what they say is collected in `out` and not published.
     """
 
     def __init__(self) -> None:
         self.first_seq = 0
         self.watermark_ms = 0
         self.out: list[Event] = []
+        self.muted = False
 
     def begin(self, offset: int, watermark_ms: int) -> list[Event]:
         """Start the outputs of one record; returns the list they will be in."""
+        if self.muted:
+            return self.out
         self.first_seq = offset * 1_000_000
         self.watermark_ms = watermark_ms
         self.out = []
         return self.out
+
+    def mute(self) -> list[Event]:
+        """Collect what follows, until `speak`; returns the list it will be in."""
+        self.muted = True
+        self.first_seq = 0
+        self.out = []
+        return self.out
+
+    def speak(self) -> None:
+        """Publish again."""
+        self.muted = False
