@@ -192,13 +192,15 @@ class BarBook:
         if count:
             del keys[:count]
 
-    def take_touched(self, everything: bool) -> list[list[Any]]:
-        """Chunks changed since the last call, or all: ``[session, number, rows]`` each.
-
-        An empty chunk stands for the bars it has lost.
-        """
+    def chunks(self) -> list[list[Any]]:
+        """All chunks: ``[session, number, rows]`` each; an empty one has lost its bars."""
         self.pack()
-        keys = list(self._keys) if everything else sorted(self._touched)
+        return [self._chunk_data(key) for key in self._keys]
+
+    def take_touched(self) -> list[list[Any]]:
+        """Chunks changed since the last call, like `chunks`."""
+        self.pack()
+        keys = sorted(self._touched)
         self._touched.clear()
         return [self._chunk_data(key) for key in keys]
 
@@ -211,7 +213,7 @@ class BarBook:
         return [key >> NUMBER_BITS, (key & ((1 << NUMBER_BITS) - 1)) - NUMBER_ZERO, rows]
 
     def restore(self, chunks: list[list[Any]]) -> None:
-        """Take the chunks of `take_touched`, in any order."""
+        """Take chunks as `chunks` gives them, in order."""
         for session, number, rows in chunks:
             self._store(_key(session, number), [tuple(row) for row in rows])
 

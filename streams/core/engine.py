@@ -17,7 +17,7 @@ from streams.core.plan import GroupPlan
 from streams.core.rejection import RecordRejected
 from streams.core.schedule import RangeSchedule
 from streams.core.stamp import Stamp
-from streams.core.state import SymbolState
+from streams.core.state import StatePlaces, SymbolState
 from streams.core.symbol import SymbolEngine
 
 STATE_VERSION: Final = 2
@@ -55,7 +55,6 @@ class GroupEngine:
         self._revisions = Revisions()
         self._revision_places = PlaceTable(REVISIONS)
         self._tracked = False
-        self._pending: dict[str, Any] = {}
         paired = len(plan.instruments) == 2
         schedule: RangeSchedule | None = None
         for number, instrument in enumerate(plan.instruments):
@@ -171,59 +170,63 @@ class GroupEngine:
     def snapshot(self) -> dict[str, Any]:
         """All state records by key: plain data, all that decides the outputs to come.
 
-        ``hot`` holds the version, the offset and what changes with every record; the other keys are
-        rings, so that a table that takes every record of `changed` holds this and left overs.
+        ``hot`` holds the version, the offset and what changes with every record. Equal states give
+        equal bytes; they are not to be mixed with the records of `changed`, whose places depend on
+        what was there before.
         """
-        if self._tracked:
-            self._pending.update(self._records(False))
-            return self._records(True)
-        self._pending = self._records(True)
-        return dict(self._pending)
-
-    def changed(self) -> dict[str, Any]:
-        """State records that differ since the last call; all of them the first time."""
-        found = self._pending
-        self._pending = {}
-        found.update(self._records(not self._tracked))
+        found: dict[str, Any] = {}
+        hot: dict[str, Any] = {}
+        for member, state in zip(self._members, self._states, strict=True):
+            places = StatePlaces()
+            found.update(state.everything(places))
+            hot[member.symbol] = state.hot(places)
+        table = PlaceTable(REVISIONS)
+        self._add_revisions(found, table, sorted(self._revisions.known))
+        found[HOT] = self._hot(table, hot)
         return found
 
-    def _records(self, everything: bool) -> dict[str, Any]:
+    def changed(self) -> dict[str, Any]:
+        """State records that differ since the last call; all of them the first time.
+
+        A table that takes each of them under its key holds what `restore` needs.
+        """
         found: dict[str, Any] = {}
         for state in self._states:
-            found.update(state.changed(everything))
-        self._add_revisions(found, everything)
+            found.update(state.changed() if self._tracked else state.start())
+        revisions = self._revisions
+        if not self._tracked:
+            revisions.track()
+        ids = list(revisions.touched) if self._tracked else sorted(revisions.known)
+        self._add_revisions(found, self._revision_places, ids)
+        revisions.touched.clear()
         hot = {
             member.symbol: state.hot()
             for member, state in zip(self._members, self._states, strict=True)
         }
-        found[HOT] = {
-            "v": STATE_VERSION,
-            "offset": self.offset,
-            "revisions": self._revision_places.record_count(),
-            "symbols": hot,
-        }
+        found[HOT] = self._hot(self._revision_places, hot)
         self._tracked = True
         return found
 
-    def _add_revisions(self, found: dict[str, Any], everything: bool) -> None:
-        revisions = self._revisions
-        table = self._revision_places
-        if not self._tracked:
-            revisions.track()
-        for fact_id in list(revisions.known) if everything else list(revisions.touched):
-            if fact_id in revisions.known:
+    def _hot(self, revisions: PlaceTable, symbols: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "v": STATE_VERSION,
+            "offset": self.offset,
+            "revisions": revisions.record_count(),
+            "symbols": symbols,
+        }
+
+    def _add_revisions(self, found: dict[str, Any], table: PlaceTable, ids: list[str]) -> None:
+        known = self._revisions.known
+        for fact_id in ids:
+            if fact_id in known:
                 table.put(fact_id)
             else:
                 table.drop(fact_id)
-        revisions.touched.clear()
-        numbers = table.take_changed()
-        if everything:
-            numbers = list(range(table.record_count()))
-        for number in numbers:
+        for number in table.take_changed():
             values = []
             for fact_id in table.record(number):
-                known = revisions.known.get(fact_id)
-                values.append(None if known is None else [fact_id, *known])
+                entry = known.get(fact_id)
+                values.append(None if entry is None else [fact_id, *entry])
             found[f"revisions/{number}"] = values
 
     @staticmethod

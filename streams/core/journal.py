@@ -59,6 +59,20 @@ class RangeJournal:
         if place < self.lowest_changed:
             self.lowest_changed = place
 
+    def blocks(self) -> range:
+        """Numbers of the blocks of entries kept; `first` begins one."""
+        return range(self.first // BLOCK_ENTRIES, -(-self.place // BLOCK_ENTRIES))
+
+    def block(self, number: int) -> list[tuple[int, LiveRange | None]]:
+        """Entries of a block: key and what was there before."""
+        at = number * BLOCK_ENTRIES - self.first
+        end = min(at + BLOCK_ENTRIES, len(self.keys))
+        return [(self.keys[entry], self.before[entry]) for entry in range(at, end)]
+
+    def settle(self) -> None:
+        """The owner has seen every entry."""
+        self.lowest_changed = self.place
+
     def forget_before(self, place: int) -> None:
         """Forget whole blocks of entries before a place: nothing goes back so far any more."""
         count = (place - self.first) // BLOCK_ENTRIES * BLOCK_ENTRIES

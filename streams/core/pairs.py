@@ -61,7 +61,7 @@ class PairTracker:
             rows = [renumbered(row, first + number) for number, row in enumerate(rows)]
         stamp.out.extend(rows)
 
-    def difference(
+    def compared(
         self, member: int, old: list[RangeTouch], new: list[RangeTouch], stamp: Stamp
     ) -> list[tuple[Pair | None, Pair | None]]:
         """Rows before and after a correction replaced touches of one member by others."""

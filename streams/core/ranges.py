@@ -20,63 +20,18 @@ from streams.core.live_range import (
     restore_range,
 )
 from streams.core.plan import InstrumentPlan
+from streams.core.range_windows import (
+    RangesMoment,
+    RangeWindow,
+    TouchRank,
+    open_windows,
+    window_data,
+)
 from streams.core.schedule import NEVER_MS, RangeSchedule, RangeSpec
 
 PREVIOUS_CLOSE_REACH_MS: Final = 5 * DAY_MS
 ZONE_REACH_MS: Final = 15 * 3_600_000
 """A civil date begins in no zone earlier than this before its UTC midnight."""
-
-
-class RangeWindow:
-    """The bars of a window so far; high < low while there are none.
-
-    Attributes
-    ----------
-    opened_at
-        In-session bars of the symbol when the window opened.
-    have
-        Bars of the window, known once it ended (-1 before).
-    has_previous_close
-        Whether a previous close was found (true where none is asked for).
-    """
-
-    def __init__(self, spec: RangeSpec, opened_at: int) -> None:
-        self.spec = spec
-        self.opened_at = opened_at
-        self.high = NO_BAR
-        self.low = -NO_BAR
-        self.have = -1
-        self.has_previous_close = not spec.previous_close
-
-
-class TouchRank:
-    """The latest touch as swings link to it, and what decides between touches of one bar."""
-
-    def __init__(
-        self, touch_id: str, bar_ms: int, position: int, rank: int, start_ms: int, name: str
-    ) -> None:
-        self.touch_id = touch_id
-        self.bar_ms = bar_ms
-        self.position = position
-        self.rank = rank
-        self.start_ms = start_ms
-        self.name = name
-
-
-class RangesMoment:
-    """What `RangeTracker` was at one moment; the ranges themselves are in its journal."""
-
-    def __init__(self, tracker: RangeTracker) -> None:
-        self.windows = [
-            (each.spec, each.opened_at, each.high, each.low, each.has_previous_close)
-            for each in tracker.windows
-        ]
-        self.awaiting = tracker.awaiting.copy()
-        self.expiring = tracker.expiring.copy()
-        self.upcoming = tracker.upcoming.copy()
-        self.next_day = tracker.next_day
-        self.latest_touch = tracker.latest_touch
-        self.place = tracker.journal.place
 
 
 class RangeTracker:
@@ -385,7 +340,15 @@ class RangeTracker:
 
     def capture(self) -> RangesMoment:
         """The present moment, for `install` and `moment_data`."""
-        return RangesMoment(self)
+        return RangesMoment(
+            open_windows(self.windows),
+            self.awaiting.copy(),
+            self.expiring.copy(),
+            self.upcoming.copy(),
+            self.next_day,
+            self.latest_touch,
+            self.journal.place,
+        )
 
     def install(self, moment: RangesMoment) -> None:
         """Go back to a moment, which stays as it is; `last` is set."""
@@ -447,11 +410,11 @@ class RangeTracker:
         latest = moment.latest_touch
         return [
             [
-                _window_data(spec, opened_at, -1, high, low, has_previous_close)
+                window_data(spec, opened_at, -1, high, low, has_previous_close)
                 for spec, opened_at, high, low, has_previous_close in moment.windows
             ],
             [
-                _window_data(
+                window_data(
                     each.spec,
                     each.opened_at,
                     each.have,
@@ -467,26 +430,20 @@ class RangeTracker:
         ]
 
     def moment_of(self, data: list[Any], watermark_ms: int) -> RangesMoment:
-        """The moment of its `moment_data`; nothing but that is changed here."""
+        """The moment of its `moment_data`; nothing changes here."""
         windows, awaiting, latest, place, expiring = data
-        moment = RangesMoment(self)
-        restored = [self._restored_window(values) for values in windows]
-        moment.windows = [
-            (each.spec, each.opened_at, each.high, each.low, each.has_previous_close)
-            for each in restored
-        ]
-        moment.awaiting = [self._restored_window(values) for values in awaiting]
-        moment.expiring = [self._schedule.find(kind, start * 1000) for kind, start in expiring]
-        moment.latest_touch = None
-        if latest is not None:
-            moment.latest_touch = TouchRank(latest[0], latest[1], latest[2], 0, 0, "")
-        moment.place = place
-        moment.upcoming = []
-        moment.next_day = (watermark_ms + ZONE_REACH_MS) // DAY_MS - 3
-        moment.next_day = self._list_starts(
-            moment.next_day, watermark_ms, watermark_ms, moment.upcoming
+        upcoming: list[RangeSpec] = []
+        day = (watermark_ms + ZONE_REACH_MS) // DAY_MS - 3
+        next_day = self._list_starts(day, watermark_ms, watermark_ms, upcoming)
+        return RangesMoment(
+            open_windows([self._restored_window(values) for values in windows]),
+            [self._restored_window(values) for values in awaiting],
+            [self._schedule.find(kind, start * 1000) for kind, start in expiring],
+            upcoming,
+            next_day,
+            None if latest is None else TouchRank(latest[0], latest[1], latest[2], 0, 0, ""),
+            place,
         )
-        return moment
 
     def restored_range(self, values: list[Any]) -> LiveRange:
         """The range of a `LiveRange.snapshot`."""
@@ -516,21 +473,6 @@ class RangeTracker:
             window.low = values[5]
             window.high = values[5] + values[6]
         return window
-
-
-def _window_data(
-    spec: RangeSpec, opened_at: int, have: int, high: int, low: int, has_previous_close: bool
-) -> list[Any]:
-    empty = high < low
-    return [
-        spec.kind_index,
-        spec.start_ms // 1000,
-        opened_at,
-        have,
-        has_previous_close,
-        None if empty else low,
-        None if empty else high - low,
-    ]
 
 
 def _by_key(spec: RangeSpec) -> int:

@@ -10,13 +10,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 from streams.core.book import PackedRow
-from streams.core.ranges import RangesMoment
-from streams.core.swings import SideMoment
+from streams.core.range_windows import RangesMoment
+from streams.core.ranges import RangeTracker
+from streams.core.sessions import NOWHERE_MS
+from streams.core.swings import SideMoment, SwingTracker, moment_data
 
 SESSION: Final = 0
 HOUR: Final = 1
 HOLE: Final = 2
 MOST_HOLES: Final = 24
+NO_ROW: Final[PackedRow] = (NOWHERE_MS, 0, 0, 0, 0, None)
 
 
 class Moment:
@@ -25,7 +28,7 @@ class Moment:
     Attributes
     ----------
     number
-        Order of making, from 1: the name of a stored one.
+        Order of making, from 1, of those that are stored.
     kind
         `SESSION`, `HOUR` or `HOLE`: how long it is kept.
     data
@@ -48,6 +51,55 @@ class Moment:
         self.swing_counts: list[int] = []
         self.data: list[Any] | None = None
 
+    def folded(self, ranges: RangeTracker) -> list[Any]:
+        """Plain data."""
+        if self.data is not None:
+            return [self.kind, self.number, *self.data[2:]]
+        assert self.ranges is not None
+        return [
+            self.kind,
+            self.number,
+            self.watermark_ms,
+            self.position,
+            self.place,
+            _row_data(self.last),
+            _row_data(self.before),
+            self.sessions,
+            self.derived,
+            ranges.moment_data(self.ranges),
+            moment_data(self.swings),
+            self.swing_counts,
+        ]
+
+    def unfold(self, ranges: RangeTracker, swings: SwingTracker) -> None:
+        """Make the parts of a moment that comes from a store."""
+        data = self.data
+        assert data is not None
+        self.data = None
+        self.last = _restored_row(data[5])
+        self.before = _restored_row(data[6])
+        self.sessions = data[7]
+        self.derived = data[8]
+        self.ranges = ranges.moment_of(data[9], self.watermark_ms)
+        self.swings = swings.moment_of(data[10])
+        self.swing_counts = data[11]
+
+
+def stored_moment(data: list[Any]) -> Moment:
+    """A moment from its plain data; the parts are made when it is needed."""
+    moment = Moment(data[0], data[2], data[3], data[4])
+    moment.number = data[1]
+    moment.data = data
+    return moment
+
+
+def _row_data(row: PackedRow) -> list[Any]:
+    return [] if row[0] == NOWHERE_MS else list(row)
+
+
+def _restored_row(data: list[Any]) -> PackedRow:
+    return (data[0], data[1], data[2], data[3], data[4], data[5]) if data else NO_ROW
+
 
 class MomentRing:
     """The moments kept, in order of their watermarks.
@@ -57,7 +109,7 @@ class MomentRing:
     moments
         Ascending by watermark; of those that are stored the watermark alone may be there.
     made
-        Moments made so far.
+        Moments made so far that are stored.
     """
 
     def __init__(self) -> None:
@@ -66,9 +118,18 @@ class MomentRing:
 
     def add(self, moment: Moment) -> None:
         """Keep a moment that is later than all others."""
+        if moment.kind != HOLE:
+            self._name(moment)
+        self.moments.append(moment)
+
+    def keep(self, moment: Moment, kind: int) -> None:
+        """Keep a hole for longer."""
+        moment.kind = kind
+        self._name(moment)
+
+    def _name(self, moment: Moment) -> None:
         self.made += 1
         moment.number = self.made
-        self.moments.append(moment)
 
     def latest_before(self, end_ms: int) -> Moment | None:
         """The latest moment that knows nothing of a bar that ends at `end_ms`."""

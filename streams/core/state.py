@@ -10,20 +10,28 @@ from __future__ import annotations
 from typing import Any, Final
 
 from streams.core.blocks import PlaceTable
-from streams.core.book import BarBook
 from streams.core.journal import BLOCK_ENTRIES
-from streams.core.ring import HOUR
+from streams.core.ring import HOUR, stored_moment
 from streams.core.sessions import NOWHERE_MS
 from streams.core.symbol import SymbolEngine
-from streams.core.tracks import SymbolTracks, stored_moment
+from streams.core.tracks import SymbolTracks
 
 RANGES: Final = 64
 SPARE_SESSIONS: Final = 3
 """Bars may lie in the sessions of the horizon, that of the watermark, and the one after it."""
 
 
+class StatePlaces:
+    """Which value lies in which record."""
+
+    def __init__(self) -> None:
+        self.ranges = PlaceTable(RANGES)
+        self.moments = PlaceTable(1)
+        self.journal = PlaceTable(1)
+
+
 class SymbolState:
-    """Which records of a symbol changed.
+    """State of a symbol as records, whole or what changed.
 
     Parameters
     ----------
@@ -35,110 +43,113 @@ class SymbolState:
         self._engine = symbol
         self._name = symbol.symbol
         self._sessions = horizon_sessions + SPARE_SESSIONS
-        self._ranges = PlaceTable(RANGES)
-        self._moments = PlaceTable(1)
-        self._journal = PlaceTable(1)
-        self._started = False
+        self._places = StatePlaces()
 
-    def start(self) -> None:
-        """Track changes from now on; the first `changed` gives everything."""
+    def track(self) -> None:
+        """Remember from now on what changes."""
+        self._engine.book.track()
+        self._engine.off_book.track()
+        self._engine.tracks.ranges.track()
+
+    def everything(self, places: StatePlaces) -> dict[str, Any]:
+        """All records but the hot one; values get their places in an order of their own."""
         engine = self._engine
-        engine.book.track()
-        engine.off_book.track()
-        engine.tracks.ranges.track()
-        self._started = True
-
-    def changed(self, everything: bool) -> dict[str, Any]:
-        """Records that changed since the last call, or all; the hot part is not among them."""
-        if not self._started:
-            self.start()
-            everything = True
+        engine.tracks.settle()
         found: dict[str, Any] = {}
-        self._engine.tracks.settle()
-        self._add_bars(found, "bars", self._engine.book, everything)
-        self._add_bars(found, "off", self._engine.off_book, everything)
-        self._add_ranges(found, everything)
-        self._add_journal(found, everything)
-        self._add_moments(found, everything)
+        self._add_bars(found, "bars", engine.book.chunks())
+        self._add_bars(found, "off", engine.off_book.chunks())
+        tracker = engine.tracks.ranges
+        self._add_ranges(found, places, sorted([*tracker.alive, *tracker.finished]))
+        self._add_journal(found, places, 0)
+        self._add_moments(found, places)
         return found
 
-    def _add_bars(self, found: dict[str, Any], part: str, book: BarBook, everything: bool) -> None:
-        for chunk in book.take_touched(everything):
+    def start(self) -> dict[str, Any]:
+        """All records; from now on `changed` gives those that differ."""
+        self.track()
+        found = self.everything(self._places)
+        self._engine.tracks.ranges.journal.settle()
+        return found
+
+    def changed(self) -> dict[str, Any]:
+        """Records that changed since the last call; the hot one is not among them."""
+        engine = self._engine
+        engine.tracks.settle()
+        found: dict[str, Any] = {}
+        self._add_bars(found, "bars", engine.book.take_touched())
+        self._add_bars(found, "off", engine.off_book.take_touched())
+        tracker = engine.tracks.ranges
+        self._add_ranges(found, self._places, list(tracker.touched))
+        tracker.touched.clear()
+        self._add_journal(found, self._places, tracker.journal.lowest_changed)
+        tracker.journal.settle()
+        self._add_moments(found, self._places)
+        return found
+
+    def _add_bars(self, found: dict[str, Any], part: str, chunks: list[list[Any]]) -> None:
+        for chunk in chunks:
             found[f"{self._name}/{part}/{chunk[0] % self._sessions}/{chunk[1]}"] = chunk
 
-    def _add_ranges(self, found: dict[str, Any], everything: bool) -> None:
+    def _add_ranges(self, found: dict[str, Any], places: StatePlaces, keys: list[int]) -> None:
         tracker = self._engine.tracks.ranges
-        keys = [*tracker.alive, *tracker.finished] if everything else list(tracker.touched)
-        tracker.touched.clear()
-        table = self._ranges
+        table = places.ranges
         for key in keys:
             if key in tracker.alive or key in tracker.finished:
                 table.put(key)
             else:
                 table.drop(key)
-        numbers = table.take_changed()
-        if everything:
-            numbers = list(range(table.record_count()))
-        for number in numbers:
+        for number in table.take_changed():
             values = []
             for key in table.record(number):
                 live = tracker.alive.get(key) or tracker.finished.get(key)
                 values.append(None if live is None else live.snapshot())
             found[f"{self._name}/ranges/{number}"] = values
 
-    def _add_journal(self, found: dict[str, Any], everything: bool) -> None:
+    def _add_journal(self, found: dict[str, Any], places: StatePlaces, lowest: int) -> None:
         journal = self._engine.tracks.ranges.journal
-        table = self._journal
-        first = journal.first // BLOCK_ENTRIES
-        last = -(-journal.place // BLOCK_ENTRIES)
+        table = places.journal
+        blocks = journal.blocks()
         for block in [key for key in table.keys if key is not None]:
-            if not first <= block < last:
+            if block not in blocks:
                 table.drop(block)
-        changed = max(journal.lowest_changed, journal.first) // BLOCK_ENTRIES
-        journal.lowest_changed = journal.place
-        table.take_changed()
-        for block in range(first if everything else changed, last):
-            place = table.put(block)
-            at = block * BLOCK_ENTRIES - journal.first
+        for block in blocks:
+            if block < lowest // BLOCK_ENTRIES and block in table:
+                continue
             entries = []
-            for number in range(at, min(at + BLOCK_ENTRIES, len(journal.keys))):
-                before = journal.before[number]
-                entries.append(
-                    [journal.keys[number], None if before is None else before.snapshot()]
-                )
-            found[f"{self._name}/journal/{place}"] = [block, entries]
+            for key, before in journal.block(block):
+                entries.append([key, None if before is None else before.snapshot()])
+            found[f"{self._name}/journal/{table.put(block)}"] = [block, entries]
 
-    def _add_moments(self, found: dict[str, Any], everything: bool) -> None:
+    def _add_moments(self, found: dict[str, Any], places: StatePlaces) -> None:
         tracks = self._engine.tracks
-        table = self._moments
+        table = places.moments
         kept = {moment.number: moment for moment in tracks.ring.stored()}
         for number in [key for key in table.keys if key is not None]:
             if number not in kept:
                 table.drop(number)
         for number, moment in kept.items():
-            if everything or number not in table:
-                place = table.put(number)
-                found[f"{self._name}/ring/{place}"] = tracks.moment_data(moment)
-        table.take_changed()
+            if number not in table:
+                found[f"{self._name}/ring/{table.put(number)}"] = moment.folded(tracks.ranges)
 
-    def hot(self) -> list[Any]:
-        """The part that changes with every bar; call it after `changed`."""
+    def hot(self, places: StatePlaces | None = None) -> list[Any]:
+        """The part that changes with every bar, for the records made last."""
+        if places is None:
+            places = self._places
         engine = self._engine
         tracks = engine.tracks
         mark = None if tracks.watermark_ms == NOWHERE_MS else tracks.watermark_ms
         if tracks.first_label_ms == NOWHERE_MS:
             return [mark, engine.had_bar]
         journal = tracks.ranges.journal
-        blocks = range(journal.first // BLOCK_ENTRIES, -(-journal.place // BLOCK_ENTRIES))
         return [
             mark,
             engine.had_bar,
             tracks.first_label_ms,
-            tracks.moment_data(tracks.capture(HOUR)),
+            tracks.capture(HOUR).folded(tracks.ranges),
             tracks.ring.made,
-            [[moment.number, self._moments.put(moment.number)] for moment in tracks.ring.stored()],
-            [journal.first, journal.place, [self._journal.put(block) for block in blocks]],
-            self._ranges.record_count(),
+            [[moment.number, places.moments.put(moment.number)] for moment in tracks.ring.stored()],
+            [journal.first, journal.place, [places.journal.put(key) for key in journal.blocks()]],
+            places.ranges.record_count(),
         ]
 
     def restore(self, hot: list[Any], records: dict[str, Any]) -> None:
@@ -148,7 +159,7 @@ class SymbolState:
         if hot[0] is not None:
             tracks.watermark_ms = hot[0]
         engine.had_bar = hot[1]
-        self.start()
+        self.track()
         if len(hot) == 2:
             return
         tracks.first_label_ms = hot[2]
@@ -160,7 +171,7 @@ class SymbolState:
         tracks.install(present)
         self._restore_bars(records)
         engine.count_from_here()
-        tracks.ranges.touched.clear()
+        self.changed()
 
     def _restore_ranges(self, tracks: SymbolTracks, records: dict[str, Any], count: int) -> None:
         keys: list[Any] = []
@@ -172,7 +183,7 @@ class SymbolState:
                 live = tracks.ranges.restored_range(values)
                 tracks.ranges.put_back(live)
                 keys.append(live.spec.key)
-        self._ranges.restore(keys)
+        self._places.ranges.restore(keys)
 
     def _restore_journal(
         self, tracks: SymbolTracks, records: dict[str, Any], hot: list[Any]
@@ -184,11 +195,11 @@ class SymbolState:
             for key, values in records[f"{self._name}/journal/{block}"][1]:
                 journal.add(key, None if values is None else tracks.ranges.restored_range(values))
         assert journal.place == place
-        journal.lowest_changed = place
+        journal.settle()
         keys: list[Any] = [None] * (max(places) + 1 if places else 0)
         for number, block in enumerate(places):
             keys[block] = first // BLOCK_ENTRIES + number
-        self._journal.restore(keys)
+        self._places.journal.restore(keys)
 
     def _restore_moments(
         self, tracks: SymbolTracks, records: dict[str, Any], places: list[list[int]]
@@ -197,7 +208,7 @@ class SymbolState:
         for number, place in places:
             tracks.ring.moments.append(stored_moment(records[f"{self._name}/ring/{place}"]))
             keys[place] = number
-        self._moments.restore(keys)
+        self._places.moments.restore(keys)
 
     def _restore_bars(self, records: dict[str, Any]) -> None:
         engine = self._engine

@@ -11,7 +11,7 @@ from typing import Any, Final
 from schemas.events import Prior, Side, Swing, TouchLink
 from streams.core.book import PackedRow
 from streams.core.plan import InstrumentPlan
-from streams.core.ranges import TouchRank
+from streams.core.range_windows import TouchRank
 from streams.core.stamp import Stamp
 
 HIGHEST_CLASS: Final = 6

@@ -329,7 +329,7 @@ class SymbolEngine:
                 shared.append(old_rows[len(shared)])
         correction.from_ms = None if base is None else base.watermark_ms
         correction.bars_again = len(old_rows) + len(new_rows) - len(shared)
-        tracks.remember(False)
+        tracks.remembering = False
         stamp.mute()
         self._go_to(base, firsts[0])
         tracks.run_again(shared, NOWHERE_MS)
@@ -342,14 +342,14 @@ class SymbolEngine:
         else:
             tracks.install(branch)
             tracks.ring.drop_from(end)
-        tracks.remember(True)
+        tracks.remembering = True
         new_events, new_touches = self._run(new_rows[len(shared) :], watermark_ms)
         stamp.speak()
 
         standing = self._standing(branch, old_events, new_events)
         changes = differences(old_events, new_events, standing)
         if self._pairs is not None:
-            rows = self._pairs.difference(self.number, old_touches, new_touches, stamp)
+            rows = self._pairs.compared(self.number, old_touches, new_touches, stamp)
             for before, after in rows:
                 changes += differences(
                     {} if before is None else {before.id: before},

@@ -10,7 +10,7 @@ trackers to the bar's label, hand them the bar, move them to its end.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from schemas.events import Event
 from streams.core.book import BarBook, PackedRow
@@ -20,18 +20,17 @@ from streams.core.live_range import RangeTouch
 from streams.core.pairs import PairTracker
 from streams.core.plan import InstrumentPlan
 from streams.core.range_events import publish_ranges, publish_touches, range_event
-from streams.core.ranges import RangeTracker, TouchRank
-from streams.core.ring import HOLE, HOUR, SESSION, Moment, MomentRing
+from streams.core.range_windows import TouchRank
+from streams.core.ranges import RangeTracker
+from streams.core.ring import HOLE, HOUR, NO_ROW, SESSION, Moment, MomentRing
 from streams.core.schedule import RangeSchedule
 from streams.core.sessions import NOWHERE_MS, SessionTracker
 from streams.core.stamp import Stamp
-from streams.core.swings import SwingTracker, moment_data, standing_swings
+from streams.core.swings import SwingTracker, standing_swings
 
-NO_ROW: Final[PackedRow] = (NOWHERE_MS, 0, 0, 0, 0, None)
 FOREVER_MS: Final = 1 << 62
 HOUR_MS: Final = 3_600_000
-HOLE_BARS: Final = 4
-"""A hole is remembered when so many bars lie between it and the moment before it."""
+HOLE_BARS: Final = 4  # Bars between a hole that is remembered and the moment before it.
 
 
 class SymbolTracks:
@@ -51,6 +50,8 @@ class SymbolTracks:
         Whether the bars of the smooth road that are not settled had whole volumes only.
     ring
         Moments to go back to.
+    remembering
+        Whether moments are added to the ring.
     range_keys, touches
         While muted: ranges that changed, by kind and name, and the touches.
     """
@@ -94,7 +95,7 @@ class SymbolTracks:
         self._smooth_allowed = plan.max_ahead_ms == 0 or plan.max_ahead_ms >= plan.base_ms
         self._due_ms = NOWHERE_MS
         self._fresh: list[PackedRow] = []
-        self._remembering = True
+        self.remembering = True
         self._next_moment_ms = FOREVER_MS
         self._session_close_ms = FOREVER_MS
         self._remembered_session = -1
@@ -281,12 +282,12 @@ class SymbolTracks:
     def pass_time(self, time_ms: int, offset: int) -> list[Event]:
         """Every bar up to an instant later than the watermark is in, or missing."""
         self.settle()
-        if self.first_label_ms == NOWHERE_MS:
-            self.watermark_ms = time_ms
-            return []
-        self._remember_hole(time_ms)
+        if self.first_label_ms != NOWHERE_MS:
+            self._remember_hole(time_ms)
         self._leave_smooth_road()
         self.watermark_ms = time_ms
+        if self.first_label_ms == NOWHERE_MS:
+            return []
         out = self._stamp.begin(offset, time_ms)
         self._move(time_ms)
         self._find_road()
@@ -371,56 +372,54 @@ class SymbolTracks:
 
     def _remember_boundary(self) -> None:
         """The watermark has reached an hour or a session: keep the moment."""
-        if self._remembering:
+        if self.remembering:
             index = self.sessions.index
             if index != self._remembered_session:
-                self._remember(SESSION)
+                self.ring.add(self.capture(SESSION))
                 self._remembered_session = index
                 if not self._stamp.muted:
                     self.prune()
             else:
-                self._remember(HOUR)
+                self.ring.add(self.capture(HOUR))
         self._find_next_moment()
         if self.smooth_ms != NOWHERE_MS:
             self._find_due()
 
     def prune(self) -> None:
         """Forget the moments that nothing goes back to any more."""
-        opened = FOREVER_MS
-        if self.calendar.has_session(self.sessions.index):
-            opened = self.calendar.open_ms(self.sessions.index)
+        index = self.sessions.index
+        opened = self.calendar.open_ms(index) if self.calendar.has_session(index) else FOREVER_MS
         self.ring.prune(self.horizon_ms(), opened)
         if self.ring.moments:
             self.ranges.journal.forget_before(self.ring.moments[0].place)
 
     def _remember_hole(self, instant_ms: int) -> None:
         """Before slots go by without a bar: keep the moment, for the bars that come late."""
-        if not self._remembering:
+        if not self.remembering:
             return
-        moments = self.ring.moments
-        far = not moments or self.position - moments[-1].position >= HOLE_BARS
-        crosses = instant_ms >= self._next_moment_ms
-        if moments and moments[-1].watermark_ms == self.watermark_ms:
-            return
-        if crosses:
+        kind = HOLE
+        if instant_ms >= self._next_moment_ms:
             # Corrections behind the jump must find a moment before it.
-            self._remember(SESSION if instant_ms >= self._session_close_ms else HOUR)
-        elif far:
-            self._remember(HOLE)
+            kind = SESSION if instant_ms >= self._session_close_ms else HOUR
+        latest = self.ring.moments[-1] if self.ring.moments else None
+        if latest is not None and latest.watermark_ms == self.watermark_ms:
+            if latest.kind > kind:
+                self.ring.keep(latest, kind)
+        elif kind != HOLE:
+            self.ring.add(self.capture(kind))
+        elif latest is None or self.position - latest.position >= HOLE_BARS:
+            self.ring.add(self.capture(HOLE))
             self.ring.limit_holes()
-
-    def _remember(self, kind: int) -> None:
-        self.ring.add(self.capture(kind))
 
     def _find_next_moment(self) -> None:
         self._next_moment_ms = FOREVER_MS
-        sessions = self.sessions
-        if not self.calendar.has_session(sessions.index):
+        index = self.sessions.index
+        if not self.calendar.has_session(index):
             return
-        closes = self.calendar.close_ms(sessions.index)
+        closes = self.calendar.close_ms(index)
         self._session_close_ms = closes
         if self.base_ms < HOUR_MS:
-            opened = self.calendar.open_ms(sessions.index)
+            opened = self.calendar.open_ms(index)
             hours = max(self.watermark_ms - opened, 0) // HOUR_MS + 1
             closes = min(closes, opened + hours * HOUR_MS)
         self._next_moment_ms = closes
@@ -444,7 +443,7 @@ class SymbolTracks:
     def install(self, moment: Moment) -> None:
         """Go to a moment, which stays as it is; the first label does not change."""
         if moment.data is not None:
-            self._unfold(moment)
+            moment.unfold(self.ranges, self.swings)
         self._fresh.clear()
         self.whole = True
         self.smooth_ms = NOWHERE_MS
@@ -499,56 +498,3 @@ class SymbolTracks:
             if live is not None:
                 found[fact_id] = range_event(live, self.symbol, self._scale, stamp)
         return found
-
-    def remember(self, keep: bool) -> None:
-        """Whether moments are added to the ring."""
-        self._remembering = keep
-
-    def moment_data(self, moment: Moment) -> list[Any]:
-        """Plain data of a moment."""
-        if moment.data is not None:
-            return moment.data
-        assert moment.ranges is not None
-        return [
-            moment.kind,
-            moment.number,
-            moment.watermark_ms,
-            moment.position,
-            moment.place,
-            _row_data(moment.last),
-            _row_data(moment.before),
-            moment.sessions,
-            moment.derived,
-            self.ranges.moment_data(moment.ranges),
-            moment_data(moment.swings),
-            moment.swing_counts,
-        ]
-
-    def _unfold(self, moment: Moment) -> None:
-        """Make the parts of a moment that comes from a store."""
-        data = moment.data
-        assert data is not None
-        moment.data = None
-        moment.last = _restored_row(data[5])
-        moment.before = _restored_row(data[6])
-        moment.sessions = data[7]
-        moment.derived = data[8]
-        moment.ranges = self.ranges.moment_of(data[9], moment.watermark_ms)
-        moment.swings = self.swings.moment_of(data[10])
-        moment.swing_counts = data[11]
-
-
-def stored_moment(data: list[Any]) -> Moment:
-    """A moment from its plain data; the parts are made when it is needed."""
-    moment = Moment(data[0], data[2], data[3], data[4])
-    moment.number = data[1]
-    moment.data = data
-    return moment
-
-
-def _row_data(row: PackedRow) -> list[Any]:
-    return [] if row[0] == NOWHERE_MS else list(row)
-
-
-def _restored_row(data: list[Any]) -> PackedRow:
-    return (data[0], data[1], data[2], data[3], data[4], data[5]) if data else NO_ROW

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from schemas.config_loading import read_config
-from schemas.events import Event
+from schemas.events import Output
 from schemas.records import Bar, Clock, LogRecord
 from schemas.topics import EVENT_TYPES
 from streams.calendars import load_calendar
@@ -41,7 +41,7 @@ def sample_log() -> list[LogRecord]:
 def view_lines() -> list[str]:
     """The folded view, a line a fact, sorted by id."""
     router = Router(read_config(CONFIGURATION, "samples"))
-    view: dict[str, Event] = {}
+    view: dict[str, Output] = {}
     for offset, record in enumerate(sample_log()):
         for event in router.apply(record, offset):
             view[event.id] = event
