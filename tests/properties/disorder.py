@@ -24,7 +24,11 @@ Arrival = tuple[int, LogRecord]
 
 
 def disordered(
-    bars: Sequence[Bar], config: Config, seed: int, behind_ms: dict[str, int] | None = None
+    bars: Sequence[Bar],
+    config: Config,
+    seed: int,
+    behind_ms: dict[str, int] | None = None,
+    deep: int = 4,
 ) -> list[LogRecord]:
     """A log of late, repeated, wrong, cancelled and withheld bars, and of clocks.
 
@@ -34,6 +38,9 @@ def disordered(
         The clean books, of any symbols, in any order.
     behind_ms
         How far each symbol is behind the others.
+    deep
+        How many bars of each symbol are put right, and how many holes filled, at any time inside
+        the horizon; all else happens within minutes.
     """
     arrivals: list[Arrival] = []
     for symbol in sorted({bar.symbol for bar in bars}):
@@ -41,7 +48,7 @@ def disordered(
             (bar for bar in bars if bar.symbol == symbol), key=lambda each: each.start_ms
         )
         behind = (behind_ms or {}).get(symbol, 0)
-        disorder = _Disorder(book, config, Random(f"{symbol}{seed}"))
+        disorder = _Disorder(book, config, Random(f"{symbol}{seed}"), deep)
         arrivals += [(instant + behind, record) for instant, record in disorder.arrivals()]
     arrivals.sort(key=lambda arrival: arrival[0])
     return [record for _, record in arrivals]
@@ -50,59 +57,69 @@ def disordered(
 class _Disorder:
     """What happens to the bars of one symbol."""
 
-    def __init__(self, book: list[Bar], config: Config, random: Random) -> None:
+    def __init__(self, book: list[Bar], config: Config, random: Random, deep: int) -> None:
         instrument = config.instrument(book[0].symbol)
         assert instrument is not None
         self._book = book
         self._random = random
         self._calendar = load_calendar(instrument.calendar)
         self._base_ms = parse_interval(instrument.base).length_ms
+        self._deep = deep
         self._horizon = instrument.horizon_sessions
         self._labels = {bar.start_ms for bar in book}
         self._last_ms = self._end(book[-1])
 
     def arrivals(self) -> Iterator[Arrival]:
         """Records with the instant of their arrival."""
+        random = self._random
         withheld = self._withheld()
+        revised = {random.randrange(len(self._book)) for _ in range(self._deep)}
         for number, bar in enumerate(self._book):
             end = self._end(bar)
             if number in withheld:
-                yield self._after(bar, end, withheld[number]), bar
-                continue
-            yield from self._fortunes(bar, end)
-            if self._random.random() < 0.02:
-                strikes = min(end + self._random.randrange(5) * SECOND_MS, self._last_ms)
+                yield self._much_later(bar, end, withheld[number]), bar
+            elif number in revised:
+                yield end, self._wrong(bar)
+                yield self._much_later(bar, end, random.random()), bar
+            else:
+                yield from self._within_minutes(bar, end)
+            if random.random() < 0.02:
+                strikes = min(end + random.randrange(5) * SECOND_MS, self._last_ms)
                 yield end + 10 * SECOND_MS, Clock(bar.symbol, strikes)
 
-    def _fortunes(self, bar: Bar, end: int) -> Iterator[Arrival]:
-        draw = self._random.random()
+    def _within_minutes(self, bar: Bar, end: int) -> Iterator[Arrival]:
         soon = end + self._random.randint(SECOND_MS, TEN_MINUTES_MS)
-        later = self._after(bar, end, self._random.random())
-        yield (soon if 0.10 <= draw < 0.15 else end), bar if draw >= 0.02 else self._wrong(bar)
+        draw = self._random.random()
         if draw < 0.02:
-            yield (soon if draw < 0.01 else later), bar
-        elif draw < 0.03:
+            yield end, self._wrong(bar)
+            yield soon, bar
+        elif draw < 0.07:
+            yield soon, bar
+        else:
+            yield end, bar
+        if 0.07 <= draw < 0.08:
             yield soon, Cancel(bar.symbol, bar.interval, bar.start_ms)
             yield soon + TEN_MINUTES_MS, bar
-        elif draw < 0.05:
-            yield later, msgspec.structs.replace(bar, source="fill")
-        elif draw < 0.06 and self._is_free(bar.start_ms + self._base_ms):
+        elif 0.08 <= draw < 0.10:
+            again = self._much_later(bar, end, self._random.random())
+            yield again, msgspec.structs.replace(bar, source="fill")
+        elif 0.10 <= draw < 0.11 and self._is_free(bar.start_ms + self._base_ms):
             never = msgspec.structs.replace(self._wrong(bar), start_ms=bar.start_ms + self._base_ms)
             yield end + self._base_ms, never
-            yield max(soon, end + self._base_ms + 1), _cancel(never)
+            cancel = Cancel(never.symbol, never.interval, never.start_ms)
+            yield max(soon, end + self._base_ms + SECOND_MS), cancel
 
     def _withheld(self) -> dict[int, float]:
         """Holes that are filled much later: position of a bar, and how late in the horizon."""
         found: dict[int, float] = {}
-        for _ in range(1 + len(self._book) // 1000):
+        for _ in range(self._deep):
             first = self._random.randrange(len(self._book))
             when = self._random.random()
-            for number in range(first, min(first + self._random.choice((1, 5, 30)), first + 30)):
-                if number < len(self._book) - 1:
-                    found[number] = when
+            last = min(first + self._random.choice((1, 5, 30)), len(self._book) - 1)
+            found |= dict.fromkeys(range(first, last), when)
         return found
 
-    def _after(self, bar: Bar, end: int, share: float) -> int:
+    def _much_later(self, bar: Bar, end: int, share: float) -> int:
         """An instant between a bar's end and the last moment of its horizon."""
         calendar = self._calendar
         closes = calendar.close_ms(calendar.session_of(bar.start_ms) + self._horizon)
@@ -123,6 +140,3 @@ class _Disorder:
     def _end(self, bar: Bar) -> int:
         return self._calendar.slot_end(bar.start_ms, self._base_ms)
 
-
-def _cancel(bar: Bar) -> Cancel:
-    return Cancel(bar.symbol, bar.interval, bar.start_ms)

@@ -1,6 +1,6 @@
 """Small markets for corrections: few bars, and yet sessions, ranges, touches, pairs and swings.
 
-A book of minutes is thinned to every tenth or fifteenth one, and the ranges of its templates are
+A book of minutes is thinned to every tenth or thirtieth one, and the ranges of its templates are
 cut to match; coarser bars have ranges of weeks.
 """
 
@@ -49,12 +49,12 @@ EXCHANGE_DAY = _template(
 FUTURES_DAY = _template(
     "dense",
     "America/New_York",
-    ("Major", "day", _NEVER.format("Asia", "18:00", "19:30", 5) + "\nprevious_close=true"),
+    ("Major", "day", _NEVER.format("Asia", "18:00", "19:30", 3) + "\nprevious_close=true"),
     ("Major", "day", _NEVER.format("London", "00:00", "01:30", 0)),
-    ("Major", "day", _NEVER.format("NY", "06:00", "07:30", 6)),
+    ("Major", "day", _NEVER.format("NY", "06:00", "07:30", 3)),
     ("Minor", "day", _EXPIRING.format("m1800", "18:00", 31, 0, 1440)),
     ("Minor", "day", _EXPIRING.format("m0300", "03:00", 31, 6, 1440)),
-    ("Minor", "day", _EXPIRING.format("m1030", "10:30", 46, 0, 240)),
+    ("Minor", "day", _EXPIRING.format("m1030", "10:30", 31, 0, 240)),
     ("Weekly", "week", 'start="18:00"\nuntil="06:00"\ncoverage=0'),
 )
 
@@ -82,7 +82,7 @@ class Market:
 
 MARKETS = {
     "equity minutes": Market("XNYS", "1m", 5, every=10, template=EXCHANGE_DAY),
-    "futures minutes": Market("CME_EQUITY", "1m", 4, every=15, template=FUTURES_DAY),
+    "futures minutes": Market("CME_EQUITY", "1m", 4, every=30, template=FUTURES_DAY),
     "futures hours": Market("CME_EQUITY", "60m", 12, ranges=("cme_long", "prior_session")),
     "equity half hours": Market("XNYS", "30m", 9, ranges=("prior_session",)),
     "coin hours": Market("24/7", "60m", 9, ranges=("prior_session",)),
@@ -102,6 +102,7 @@ class PairOfBooks:
     missing: float
     off_session: int
     fractional: bool
+    quality: bool
 
     def config(self) -> Config:
         """Two symbols in one group."""
@@ -110,9 +111,11 @@ class PairOfBooks:
         text = "".join(
             f'[instruments.{symbol}]\ntick = 0.25\ncalendar = "{market.calendar}"\n'
             f'base = "{market.base}"\nranges = {ranges}\nmax_ahead = 0\n'
-            f"horizon_sessions = {self.horizon}\n"
+            f"horizon_sessions = {self.horizon}\nquality = {str(self.quality).lower()}\n"
             for symbol in SYMBOLS
         )
+        if market.every > 1:
+            text += '[derived]\nintervals = ["30m", "60m", "1d", "1w"]\n'
         return read_config(f'{text}[groups]\n{GROUP} = ["A", "B"]\n{market.template}', "pair of books")
 
     def shape(self) -> BookShape:
@@ -160,4 +163,5 @@ def pairs_of_books(draw: st.DrawFn) -> PairOfBooks:
         missing=draw(st.sampled_from((0.0, 0.1))),
         off_session=draw(st.sampled_from((0, 4))),
         fractional=draw(st.booleans()),
+        quality=draw(st.booleans()),
     )
