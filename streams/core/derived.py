@@ -408,7 +408,7 @@ class DerivedBars:
         """Append the events of `closed` to the outputs of the record."""
         out = self._stamp.out
         before = len(out)
-        if before == 0 or self._stamp.muted:
+        if before == 0:
             out.extend(self.closed)
         else:
             out.extend(renumbered(bar, bar.seq + before) for bar in self.closed)

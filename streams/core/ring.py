@@ -19,6 +19,11 @@ SESSION: Final = 0
 HOUR: Final = 1
 HOLE: Final = 2
 MOST_HOLES: Final = 24
+HOLE_BARS: Final = 4
+"""A hole is remembered when so many bars lie between it and the moment before it."""
+HOUR_MS: Final = 3_600_000
+RECENT_MS: Final = 2 * HOUR_MS
+"""Hours are kept so long after the end of their session, which late bars know nothing of."""
 NO_ROW: Final[PackedRow] = (NOWHERE_MS, 0, 0, 0, 0, None)
 
 
@@ -144,7 +149,7 @@ class MomentRing:
         while moments and moments[-1].watermark_ms >= end_ms:
             moments.pop()
 
-    def prune(self, horizon_ms: int, session_open_ms: int) -> None:
+    def prune(self, horizon_ms: int, recent_ms: int) -> None:
         """Keep what corrections may need.
 
         Parameters
@@ -152,12 +157,12 @@ class MomentRing:
         horizon_ms
             Open of the oldest session that corrections reach: the latest moment at or before it
             stays.
-        session_open_ms
-            Open of the session of the watermark: hours and holes before it go.
+        recent_ms
+            Hours and holes before it go.
         """
         kept: list[Moment] = []
         for moment in self.moments:
-            if moment.kind == SESSION or moment.watermark_ms >= session_open_ms:
+            if moment.kind == SESSION or moment.watermark_ms >= recent_ms:
                 kept.append(moment)
         first = 0
         while first + 1 < len(kept) and kept[first + 1].watermark_ms <= horizon_ms:

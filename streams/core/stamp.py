@@ -17,7 +17,7 @@ class Stamp:
     out
         Events published so far for this record, in their final order.
     muted
-        While bars are run again: what they say is collected in `out` and not published.
+        While bars are run again: what they say is compared, and not published as it is.
     """
 
     def __init__(self) -> None:
@@ -28,20 +28,7 @@ class Stamp:
 
     def begin(self, offset: int, watermark_ms: int) -> list[Event]:
         """Start the outputs of one record; returns the list they will be in."""
-        if self.muted:
-            return self.out
         self.first_seq = offset * 1_000_000
         self.watermark_ms = watermark_ms
         self.out = []
         return self.out
-
-    def mute(self) -> list[Event]:
-        """Collect what follows, until `speak`; returns the list it will be in."""
-        self.muted = True
-        self.first_seq = 0
-        self.out = []
-        return self.out
-
-    def speak(self) -> None:
-        """Publish again."""
-        self.muted = False

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from schemas.events import Event, Output
+from schemas.events import Output
 from schemas.records import Bar, Cancel, Clock, LogRecord, field_values
 from streams.core.book import BarBook, PackedRow
 from streams.core.checks import RecordChecks
 from streams.core.corrections import (
-    Change,
     Correction,
     Revisions,
-    differences,
     in_order,
 )
-from streams.core.live_range import RangeTouch
 from streams.core.pairs import PairTracker
 from streams.core.plan import InstrumentPlan
+from streams.core.rebuild import Rebuild
 from streams.core.rejection import RecordRejected
-from streams.core.ring import HOLE, Moment
+from streams.core.ring import Moment
 from streams.core.schedule import RangeSchedule
 from streams.core.sessions import NOWHERE_MS
 from streams.core.stamp import Stamp
@@ -90,7 +88,7 @@ class SymbolEngine:
         self._checks = RecordChecks(plan)
         self._stamp = stamp
         self._revisions = revisions
-        self._pairs: PairTracker | None = None
+        self._rebuild = Rebuild(self.tracks, stamp, plan.scale)
         self._partner: SymbolEngine | None = None
         self._first_position = 0
         self._counts = dict.fromkeys(FATES[1:], 0)
@@ -99,7 +97,7 @@ class SymbolEngine:
 
     def join(self, pairs: PairTracker, partner: SymbolEngine) -> None:
         """The other symbol of the group, and what follows both."""
-        self._pairs = pairs
+        self._rebuild.pairs = pairs
         self._partner = partner
         self.tracks.join(pairs, partner.tracks)
 
@@ -244,7 +242,9 @@ class SymbolEngine:
         # No moment is older than the first bar.
         assert base is None or new_first == old_first
         correction.changes = in_order(
-            self._run_both(correction, base, start, end, (old_first, new_first), old_rows)
+            self._rebuild.run(
+                correction, base, end, (old_first, new_first), (known, row), in_session, old_rows
+            )
         )
         tracks.tidy()
         self._rebuilds += 1
@@ -300,103 +300,6 @@ class SymbolEngine:
         while at < len(rows) and self._calendar.slot_end(rows[at][0], self._base_ms) <= known_ms:
             at += 1
         return rows[at:]
-
-    def _run_both(
-        self,
-        correction: Correction,
-        base: Moment | None,
-        start: int,
-        end: int,
-        firsts: tuple[int, int],
-        old_rows: list[PackedRow],
-    ) -> list[Change]:
-        """Run the bars as they were and as they are, from the last moment before they differ.
-
-        Parameters
-        ----------
-        firsts
-            Label of the symbol's first bar before and after.
-        old_rows
-            Bars as they were, from `base` on.
-        """
-        tracks = self.tracks
-        stamp = self._stamp
-        watermark_ms = tracks.watermark_ms
-        new_rows = self._rows_after(base)
-        shared: list[PackedRow] = []
-        if firsts[0] == firsts[1]:
-            while len(shared) < len(old_rows) and old_rows[len(shared)][0] < start:
-                shared.append(old_rows[len(shared)])
-        correction.from_ms = None if base is None else base.watermark_ms
-        correction.bars_again = len(old_rows) + len(new_rows) - len(shared)
-        tracks.remembering = False
-        stamp.mute()
-        self._go_to(base, firsts[0])
-        tracks.run_again(shared, NOWHERE_MS)
-        branch = None if firsts[0] != firsts[1] else tracks.capture(HOLE)
-
-        old_events, old_touches = self._run(old_rows[len(shared) :], watermark_ms)
-        if branch is None:
-            self._go_to(None, firsts[1])
-            tracks.ring.drop_from(NOWHERE_MS)
-        else:
-            tracks.install(branch)
-            tracks.ring.drop_from(end)
-        tracks.remembering = True
-        new_events, new_touches = self._run(new_rows[len(shared) :], watermark_ms)
-        stamp.speak()
-
-        standing = self._standing(branch, old_events, new_events)
-        changes = differences(old_events, new_events, standing)
-        if self._pairs is not None:
-            rows = self._pairs.compared(self.number, old_touches, new_touches, stamp)
-            for before, after in rows:
-                changes += differences(
-                    {} if before is None else {before.id: before},
-                    {} if after is None else {after.id: after},
-                    {},
-                )
-        return changes
-
-    def _go_to(self, base: Moment | None, first_label_ms: int) -> None:
-        """Put the tracks to a moment, or to the start of a history with that first label."""
-        if base is not None:
-            self.tracks.install(base)
-            return
-        self.tracks.reset()
-        if first_label_ms != NOWHERE_MS:
-            self.tracks.begin(first_label_ms)
-
-    def _run(
-        self, rows: list[PackedRow], watermark_ms: int
-    ) -> tuple[dict[str, Event], list[RangeTouch]]:
-        """Run bars from where the tracks are; the last version of every fact, and the touches."""
-        tracks = self.tracks
-        out = self._stamp.mute()
-        tracks.touches = []
-        if tracks.first_label_ms == NOWHERE_MS:
-            tracks.watermark_ms = watermark_ms
-        else:
-            tracks.run_again(rows, watermark_ms)
-        return {event.id: event for event in out}, tracks.touches
-
-    def _standing(
-        self, branch: Moment | None, old: dict[str, Event], new: dict[str, Event]
-    ) -> dict[str, Event]:
-        """Content at the branch of the facts that only one of two runs touched."""
-        tracks = self.tracks
-        wanted = [fact_id for fact_id in old if fact_id not in new]
-        wanted += [fact_id for fact_id in new if fact_id not in old]
-        found: dict[str, Event] = {}
-        if branch is not None and wanted:
-            kept = tracks.standing(branch, wanted)
-            for fact_id in wanted:
-                fact = kept.get(fact_id)
-                if fact is not None:
-                    found[fact_id] = fact
-        tracks.range_keys = {}
-        tracks.touches = []
-        return found
 
     def _as_bar(self, row: PackedRow | None) -> Bar | None:
         if row is None:

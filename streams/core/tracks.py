@@ -1,9 +1,9 @@
 """What follows the bars of one symbol: its trackers, and the roads a bar takes through them.
 
-A bar takes one of two roads with equal results. The smooth road is for the next bar of an unbroken
-run (nearly all of them): everything up to its label is settled, so it is one step without calls,
-and only `_due` looks at the clockwork. The general road does each step on its own: move all
-trackers to the bar's label, hand them the bar, move them to its end.
+The smooth road is for the next bar of an unbroken run (nearly all of them): everything up to its
+label is settled, so it is one step without calls, and only `_due` looks at the clockwork. The
+general road moves all trackers to the bar's label, hands them the bar, moves them to its end. Both
+give equal results.
 
 `capture` and `install` go back in time: a correction runs bars again from an earlier moment.
 """
@@ -19,18 +19,26 @@ from streams.core.derived import DerivedBars
 from streams.core.live_range import RangeTouch
 from streams.core.pairs import PairTracker
 from streams.core.plan import InstrumentPlan
-from streams.core.range_events import publish_ranges, publish_touches, range_event
+from streams.core.range_events import publish_ranges, publish_touches
 from streams.core.range_windows import TouchRank
 from streams.core.ranges import RangeTracker
-from streams.core.ring import HOLE, HOUR, NO_ROW, SESSION, Moment, MomentRing
+from streams.core.ring import (
+    HOLE,
+    HOLE_BARS,
+    HOUR,
+    HOUR_MS,
+    NO_ROW,
+    RECENT_MS,
+    SESSION,
+    Moment,
+    MomentRing,
+)
 from streams.core.schedule import RangeSchedule
 from streams.core.sessions import NOWHERE_MS, SessionTracker
 from streams.core.stamp import Stamp
-from streams.core.swings import SwingTracker, standing_swings
+from streams.core.swings import SwingTracker
 
 FOREVER_MS: Final = 1 << 62
-HOUR_MS: Final = 3_600_000
-HOLE_BARS: Final = 4  # Bars between a hole that is remembered and the moment before it.
 
 
 class SymbolTracks:
@@ -210,14 +218,12 @@ class SymbolTracks:
             return
         self.session_begun = True
         self._forget_bars()
-        partner = self._partner
-        if self._pairs is not None and partner is not None:
-            self._pairs.sweep(self.number, self.horizon_ms(), partner.horizon_ms())
+        if self._pairs is not None and self._partner is not None:
+            self._pairs.sweep(self.number, self.horizon_ms(), self._partner.horizon_ms())
 
     def _forget_bars(self) -> None:
-        oldest = self.sessions.index - self._plan.horizon_sessions
         for book in self._books:
-            book.forget_before(oldest)
+            book.forget_before(self.sessions.index - self._plan.horizon_sessions)
 
     def tidy(self) -> None:
         """After bars were run again: keep no more than the horizon asks for."""
@@ -296,8 +302,11 @@ class SymbolTracks:
             self._remember_boundary()
         return out
 
-    def run_again(self, rows: list[PackedRow], watermark_ms: int) -> None:
-        """In-session bars in order, then the time up to a watermark (`NOWHERE_MS`: not)."""
+    def run_again(self, rows: list[PackedRow], watermark_ms: int, facts: dict[str, Event]) -> None:
+        """In-session bars in order, then the time up to a watermark (`NOWHERE_MS`: not).
+
+        `facts` takes the last version of every fact on the way.
+        """
         calendar = self.calendar
         base_ms = self.base_ms
         for row in rows:
@@ -305,13 +314,16 @@ class SymbolTracks:
             if start == self.smooth_ms:
                 if type(row[5]) is float:
                     self.whole = False
-                self.step(row, start + base_ms, 0)
+                said = self.step(row, start + base_ms, 0)
             else:
                 self.settle()
-                self.place(row, calendar.slot_end(start, base_ms), True, 0)
+                said = self.place(row, calendar.slot_end(start, base_ms), True, 0)
+            for event in said:
+                facts[event.id] = event
         self.settle()
         if watermark_ms > self.watermark_ms:
-            self.pass_time(watermark_ms, 0)
+            for event in self.pass_time(watermark_ms, 0):
+                facts[event.id] = event
 
     def _leave_smooth_road(self) -> None:
         if self.smooth_ms != NOWHERE_MS:
@@ -388,8 +400,10 @@ class SymbolTracks:
     def prune(self) -> None:
         """Forget the moments that nothing goes back to any more."""
         index = self.sessions.index
-        opened = self.calendar.open_ms(index) if self.calendar.has_session(index) else FOREVER_MS
-        self.ring.prune(self.horizon_ms(), opened)
+        recent_ms = self.watermark_ms - RECENT_MS
+        if self.calendar.has_session(index):
+            recent_ms = min(recent_ms, self.calendar.open_ms(index))
+        self.ring.prune(self.horizon_ms(), recent_ms)
         if self.ring.moments:
             self.ranges.journal.forget_before(self.ring.moments[0].place)
 
@@ -477,24 +491,3 @@ class SymbolTracks:
         self.swings.reset()
         self._remembered_session = -1
         self._next_moment_ms = FOREVER_MS
-
-    def standing(self, moment: Moment, wanted: list[str]) -> dict[str, Event]:
-        """Content at a moment of the facts that could still change then, at least of those wanted.
-
-        The tracks have run on from there, muted.
-        """
-        found: dict[str, Event] = {}
-        stamp = self._stamp
-        for fact in self.sessions.standing(moment.sessions, stamp):
-            found[fact.id] = fact
-        for swing in standing_swings(moment.swings):
-            found[swing.id] = swing
-        changed = self.ranges.journal.since(moment.place)
-        for fact_id in wanted:
-            if not fact_id.startswith("range|"):
-                continue
-            key = self.range_keys[fact_id.split("|", 2)[2]]
-            live = changed[key] if key in changed else self.ranges.alive.get(key)
-            if live is not None:
-                found[fact_id] = range_event(live, self.symbol, self._scale, stamp)
-        return found

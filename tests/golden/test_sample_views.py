@@ -48,7 +48,7 @@ def view_lines() -> list[str]:
     return [_line(view[identity]) for identity in sorted(view)]
 
 
-def _line(event: Event) -> str:
+def _line(event: Output) -> str:
     fact: dict[str, Any] = json.loads(msgspec.json.encode(event))
     return json.dumps({name: fact[name] for name in fact if name not in DELIVERY})
 
