@@ -244,17 +244,17 @@ class CorrectedTape:
         assert (correction.after is None) == (fate == "cancelled")
         after = None if correction.after is None else _bar_content(correction.after)
         assert after == (_bar_content(record) if isinstance(record, Bar) else None)
-        said = {event.id: None if isinstance(event, Retract) else event for event in events}
-        changes: dict[str, Event | None] = {}
+        said = {event.id: _content_of(event) for event in events}
+        changes: dict[str, bytes | None] = {}
         for change in correction.changes:
             old, new = change.old, change.new
             named = old if new is None else new
             assert named is not None, "a change of nothing"
-            changes[named.id] = new
+            changes[named.id] = None if new is None else content(new)
             known = self.fold.get(named.id)
             assert (known is None) == (old is None), change
             assert old is None or known is None or content(old) == content(known), change
-        assert changes == said
+        assert changes == said, "what was published is not what the correction says"
 
     def check(self) -> None:
         """The fold is the view of a fresh engine over the sorted final bars, to the byte."""
@@ -310,6 +310,10 @@ def content(event: Event) -> bytes:
     """The event without the fields of delivery."""
     bare = msgspec.structs.replace(event, seq=0, rev=0, corrects=None, watermark_ms=0)
     return msgspec.json.encode(bare)
+
+
+def _content_of(event: Event | Retract) -> bytes | None:
+    return None if isinstance(event, Retract) else content(event)
 
 
 def contents(facts: dict[str, Event]) -> dict[str, bytes]:
