@@ -100,6 +100,7 @@ class GroupEngine:
             taken.
         """
         self.offset = offset
+        self.correction = None
         try:
             member = self._symbols[record.symbol]
         except KeyError:
@@ -115,8 +116,8 @@ class GroupEngine:
             assert isinstance(record, Cancel)
             out = member.cancel(record, offset)
         self.fate = member.fate
-        self.correction = member.correction
         if member.correction is not None:
+            self.correction = member.correction
             member.correction = None
         elif self._revisions.known:
             self._revise(member, out)
