@@ -121,12 +121,16 @@ class Corrections(RuleBasedStateMachine):
         if mark is not None:
             self._take(Clock(symbol, mark + minutes * MINUTE_MS))
 
-    @rule(crash=st.booleans(), snapshot=st.booleans())
-    def the_state_is_stored_or_restored(self, crash: bool, snapshot: bool) -> None:
-        if snapshot or not crash:
-            self.records |= stored(self.engine.changed())
-        if crash:
-            self.tape.go_on_from(stored(self.engine.snapshot()) if snapshot else self.records)
+    @rule()
+    def the_state_is_stored(self) -> None:
+        self.records |= stored(self.engine.changed())
+
+    @rule(from_snapshot=st.booleans())
+    def the_engine_stops_and_another_goes_on(self, from_snapshot: bool) -> None:
+        """From what was stored some time ago, or with a snapshot as the first stored state."""
+        if from_snapshot:
+            self.records = stored(self.engine.snapshot())
+        self.tape.go_on_from(self.records)
 
     @invariant()
     def the_fold_is_the_view_of_the_final_bars(self) -> None:
