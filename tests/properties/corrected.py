@@ -348,9 +348,7 @@ def labels_before(tape: CorrectedTape, symbol: str, count: int) -> list[int]:
     return labels[-count:]
 
 
-def _applied(
-    engine: Engine, record: LogRecord, offset: int
-) -> tuple[list[Event | Retract], str]:
+def _applied(engine: Engine, record: LogRecord, offset: int) -> tuple[list[Event | Retract], str]:
     """What an engine says about a record, and its fate or the code of its rejection."""
     try:
         events = engine.apply(record, offset)
