@@ -1,4 +1,4 @@
-"""Two real weeks that arrive wrong, late, twice and in disorder fold to the view of the clean books."""
+"""Two real weeks that arrive wrong, late, twice and in disorder fold to the clean books' view."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from streams.embedded import Source, run_files
 from tests.properties.disorder import disordered
 
 BOOKS = {symbol: f"{symbol.lower()}_1m_2025-12-07_2025-12-19.csv" for symbol in ("ES", "NQ")}
+PRICES = ("open", "high", "low", "close")
 NEW_YORK = ZoneInfo("America/New_York")
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
@@ -47,8 +48,8 @@ def bars(data_folder: Path) -> list[Bar]:
         with (data_folder / name).open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 start_ms = int(datetime.fromisoformat(row["time"]).timestamp()) * 1000
-                prices = [float(row[column]) for column in ("open", "high", "low", "close")]
-                found.append(Bar(symbol, "1m", start_ms, *prices))
+                open_, high, low, close = (float(row[name]) for name in PRICES)
+                found.append(Bar(symbol, "1m", start_ms, open_, high, low, close))
     return sorted(found, key=lambda bar: (bar.start_ms, bar.symbol))
 
 
@@ -139,7 +140,7 @@ def test_a_hole_of_thirty_minutes_filled_two_days_later_leaves_no_trace(
     run = Run(config, log, tmp_path)
 
     assert_equal_views(run.view, clean)
-    # A gap is named by its start: each fill from the front replaces it by a shorter one.
+    # Filled from its first minute on: the gap begins, and so is named, a minute later each time.
     assert run.corrected()["gap", "retract"] == 30
     assert {line["corrects"] for line in run.lines} - {None} == {bar.start_ms for bar in hole}
 

@@ -16,7 +16,7 @@ import msgspec
 import orjson
 
 from schemas.config import Config
-from schemas.events import DerivedBar, Event, Retract
+from schemas.events import DerivedBar, Event, Output, Retract, type_of
 from schemas.intervals import parse_interval
 from schemas.records import Bar, Cancel, Clock, LogRecord
 from streams.core.corrections import Correction
@@ -45,7 +45,7 @@ class Engine(Protocol):
     fate: str
     correction: Correction | None
 
-    def apply(self, record: LogRecord, offset: int) -> list[Event | Retract]:
+    def apply(self, record: LogRecord, offset: int) -> list[Output]:
         """Take one record."""
 
     def watermark_ms(self, symbol: str) -> int | None:
@@ -179,7 +179,8 @@ class CorrectedTape:
         if fate in SILENT:
             assert events == [], f"{fate}, but {events}"
         self._check_events(record, fate, events, offset)
-        self._check_correction(record, fate, events)
+        if fate != "beyond_horizon":
+            self._check_correction(record, fate, events)
         for event in events:
             self.revs[event.id] = event.rev
             if isinstance(event, Retract):
@@ -189,7 +190,7 @@ class CorrectedTape:
         return fate
 
     def _check_events(
-        self, record: LogRecord, fate: str, events: list[Event | Retract], offset: int
+        self, record: LogRecord, fate: str, events: list[Output], offset: int
     ) -> None:
         corrects = None
         if fate in CORRECTIONS:
@@ -211,15 +212,12 @@ class CorrectedTape:
         assert len(ids) == len(set(ids)), f"an id twice for {record}"
         assert places == sorted(places), f"order of outputs for {record}"
 
-    def _check_rev(self, event: Event | Retract) -> None:
+    def _check_rev(self, event: Output) -> None:
         known = self.revs.get(event.id)
-        if known is None:
-            expected = 0
-        else:
-            expected = known if event.corrects is None else known + 1
+        expected = 0 if known is None else known + (event.corrects is not None)
         assert event.rev == expected, f"rev {expected} was due: {event}"
 
-    def _check_is_news(self, event: Event | Retract) -> None:
+    def _check_is_news(self, event: Output) -> None:
         known = self.fold.get(event.id)
         if not isinstance(event, Retract):
             assert event.op == "upsert", event
@@ -227,12 +225,10 @@ class CorrectedTape:
             return
         assert event.op == "retract", event
         assert known is not None, f"not in the view: {event}"
-        removed = (_type_of(known), known.symbol, known.session, known.event_ms)
+        removed = (type_of(known), known.symbol, known.session, known.event_ms)
         assert (event.type, event.symbol, event.session, event.event_ms) == removed, event
 
-    def _check_correction(
-        self, record: LogRecord, fate: str, events: list[Event | Retract]
-    ) -> None:
+    def _check_correction(self, record: LogRecord, fate: str, events: list[Output]) -> None:
         correction = self.engine.correction
         if fate not in CORRECTIONS:
             assert correction is None, f"{fate}, but a correction of {record}"
@@ -252,8 +248,8 @@ class CorrectedTape:
             assert named is not None, "a change of nothing"
             changes[named.id] = None if new is None else content(new)
             known = self.fold.get(named.id)
-            assert (known is None) == (old is None), change
-            assert old is None or known is None or content(old) == content(known), change
+            before = None if known is None else content(known)
+            assert (None if old is None else content(old)) == before, f"old {old}, not {known}"
         assert changes == said, "what was published is not what the correction says"
 
     def check(self) -> None:
@@ -312,7 +308,7 @@ def content(event: Event) -> bytes:
     return msgspec.json.encode(bare)
 
 
-def _content_of(event: Event | Retract) -> bytes | None:
+def _content_of(event: Output) -> bytes | None:
     return None if isinstance(event, Retract) else content(event)
 
 
@@ -347,9 +343,7 @@ def labels_before(tape: CorrectedTape, symbol: str, count: int) -> list[int]:
     return labels[-count:]
 
 
-def _applied(
-    engine: Engine, record: LogRecord, offset: int
-) -> tuple[list[Event | Retract], str]:
+def _applied(engine: Engine, record: LogRecord, offset: int) -> tuple[list[Output], str]:
     """What an engine says about a record, and its fate or the code of its rejection."""
     try:
         events = engine.apply(record, offset)
@@ -358,15 +352,11 @@ def _applied(
     return events, engine.fate
 
 
-def _place(event: Event | Retract, fold: dict[str, Event]) -> tuple[int, int, int, str]:
+def _place(event: Output, fold: dict[str, Event]) -> tuple[int, int, int, str]:
     """Sort key of an output among those of its record (bars-and-quality section 6)."""
     known = fold[event.id] if isinstance(event, Retract) else event
     length = parse_interval(known.interval).length_ms if isinstance(known, DerivedBar) else 0
-    return KINDS.index(_type_of(known)), event.event_ms, length, event.id
-
-
-def _type_of(event: Event) -> str:
-    return str(event.__struct_config__.tag)
+    return KINDS.index(type_of(known)), event.event_ms, length, event.id
 
 
 def _bar_content(bar: Bar) -> tuple[float | int | None, ...]:
@@ -374,7 +364,7 @@ def _bar_content(bar: Bar) -> tuple[float | int | None, ...]:
     return bar.open, bar.high, bar.low, bar.close, bar.volume
 
 
-def _encoded(events: list[Event | Retract]) -> bytes:
+def _encoded(events: list[Output]) -> bytes:
     return msgspec.json.Encoder().encode_lines(events)
 
 

@@ -1,7 +1,7 @@
 """Logs that bring clean books in disorder, as feeds and vendors do; their final bars are the books.
 
-Each bar has an instant at which it would come in order, its end. What happens to it moves it, or adds
-records after it. Nothing comes so late that it is beyond the correction horizon.
+Each bar has an instant at which it would come in order, its end. What happens to it moves it, or
+adds records after it. Nothing comes so late that it is beyond the correction horizon.
 """
 
 from __future__ import annotations
@@ -44,9 +44,7 @@ def disordered(
     """
     arrivals: list[Arrival] = []
     for symbol in sorted({bar.symbol for bar in bars}):
-        book = sorted(
-            (bar for bar in bars if bar.symbol == symbol), key=lambda each: each.start_ms
-        )
+        book = sorted((bar for bar in bars if bar.symbol == symbol), key=lambda each: each.start_ms)
         behind = (behind_ms or {}).get(symbol, 0)
         disorder = _Disorder(book, config, Random(f"{symbol}{seed}"), deep)
         arrivals += [(instant + behind, record) for instant, record in disorder.arrivals()]
@@ -139,4 +137,3 @@ class _Disorder:
 
     def _end(self, bar: Bar) -> int:
         return self._calendar.slot_end(bar.start_ms, self._base_ms)
-

@@ -116,7 +116,9 @@ class PairOfBooks:
         )
         if market.every > 1:
             text += '[derived]\nintervals = ["30m", "60m", "1d", "1w"]\n'
-        return read_config(f'{text}[groups]\n{GROUP} = ["A", "B"]\n{market.template}', "pair of books")
+        return read_config(
+            f'{text}[groups]\n{GROUP} = ["A", "B"]\n{market.template}', "pair of books"
+        )
 
     def shape(self) -> BookShape:
         """The shape of its books."""
