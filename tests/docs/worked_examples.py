@@ -53,8 +53,11 @@ class Example:
         """The view of the book."""
         config = read_config(self.configuration, "example")
         group = config.group_of(self.symbols[0])
-        records = [record for row in self.rows for record in self._records(row)]
-        return fold(run(config, group, records))
+        return fold(run(config, group, self.records()))
+
+    def records(self) -> list[LogRecord]:
+        """The book in the order of the log."""
+        return [record for row in self.rows for record in self._records(row)]
 
     def disagreements(self) -> list[str]:
         """Lines of facts that are not so, with what is."""
