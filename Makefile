@@ -21,7 +21,7 @@ SAMPLE_BOOKS := --bars ES=$(SAMPLE)/es.csv --bars NQ=$(SAMPLE)/nq.csv
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test lint pure-test compiled compiled-test compiled-test-if-possible bench bench-compiled schemas calendars clean
+.PHONY: help run test lint pure-test compiled compiled-test compiled-test-if-possible bench bench-corrections bench-compiled schemas calendars clean
 
 help:
 	@echo "make run        install, write sample books, run them, print the summary"
@@ -29,6 +29,7 @@ help:
 	@echo "make lint       ruff and mypy --strict"
 	@echo "make compiled   install with the core compiled, into $(COMPILED)"
 	@echo "make bench      benchmarks/core.py on the plain Python core; bench-compiled on the other"
+	@echo "make bench-corrections  benchmarks/corrections.py: what a late or changed bar costs"
 	@echo "make schemas    write the generated JSON Schemas and AsyncAPI document again"
 	@echo "make calendars  make the calendar artefacts again (installs the extra 'calendars')"
 	@echo "make clean      remove what runs and builds left, the virtual environments too"
@@ -77,6 +78,9 @@ compiled: $(COMPILED)/.installed
 
 bench: $(VENV)/.installed-runtime
 	$(PY) benchmarks/core.py
+
+bench-corrections: $(VENV)/.installed-runtime
+	$(PY) benchmarks/corrections.py
 
 bench-compiled: compiled
 	$(COMPILED_PY) benchmarks/core.py

@@ -245,11 +245,10 @@ def measure_lookup(bars: list[Bar]) -> tuple[float, float]:
 
 def state_bytes(engine: GroupEngine) -> dict[str, int]:
     """Size of a group's state as compact JSON, part by part."""
-    found = {"hot": 0, "ranges older than ten sessions": 0, "bars of the horizon": 0}
-    for state in engine.snapshot()["symbols"].values():
-        found["hot"] += _size(state["hot"])
-        found["ranges older than ten sessions"] += _size(state["ranges"])
-        found["bars of the horizon"] += _size(state["bars"])
+    found = {"hot": 0, "ranges": 0, "journal": 0, "ring": 0, "bars": 0, "off": 0}
+    for key, record in engine.snapshot().items():
+        parts = key.split("/")
+        found[parts[1] if len(parts) > 2 else parts[0]] += _size(record)
     return found
 
 

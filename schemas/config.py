@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.intervals import DAY_MS, DEFAULT_INTERVALS, Interval, parse_interval
 from schemas.templates import BUILT_IN_TEMPLATES, Template
@@ -157,6 +158,20 @@ class Config(Struct, frozen=True, kw_only=True):
     groups: dict[str, tuple[str, ...]]
     derived: DerivedConfig
     templates: dict[str, Template]
+
+    def without_max_ahead(self) -> Config:
+        """The same with no limit to jumps of the watermark.
+
+        For bars in final order, without the clocks that bridged their silences.
+        """
+        return replace(
+            self,
+            instruments={
+                symbol: replace(instrument, max_ahead_ms=0)
+                for symbol, instrument in self.instruments.items()
+            },
+            default=None if self.default is None else replace(self.default, max_ahead_ms=0),
+        )
 
     def instrument(self, symbol: str) -> InstrumentConfig | None:
         """Instrument of a symbol; None when the symbol is not accepted.

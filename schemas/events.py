@@ -27,7 +27,7 @@ from __future__ import annotations
 from typing import Literal, TypeVar
 
 from msgspec import Struct, field
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 Op = Literal["upsert", "retract"]
 Volume = int | float | None
@@ -269,9 +269,30 @@ class Reject(Struct, frozen=True, gc=False, tag_field="type", tag="reject"):
 Event = DerivedBar | Session | Quality | Gap | Range | Touch | Pair | Swing
 
 
+Output = Event | Retract
+"""What a topic of events holds."""
+
 NumberedEvent = TypeVar("NumberedEvent", bound=Event)
 
 
 def renumbered(event: NumberedEvent, seq: int) -> NumberedEvent:
     """The event with another place among the outputs of its record."""
     return replace(event, seq=seq)
+
+
+def type_of(event: Event) -> str:
+    """Value of the field ``type``."""
+    return str(event.__struct_config__.tag)
+
+
+def revised(
+    event: NumberedEvent, seq: int, rev: int, watermark_ms: int, corrects: int | None
+) -> NumberedEvent:
+    """The same fact as another version of it."""
+    return replace(event, seq=seq, rev=rev, watermark_ms=watermark_ms, corrects=corrects)
+
+
+def content_of(event: Event) -> tuple[object, ...]:
+    """What belongs to the view: all but seq, rev, watermark_ms and corrects."""
+    values = astuple(event)
+    return (*values[:2], *values[4:7], *values[9:])

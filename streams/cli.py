@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,9 @@ from schemas.documents import write_schemas
 from streams.arguments import OrderedCommand, inputs_in_order
 from streams.calendars import UnknownZoneError
 from streams.core import engine
+from streams.core.corrections import Correction
 from streams.embedded import RunResult, Source, run_files
+from streams.explanation import explanation
 from streams.feeds.items import InputError
 from streams.feeds.times import EPOCH, MILLISECOND
 from streams.progress import ProgressBar
@@ -93,6 +96,13 @@ def run(
         str | None, typer.Option(help="Clock for every symbol at this time (ISO, offset or Z).")
     ] = None,
     tz: Annotated[str | None, typer.Option(help="Zone of times without offset.")] = None,
+    as_corrected: Annotated[
+        bool,
+        typer.Option("--as-corrected", help="Last versions of a log, sorted."),
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print what each correction changed.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Run the engine over files, without a broker."""
@@ -103,8 +113,22 @@ def run(
     # `files` and `bars` are read from the context, where they have kept their common order.
     sources = _sources(inputs_in_order(context))
     with ProgressBar(sources) as progress:
-        result = run_files(settings, sources, out, until_ms, tz, progress.reporter)
+        result = run_files(
+            settings,
+            sources,
+            out,
+            until_ms,
+            tz,
+            progress.reporter,
+            as_corrected,
+            partial(_explain, json) if explain else None,
+        )
     _report(result, json)
+
+
+def _explain(beside_json: bool, offset: int, correction: Correction) -> None:
+    for line in explanation(offset, correction):
+        typer.echo(line, err=beside_json)
 
 
 def _report(result: RunResult, as_json: bool) -> None:

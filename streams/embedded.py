@@ -18,7 +18,10 @@ from schemas.records import Clock, LogRecord
 from schemas.symbols import NAME_RULE, is_name
 from streams.calendars import calendar_checksum, load_zone, time_zone_version
 from streams.core.calendar import ZoneTable
+from streams.core.corrections import Correction
 from streams.core.rejection import RecordRejected
+from streams.core.symbol import FATES
+from streams.corrected import FinalBars
 from streams.feeds.csv_feed import CsvFeed
 from streams.feeds.items import Feed, InputError, Item, Refusal
 from streams.feeds.log_feed import LogFeed
@@ -31,8 +34,8 @@ from streams.summary import RunSummary
 LOG_SUFFIXES = (".jsonl", ".jsonl.gz")
 CSV_SUFFIXES = (".csv", ".csv.gz")
 PROGRESS_ROWS = 2_000
-FATES = ("accepted", "off_session", "duplicates", "clocks")
-"""What may become of a record that is no dead letter, as the engines count it."""
+WORK = ("rebuilds", "bars_again")
+"""Counters of the engines that are no fates of records."""
 
 
 class LostRowError(AssertionError):
@@ -77,6 +80,8 @@ def run_files(
     until_ms: int | None = None,
     zone: str | None = None,
     progress: Callable[[Progress], None] | None = None,
+    as_corrected: bool = False,
+    explain: Callable[[int, Correction], None] | None = None,
 ) -> RunResult:
     """Run the engine over files and write the run directory.
 
@@ -88,6 +93,10 @@ def run_files(
         Zone of times without offset; without it such a file is refused.
     progress
         Called now and then.
+    as_corrected
+        Sort what the logs hold first: the last version of every bar, by end, then symbol.
+    explain
+        Called with every correction and its offset.
 
     Raises
     ------
@@ -100,26 +109,38 @@ def run_files(
     """
     router = Router(config)
     zone_table = None if zone is None else load_zone(zone)
+    if as_corrected and not all(source.is_log for source in sources):
+        raise InputError("--as-corrected sorts a log (.jsonl); tables of bars are sorted by hand")
     with ExitStack() as stack:
         feeds = open_feeds(sources, router, zone_table, stack)
         summary = RunSummary()
         directory = stack.enter_context(RunDirectory(folder, summary.add))
-        run = _Run(router, directory)
+        run = _Run(router, directory, summary, explain)
         ordered = _ordered(sources, feeds, router)
         if progress is not None:
             ordered = _reported(ordered, feeds, progress)
-        run.take_all(ordered)
-        rows = run.offset
+        rows = 0
+        if as_corrected:
+            final = FinalBars(config, router)
+            rows = run.sort(ordered, final)
+            router = run.router = Router(config.without_max_ahead())
+            run.take_final(final)
+        else:
+            rows = run.take_all(ordered)
         if until_ms is not None:
             run.clocks(until_ms)
         counts, hashes = directory.finish()
         manifest = {
-            **_inputs(config, sources, feeds, router, until_ms, zone),
-            "counters": _counters(router, summary.rejects, rows, run.offset - rows),
+            **_inputs(config, sources, feeds, router),
+            "options": {"until_ms": until_ms, "tz": zone, "as_corrected": as_corrected},
+            "counters": _counters(router, summary, rows, run),
             "topics": counts,
             MANIFEST_MARK: hashes,
         }
         directory.commit(manifest)
+        summary.swings = {
+            symbol: router.engine(symbol).swings_by_class(symbol) for symbol in router.symbols()
+        }
     ignored = {feed.path: feed.ignored for feed in feeds if feed.ignored}
     return RunResult(manifest, summary, folder, ignored)
 
@@ -191,14 +212,25 @@ def _reported(
 class _Run:
     """The loop: every row gets the next offset, and becomes events or a dead letter."""
 
-    def __init__(self, router: Router, directory: RunDirectory) -> None:
+    def __init__(
+        self,
+        router: Router,
+        directory: RunDirectory,
+        summary: RunSummary,
+        explain: Callable[[int, Correction], None] | None,
+    ) -> None:
         self.offset = 0
-        self._router = router
+        self.router = router
+        self.until_clocks = 0
+        self.superseded = 0
         self._directory = directory
+        self._summary = summary
+        self._explain = explain
 
-    def take_all(self, rows: Iterator[tuple[Feed, Item]]) -> None:
-        """All rows of the inputs, in their order."""
-        apply, write = self._router.apply, self._directory.write
+    def take_all(self, rows: Iterator[tuple[Feed, Item]]) -> int:
+        """All rows of the inputs, in their order; returns their number."""
+        router, write = self.router, self._directory.write
+        apply = router.apply
         offset = self.offset
         for feed, (content, row, line) in rows:
             if type(content) is Refusal:
@@ -209,17 +241,55 @@ class _Run:
                 except RecordRejected as error:
                     self._reject(f"{feed.path}:{line}", feed.raw(row), content, error)
                 else:
+                    if router.correction is not None:
+                        self._corrected(offset, router.correction)
                     if events:
                         write(events)
             offset += 1
         self.offset = offset
+        return offset
+
+    def _corrected(self, offset: int, correction: Correction) -> None:
+        if correction.changes:
+            # What it replaces must have been counted.
+            self._directory.flush()
+            self._summary.corrected(correction.changes)
+        if self._explain is not None:
+            self._explain(offset, correction)
+
+    def sort(self, rows: Iterator[tuple[Feed, Item]], final: FinalBars) -> int:
+        """Read everything into `final`; returns the number of rows."""
+        count = 0
+        for feed, (content, row, line) in rows:
+            count += 1
+            if isinstance(content, Refusal):
+                self._refuse(f"{feed.path}:{line}", feed.raw(row), content)
+                continue
+            try:
+                final.add(content)
+            except RecordRejected as error:
+                self._reject(f"{feed.path}:{line}", feed.raw(row), content, error)
+        return count
+
+    def take_final(self, final: FinalBars) -> None:
+        """The bars of `final`, then its clocks."""
+        bars = final.bars()
+        self.superseded = final.taken - len(bars)
+        for bar in bars:
+            self._directory.write(self.router.apply(bar, self.offset))
+            self.offset += 1
+        for clock in final.clocks():
+            self._directory.write(self.router.apply(clock, self.offset))
+            self.offset += 1
+            self.until_clocks += 1
 
     def clocks(self, until_ms: int) -> None:
         """One clock for each symbol, in order of name."""
-        for symbol in self._router.symbols():
+        for symbol in self.router.symbols():
+            self.until_clocks += 1
             clock = Clock(symbol, until_ms)
             try:
-                self._directory.write(self._router.apply(clock, self.offset))
+                self._directory.write(self.router.apply(clock, self.offset))
             except RecordRejected as error:
                 self._reject(f"--until {symbol}:1", encode(clock), clock, error)
             self.offset += 1
@@ -242,12 +312,7 @@ class _Run:
 
 
 def _inputs(
-    config: Config,
-    sources: Sequence[Source],
-    feeds: Sequence[Feed],
-    router: Router,
-    until_ms: int | None,
-    zone: str | None,
+    config: Config, sources: Sequence[Source], feeds: Sequence[Feed], router: Router
 ) -> dict[str, Any]:
     """The part of the manifest that decides the other: what the run was made from."""
     used = (config.instrument(symbol) for symbol in router.symbols())
@@ -257,7 +322,6 @@ def _inputs(
             {"path": feed.path, "symbol": source.symbol, "sha256": feed.sha256(), "rows": feed.rows}
             for source, feed in zip(sources, feeds, strict=True)
         ],
-        "options": {"until_ms": until_ms, "tz": zone},
         "config_hash": config_hash(config),
         "calendars": {calendar: calendar_checksum(calendar) for calendar in calendars},
         "time_zone_version": time_zone_version(),
@@ -265,13 +329,12 @@ def _inputs(
     }
 
 
-def _counters(
-    router: Router, rejects: dict[str, int], rows: int, until_clocks: int
-) -> dict[str, Any]:
+def _counters(router: Router, summary: RunSummary, rows: int, run: _Run) -> dict[str, Any]:
     """What became of the rows.
 
-    Rows and the clocks of ``--until`` together are accepted, off session, duplicates, clocks or
-    dead letters. Late bars and corrections are dead letters too, under their codes.
+    Rows and the clocks that were appended together have one fate each: accepted, off session, late,
+    changed, cancelled, duplicate, clock, idle (a clock or cancel without effect), superseded by a
+    later version (``--as-corrected``), or dead letter.
 
     Raises
     ------
@@ -279,19 +342,22 @@ def _counters(
         When they do not add up.
     """
     symbols = {symbol: router.engine(symbol).counters(symbol) for symbol in router.symbols()}
-    totals = dict.fromkeys(FATES, 0)
+    totals = dict.fromkeys((*FATES, *WORK), 0)
     for counters in symbols.values():
         for name, count in counters.items():
             totals[name] += count
-    rejected = sum(rejects.values())
-    if rows + until_clocks != sum(totals.values()) + rejected:
+    rejected = sum(summary.rejects.values())
+    explained = sum(totals[fate] for fate in FATES) + run.superseded + rejected
+    if rows + run.until_clocks != explained:
         raise LostRowError(f"{rows} rows, but {totals} and {rejected} dead letters")
     return {
         "rows": rows,
-        "until_clocks": until_clocks,
+        "until_clocks": run.until_clocks,
+        "superseded": run.superseded,
         **totals,
-        "late_bars": rejects.get("late_bar", 0),
-        "corrections": rejects.get("changed_bar", 0),
-        "rejects": dict(sorted(rejects.items())),
+        "ids_changed": {
+            kind: changed.totals() for kind, changed in sorted(summary.ids_changed.items())
+        },
+        "rejects": dict(sorted(summary.rejects.items())),
         "symbols": symbols,
     }

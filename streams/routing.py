@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schemas.config import Config
-from schemas.events import Event
+from schemas.events import Output
 from schemas.intervals import MINUTE_MS, parse_interval
 from schemas.records import LogRecord
+from streams.core.corrections import Correction
 from streams.core.engine import GroupEngine
 from streams.core.rejection import RecordRejected
 from streams.planning import plan_group
@@ -20,14 +21,17 @@ class Router:
     ----------
     engines
         By group id, in the order in which their first records came.
+    correction
+        What the last record did if it was a late, changed or cancelled bar, otherwise None.
     """
 
     def __init__(self, config: Config) -> None:
         self.engines: dict[str, GroupEngine] = {}
+        self.correction: Correction | None = None
         self._config = config
         self._by_symbol: dict[str, GroupEngine] = {}
 
-    def apply(self, record: LogRecord, offset: int) -> list[Event]:
+    def apply(self, record: LogRecord, offset: int) -> list[Output]:
         """Hand a record to the engine of its group; see `GroupEngine.apply`.
 
         Raises
@@ -38,7 +42,16 @@ class Router:
         engine = self._by_symbol.get(record.symbol)
         if engine is None:
             engine = self._find(record.symbol)
-        return engine.apply(record, offset)
+        out = engine.apply(record, offset)
+        self.correction = engine.correction
+        return out
+
+    def check(self, record: LogRecord) -> None:
+        """Check what does not depend on earlier records; see `apply`."""
+        engine = self._by_symbol.get(record.symbol)
+        if engine is None:
+            engine = self._find(record.symbol)
+        engine.check(record)
 
     def _find(self, symbol: str) -> GroupEngine:
         if self._config.instrument(symbol) is None:

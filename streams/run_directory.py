@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import msgspec
 import orjson
 
-from schemas.events import Event, Reject
+from schemas.events import Output, Reject, Retract
 from schemas.topics import OUTPUT_TOPICS, topic_of
 
 MANIFEST = "manifest.json"
@@ -47,7 +47,7 @@ class TopicFile:
 
     def __init__(self, path: Path, counted: Callable[[Sequence[Any]], None]) -> None:
         self.count = 0
-        self.waiting: list[Event | Reject] = []
+        self.waiting: list[Output | Reject] = []
         self._counted = counted
         self._file: BinaryIO = path.open("wb", buffering=WRITE_BYTES)
         self._hash = hashlib.sha256()
@@ -174,15 +174,23 @@ class RunDirectory:
             self._of_type[kind] = file
         return file
 
-    def write(self, events: Sequence[Event]) -> None:
+    def write(self, events: Sequence[Output]) -> None:
         """Append events to the files of their topics."""
         of_type = self._of_type
         for event in events:
-            file = of_type.get(type(event)) or self.file(type(event))
+            if type(event) is Retract:
+                file = self._files[topic_of(event.type)]
+            else:
+                file = of_type.get(type(event)) or self.file(type(event))
             waiting = file.waiting
             waiting.append(event)
             if len(waiting) >= FLUSH_EVENTS:
                 file.flush()
+
+    def flush(self) -> None:
+        """Write, and count, what waits."""
+        for file in self._files.values():
+            file.flush()
 
     def write_letter(self, letter: Reject) -> None:
         """Append a dead letter; a large one does not wait for company."""

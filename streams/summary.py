@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import fsum
 from typing import Any, NamedTuple
 
 from schemas.events import (
@@ -13,13 +14,15 @@ from schemas.events import (
     Quality,
     Range,
     Reject,
+    Retract,
     Session,
     Swing,
     Touch,
+    type_of,
 )
+from streams.core.corrections import Change
 
 FIRST_GAPS = 10
-BEFORE_ALL = -(1 << 62)
 FINISHED = ("resolved", "incomplete")
 
 
@@ -30,8 +33,6 @@ class SymbolSummary:
     ----------
     ranges
         Ranges by state; an expired one counts as ``expired`` whatever its state.
-    swings
-        Swings by class.
     """
 
     def __init__(self) -> None:
@@ -42,38 +43,22 @@ class SymbolSummary:
         self.touches = 0
         self.expired = 0
         self.ranges: dict[str, int] = {}
-        self.swings: dict[int, int] = {}
-        self._worst: float | None = None
-        self._sum = 0.0
-        self._measured = 0
-        self._running: Quality | None = None
+        self._quality: dict[str, float] = {}
         self._open_gap: Gap | None = None
         self._live: dict[str, str] = {}
-        self._entered: dict[tuple[str, int], int] = {}
 
-    def derived_bar(self, event: DerivedBar) -> None:
-        """One bar more of its interval."""
-        self.derived[event.interval] = self.derived.get(event.interval, 0) + 1
+    def derived_bar(self, event: DerivedBar, count: int = 1) -> None:
+        """One bar more or less of its interval."""
+        self.derived[event.interval] = self.derived.get(event.interval, 0) + count
 
-    def session(self, event: Session) -> None:
+    def session(self, event: Session, count: int = 1) -> None:
         """Sessions count when they close."""
         if event.state == "closed":
-            self.sessions += 1
+            self.sessions += count
 
     def quality(self, event: Quality) -> None:
         """The last version of each session counts."""
-        if self._running is not None and self._running.id != event.id:
-            self._settle_quality()
-        self._running = event
-
-    def _settle_quality(self) -> None:
-        if self._running is None:
-            return
-        quality = self._running.quality
-        self._worst = quality if self._worst is None else min(self._worst, quality)
-        self._sum += quality
-        self._measured += 1
-        self._running = None
+        self._quality[event.session] = event.quality
 
     def gap(self, event: Gap) -> None:
         """A gap counts once, with its last extent."""
@@ -95,42 +80,68 @@ class SymbolSummary:
         if not event.expired and event.state not in FINISHED:
             self._live[event.id] = event.state
 
-    def touch(self, event: Touch) -> None:
+    def touch(self, event: Touch, count: int = 1) -> None:
         """Expiries are no touches."""
         if event.event == "expired":
-            self.expired += 1
+            self.expired += count
         else:
-            self.touches += 1
+            self.touches += count
 
-    def swing(self, event: Swing) -> None:
-        """A swing counts under its last class.
-
-        Swings of one side enter a class in order of time, and one class at a time: what is not
-        newer than the newest of its class was there before, and only its prior changed.
-        """
-        place = (event.side, event.class_)
-        if event.start_ms <= self._entered.get(place, BEFORE_ALL):
-            return
-        self._entered[place] = event.start_ms
-        self.swings[event.class_] = self.swings.get(event.class_, 0) + 1
-        if event.class_ > 1:
-            self.swings[event.class_ - 1] -= 1
+    def take_back(self, event: Event) -> None:
+        """A correction replaced this version by another one, or by none."""
+        if isinstance(event, DerivedBar):
+            self.derived_bar(event, -1)
+        elif isinstance(event, Session):
+            self.session(event, -1)
+        elif isinstance(event, Quality):
+            self._quality.pop(event.session, None)
+        elif isinstance(event, Touch):
+            self.touch(event, -1)
+        elif isinstance(event, Gap):
+            self.gaps -= 1
+            self.missing -= event.missing
+            if self._open_gap is not None and self._open_gap.id == event.id:
+                self._open_gap = None
+        elif isinstance(event, Range):
+            self._live.pop(event.id, None)
+            self.ranges["expired" if event.expired else event.state] -= 1
 
     def totals(self) -> dict[str, Any]:
         """Plain data for tables and JSON."""
-        self._settle_quality()
+        measured = self._quality.values()
         return {
-            "derived_bars": self.derived,
+            "derived_bars": {name: count for name, count in self.derived.items() if count},
             "sessions": self.sessions,
-            "quality_mean": self._sum / self._measured if self._measured else None,
-            "quality_worst": self._worst,
+            "quality_mean": fsum(measured) / len(measured) if measured else None,
+            "quality_worst": min(measured, default=None),
             "gaps": self.gaps,
             "missing_slots": self.missing,
             "ranges": {state: count for state, count in sorted(self.ranges.items()) if count},
             "touches": self.touches,
             "expired": self.expired,
-            "swings": {str(number): self.swings[number] for number in sorted(self.swings)},
         }
+
+
+class ChangedIds:
+    """Ids of one type that corrections changed."""
+
+    def __init__(self) -> None:
+        self.new = 0
+        self.changed = 0
+        self.retracted = 0
+
+    def add(self, change: Change) -> None:
+        """One fact more."""
+        if change.old is None:
+            self.new += 1
+        elif change.new is None:
+            self.retracted += 1
+        else:
+            self.changed += 1
+
+    def totals(self) -> dict[str, int]:
+        """Plain data."""
+        return {"new": self.new, "changed": self.changed, "retracted": self.retracted}
 
 
 class FirstLetter(NamedTuple):
@@ -151,6 +162,10 @@ class RunSummary:
         Dead letters by code.
     first_reject
         The first dead letter of each code.
+    ids_changed
+        By type what corrections changed.
+    swings
+        Of each symbol the swings by class; the engines count them, the run takes the counts over.
     """
 
     def __init__(self) -> None:
@@ -159,28 +174,59 @@ class RunSummary:
         self.first_gaps: dict[str, Gap] = {}
         self.rejects: dict[str, int] = {}
         self.first_reject: dict[str, FirstLetter] = {}
+        self.ids_changed: dict[str, ChangedIds] = {}
+        self.swings: dict[str, dict[int, int]] = {}
 
     def add(self, events: Sequence[Any]) -> None:
-        """Count events of one type, in their order; types may be counted one before the other."""
-        kind = type(events[0]) if events else None
-        if kind is Swing:
-            for event in events:
-                self._symbol(event.symbol).swing(event)
-        elif kind is DerivedBar:
-            for event in events:
-                self._symbol(event.symbol).derived_bar(event)
-        else:
-            for event in events:
+        """Count events of one topic, in their order; topics may be counted one before the other.
+
+        What corrections published is left to `corrected`, which knows what it replaced.
+        """
+        for event in events:
+            if isinstance(event, DerivedBar):
+                if event.corrects is None:
+                    self._symbol(event.symbol).derived_bar(event)
+            elif isinstance(event, Reject):
+                self._reject(event)
+            elif not isinstance(event, Swing | Retract) and event.corrects is None:
                 self._add_rare(event)
 
-    def _add_rare(self, event: Event | Reject) -> None:
-        if isinstance(event, Reject):
-            self.rejects[event.code] = self.rejects.get(event.code, 0) + 1
-            if event.code not in self.first_reject:
-                self.first_reject[event.code] = FirstLetter(event.source, event.reason)
-        elif isinstance(event, Pair):
+    def corrected(self, changes: Sequence[Change]) -> None:
+        """Count what one correction changed; all events before it are counted."""
+        for change in changes:
+            kind = type_of(change.fact)
+            self.ids_changed.setdefault(kind, ChangedIds()).add(change)
+            if change.old is not None:
+                self._take_back(change.old)
+            if isinstance(change.new, DerivedBar):
+                self._symbol(change.new.symbol).derived_bar(change.new)
+            elif isinstance(change.new, Pair):
+                if change.old is None:
+                    self._pair(change.new, 1)
+            elif change.new is not None:
+                self._add_rare(change.new)
+            elif isinstance(change.old, Pair):
+                self._pair(change.old, -1)
+
+    def _take_back(self, event: Event) -> None:
+        if isinstance(event, Pair | Swing):
+            return
+        if isinstance(event, Gap):
+            self.first_gaps.pop(event.id, None)
+        self._symbol(event.symbol).take_back(event)
+
+    def _pair(self, event: Pair, count: int) -> None:
+        self.pairs[event.group] = self.pairs.get(event.group, 0) + count
+
+    def _reject(self, event: Reject) -> None:
+        self.rejects[event.code] = self.rejects.get(event.code, 0) + 1
+        if event.code not in self.first_reject:
+            self.first_reject[event.code] = FirstLetter(event.source, event.reason)
+
+    def _add_rare(self, event: Event) -> None:
+        if isinstance(event, Pair):
             if event.delta_min is None:
-                self.pairs[event.group] = self.pairs.get(event.group, 0) + 1
+                self._pair(event, 1)
         elif isinstance(event, Range):
             self._symbol(event.symbol).range(event)
         elif isinstance(event, Touch):
@@ -196,7 +242,11 @@ class RunSummary:
 
     def totals(self, symbol: str) -> dict[str, Any]:
         """Plain data of one symbol."""
-        return self._symbol(symbol).totals()
+        swings = self.swings.get(symbol, {})
+        return {
+            **self._symbol(symbol).totals(),
+            "swings": {str(number): count for number, count in swings.items()},
+        }
 
     def _symbol(self, symbol: str) -> SymbolSummary:
         found = self.symbols.get(symbol)

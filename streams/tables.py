@@ -25,6 +25,17 @@ STATES = {
 }
 """States of ranges in the order of their lives, with the heads of their columns."""
 CLASSES = range(1, 7)
+ROWS = {
+    "accepted": "bars accepted",
+    "off_session": "off session",
+    "late": "late",
+    "changed": "changed",
+    "cancelled": "cancelled",
+    "duplicates": "duplicates",
+    "clocks": "clocks",
+    "idle": "without effect",
+    "superseded": "superseded",
+}
 
 
 def print_summary(console: Console, result: RunResult) -> None:
@@ -44,16 +55,34 @@ def print_summary(console: Console, result: RunResult) -> None:
         console.print(_rejects_table(result))
     for path, columns in result.ignored_columns.items():
         console.print(f"{path}: ignored columns {', '.join(columns)}", soft_wrap=True)
-    console.print(
-        f"{counters['rows']} rows: {counters.get('accepted', 0)} bars accepted,"
-        f" {counters.get('off_session', 0)} off session,"
-        f" {counters.get('duplicates', 0)} duplicates,"
-        f" {counters.get('clocks', 0)} clocks,"
-        f" {sum(counters['rejects'].values())} dead letters."
-    )
+    if counters["ids_changed"]:
+        console.print(_changes_table(counters["ids_changed"]))
+    if counters["rebuilds"]:
+        console.print(
+            f"{counters['rebuilds']} corrections changed the view:"
+            f" {counters['bars_again']} bars run again."
+        )
+    console.print(_rows_line(counters))
     console.print(
         f"Results: {result.folder} (events a topic in *.jsonl, manifest.json)", soft_wrap=True
     )
+
+
+def _rows_line(counters: dict[str, Any]) -> str:
+    """What became of the rows; what did not occur is left out, but for the dead letters."""
+    named = ", ".join(f"{counters[fate]} {text}" for fate, text in ROWS.items() if counters[fate])
+    return f"{counters['rows']} rows: {named or 'none'}, {_letters(counters)} dead letters."
+
+
+def _letters(counters: dict[str, Any]) -> int:
+    return sum(counters["rejects"].values())
+
+
+def _changes_table(changes: dict[str, Any]) -> Table:
+    table = _table("Changed by corrections", "type", "new", "changed", "retracted")
+    for kind, counts in changes.items():
+        table.add_row(kind, *(str(counts[name]) for name in ("new", "changed", "retracted")))
+    return table
 
 
 def _table(title: str, *names: str) -> Table:
@@ -149,6 +178,9 @@ def summary_data(result: RunResult) -> dict[str, Any]:
     return {
         "folder": str(result.folder),
         "rows": counters["rows"],
+        "rebuilds": counters["rebuilds"],
+        "bars_again": counters["bars_again"],
+        "ids_changed": counters["ids_changed"],
         "symbols": symbols,
         "pairs": dict(sorted(result.summary.pairs.items())),
         "first_gaps": [

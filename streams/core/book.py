@@ -1,17 +1,24 @@
-"""The accepted bars inside the correction horizon: what a duplicate is compared with.
+"""The accepted bars inside the correction horizon.
 
-Bars lie in chunks of at most 60 (contracts section 5); a full chunk is packed.
+They are what a duplicate is compared with, and what a rebuild runs again.
+
+Bars lie in chunks of at most 60 (contracts section 5), each the bars of one stretch of its session,
+so that a late bar changes one chunk and moves none.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, insort
 from typing import Any, Final
 
 from schemas.packing import pack_rows, unpack_rows
+from streams.core.calendar import Calendar
 from streams.core.volume import Volume
 
 CHUNK_BARS: Final = 60
+NUMBER_BITS: Final = 20
+NUMBER_ZERO: Final = 1 << (NUMBER_BITS - 1)
+"""Place of the chunk at the session's open; off-session bars before it lie in earlier ones."""
 
 Row = tuple[int, int, int, int, int, Volume]
 """Label, open, high, low, close (ticks) and volume of one accepted bar."""
@@ -28,94 +35,189 @@ class BarChunk:
         The rows as MessagePack, or as they are when a price has more digits than it can hold.
     """
 
-    def __init__(self, session: int, first_ms: int, packed: bytes | list[PackedRow]) -> None:
-        self.session = session
-        self.first_ms = first_ms
+    def __init__(self, packed: bytes | list[PackedRow]) -> None:
         self.packed = packed
+
+    def rows(self) -> list[PackedRow]:
+        """The bars as they were given; not to be changed."""
+        packed = self.packed
+        return packed if isinstance(packed, list) else unpack_rows(packed)
 
 
 class BarBook:
     """Bars of one symbol in order of start, of the sessions the horizon still reaches.
 
+    Parameters
+    ----------
+    grid_ms
+        Bars are at least this far apart.
+
     Attributes
     ----------
     open_rows
-        Bars not packed yet, all of `open_session`; the owner appends here, and calls `seal` now and
-        then.
+        Newest bars, not packed yet; the owner appends here, and calls `seal` now and then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, calendar: Calendar, grid_ms: int) -> None:
         self.open_rows: list[PackedRow] = []
-        self.open_session = -1
-        self._chunks: list[BarChunk] = []
-        self._firsts: list[int] = []
-
-    def append(self, session: int, row: PackedRow) -> None:
-        """Add a bar that starts after all others."""
-        if session != self.open_session:
-            self._pack(1)
-            self.open_session = session
-        self.open_rows.append(row)
+        self._calendar = calendar
+        self._span_ms = grid_ms * CHUNK_BARS
+        self._keys: list[int] = []
+        self._chunks: dict[int, BarChunk] = {}
+        self._touched: dict[int, bool] = {}
+        self._tracked = False
 
     def seal(self) -> None:
-        """Pack full chunks."""
+        """Pack the newest bars once they fill a chunk."""
         if len(self.open_rows) >= CHUNK_BARS:
-            self._pack(CHUNK_BARS)
+            self.pack()
 
-    def _pack(self, least: int) -> None:
+    def pack(self) -> None:
+        """Put the newest bars into their chunks."""
         rows = self.open_rows
-        while len(rows) >= least:
-            full = rows[:CHUNK_BARS]
-            del rows[:CHUNK_BARS]
-            packed: bytes | list[PackedRow] = full
-            try:
-                packed = pack_rows(full)
-            except OverflowError:
-                packed = full
-            self._chunks.append(BarChunk(self.open_session, full[0][0], packed))
-            self._firsts.append(full[0][0])
+        if not rows:
+            return
+        at = 0
+        while at < len(rows):
+            session = self._calendar.session_of(rows[at][0])
+            opened = self._calendar.open_ms(session)
+            number = (rows[at][0] - opened) // self._span_ms
+            until_ms = min(opened + (number + 1) * self._span_ms, self._calendar.close_ms(session))
+            end = at + 1
+            while end < len(rows) and rows[end][0] < until_ms:
+                end += 1
+            key = _key(session, number)
+            known = self._chunks.get(key)
+            if known is None:
+                self._store(key, rows[at:end])
+            else:
+                self._store(key, [*known.rows(), *rows[at:end]])
+            at = end
+        rows.clear()
 
-    def _rows(self, chunk: BarChunk) -> list[PackedRow]:
-        """The bars of a chunk as they were given."""
-        packed = chunk.packed
-        return packed if isinstance(packed, list) else unpack_rows(packed)
+    def _store(self, key: int, rows: list[PackedRow]) -> None:
+        packed: bytes | list[PackedRow] = rows
+        try:
+            packed = pack_rows(rows)
+        except OverflowError:
+            packed = list(rows)
+        if key not in self._chunks:
+            if self._keys and key < self._keys[-1]:
+                insort(self._keys, key)
+            else:
+                self._keys.append(key)
+        self._chunks[key] = BarChunk(packed)
+        if self._tracked:
+            self._touched[key] = True
+
+    def _key_of(self, start_ms: int) -> int:
+        session = self._calendar.session_of(start_ms)
+        if not self._calendar.has_session(session):
+            return _key(session, 0)
+        return _key(session, (start_ms - self._calendar.open_ms(session)) // self._span_ms)
 
     def find(self, start_ms: int) -> PackedRow | None:
         """The bar with that label, None without one."""
         rows = self.open_rows
         if not rows or start_ms < rows[0][0]:
-            at = bisect_right(self._firsts, start_ms) - 1
-            if at < 0:
+            chunk = self._chunks.get(self._key_of(start_ms))
+            if chunk is None:
                 return None
-            rows = self._rows(self._chunks[at])
+            rows = chunk.rows()
         for row in rows:
             if row[0] == start_ms:
                 return row
         return None
 
+    def put(self, row: PackedRow) -> None:
+        """Add a bar anywhere, or replace the one of its label."""
+        self._edit(row[0], row)
+
+    def remove(self, start_ms: int) -> None:
+        """Take the bar with that label out; it must be there."""
+        self._edit(start_ms, None)
+
+    def _edit(self, start_ms: int, row: PackedRow | None) -> None:
+        self.pack()
+        key = self._key_of(start_ms)
+        chunk = self._chunks.get(key)
+        rows = [] if chunk is None else [kept for kept in chunk.rows() if kept[0] != start_ms]
+        if row is not None:
+            at = len(rows)
+            while at > 0 and rows[at - 1][0] > start_ms:
+                at -= 1
+            rows.insert(at, row)
+        self._store(key, rows)
+
+    def rows_from(self, start_ms: int) -> list[PackedRow]:
+        """The bars labelled at or after an instant, in order."""
+        found: list[PackedRow] = []
+        for key in self._keys[bisect_left(self._keys, self._key_of(start_ms)) :]:
+            found.extend(self._chunks[key].rows())
+        found.extend(self.open_rows)
+        at = 0
+        while at < len(found) and found[at][0] < start_ms:
+            at += 1
+        return found[at:] if at else found
+
+    def all_rows(self) -> list[PackedRow]:
+        """Every bar kept, in order."""
+        found: list[PackedRow] = []
+        for key in self._keys:
+            found.extend(self._chunks[key].rows())
+        found.extend(self.open_rows)
+        return found
+
+    def first_ms(self) -> int | None:
+        """Label of the first bar kept."""
+        for key in self._keys:
+            rows = self._chunks[key].rows()
+            if rows:
+                label: int = rows[0][0]
+                return label
+        if self.open_rows:
+            first: int = self.open_rows[0][0]
+            return first
+        return None
+
     def forget_before(self, session: int) -> None:
         """Drop the bars of sessions before that index."""
+        self.pack()
+        keys = self._keys
         count = 0
-        while count < len(self._chunks) and self._chunks[count].session < session:
+        while count < len(keys) and keys[count] >> NUMBER_BITS < session:
+            del self._chunks[keys[count]]
+            self._touched.pop(keys[count], None)
             count += 1
         if count:
-            del self._chunks[:count]
-            del self._firsts[:count]
-        if self.open_session < session:
-            self.open_rows.clear()
+            del keys[:count]
 
-    def snapshot(self) -> list[Any]:
-        """Plain data: session and rows of each chunk; the last one may be growing."""
-        chunks: list[Any] = [
-            [chunk.session, [list(row) for row in self._rows(chunk)]] for chunk in self._chunks
-        ]
-        if self.open_rows:
-            chunks.append([self.open_session, [list(row) for row in self.open_rows]])
-        return chunks
+    def chunks(self) -> list[list[Any]]:
+        """All chunks: ``[session, number, rows]`` each; an empty one has lost its bars."""
+        self.pack()
+        return [self._chunk_data(key) for key in self._keys]
 
-    def restore(self, data: list[Any]) -> None:
-        """Take the values of `snapshot`."""
-        for session, rows in data:
-            for row in rows:
-                self.append(session, (row[0], row[1], row[2], row[3], row[4], row[5]))
-            self.seal()
+    def take_touched(self) -> list[list[Any]]:
+        """Chunks changed since the last call, like `chunks`."""
+        self.pack()
+        keys = sorted(self._touched)
+        self._touched.clear()
+        return [self._chunk_data(key) for key in keys]
+
+    def track(self) -> None:
+        """Remember from now on which chunks change."""
+        self._tracked = True
+
+    def _chunk_data(self, key: int) -> list[Any]:
+        rows = [list(row) for row in self._chunks[key].rows()]
+        return [key >> NUMBER_BITS, (key & ((1 << NUMBER_BITS) - 1)) - NUMBER_ZERO, rows]
+
+    def restore(self, chunks: list[list[Any]]) -> None:
+        """Take chunks as `chunks` gives them, in order."""
+        for session, number, rows in chunks:
+            self._store(_key(session, number), [tuple(row) for row in rows])
+
+
+def _key(session: int, number: int) -> int:
+    """Chunks in order of time, whatever the calendar puts between sessions."""
+    return (session << NUMBER_BITS) + number + NUMBER_ZERO

@@ -78,6 +78,9 @@ class Window:
     def restore(self, data: list[Any]) -> None:
         """Take the values of `snapshot`."""
         if not data:
+            self.end_ms = NO_END
+            self.have = 0
+            self.volume = None
             return
         self.start_ms = data[0]
         self.end_ms = data[1] if data[1] is not None else NO_END
@@ -418,6 +421,12 @@ class DerivedBars:
     def restore(self, data: list[Any]) -> None:
         """Take the values of `snapshot`; `enter_segment` follows."""
         self.fractional = data[0]
+        self.next_end_ms = NO_END
+        self.closed_day = None
         for window, values in zip(self.windows, data[1], strict=True):
             window.restore(values)
             self.next_end_ms = min(self.next_end_ms, window.end_ms)
+
+    def reset(self) -> None:
+        """Before the first bar."""
+        self.restore([False, [[] for _ in self.windows]])

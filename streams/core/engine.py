@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from schemas.events import Event
+from schemas.events import Event, Output
 from schemas.records import Bar, Cancel, Clock, LogRecord
+from streams.core.blocks import PlaceTable
+from streams.core.corrections import Correction, Revisions
 from streams.core.pairs import PairTracker
 from streams.core.plan import GroupPlan
 from streams.core.rejection import RecordRejected
 from streams.core.schedule import RangeSchedule
 from streams.core.stamp import Stamp
+from streams.core.state import StatePlaces, SymbolState
 from streams.core.symbol import SymbolEngine
 
-STATE_VERSION: Final = 1
+STATE_VERSION: Final = 2
+HOT: Final = "hot"
+REVISIONS: Final = 64
 
 
 class GroupEngine:
@@ -27,36 +32,53 @@ class GroupEngine:
     ----------
     plan
         Settings of the group; a restored engine needs the plan its state was made with.
+
+    Attributes
+    ----------
+    offset
+        Source offset of the last record.
+    fate
+        What became of the last record that was not refused: one of `streams.core.symbol.FATES`.
+    correction
+        What the last record did if it was a late, changed or cancelled bar, otherwise None.
     """
 
     def __init__(self, plan: GroupPlan) -> None:
         self.plan = plan
         self.offset = -1
+        self.fate = "idle"
+        self.correction: Correction | None = None
         self._stamp = Stamp()
         self._symbols: dict[str, SymbolEngine] = {}
         self._members: list[SymbolEngine] = []
+        self._states: list[SymbolState] = []
+        self._revisions = Revisions()
+        self._revision_places = PlaceTable(REVISIONS)
+        self._tracked = False
         paired = len(plan.instruments) == 2
         schedule: RangeSchedule | None = None
         for number, instrument in enumerate(plan.instruments):
             if schedule is None:
                 schedule = RangeSchedule(instrument.calendar, instrument.base_ms, instrument.kinds)
-            member = SymbolEngine(instrument, schedule, number, paired, self._stamp)
+            member = SymbolEngine(
+                instrument, schedule, number, paired, self._stamp, self._revisions
+            )
             self._members.append(member)
             self._symbols[instrument.symbol] = member
+            self._states.append(SymbolState(member, instrument.horizon_sessions))
         if paired:
             first = plan.instruments[0]
             pairs = PairTracker(
                 plan.group,
                 [member.symbol for member in self._members],
-                [member.ranges for member in self._members],
+                [member.tracks.ranges for member in self._members],
                 first.calendar,
                 first.base_ms,
-                first.horizon_sessions,
             )
             for member in self._members:
                 member.join(pairs, self._members[1 - member.number])
 
-    def apply(self, record: LogRecord, offset: int) -> list[Event]:
+    def apply(self, record: LogRecord, offset: int) -> list[Output]:
         """Take one record of the group's partition.
 
         Parameters
@@ -68,7 +90,7 @@ class GroupEngine:
 
         Returns
         -------
-        list[Event]
+        list[Output]
             What changed in the view, in the order of publication.
 
         Raises
@@ -78,28 +100,60 @@ class GroupEngine:
             taken.
         """
         self.offset = offset
+        self.correction = None
         try:
             member = self._symbols[record.symbol]
         except KeyError:
             raise RecordRejected(
                 "unknown_symbol", f"symbol {record.symbol!r} is not in the group"
             ) from None
+        out: list[Any]
         if type(record) is Bar:
-            return member.bar(record, offset)
-        if isinstance(record, Clock):
-            return member.clock(record, offset)
-        assert isinstance(record, Cancel)
-        return member.cancel(record)
+            out = member.bar(record, offset)
+        elif isinstance(record, Clock):
+            out = member.clock(record, offset)
+        else:
+            assert isinstance(record, Cancel)
+            out = member.cancel(record, offset)
+        self.fate = member.fate
+        if member.correction is not None:
+            self.correction = member.correction
+            member.correction = None
+        elif self._revisions.known:
+            self._revise(member, out)
+        return out
+
+    def check(self, record: LogRecord) -> None:
+        """Check a record for all that does not depend on the state.
+
+        Raises
+        ------
+        RecordRejected
+            As `apply` would.
+        """
+        self._symbols[record.symbol].check(record)
+
+    def _revise(self, member: SymbolEngine, out: list[Event]) -> None:
+        """Events in order keep the revisions that corrections gave their ids."""
+        self._revisions.mark(out)
+        if not member.tracks.session_begun:
+            return
+        member.tracks.session_begun = False
+        labels = {
+            live.label for each in self._members for live in each.tracks.ranges.alive.values()
+        }
+        swings = {fact for each in self._members for fact in each.tracks.swings.undecided()}
+        horizons = [each.tracks.horizon_ms() for each in self._members]
+        self._revisions.forget_settled(horizons, labels, swings)
 
     def watermark_ms(self, symbol: str) -> int | None:
         """Watermark of a symbol; None before its first bar or clock."""
-        member = self._symbols[symbol]
-        return member.watermark_ms if member.has_watermark else None
+        return self._symbols[symbol].watermark_ms()
 
     def slot_end_ms(self, symbol: str, start_ms: int) -> int:
         """End of the base bar of a symbol labelled `start_ms`."""
-        member = self._symbols[symbol]
-        return member.calendar.slot_end(start_ms, member.base_ms)
+        tracks = self._symbols[symbol].tracks
+        return tracks.calendar.slot_end(start_ms, tracks.base_ms)
 
     def counters(self, symbol: str) -> dict[str, int]:
         """What became of the records of a symbol since this engine was made."""
@@ -107,24 +161,83 @@ class GroupEngine:
 
     def unresolved(self, symbol: str) -> int:
         """Number of ranges of a symbol that are neither resolved nor expired."""
-        return len(self._symbols[symbol].ranges.alive)
+        return len(self._symbols[symbol].tracks.ranges.alive)
+
+    def swings_by_class(self, symbol: str) -> dict[int, int]:
+        """Swings of a symbol's whole history by class, without the classes that have none."""
+        counts = self._symbols[symbol].tracks.swings.counts
+        return {number: count for number, count in enumerate(counts) if count}
 
     def snapshot(self) -> dict[str, Any]:
-        """State as plain data, versioned: all that decides the outputs to come.
+        """All state records by key: plain data, all that decides the outputs to come.
 
-        Keys: ``v`` version, ``offset`` last record taken, ``symbols`` by name: ``hot`` (changes
-        with each record), ``ranges`` (those from before the correction horizon), ``bars``
-        (chunks inside it).
+        ``hot`` holds the version, the offset and what changes with every record. Equal states give
+        equal bytes; they are not to be mixed with the records of `changed`, whose places depend on
+        what was there before.
         """
+        found: dict[str, Any] = {}
+        hot: dict[str, Any] = {}
+        for member, state in zip(self._members, self._states, strict=True):
+            places = StatePlaces()
+            found.update(state.everything(places))
+            hot[member.symbol] = state.hot(places)
+        table = PlaceTable(REVISIONS)
+        self._add_revisions(found, table, sorted(self._revisions.known))
+        found[HOT] = self._hot(table, hot)
+        return found
+
+    def changed(self) -> dict[str, Any]:
+        """State records that differ since the last call; all of them the first time.
+
+        A table that takes each of them under its key holds what `restore` needs.
+        """
+        found: dict[str, Any] = {}
+        for state in self._states:
+            found.update(state.changed() if self._tracked else state.start())
+        revisions = self._revisions
+        if not self._tracked:
+            revisions.track()
+        ids = list(revisions.touched) if self._tracked else sorted(revisions.known)
+        self._add_revisions(found, self._revision_places, ids)
+        revisions.touched.clear()
+        hot = {
+            member.symbol: state.hot()
+            for member, state in zip(self._members, self._states, strict=True)
+        }
+        found[HOT] = self._hot(self._revision_places, hot)
+        self._tracked = True
+        return found
+
+    def _hot(self, revisions: PlaceTable, symbols: dict[str, Any]) -> dict[str, Any]:
         return {
             "v": STATE_VERSION,
             "offset": self.offset,
-            "symbols": {member.symbol: member.snapshot() for member in self._members},
+            "revisions": revisions.record_count(),
+            "symbols": symbols,
         }
 
+    def _add_revisions(self, found: dict[str, Any], table: PlaceTable, ids: list[str]) -> None:
+        known = self._revisions.known
+        for fact_id in ids:
+            if fact_id in known:
+                table.put(fact_id)
+            else:
+                table.drop(fact_id)
+        for number in table.take_changed():
+            values = []
+            for fact_id in table.record(number):
+                entry = known.get(fact_id)
+                values.append(None if entry is None else [fact_id, *entry])
+            found[f"revisions/{number}"] = values
+
     @staticmethod
-    def restore(plan: GroupPlan, data: dict[str, Any]) -> GroupEngine:
-        """The engine whose `snapshot` this is.
+    def restore(plan: GroupPlan, records: dict[str, Any]) -> GroupEngine:
+        """The engine whose records these are.
+
+        Parameters
+        ----------
+        records
+            Those of a `snapshot`, or the latest of every key that `changed` gave.
 
         Raises
         ------
@@ -132,11 +245,21 @@ class GroupEngine:
             When the state is of another version or of other symbols than the plan.
         """
         engine = GroupEngine(plan)
-        if data["v"] != STATE_VERSION:
-            raise ValueError(f"state version {data['v']} is not {STATE_VERSION}")
-        if list(data["symbols"]) != [member.symbol for member in engine._members]:
-            raise ValueError(f"state is of {list(data['symbols'])}, not of group {plan.group}")
-        engine.offset = data["offset"]
-        for member in engine._members:
-            member.restore(data["symbols"][member.symbol])
+        hot = records[HOT]
+        if hot["v"] != STATE_VERSION:
+            raise ValueError(f"state version {hot['v']} is not {STATE_VERSION}")
+        if list(hot["symbols"]) != [member.symbol for member in engine._members]:
+            raise ValueError(f"state is of {list(hot['symbols'])}, not of group {plan.group}")
+        engine.offset = hot["offset"]
+        for member, state in zip(engine._members, engine._states, strict=True):
+            state.restore(hot["symbols"][member.symbol], records)
+        keys: list[Any] = []
+        for number in range(hot["revisions"]):
+            for values in records[f"revisions/{number}"]:
+                keys.append(None if values is None else values[0])
+                if values is not None:
+                    engine._revisions.known[values[0]] = (values[1], values[2], values[3])
+        engine._revision_places.restore(keys)
+        engine._revisions.track()
+        engine._tracked = True
         return engine

@@ -30,6 +30,8 @@ STATES: Final = (
     "untouched",
     "touched",
 )
+EXPIRED: Final = 16
+"""Added to the state of an expired range in plain data."""
 NO_BAR: Final = -(1 << 62)
 TO: Final = 0
 POC: Final = 1
@@ -112,6 +114,21 @@ class LiveRange:
         self.bars_ms = [NO_BAR, NO_BAR, NO_BAR, NO_BAR]
         self.event_ms = spec.publish_ms
         self.changed = False
+
+    def successor(self) -> LiveRange:
+        """The range as it is now, to be changed: what was published stays for the journal."""
+        live = LiveRange(self.spec, self.have, self.high, self.low)
+        live.true_open = self.true_open
+        live.poc = self.poc
+        live.rpp = self.rpp
+        live.state = self.state
+        live.side = self.side
+        live.second = self.second
+        live.expired = self.expired
+        live.levels = self.levels
+        live.bars_ms = self.bars_ms.copy()
+        live.event_ms = self.event_ms
+        return live
 
     def set_levels(self, true_open: int) -> None:
         """Levels of a poi range: PoC is the farther extreme (a tie: the low), RPP its mirror."""
@@ -236,7 +253,7 @@ class LiveRange:
             self.low,
             self.high - self.low,
             self.true_open - self.low,
-            self.state,
+            self.state + EXPIRED if self.expired else self.state,
             self.side,
             self.second,
             *bars,
@@ -250,9 +267,11 @@ def restore_range(spec: RangeSpec, data: list[Any]) -> LiveRange:
     state: int = data[6]
     if not spec.first_touch:
         live.set_levels(live.true_open)
-    live.state = state
+    live.expired = state >= EXPIRED
+    live.state = state % EXPIRED
     live.side = data[7]
     live.second = data[8]
     for index, bar in enumerate(data[9:]):
         live.bars_ms[index] = NO_BAR if bar is None else bar * 1000 + spec.to_ms
+    live.levels = live.watched()
     return live

@@ -2,7 +2,7 @@
 
 Rules: market-structure section 4. A range's state says which touches it had, so pairs have no
 memory of their own: a touch looks at the partner's range of the same key. A finished range is kept
-as long as the partner's may still be touched (bars-and-quality section 6).
+as long as one of the two may still be touched or corrected (bars-and-quality section 6).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from schemas.events import Pair, renumbered
 from streams.core.calendar import Calendar
 from streams.core.live_range import LEVELS, NO_BAR, RangeTouch
 from streams.core.ranges import RangeTracker
+from streams.core.schedule import RangeSpec
+from streams.core.sessions import NOWHERE_MS
 from streams.core.stamp import Stamp
 
 MINUTE_MS = 60_000
@@ -34,108 +36,149 @@ class PairTracker:
         trackers: list[RangeTracker],
         calendar: Calendar,
         base_ms: int,
-        horizon_sessions: int,
     ) -> None:
         self._group = group
         self._symbols = symbols
         self._trackers = trackers
         self._calendar = calendar
         self._base_ms = base_ms
-        self._horizon_sessions = horizon_sessions
 
     def publish(self, member: int, touches: list[RangeTouch], stamp: Stamp) -> None:
         """Append the rows that the touches of one member changed, by event_ms, then id."""
         if not touches:
             return
-        partner = self._trackers[1 - member]
         rows: list[Pair] = []
         for touch in touches:
-            if touch.level < 0 or touch.owner.spec.first_touch:
-                continue
-            key = touch.owner.spec.key
-            other = partner.alive.get(key)
-            if other is None:
-                other = partner.finished.get(key)
-            other_ms = NO_BAR if other is None else other.touch_bar(touch.level, touch.event)
-            rows.append(self._row(member, touch, other_ms, stamp))
+            if _counts(touch):
+                spec = touch.owner.spec
+                other_ms = self._other_bar(member, spec.key, touch.level, touch.event)
+                rows.append(
+                    self._row(member, spec, touch.level, touch.event, touch.bar_ms, other_ms, stamp)
+                )
         if len(rows) > 1:
             rows.sort(key=_row_order)
             first = stamp.first_seq + len(stamp.out)
             rows = [renumbered(row, first + number) for number, row in enumerate(rows)]
         stamp.out.extend(rows)
 
-    def _row(self, member: int, touch: RangeTouch, other_ms: int, stamp: Stamp) -> Pair:
-        spec = touch.owner.spec
-        level = LEVELS[touch.level]
+    def compared(
+        self, member: int, old: list[RangeTouch], new: list[RangeTouch], stamp: Stamp
+    ) -> list[tuple[Pair | None, Pair | None]]:
+        """Rows before and after a correction replaced touches of one member by others."""
+        places: dict[str, RangeTouch] = {}
+        bars: list[dict[str, int]] = [{}, {}]
+        for side, touches in enumerate((old, new)):
+            for touch in touches:
+                if _counts(touch):
+                    place = f"{touch.owner.spec.key}|{touch.level}|{touch.event}"
+                    places[place] = touch
+                    bars[side][place] = touch.bar_ms
+        found: list[tuple[Pair | None, Pair | None]] = []
+        for place, touch in places.items():
+            spec = touch.owner.spec
+            other_ms = self._other_bar(member, spec.key, touch.level, touch.event)
+            versions: list[Pair | None] = []
+            for labels in bars:
+                own_ms = labels.get(place, NO_BAR)
+                versions.append(
+                    None
+                    if own_ms == NO_BAR and other_ms == NO_BAR
+                    else self._row(member, spec, touch.level, touch.event, own_ms, other_ms, stamp)
+                )
+            found.append((versions[0], versions[1]))
+        return found
+
+    def _other_bar(self, member: int, key: int, level: int, event: str) -> int:
+        """Label of the partner's bar with that touch, `NO_BAR` without one."""
+        partner = self._trackers[1 - member]
+        other = partner.alive.get(key)
+        if other is None:
+            other = partner.finished.get(key)
+        return NO_BAR if other is None else other.touch_bar(level, event)
+
+    def _row(
+        self,
+        member: int,
+        spec: RangeSpec,
+        level: int,
+        event: str,
+        own_ms: int,
+        other_ms: int,
+        stamp: Stamp,
+    ) -> Pair:
+        """The row of a touch; at least one of the two labels is there."""
         own, other = self._symbols[member], self._symbols[1 - member]
-        bar_ms = touch.bar_ms
+        ours = None if own_ms == NO_BAR else own_ms
         theirs = None if other_ms == NO_BAR else other_ms
         times: dict[str, int | None]
-        times = {own: bar_ms, other: theirs} if member == 0 else {other: theirs, own: bar_ms}
+        times = {own: ours, other: theirs} if member == 0 else {other: theirs, own: ours}
         delta: int | None = None
         leader: str | None = None
-        event_ms, session = touch.event_ms, touch.session
-        if other_ms != NO_BAR:
-            apart = abs(bar_ms - other_ms)
+        if ours is not None and theirs is not None:
+            apart = abs(own_ms - other_ms)
             delta = apart // MINUTE_MS
-            leader = own if bar_ms < other_ms else other
+            leader = own if own_ms < other_ms else other
             if apart < MINUTE_MS:
                 leader = "simultaneous"
-            if other_ms < bar_ms:
-                session = self._calendar.date(self._calendar.session_of(other_ms))
-            elif other_ms > bar_ms:
-                event_ms = self._calendar.slot_end(other_ms, self._base_ms)
+        # `NO_BAR` lies before every label.
+        later_ms = max(own_ms, other_ms)
+        earlier_ms = later_ms if ours is None or theirs is None else min(own_ms, other_ms)
+        calendar = self._calendar
         return Pair(
-            f"pair|{self._group}|{touch.owner.label}|{level}|{touch.event}",
+            f"pair|{self._group}|{spec.kind}|{spec.name}|{LEVELS[level]}|{event}",
             "upsert",
             stamp.first_seq + len(stamp.out),
             0,
             self._group,
-            session,
-            event_ms,
+            calendar.date(calendar.session_of(earlier_ms)),
+            calendar.slot_end(later_ms, self._base_ms),
             stamp.watermark_ms,
             None,
             self._group,
             spec.kind,
             spec.name,
-            level,
-            touch.event,
+            LEVELS[level],
+            event,
             times,
             delta,
             leader,
         )
 
-    def retire(self, member: int, partner_watermark_ms: int | None) -> None:
-        """After a record of `member` that finished ranges: forget those nobody waits for."""
-        ours, theirs = self._trackers[member], self._trackers[1 - member]
-        for live in ours.changed:
-            spec = live.spec
-            if not live.finished or spec.first_touch:
-                continue
-            theirs.finished.pop(spec.key, None)
-            decided = partner_watermark_ms is not None and partner_watermark_ms >= spec.publish_ms
-            if decided and spec.key not in theirs.alive:
-                ours.finished.pop(spec.key, None)
-
-    def sweep(self, member: int, partner_watermark_ms: int | None, session: int) -> None:
-        """At a session's start: forget finished ranges whose partner range cannot come any more.
+    def sweep(self, member: int, horizon_ms: int, partner_horizon_ms: int) -> None:
+        """At a session's start: forget finished ranges of which no row can change any more.
 
         Parameters
         ----------
-        partner_watermark_ms
-            Watermark of the partner, None while it has no bar.
-        session
-            Session index of the watermark of `member`.
+        horizon_ms, partner_horizon_ms
+            Where the correction horizon of `member` and of its partner begins; `NOWHERE_MS` while
+            there is no bar.
         """
-        ours, theirs = self._trackers[member], self._trackers[1 - member]
-        for key, live in list(ours.finished.items()):
-            if partner_watermark_ms is None:
-                decided_in = self._calendar.session_of(live.spec.to_ms)
-                gone = decided_in < session - self._horizon_sessions
-            else:
-                gone = partner_watermark_ms >= live.spec.publish_ms and key not in theirs.alive
-            if gone:
-                del ours.finished[key]
+        horizons = [horizon_ms, partner_horizon_ms]
+        if member == 1:
+            horizons.reverse()
+        first, second = self._trackers
+        for key, live in [*first.finished.items(), *second.finished.items()]:
+            if not (
+                self._may_change(0, key, live.spec, horizons)
+                or self._may_change(1, key, live.spec, horizons)
+            ):
+                first.forget_finished(key)
+                second.forget_finished(key)
+
+    def _may_change(self, member: int, key: int, spec: RangeSpec, horizons: list[int]) -> bool:
+        """Whether a bar or a correction may still touch a member's range of that key."""
+        tracker = self._trackers[member]
+        if key in tracker.alive:
+            return True
+        horizon_ms = horizons[member]
+        if horizon_ms == NOWHERE_MS:
+            return spec.to_ms >= horizons[1 - member]
+        live = tracker.finished.get(key)
+        return (spec.publish_ms if live is None else live.event_ms) > horizon_ms
+
+
+def _counts(touch: RangeTouch) -> bool:
+    return touch.level >= 0 and not touch.owner.spec.first_touch
 
 
 def _row_order(row: Pair) -> tuple[int, str]:

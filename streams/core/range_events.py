@@ -22,7 +22,7 @@ def publish_ranges(ranges: list[LiveRange], symbol: str, scale: TickScale, stamp
     if len(ranges) > 1:
         ranges.sort(key=_range_order)
     for live in ranges:
-        stamp.out.append(_range_event(live, symbol, scale, stamp))
+        stamp.out.append(range_event(live, symbol, scale, stamp))
 
 
 def publish_touches(touches: list[RangeTouch], symbol: str, scale: TickScale, stamp: Stamp) -> None:
@@ -33,7 +33,8 @@ def publish_touches(touches: list[RangeTouch], symbol: str, scale: TickScale, st
         stamp.out.append(_touch_event(touch, symbol, scale, stamp))
 
 
-def _range_event(live: LiveRange, symbol: str, scale: TickScale, stamp: Stamp) -> Range:
+def range_event(live: LiveRange, symbol: str, scale: TickScale, stamp: Stamp) -> Range:
+    """The present content of a range."""
     spec = live.spec
     complete = not live.reason
     poi = complete and not spec.first_touch

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from streams.core.book import PackedRow
 from streams.core.calendar import DAY_MS, Calendar
+from streams.core.journal import RangeJournal
 from streams.core.levels import FAR, LevelIndex
 from streams.core.live_range import (
     NO_BAR,
@@ -19,47 +20,18 @@ from streams.core.live_range import (
     restore_range,
 )
 from streams.core.plan import InstrumentPlan
+from streams.core.range_windows import (
+    RangesMoment,
+    RangeWindow,
+    TouchRank,
+    open_windows,
+    window_data,
+)
 from streams.core.schedule import NEVER_MS, RangeSchedule, RangeSpec
 
 PREVIOUS_CLOSE_REACH_MS: Final = 5 * DAY_MS
 ZONE_REACH_MS: Final = 15 * 3_600_000
 """A civil date begins in no zone earlier than this before its UTC midnight."""
-
-
-class RangeWindow:
-    """The bars of a window so far; high < low while there are none.
-
-    Attributes
-    ----------
-    opened_at
-        In-session bars of the symbol when the window opened.
-    have
-        Bars of the window, known once it ended (-1 before).
-    has_previous_close
-        Whether a previous close was found (true where none is asked for).
-    """
-
-    def __init__(self, spec: RangeSpec, opened_at: int) -> None:
-        self.spec = spec
-        self.opened_at = opened_at
-        self.high = NO_BAR
-        self.low = -NO_BAR
-        self.have = -1
-        self.has_previous_close = not spec.previous_close
-
-
-class TouchRank:
-    """The latest touch as swings link to it, and what decides between touches of one bar."""
-
-    def __init__(
-        self, touch_id: str, bar_ms: int, position: int, rank: int, start_ms: int, name: str
-    ) -> None:
-        self.touch_id = touch_id
-        self.bar_ms = bar_ms
-        self.position = position
-        self.rank = rank
-        self.start_ms = start_ms
-        self.name = name
 
 
 class RangeTracker:
@@ -82,6 +54,10 @@ class RangeTracker:
         Finished ranges that the partner in the group may still need, by key.
     latest_touch
         Latest touch, for swings.
+    journal
+        What the ranges were before they changed.
+    touched
+        Keys of ranges that changed since the owner looked last, once `track` was called.
     floor, ceiling
         A bar with floor <= low and high <= ceiling changes neither a window nor a range.
     """
@@ -102,10 +78,13 @@ class RangeTracker:
         self.latest_touch: TouchRank | None = None
         self.changed: list[LiveRange] = []
         self.touches: list[RangeTouch] = []
-        self._upcoming: list[RangeSpec] = []
-        self._awaiting: list[RangeWindow] = []
-        self._expiring: list[LiveRange] = []
-        self._next_day = 0
+        self.journal = RangeJournal()
+        self.touched: dict[int, bool] = {}
+        self.upcoming: list[RangeSpec] = []
+        self.awaiting: list[RangeWindow] = []
+        self.expiring: list[RangeSpec] = []
+        self.next_day = 0
+        self._tracked = False
         self._active = bool(schedule.kinds)
         self.last: PackedRow = (NO_BAR, 0, 0, 0, 0, None)
 
@@ -115,7 +94,7 @@ class RangeTracker:
             return
         for spec in self._schedule.starting_around(first_label_ms):
             self._open_window(spec, 0)
-        self._next_day = first_label_ms // DAY_MS - 1
+        self.next_day = first_label_ms // DAY_MS - 1
         self._fill(first_label_ms, first_label_ms)
         self._find_next()
         self._widen(NO_BAR, -NO_BAR)
@@ -125,12 +104,12 @@ class RangeTracker:
         if instant_ms < self.next_ms:
             return
         self._fill(instant_ms, NO_BAR)
-        while self._upcoming and self._upcoming[0].start_ms <= instant_ms:
-            self._open_window(self._upcoming.pop(0), position)
+        while self.upcoming and self.upcoming[0].start_ms <= instant_ms:
+            self._open_window(self.upcoming.pop(0), position)
         self._end_windows(instant_ms, position)
         self._publish_due(instant_ms)
-        while self._expiring and self._expiring[0].spec.expires_ms <= instant_ms:
-            self._expire(self._expiring.pop(0))
+        while self.expiring and self.expiring[0].expires_ms <= instant_ms:
+            self._expire(self.expiring.pop(0))
         self._find_next()
         self._widen(NO_BAR, -NO_BAR)
 
@@ -169,8 +148,8 @@ class RangeTracker:
         start_ms: int = row[0]
         high: int = row[2]
         low: int = row[3]
-        for live in self.levels.touched(low, high):
-            self._unwatch(live)
+        for known in self.levels.touched(low, high):
+            live = self._change(known)
             for touch in live.touch(start_ms, end_ms, low, high, session):
                 touch.touch_id = f"touch|{self._symbol}|{live.label}|{touch.event}"
                 self.touches.append(touch)
@@ -179,7 +158,6 @@ class RangeTracker:
             live.levels = live.watched()
             for level in live.levels:
                 self.levels.insert(level, live)
-            self._mark(live)
             if live.finished:
                 self._finish(live)
         self.levels.refresh(row[4])
@@ -193,15 +171,22 @@ class RangeTracker:
 
     def _fill(self, instant_ms: int, after_ms: int) -> None:
         """List the ranges of every civil date that may have begun in some zone."""
+        self.next_day = self._list_starts(self.next_day, instant_ms, after_ms, self.upcoming)
+
+    def _list_starts(
+        self, day: int, instant_ms: int, after_ms: int, upcoming: list[RangeSpec]
+    ) -> int:
+        """Add what starts on the dates from `day` on; returns the first date not listed."""
         grown = False
-        while self._next_day * DAY_MS - ZONE_REACH_MS <= instant_ms:
-            for spec in self._schedule.starting_on(self._next_day):
+        while day * DAY_MS - ZONE_REACH_MS <= instant_ms:
+            for spec in self._schedule.starting_on(day):
                 if spec.start_ms > after_ms:
-                    self._upcoming.append(spec)
+                    upcoming.append(spec)
                     grown = True
-            self._next_day += 1
+            day += 1
         if grown:
-            self._upcoming.sort(key=_by_key)
+            upcoming.sort(key=_by_key)
+        return day
 
     def _open_window(self, spec: RangeSpec, position: int) -> None:
         window = RangeWindow(spec, position)
@@ -217,20 +202,20 @@ class RangeTracker:
         for window in self.windows:
             if window.spec.window_end_ms <= instant_ms:
                 window.have = position - window.opened_at
-                self._awaiting.append(window)
+                self.awaiting.append(window)
                 ended = True
         if ended:
             self.windows = [window for window in self.windows if window.have < 0]
 
     def _publish_due(self, instant_ms: int) -> None:
         due = False
-        for window in self._awaiting:
+        for window in self.awaiting:
             if window.spec.publish_ms <= instant_ms:
                 self._publish(window)
                 due = True
         if due:
-            self._awaiting = [
-                window for window in self._awaiting if window.spec.publish_ms > instant_ms
+            self.awaiting = [
+                window for window in self.awaiting if window.spec.publish_ms > instant_ms
             ]
 
     def _publish(self, window: RangeWindow) -> None:
@@ -244,11 +229,12 @@ class RangeTracker:
             live.state = UNTOUCHED
         else:
             live.set_levels(self.last[4] if spec.true_open_is_close else self.last[1])
+        self._note(spec.key, None)
         self.alive[spec.key] = live
         self._watch(live)
         if spec.expires_ms != NEVER_MS:
-            self._expiring.append(live)
-            self._expiring.sort(key=_by_expiry)
+            self.expiring.append(spec)
+            self.expiring.sort(key=_by_expiry)
 
     def _missing(self, window: RangeWindow) -> str:
         """Why a range has no levels: the first reason that holds, "" when it has them."""
@@ -283,11 +269,12 @@ class RangeTracker:
             touch.touch_id, touch.bar_ms, position, spec.rank, spec.start_ms, spec.name
         )
 
-    def _expire(self, live: LiveRange) -> None:
-        if live.finished:
+    def _expire(self, spec: RangeSpec) -> None:
+        known = self.alive.get(spec.key)
+        if known is None:
             return
-        spec = live.spec
-        self._unwatch(live)
+        live = self._change(known)
+        live.levels = []
         self.levels.refresh(self.last[4])
         live.expired = True
         live.event_ms = spec.expires_ms
@@ -296,8 +283,26 @@ class RangeTracker:
         touch = RangeTouch(live, "expired", -1, 0, spec.expires_ms, spec.expires_ms, session, False)
         touch.touch_id = f"touch|{self._symbol}|{live.label}|expired"
         self.touches.append(touch)
-        self._mark(live)
         self._finish(live)
+
+    def _change(self, known: LiveRange) -> LiveRange:
+        """The range to change in place of a known one, which the journal keeps."""
+        self._unwatch(known)
+        live = known.successor()
+        self._note(live.spec.key, known)
+        self.alive[live.spec.key] = live
+        if known.changed:
+            known.changed = False
+            live.changed = True
+            self.changed[self.changed.index(known)] = live
+        else:
+            self._mark(live)
+        return live
+
+    def _note(self, key: int, before: LiveRange | None) -> None:
+        self.journal.add(key, before)
+        if self._tracked:
+            self.touched[key] = True
 
     def _finish(self, live: LiveRange) -> None:
         del self.alive[live.spec.key]
@@ -310,61 +315,154 @@ class RangeTracker:
             self.changed.append(live)
 
     def _find_next(self) -> None:
-        earliest = self._next_day * DAY_MS - ZONE_REACH_MS
-        if self._upcoming and self._upcoming[0].start_ms < earliest:
-            earliest = self._upcoming[0].start_ms
+        earliest = self.next_day * DAY_MS - ZONE_REACH_MS
+        if self.upcoming and self.upcoming[0].start_ms < earliest:
+            earliest = self.upcoming[0].start_ms
         for window in self.windows:
             if window.spec.window_end_ms < earliest:
                 earliest = window.spec.window_end_ms
-        for window in self._awaiting:
+        for window in self.awaiting:
             if window.spec.publish_ms < earliest:
                 earliest = window.spec.publish_ms
-        if self._expiring and self._expiring[0].spec.expires_ms < earliest:
-            earliest = self._expiring[0].spec.expires_ms
+        if self.expiring and self.expiring[0].expires_ms < earliest:
+            earliest = self.expiring[0].expires_ms
         self.next_ms = earliest
 
-    def older(self, before_ms: int) -> list[Any]:
-        """Plain data of the ranges that start before an instant: unfinished, and kept for pairs."""
-        return [
-            [live.snapshot() for live in ranges.values() if live.spec.start_ms < before_ms]
-            for ranges in (self.alive, self.finished)
-        ]
+    def track(self) -> None:
+        """Remember from now on which ranges change."""
+        self._tracked = True
 
-    def snapshot(self, before_ms: int) -> list[Any]:
-        """Plain data between two records, without `older`; the calendar's part is not in it."""
-        latest = self.latest_touch
-        return [
-            [_window_data(window) for window in self.windows],
-            [_window_data(window) for window in self._awaiting],
-            [live.snapshot() for live in self.alive.values() if live.spec.start_ms >= before_ms],
-            [live.snapshot() for live in self.finished.values() if live.spec.start_ms >= before_ms],
-            None if latest is None else [latest.touch_id, latest.bar_ms, latest.position],
-        ]
+    def forget_finished(self, key: int) -> None:
+        """Drop a finished range that nobody waits for."""
+        self.finished.pop(key, None)
+        if self._tracked:
+            self.touched[key] = True
 
-    def restore(self, data: list[Any], older: list[Any], watermark_ms: int) -> None:
-        """Take the values of `snapshot` and `older`; `last` is set."""
+    def capture(self) -> RangesMoment:
+        """The present moment, for `install` and `moment_data`."""
+        return RangesMoment(
+            open_windows(self.windows),
+            self.awaiting.copy(),
+            self.expiring.copy(),
+            self.upcoming.copy(),
+            self.next_day,
+            self.latest_touch,
+            self.journal.place,
+        )
+
+    def install(self, moment: RangesMoment) -> None:
+        """Go back to a moment, which stays as it is; `last` is set."""
         if not self._active:
             return
-        self.windows = [self._restored_window(values) for values in data[0]]
-        self._awaiting = [self._restored_window(values) for values in data[1]]
-        alive, finished = older
-        for values in [*alive, *data[2]]:
-            live = self._restored_range(values)
-            self.alive[live.spec.key] = live
-            self._watch(live)
-            if live.spec.expires_ms != NEVER_MS:
-                self._expiring.append(live)
-        self._expiring.sort(key=_by_expiry)
-        for values in [*finished, *data[3]]:
-            live = self._restored_range(values)
-            self.finished[live.spec.key] = live
-        latest = data[4]
-        if latest is not None:
-            self.latest_touch = TouchRank(latest[0], latest[1], latest[2], 0, 0, "")
-        self._next_day = (watermark_ms + ZONE_REACH_MS) // DAY_MS - 3
-        self._fill(watermark_ms, watermark_ms)
+        self.settle()
+        self._rewind(moment.place)
+        self.windows = []
+        for spec, opened_at, high, low, has_previous_close in moment.windows:
+            window = RangeWindow(spec, opened_at)
+            window.high = high
+            window.low = low
+            window.has_previous_close = has_previous_close
+            self.windows.append(window)
+        self.awaiting = moment.awaiting.copy()
+        self.expiring = moment.expiring.copy()
+        self.upcoming = moment.upcoming.copy()
+        self.next_day = moment.next_day
+        self.latest_touch = moment.latest_touch
+        self.levels.refresh(self.last[4])
         self._find_next()
         self._widen(NO_BAR, -NO_BAR)
+
+    def _rewind(self, place: int) -> None:
+        for key, before in self.journal.since(place).items():
+            self._take_out(key)
+            if before is not None:
+                self.alive[key] = before
+                for level in before.levels:
+                    self.levels.insert(level, before)
+        self.journal.cut(place)
+
+    def _take_out(self, key: int) -> None:
+        live = self.alive.pop(key, None)
+        if live is not None:
+            self._unwatch(live)
+        self.finished.pop(key, None)
+        if self._tracked:
+            self.touched[key] = True
+
+    def reset(self) -> None:
+        """Before the first bar."""
+        self.settle()
+        for key in [*self.alive, *self.finished]:
+            self._take_out(key)
+        self.journal.cut(self.journal.first)
+        self.windows = []
+        self.awaiting = []
+        self.expiring = []
+        self.upcoming = []
+        self.latest_touch = None
+        self.next_ms = NEVER_MS
+        self.floor = -FAR
+        self.ceiling = FAR
+        self.last = (NO_BAR, 0, 0, 0, 0, None)
+
+    def moment_data(self, moment: RangesMoment) -> list[Any]:
+        """Plain data of a moment; the calendar's part is not in it."""
+        latest = moment.latest_touch
+        return [
+            [
+                window_data(spec, opened_at, -1, high, low, has_previous_close)
+                for spec, opened_at, high, low, has_previous_close in moment.windows
+            ],
+            [
+                window_data(
+                    each.spec,
+                    each.opened_at,
+                    each.have,
+                    each.high,
+                    each.low,
+                    each.has_previous_close,
+                )
+                for each in moment.awaiting
+            ],
+            None if latest is None else [latest.touch_id, latest.bar_ms, latest.position],
+            moment.place,
+            [[spec.kind_index, spec.start_ms // 1000] for spec in moment.expiring],
+        ]
+
+    def moment_of(self, data: list[Any], watermark_ms: int) -> RangesMoment:
+        """The moment of its `moment_data`; nothing changes here."""
+        windows, awaiting, latest, place, expiring = data
+        upcoming: list[RangeSpec] = []
+        day = (watermark_ms + ZONE_REACH_MS) // DAY_MS - 3
+        next_day = self._list_starts(day, watermark_ms, watermark_ms, upcoming)
+        return RangesMoment(
+            open_windows([self._restored_window(values) for values in windows]),
+            [self._restored_window(values) for values in awaiting],
+            [self._schedule.find(kind, start * 1000) for kind, start in expiring],
+            upcoming,
+            next_day,
+            None if latest is None else TouchRank(latest[0], latest[1], latest[2], 0, 0, ""),
+            place,
+        )
+
+    def restored_range(self, values: list[Any]) -> LiveRange:
+        """The range of a `LiveRange.snapshot`."""
+        live = restore_range(self._schedule.find(values[0], values[1] * 1000), values)
+        last_bar_ms = max(live.bars_ms)
+        if live.expired:
+            live.event_ms = live.spec.expires_ms
+        elif last_bar_ms != NO_BAR:
+            live.event_ms = self._calendar.slot_end(last_bar_ms, self._base_ms)
+        return live
+
+    def put_back(self, live: LiveRange) -> None:
+        """Take a range as it was stored."""
+        if live.finished:
+            self.finished[live.spec.key] = live
+            return
+        self.alive[live.spec.key] = live
+        for level in live.levels:
+            self.levels.insert(level, live)
 
     def _restored_window(self, values: list[Any]) -> RangeWindow:
         spec = self._schedule.find(values[0], values[1] * 1000)
@@ -376,30 +474,10 @@ class RangeTracker:
             window.high = values[5] + values[6]
         return window
 
-    def _restored_range(self, values: list[Any]) -> LiveRange:
-        live = restore_range(self._schedule.find(values[0], values[1] * 1000), values)
-        last_bar_ms = max(live.bars_ms)
-        if last_bar_ms != NO_BAR:
-            live.event_ms = self._calendar.slot_end(last_bar_ms, self._base_ms)
-        return live
-
-
-def _window_data(window: RangeWindow) -> list[Any]:
-    empty = window.high < window.low
-    return [
-        window.spec.kind_index,
-        window.spec.start_ms // 1000,
-        window.opened_at,
-        window.have,
-        window.has_previous_close,
-        None if empty else window.low,
-        None if empty else window.high - window.low,
-    ]
-
 
 def _by_key(spec: RangeSpec) -> int:
     return spec.key
 
 
-def _by_expiry(live: LiveRange) -> int:
-    return live.spec.expires_ms
+def _by_expiry(spec: RangeSpec) -> int:
+    return spec.expires_ms

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from schemas.events import Gap, Quality, Session
+from schemas.events import Event, Gap, Quality, Session
 from schemas.ids import gap_id, quality_id, session_id
 from streams.core.calendar import EARLY_CLOSE
 from streams.core.derived import DerivedBars
@@ -110,6 +110,7 @@ class SessionTracker:
         self._quality_facts: list[QualityFact] = []
         self._gap_facts: list[GapFact] = []
         self._opened: SessionFact | None = None
+        self._standing: SessionFact | None = None
         self._quality_changed = False
         self._gap_changed = False
 
@@ -161,6 +162,7 @@ class SessionTracker:
         self.due += 1
         if self.due == 1:
             self._opened = SessionFact(self.index, end_ms, False, 1, volume, high, low)
+            self._standing = self._opened
             self._note_quality(end_ms, 1, position)
 
     def _note_quality(self, as_of_ms: int, due: int, position: int) -> None:
@@ -186,6 +188,7 @@ class SessionTracker:
         if self.due == 0:
             first_end = min(self.segment_open_ms + self._base_ms, self.segment_close_ms)
             self._opened = SessionFact(self.index, first_end, False, 0, None, None, None)
+            self._standing = self._opened
         self.due = due
         self._note_quality(end, due, position)
         gap = self._gap
@@ -221,6 +224,7 @@ class SessionTracker:
         self.due = 0
         self._first_position = position
         self._slots_before = 0
+        self._standing = None
         if self._calendar.has_session(index):
             self.date = self._calendar.date(index)
             self._quality = QualityFact(self.date, 0, 0, 0)
@@ -345,6 +349,7 @@ class SessionTracker:
         """Plain data between two records."""
         gap = self._gap
         quality = self._quality
+        opened = self._standing
         return [
             self.index,
             self.segment,
@@ -353,18 +358,60 @@ class SessionTracker:
             self._slots_before,
             [quality.as_of_ms, quality.due, quality.actual],
             None if gap is None else [gap.start_ms, gap.end_ms, gap.missing],
+            None
+            if opened is None
+            else [opened.event_ms, opened.bars, opened.volume, opened.high, opened.low],
         ]
 
     def restore(self, data: list[Any]) -> None:
         """Take the values of `snapshot`."""
-        index, segment, due, first_position, slots_before, quality, gap = data
-        self.index = index
-        self.due = due
-        self._first_position = first_position
-        self._slots_before = slots_before
-        if self._calendar.has_session(index):
-            self.date = self._calendar.date(index)
-            self._place_segment(segment)
-        self._quality = QualityFact(self.date, quality[0], quality[1], quality[2])
+        self.index = data[0]
+        self.due = data[2]
+        self._first_position = data[3]
+        self._slots_before = data[4]
+        self._opened = None
+        if self._calendar.has_session(self.index):
+            self.date = self._calendar.date(self.index)
+            self._place_segment(data[1])
+        self._quality, self._gap, self._standing = self._facts(data)
+
+    def reset(self) -> None:
+        """Before the first bar."""
+        self.index = -1
+        self.segment = 0
+        self.date = ""
+        self.due = 0
+        self.last_full_ms = 0
+        self.segment_open_ms = 0
+        self.segment_close_ms = 0
+        self._slots_before = 0
+        self._first_position = 0
+        self._quality = QualityFact("", 0, 0, 0)
+        self._gap = None
+        self._standing = None
+
+    def _facts(self, data: list[Any]) -> tuple[QualityFact, GapFact | None, SessionFact | None]:
+        """The facts of a snapshot that can still change."""
+        index, _, _, _, _, quality, gap, opened = data
+        date = self._calendar.date(index) if self._calendar.has_session(index) else ""
+        session: SessionFact | None = None
+        if opened is not None:
+            session = SessionFact(
+                index, opened[0], False, opened[1], opened[2], opened[3], opened[4]
+            )
+        open_gap: GapFact | None = None
         if gap is not None:
-            self._gap = GapFact(self.date, gap[0], gap[1], gap[2], gap[1], False)
+            open_gap = GapFact(date, gap[0], gap[1], gap[2], gap[1], False)
+        return QualityFact(date, quality[0], quality[1], quality[2]), open_gap, session
+
+    def standing(self, data: list[Any], stamp: Stamp) -> list[Event]:
+        """Events of the facts of a snapshot that can still change: session, quality, open gap."""
+        quality, gap, opened = self._facts(data)
+        found: list[Event] = []
+        if opened is not None:
+            found.append(self._session_event(opened, stamp))
+        if self._measured and quality.due > 0:
+            found.append(self._quality_event(quality, stamp))
+        if self._measured and gap is not None:
+            found.append(self._gap_event(gap, stamp))
+        return found

@@ -16,12 +16,15 @@ class Stamp:
         Watermark of the symbol after the record.
     out
         Events published so far for this record, in their final order.
+    muted
+        While bars are run again: what they say is compared, and not published as it is.
     """
 
     def __init__(self) -> None:
         self.first_seq = 0
         self.watermark_ms = 0
         self.out: list[Event] = []
+        self.muted = False
 
     def begin(self, offset: int, watermark_ms: int) -> list[Event]:
         """Start the outputs of one record; returns the list they will be in."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 from schemas.events import Prior, Side, Swing, TouchLink
 from streams.core.book import PackedRow
 from streams.core.plan import InstrumentPlan
-from streams.core.ranges import TouchRank
+from streams.core.range_windows import TouchRank
 from streams.core.stamp import Stamp
 
 HIGHEST_CLASS: Final = 6
@@ -29,18 +29,10 @@ class SwingPoint:
         The swing as published last: what a later version takes over.
     position
         Number of the bar among the in-session bars of the symbol, from 1.
-    class_ms
-        When its class was reached: end of the bar that decided it.
-    structural_ms
-        When it reached the structural class, `NOWHERE` before.
-    prior_ms
-        When its prior reached the structural class, `NOWHERE` where that does not matter.
     """
 
-    # Defaults of the class, because few swings ever get other values.
+    # Default of the class, because few swings ever get another value.
     swing_class: int = 1
-    structural_ms: int = NOWHERE
-    prior_ms: int = NOWHERE
 
     def __init__(
         self,
@@ -49,7 +41,6 @@ class SwingPoint:
         start_ms: int,
         position: int,
         key: int,
-        class_ms: int,
         prior: Prior | None,
     ) -> None:
         self.event = event
@@ -57,7 +48,6 @@ class SwingPoint:
         self.start_ms = start_ms
         self.position = position
         self.key = key
-        self.class_ms = class_ms
         self.prior = prior
 
 
@@ -82,11 +72,30 @@ class SwingSide:
         self.structural: list[SwingPoint] = []
 
 
+class SideMoment:
+    """A side of the swings at one moment: the swings are shared, what changes in them is copied."""
+
+    def __init__(self, side: SwingSide) -> None:
+        self.earlier = side.earlier.copy()
+        self.last = side.last.copy()
+        self.structural = side.structural.copy()
+        self.versions = [
+            (swing, swing.event, swing.swing_class, swing.prior)
+            for swing in [*side.last, *side.structural]
+            if swing is not None
+        ]
+
+
 class SwingTracker:
     """All swings of one symbol.
 
     Contract: `add` takes each bar that is a swing of class 1 (`SymbolEngine` compares neighbours),
     in order, and publishes what it makes and changes.
+
+    Attributes
+    ----------
+    counts
+        Swings of the whole history by class; index 0 is unused.
     """
 
     def __init__(self, plan: InstrumentPlan) -> None:
@@ -97,6 +106,7 @@ class SwingTracker:
         self._structural_class = plan.structural_class
         self._sides = [SwingSide(), SwingSide()]
         self._changed: list[SwingPoint] = []
+        self.counts = [0] * (HIGHEST_CLASS + 1)
 
     def add(
         self,
@@ -161,7 +171,8 @@ class SwingTracker:
             prior,
             touch,
         )
-        swing = SwingPoint(event, side, start_ms, position, key, end_ms, prior)
+        swing = SwingPoint(event, side, start_ms, position, key, prior)
+        self.counts[1] += 1
         last[1] = swing
         decides = False
         if middle is not None:
@@ -174,12 +185,12 @@ class SwingTracker:
             return
         self._changed.append(swing)
         if self._structural_class == 1:
-            self._become_structural(swing, end_ms)
+            self._become_structural(swing)
         if decides and middle is not None:
-            self._cascade(ours, middle, end_ms)
+            self._cascade(ours, middle)
         self._publish(end_ms, stamp)
 
-    def _cascade(self, ours: SwingSide, swing: SwingPoint, end_ms: int) -> None:
+    def _cascade(self, ours: SwingSide, swing: SwingPoint) -> None:
         """The middle of three enters the next class, and may decide a middle of three there."""
         earlier = ours.earlier
         last = ours.last
@@ -187,10 +198,11 @@ class SwingTracker:
         while True:
             level += 1
             swing.swing_class = level
-            swing.class_ms = end_ms
+            self.counts[level] += 1
+            self.counts[level - 1] -= 1
             self._mark(swing)
             if level == self._structural_class:
-                self._become_structural(swing, end_ms)
+                self._become_structural(swing)
             if level == HIGHEST_CLASS:
                 return
             middle = last[level]
@@ -211,19 +223,16 @@ class SwingTracker:
         points = (abs(swing.key + opposite.key) * self._numerator) / self._denominator
         return Prior(opposite.start_ms, points, swing.position - opposite.position)
 
-    def _become_structural(self, swing: SwingPoint, end_ms: int) -> None:
+    def _become_structural(self, swing: SwingPoint) -> None:
         """Its prior is now a structural one, and it is the prior of later opposite ones."""
-        swing.structural_ms = end_ms
         ours = self._sides[swing.side]
         theirs = self._sides[1 - swing.side]
         swing.prior = None
         for opposite in theirs.structural:
             if opposite.start_ms < swing.start_ms:
                 swing.prior = self._prior(swing, opposite)
-                swing.prior_ms = opposite.structural_ms
                 continue
             opposite.prior = self._prior(opposite, swing)
-            opposite.prior_ms = end_ms
             self._mark(opposite)
         ours.structural.append(swing)
         self._forget(ours, theirs)
@@ -278,27 +287,54 @@ class SwingTracker:
             out.append(event)
         changed.clear()
 
-    def snapshot(self) -> list[Any]:
-        """Plain data between two records: lows, then highs."""
-        return [_side_data(side) for side in self._sides]
+    def capture(self) -> list[SideMoment]:
+        """The present moment, for `install` and `moment_data`."""
+        return [SideMoment(side) for side in self._sides]
 
-    def restore(self, data: list[Any]) -> None:
-        """Take the values of `snapshot`."""
-        for number, values in enumerate(data):
-            self._restore_side(number, values)
+    def install(self, moment: list[SideMoment], counts: list[int]) -> None:
+        """Go to a moment, which stays as it is."""
+        for side, then in zip(self._sides, moment, strict=True):
+            side.earlier = then.earlier.copy()
+            side.last = then.last.copy()
+            side.structural = then.structural.copy()
+            for swing, event, swing_class, prior in then.versions:
+                swing.event = event
+                swing.swing_class = swing_class
+                swing.prior = prior
+        self.counts = counts.copy()
+        self._changed.clear()
 
-    def _restore_side(self, number: int, values: list[Any]) -> None:
-        side = self._sides[number]
+    def reset(self) -> None:
+        """Before the first bar."""
+        self._sides = [SwingSide(), SwingSide()]
+        self.counts = [0] * (HIGHEST_CLASS + 1)
+
+    def undecided(self) -> list[str]:
+        """Ids of the swings that can still change."""
+        return [
+            swing.event.id
+            for side in self._sides
+            for swing in [*side.last, *side.structural]
+            if swing is not None
+        ]
+
+    def moment_of(self, data: list[Any]) -> list[SideMoment]:
+        """The moment of its `moment_data`."""
+        return [SideMoment(self._side_of(number, values)) for number, values in enumerate(data)]
+
+    def _side_of(self, number: int, values: list[Any]) -> SwingSide:
+        side = SwingSide()
         swings = [self._restored(number, row) for row in values[0]]
         side.earlier = [FAR if key is None else key for key in values[1]]
         side.last = [None if at is None else swings[at] for at in values[2]]
         side.structural = [swings[at] for at in values[3]]
+        return side
 
     def _restored(self, side: int, row: list[Any]) -> SwingPoint:
         start_ms: int = row[0]
         session = self._calendar.date(self._calendar.session_of(start_ms))
-        link = None if row[7] is None else TouchLink(row[7][0], row[7][1], row[7][2])
-        prior = None if row[6] is None else Prior(row[6][0], row[6][1], row[6][2])
+        link = None if row[6] is None else TouchLink(row[6][0], row[6][1], row[6][2])
+        prior = None if row[5] is None else Prior(row[5][0], row[5][1], row[5][2])
         name: Side = "high" if side == 1 else "low"
         event = Swing(
             f"swing|{self._symbol}|{start_ms}|{name}",
@@ -317,49 +353,49 @@ class SwingTracker:
             prior,
             link,
         )
-        class_ms: int = event.event_ms
-        swing = SwingPoint(event, side, start_ms, row[1], row[2], class_ms, prior)
+        swing = SwingPoint(event, side, start_ms, row[1], row[2], prior)
         swing.swing_class = row[3]
-        if row[5] is not None:
-            swing.structural_ms = start_ms + row[5]
-        if row[6] is not None and row[6][3] is not None:
-            swing.prior_ms = row[6][3]
         return swing
 
 
-def _side_data(side: SwingSide) -> list[Any]:
+def moment_data(moment: list[SideMoment]) -> list[Any]:
+    """Plain data of a moment: lows, then highs."""
+    return [_side_data(side) for side in moment]
+
+
+def standing_swings(moment: list[SideMoment]) -> list[Swing]:
+    """Events of the swings that could still change at a moment."""
+    return [event for side in moment for _, event, _, _ in side.versions]
+
+
+def _side_data(side: SideMoment) -> list[Any]:
     """Every swing once, then the places that refer to it by its number."""
-    swings: list[SwingPoint] = []
-    for swing in [*side.last, *side.structural]:
-        if swing is not None and swing not in swings:
-            swings.append(swing)
+    places: dict[int, int] = {}
+    rows: list[Any] = []
+    for swing, event, swing_class, prior in side.versions:
+        if swing.start_ms not in places:
+            places[swing.start_ms] = len(rows)
+            rows.append(_swing_data(swing, event, swing_class, prior))
     return [
-        [_swing_data(swing) for swing in swings],
+        rows,
         [None if key == FAR else key for key in side.earlier],
-        [None if swing is None else swings.index(swing) for swing in side.last],
-        [swings.index(swing) for swing in side.structural],
+        [None if swing is None else places[swing.start_ms] for swing in side.last],
+        [places[swing.start_ms] for swing in side.structural],
     ]
 
 
-def _swing_data(swing: SwingPoint) -> list[Any]:
-    prior = swing.prior
-    link = swing.event.touch
+def _swing_data(
+    swing: SwingPoint, event: Swing, swing_class: int, prior: Prior | None
+) -> list[Any]:
+    link = event.touch
     start_ms = swing.start_ms
     return [
         start_ms,
         swing.position,
         swing.key,
-        swing.swing_class,
-        swing.class_ms - start_ms,
-        None if swing.structural_ms == NOWHERE else swing.structural_ms - start_ms,
-        None
-        if prior is None
-        else [
-            prior.start_ms,
-            prior.points,
-            prior.bars,
-            None if swing.prior_ms == NOWHERE else swing.prior_ms,
-        ],
+        swing_class,
+        event.event_ms - start_ms,
+        None if prior is None else [prior.start_ms, prior.points, prior.bars],
         None if link is None else [link.id, link.minutes, link.bars],
     ]
 

@@ -116,10 +116,26 @@ def test_samples_are_equal_to_the_byte_in_two_writings(samples: Path) -> None:
 
 
 def test_a_dead_letter_is_reported_and_is_no_failure(samples: Path) -> None:
-    done = tapeline(samples, "run", "--bars", "ES=sample/es-late.csv", "--out", "late")
+    (samples / "odd.csv").write_text((samples / "sample/es.csv").read_text() + "noon,1,1,1,1,1\n")
+    done = tapeline(samples, "run", "--bars", "ES=odd.csv", "--out", "odd")
     assert done.returncode == 0
-    assert "late_bar" in done.stdout
-    assert "es-late.csv:" in done.stdout
+    assert "schema_error" in done.stdout
+    assert "odd.csv:" in done.stdout
+
+
+def test_late_bars_are_taken_and_each_can_be_explained(samples: Path) -> None:
+    late = ("run", "--bars", "ES=sample/es-late.csv", "--explain")
+    done = tapeline(samples, *late, "--out", "late")
+    assert done.returncode == 0
+    assert "0 dead letters" in done.stdout
+    heads = [line for line in done.stdout.splitlines() if line.startswith("offset ")]
+    assert heads
+    assert all(" late: none -> " in line for line in heads)
+    assert f"{len(heads)} late" in done.stdout
+    assert "\n  - gap|ES|1m|" in done.stdout
+    asked = tapeline(samples, *late, "--out", "late", "--json")
+    assert json.loads(asked.stdout)["symbols"]["ES"]["late"] == len(heads)
+    assert "offset " in asked.stderr
 
 
 USAGE = {
@@ -251,9 +267,10 @@ def test_of_equal_slots_the_later_file_of_the_command_line_wins(tmp_path: Path) 
     write(tmp_path / "named.csv", [f"{row(0, '11')},A"], header=f"{HEADER},symbol")
     write(tmp_path / "plain.csv", [row(0, "10")])
     orders = (("named.csv", "--bars", "A=plain.csv"), ("--bars", "A=plain.csv", "named.csv"))
-    for inputs, later in zip(orders, ("plain.csv:2", "named.csv:2"), strict=True):
-        done = tapeline(tmp_path, "run", *inputs, "--out", "x", "--json")
-        assert json.loads(done.stdout)["rejects"]["changed_bar"]["first"] == later
+    for inputs, later in zip(orders, ("10.0 ", "11.0 "), strict=True):
+        done = tapeline(tmp_path, "run", *inputs, "--out", "x", "--explain")
+        [head] = [line for line in done.stdout.splitlines() if line.startswith("offset 1:")]
+        assert head.partition(" -> ")[2].startswith(later)
 
 
 def test_a_terminal_shows_progress_and_a_pipe_does_not(samples: Path) -> None:

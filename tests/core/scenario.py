@@ -9,7 +9,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from schemas.config_loading import read_config
-from schemas.events import Event
 from schemas.intervals import parse_interval
 from schemas.records import Bar, Clock, LogRecord
 from streams.core.calendar import EARLY_CLOSE, LATE_OPEN, Calendar
@@ -97,13 +96,13 @@ class Tape:
     def __init__(self, toml: str = "", group: str = "ES-NQ", plan: GroupPlan | None = None) -> None:
         self.plan = plan_group(read_config(toml, "scenario"), group) if plan is None else plan
         self.engine = GroupEngine(self.plan)
-        self.events: list[Event] = []
+        self.events: list[Any] = []
         self.rejected: list[str] = []
         self._offset = 0
 
-    def take(self, *records: LogRecord) -> list[Event]:
+    def take(self, *records: LogRecord) -> list[Any]:
         """Hand records over; returns the events of the last one."""
-        said: list[Event] = []
+        said: list[Any] = []
         for record in records:
             said = []
             try:
@@ -114,7 +113,7 @@ class Tape:
             self.events += said
         return said
 
-    def clock(self, symbol: str, time: str | int) -> list[Event]:
+    def clock(self, symbol: str, time: str | int) -> list[Any]:
         """Hand a clock record over."""
         return self.take(Clock(symbol, at(time) if isinstance(time, str) else time))
 
@@ -122,6 +121,12 @@ class Tape:
         """Go on with an engine restored from the state of this one, through JSON."""
         state = json.loads(json.dumps(self.engine.snapshot()))
         self.engine = GroupEngine.restore(self.plan, state)
+
+    def state(self) -> str:
+        """State of the symbols as JSON, without the offset."""
+        state = self.engine.snapshot()
+        del state["hot"]["offset"]
+        return json.dumps(state)
 
     @property
     def view(self) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ import pytest
 from tests.docs.worked_examples import Example, examples
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "concepts.md"
-KINDS = "derived_bar session quality gap range touch pair swing".split()
+KINDS = ["derived_bar", "session", "quality", "gap", "range", "touch", "pair", "swing"]
 ACME = '[instruments.ACME]\ncalendar = "XNYS"\ntick = 0.01\n'
 
 

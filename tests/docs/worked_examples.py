@@ -6,10 +6,10 @@ A page holds three kinds of fenced blocks, read from top to bottom:
     The configuration of the books below it.
 ``bars SYMBOL... [DATE]``
     A book in the order of the log. A row is ``[DATE] TIME OPEN HIGH LOW CLOSE VOLUME``, with
-    ``TIME..TIME`` the same bar in each minute from the first to the last; ``clock [DATE] TIME`` is a
-    clock record. Rows of a book of several symbols name theirs first.
+    ``TIME..TIME`` the same bar in each minute from the first to the last; ``clock [DATE] TIME`` is
+    a clock record. Rows of a book of several symbols name theirs first.
 ``facts``
-    What the view of the book above must hold: ``ID FIELD=VALUE...``; and what it must not: ``no ID``.
+    What the view of the book above must hold, ``ID FIELD=VALUE...``, and what not, ``no ID``.
 
 Times are those of New York, on the date of the book where no other stands beside them.
 """
@@ -53,8 +53,11 @@ class Example:
         """The view of the book."""
         config = read_config(self.configuration, "example")
         group = config.group_of(self.symbols[0])
-        records = [record for row in self.rows for record in self._records(row)]
-        return fold(run(config, group, records))
+        return fold(run(config, group, self.records()))
+
+    def records(self) -> list[LogRecord]:
+        """The book in the order of the log."""
+        return [record for row in self.rows for record in self._records(row)]
 
     def disagreements(self) -> list[str]:
         """Lines of facts that are not so, with what is."""

@@ -79,8 +79,10 @@ def test_a_bad_row_is_one_dead_letter_and_the_rest_goes_on(
 def test_repeated_changed_and_late_rows_are_told_apart(tmp_path: Path) -> None:
     rows = [row(0), row(1), row(0), row(1, "10.01"), row(4), row(3)]
     result = run(tmp_path, acme(write(tmp_path / "book.csv", rows)))
-    assert codes(result) == {"changed_bar": 1, "late_bar": 1}
-    assert result.manifest["counters"]["duplicates"] == 1
+    assert codes(result) == {}
+    counters = result.manifest["counters"]
+    assert [counters[fate] for fate in ("duplicates", "changed", "late")] == [1, 1, 1]
+    assert (counters["rebuilds"], counters["accepted"]) == (2, 3)
 
 
 def test_every_row_is_accounted_for(tmp_path: Path) -> None:
@@ -105,19 +107,43 @@ def test_the_manifest_says_what_the_run_was_made_from(tmp_path: Path) -> None:
             "rows": 5,
         }
     ]
-    assert manifest["options"] == {"until_ms": until, "tz": "America/New_York"}
+    options = {"until_ms": until, "tz": "America/New_York", "as_corrected": False}
+    assert manifest["options"] == options
     assert list(manifest["calendars"]) == ["XNYS"]
+    symbol = {
+        "accepted": 2,
+        "off_session": 1,
+        "late": 1,
+        "changed": 1,
+        "cancelled": 0,
+        "duplicates": 0,
+        "clocks": 1,
+        "idle": 0,
+        "rebuilds": 2,
+        "bars_again": 9,
+    }
     assert manifest["counters"] == {
         "rows": 5,
         "until_clocks": 1,
         "accepted": 2,
         "off_session": 1,
+        "late": 1,
+        "changed": 1,
+        "cancelled": 0,
         "duplicates": 0,
         "clocks": 1,
-        "late_bars": 1,
-        "corrections": 1,
-        "rejects": {"changed_bar": 1, "late_bar": 1},
-        "symbols": {"ACME": {"accepted": 2, "off_session": 1, "duplicates": 0, "clocks": 1}},
+        "idle": 0,
+        "superseded": 0,
+        "rebuilds": 2,
+        "bars_again": 9,
+        "ids_changed": {
+            "gap": {"new": 1, "changed": 0, "retracted": 1},
+            "quality": {"new": 0, "changed": 1, "retracted": 0},
+            "session": {"new": 0, "changed": 1, "retracted": 0},
+            "swing": {"new": 2, "changed": 0, "retracted": 1},
+        },
+        "rejects": {},
+        "symbols": {"ACME": symbol},
     }
     for topic, count in manifest["topics"].items():
         content = (tmp_path / "out" / f"{topic}.jsonl").read_bytes()
@@ -222,8 +248,8 @@ def test_files_are_merged_by_end_then_symbol_then_position(tmp_path: Path) -> No
         Source(str(other), "A"),
         toml=toml,
     )
-    [letter] = lines(result, "rejects")
-    assert (letter["code"], letter["source"]) == ("changed_bar", f"{again}:2")
+    assert result.manifest["counters"]["symbols"]["B"]["changed"] == 1
+    assert lines(result, "rejects") == []
     opened = {event["symbol"]: event["seq"] for event in lines(result, "sessions")}
     assert opened == {"A": 0, "B": 1_000_000}
 
@@ -233,9 +259,11 @@ def test_a_log_is_taken_in_its_own_order(tmp_path: Path) -> None:
     records = [log_line(0), log_line(5, "clock"), log_line(1), log_line(0, "cancel")]
     path.write_text("\n".join([*records, "{", '{"type":"bar"}']) + "\n")
     result = run(tmp_path, Source(str(path)))
-    assert codes(result) == {"late_bar": 1, "cancel": 1, "decode_error": 1, "schema_error": 1}
-    assert [event["missing"] for event in lines(result, "gaps")] == [4]
-    assert result.manifest["counters"]["clocks"] == 1
+    assert codes(result) == {"decode_error": 1, "schema_error": 1}
+    counters = result.manifest["counters"]
+    assert [counters[fate] for fate in ("accepted", "clocks", "late", "cancelled")] == [1, 1, 1, 1]
+    missing = {event["id"]: event.get("missing") for event in lines(result, "gaps")}
+    assert sorted(missing.values(), key=str) == [1, 3, None]
 
 
 def test_two_logs_are_read_one_after_the_other(tmp_path: Path) -> None:
@@ -243,7 +271,7 @@ def test_two_logs_are_read_one_after_the_other(tmp_path: Path) -> None:
     one.write_text(log_line(3) + "\n")
     two.write_bytes(gzip.compress(log_line(2).encode()))
     result = run(tmp_path, Source(str(one)), Source(str(two)))
-    assert codes(result) == {"late_bar": 1}
+    assert result.manifest["counters"]["late"] == 1
 
 
 def test_the_same_file_twice_says_everything_once(tmp_path: Path) -> None:
@@ -255,7 +283,8 @@ def test_the_same_file_twice_says_everything_once(tmp_path: Path) -> None:
 
 def test_an_unsorted_file_keeps_its_order(tmp_path: Path) -> None:
     path = write(tmp_path / "book.csv", [row(1), row(0), row(2)])
-    assert codes(run(tmp_path, acme(path))) == {"late_bar": 1}
+    result = run(tmp_path, acme(path))
+    assert (codes(result), result.manifest["counters"]["late"]) == ({}, 1)
 
 
 def test_a_symbol_column_names_the_symbols_or_must_agree(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from schemas.config_loading import read_config
-from schemas.events import Event
+from schemas.events import Output
 from schemas.records import Bar, Clock, LogRecord
 from schemas.topics import EVENT_TYPES
 from streams.calendars import load_calendar
@@ -41,14 +41,14 @@ def sample_log() -> list[LogRecord]:
 def view_lines() -> list[str]:
     """The folded view, a line a fact, sorted by id."""
     router = Router(read_config(CONFIGURATION, "samples"))
-    view: dict[str, Event] = {}
+    view: dict[str, Output] = {}
     for offset, record in enumerate(sample_log()):
         for event in router.apply(record, offset):
             view[event.id] = event
     return [_line(view[identity]) for identity in sorted(view)]
 
 
-def _line(event: Event) -> str:
+def _line(event: Output) -> str:
     fact: dict[str, Any] = json.loads(msgspec.json.encode(event))
     return json.dumps({name: fact[name] for name in fact if name not in DELIVERY})
 

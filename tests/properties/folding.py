@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from schemas.config import Config
-from schemas.events import Event
+from schemas.events import Output, Retract
 from schemas.records import LogRecord
 from streams.core.engine import GroupEngine
 from streams.planning import plan_group
@@ -18,20 +18,20 @@ DELIVERY = ("seq", "rev", "corrects", "watermark_ms")
 """Fields that depend on how the log brought the bars, and are not part of the view."""
 
 
-def run(config: Config, group: str, log: Iterable[LogRecord]) -> list[Event]:
+def run(config: Config, group: str, log: Iterable[LogRecord]) -> list[Output]:
     """All events of a log by one engine."""
     engine = GroupEngine(plan_group(config, group))
-    events: list[Event] = []
+    events: list[Output] = []
     for offset, record in enumerate(log):
         events += engine.apply(record, offset)
     return events
 
 
-def run_in_pieces(config: Config, group: str, log: list[LogRecord], cuts: set[int]) -> list[Event]:
+def run_in_pieces(config: Config, group: str, log: list[LogRecord], cuts: set[int]) -> list[Output]:
     """All events of a log by engines that hand their state on, as JSON, at each cut."""
     plan = plan_group(config, group)
     engine = GroupEngine(plan)
-    events: list[Event] = []
+    events: list[Output] = []
     for offset, record in enumerate(log):
         if offset in cuts:
             engine = GroupEngine.restore(plan, json.loads(json.dumps(engine.snapshot())))
@@ -39,15 +39,18 @@ def run_in_pieces(config: Config, group: str, log: list[LogRecord], cuts: set[in
     return events
 
 
-def encoded(events: Iterable[Event]) -> bytes:
+def encoded(events: Iterable[Output]) -> bytes:
     """The bytes of the events, a line each."""
     return msgspec.json.Encoder().encode_lines(list(events))
 
 
-def fold(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
+def fold(events: Iterable[Output]) -> dict[str, dict[str, Any]]:
     """The view that a stream of events leaves, without the fields of delivery."""
     view: dict[str, dict[str, Any]] = {}
     for event in events:
+        if isinstance(event, Retract):
+            del view[event.id]
+            continue
         content = json.loads(msgspec.json.encode(event))
         for name in DELIVERY:
             del content[name]

@@ -1,0 +1,228 @@
+"""State of one symbol as stored records, and back.
+
+Contracts section 5: a few records that change at different rates, under fixed ring keys. The hot
+part changes with every bar; beside it lie ranges and their journal (blocks of 64), moments of the
+ring, and bars (chunks of at most 60).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from streams.core.blocks import PlaceTable
+from streams.core.journal import BLOCK_ENTRIES
+from streams.core.ring import HOUR, stored_moment
+from streams.core.sessions import NOWHERE_MS
+from streams.core.symbol import SymbolEngine
+from streams.core.tracks import SymbolTracks
+
+RANGES: Final = 64
+SPARE_SESSIONS: Final = 3
+"""Bars may lie in the sessions of the horizon, that of the watermark, and the one after it."""
+
+
+class StatePlaces:
+    """Which value lies in which record."""
+
+    def __init__(self) -> None:
+        self.ranges = PlaceTable(RANGES)
+        self.moments = PlaceTable(1)
+        self.journal = PlaceTable(1)
+
+
+class SymbolState:
+    """State of a symbol as records, whole or what changed.
+
+    Parameters
+    ----------
+    horizon_sessions
+        Sessions of bars before that of the watermark.
+    """
+
+    def __init__(self, symbol: SymbolEngine, horizon_sessions: int) -> None:
+        self._engine = symbol
+        self._name = symbol.symbol
+        self._sessions = horizon_sessions + SPARE_SESSIONS
+        self._places = StatePlaces()
+
+    def track(self) -> None:
+        """Remember from now on what changes."""
+        self._engine.book.track()
+        self._engine.off_book.track()
+        self._engine.tracks.ranges.track()
+
+    def everything(self, places: StatePlaces) -> dict[str, Any]:
+        """All records but the hot one; values get their places in an order of their own."""
+        engine = self._engine
+        engine.tracks.settle()
+        found: dict[str, Any] = {}
+        self._add_bars(found, "bars", engine.book.chunks())
+        self._add_bars(found, "off", engine.off_book.chunks())
+        tracker = engine.tracks.ranges
+        self._add_ranges(found, places, sorted([*tracker.alive, *tracker.finished]))
+        self._add_journal(found, places, 0)
+        self._add_moments(found, places)
+        return found
+
+    def start(self) -> dict[str, Any]:
+        """All records; from now on `changed` gives those that differ."""
+        self.track()
+        found = self.everything(self._places)
+        self._engine.tracks.ranges.journal.settle()
+        return found
+
+    def changed(self) -> dict[str, Any]:
+        """Records that changed since the last call; the hot one is not among them."""
+        engine = self._engine
+        engine.tracks.settle()
+        found: dict[str, Any] = {}
+        self._add_bars(found, "bars", engine.book.take_touched())
+        self._add_bars(found, "off", engine.off_book.take_touched())
+        tracker = engine.tracks.ranges
+        self._add_ranges(found, self._places, list(tracker.touched))
+        tracker.touched.clear()
+        self._add_journal(found, self._places, tracker.journal.lowest_changed)
+        tracker.journal.settle()
+        self._add_moments(found, self._places)
+        return found
+
+    def _add_bars(self, found: dict[str, Any], part: str, chunks: list[list[Any]]) -> None:
+        for chunk in chunks:
+            found[f"{self._name}/{part}/{chunk[0] % self._sessions}/{chunk[1]}"] = chunk
+
+    def _add_ranges(self, found: dict[str, Any], places: StatePlaces, keys: list[int]) -> None:
+        tracker = self._engine.tracks.ranges
+        table = places.ranges
+        for key in keys:
+            if key in tracker.alive or key in tracker.finished:
+                table.put(key)
+            else:
+                table.drop(key)
+        for number in table.take_changed():
+            values = []
+            for key in table.record(number):
+                live = tracker.alive.get(key) or tracker.finished.get(key)
+                values.append(None if live is None else live.snapshot())
+            found[f"{self._name}/ranges/{number}"] = values
+
+    def _add_journal(self, found: dict[str, Any], places: StatePlaces, lowest: int) -> None:
+        journal = self._engine.tracks.ranges.journal
+        table = places.journal
+        blocks = journal.blocks()
+        for block in [key for key in table.keys if key is not None]:
+            if block not in blocks:
+                table.drop(block)
+        for block in blocks:
+            if block < lowest // BLOCK_ENTRIES and block in table:
+                continue
+            entries = []
+            for key, before in journal.block(block):
+                entries.append([key, None if before is None else before.snapshot()])
+            found[f"{self._name}/journal/{table.put(block)}"] = [block, entries]
+
+    def _add_moments(self, found: dict[str, Any], places: StatePlaces) -> None:
+        tracks = self._engine.tracks
+        table = places.moments
+        kept = {moment.number: moment for moment in tracks.ring.stored()}
+        for number in [key for key in table.keys if key is not None]:
+            if number not in kept:
+                table.drop(number)
+        for number, moment in kept.items():
+            if number not in table:
+                found[f"{self._name}/ring/{table.put(number)}"] = moment.folded(tracks.ranges)
+
+    def hot(self, places: StatePlaces | None = None) -> list[Any]:
+        """The part that changes with every bar, for the records made last."""
+        if places is None:
+            places = self._places
+        engine = self._engine
+        tracks = engine.tracks
+        mark = None if tracks.watermark_ms == NOWHERE_MS else tracks.watermark_ms
+        if tracks.first_label_ms == NOWHERE_MS:
+            return [mark, engine.had_bar]
+        journal = tracks.ranges.journal
+        return [
+            mark,
+            engine.had_bar,
+            tracks.first_label_ms,
+            tracks.capture(HOUR).folded(tracks.ranges),
+            tracks.ring.made,
+            [[moment.number, places.moments.put(moment.number)] for moment in tracks.ring.stored()],
+            [journal.first, journal.place, [places.journal.put(key) for key in journal.blocks()]],
+            places.ranges.record_count(),
+        ]
+
+    def restore(self, hot: list[Any], records: dict[str, Any]) -> None:
+        """Take the records of a symbol; those that the hot part does not know are left overs."""
+        engine = self._engine
+        tracks = engine.tracks
+        if hot[0] is not None:
+            tracks.watermark_ms = hot[0]
+        engine.had_bar = hot[1]
+        self.track()
+        if len(hot) == 2:
+            return
+        tracks.first_label_ms = hot[2]
+        tracks.ring.made = hot[4]
+        self._restore_ranges(tracks, records, hot[7])
+        self._restore_journal(tracks, records, hot[6])
+        self._restore_moments(tracks, records, hot[5])
+        present = stored_moment(hot[3])
+        tracks.install(present)
+        self._restore_bars(records)
+        engine.count_from_here()
+        self.changed()
+
+    def _restore_ranges(self, tracks: SymbolTracks, records: dict[str, Any], count: int) -> None:
+        keys: list[Any] = []
+        for number in range(count):
+            for values in records[f"{self._name}/ranges/{number}"]:
+                if values is None:
+                    keys.append(None)
+                    continue
+                live = tracks.ranges.restored_range(values)
+                tracks.ranges.put_back(live)
+                keys.append(live.spec.key)
+        self._places.ranges.restore(keys)
+
+    def _restore_journal(
+        self, tracks: SymbolTracks, records: dict[str, Any], hot: list[Any]
+    ) -> None:
+        journal = tracks.ranges.journal
+        first, place, places = hot
+        journal.first = first
+        for block in places:
+            for key, values in records[f"{self._name}/journal/{block}"][1]:
+                journal.add(key, None if values is None else tracks.ranges.restored_range(values))
+        assert journal.place == place
+        journal.settle()
+        keys: list[Any] = [None] * (max(places) + 1 if places else 0)
+        for number, block in enumerate(places):
+            keys[block] = first // BLOCK_ENTRIES + number
+        self._places.journal.restore(keys)
+
+    def _restore_moments(
+        self, tracks: SymbolTracks, records: dict[str, Any], places: list[list[int]]
+    ) -> None:
+        keys: list[Any] = [None] * (1 + max((place for _, place in places), default=-1))
+        for number, place in places:
+            tracks.ring.moments.append(stored_moment(records[f"{self._name}/ring/{place}"]))
+            keys[place] = number
+        self._places.moments.restore(keys)
+
+    def _restore_bars(self, records: dict[str, Any]) -> None:
+        engine = self._engine
+        newest = engine.tracks.sessions.index + 1
+        oldest = newest + 2 - self._sessions
+        for part, book in (("bars", engine.book), ("off", engine.off_book)):
+            prefix = f"{self._name}/{part}/"
+            found = [
+                chunk
+                for key, chunk in records.items()
+                if key.startswith(prefix) and oldest <= chunk[0] <= newest
+            ]
+            book.restore(sorted(found, key=_by_place))
+
+
+def _by_place(chunk: list[Any]) -> tuple[int, int]:
+    return chunk[0], chunk[1]

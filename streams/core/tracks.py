@@ -1,0 +1,493 @@
+"""What follows the bars of one symbol: its trackers, and the roads a bar takes through them.
+
+The smooth road is for the next bar of an unbroken run (nearly all of them): everything up to its
+label is settled, so it is one step without calls, and only `_due` looks at the clockwork. The
+general road moves all trackers to the bar's label, hands them the bar, moves them to its end. Both
+give equal results.
+
+`capture` and `install` go back in time: a correction runs bars again from an earlier moment.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.events import Event
+from streams.core.book import BarBook, PackedRow
+from streams.core.calendar import Calendar
+from streams.core.derived import DerivedBars
+from streams.core.live_range import RangeTouch
+from streams.core.pairs import PairTracker
+from streams.core.plan import InstrumentPlan
+from streams.core.range_events import publish_ranges, publish_touches
+from streams.core.range_windows import TouchRank
+from streams.core.ranges import RangeTracker
+from streams.core.ring import (
+    HOLE,
+    HOLE_BARS,
+    HOUR,
+    HOUR_MS,
+    NO_ROW,
+    RECENT_MS,
+    SESSION,
+    Moment,
+    MomentRing,
+)
+from streams.core.schedule import RangeSchedule
+from streams.core.sessions import NOWHERE_MS, SessionTracker
+from streams.core.stamp import Stamp
+from streams.core.swings import SwingTracker
+
+FOREVER_MS: Final = 1 << 62
+
+
+class SymbolTracks:
+    """Trackers of one symbol.
+
+    Attributes
+    ----------
+    watermark_ms
+        Greatest of all bar ends accepted and of the clock records; `NOWHERE_MS` before the first.
+    first_label_ms
+        Label of the symbol's first bar; `NOWHERE_MS` before it.
+    position
+        In-session bars so far, but for those of the smooth road that are not settled yet.
+    smooth_ms
+        Label that takes the smooth road; `NOWHERE_MS` when none does.
+    whole
+        Whether the bars of the smooth road that are not settled had whole volumes only.
+    ring
+        Moments to go back to.
+    remembering
+        Whether moments are added to the ring.
+    range_keys, touches
+        While muted: ranges that changed, by kind and name, and the touches.
+    """
+
+    def __init__(
+        self,
+        plan: InstrumentPlan,
+        schedule: RangeSchedule,
+        number: int,
+        paired: bool,
+        books: list[BarBook],
+        stamp: Stamp,
+    ) -> None:
+        self.symbol = plan.symbol
+        self.number = number
+        self.calendar: Calendar = plan.calendar
+        self.base_ms = plan.base_ms
+        self.watermark_ms = NOWHERE_MS
+        self.first_label_ms = NOWHERE_MS
+        self.position = 0
+        self.smooth_ms = NOWHERE_MS
+        self.whole = True
+        self.derived = DerivedBars(plan, stamp)
+        self.sessions = SessionTracker(plan, self.derived)
+        self.ranges = RangeTracker(plan, schedule, paired)
+        self.swings = SwingTracker(plan)
+        self.ring = MomentRing()
+        self.range_keys: dict[str, int] = {}
+        self.touches: list[RangeTouch] = []
+        self.session_begun = False
+        self.last: PackedRow = NO_ROW
+        self._books = books
+        self._book = books[0]
+        self._plan = plan
+        self._scale = plan.scale
+        self._with_swings = plan.swings
+        self._stamp = stamp
+        self._pairs: PairTracker | None = None
+        self._partner: SymbolTracks | None = None
+        self._before: PackedRow = NO_ROW
+        self._smooth_allowed = plan.max_ahead_ms == 0 or plan.max_ahead_ms >= plan.base_ms
+        self._due_ms = NOWHERE_MS
+        self._fresh: list[PackedRow] = []
+        self.remembering = True
+        self._next_moment_ms = FOREVER_MS
+        self._session_close_ms = FOREVER_MS
+        self._remembered_session = -1
+
+    def join(self, pairs: PairTracker, partner: SymbolTracks) -> None:
+        """The other symbol of the group, and what follows both."""
+        self._pairs = pairs
+        self._partner = partner
+
+    def begin(self, label_ms: int) -> None:
+        """The symbol's history starts with a bar of that label."""
+        self.first_label_ms = label_ms
+        self.sessions.begin(self.calendar.session_of(label_ms))
+        self.ranges.begin(label_ms)
+        self._remembered_session = self.sessions.index
+        self._find_next_moment()
+
+    def step(self, row: PackedRow, end: int, offset: int) -> list[Event]:
+        """The smooth road: the bar labelled `smooth_ms`."""
+        high: int = row[2]
+        low: int = row[3]
+        last = self.last
+        before = self._before
+        fresh = self._fresh
+        fresh.append(row)
+        self.watermark_ms = end
+        self.smooth_ms = end
+        self._before = last
+        self.last = row
+        side = -1
+        if self._with_swings:
+            peak: int = last[2]
+            if peak >= high and peak >= before[2]:
+                side = 1
+            else:
+                trough: int = last[3]
+                if trough <= low and trough <= before[3]:
+                    side = 0
+        ranges = self.ranges
+        link = ranges.latest_touch
+        if high > ranges.ceiling or low < ranges.floor:
+            ranges.reach(row, end, self.sessions.date, self.position + len(fresh))
+            if ranges.changed:
+                return self._due(end, offset, side, link)
+        if end >= self._due_ms:
+            return self._due(end, offset, side, link)
+        if side < 0:
+            return []
+        stamp = self._stamp
+        out = stamp.begin(offset, end)
+        number = self.position + len(fresh) - 1
+        self.swings.add(side, last, number, self.sessions.date, end, link, stamp)
+        return out
+
+    def settle(self) -> None:
+        """Hand the bars of the smooth road on: no window of theirs has ended before now."""
+        fresh = self._fresh
+        if not fresh:
+            return
+        self.position += len(fresh)
+        self.derived.take(fresh, self.whole)
+        if not self._stamp.muted:
+            self._book.open_rows.extend(fresh)
+        self.whole = True
+        fresh.clear()
+
+    def _due(self, end: int, offset: int, side: int, link: TouchRank | None) -> list[Event]:
+        """The smooth road comes to the end of a window, of a session, or a moment of a range."""
+        stamp = self._stamp
+        out = stamp.begin(offset, end)
+        sessions = self.sessions
+        ranges = self.ranges
+        derived = self.derived
+        date = sessions.date
+        self.settle()
+        if end >= ranges.next_ms:
+            ranges.last = self.last
+            ranges.advance(end, self.position)
+        if end >= sessions.last_full_ms:
+            self._leave_smooth_road()
+            self._settle_sessions(end)
+            self._find_road()
+        elif end >= self._due_ms:
+            if end >= derived.next_end_ms:
+                derived.close_until(end, self.position)
+            if not stamp.muted:
+                self._book.seal()
+            self._find_due()
+        self._publish()
+        if side >= 0:
+            self.swings.add(side, self._before, self.position - 1, date, end, link, stamp)
+        if end >= self._next_moment_ms:
+            self._remember_boundary()
+        return out
+
+    def _find_due(self) -> None:
+        due_ms = self.derived.next_grid_ms(self.watermark_ms)
+        if self.ranges.next_ms < due_ms:
+            due_ms = self.ranges.next_ms
+        if self.sessions.last_full_ms < due_ms:
+            due_ms = self.sessions.last_full_ms
+        if self._next_moment_ms < due_ms:
+            due_ms = self._next_moment_ms
+        self._due_ms = due_ms
+
+    def _settle_sessions(self, instant_ms: int) -> None:
+        """Move the sessions on; once a session, forget what nothing can reach any more."""
+        sessions = self.sessions
+        before = sessions.index
+        sessions.advance(instant_ms, self.position)
+        if sessions.index == before or self._stamp.muted:
+            return
+        self.session_begun = True
+        self._forget_bars()
+        if self._pairs is not None and self._partner is not None:
+            self._pairs.sweep(self.number, self.horizon_ms(), self._partner.horizon_ms())
+
+    def _forget_bars(self) -> None:
+        for book in self._books:
+            book.forget_before(self.sessions.index - self._plan.horizon_sessions)
+
+    def tidy(self) -> None:
+        """After bars were run again: keep no more than the horizon asks for."""
+        if self.first_label_ms != NOWHERE_MS:
+            self._forget_bars()
+            self.prune()
+
+    def horizon_ms(self) -> int:
+        """Open of the oldest session that corrections reach; `NOWHERE_MS` before the first bar."""
+        if self.first_label_ms == NOWHERE_MS:
+            return NOWHERE_MS
+        oldest = self.sessions.index - self._plan.horizon_sessions
+        if not self.calendar.has_session(oldest):
+            return self.calendar.first_ms
+        return self.calendar.open_ms(oldest)
+
+    def _find_road(self) -> None:
+        """Whether the next slot's bar may take the smooth road."""
+        sessions = self.sessions
+        self.smooth_ms = NOWHERE_MS
+        if (
+            self._smooth_allowed
+            and self._before[0] != NOWHERE_MS
+            and sessions.unbroken(self.watermark_ms)
+        ):
+            self.smooth_ms = self.watermark_ms
+            self._find_due()
+
+    def place(self, row: PackedRow, end: int, in_session: bool, offset: int) -> list[Event]:
+        """The general road: a bar in order, by its end."""
+        start: int = row[0]
+        stamp = self._stamp
+        if self.first_label_ms != NOWHERE_MS and start > self.watermark_ms:
+            self._remember_hole(start)
+        out = stamp.begin(offset, end)
+        self._leave_smooth_road()
+        if self.first_label_ms == NOWHERE_MS:
+            self.begin(start)
+        swing_side = -1
+        last = self.last
+        link = self.ranges.latest_touch
+        if in_session:
+            self._move(start)
+            link = self.ranges.latest_touch
+            swing_side = self._take(row, end)
+            if not stamp.muted:
+                self._book.open_rows.append(row)
+                self._book.seal()
+        position = self.position - 1
+        if end > self.watermark_ms:
+            self.watermark_ms = end
+        self._move(end)
+        self._find_road()
+        self._publish()
+        if swing_side >= 0:
+            session = self.calendar.date(self.calendar.session_of(last[0]))
+            self.swings.add(swing_side, last, position, session, end, link, stamp)
+        if self.watermark_ms >= self._next_moment_ms:
+            self._remember_boundary()
+        return out
+
+    def pass_time(self, time_ms: int, offset: int) -> list[Event]:
+        """Every bar up to an instant later than the watermark is in, or missing."""
+        self.settle()
+        if self.first_label_ms != NOWHERE_MS:
+            self._remember_hole(time_ms)
+        self._leave_smooth_road()
+        self.watermark_ms = time_ms
+        if self.first_label_ms == NOWHERE_MS:
+            return []
+        out = self._stamp.begin(offset, time_ms)
+        self._move(time_ms)
+        self._find_road()
+        self._publish()
+        if time_ms >= self._next_moment_ms:
+            self._remember_boundary()
+        return out
+
+    def run_again(self, rows: list[PackedRow], watermark_ms: int, facts: dict[str, Event]) -> None:
+        """In-session bars in order, then the time up to a watermark (`NOWHERE_MS`: not).
+
+        `facts` takes the last version of every fact on the way.
+        """
+        calendar = self.calendar
+        base_ms = self.base_ms
+        for row in rows:
+            start: int = row[0]
+            if start == self.smooth_ms:
+                if type(row[5]) is float:
+                    self.whole = False
+                said = self.step(row, start + base_ms, 0)
+            else:
+                self.settle()
+                said = self.place(row, calendar.slot_end(start, base_ms), True, 0)
+            for event in said:
+                facts[event.id] = event
+        self.settle()
+        if watermark_ms > self.watermark_ms:
+            for event in self.pass_time(watermark_ms, 0):
+                facts[event.id] = event
+
+    def _leave_smooth_road(self) -> None:
+        if self.smooth_ms != NOWHERE_MS:
+            self.sessions.all_present(self.smooth_ms)
+            self.smooth_ms = NOWHERE_MS
+
+    def _take(self, row: PackedRow, end: int) -> int:
+        """Hand an in-session bar to every tracker; all of them stand at its label.
+
+        Returns 1 or 0 when it makes the bar before a swing high or low, otherwise -1.
+        """
+        start, open_, high, low, close, volume = row
+        last, before = self.last, self._before
+        self.position += 1
+        self._before = last
+        self.last = row
+        self.sessions.bar(end, high, low, volume, self.position)
+        self.derived.add(start, open_, high, low, close, volume)
+        self.ranges.bar(row, end, self.sessions.date, self.position)
+        if not self._with_swings or before[0] == NOWHERE_MS:
+            return -1
+        if last[2] >= high and last[2] >= before[2]:
+            return 1
+        return 0 if last[3] <= low and last[3] <= before[3] else -1
+
+    def _move(self, instant_ms: int) -> None:
+        self.ranges.last = self.last
+        self.ranges.advance(instant_ms, self.position)
+        self._settle_sessions(instant_ms)
+
+    def _publish(self) -> None:
+        """Events of the record, kind by kind in the order of bars-and-quality section 6."""
+        stamp = self._stamp
+        sessions = self.sessions
+        ranges = self.ranges
+        if sessions.pending:
+            sessions.publish_sessions(stamp)
+        if self.derived.closed:
+            self.derived.publish()
+        if sessions.pending:
+            sessions.publish_quality(stamp)
+            sessions.publish_gaps(stamp)
+            sessions.pending = False
+        if ranges.changed:
+            publish_ranges(ranges.changed, self.symbol, self._scale, stamp)
+            if ranges.touches:
+                publish_touches(ranges.touches, self.symbol, self._scale, stamp)
+            if stamp.muted:
+                self.touches.extend(ranges.touches)
+                for live in ranges.changed:
+                    self.range_keys[live.label] = live.spec.key
+            elif self._pairs is not None and self._partner is not None:
+                watermark_ms = stamp.watermark_ms
+                stamp.watermark_ms = max(watermark_ms, self._partner.watermark_ms)
+                self._pairs.publish(self.number, ranges.touches, stamp)
+                stamp.watermark_ms = watermark_ms
+            ranges.settle()
+
+    def _remember_boundary(self) -> None:
+        """The watermark has reached an hour or a session: keep the moment."""
+        if self.remembering:
+            index = self.sessions.index
+            if index != self._remembered_session:
+                self.ring.add(self.capture(SESSION))
+                self._remembered_session = index
+                if not self._stamp.muted:
+                    self.prune()
+            else:
+                self.ring.add(self.capture(HOUR))
+        self._find_next_moment()
+        if self.smooth_ms != NOWHERE_MS:
+            self._find_due()
+
+    def prune(self) -> None:
+        """Forget the moments that nothing goes back to any more."""
+        index = self.sessions.index
+        recent_ms = self.watermark_ms - RECENT_MS
+        if self.calendar.has_session(index):
+            recent_ms = min(recent_ms, self.calendar.open_ms(index))
+        self.ring.prune(self.horizon_ms(), recent_ms)
+        if self.ring.moments:
+            self.ranges.journal.forget_before(self.ring.moments[0].place)
+
+    def _remember_hole(self, instant_ms: int) -> None:
+        """Before slots go by without a bar: keep the moment, for the bars that come late."""
+        if not self.remembering:
+            return
+        kind = HOLE
+        if instant_ms >= self._next_moment_ms:
+            # Corrections behind the jump must find a moment before it.
+            kind = SESSION if instant_ms >= self._session_close_ms else HOUR
+        latest = self.ring.moments[-1] if self.ring.moments else None
+        if latest is not None and latest.watermark_ms == self.watermark_ms:
+            if latest.kind > kind:
+                self.ring.keep(latest, kind)
+        elif kind != HOLE:
+            self.ring.add(self.capture(kind))
+        elif latest is None or self.position - latest.position >= HOLE_BARS:
+            self.ring.add(self.capture(HOLE))
+            self.ring.limit_holes()
+
+    def _find_next_moment(self) -> None:
+        self._next_moment_ms = FOREVER_MS
+        index = self.sessions.index
+        if not self.calendar.has_session(index):
+            return
+        closes = self.calendar.close_ms(index)
+        self._session_close_ms = closes
+        if self.base_ms < HOUR_MS:
+            opened = self.calendar.open_ms(index)
+            hours = max(self.watermark_ms - opened, 0) // HOUR_MS + 1
+            closes = min(closes, opened + hours * HOUR_MS)
+        self._next_moment_ms = closes
+
+    def capture(self, kind: int) -> Moment:
+        """The present moment, between two records."""
+        self.settle()
+        if self.smooth_ms != NOWHERE_MS:
+            self.sessions.all_present(self.smooth_ms)
+        place = self.ranges.journal.place
+        moment = Moment(kind, self.watermark_ms, self.position, place)
+        moment.last = self.last
+        moment.before = self._before
+        moment.sessions = self.sessions.snapshot()
+        moment.derived = self.derived.snapshot()
+        moment.ranges = self.ranges.capture()
+        moment.swings = self.swings.capture()
+        moment.swing_counts = self.swings.counts.copy()
+        return moment
+
+    def install(self, moment: Moment) -> None:
+        """Go to a moment, which stays as it is; the first label does not change."""
+        if moment.data is not None:
+            moment.unfold(self.ranges, self.swings)
+        self._fresh.clear()
+        self.whole = True
+        self.smooth_ms = NOWHERE_MS
+        self.watermark_ms = moment.watermark_ms
+        self.position = moment.position
+        self.last = moment.last
+        self._before = moment.before
+        self.derived.restore(moment.derived)
+        self.sessions.restore(moment.sessions)
+        self.ranges.last = moment.last
+        if moment.ranges is not None:
+            self.ranges.install(moment.ranges)
+        self.swings.install(moment.swings, moment.swing_counts)
+        self._remembered_session = self.sessions.index
+        self._find_next_moment()
+        self._find_road()
+
+    def reset(self) -> None:
+        """Before the first bar and the first clock."""
+        self._fresh.clear()
+        self.whole = True
+        self.smooth_ms = NOWHERE_MS
+        self.watermark_ms = NOWHERE_MS
+        self.first_label_ms = NOWHERE_MS
+        self.position = 0
+        self.last = NO_ROW
+        self._before = NO_ROW
+        self.derived.reset()
+        self.sessions.reset()
+        self.ranges.reset()
+        self.swings.reset()
+        self._remembered_session = -1
+        self._next_moment_ms = FOREVER_MS

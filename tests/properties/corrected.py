@@ -1,0 +1,380 @@
+"""An engine under corrections, followed record by record: what it owes its consumers, as checks.
+
+`CorrectedTape` hands records to an engine and keeps what a consumer would keep (the fold) and what
+the truth is (the final bars and watermarks). Every check is a plain assertion, so that a broken
+engine can be shown to fail it.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+import orjson
+
+from schemas.config import Config
+from schemas.events import DerivedBar, Event, Output, Retract, type_of
+from schemas.intervals import parse_interval
+from schemas.records import Bar, Cancel, Clock, LogRecord
+from streams.core.corrections import Correction
+from streams.core.engine import GroupEngine
+from streams.core.plan import GroupPlan
+from streams.core.rejection import RecordRejected
+from streams.planning import plan_group
+from tests.oracle import Plan, view
+from tests.properties.folding import DELIVERY
+
+CORRECTIONS = ("late", "changed", "cancelled")
+"""Fates that rebuild: the events of such a record carry `corrects`."""
+
+SILENT = ("duplicates", "idle", "beyond_horizon")
+"""Fates after which nothing has changed."""
+
+KINDS = ("session", "derived_bar", "quality", "gap", "range", "touch", "pair", "swing")
+"""Order of publication for one record."""
+
+OUTPUTS_OF_A_RECORD = 1_000_000
+
+
+class Engine(Protocol):
+    """What a tape needs of an engine; a broken one wraps a sound one."""
+
+    fate: str
+    correction: Correction | None
+
+    def apply(self, record: LogRecord, offset: int) -> list[Output]:
+        """Take one record."""
+
+    def watermark_ms(self, symbol: str) -> int | None:
+        """Watermark of a symbol."""
+
+
+class FinalBooks:
+    """The accepted bars and watermarks of a group, and what must become of the next record."""
+
+    def __init__(self, plan: GroupPlan) -> None:
+        self.plan = plan
+        self._plans = {each.symbol: each for each in plan.instruments}
+        self.bars: dict[str, dict[int, Bar]] = {symbol: {} for symbol in self._plans}
+        self.marks: dict[str, int | None] = dict.fromkeys(self._plans)
+        self._had_bars: set[str] = set()
+        self._oldest: dict[str, int] = {}
+
+    def end_ms(self, symbol: str, start_ms: int) -> int:
+        """End of a slot, or of an off-session bar."""
+        plan = self._plans[symbol]
+        return plan.calendar.slot_end(start_ms, plan.base_ms)
+
+    def session_of(self, symbol: str, instant_ms: int) -> int:
+        """Index of the session of an instant."""
+        return self._plans[symbol].calendar.session_of(instant_ms)
+
+    def fates(self, record: LogRecord) -> tuple[str, ...]:
+        """What may become of a record; more than one only for a symbol that lost its last bar."""
+        mark = self.marks[record.symbol]
+        if isinstance(record, Clock):
+            return ("clocks",) if mark is None or record.time_ms > mark else ("idle",)
+        fate = self._fate_in_horizon(record, mark)
+        if mark is None or record.symbol not in self._had_bars:
+            return (fate,)
+        horizon = self._plans[record.symbol].horizon_sessions
+        oldest = self.session_of(record.symbol, mark) - horizon
+        if self.session_of(record.symbol, record.start_ms) >= oldest:
+            return (fate,)
+        return ("beyond_horizon",) if self.bars[record.symbol] else ("beyond_horizon", fate)
+
+    def _fate_in_horizon(self, record: Bar | Cancel, mark: int | None) -> str:
+        known = self.bars[record.symbol].get(record.start_ms)
+        if isinstance(record, Cancel):
+            return "idle" if known is None else "cancelled"
+        if known is not None:
+            return "duplicates" if _bar_content(known) == _bar_content(record) else "changed"
+        if mark is not None and self.end_ms(record.symbol, record.start_ms) <= mark:
+            return "late"
+        calendar = self._plans[record.symbol].calendar
+        index = calendar.session_of(record.start_ms)
+        return "accepted" if calendar.segment_of(index, record.start_ms) >= 0 else "off_session"
+
+    def pairs_remember(self, record: Bar) -> bool:
+        """Whether its partner may still hold the touches that bar's ranges are paired with.
+
+        For a symbol without bars the partner keeps nothing from before its own horizon.
+        """
+        oldest = self._oldest.get(record.symbol)
+        return oldest is None or self.session_of(record.symbol, record.start_ms) >= oldest
+
+    def take(self, record: LogRecord, fate: str) -> None:
+        """Note what became of a record."""
+        symbol = record.symbol
+        if fate not in SILENT:
+            if isinstance(record, Clock):
+                end_ms = record.time_ms
+            else:
+                end_ms = self.end_ms(symbol, record.start_ms)
+            if isinstance(record, Bar):
+                self.bars[symbol][record.start_ms] = record
+                self._had_bars.add(symbol)
+            elif isinstance(record, Cancel):
+                del self.bars[symbol][record.start_ms]
+            mark = self.marks[symbol]
+            self.marks[symbol] = end_ms if mark is None else max(mark, end_ms)
+        self._note_what_is_forgotten()
+
+    def _note_what_is_forgotten(self) -> None:
+        for symbol, plan in self._plans.items():
+            if self.bars[symbol]:
+                continue
+            for partner, mark in self.marks.items():
+                if partner != symbol and mark is not None and self.bars[partner]:
+                    oldest = self.session_of(partner, mark) - plan.horizon_sessions
+                    self._oldest[symbol] = max(oldest, self._oldest.get(symbol, oldest))
+
+    def sorted_log(self) -> list[LogRecord]:
+        """The final bars by end and symbol, then one clock a symbol at its watermark."""
+        bars = [bar for book in self.bars.values() for bar in book.values()]
+        bars.sort(key=lambda bar: (self.end_ms(bar.symbol, bar.start_ms), bar.symbol))
+        marks = sorted(self.marks.items())
+        return [*bars, *(Clock(symbol, mark) for symbol, mark in marks if mark is not None)]
+
+
+class CorrectedTape:
+    """One engine, everything it said, and the checks on it.
+
+    Parameters
+    ----------
+    make
+        Makes the engine; the fresh engine it is compared with is always a `GroupEngine`.
+    """
+
+    def __init__(
+        self, config: Config, group: str, make: Callable[[GroupPlan], Engine] = GroupEngine
+    ) -> None:
+        self.config = config
+        self.plan = plan_group(config, group)
+        self.books = FinalBooks(self.plan)
+        self.engine = make(self.plan)
+        self.fold: dict[str, Event] = {}
+        self.revs: dict[str, int] = {}
+        self.log: list[LogRecord] = []
+        self.fates: list[str] = []
+        self._said: list[bytes] = []
+        self._checked = -1
+        self._checked_with_oracle = -1
+
+    def take(self, record: LogRecord) -> str:
+        """Hand one record over, check what the engine says about it, and return its fate."""
+        expected = self.books.fates(record)
+        offset = len(self.log)
+        events, fate = _applied(self.engine, record, offset)
+        assert fate in expected, f"{record} at {offset}: {fate}, not {expected}"
+        self.log.append(record)
+        self.fates.append(fate)
+        self._said.append(_encoded(events))
+        self.books.take(record, fate)
+        for symbol, mark in self.books.marks.items():
+            assert self.engine.watermark_ms(symbol) == mark
+        if fate in SILENT:
+            assert events == [], f"{fate}, but {events}"
+        self._check_events(record, fate, events, offset)
+        if fate != "beyond_horizon":
+            self._check_correction(record, fate, events)
+        for event in events:
+            self.revs[event.id] = event.rev
+            if isinstance(event, Retract):
+                del self.fold[event.id]
+            else:
+                self.fold[event.id] = event
+        return fate
+
+    def _check_events(
+        self, record: LogRecord, fate: str, events: list[Output], offset: int
+    ) -> None:
+        corrects = None
+        if fate in CORRECTIONS:
+            assert not isinstance(record, Clock)
+            corrects = record.start_ms
+        marks = [mark for mark in self.books.marks.values() if mark is not None]
+        places = []
+        for number, event in enumerate(events):
+            assert event.seq == offset * OUTPUTS_OF_A_RECORD + number, event
+            assert event.corrects == corrects, event
+            is_pair = event.symbol == self.plan.group and len(self.plan.instruments) == 2
+            mark = max(marks) if is_pair else self.books.marks[event.symbol]
+            assert event.watermark_ms == mark, event
+            assert event.event_ms <= event.watermark_ms, event
+            self._check_rev(event)
+            self._check_is_news(event)
+            places.append(_place(event, self.fold))
+        ids = [event.id for event in events]
+        assert len(ids) == len(set(ids)), f"an id twice for {record}"
+        assert places == sorted(places), f"order of outputs for {record}"
+
+    def _check_rev(self, event: Output) -> None:
+        known = self.revs.get(event.id)
+        expected = 0 if known is None else known + (event.corrects is not None)
+        assert event.rev == expected, f"rev {expected} was due: {event}"
+
+    def _check_is_news(self, event: Output) -> None:
+        known = self.fold.get(event.id)
+        if not isinstance(event, Retract):
+            assert event.op == "upsert", event
+            assert known is None or content(known) != content(event), f"nothing new: {event}"
+            return
+        assert event.op == "retract", event
+        assert known is not None, f"not in the view: {event}"
+        removed = (type_of(known), known.symbol, known.session, known.event_ms)
+        assert (event.type, event.symbol, event.session, event.event_ms) == removed, event
+
+    def _check_correction(self, record: LogRecord, fate: str, events: list[Output]) -> None:
+        correction = self.engine.correction
+        if fate not in CORRECTIONS:
+            assert correction is None, f"{fate}, but a correction of {record}"
+            return
+        assert correction is not None
+        assert not isinstance(record, Clock)
+        assert (correction.symbol, correction.start_ms) == (record.symbol, record.start_ms)
+        assert (correction.before is None) == (fate == "late")
+        assert (correction.after is None) == (fate == "cancelled")
+        after = None if correction.after is None else _bar_content(correction.after)
+        assert after == (_bar_content(record) if isinstance(record, Bar) else None)
+        said = {event.id: _content_of(event) for event in events}
+        changes: dict[str, bytes | None] = {}
+        for change in correction.changes:
+            old, new = change.old, change.new
+            named = old if new is None else new
+            assert named is not None, "a change of nothing"
+            changes[named.id] = None if new is None else content(new)
+            known = self.fold.get(named.id)
+            before = None if known is None else content(known)
+            assert (None if old is None else content(old)) == before, f"old {old}, not {known}"
+        assert changes == said, "what was published is not what the correction says"
+
+    def check(self) -> None:
+        """The fold is the view of a fresh engine over the sorted final bars, to the byte."""
+        if self._checked == self._changes():
+            return
+        self._checked = self._changes()
+        engine = GroupEngine(self.plan)
+        fresh: dict[str, Event] = {}
+        for offset, record in enumerate(self.books.sorted_log()):
+            for event in engine.apply(record, offset):
+                assert not isinstance(event, Retract), f"a retract in order: {event}"
+                fresh[event.id] = event
+        assert_equal_views(contents(self.fold), contents(fresh))
+
+    def check_with_oracle(self) -> None:
+        """The fold is the view that the naive second implementation computes."""
+        if self._checked_with_oracle == self._changes():
+            return
+        self._checked_with_oracle = self._changes()
+        bars = {symbol: list(book.values()) for symbol, book in self.books.bars.items()}
+        marks = {symbol: mark for symbol, mark in self.books.marks.items() if mark is not None}
+        expected = view(Plan(self.config, self.plan.group), bars, marks)
+        assert_equal_views(
+            {identity: _fact(event) for identity, event in self.fold.items()},
+            {identity: _sorted_json(fact) for identity, fact in expected.items()},
+        )
+
+    def _changes(self) -> int:
+        """Number of records that could change anything: neither fold nor books move without one."""
+        return sum(fate not in SILENT for fate in self.fates)
+
+    def go_on_from(self, records: dict[str, bytes]) -> None:
+        """A crash: a new engine from stored records, given again what came since, says it again."""
+        engine = restored(self.plan, records)
+        for offset in range(engine.offset + 1, len(self.log)):
+            events, fate = _applied(engine, self.log[offset], offset)
+            assert fate == self.fates[offset], f"{self.log[offset]}: {fate} after a restart"
+            assert _encoded(events) == self._said[offset], f"{self.log[offset]} after a restart"
+        self.engine = engine
+
+
+def restored(plan: GroupPlan, records: dict[str, bytes]) -> GroupEngine:
+    """An engine from state records as they are stored."""
+    return GroupEngine.restore(plan, {key: orjson.loads(text) for key, text in records.items()})
+
+
+def stored(records: dict[str, Any]) -> dict[str, bytes]:
+    """State records as bytes, each by itself, as a table stores them."""
+    return {key: orjson.dumps(record) for key, record in records.items()}
+
+
+def content(event: Event) -> bytes:
+    """The event without the fields of delivery."""
+    bare = msgspec.structs.replace(event, seq=0, rev=0, corrects=None, watermark_ms=0)
+    return msgspec.json.encode(bare)
+
+
+def _content_of(event: Output) -> bytes | None:
+    return None if isinstance(event, Retract) else content(event)
+
+
+def contents(facts: dict[str, Event]) -> dict[str, bytes]:
+    """A view by id, as bytes."""
+    return {identity: content(event) for identity, event in facts.items()}
+
+
+def assert_equal_views(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
+    """Same ids, same bytes; names some of those that differ."""
+    if found == expected:
+        return
+    ids = found.keys() | expected.keys()
+    wrong = sorted(each for each in ids if found.get(each) != expected.get(each))
+    shown = [f"{each}:\n  {found.get(each)!r}\n  {expected.get(each)!r}" for each in wrong[:5]]
+    raise AssertionError(f"{len(wrong)} facts differ (found, expected)\n" + "\n".join(shown))
+
+
+def labels_before(tape: CorrectedTape, symbol: str, count: int) -> list[int]:
+    """The last slots, so many at most, that have ended at the watermark of a symbol, in order."""
+    mark = tape.books.marks[symbol]
+    assert mark is not None
+    plan = next(each for each in tape.plan.instruments if each.symbol == symbol)
+    calendar, base_ms = plan.calendar, plan.base_ms
+    index = calendar.session_of(mark)
+    labels: list[int] = []
+    while len(labels) < count:
+        slots = calendar.slot_count(index, base_ms)
+        labels = [calendar.slot_start(index, slot, base_ms) for slot in range(slots)] + labels
+        del labels[bisect_left(labels, mark) :]
+        index -= 1
+    return labels[-count:]
+
+
+def _applied(engine: Engine, record: LogRecord, offset: int) -> tuple[list[Output], str]:
+    """What an engine says about a record, and its fate or the code of its rejection."""
+    try:
+        events = engine.apply(record, offset)
+    except RecordRejected as error:
+        return [], error.code
+    return events, engine.fate
+
+
+def _place(event: Output, fold: dict[str, Event]) -> tuple[int, int, int, str]:
+    """Sort key of an output among those of its record (bars-and-quality section 6)."""
+    known = fold[event.id] if isinstance(event, Retract) else event
+    length = parse_interval(known.interval).length_ms if isinstance(known, DerivedBar) else 0
+    return KINDS.index(type_of(known)), event.event_ms, length, event.id
+
+
+def _bar_content(bar: Bar) -> tuple[float | int | None, ...]:
+    """What makes two bars of one slot duplicates."""
+    return bar.open, bar.high, bar.low, bar.close, bar.volume
+
+
+def _encoded(events: list[Output]) -> bytes:
+    return msgspec.json.Encoder().encode_lines(events)
+
+
+def _fact(event: Event) -> bytes:
+    fact = json.loads(msgspec.json.encode(event))
+    for name in DELIVERY:
+        del fact[name]
+    return _sorted_json(fact)
+
+
+def _sorted_json(fact: dict[str, Any]) -> bytes:
+    """As JSON, so that 1, 1.0 and true differ."""
+    return json.dumps(fact, sort_keys=True).encode()
