@@ -1,0 +1,35 @@
+"""A broker for all tests of this folder, and names that no two of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.kafka.broker import Broker, require_broker
+
+_HERE = Path(__file__).parent
+_numbers = count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here needs a broker, so nobody has to say so."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.kafka)
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A running broker; a test that stops or pauses it leaves it running again."""
+    require_broker()
+    with Broker(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """Prefix of topic names that no other test uses."""
+    return f"test{next(_numbers)}"
