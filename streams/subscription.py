@@ -161,8 +161,9 @@ class Subscription:
         return ResumeToken(dict(self._seen))
 
     async def __aenter__(self) -> Subscription:
-        from aiokafka import AIOKafkaConsumer, TopicPartition
+        from aiokafka import AIOKafkaConsumer
 
+        partitions = await self._partitions()
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             enable_auto_commit=False,
@@ -171,10 +172,6 @@ class Subscription:
         await consumer.start()
         self._consumer = consumer
         try:
-            partitions = []
-            for topic in self._topics:
-                numbers = await self._partitions(topic)
-                partitions += [TopicPartition(topic, number) for number in sorted(numbers)]
             consumer.assign(partitions)
             await self._seek(partitions)
         except BaseException:
@@ -182,13 +179,23 @@ class Subscription:
             raise
         return self
 
-    async def _partitions(self, topic: str) -> set[int]:
-        await self._consumer.client.add_topic(topic)
-        numbers = self._consumer.partitions_for_topic(topic)
-        if not numbers:
-            raise LookupError(f"topic {topic} does not exist at {self._bootstrap}")
-        found: set[int] = numbers
-        return found
+    async def _partitions(self) -> list[Any]:
+        from aiokafka import TopicPartition
+        from aiokafka.admin import AIOKafkaAdminClient
+
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        await admin.start()
+        try:
+            described = await admin.describe_topics(list(self._topics))
+        finally:
+            await admin.close()
+        found = []
+        for topic in described:
+            if topic["error_code"]:
+                raise LookupError(f"topic {topic['topic']} does not exist at {self._bootstrap}")
+            for partition in topic["partitions"]:
+                found.append(TopicPartition(topic["topic"], partition["partition"]))
+        return sorted(found)
 
     async def _seek(self, partitions: list[Any]) -> None:
         consumer = self._consumer
