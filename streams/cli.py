@@ -23,10 +23,11 @@ from streams.arguments import OrderedCommand, inputs_in_order
 from streams.calendars import UnknownZoneError
 from streams.core import engine
 from streams.core.corrections import Correction
-from streams.embedded import RunResult, Source, run_files
+from streams.embedded import RunResult, run_files
 from streams.explanation import explanation
 from streams.feeds.items import InputError
 from streams.feeds.times import EPOCH, MILLISECOND
+from streams.inputs import Source
 from streams.progress import ProgressBar
 from streams.run_directory import ForeignFolderError
 from streams.samples import SEED, SESSIONS, write_samples

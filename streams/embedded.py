@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,55 +11,24 @@ from typing import Any
 import streams
 from schemas.codec import encode
 from schemas.config import Config, config_hash
-from schemas.events import Reject
-from schemas.ids import reject_id
 from schemas.records import Clock, LogRecord
-from schemas.symbols import NAME_RULE, is_name
 from streams.calendars import calendar_checksum, load_zone, time_zone_version
-from streams.core.calendar import ZoneTable
 from streams.core.corrections import Correction
 from streams.core.rejection import RecordRejected
 from streams.core.symbol import FATES
 from streams.corrected import FinalBars
-from streams.feeds.csv_feed import CsvFeed
 from streams.feeds.items import Feed, InputError, Item, Refusal
-from streams.feeds.log_feed import LogFeed
-from streams.feeds.merge import in_sequence, merged
-from streams.feeds.parquet_feed import ParquetFeed
-from streams.routing import Router, SlotEnds
+from streams.inputs import Progress, Source, dead_letter, in_order, open_feeds, reported
+from streams.routing import Router
 from streams.run_directory import MANIFEST_MARK, RunDirectory
 from streams.summary import RunSummary
 
-LOG_SUFFIXES = (".jsonl", ".jsonl.gz")
-CSV_SUFFIXES = (".csv", ".csv.gz")
-PROGRESS_ROWS = 2_000
 WORK = ("rebuilds", "bars_again")
 """Counters of the engines that are no fates of records."""
 
 
 class LostRowError(AssertionError):
     """The run cannot say what became of every row: a bug, and nothing is written."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One input as named: a path, and the symbol of the whole file where it is given."""
-
-    path: str
-    symbol: str | None = None
-
-    @property
-    def is_log(self) -> bool:
-        """Whether it holds log records rather than a table of bars."""
-        return self.path.endswith(LOG_SUFFIXES)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: rows taken, and bytes of the inputs read."""
-
-    rows: int
-    bytes_read: int
 
 
 @dataclass
@@ -116,9 +84,9 @@ def run_files(
         summary = RunSummary()
         directory = stack.enter_context(RunDirectory(folder, summary.add))
         run = _Run(router, directory, summary, explain)
-        ordered = _ordered(sources, feeds, router)
+        ordered = in_order(sources, feeds, router)
         if progress is not None:
-            ordered = _reported(ordered, feeds, progress)
+            ordered = reported(ordered, feeds, progress)
         rows = 0
         if as_corrected:
             final = FinalBars(config, router)
@@ -143,70 +111,6 @@ def run_files(
         }
     ignored = {feed.path: feed.ignored for feed in feeds if feed.ignored}
     return RunResult(manifest, summary, folder, ignored)
-
-
-def open_feeds(
-    sources: Sequence[Source], router: Router, zone: ZoneTable | None, stack: ExitStack
-) -> list[Feed]:
-    """Open every input; all that can be known to be unusable is found here.
-
-    Parameters
-    ----------
-    stack
-        Closes the inputs.
-
-    Raises
-    ------
-    InputError
-        Naming the file, what is wrong with it and the way out.
-    """
-    if not sources:
-        raise InputError("no input: name a file, or --bars SYMBOL=FILE")
-    if len({source.is_log for source in sources}) > 1:
-        raise InputError("logs (.jsonl) and tables of bars cannot be mixed in one run")
-    feeds = []
-    for source in sources:
-        feed = _open_feed(source, router, zone)
-        stack.callback(feed.close)
-        feeds.append(feed)
-    return feeds
-
-
-def _open_feed(source: Source, router: Router, zone: ZoneTable | None) -> Feed:
-    path = source.path
-    if source.symbol is not None and not is_name(source.symbol):
-        raise InputError(f"--bars {source.symbol}={path}: the symbol is not {NAME_RULE}")
-    if source.is_log:
-        if source.symbol is not None:
-            raise InputError(f"{path}: a log names its symbols itself; give it without --bars")
-        return LogFeed(path)
-    if path.endswith(CSV_SUFFIXES):
-        return CsvFeed(path, source.symbol, router.base_of, zone)
-    if path.endswith(".parquet"):
-        return ParquetFeed(path, source.symbol, router.base_of, zone)
-    if Path(path).is_dir():
-        raise InputError(f"{path}: is a directory, not a file")
-    known = ", ".join((*CSV_SUFFIXES, *LOG_SUFFIXES, ".parquet"))
-    raise InputError(f"{path}: the name must end in one of {known}")
-
-
-def _ordered(
-    sources: Sequence[Source], feeds: Sequence[Feed], router: Router
-) -> Iterator[tuple[Feed, Item]]:
-    if sources[0].is_log:
-        return in_sequence(feeds)
-    return merged(feeds, SlotEnds(router))
-
-
-def _reported(
-    rows: Iterator[tuple[Feed, Item]],
-    feeds: Sequence[Feed],
-    progress: Callable[[Progress], None],
-) -> Iterator[tuple[Feed, Item]]:
-    for count, row in enumerate(rows, 1):
-        yield row
-        if count % PROGRESS_ROWS == 0:
-            progress(Progress(count, sum(feed.bytes_read for feed in feeds)))
 
 
 class _Run:
@@ -300,15 +204,7 @@ class _Run:
         self._refuse(source, raw, Refusal(error.code, error.reason, record.symbol))
 
     def _refuse(self, source: str, raw: bytes, refusal: Refusal) -> None:
-        letter = Reject(
-            reject_id(source),
-            refusal.code,
-            refusal.reason,
-            source,
-            base64.b64encode(raw).decode("ascii"),
-            refusal.symbol,
-        )
-        self._directory.write_letter(letter)
+        self._directory.write_letter(dead_letter(source, raw, refusal))
 
 
 def _inputs(

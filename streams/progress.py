@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streams.embedded import Progress as RunProgress
-from streams.embedded import Source
+from streams.inputs import Progress as RunProgress
+from streams.inputs import Source
 
 
 class ProgressBar:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from schemas.config import Config
 from schemas.events import Output
@@ -17,6 +17,11 @@ from streams.planning import plan_group
 class Router:
     """The engines of all groups that a configuration and its input name.
 
+    Parameters
+    ----------
+    make
+        Gives the engine of a group when its first record comes; None: a new one.
+
     Attributes
     ----------
     engines
@@ -25,10 +30,11 @@ class Router:
         What the last record did if it was a late, changed or cancelled bar, otherwise None.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, make: Callable[[str], GroupEngine] | None = None) -> None:
         self.engines: dict[str, GroupEngine] = {}
         self.correction: Correction | None = None
         self._config = config
+        self._make = self._new_engine if make is None else make
         self._by_symbol: dict[str, GroupEngine] = {}
 
     def apply(self, record: LogRecord, offset: int) -> list[Output]:
@@ -59,10 +65,13 @@ class Router:
         group = self._config.group_of(symbol)
         engine = self.engines.get(group)
         if engine is None:
-            engine = GroupEngine(plan_group(self._config, group))
+            engine = self._make(group)
             self.engines[group] = engine
         self._by_symbol[symbol] = engine
         return engine
+
+    def _new_engine(self, group: str) -> GroupEngine:
+        return GroupEngine(plan_group(self._config, group))
 
     def symbols(self) -> list[str]:
         """Symbols that had a record, by name."""

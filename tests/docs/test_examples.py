@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from schemas.config_loading import read_config
-from streams.embedded import Source, run_files
+from streams.embedded import run_files
+from streams.inputs import Source
 from streams.samples import write_samples
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.embedded import PROGRESS_ROWS, Progress, Source
+from streams.inputs import PROGRESS_ROWS, Progress, Source
 from streams.run_directory import ForeignFolderError, TopicFile
 from tests.embedded.books import (
     HEADER,

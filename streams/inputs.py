@@ -1,0 +1,131 @@
+"""What a run reads: named inputs, opened, in one order."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.events import Reject
+from schemas.ids import reject_id
+from schemas.symbols import NAME_RULE, is_name
+from streams.core.calendar import ZoneTable
+from streams.feeds.csv_feed import CsvFeed
+from streams.feeds.items import Feed, InputError, Item, Refusal
+from streams.feeds.log_feed import LogFeed
+from streams.feeds.merge import in_sequence, merged
+from streams.feeds.parquet_feed import ParquetFeed
+from streams.routing import Router, SlotEnds
+
+LOG_SUFFIXES = (".jsonl", ".jsonl.gz")
+CSV_SUFFIXES = (".csv", ".csv.gz")
+PROGRESS_ROWS = 2_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input as named: a path, and the symbol of the whole file where it is given."""
+
+    path: str
+    symbol: str | None = None
+
+    @property
+    def is_log(self) -> bool:
+        """Whether it holds log records rather than a table of bars."""
+        return self.path.endswith(LOG_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: rows taken, and bytes of the inputs read."""
+
+    rows: int
+    bytes_read: int
+
+
+def open_feeds(
+    sources: Sequence[Source], router: Router, zone: ZoneTable | None, stack: ExitStack
+) -> list[Feed]:
+    """Open every input; all that can be known to be unusable is found here.
+
+    Parameters
+    ----------
+    stack
+        Closes the inputs.
+
+    Raises
+    ------
+    InputError
+        Naming the file, what is wrong with it and the way out.
+    """
+    if not sources:
+        raise InputError("no input: name a file, or --bars SYMBOL=FILE")
+    if len({source.is_log for source in sources}) > 1:
+        raise InputError("logs (.jsonl) and tables of bars cannot be mixed in one run")
+    feeds = []
+    for source in sources:
+        feed = _open_feed(source, router, zone)
+        stack.callback(feed.close)
+        feeds.append(feed)
+    return feeds
+
+
+def _open_feed(source: Source, router: Router, zone: ZoneTable | None) -> Feed:
+    path = source.path
+    if source.symbol is not None and not is_name(source.symbol):
+        raise InputError(f"--bars {source.symbol}={path}: the symbol is not {NAME_RULE}")
+    if source.is_log:
+        if source.symbol is not None:
+            raise InputError(f"{path}: a log names its symbols itself; give it without --bars")
+        return LogFeed(path)
+    if path.endswith(CSV_SUFFIXES):
+        return CsvFeed(path, source.symbol, router.base_of, zone)
+    if path.endswith(".parquet"):
+        return ParquetFeed(path, source.symbol, router.base_of, zone)
+    if Path(path).is_dir():
+        raise InputError(f"{path}: is a directory, not a file")
+    known = ", ".join((*CSV_SUFFIXES, *LOG_SUFFIXES, ".parquet"))
+    raise InputError(f"{path}: the name must end in one of {known}")
+
+
+def in_order(
+    sources: Sequence[Source], feeds: Sequence[Feed], router: Router
+) -> Iterator[tuple[Feed, Item]]:
+    """Rows of all inputs in the order of the log: logs as they stand, tables merged."""
+    if sources[0].is_log:
+        return in_sequence(feeds)
+    return merged(feeds, SlotEnds(router))
+
+
+def reported(
+    rows: Iterator[tuple[Feed, Item]],
+    feeds: Sequence[Feed],
+    progress: Callable[[Progress], None],
+) -> Iterator[tuple[Feed, Item]]:
+    """The same rows, and now and then how far they are."""
+    for count, row in enumerate(rows, 1):
+        yield row
+        if count % PROGRESS_ROWS == 0:
+            progress(Progress(count, sum(feed.bytes_read for feed in feeds)))
+
+
+def dead_letter(source: str, raw: bytes, refusal: Refusal) -> Reject:
+    """The dead letter of a row.
+
+    Parameters
+    ----------
+    source
+        Where the row came from, such as ``book.csv:17``.
+    raw
+        Its bytes.
+    """
+    return Reject(
+        reject_id(source),
+        refusal.code,
+        refusal.reason,
+        source,
+        base64.b64encode(raw).decode("ascii"),
+        refusal.symbol,
+    )
