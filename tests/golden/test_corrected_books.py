@@ -17,7 +17,8 @@ import pytest
 from schemas.config import Config
 from schemas.config_loading import read_config
 from schemas.records import Bar, LogRecord
-from streams.embedded import Source, run_files
+from streams.embedded import run_files
+from streams.inputs import Source
 from tests.properties.disorder import disordered
 
 BOOKS = {symbol: f"{symbol.lower()}_1m_2025-12-07_2025-12-19.csv" for symbol in ("ES", "NQ")}
