@@ -35,6 +35,7 @@ from streams.store.step import Step
 
 DIGEST_BYTES = 16
 BEYOND_HORIZON = "beyond_horizon"
+CLOCK_LINE = b'{"type":"clock"'
 
 
 class Keeper:
@@ -203,16 +204,21 @@ class Keeper:
             When it cannot be read or is refused: somebody else has written there.
         """
         first = self._next
-        for line in self.store.tail():
+        lines = list(self.store.tail())
+        ended = len(lines)
+        while ended and lines[ended - 1].startswith(CLOCK_LINE):
+            ended -= 1
+        for number, line in enumerate(lines):
             place = f"{self.store.folder / LOG_FILE}:{self._next + 1}"
+            before = self._next
             try:
                 record = self._decode(line)
-                before = self._next
                 self.take(record)
             except (CodecError, RecordRejected) as error:
                 raise StoreError(f"{place}: no record of this store: {error}") from error
-            if self._next == before:
-                # The mark of a rebuild: it has a place, and no effect.
+            if self._next == before and number < ended:
+                # The clock of a rebuild: it has a place, and no effect. At the end of the log the
+                # rebuild itself did not happen, and writes the same clock again.
                 self._note(record)
             if self.step.records >= step_records:
                 self.commit(None)
