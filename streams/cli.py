@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import traceback
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -15,22 +14,23 @@ import typer
 from rich.console import Console
 
 import streams
-from schemas.config import ConfigError
+from schemas.config import Config, ConfigError
 from schemas.config_loading import load_config
 from schemas.config_rendering import to_toml
 from schemas.documents import write_schemas
 from streams.arguments import OrderedCommand, inputs_in_order
 from streams.calendars import UnknownZoneError
+from streams.cli_store import add_to, instant_of, run_and_report
 from streams.core import engine
 from streams.core.corrections import Correction
 from streams.embedded import RunResult, run_files
 from streams.explanation import explanation
 from streams.feeds.items import InputError
-from streams.feeds.times import EPOCH, MILLISECOND
 from streams.inputs import Source
 from streams.progress import ProgressBar
 from streams.run_directory import ForeignFolderError
 from streams.samples import SEED, SESSIONS, write_samples
+from streams.store.layout import StoreError
 from streams.tables import print_summary, summary_data
 
 USAGE = 2
@@ -49,6 +49,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+add_to(app)
 
 ConfigOption = Annotated[
     Path | None,
@@ -92,6 +93,9 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; replaced if it is one.")
     ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Folder of a durable store; it takes what is new.")
+    ] = None,
     config: ConfigOption = None,
     until: Annotated[
         str | None, typer.Option(help="Clock for every symbol at this time (ISO, offset or Z).")
@@ -104,27 +108,48 @@ def run(
     explain: Annotated[
         bool, typer.Option("--explain", help="Print what each correction changed.")
     ] = False,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", help="With --store: ignore earlier rows (ISO, offset or Z)."),
+    ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="With --store: cancel stored bars that a file lacks."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Run the engine over files, without a broker."""
-    if out is None:
-        raise InputError("--out DIR is missing: where shall the results go?")
-    settings = load_config(config)
-    until_ms = None if until is None else _instant(until)
+    settings = _destination(out, store, as_corrected, from_ is not None or replace, config)
+    until_ms = None if until is None else instant_of("--until", until)
+    from_ms = None if from_ is None else instant_of("--from", from_)
     # `files` and `bars` are read from the context, where they have kept their common order.
     sources = _sources(inputs_in_order(context))
+    explained = partial(_explain, json) if explain else None
+    if store is not None:
+        options = (until_ms, tz, from_ms, replace)
+        run_and_report(settings, sources, store, options, explained, json)
+        return
+    assert out is not None
     with ProgressBar(sources) as progress:
         result = run_files(
-            settings,
-            sources,
-            out,
-            until_ms,
-            tz,
-            progress.reporter,
-            as_corrected,
-            partial(_explain, json) if explain else None,
+            settings, sources, out, until_ms, tz, progress.reporter, as_corrected, explained
         )
     _report(result, json)
+
+
+def _destination(
+    out: Path | None, store: Path | None, as_corrected: bool, of_store: bool, config: Path | None
+) -> Config:
+    """The configuration of a run whose options go together."""
+    if out is None and store is None:
+        raise InputError("--out DIR or --store DIR is missing: where shall the results go?")
+    if out is not None and store is not None:
+        raise InputError("--out and --store: name one of them")
+    if store is not None and as_corrected:
+        raise InputError("--as-corrected: a store has no other order; leave it out")
+    if out is not None and of_store:
+        raise InputError("--from and --replace belong to --store DIR")
+    return load_config(config)
 
 
 def _explain(beside_json: bool, offset: int, correction: Correction) -> None:
@@ -148,16 +173,6 @@ def _sources(inputs: list[tuple[str, bool]]) -> list[Source]:
             raise InputError(f"--bars {text}: say SYMBOL=FILE")
         sources.append(Source(path, symbol or None))
     return sources
-
-
-def _instant(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(f"--until {text}: is no ISO time") from error
-    if moment.tzinfo is None:
-        raise InputError(f"--until {text}: has no offset; append Z or +hh:mm")
-    return (moment - EPOCH) // MILLISECOND
 
 
 @app.command()
@@ -205,7 +220,7 @@ def schemas(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; every error is one plain message and an exit code."""
-    errors = (InputError, ConfigError, ForeignFolderError, UnknownZoneError)
+    errors = (InputError, ConfigError, ForeignFolderError, StoreError, UnknownZoneError)
     try:
         code = app(args=arguments, prog_name="tapeline", standalone_mode=False)
         if code == INTERRUPTED:

@@ -62,11 +62,7 @@ class Router:
     def _find(self, symbol: str) -> GroupEngine:
         if self._config.instrument(symbol) is None:
             raise RecordRejected("unknown_symbol", f"symbol {symbol!r} is not configured")
-        group = self._config.group_of(symbol)
-        engine = self.engines.get(group)
-        if engine is None:
-            engine = self._make(group)
-            self.engines[group] = engine
+        engine = self.group_engine(self._config.group_of(symbol))
         self._by_symbol[symbol] = engine
         return engine
 
@@ -80,6 +76,21 @@ class Router:
     def engine(self, symbol: str) -> GroupEngine:
         """Engine of a symbol that had a record."""
         return self._by_symbol[symbol]
+
+    def group_engine(self, group: str) -> GroupEngine:
+        """Engine of a group; made if no record has come yet."""
+        engine = self.engines.get(group)
+        if engine is None:
+            engine = self._make(group)
+            self.engines[group] = engine
+        return engine
+
+    def replace(self, group: str, engine: GroupEngine) -> None:
+        """Put another engine in the place of a group's."""
+        self.engines[group] = engine
+        for symbol in self._config.members(group):
+            if symbol in self._by_symbol:
+                self._by_symbol[symbol] = engine
 
     def watermarks(self) -> Iterator[tuple[str, int | None]]:
         """Symbols that had a record, by name, with their watermarks."""

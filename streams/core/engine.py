@@ -168,6 +168,14 @@ class GroupEngine:
         counts = self._symbols[symbol].tracks.swings.counts
         return {number: count for number, count in enumerate(counts) if count}
 
+    def revisions(self) -> dict[str, tuple[int, int, int]]:
+        """By id that a correction changed: revision, event_ms, number of the symbol."""
+        return self._revisions.known
+
+    def take_revisions(self, known: dict[str, tuple[int, int, int]]) -> None:
+        """Go on counting where another engine of the same group stopped; before `changed`."""
+        self._revisions.known = known
+
     def snapshot(self) -> dict[str, Any]:
         """All state records by key: plain data, all that decides the outputs to come.
 

@@ -18,12 +18,15 @@ _FLOORS = {
     "streams.calendars": 2,
     "streams": 3,
     "streams.embedded": 4,
+    "streams.stored_run": 4,
     "streams.worker": 4,
     "replay": 4,
     "streams.progress": 5,
     "streams.tables": 5,
-    "streams.cli": 6,
-    "streams.__main__": 7,
+    "streams.store_tables": 5,
+    "streams.cli_store": 6,
+    "streams.cli": 7,
+    "streams.__main__": 8,
 }
 
 # Parts of the standard library that need no clock, no files, no environment and no threads; what

@@ -1,0 +1,110 @@
+"""The checkpoint: how much of the files of a store its state includes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from schemas.config import Config
+from schemas.topics import OUTPUT_TOPICS
+from streams.calendars import calendar_checksum, time_zone_version
+
+FORMAT = 1
+
+Slot = tuple[str, int]
+"""Symbol and label of a bar."""
+
+
+class RunMark(Struct, frozen=True):
+    """A run that is not finished.
+
+    Attributes
+    ----------
+    fingerprint
+        Of its inputs and options: the same run goes on where this one was killed.
+    rows
+        Rows that it had taken.
+    counts
+        What had become of them.
+    spans
+        By input, symbol and label: first and last bar that was taken.
+    """
+
+    fingerprint: str
+    rows: int
+    counts: dict[str, Any]
+    spans: list[dict[str, tuple[int, int]]]
+
+
+class Checkpoint(Struct, frozen=True):
+    """How far a store is.
+
+    Attributes
+    ----------
+    log_bytes, log_records
+        Length of the log that the state includes.
+    topics
+        Length in bytes of the file of each topic.
+    plans
+        By group, what its state was made with; see `plan_hash`.
+    rebuilds
+        Groups whose bars were changed beyond the horizon: the bar, None if there were several.
+    run
+        The run that is not finished.
+    """
+
+    v: int
+    log_bytes: int
+    log_records: int
+    topics: dict[str, int]
+    plans: dict[str, str]
+    rebuilds: dict[str, Slot | None]
+    run: RunMark | None
+
+
+_DECODER = msgspec.json.Decoder(Checkpoint)
+
+
+def empty_checkpoint() -> Checkpoint:
+    """That of a new store."""
+    return Checkpoint(FORMAT, 0, 0, dict.fromkeys(OUTPUT_TOPICS, 0), {}, {}, None)
+
+
+def read_checkpoint(raw: bytes) -> Checkpoint:
+    """The stored checkpoint.
+
+    Raises
+    ------
+    ValueError
+        When another version of Tapeline wrote it.
+    """
+    found = _DECODER.decode(raw)
+    if found.v != FORMAT:
+        raise ValueError(f"format {found.v} is not {FORMAT}")
+    return found
+
+
+def plan_hash(config: Config, group: str) -> str:
+    """SHA-256 (hex) of what decides the state of a group: configuration, calendars, time zones.
+
+    ``max_ahead`` is left out: it decides what is let in, not what becomes of it.
+    """
+    instruments = {symbol: config.instrument(symbol) for symbol in config.members(group)}
+    known = [instrument for instrument in instruments.values() if instrument is not None]
+    names = sorted({name for instrument in known for name in instrument.ranges})
+    templates = [config.templates[name] for name in names]
+    calendars = sorted({instrument.calendar for instrument in known})
+    content = {
+        "derived": config.derived,
+        "instruments": {
+            symbol: None if each is None else msgspec.structs.replace(each, max_ahead_ms=0)
+            for symbol, each in instruments.items()
+        },
+        "templates": dict(zip(names, templates, strict=True)),
+        "calendars": {name: calendar_checksum(name) for name in calendars},
+        "time_zones": time_zone_version() if templates else None,
+    }
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()

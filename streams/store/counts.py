@@ -1,0 +1,101 @@
+"""What became of the rows of a run, and what they did to the view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.events import Output, Reject, Retract, type_of
+from schemas.topics import EVENT_TYPES
+
+FATES = {
+    "accepted": "new",
+    "off_session": "new",
+    "late": "late",
+    "changed": "changed",
+    "cancelled": "cancelled",
+    "duplicates": "duplicate",
+    "clocks": "clock",
+    "idle": "idle",
+}
+"""How the summary names what the engine calls the fate of a record."""
+ROWS = ("new", "duplicate", "changed", "cancelled", "late", "clock", "idle", "rejected", "skipped")
+FACTS = ("new", "changed", "recalculated", "retracted")
+
+
+class Counts:
+    """Counters of one run; a run that goes on after a kill goes on counting.
+
+    Attributes
+    ----------
+    rows
+        Records by what became of them; skipped are those before ``--from``.
+    off_session
+        New bars outside the calendar.
+    appended
+        Records that are no rows of an input: clocks of ``--until``, cancels of ``--replace``.
+    recovered
+        Records that an earlier, killed run had added to the log.
+    facts
+        By type: published for the first time, again in the course of time, again after a
+        correction, taken back.
+    rejects
+        By code: number, first source, its reason.
+    rebuilt
+        Groups that were run again from their bars.
+    """
+
+    def __init__(self) -> None:
+        self.rows = dict.fromkeys(ROWS, 0)
+        self.off_session = 0
+        self.appended = 0
+        self.recovered = 0
+        self.facts = {kind: dict.fromkeys(FACTS, 0) for kind in EVENT_TYPES if kind != "reject"}
+        self.rejects: dict[str, list[Any]] = {}
+        self.rebuilt: list[str] = []
+
+    def fate(self, fate: str) -> None:
+        """A record that was taken."""
+        self.rows[FATES[fate]] += 1
+        if fate == "off_session":
+            self.off_session += 1
+
+    def letter(self, letter: Reject) -> None:
+        """A row that is a dead letter, also one that was before."""
+        self.rows["rejected"] += 1
+        found = self.rejects.setdefault(letter.code, [0, letter.source, letter.reason])
+        found[0] += 1
+
+    def fact(self, event: Output, known: bool) -> None:
+        """An event; `known` says whether the view held its id."""
+        if isinstance(event, Retract):
+            self.facts[event.type]["retracted"] += 1
+            return
+        what = "new"
+        if known:
+            what = "changed" if event.corrects is None else "recalculated"
+        self.facts[type_of(event)][what] += 1
+
+    def plain(self) -> dict[str, Any]:
+        """Plain data for the checkpoint."""
+        return {
+            "rows": dict(self.rows),
+            "off_session": self.off_session,
+            "appended": self.appended,
+            "recovered": self.recovered,
+            "facts": {kind: dict(counts) for kind, counts in self.facts.items()},
+            "rejects": {code: list(found) for code, found in self.rejects.items()},
+            "rebuilt": list(self.rebuilt),
+        }
+
+    @staticmethod
+    def of(data: dict[str, Any]) -> Counts:
+        """The counters whose `plain` this is."""
+        counts = Counts()
+        counts.rows.update(data["rows"])
+        counts.off_session = data["off_session"]
+        counts.appended = data["appended"]
+        counts.recovered = data["recovered"]
+        counts.facts.update(data["facts"])
+        counts.rejects = data["rejects"]
+        counts.rebuilt = data["rebuilt"]
+        return counts

@@ -1,0 +1,264 @@
+"""Takes records into a store: the engines, what they say, and what is to be written of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+import orjson
+
+from schemas.codec import CodecError, RecordDecoder, encode
+from schemas.config import Config
+from schemas.events import Output, Reject
+from schemas.records import Bar, Cancel, LogRecord
+from streams.core.corrections import Correction
+from streams.core.engine import GroupEngine
+from streams.core.rejection import RecordRejected
+from streams.core.volume import written_volume
+from streams.feeds.items import Refusal
+from streams.inputs import dead_letter
+from streams.planning import plan_group
+from streams.routing import Router
+from streams.store.checkpoint import RunMark, Slot, plan_hash
+from streams.store.counts import Counts
+from streams.store.layout import (
+    LETTERS,
+    LOG_FILE,
+    StoreError,
+    bar_key,
+    bars_prefix,
+    state_prefix,
+    view_key,
+)
+from streams.store.opened import OpenStore, way_out
+from streams.store.step import Step
+
+DIGEST_BYTES = 16
+BEYOND_HORIZON = "beyond_horizon"
+CLOCK_LINE = b'{"type":"clock"'
+
+
+class Keeper:
+    """Records in, a step to commit out.
+
+    Parameters
+    ----------
+    store
+        The open store.
+    explain
+        Called with every correction and its offset.
+
+    Attributes
+    ----------
+    router
+        The engines, restored when a record of their group comes.
+    rebuilds
+        Groups to run again from their bars, as in the checkpoint.
+
+    Raises
+    ------
+    StoreError
+        When a group of the store was made with another configuration.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        store: OpenStore,
+        explain: Callable[[int, Correction], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.store = store
+        self.counts = Counts()
+        self.rebuilds: dict[str, Slot | None] = dict(store.checkpoint.rebuilds)
+        self.router = Router(config, self._engine)
+        self.step = Step()
+        self._explain = explain
+        self._decode = RecordDecoder().decode
+        self._plans = dict(store.checkpoint.plans)
+        self._next = store.checkpoint.log_records
+        for group, made_with in self._plans.items():
+            if plan_hash(config, group) != made_with:
+                raise StoreError(
+                    f"{store.folder}: group {group} was made with another configuration; use that"
+                    f" one, or {way_out(store.folder)}"
+                )
+
+    def _engine(self, group: str) -> GroupEngine:
+        """The engine of a group as the store has it."""
+        plan = plan_group(self.config, group)
+        prefix = state_prefix(group)
+        records = {
+            key[len(prefix) :].decode(): orjson.loads(value)
+            for key, value in self.store.database.scan(prefix)
+        }
+        if not records:
+            return GroupEngine(plan)
+        try:
+            return GroupEngine.restore(plan, records)
+        except ValueError as error:
+            folder = self.store.folder
+            raise StoreError(f"{folder}: {error}; {way_out(folder)}") from error
+
+    def take(self, record: LogRecord) -> str:
+        """Take a record; returns its fate, one of `streams.core.symbol.FATES`.
+
+        What had no effect takes no place in the log.
+
+        Raises
+        ------
+        RecordRejected
+            It must become a dead letter.
+        """
+        try:
+            events = self.router.apply(record, self._next)
+        except RecordRejected as error:
+            if error.code != BEYOND_HORIZON:
+                raise
+            fate = self._take_beyond(record)
+        else:
+            fate = self.router.engine(record.symbol).fate
+            if fate not in ("duplicates", "idle"):
+                self._note(record)
+                self._publish(events)
+        self.counts.fate(fate)
+        return fate
+
+    def _note(self, record: LogRecord) -> None:
+        """Give a record its place in the log."""
+        line = encode(record)
+        step = self.step
+        step.add_record(line)
+        self._next += 1
+        if isinstance(record, Bar):
+            step.bars[bar_key(record.symbol, record.start_ms)] = line
+        elif isinstance(record, Cancel):
+            step.bars[bar_key(record.symbol, record.start_ms)] = None
+
+    def _publish(self, events: list[Output]) -> None:
+        correction = self.router.correction
+        if correction is not None and self._explain is not None:
+            self._explain(self._next - 1, correction)
+        for event in events:
+            self.publish(event)
+
+    def publish(self, event: Output) -> None:
+        """Add an event to the step."""
+        key = view_key(event.id)
+        facts = self.step.facts
+        known = facts[key] if key in facts else self.store.database.get(key)
+        self.counts.fact(event, known is not None)
+        self.step.add_event(event)
+
+    def _take_beyond(self, record: LogRecord) -> str:
+        """A bar or cancel that the engine no longer remembers the time of: the stored bars do."""
+        assert isinstance(record, Bar | Cancel)
+        known = self.stored_bar(record.symbol, record.start_ms)
+        if isinstance(record, Cancel):
+            if known is None:
+                return "idle"
+            fate = "cancelled"
+        elif known is None:
+            fate = "late"
+        elif _content(known) == _content(record):
+            return "duplicates"
+        else:
+            fate = "changed"
+        self._note(record)
+        group = self.config.group_of(record.symbol)
+        slot = (record.symbol, record.start_ms)
+        # None stands for several bars.
+        self.rebuilds[group] = slot if self.rebuilds.get(group, slot) == slot else None
+        return fate
+
+    def stored_bar(self, symbol: str, start_ms: int) -> Bar | None:
+        """Last version of a bar, None where there is none."""
+        key = bar_key(symbol, start_ms)
+        bars = self.step.bars
+        line = bars[key] if key in bars else self.store.database.get(key)
+        return None if line is None else self.decoded(line)
+
+    def decoded(self, line: bytes) -> Bar:
+        """A bar as the store keeps it."""
+        bar = self._decode(line)
+        assert isinstance(bar, Bar)
+        return bar
+
+    def refuse(self, source: str, raw: bytes, refusal: Refusal) -> None:
+        """A row that is a dead letter; equal ones of earlier runs are not written again."""
+        letter = dead_letter(source, raw, refusal)
+        self.counts.letter(letter)
+        self._add_letter(letter)
+
+    def _add_letter(self, letter: Reject) -> None:
+        key = LETTERS + hashlib.blake2b(encode(letter), digest_size=DIGEST_BYTES).digest()
+        if key not in self.step.letters and self.store.database.get(key) is None:
+            self.step.add_letter(key, letter)
+
+    def recover(self, step_records: int) -> None:
+        """Apply and commit what lies in the log beyond the checkpoint.
+
+        Raises
+        ------
+        StoreError
+            When it cannot be read or is refused: somebody else has written there.
+        """
+        first = self._next
+        lines = list(self.store.tail())
+        ended = len(lines)
+        while ended and lines[ended - 1].startswith(CLOCK_LINE):
+            ended -= 1
+        for number, line in enumerate(lines):
+            place = f"{self.store.folder / LOG_FILE}:{self._next + 1}"
+            before = self._next
+            try:
+                record = self._decode(line)
+                self.take(record)
+            except (CodecError, RecordRejected) as error:
+                raise StoreError(f"{place}: no record of this store: {error}") from error
+            if self._next == before and number < ended:
+                # The clock of a rebuild: it has a place, and no effect. At the end of the log the
+                # rebuild itself did not happen, and writes the same clock again.
+                self._note(record)
+            if self.step.records >= step_records:
+                self.commit(None)
+        if self.step:
+            self.commit(None)
+        self.counts = Counts()
+        self.counts.recovered = self._next - first
+
+    def commit(self, mark: RunMark | None) -> None:
+        """Write what was taken since the last call."""
+        states: list[tuple[bytes, bytes | None]] = []
+        for group, engine in self.router.engines.items():
+            if engine.offset < 0:
+                continue
+            prefix = state_prefix(group)
+            states += [
+                (prefix + key.encode(), orjson.dumps(value))
+                for key, value in engine.changed().items()
+            ]
+            if group not in self._plans:
+                self._plans[group] = plan_hash(self.config, group)
+        self.write(states, mark)
+
+    def write(self, states: list[tuple[bytes, bytes | None]], mark: RunMark | None) -> None:
+        """Write the step with other state records than those of the engines."""
+        self.store.commit(self.step, states, mark, self._plans, self.rebuilds)
+        self.step = Step()
+
+    def mark_place(self, record: LogRecord) -> int:
+        """Give a record without effect a place in the log; returns its offset."""
+        self._note(record)
+        return self._next - 1
+
+    def bars(self, symbol: str, first_ms: int | None = None) -> Iterator[Bar]:
+        """Committed bars of a symbol in order of labels, from a label on."""
+        start = b"" if first_ms is None else bar_key(symbol, first_ms)
+        for _, line in self.store.database.scan(bars_prefix(symbol), start):
+            yield self.decoded(line)
+
+
+def _content(bar: Bar) -> tuple[object, ...]:
+    """What makes two bars of one slot different: prices and volume."""
+    return (bar.open, bar.high, bar.low, bar.close, written_volume(bar.volume))

@@ -1,0 +1,112 @@
+"""The folder of a store: what lies in it, who may write to it, and the keys of its records.
+
+``log.jsonl``
+    The input log, append-only; the zero-based number of a line is its source offset.
+``topics/<topic>.jsonl``
+    Outputs in the order of emission, append-only.
+``state/``
+    RocksDB: state of the groups, the current view, the last version of every bar, dead letters that
+    were written, and the checkpoint, which says how much of the files counts.
+``lock``
+    Held while a process writes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Any
+
+LOG_FILE = "log.jsonl"
+TOPICS_FOLDER = "topics"
+STATE_FOLDER = "state"
+LOCK_FILE = "lock"
+PARTS = frozenset({LOG_FILE, TOPICS_FOLDER, STATE_FOLDER, LOCK_FILE})
+
+CHECKPOINT_KEY = b"checkpoint"
+STATE = b"state\0"
+VIEW = b"view\0"
+BARS = b"bars\0"
+LETTERS = b"letters\0"
+_LABEL_SHIFT = 1 << 63
+_LABEL_BYTES = 8
+
+
+class StoreError(ValueError):
+    """A folder that is no store, is in use, is damaged, or belongs to another configuration."""
+
+
+class FolderLock:
+    """Holds a store for one writing process; a context.
+
+    Raises
+    ------
+    StoreError
+        When another process holds it, or the folder is something else.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file = -1
+
+    def __enter__(self) -> FolderLock:
+        check_folder(self._folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(self._folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            raise StoreError(
+                f"{self._folder}: another process is writing to this store; wait until it is done"
+            ) from None
+        self._file = file
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        os.close(self._file)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that holds what is no part of a store.
+
+    Raises
+    ------
+    StoreError
+        Naming it.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise StoreError(f"{folder}: is not a folder")
+    others = sorted(path.name for path in folder.iterdir() if path.name not in PARTS)
+    if others:
+        raise StoreError(
+            f"{folder}: holds {others[0]}, which is no part of a store; name another folder"
+        )
+
+
+def state_prefix(group: str) -> bytes:
+    """Beginning of the keys of a group's state records."""
+    return STATE + group.encode() + b"\0"
+
+
+def view_key(fact_id: str) -> bytes:
+    """Key of a fact of the view; keys are in order of ids."""
+    return VIEW + fact_id.encode()
+
+
+def bars_prefix(symbol: str) -> bytes:
+    """Beginning of the keys of a symbol's bars."""
+    return BARS + symbol.encode() + b"\0"
+
+
+def bar_key(symbol: str, start_ms: int) -> bytes:
+    """Key of a bar; those of one symbol are in order of labels, also before 1970."""
+    return bars_prefix(symbol) + (start_ms + _LABEL_SHIFT).to_bytes(_LABEL_BYTES, "big")
+
+
+def label_of(key: bytes) -> int:
+    """Label of the bar under a key."""
+    return int.from_bytes(key[-_LABEL_BYTES:], "big") - _LABEL_SHIFT

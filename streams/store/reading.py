@@ -1,0 +1,176 @@
+"""Reading a store: the view, the topics, what data are missing; beside a running writer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from schemas.topics import EVENT_TYPES, OUTPUT_TOPICS, topic_of
+from streams.store.checkpoint import Checkpoint
+from streams.store.database import Database
+from streams.store.layout import (
+    STATE_FOLDER,
+    TOPICS_FOLDER,
+    StoreError,
+    bar_key,
+    bars_prefix,
+    label_of,
+    view_key,
+)
+from streams.store.opened import stored_checkpoint
+
+VIEW_TYPES = tuple(kind for kind in EVENT_TYPES if kind != "reject")
+
+
+class StoreReader:
+    """What a store held at its last commit; a context.
+
+    Raises
+    ------
+    StoreError
+        When the folder is no store, or of another format.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / STATE_FOLDER).is_dir():
+            raise StoreError(f"{folder}: is no store; tapeline run FILE --store {folder} makes one")
+        self._folder = folder
+        self._database = Database(folder / STATE_FOLDER, read_only=True)
+        self.checkpoint: Checkpoint = stored_checkpoint(folder, self._database)
+
+    def __enter__(self) -> StoreReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    def view(self, symbol: str | None = None, kind: str | None = None) -> Iterator[bytes]:
+        """Facts of the view as JSON, in order of their ids.
+
+        Parameters
+        ----------
+        symbol
+            Only of this symbol; of pairs: of this group.
+        kind
+            Only of this type.
+
+        Raises
+        ------
+        StoreError
+            When there is no such type.
+        """
+        if kind is not None and kind not in VIEW_TYPES:
+            raise StoreError(f"--type {kind}: is none of {', '.join(VIEW_TYPES)}")
+        for each in sorted(VIEW_TYPES) if kind is None else [kind]:
+            beginning = f"{each}|" if symbol is None else f"{each}|{symbol}|"
+            for _, line in self._database.scan(view_key(beginning)):
+                yield line
+
+    def facts(self, kind: str, symbol: str | None = None) -> Iterator[dict[str, Any]]:
+        """Facts of one type as plain data, in order of their ids."""
+        for line in self.view(symbol, kind):
+            yield orjson.loads(line)
+
+    def tail(
+        self,
+        topic: str,
+        symbol: str | None = None,
+        kind: str | None = None,
+        from_ms: int | None = None,
+    ) -> Iterator[bytes]:
+        """Committed lines of a topic in the order of emission.
+
+        Parameters
+        ----------
+        topic
+            Its name, such as ``tape.touches.v1``, the part between the dots, or the type.
+        symbol, kind
+            Only events of these.
+        from_ms
+            Only events decided at this instant or later; dead letters have no such time.
+
+        Raises
+        ------
+        StoreError
+            When there is no such topic.
+        """
+        name = topic_named(topic)
+        left = self.checkpoint.topics[name]
+        path = self._folder / TOPICS_FOLDER / f"{name}.jsonl"
+        if not left:
+            return
+        with path.open("rb") as file:
+            for line in file:
+                left -= len(line)
+                if left < 0:
+                    return
+                event = orjson.loads(line)
+                if (
+                    (symbol is None or event["symbol"] == symbol)
+                    and (kind is None or event["type"] == kind)
+                    and (from_ms is None or event.get("event_ms", from_ms) >= from_ms)
+                ):
+                    yield line.rstrip(b"\n")
+
+    def gaps(self, symbol: str | None = None) -> Iterator[dict[str, Any]]:
+        """Sessions that miss bars, by symbol, then date.
+
+        Of a session that is not over, the slots count that are over. Fields: ``symbol``,
+        ``session``, ``state``, ``expected``, ``present``, ``missing`` (slots), ``holes``: each with
+        ``start_ms``, ``end_ms`` (exclusive), ``missing``, ``state``.
+        """
+        holes: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for gap in self.facts("gap", symbol):
+            hole = {name: gap[name] for name in ("start_ms", "end_ms", "missing", "state")}
+            holes.setdefault((gap["symbol"], gap["session"]), []).append(hole)
+        for session in self.facts("session", symbol):
+            place = (session["symbol"], session["session"])
+            if place not in holes:
+                continue
+            found = sorted(holes[place], key=lambda hole: hole["start_ms"])
+            missing = sum(hole["missing"] for hole in found)
+            expected, present = session["expected"], session["bars"]
+            if session["state"] == "open":
+                present = self._bars_between(place[0], session["open_ms"], session["close_ms"])
+                expected = present + missing
+            yield {
+                "symbol": place[0],
+                "session": place[1],
+                "state": session["state"],
+                "expected": expected,
+                "present": present,
+                "missing": missing,
+                "holes": found,
+            }
+
+    def sessions(self, symbol: str | None = None) -> int:
+        """Number of sessions of the view."""
+        return sum(1 for _ in self.view(symbol, "session"))
+
+    def _bars_between(self, symbol: str, first_ms: int, end_ms: int) -> int:
+        count = 0
+        start = bar_key(symbol, first_ms)
+        for key, _ in self._database.scan(bars_prefix(symbol), start):
+            if label_of(key) >= end_ms:
+                break
+            count += 1
+        return count
+
+
+def topic_named(text: str) -> str:
+    """Topic of a name, of the middle of a name, or of an event type.
+
+    Raises
+    ------
+    StoreError
+        When there is none.
+    """
+    for name in OUTPUT_TOPICS:
+        if text in (name, name.removeprefix("tape.").removesuffix(".v1")):
+            return name
+    if text in EVENT_TYPES:
+        return topic_of(text)
+    raise StoreError(f"{text}: no topic; one of {', '.join(OUTPUT_TOPICS)}")

@@ -1,0 +1,149 @@
+"""Run the final bars of a group again, and publish what that changes.
+
+For bars that came, changed or went beyond the correction horizon: no engine remembers so far back,
+but the store has the last version of every bar. A fresh engine takes them in order, then one clock
+a symbol; its view and the stored one are compared by id. What differs is published under the offset
+of a clock without effect, which is added to the log for that: `seq` names a record as always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import merge
+
+import orjson
+
+from schemas.codec import decode_event
+from schemas.events import Event, Output, Pair, Reject, Retract, content_of, revised, type_of
+from schemas.records import Bar, Clock
+from streams.core.corrections import Change, in_order
+from streams.core.engine import GroupEngine
+from streams.planning import plan_group
+from streams.store.checkpoint import RunMark
+from streams.store.keeper import Keeper
+from streams.store.layout import VIEW, state_prefix, view_key
+
+OUTPUTS_PER_RECORD = 1_000_000
+VIEW_TYPES = ("derived_bar", "session", "quality", "gap", "range", "touch", "swing")
+
+
+def rebuild(keeper: Keeper, group: str, mark: RunMark | None) -> None:
+    """Replace the state of a group by that of its final bars, and commit.
+
+    Parameters
+    ----------
+    keeper
+        With nothing left to commit.
+    mark
+        As in `OpenStore.commit`.
+    """
+    symbols = keeper.config.members(group)
+    earlier = keeper.router.group_engine(group)
+    fresh = GroupEngine(plan_group(keeper.config.without_max_ahead(), group))
+    found: dict[str, Event] = {}
+    for number, record in enumerate(_final_records(keeper, earlier, symbols)):
+        for event in fresh.apply(record, number):
+            assert not isinstance(event, Retract)
+            found[event.id] = event
+    changes = in_order(list(_changes(keeper, group, symbols, found)))
+    slot = keeper.rebuilds.pop(group)
+    revisions = dict(earlier.revisions())
+    offset = keeper.store.checkpoint.log_records - 1
+    for number, change in enumerate(changes):
+        place = number % OUTPUTS_PER_RECORD
+        if place == 0:
+            clock = _clock(fresh, symbols)
+            offset = keeper.mark_place(clock)
+            fresh.apply(clock, offset)
+        seq = offset * OUTPUTS_PER_RECORD + place
+        corrects = None if slot is None else slot[1]
+        keeper.publish(_stamped(change, fresh, symbols, revisions, seq, corrects))
+    fresh.take_revisions(revisions)
+    prefix = state_prefix(group)
+    states: list[tuple[bytes, bytes | None]] = [
+        (key, None) for key, _ in keeper.store.database.scan(prefix)
+    ]
+    states += [
+        (prefix + key.encode(), orjson.dumps(value)) for key, value in fresh.changed().items()
+    ]
+    keeper.counts.rebuilt.append(group)
+    keeper.write(states, mark)
+    keeper.router.replace(group, fresh)
+
+
+def _final_records(
+    keeper: Keeper, earlier: GroupEngine, symbols: tuple[str, ...]
+) -> Iterator[Bar | Clock]:
+    """The bars of a group by end, then symbol; then a clock a symbol at its watermark."""
+
+    def place(bar: Bar) -> tuple[int, str]:
+        return earlier.slot_end_ms(bar.symbol, bar.start_ms), bar.symbol
+
+    yield from merge(*(keeper.bars(symbol) for symbol in sorted(symbols)), key=place)
+    for symbol in sorted(symbols):
+        watermark_ms = earlier.watermark_ms(symbol)
+        if watermark_ms is not None:
+            yield Clock(symbol, watermark_ms)
+
+
+def _changes(
+    keeper: Keeper, group: str, symbols: tuple[str, ...], found: dict[str, Event]
+) -> Iterator[Change]:
+    """What differs between the stored view of a group and another; `found` is used up."""
+    prefixes = [view_key(f"{kind}|{symbol}|") for kind in VIEW_TYPES for symbol in symbols]
+    for prefix in (*prefixes, view_key(f"pair|{group}|")):
+        for key, line in keeper.store.database.scan(prefix):
+            known = decode_event(line)
+            assert not isinstance(known, Retract | Reject)
+            new = found.pop(key[len(VIEW) :].decode(), None)
+            if new is None or content_of(known) != content_of(new):
+                yield Change(known, new)
+    for new in found.values():
+        yield Change(None, new)
+
+
+def _clock(engine: GroupEngine, symbols: tuple[str, ...]) -> Clock:
+    """A clock that says what is known already."""
+    for symbol in symbols:
+        watermark_ms = engine.watermark_ms(symbol)
+        if watermark_ms is not None:
+            return Clock(symbol, watermark_ms)
+    raise AssertionError("a group without a watermark has no events")
+
+
+def _stamped(
+    change: Change,
+    engine: GroupEngine,
+    symbols: tuple[str, ...],
+    revisions: dict[str, tuple[int, int, int]],
+    seq: int,
+    corrects: int | None,
+) -> Output:
+    """The event of a change; `revisions` follows."""
+    fact = change.fact
+    known = revisions.get(fact.id)
+    rev = 0 if known is None else known[0] + 1
+    if change.old is not None:
+        rev = max(rev, change.old.rev + 1)
+    if rev:
+        member = 0 if isinstance(fact, Pair) else symbols.index(fact.symbol)
+        revisions[fact.id] = (rev, fact.event_ms, member)
+    marks = [engine.watermark_ms(symbol) for symbol in symbols]
+    watermark_ms = max(mark for mark in marks if mark is not None)
+    if not isinstance(fact, Pair):
+        own = engine.watermark_ms(fact.symbol)
+        watermark_ms = watermark_ms if own is None else own
+    if change.new is not None:
+        return revised(change.new, seq, rev, watermark_ms, corrects)
+    return Retract(
+        type_of(fact),
+        fact.id,
+        "retract",
+        seq,
+        rev,
+        fact.symbol,
+        fact.session,
+        fact.event_ms,
+        watermark_ms,
+        corrects,
+    )

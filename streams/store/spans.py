@@ -1,0 +1,60 @@
+"""What files say of the bars they do not hold: with ``--replace`` they are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from schemas.records import Bar
+from streams.feeds.items import Feed
+from streams.store.keeper import Keeper
+
+Span = tuple[int, int]
+"""Labels of the first and last bar, inclusive."""
+
+
+class Spans:
+    """Which slots the files of a run speak about, and which of them they fill.
+
+    A refused row fills its slot too, since its bar exists, whatever it is; but it does not widen
+    the span of its file: one wrong year must not cancel a history.
+
+    Attributes
+    ----------
+    taken
+        By input and symbol; part of the mark of a run.
+    """
+
+    def __init__(self, feeds: Sequence[Feed], taken: Sequence[dict[str, Span]]) -> None:
+        self.taken = [dict(spans) for spans in taken] or [{} for _ in feeds]
+        self._places = {id(feed): place for place, feed in enumerate(feeds)}
+        self._labels: dict[str, set[int]] = {}
+
+    def fill(self, bar: Bar) -> None:
+        """A row that could be read."""
+        labels = self._labels.get(bar.symbol)
+        if labels is None:
+            labels = set()
+            self._labels[bar.symbol] = labels
+        labels.add(bar.start_ms)
+
+    def widen(self, feed: Feed, bar: Bar) -> None:
+        """A row that was taken."""
+        spans = self.taken[self._places[id(feed)]]
+        first, last = spans.get(bar.symbol, (bar.start_ms, bar.start_ms))
+        spans[bar.symbol] = (min(first, bar.start_ms), max(last, bar.start_ms))
+
+    def missing(self, keeper: Keeper) -> list[Bar]:
+        """Stored bars inside the spans that no file has, by symbol, then label."""
+        return [bar for symbol in sorted(self._labels) for bar in self._missing(keeper, symbol)]
+
+    def _missing(self, keeper: Keeper, symbol: str) -> Iterator[Bar]:
+        labels = self._labels[symbol]
+        spans = sorted(spans[symbol] for spans in self.taken if symbol in spans)
+        done_ms: int | None = None
+        for first, last in spans:
+            for bar in keeper.bars(symbol, first):
+                if bar.start_ms > last:
+                    break
+                if (done_ms is None or bar.start_ms > done_ms) and bar.start_ms not in labels:
+                    yield bar
+            done_ms = last if done_ms is None else max(done_ms, last)

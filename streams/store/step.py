@@ -1,0 +1,74 @@
+"""What one step of a run is about to write, and what the store holds with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from schemas.codec import encode
+from schemas.events import Output, Reject, Retract, type_of
+from schemas.topics import topic_of
+from streams.store.layout import view_key
+
+
+class Step:
+    """Changes in memory, in the order in which they are to be written.
+
+    Attributes
+    ----------
+    log
+        Lines of records.
+    records
+        Number of them.
+    topics
+        Lines by topic.
+    facts, bars, letters
+        Records of the database by key; None deletes.
+    """
+
+    def __init__(self) -> None:
+        self.log = bytearray()
+        self.records = 0
+        self.topics: dict[str, bytearray] = {}
+        self.facts: dict[bytes, bytes | None] = {}
+        self.bars: dict[bytes, bytes | None] = {}
+        self.letters: dict[bytes, bytes | None] = {}
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.log or self.topics or self.bars)
+
+    def add_record(self, line: bytes) -> None:
+        """A record of the log, without its line break."""
+        self.log += line
+        self.log += b"\n"
+        self.records += 1
+
+    def add_event(self, event: Output) -> None:
+        """An event, which the view follows."""
+        line = encode(event)
+        key = view_key(event.id)
+        if isinstance(event, Retract):
+            self._add_line(topic_of(event.type), line)
+            self.facts[key] = None
+        else:
+            self._add_line(topic_of(type_of(event)), line)
+            self.facts[key] = line
+
+    def add_letter(self, key: bytes, letter: Reject) -> None:
+        """A dead letter that was not written before."""
+        self._add_line(topic_of("reject"), encode(letter))
+        self.letters[key] = b""
+
+    def _add_line(self, topic: str, line: bytes) -> None:
+        lines = self.topics.get(topic)
+        if lines is None:
+            lines = bytearray()
+            self.topics[topic] = lines
+        lines += line
+        lines += b"\n"
+
+    def changes(self) -> Iterator[tuple[bytes, bytes | None]]:
+        """Records of the database."""
+        yield from self.facts.items()
+        yield from self.bars.items()
+        yield from self.letters.items()

@@ -1,0 +1,176 @@
+"""What a store has to say, as tables for a terminal and as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from streams.stored_run import StoreResult
+
+FACT_COLUMNS = ("new", "changed", "recalculated", "retracted")
+COMMON = frozenset(
+    {"id", "op", "seq", "rev", "type", "symbol", "session", "event_ms", "watermark_ms", "corrects"}
+)
+LETTER_COLUMNS = ("code", "source", "reason")
+
+
+def store_summary(result: StoreResult) -> dict[str, Any]:
+    """The summary of a run as plain data."""
+    counts = result.counts
+    facts = counts.facts
+    ranges = facts["range"]
+    return {
+        "store": str(result.folder),
+        "repaired": result.repaired,
+        "resumed": result.resumed,
+        "recovered": counts.recovered,
+        "rebuilt": counts.rebuilt,
+        "rows": {
+            "total": result.rows,
+            "appended": counts.appended,
+            **counts.rows,
+            "off_session": counts.off_session,
+        },
+        "ranges": {
+            "created": ranges["new"],
+            "recalculated": ranges["recalculated"],
+            "retracted": ranges["retracted"],
+            "open": sum(found["open_ranges"] for found in result.symbols.values()),
+        },
+        "facts": facts,
+        "symbols": {
+            symbol: {
+                "last_ms": found["last_ms"],
+                "last": None if found["last_ms"] is None else instant(found["last_ms"]),
+                "open_ranges": found["open_ranges"],
+            }
+            for symbol, found in result.symbols.items()
+        },
+        "rejects": {
+            code: {"count": count, "first": first, "reason": reason}
+            for code, (count, first, reason) in sorted(counts.rejects.items())
+        },
+        "ignored_columns": {path: list(names) for path, names in result.ignored_columns.items()},
+    }
+
+
+def print_store_summary(console: Console, result: StoreResult) -> None:
+    """Rows, facts, symbols, dead letters, and what else happened."""
+    summary = store_summary(result)
+    rows, facts = summary["rows"], summary["facts"]
+    names = [name for name in rows if name not in ("total", "appended", "off_session")]
+    shown = ", ".join(f"{rows[name]} {name}" for name in names)
+    console.print(f"{rows['total']} rows: {shown}.", soft_wrap=True)
+    ranges = summary["ranges"]
+    console.print(
+        f"Ranges: {ranges['created']} created, {ranges['recalculated']} recalculated,"
+        f" {ranges['open']} still open."
+    )
+    table = _table("Facts", "type", *FACT_COLUMNS)
+    for kind, found in facts.items():
+        table.add_row(kind, *(str(found[name]) for name in FACT_COLUMNS))
+    console.print(table)
+    table = _table("Symbols", "symbol", "open ranges", "last time (UTC)")
+    for symbol, found in summary["symbols"].items():
+        table.add_row(symbol, str(found["open_ranges"]), found["last"] or "-")
+    console.print(table)
+    if summary["rejects"]:
+        console.print(_rejects_table(summary["rejects"]))
+    for path, columns in result.ignored_columns.items():
+        console.print(f"{path}: ignored columns {', '.join(columns)}", soft_wrap=True)
+    for line in _remarks(summary):
+        console.print(line, soft_wrap=True)
+    console.print(f"Store: {result.folder}", soft_wrap=True)
+
+
+def _remarks(summary: dict[str, Any]) -> Iterable[str]:
+    if summary["resumed"]:
+        yield "Resumed: this run goes on where it was killed."
+    elif summary["repaired"]:
+        yield (
+            f"Repaired: a run was killed here; {summary['recovered']} records of its log"
+            " were applied."
+        )
+    for group in summary["rebuilt"]:
+        yield f"Rebuilt: {group}, for changes beyond the correction horizon."
+
+
+def _rejects_table(rejects: dict[str, Any]) -> Table:
+    table = Table(title="Dead letters", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("code", "count", "first", "reason"):
+        table.add_column(name)
+    for code, found in rejects.items():
+        table.add_row(code, str(found["count"]), found["first"], found["reason"])
+    return table
+
+
+def print_events(console: Console, lines: Iterable[bytes], title: str) -> None:
+    """Events as a table: place and time in columns, what else they hold in words."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("time (UTC)", "op", "id", "content"):
+        table.add_column(name)
+    for line in lines:
+        event = orjson.loads(line)
+        if event["type"] == "reject":
+            words = [f"{name}={event[name]}" for name in LETTER_COLUMNS]
+            table.add_row("", "", event["id"], " ".join(words))
+            continue
+        words = [
+            f"{name}={_shown(name, value)}"
+            for name, value in event.items()
+            if name not in COMMON and value is not None
+        ]
+        table.add_row(instant(event["event_ms"]), event["op"], event["id"], " ".join(words))
+    console.print(table)
+
+
+def print_gaps(console: Console, sessions: Iterable[dict[str, Any]], total: int) -> None:
+    """Sessions that miss bars, a line a hole."""
+    table = _table("Missing bars", "symbol", "session", "expected", "present", "missing")
+    for name in ("hole from (UTC)", "to", "slots", "state"):
+        table.add_column(name)
+    incomplete = 0
+    for found in sessions:
+        incomplete += 1
+        head = [found["symbol"], found["session"]]
+        head += [str(found[name]) for name in ("expected", "present", "missing")]
+        for hole in found["holes"]:
+            table.add_row(
+                *head,
+                instant(hole["start_ms"]),
+                instant(hole["end_ms"])[11:],
+                str(hole["missing"]),
+                hole["state"],
+            )
+            head = [""] * len(head)
+    if incomplete:
+        console.print(table)
+    console.print(f"{incomplete} of {total} sessions miss bars.")
+
+
+def _shown(name: str, value: Any) -> str:
+    if isinstance(value, int) and name.endswith("_ms"):
+        return instant(value).replace(" ", "T")
+    if isinstance(value, dict):
+        return ",".join(f"{key}:{_shown(key, each)}" for key, each in value.items())
+    return str(value)
+
+
+def _table(title: str, *names: str) -> Table:
+    """A table whose first column is text and whose others are numbers."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column(names[0])
+    for name in names[1:]:
+        table.add_column(name, justify="right")
+    return table
+
+
+def instant(instant_ms: int) -> str:
+    """A time as tables show it, UTC."""
+    return datetime.fromtimestamp(instant_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

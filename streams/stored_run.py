@@ -1,0 +1,303 @@
+"""The durable run: files into a store, which keeps what it has and takes what is new."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import streams
+from schemas.codec import encode
+from schemas.config import Config
+from schemas.records import Bar, Cancel, Clock, LogRecord
+from streams.calendars import load_zone
+from streams.core.corrections import Correction
+from streams.core.rejection import RecordRejected
+from streams.feeds.items import Feed, InputError, Item, Refusal
+from streams.inputs import Progress, Source, in_order, open_feeds, reported
+from streams.routing import Router
+from streams.store.checkpoint import RunMark
+from streams.store.counts import Counts
+from streams.store.keeper import Keeper
+from streams.store.layout import StoreError
+from streams.store.opened import OpenStore, no_hook
+from streams.store.rebuild import rebuild
+from streams.store.spans import Spans
+
+STEP_ROWS = 20_000
+
+
+class LostRowError(AssertionError):
+    """The run cannot say what became of every row: a bug."""
+
+
+@dataclass(frozen=True)
+class StoreOptions:
+    """How files are taken.
+
+    Attributes
+    ----------
+    until_ms
+        Append a clock record at this instant for each symbol of the input.
+    zone
+        Zone of times without offset; without it such a file is refused.
+    from_ms
+        Ignore bars and clocks before this instant.
+    replace
+        Each file is the truth for its symbol and span: stored bars that it lacks are cancelled.
+    step_rows
+        Rows between two commits.
+    """
+
+    until_ms: int | None = None
+    zone: str | None = None
+    from_ms: int | None = None
+    replace: bool = False
+    step_rows: int = STEP_ROWS
+
+
+@dataclass(frozen=True)
+class StoreResult:
+    """What a run did to a store.
+
+    Attributes
+    ----------
+    rows
+        Rows of the inputs.
+    symbols
+        By symbol of the inputs: ``last_ms`` its watermark, ``open_ranges``.
+    repaired
+        Whether a killed run had left something.
+    resumed
+        Whether this run went on where the same run was killed.
+    """
+
+    folder: Path
+    rows: int
+    counts: Counts
+    symbols: dict[str, dict[str, Any]]
+    repaired: bool
+    resumed: bool
+    ignored_columns: dict[str, tuple[str, ...]]
+
+
+def run_into_store(
+    config: Config,
+    sources: Sequence[Source],
+    folder: Path,
+    options: StoreOptions = StoreOptions(),
+    progress: Callable[[Progress], None] | None = None,
+    explain: Callable[[int, Correction], None] | None = None,
+    hook: Callable[[str], None] = no_hook,
+) -> StoreResult:
+    """Take files into a store; what was killed on the way is repaired first.
+
+    Parameters
+    ----------
+    progress
+        Called now and then.
+    explain
+        Called with every correction inside the horizon and its offset.
+    hook
+        Called at the points of every commit; see `OpenStore`.
+
+    Raises
+    ------
+    InputError
+        When an input cannot be used; nothing was written.
+    StoreError
+        When the folder is no store, in use, damaged, or of another configuration.
+    FeedBroken, OSError
+        When reading or writing failed on the way; the next run repairs the store.
+    """
+    if options.replace and any(source.is_log for source in sources):
+        raise InputError("--replace needs tables of bars: a log says itself what it cancels")
+    _check_outside(sources, folder)
+    zone = None if options.zone is None else load_zone(options.zone)
+    with ExitStack() as stack:
+        # Inputs that cannot be used are found before a store is made.
+        feeds = open_feeds(sources, Router(config), zone, stack)
+        store = stack.enter_context(OpenStore(folder, hook))
+        keeper = Keeper(config, store, explain)
+        run = _Run(keeper, feeds, options, _fingerprint(sources, options))
+        rows = in_order(sources, feeds, keeper.router)
+        if progress is not None:
+            rows = reported(rows, feeds, progress)
+        run.take_all(rows)
+        run.finish()
+        return run.result()
+
+
+class _Run:
+    """The loop: every row becomes a record of the log, nothing, or a dead letter."""
+
+    def __init__(
+        self, keeper: Keeper, feeds: Sequence[Feed], options: StoreOptions, fingerprint: str
+    ) -> None:
+        self._keeper = keeper
+        self._feeds = feeds
+        self._options = options
+        self._fingerprint = fingerprint
+        self._rows = 0
+        self._done = 0
+        self._symbols: set[str] = set()
+        mark = keeper.store.checkpoint.run
+        self._resumed = mark is not None and mark.fingerprint == fingerprint
+        if mark is not None and self._resumed:
+            # The same rows make the same records again: what lies beyond the checkpoint is theirs.
+            keeper.counts = Counts.of(mark.counts)
+            self._done = mark.rows
+            self._spans = Spans(feeds, mark.spans)
+        else:
+            keeper.recover(options.step_rows)
+            self._spans = Spans(feeds, [])
+        self._marked = keeper.store.checkpoint.run is not None
+        self._start = self._mark()
+
+    def _mark(self) -> RunMark:
+        rows = max(self._rows, self._done)
+        return RunMark(
+            self._fingerprint, rows, self._keeper.counts.plain(), _copied(self._spans.taken)
+        )
+
+    def take_all(self, rows: Iterator[tuple[Feed, Item]]) -> None:
+        """All rows of the inputs, in their order."""
+        step_rows = self._options.step_rows
+        for feed, item in rows:
+            self._rows += 1
+            content = item[0]
+            if not isinstance(content, Refusal) and content.symbol not in self._symbols:
+                self._meet(content.symbol)
+            if self._options.replace and isinstance(content, Bar) and not self._is_early(content):
+                self._spans.fill(content)
+            if self._rows > self._done:
+                self._take(feed, item)
+                if self._rows % step_rows == 0:
+                    self._commit()
+
+    def _meet(self, symbol: str) -> None:
+        if self._keeper.config.instrument(symbol) is not None:
+            self._symbols.add(symbol)
+
+    def _take(self, feed: Feed, item: Item) -> None:
+        content, row, line = item
+        if isinstance(content, Refusal):
+            self._keeper.refuse(f"{feed.path}:{line}", feed.raw(row), content)
+        elif self._is_early(content):
+            self._keeper.counts.rows["skipped"] += 1
+        else:
+            try:
+                self._keeper.take(content)
+            except RecordRejected as error:
+                refusal = Refusal(error.code, error.reason, content.symbol)
+                self._keeper.refuse(f"{feed.path}:{line}", feed.raw(row), refusal)
+                return
+            if self._options.replace and isinstance(content, Bar):
+                self._spans.widen(feed, content)
+
+    def _is_early(self, record: LogRecord) -> bool:
+        from_ms = self._options.from_ms
+        if from_ms is None:
+            return False
+        instant_ms = record.time_ms if isinstance(record, Clock) else record.start_ms
+        return instant_ms < from_ms
+
+    def _commit(self) -> None:
+        """Write what there is; the run goes on."""
+        if self._keeper.step:
+            self._begin()
+            self._keeper.commit(self._mark())
+
+    def _begin(self) -> None:
+        """Leave a mark before the first line of the log: a run that is killed must be known."""
+        if not self._marked:
+            self._keeper.store.begin(self._start)
+            self._marked = True
+
+    def finish(self) -> None:
+        """What follows the rows: cancels, clocks, groups that must be run again."""
+        if self._options.replace:
+            self._commit()
+            for bar in self._spans.missing(self._keeper):
+                self._append(Cancel(bar.symbol, bar.interval, bar.start_ms), "--replace")
+        if self._options.until_ms is not None:
+            for symbol in sorted(self._symbols):
+                self._append(Clock(symbol, self._options.until_ms), "--until")
+        keeper = self._keeper
+        groups = sorted(keeper.rebuilds)
+        if groups:
+            self._commit()
+            self._begin()
+            for group in groups:
+                rebuild(keeper, group, None if group == groups[-1] else self._mark())
+        elif keeper.step or self._marked:
+            self._begin()
+            keeper.commit(None)
+
+    def _append(self, record: LogRecord, option: str) -> None:
+        """A record that is no row of an input."""
+        keeper = self._keeper
+        keeper.counts.appended += 1
+        try:
+            keeper.take(record)
+        except RecordRejected as error:
+            refusal = Refusal(error.code, error.reason, record.symbol)
+            keeper.refuse(f"{option} {record.symbol}:1", encode(record), refusal)
+
+    def result(self) -> StoreResult:
+        """What the run did.
+
+        Raises
+        ------
+        LostRowError
+            When rows and what became of them do not add up.
+        """
+        keeper = self._keeper
+        counts = keeper.counts
+        if sum(counts.rows.values()) != self._rows + counts.appended:
+            raise LostRowError(f"{self._rows} rows, {counts.appended} appended: {counts.rows}")
+        symbols = {}
+        for symbol in sorted(self._symbols):
+            engine = keeper.router.group_engine(keeper.config.group_of(symbol))
+            symbols[symbol] = {
+                "last_ms": engine.watermark_ms(symbol),
+                "open_ranges": engine.unresolved(symbol),
+            }
+        return StoreResult(
+            keeper.store.folder,
+            self._rows,
+            counts,
+            symbols,
+            keeper.store.repaired,
+            self._resumed,
+            {feed.path: feed.ignored for feed in self._feeds if feed.ignored},
+        )
+
+
+def _copied(spans: Sequence[dict[str, tuple[int, int]]]) -> list[dict[str, tuple[int, int]]]:
+    """The spans as they are now."""
+    return [dict(each) for each in spans]
+
+
+def _fingerprint(sources: Sequence[Source], options: StoreOptions) -> str:
+    """What tells a run that is repeated from another: its files as they are, and its options."""
+    files = []
+    for source in sources:
+        found = os.stat(source.path)
+        files.append([source.path, source.symbol, found.st_size, found.st_mtime_ns])
+    settings = [options.until_ms, options.zone, options.from_ms, options.replace]
+    content = msgspec.json.encode([streams.__version__, files, settings])
+    return hashlib.sha256(content).hexdigest()
+
+
+def _check_outside(sources: Sequence[Source], folder: Path) -> None:
+    place = folder.resolve()
+    for source in sources:
+        if Path(source.path).resolve().is_relative_to(place):
+            raise StoreError(f"{source.path}: lies in the store itself; give it another --store")

@@ -1,0 +1,298 @@
+"""Daily files into a store: what is new is taken, what is old is recognised."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from streams.feeds.items import InputError
+from streams.store.layout import StoreError
+from tests.store.stores import (
+    CONFIGURATION,
+    DAY_MS,
+    MINUTE_MS,
+    OPEN_MS,
+    contents,
+    folded,
+    label,
+    letters,
+    load,
+    log_lines,
+    row,
+    view,
+    walk,
+    write,
+)
+
+
+def fresh(tmp_path: Path, a: Path, b: Path | None = None) -> dict[str, dict[str, object]]:
+    """The view of a new store over final files."""
+    files = [("A", a)] if b is None else [("A", a), ("B", b)]
+    load(tmp_path / "fresh", *files)
+    return view(tmp_path / "fresh")
+
+
+def test_overlapping_daily_files_leave_what_one_file_leaves(tmp_path: Path) -> None:
+    days = [walk(day) for day in range(4)]
+    for day in range(4):
+        half = {start: text for start, text in days[day - 1].items() if start % 7} if day else {}
+        load(tmp_path / "S", ("A", write(tmp_path / f"{day}.csv", half, days[day])))
+    whole = write(tmp_path / "whole.csv", *days)
+    assert view(tmp_path / "S") == fresh(tmp_path, whole)
+    assert contents(tmp_path / "S") == contents(tmp_path / "fresh")
+
+
+def test_a_second_run_over_the_same_file_changes_no_byte(tmp_path: Path) -> None:
+    book = write(tmp_path / "a.csv", walk(0), extra=("nonsense",))
+    load(tmp_path / "S", ("A", book))
+    before = contents(tmp_path / "S")
+    result = load(tmp_path / "S", ("A", book))
+    assert contents(tmp_path / "S") == before
+    assert result.counts.rows["duplicate"] == 390
+    assert result.counts.rows["rejected"] == 1
+    assert len(letters(tmp_path / "S")) == 1
+
+
+def test_a_corrected_file_leaves_what_the_right_one_leaves(tmp_path: Path) -> None:
+    wrong = walk(1) | {label(1, 60): row(label(1, 60), 99)}
+    del wrong[label(1, 200)]
+    load(tmp_path / "S", ("A", write(tmp_path / "0.csv", walk(0))))
+    load(tmp_path / "S", ("A", write(tmp_path / "wrong.csv", wrong)))
+    load(tmp_path / "S", ("A", write(tmp_path / "2.csv", walk(2))))
+    right = write(tmp_path / "right.csv", walk(1))
+    result = load(tmp_path / "S", ("A", right))
+    rows = result.counts.rows
+    assert (rows["changed"], rows["late"], rows["duplicate"]) == (1, 1, 388)
+    assert result.counts.facts["range"]["recalculated"] > 0
+    whole = write(tmp_path / "whole.csv", walk(0), walk(1), walk(2))
+    assert view(tmp_path / "S") == folded(tmp_path / "S") == fresh(tmp_path, whole)
+
+
+def test_one_symbol_may_be_a_day_ahead_of_the_other(tmp_path: Path) -> None:
+    a = [write(tmp_path / f"a{day}.csv", walk(day)) for day in range(3)]
+    b = [write(tmp_path / f"b{day}.csv", walk(day, seed=2)) for day in range(3)]
+    load(tmp_path / "S", ("A", a[0]))
+    load(tmp_path / "S", ("A", a[1]), ("B", b[0]))
+    load(tmp_path / "S", ("A", a[2]), ("B", b[1]))
+    load(tmp_path / "S", ("B", b[2]))
+    whole = write(tmp_path / "a.csv", *(walk(day) for day in range(3)))
+    other = write(tmp_path / "b.csv", *(walk(day, seed=2) for day in range(3)))
+    assert view(tmp_path / "S") == fresh(tmp_path, whole, other)
+
+
+def test_from_ignores_earlier_rows(tmp_path: Path) -> None:
+    book = write(tmp_path / "a.csv", walk(0), walk(1))
+    result = load(tmp_path / "S", ("A", book), from_ms=label(1, 0))
+    assert result.counts.rows["skipped"] == 390
+    assert result.counts.rows["new"] == 390
+    assert log_lines(tmp_path / "S")[0]["start_ms"] == label(1, 0)
+
+
+def test_replace_cancels_what_the_file_lacks_inside_its_span(tmp_path: Path) -> None:
+    load(tmp_path / "S", ("A", write(tmp_path / "a.csv", walk(0), walk(1))))
+    kept = {start: text for start, text in walk(0).items() if start < label(0, 300)}
+    for minute in (10, 11, 200):
+        del kept[label(0, minute)]
+    del kept[label(0, 0)]
+    replaced = write(tmp_path / "kept.csv", kept)
+    result = load(tmp_path / "S", ("A", replaced), replace=True)
+    assert result.counts.rows["cancelled"] == 3
+    cancels = [each["start_ms"] for each in log_lines(tmp_path / "S") if each["type"] == "cancel"]
+    assert cancels == [label(0, 10), label(0, 11), label(0, 200)]
+    final = walk(0) | walk(1)
+    for start in cancels:
+        del final[start]
+    assert view(tmp_path / "S") == fresh(tmp_path, write(tmp_path / "final.csv", final))
+
+
+def test_a_refused_row_protects_its_slot_and_widens_nothing(tmp_path: Path) -> None:
+    load(tmp_path / "S", ("A", write(tmp_path / "a.csv", walk(0), walk(1))))
+    some = {label(0, minute): walk(0)[label(0, minute)] for minute in range(20)}
+    some[label(0, 5)] = row(label(0, 5), -1)
+    far = row(label(1, 0) + 60 * DAY_MS, 10)
+    book = write(tmp_path / "some.csv", some, extra=(far,))
+    result = load(tmp_path / "S", ("A", book), replace=True)
+    assert result.counts.rows["cancelled"] == 0
+    assert sorted(result.counts.rejects) == ["ahead_of_time", "bad_price"]
+
+
+def test_replace_looks_at_all_files_of_the_run(tmp_path: Path) -> None:
+    load(tmp_path / "S", ("A", write(tmp_path / "a.csv", walk(0))))
+    even = {start: text for start, text in walk(0).items() if start // MINUTE_MS % 2 == 0}
+    odd = {start: text for start, text in walk(0).items() if start // MINUTE_MS % 2}
+    files = [("A", write(tmp_path / "even.csv", even)), ("A", write(tmp_path / "odd.csv", odd))]
+    assert load(tmp_path / "S", *files, replace=True).counts.rows["cancelled"] == 0
+
+
+def test_replace_with_from_leaves_what_is_earlier(tmp_path: Path) -> None:
+    load(tmp_path / "S", ("A", write(tmp_path / "a.csv", walk(0))))
+    ends = {start: walk(0)[start] for start in (label(0, 0), label(0, 389))}
+    book = write(tmp_path / "ends.csv", {**ends, label(0, 380): walk(0)[label(0, 380)]})
+    result = load(tmp_path / "S", ("A", book), replace=True, from_ms=label(0, 370))
+    assert result.counts.rows["cancelled"] == 8
+
+
+def test_clocks_are_kept_when_they_raise_the_watermark(tmp_path: Path) -> None:
+    book = write(tmp_path / "a.csv", walk(0, minutes=100))
+    close = label(0, 390)
+    load(tmp_path / "S", ("A", book), until_ms=close)
+    result = load(tmp_path / "S", ("A", book), until_ms=close)
+    assert [each for each in log_lines(tmp_path / "S") if each["type"] == "clock"] == [
+        {"type": "clock", "symbol": "A", "time_ms": close}
+    ]
+    assert result.counts.rows["idle"] == 1
+    assert result.symbols["A"]["last_ms"] == close
+
+
+def test_the_log_of_a_store_makes_the_same_store_again(tmp_path: Path) -> None:
+    wrong = walk(1) | {label(1, 60): row(label(1, 60), 99)}
+    load(tmp_path / "S", ("A", write(tmp_path / "a.csv", walk(0), wrong)), until_ms=label(1, 395))
+    load(tmp_path / "S", ("A", write(tmp_path / "b.csv", walk(1))))
+    load(tmp_path / "again", ("", tmp_path / "S" / "log.jsonl"))
+    assert contents(tmp_path / "again") == contents(tmp_path / "S")
+
+
+def test_a_change_beyond_the_horizon_rebuilds_the_store(tmp_path: Path) -> None:
+    days = [walk(day) for day in range(6)]
+    others = [walk(day, seed=4) for day in range(6)]
+    wrong = days[0] | {label(0, 60): row(label(0, 60), 99)}
+    del wrong[label(0, 300)]
+    b = write(tmp_path / "b.csv", *others)
+    load(tmp_path / "S", ("A", write(tmp_path / "a.csv", wrong, *days[1:])), ("B", b))
+    result = load(tmp_path / "S", ("A", write(tmp_path / "right.csv", days[0])))
+    rows = result.counts.rows
+    assert (rows["changed"], rows["late"], rows["duplicate"]) == (1, 1, 388)
+    assert result.counts.rebuilt == ["pair"]
+    right = write(tmp_path / "whole.csv", *days)
+    assert view(tmp_path / "S") == folded(tmp_path / "S") == fresh(tmp_path, right, b)
+    # It goes on as a store that was never wrong.
+    more = write(tmp_path / "more.csv", walk(6))
+    load(tmp_path / "S", ("A", more), ("B", write(tmp_path / "b6.csv", walk(6, seed=4))))
+    load(tmp_path / "fresh", ("A", more), ("B", tmp_path / "b6.csv"))
+    assert view(tmp_path / "S") == folded(tmp_path / "S") == view(tmp_path / "fresh")
+
+
+def test_history_that_comes_after_the_present_rebuilds_the_store(tmp_path: Path) -> None:
+    load(tmp_path / "S", ("A", write(tmp_path / "now.csv", walk(5), walk(6))))
+    result = load(tmp_path / "S", ("A", write(tmp_path / "then.csv", walk(0), walk(1))))
+    assert result.counts.rebuilt == ["pair"]
+    assert result.counts.rows["late"] == 780
+    whole = write(tmp_path / "a.csv", walk(0), walk(1), walk(5), walk(6))
+    assert view(tmp_path / "S") == folded(tmp_path / "S") == fresh(tmp_path, whole)
+
+
+def test_a_cancel_beyond_the_horizon_takes_effect(tmp_path: Path) -> None:
+    days = [walk(day) for day in range(5)]
+    load(tmp_path / "S", ("A", write(tmp_path / "a.csv", *days)))
+    del days[0][label(0, 7)]
+    result = load(tmp_path / "S", ("A", write(tmp_path / "0.csv", days[0])), replace=True)
+    assert result.counts.rows["cancelled"] == 1
+    assert result.counts.rebuilt == ["pair"]
+    assert view(tmp_path / "S") == fresh(tmp_path, write(tmp_path / "right.csv", *days))
+
+
+def test_old_rows_that_are_equal_are_duplicates(tmp_path: Path) -> None:
+    book = write(tmp_path / "a.csv", *(walk(day) for day in range(5)))
+    load(tmp_path / "S", ("A", book))
+    result = load(tmp_path / "S", ("A", book))
+    assert result.counts.rows["duplicate"] == 5 * 390
+    assert result.counts.rebuilt == []
+
+
+def test_a_silence_that_a_clock_had_bridged_does_not_stop_a_rebuild(tmp_path: Path) -> None:
+    toml = CONFIGURATION.replace("horizon_sessions", 'max_ahead = "9d"\nhorizon_sessions')
+    load(tmp_path / "S", ("A", write(tmp_path / "a.csv", walk(0))), toml=toml)
+    log = tmp_path / "clock.jsonl"
+    log.write_text(f'{{"type":"clock","symbol":"A","time_ms":{label(5, 0)}}}\n')
+    load(tmp_path / "S", ("", log), toml=toml)
+    load(tmp_path / "S", ("A", write(tmp_path / "7.csv", walk(7))), toml=toml)
+    changed = walk(0) | {label(0, 9): row(label(0, 9), 55)}
+    result = load(tmp_path / "S", ("A", write(tmp_path / "c.csv", changed)), toml=toml)
+    assert result.counts.rebuilt == ["pair"]
+    assert result.counts.rejects == {}
+
+
+def test_another_process_is_refused(tmp_path: Path) -> None:
+    book = write(tmp_path / "a.csv", walk(0))
+    load(tmp_path / "S", ("A", book))
+    lock = os.open(tmp_path / "S" / "lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with pytest.raises(StoreError, match="another process"):
+        load(tmp_path / "S", ("A", book))
+    os.close(lock)
+    load(tmp_path / "S", ("A", book))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("tick = 0.01", "tick = 0.005"),
+        ('ranges = ["prior_session"]', "ranges = []"),
+        ("horizon_sessions = 2", "horizon_sessions = 3"),
+        ('pair = ["A", "B"]', 'pair = ["B", "A"]'),
+    ],
+)
+def test_another_configuration_of_a_group_is_refused(
+    tmp_path: Path, change: tuple[str, str]
+) -> None:
+    book = write(tmp_path / "a.csv", walk(0))
+    load(tmp_path / "S", ("A", book))
+    with pytest.raises(StoreError, match=r"log\.jsonl --store NEW"):
+        load(tmp_path / "S", ("A", book), toml=CONFIGURATION.replace(*change))
+
+
+def test_other_groups_may_come_and_change(tmp_path: Path) -> None:
+    book = write(tmp_path / "a.csv", walk(0))
+    load(tmp_path / "S", ("A", book))
+    toml = CONFIGURATION + '\n[instruments.C]\ncalendar = "XNYS"\n'
+    load(tmp_path / "S", ("C", book), toml=toml)
+    assert {fact["symbol"] for fact in view(tmp_path / "S").values()} == {"A", "C"}
+
+
+def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
+    book = write(tmp_path / "a.csv", walk(0))
+    with pytest.raises(StoreError, match=r"a\.csv"):
+        load(tmp_path, ("A", book))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_an_input_that_cannot_be_used_makes_no_store(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.csv"):
+        load(tmp_path / "S", ("A", tmp_path / "nowhere.csv"))
+    assert not (tmp_path / "S").exists()
+
+
+def test_the_log_of_the_store_is_no_input_of_it(tmp_path: Path) -> None:
+    load(tmp_path / "S", ("A", write(tmp_path / "a.csv", walk(0))))
+    with pytest.raises(StoreError, match="in the store itself"):
+        load(tmp_path / "S", ("", tmp_path / "S" / "log.jsonl"))
+
+
+def test_a_state_that_was_lost_is_made_again_from_the_log(tmp_path: Path) -> None:
+    book = write(tmp_path / "a.csv", walk(0), walk(1))
+    load(tmp_path / "S", ("A", book))
+    before = contents(tmp_path / "S"), view(tmp_path / "S")
+    for path in (tmp_path / "S" / "state").iterdir():
+        path.unlink()
+    result = load(tmp_path / "S", ("A", book), step_rows=100)
+    assert result.repaired
+    assert result.counts.recovered == 780
+    assert (contents(tmp_path / "S"), view(tmp_path / "S")) == before
+
+
+def test_a_topic_that_lost_its_end_is_refused(tmp_path: Path) -> None:
+    book = write(tmp_path / "a.csv", walk(0))
+    load(tmp_path / "S", ("A", book))
+    os.truncate(tmp_path / "S" / "topics" / "tape.swings.v1.jsonl", 10)
+    with pytest.raises(StoreError, match=r"swings.*missing at its end"):
+        load(tmp_path / "S", ("A", book))
+
+
+def test_replace_of_a_log_is_refused(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text(f'{{"type":"clock","symbol":"A","time_ms":{OPEN_MS}}}\n')
+    with pytest.raises(InputError, match="--replace"):
+        load(tmp_path / "S", ("", log), replace=True)
