@@ -179,8 +179,7 @@ class CorrectedTape:
         if fate in SILENT:
             assert events == [], f"{fate}, but {events}"
         self._check_events(record, fate, events, offset)
-        if fate != "beyond_horizon":
-            self._check_correction(record, fate, events)
+        self._check_correction(record, fate, events)
         for event in events:
             self.revs[event.id] = event.rev
             if isinstance(event, Retract):
