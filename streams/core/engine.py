@@ -14,6 +14,7 @@ from streams.core.blocks import PlaceTable
 from streams.core.corrections import Correction, Revisions
 from streams.core.pairs import PairTracker
 from streams.core.plan import GroupPlan
+from streams.core.rebuild import changeable_ranges, changeable_swings
 from streams.core.rejection import RecordRejected
 from streams.core.schedule import RangeSchedule
 from streams.core.stamp import Stamp
@@ -139,10 +140,11 @@ class GroupEngine:
         if not member.tracks.session_begun:
             return
         member.tracks.session_begun = False
-        labels = {
-            live.label for each in self._members for live in each.tracks.ranges.alive.values()
-        }
-        swings = {fact for each in self._members for fact in each.tracks.swings.undecided()}
+        labels: set[str] = set()
+        swings: set[str] = set()
+        for each in self._members:
+            labels.update(changeable_ranges(each.tracks))
+            swings.update(changeable_swings(each.tracks))
         horizons = [each.tracks.horizon_ms() for each in self._members]
         self._revisions.forget_settled(horizons, labels, swings)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from schemas.events import Event
+from schemas.ids import swing_id
 from streams.core.book import PackedRow
 from streams.core.corrections import Change, Correction, differences
 from streams.core.live_range import RangeTouch
@@ -155,6 +156,33 @@ class Rebuild:
             if live is not None:
                 found[fact_id] = range_event(live, tracks.symbol, self._scale, self._stamp)
         return found
+
+
+def changeable_ranges(tracks: SymbolTracks) -> list[str]:
+    """Kind and name of the ranges that a bar or a correction may still change.
+
+    Those that are unfinished, or were at the oldest moment that corrections go back to.
+    """
+    found = [live.label for live in tracks.ranges.alive.values()]
+    found += [live.label for live in tracks.ranges.journal.before if live is not None]
+    return found
+
+
+def changeable_swings(tracks: SymbolTracks) -> list[str]:
+    """Ids of the swings, also of those to come, that a bar or a correction may still change."""
+    found = [*tracks.swings.undecided(), *_swings_of(tracks.symbol, tracks.last)]
+    if tracks.ring.moments:
+        oldest = tracks.ring.moments[0]
+        if oldest.data is not None:
+            oldest.unfold(tracks.ranges, tracks.swings)
+        found += [swing.id for swing in standing_swings(oldest.swings)]
+        found += _swings_of(tracks.symbol, oldest.last)
+    return found
+
+
+def _swings_of(symbol: str, row: PackedRow) -> list[str]:
+    """Ids a bar's swings have: of the last bar they are known with the next one."""
+    return [swing_id(symbol, row[0], side) for side in ("high", "low")]
 
 
 def _label(row: PackedRow) -> int:

@@ -101,6 +101,7 @@ class SymbolTracks:
         self._partner: SymbolTracks | None = None
         self._before: PackedRow = NO_ROW
         self._smooth_allowed = plan.max_ahead_ms == 0 or plan.max_ahead_ms >= plan.base_ms
+        self._sweep_due = False
         self._due_ms = NOWHERE_MS
         self._fresh: list[PackedRow] = []
         self.remembering = True
@@ -217,9 +218,8 @@ class SymbolTracks:
         if sessions.index == before or self._stamp.muted:
             return
         self.session_begun = True
+        self._sweep_due = True
         self._forget_bars()
-        if self._pairs is not None and self._partner is not None:
-            self._pairs.sweep(self.number, self.horizon_ms(), self._partner.horizon_ms())
 
     def _forget_bars(self) -> None:
         for book in self._books:
@@ -381,6 +381,10 @@ class SymbolTracks:
                 self._pairs.publish(self.number, ranges.touches, stamp)
                 stamp.watermark_ms = watermark_ms
             ranges.settle()
+        if self._sweep_due:
+            self._sweep_due = False
+            if self._pairs is not None and self._partner is not None:
+                self._pairs.sweep(self.number, self.horizon_ms(), self._partner.horizon_ms())
 
     def _remember_boundary(self) -> None:
         """The watermark has reached an hour or a session: keep the moment."""
