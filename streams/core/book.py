@@ -204,6 +204,11 @@ class BarBook:
         self._touched.clear()
         return [self._chunk_data(key) for key in keys]
 
+    def settle(self) -> None:
+        """Say that every chunk is stored as it is."""
+        self.pack()
+        self._touched.clear()
+
     def track(self) -> None:
         """Remember from now on which chunks change."""
         self._tracked = True

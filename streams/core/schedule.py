@@ -18,6 +18,7 @@ NEXT_DATE_FROM_MS: Final = 18 * 60 * MINUTE_MS
 """A daily range that starts at this wall time or later carries the next date."""
 LONGEST_WINDOW_DAYS: Final = {"week": 10, "month": 62, "year": 160, "session": 10}
 CACHED_DAYS: Final = 400
+CACHED_RANGES: Final = 4_096
 
 
 class RangeSpec:
@@ -83,6 +84,7 @@ class RangeSchedule:
         self._calendar = calendar
         self._base_ms = base_ms
         self._days: dict[int, list[RangeSpec]] = {}
+        self._found: dict[tuple[int, int], RangeSpec] = {}
 
     def starting_on(self, day: int) -> list[RangeSpec]:
         """Ranges whose window starts on a civil date of their zone, ascending by start."""
@@ -116,11 +118,18 @@ class RangeSchedule:
         LookupError
             When the kind has no range there: state of another configuration.
         """
+        place = (kind_index, start_ms)
+        known = self._found.get(place)
+        if known is not None:
+            return known
         day = start_ms // DAY_MS
         for near in (day, day - 1, day + 1):
-            for spec in self.starting_on(near):
-                if spec.kind_index == kind_index and spec.start_ms == start_ms:
-                    return spec
+            spec = self._spec(self.kinds[kind_index], near)
+            if spec is not None and spec.start_ms == start_ms:
+                if len(self._found) >= CACHED_RANGES:
+                    self._found.clear()
+                self._found[place] = spec
+                return spec
         raise LookupError(f"no range of kind {kind_index} starts at {start_ms}")
 
     def _spec(self, planned: PlannedKind, day: int) -> RangeSpec | None:

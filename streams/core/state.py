@@ -171,6 +171,8 @@ class SymbolState:
         tracks.install(present)
         self._restore_bars(records)
         engine.count_from_here()
+        engine.book.settle()
+        engine.off_book.settle()
         self.changed()
 
     def _restore_ranges(self, tracks: SymbolTracks, records: dict[str, Any], count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Callable, Iterator
 
@@ -88,17 +89,21 @@ class Keeper:
         """The engine of a group as the store has it."""
         plan = plan_group(self.config, group)
         prefix = state_prefix(group)
-        records = {
-            key[len(prefix) :].decode(): orjson.loads(value)
-            for key, value in self.store.database.scan(prefix)
-        }
-        if not records:
-            return GroupEngine(plan)
+        # Plain data without cycles: looking for some, again and again, would cost more than reading.
+        collecting = gc.isenabled()
+        gc.disable()
         try:
-            return GroupEngine.restore(plan, records)
+            records = {
+                key[len(prefix) :].decode(): orjson.loads(value)
+                for key, value in self.store.database.scan(prefix)
+            }
+            return GroupEngine.restore(plan, records) if records else GroupEngine(plan)
         except ValueError as error:
             folder = self.store.folder
             raise StoreError(f"{folder}: {error}; {way_out(folder)}") from error
+        finally:
+            if collecting:
+                gc.enable()
 
     def take(self, record: LogRecord) -> str:
         """Take a record; returns its fate, one of `streams.core.symbol.FATES`.
