@@ -19,6 +19,7 @@ CHUNK_BARS: Final = 60
 NUMBER_BITS: Final = 20
 NUMBER_ZERO: Final = 1 << (NUMBER_BITS - 1)
 """Place of the chunk at the session's open; off-session bars before it lie in earlier ones."""
+NO_KEY: Final = -(1 << 62)
 
 Row = tuple[int, int, int, int, int, Volume]
 """Label, open, high, low, close (ticks) and volume of one accepted bar."""
@@ -66,6 +67,8 @@ class BarBook:
         self._chunks: dict[int, BarChunk] = {}
         self._touched: dict[int, bool] = {}
         self._tracked = False
+        self._read_key = NO_KEY
+        self._read_rows: list[PackedRow] = []
 
     def seal(self) -> None:
         """Pack the newest bars once they fill a chunk."""
@@ -107,6 +110,7 @@ class BarBook:
             else:
                 self._keys.append(key)
         self._chunks[key] = BarChunk(packed)
+        self._read_key = NO_KEY
         if self._tracked:
             self._touched[key] = True
 
@@ -120,10 +124,15 @@ class BarBook:
         """The bar with that label, None without one."""
         rows = self.open_rows
         if not rows or start_ms < rows[0][0]:
-            chunk = self._chunks.get(self._key_of(start_ms))
-            if chunk is None:
-                return None
-            rows = chunk.rows()
+            key = self._key_of(start_ms)
+            if key != self._read_key:
+                # A file that comes again asks for the bars of a chunk one after the other.
+                chunk = self._chunks.get(key)
+                if chunk is None:
+                    return None
+                self._read_key = key
+                self._read_rows = chunk.rows()
+            rows = self._read_rows
         for row in rows:
             if row[0] == start_ms:
                 return row
@@ -191,6 +200,7 @@ class BarBook:
             count += 1
         if count:
             del keys[:count]
+            self._read_key = NO_KEY
 
     def chunks(self) -> list[list[Any]]:
         """All chunks: ``[session, number, rows]`` each; an empty one has lost its bars."""

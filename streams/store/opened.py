@@ -131,6 +131,7 @@ class OpenStore:
         self._hook("after_log")
         for topic, lines in step.topics.items():
             self._topics[topic].append(bytes(lines))
+        for topic in step.topics:
             self._topics[topic].sync()
         self._hook("after_outputs")
         checkpoint = replace(
