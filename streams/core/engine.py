@@ -236,8 +236,7 @@ class GroupEngine:
         for number in table.take_changed():
             values = []
             for fact_id in table.record(number):
-                entry = known.get(fact_id)
-                values.append(None if entry is None else [fact_id, *entry])
+                values.append(None if fact_id is None else [fact_id, *known[fact_id]])
             found[f"revisions/{number}"] = values
 
     @staticmethod

@@ -99,10 +99,13 @@ class SymbolState:
             else:
                 table.drop(key)
         for number in table.take_changed():
-            values = []
+            values: list[Any] = []
             for key in table.record(number):
-                live = tracker.alive.get(key) or tracker.finished.get(key)
-                values.append(None if live is None else live.snapshot())
+                if key is None:
+                    values.append(None)
+                    continue
+                live = tracker.alive[key] if key in tracker.alive else tracker.finished[key]
+                values.append(live.snapshot())
             found[f"{self._name}/ranges/{number}"] = values
 
     def _add_journal(self, found: dict[str, Any], places: StatePlaces, lowest: int) -> None:
