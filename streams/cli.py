@@ -21,6 +21,7 @@ from schemas.config_rendering import to_toml
 from schemas.documents import write_schemas
 from streams.arguments import OrderedCommand, inputs_in_order
 from streams.calendars import UnknownZoneError
+from streams.cli_kafka import add_to as add_kafka
 from streams.core import engine
 from streams.core.corrections import Correction
 from streams.embedded import RunResult, run_files
@@ -28,6 +29,7 @@ from streams.explanation import explanation
 from streams.feeds.items import InputError
 from streams.feeds.times import EPOCH, MILLISECOND
 from streams.inputs import Source
+from streams.kafka.errors import BrokerError, TopicsError
 from streams.progress import ProgressBar
 from streams.run_directory import ForeignFolderError
 from streams.samples import SEED, SESSIONS, write_samples
@@ -49,6 +51,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+add_kafka(app)
 
 ConfigOption = Annotated[
     Path | None,
@@ -205,7 +208,7 @@ def schemas(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; every error is one plain message and an exit code."""
-    errors = (InputError, ConfigError, ForeignFolderError, UnknownZoneError)
+    errors = (InputError, ConfigError, ForeignFolderError, TopicsError, UnknownZoneError)
     try:
         code = app(args=arguments, prog_name="tapeline", standalone_mode=False)
         if code == INTERRUPTED:
@@ -221,6 +224,8 @@ def main(arguments: list[str] | None = None) -> int:
         # Whoever read the output has gone; of that, Rich makes an exit of its own.
         sys.stderr.close()
         return IO_FAILURE
+    except BrokerError as error:
+        return _fail(str(error), IO_FAILURE)
     except OSError as error:
         return _fail(f"reading or writing failed: {error}", IO_FAILURE)
     except Exception as error:

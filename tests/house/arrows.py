@@ -22,8 +22,9 @@ _FLOORS = {
     "replay": 4,
     "streams.progress": 5,
     "streams.tables": 5,
-    "streams.cli": 6,
-    "streams.__main__": 7,
+    "streams.cli_kafka": 6,
+    "streams.cli": 7,
+    "streams.__main__": 8,
 }
 
 # Parts of the standard library that need no clock, no files, no environment and no threads; what

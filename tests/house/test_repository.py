@@ -91,8 +91,9 @@ def test_the_compiling_build_uses_the_versions_that_are_tested() -> None:
 
 @pytest.mark.parametrize("name", ["aiokafka", "faust-streaming", "mode-streaming", "rocksdict"])
 def test_what_faust_reaches_into_is_pinned_exactly(name: str) -> None:
-    kafka = _project()["project"]["optional-dependencies"]["kafka"]
-    assert [each for each in kafka if re.fullmatch(rf"{name}==[\d.]+", each)]
+    project = _project()["project"]
+    needed = project["dependencies"] + project["optional-dependencies"].get("kafka", [])
+    assert [each for each in needed if re.fullmatch(rf"{name}==[\d.]+", each)]
 
 
 def test_the_time_zone_data_are_pinned_exactly() -> None:
