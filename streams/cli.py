@@ -179,6 +179,53 @@ def sample(
         typer.echo(file)
 
 
+@app.command()
+def worker(
+    instance: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=63,
+            help="Ordinal of this worker; the lowest that is free in the data folder.",
+        ),
+    ] = None,
+    data_dir: Annotated[Path, typer.Option(help="Folder of local state.")] = Path("tapeline-data"),
+    config: ConfigOption = None,
+    bootstrap: Annotated[
+        str | None, typer.Option(help="Addresses of brokers, over those of the configuration.")
+    ] = None,
+    http_host: Annotated[str, typer.Option(help="Where health is served.")] = "127.0.0.1",
+    http_port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="Its port; 9464 + instance.")
+    ] = None,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="Join without static membership.")
+    ] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Logs as JSON Lines.")] = False,
+) -> None:
+    """Run a worker on a Kafka cluster until it is told to stop."""
+    # Only a worker needs Faust: the other commands work without the extra.
+    try:
+        from streams.worker.cluster import ClusterUnfitError
+        from streams.worker.instance import InstanceTakenError
+        from streams.worker.runner import RunOptions, run_worker, with_bootstrap
+    except ModuleNotFoundError as error:
+        raise InputError(f"a worker needs {error.name}: pip install 'tapeline[kafka]'") from error
+    settings = with_bootstrap(load_config(config), bootstrap)
+    options = RunOptions(
+        instance=instance,
+        data_dir=data_dir,
+        http_host=http_host,
+        http_port=http_port,
+        log_json=log_json,
+        dynamic=dynamic,
+    )
+    try:
+        run_worker(settings, options)
+    except (ClusterUnfitError, InstanceTakenError) as error:
+        raise InputError(str(error)) from error
+
+
 @config_app.command("check")
 def config_check(config: ConfigOption = None) -> None:
     """Validate the configuration."""
