@@ -206,7 +206,6 @@ def worker(
     """Run a worker on a Kafka cluster until it is told to stop."""
     # Only a worker needs Faust: the other commands work without the extra.
     try:
-        from streams.worker.cluster import ClusterUnfitError
         from streams.worker.instance import InstanceTakenError
         from streams.worker.runner import RunOptions, run_worker, with_bootstrap
     except ModuleNotFoundError as error:
@@ -222,7 +221,7 @@ def worker(
     )
     try:
         run_worker(settings, options)
-    except (ClusterUnfitError, InstanceTakenError) as error:
+    except InstanceTakenError as error:
         raise InputError(str(error)) from error
 
 

@@ -89,11 +89,11 @@ class WorkerApp(BatchApp):
         self.metrics = WorkerMetrics()
         self.folds: dict[int, PartitionFold] = {}
         self.log_name = input_log(config.kafka.topic_prefix)
-        self.state = StateTable(self, STATE_TABLE)
+        self.table = StateTable(self, STATE_TABLE)
         self.committer: Committer | None = None
         self._pause = pause
         self._revoked_at: float | None = None
-        self.tables.add(self.state)
+        self.tables.add(self.table)
         source = self.topic(self.log_name, schema=BatchSchema())
         self.agent(source, name="fold")(self._agent)
         self.on_partitions_revoked.connect(self._forget)
@@ -112,8 +112,8 @@ class WorkerApp(BatchApp):
             guard = ZombieGuard(self.options.session_s / 2)
             self.committer = Committer(
                 producer,
-                self.state.changelog_topic_name,
-                self.state,
+                self.table.changelog_topic_name,
+                self.table,
                 guard,
                 self.metrics,
                 self._pause,
@@ -151,7 +151,7 @@ class WorkerApp(BatchApp):
             self.log_name,
             partition,
             self.options.partitions,
-            self.state.read(partition),
+            self.table.read(partition),
             self.counts,
         )
         self.folds[partition] = fold
@@ -187,17 +187,17 @@ class WorkerApp(BatchApp):
 
     async def _recovered(self, *_: Any, **__: Any) -> None:
         self.metrics.recoveries += 1
-        self.metrics.stale_states = self.state.stale
+        self.metrics.stale_states = self.table.stale
         if self._revoked_at is not None:
             self.metrics.recovery_seconds = time.monotonic() - self._revoked_at
 
     def start_offset(self, tp: TP, committed: int | None) -> int | None:
         """Where to read from: what was committed, else what the state includes."""
-        return self.state.checkpoint(tp.partition) if committed is None else committed
+        return self.table.checkpoint(tp.partition) if committed is None else committed
 
     def check_log_end(self, tp: TP, start: int, end: int) -> None:
         """Stop where the log ends before the state: it is not the log of before."""
-        reached = max(start, self.state.checkpoint(tp.partition) or 0)
+        reached = max(start, self.table.checkpoint(tp.partition) or 0)
         if end < reached:
             self.crash_with(
                 LogHoleError(

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, for_code
+import logging
+from collections.abc import Sequence
 
 from schemas.config import Config
-from schemas.topics import catalogue
+from streams.kafka.administration import describe_topics
+from streams.kafka.errors import TopicsError
+from streams.kafka.topics import TopicReport
 
-
-class ClusterUnfitError(RuntimeError):
-    """Topics are missing, refused or unlike each other; the message names them."""
-
-
-class BrokerUnreachableError(OSError):
-    """No broker answers."""
+logger = logging.getLogger("tapeline.worker")
 
 
 async def check_cluster(config: Config) -> int:
-    """Check that all topics are there, readable, and have the same number of partitions.
+    """Check that all topics are there and have the same number of partitions.
+
+    Other settings that differ are named in the log: they are for who runs the cluster to judge.
 
     Returns
     -------
@@ -29,42 +25,36 @@ async def check_cluster(config: Config) -> int:
 
     Raises
     ------
-    ClusterUnfitError, BrokerUnreachableError
-        Naming what is wrong and the way out.
+    BrokerError
+        When no broker answers, or refuses.
+    TopicsError
+        Naming the topics that are missing, or of another number of partitions, and the way out.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=config.kafka.bootstrap)
-    try:
-        await admin.start()
-        names = [topic.name for topic in catalogue(config.kafka.topic_prefix)]
-        described = await admin.describe_topics(names)
-    except KafkaError as error:
-        raise BrokerUnreachableError(
-            f"no broker answers at {config.kafka.bootstrap} ({error}): start it, or say --bootstrap"
-        ) from error
-    finally:
-        await admin.close()
-    return judge_topics(described, config)
+    reports = await describe_topics(config.kafka, config.kafka.bootstrap)
+    judge_topics(reports)
+    for report in reports:
+        for difference in report.differences:
+            logger.warning("%s: %s", report.wanted.name, difference)
+    return config.kafka.partitions
 
 
-def judge_topics(described: list[dict[str, Any]], config: Config) -> int:
-    """Number of partitions, from the answer of the broker; raises as `check_cluster`."""
-    faults = [
-        f"{each['topic']}: {for_code(each['error_code']).__name__}"
-        for each in described
-        if each["error_code"]
-    ]
-    if faults:
-        raise ClusterUnfitError(
-            f"topics cannot be used ({'; '.join(sorted(faults))}): "
-            "run tapeline topics create, or ask for the right to read and write them"
+def judge_topics(reports: Sequence[TopicReport]) -> None:
+    """Raise `TopicsError` when a worker cannot run on these topics."""
+    missing = [report.wanted.name for report in reports if report.found is None]
+    if missing:
+        raise TopicsError(
+            f"missing, or not to be read: {', '.join(missing)}; run tapeline topics create, or "
+            "ask whoever runs the broker for the right to describe, read and write them"
         )
-    counts = {each["topic"]: len(each["partitions"]) for each in described}
-    wanted = config.kafka.partitions
-    unlike = {name: count for name, count in sorted(counts.items()) if count != wanted}
+    unlike = {
+        report.wanted.name: report.found.partitions
+        for report in reports
+        if report.found is not None and report.found.partitions != report.wanted.partitions
+    }
     if unlike:
-        raise ClusterUnfitError(
-            f"topics have another number of partitions than the {wanted} of the configuration "
-            f"({unlike}): set [kafka] partitions, or make new topics under another prefix and "
-            "publish again: groups would move to other partitions"
+        named = ", ".join(f"{name} has {count}" for name, count in sorted(unlike.items()))
+        raise TopicsError(
+            f"[kafka] partitions is {reports[0].wanted.partitions}, but {named}: configure that "
+            "number, or make new topics under another prefix and publish again, because groups "
+            "would move to other partitions"
         )
-    return wanted

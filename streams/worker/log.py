@@ -84,6 +84,5 @@ def set_up_logging(as_json: bool, level: int = logging.INFO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # What they say of every request is of no use to who runs a worker.
-    logging.getLogger("faust").setLevel(logging.WARNING)
-    logging.getLogger("mode").setLevel(logging.WARNING)
-    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    for name in (*NOISY, "streams.worker"):
+        logging.getLogger(name).setLevel(logging.WARNING)

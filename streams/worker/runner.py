@@ -60,10 +60,10 @@ def run_worker(
 
     Raises
     ------
-    ClusterUnfitError, InstanceTakenError
-        When nothing was started.
+    TopicsError, BrokerError, InstanceTakenError
+        When nothing was started: topics, broker or another worker stand in the way.
     OSError
-        When no broker answers, or a folder or port cannot be had.
+        When a folder or port cannot be had.
     """
     set_up_logging(options.log_json)
     import uvloop
