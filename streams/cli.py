@@ -20,13 +20,16 @@ from schemas.config_rendering import to_toml
 from schemas.documents import write_schemas
 from streams.arguments import OrderedCommand, inputs_in_order
 from streams.calendars import UnknownZoneError
-from streams.cli_store import add_to, instant_of, run_and_report
+from streams.cli_kafka import add_to as add_kafka
+from streams.cli_store import add_to as add_store
+from streams.cli_store import instant_of, run_and_report
 from streams.core import engine
 from streams.core.corrections import Correction
 from streams.embedded import RunResult, run_files
 from streams.explanation import explanation
 from streams.feeds.items import InputError
 from streams.inputs import Source
+from streams.kafka.errors import BrokerError, TopicsError
 from streams.progress import ProgressBar
 from streams.run_directory import ForeignFolderError
 from streams.samples import SEED, SESSIONS, write_samples
@@ -49,7 +52,8 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
-add_to(app)
+add_store(app)
+add_kafka(app)
 
 ConfigOption = Annotated[
     Path | None,
@@ -191,6 +195,52 @@ def sample(
         typer.echo(file)
 
 
+@app.command()
+def worker(
+    instance: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=63,
+            help="Ordinal of this worker; the lowest that is free in the data folder.",
+        ),
+    ] = None,
+    data_dir: Annotated[Path, typer.Option(help="Folder of local state.")] = Path("tapeline-data"),
+    config: ConfigOption = None,
+    bootstrap: Annotated[
+        str | None, typer.Option(help="Addresses of brokers, over those of the configuration.")
+    ] = None,
+    http_host: Annotated[str, typer.Option(help="Where health is served.")] = "127.0.0.1",
+    http_port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="Its port; 9464 + instance.")
+    ] = None,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="Join without static membership.")
+    ] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Logs as JSON Lines.")] = False,
+) -> None:
+    """Run a worker on a Kafka cluster until it is told to stop."""
+    # Only a worker needs Faust: the other commands work without the extra.
+    try:
+        from streams.worker.instance import InstanceTakenError
+        from streams.worker.runner import RunOptions, run_worker, with_bootstrap
+    except ModuleNotFoundError as error:
+        raise InputError(f"a worker needs {error.name}: pip install 'tapeline[kafka]'") from error
+    settings = with_bootstrap(load_config(config), bootstrap)
+    options = RunOptions(
+        instance=instance,
+        data_dir=data_dir,
+        http_host=http_host,
+        http_port=http_port,
+        log_json=log_json,
+        dynamic=dynamic,
+    )
+    try:
+        run_worker(settings, options)
+    except InstanceTakenError as error:
+        raise InputError(str(error)) from error
+
+
 @config_app.command("check")
 def config_check(config: ConfigOption = None) -> None:
     """Validate the configuration."""
@@ -220,7 +270,14 @@ def schemas(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; every error is one plain message and an exit code."""
-    errors = (InputError, ConfigError, ForeignFolderError, StoreError, UnknownZoneError)
+    errors = (
+        InputError,
+        ConfigError,
+        ForeignFolderError,
+        StoreError,
+        TopicsError,
+        UnknownZoneError,
+    )
     try:
         code = app(args=arguments, prog_name="tapeline", standalone_mode=False)
         if code == INTERRUPTED:
@@ -236,6 +293,8 @@ def main(arguments: list[str] | None = None) -> int:
         # Whoever read the output has gone; of that, Rich makes an exit of its own.
         sys.stderr.close()
         return IO_FAILURE
+    except BrokerError as error:
+        return _fail(str(error), IO_FAILURE)
     except OSError as error:
         return _fail(f"reading or writing failed: {error}", IO_FAILURE)
     except Exception as error:

@@ -25,6 +25,7 @@ _FLOORS = {
     "streams.tables": 5,
     "streams.store_tables": 5,
     "streams.cli_store": 6,
+    "streams.cli_kafka": 6,
     "streams.cli": 7,
     "streams.__main__": 8,
 }

@@ -1,0 +1,192 @@
+"""Topics of a cluster: looked at, made, deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    InvalidConfigurationError,
+    InvalidPartitionsError,
+    InvalidReplicationFactorError,
+    InvalidTopicError,
+    NoError,
+    PolicyViolationError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
+
+from schemas.config import KafkaConfig
+from streams.kafka.connection import admin_client, plain_errors
+from streams.kafka.errors import TopicsError
+from streams.kafka.topics import (
+    FoundTopic,
+    TopicReport,
+    WantedTopic,
+    refusal,
+    reports,
+    wanted_topics,
+)
+
+VISIBLE_SECONDS = 15.0
+POLL_SECONDS = 0.05
+OF_THE_CONFIGURATION = (
+    InvalidConfigurationError,
+    InvalidPartitionsError,
+    InvalidReplicationFactorError,
+    InvalidTopicError,
+    PolicyViolationError,
+)
+
+
+async def describe_topics(kafka: KafkaConfig, bootstrap: str) -> tuple[TopicReport, ...]:
+    """How each topic of the catalogue stands in the cluster.
+
+    Raises
+    ------
+    BrokerError
+        When the broker does not answer or refuses.
+    """
+    with plain_errors(bootstrap, "describing topics"):
+        async with admin_client(bootstrap) as admin:
+            return await _reports(admin, wanted_topics(kafka))
+
+
+async def create_topics(kafka: KafkaConfig, bootstrap: str) -> tuple[TopicReport, ...]:
+    """Make the topics of the catalogue that are missing; returns what was found before.
+
+    Nothing is made when one that is there differs.
+
+    Raises
+    ------
+    TopicsError
+        Naming every difference, or why the broker does not make a topic as configured.
+    BrokerError
+        When the broker does not answer or refuses.
+    """
+    wanted = wanted_topics(kafka)
+    with plain_errors(bootstrap, "making topics"):
+        async with admin_client(bootstrap) as admin:
+            before = await _reports(admin, wanted)
+            _refuse_differing(before)
+            missing = [report.wanted for report in before if report.found is None]
+            if missing:
+                await _make(admin, missing)
+                # Somebody else may have made one in between, and otherwise.
+                _refuse_differing(await _until_visible(admin, wanted))
+    return before
+
+
+async def delete_topics(kafka: KafkaConfig, bootstrap: str) -> tuple[str, ...]:
+    """Delete what there is of the catalogue's topics, with all they hold; returns their names.
+
+    Raises
+    ------
+    BrokerError
+        When the broker does not answer or refuses.
+    """
+    with plain_errors(bootstrap, "deleting topics"):
+        async with admin_client(bootstrap) as admin:
+            there = await _reports(admin, wanted_topics(kafka))
+            names = tuple(each.wanted.name for each in there if each.found is not None)
+            if names:
+                answer = await admin.delete_topics(list(names))
+                for _, code in answer.topic_error_codes:
+                    error = for_code(code)
+                    if error not in (NoError, UnknownTopicOrPartitionError):
+                        raise error()
+                await _until_gone(admin, names)
+    return names
+
+
+def _refuse_differing(found: Sequence[TopicReport]) -> None:
+    differing = [report for report in found if report.differences]
+    if differing:
+        raise TopicsError(refusal(differing))
+
+
+async def _make(admin: AIOKafkaAdminClient, topics: Sequence[WantedTopic]) -> None:
+    answer = await admin.create_topics(
+        [
+            NewTopic(topic.name, topic.partitions, topic.replication, topic_configs=topic.settings)
+            for topic in topics
+        ]
+    )
+    for name, code, message in answer.topic_errors:
+        error = for_code(code)
+        if error in OF_THE_CONFIGURATION:
+            raise TopicsError(f"{name}: the broker does not make it so: {message}")
+        if error not in (NoError, TopicAlreadyExistsError):
+            raise error(f"{name}: {message}")
+
+
+async def _until_visible(
+    admin: AIOKafkaAdminClient, wanted: Sequence[WantedTopic]
+) -> tuple[TopicReport, ...]:
+    """A topic that was made is known to every broker a moment later."""
+    deadline = time.monotonic() + VISIBLE_SECONDS
+    while True:
+        found = await _reports(admin, wanted)
+        missing = [report.wanted.name for report in found if report.found is None]
+        if not missing:
+            return found
+        if time.monotonic() > deadline:
+            raise TopicsError(
+                f"{', '.join(missing)}: made, but not to be seen; describe them later"
+            )
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _until_gone(admin: AIOKafkaAdminClient, names: Collection[str]) -> None:
+    deadline = time.monotonic() + VISIBLE_SECONDS
+    while set(names) & set(await admin.list_topics()):
+        if time.monotonic() > deadline:
+            raise TopicsError(
+                f"{', '.join(names)}: deleted, but still to be seen; look again later"
+            )
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _reports(
+    admin: AIOKafkaAdminClient, wanted: Sequence[WantedTopic]
+) -> tuple[TopicReport, ...]:
+    names = {topic.name for topic in wanted}
+    # All topics are asked for: a question for one that is missing can make it.
+    known = [each for each in await admin.describe_topics() if each["topic"] in names]
+    if not known:
+        return reports(wanted, {})
+    settings = await _settings(admin, [each["topic"] for each in known])
+    return reports(
+        wanted,
+        {each["topic"]: _found(each, settings.get(each["topic"], {})) for each in known},
+    )
+
+
+def _found(described: dict[str, Any], settings: dict[str, str]) -> FoundTopic:
+    partitions = described["partitions"]
+    return FoundTopic(
+        described["topic"],
+        len(partitions),
+        min((len(each["replicas"]) for each in partitions), default=0),
+        settings,
+    )
+
+
+async def _settings(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    found: dict[str, dict[str, str]] = {}
+    for answer in await admin.describe_configs(asked):
+        for code, message, _, name, entries in answer.resources:
+            error = for_code(code)
+            if error is UnknownTopicOrPartitionError:
+                # Deleted since it was listed.
+                continue
+            if error is not NoError:
+                raise error(f"{name}: {message}")
+            found[name] = {entry[0]: entry[1] for entry in entries}
+    return found

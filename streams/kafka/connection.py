@@ -1,0 +1,104 @@
+"""Where the broker is, and what it means when it does not answer or refuses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    BrokerResponseError,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+    TopicAuthorizationFailedError,
+)
+
+from schemas.config import KafkaConfig
+from schemas.config_values import Place, read_bootstrap
+from streams.kafka.errors import BrokerError
+
+ADMIN_TIMEOUT_MS = 15_000
+REFUSALS = (
+    AuthenticationFailedError,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
+SILENCES = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError)
+
+
+def broker_address(kafka: KafkaConfig, option: str | None) -> str:
+    """Bootstrap servers: those of the option ``--bootstrap``, else those of the configuration.
+
+    Raises
+    ------
+    ConfigError
+        When the option is no such address.
+    """
+    if option is None:
+        return kafka.bootstrap
+    return read_bootstrap(option, Place("the command line", "--bootstrap"))
+
+
+def silence_client() -> None:
+    """Keep the client's own messages off the terminal: what matters comes as an error."""
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+
+
+@contextmanager
+def plain_errors(bootstrap: str, doing: str) -> Iterator[None]:
+    """Turn what the client raises into one sentence.
+
+    Parameters
+    ----------
+    doing
+        What goes on, such as ``making topics``.
+
+    Raises
+    ------
+    BrokerError
+        Instead of any error of the client, of the network or of a time limit.
+    """
+    try:
+        yield
+    except REFUSALS as error:
+        raise BrokerError(
+            f"{doing}: the broker at {bootstrap} refuses: {error_text(error)};"
+            " ask whoever runs it for the right"
+        ) from error
+    except (TimeoutError, *SILENCES, OSError) as error:
+        raise BrokerError(
+            f"{doing}: no answer from a broker at {bootstrap} ({error_text(error)});"
+            " start it, or name another by --bootstrap or [kafka] bootstrap"
+        ) from error
+    except KafkaError as error:
+        raise BrokerError(
+            f"{doing}: the broker at {bootstrap} failed: {error_text(error)}"
+        ) from error
+
+
+def error_text(error: BaseException) -> str:
+    """Name of a client's error and what it says, without its tuple."""
+    name = type(error).__name__
+    said = ": ".join(str(part) for part in error.args if part)
+    if isinstance(error, BrokerResponseError) and not said:
+        said = str(error.description)
+    return f"{name}: {said}" if said else name
+
+
+@asynccontextmanager
+async def admin_client(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client for administration, closed at the end."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=ADMIN_TIMEOUT_MS)
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()

@@ -1,0 +1,296 @@
+"""The application: settings, table, agent and committer put together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from aiokafka import AIOKafkaProducer
+from faust.types import TP
+from msgspec import Struct
+
+from schemas.config import Config
+from schemas.topics import input_log, worker_app_id
+from streams.worker.committer import Committer, Work
+from streams.worker.exits import ZombieGuard, hard_exit
+from streams.worker.fold import Counts, LogHoleError, PartitionFold
+from streams.worker.metrics import PartitionGauges, WorkerMetrics
+from streams.worker.table import StateTable
+from streams.worker.transport import BatchApp, BatchMessage, BatchSchema
+
+SESSION_S = 10.0
+HEARTBEAT_S = 3.0
+REQUEST_S = 40.0
+PRODUCE_S = 30.0
+COMMIT_S = 1.0
+QUEUE_CHUNKS = 8
+OUTPUT_BATCH_BYTES = 900_000
+REQUEST_BYTES = 17 * 1_048_576
+POLL_RECORDS = 4_000
+STATE_TABLE = "state"
+
+logger = logging.getLogger("tapeline.worker")
+
+
+class WorkerOptions(Struct, frozen=True, kw_only=True):
+    """What one process is given beside the configuration.
+
+    Attributes
+    ----------
+    instance
+        Ordinal of the worker: its static membership; None: a dynamic member.
+    data_dir
+        Folder of the local store, of this worker alone.
+    partitions
+        How many the log has.
+    session_s
+        Seconds without a heartbeat after which another worker takes over.
+    """
+
+    data_dir: Path
+    partitions: int
+    instance: int | None = None
+    session_s: float = SESSION_S
+    chunk_records: int = 500
+
+
+class WorkerApp(BatchApp):
+    """The Faust application of a worker.
+
+    Attributes
+    ----------
+    counts
+        Of records and events.
+    metrics
+        Of chunks, batches and the cluster.
+    folds
+        By partition, as long as the partition is ours.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        options: WorkerOptions,
+        on_crash: Callable[[BaseException], NoReturn] = hard_exit,
+        pause: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        super().__init__(
+            worker_app_id(config.kafka.topic_prefix),
+            on_crash=on_crash,
+            **faust_settings(config, options),
+        )
+        self.config = config
+        self.options = options
+        self.counts = Counts()
+        self.metrics = WorkerMetrics()
+        self.folds: dict[int, PartitionFold] = {}
+        self.log_name = input_log(config.kafka.topic_prefix)
+        self.table = StateTable(self, STATE_TABLE)
+        self.committer: Committer | None = None
+        self._pause = pause
+        self._revoked_at: float | None = None
+        self.tables.add(self.table)
+        source = self.topic(self.log_name, schema=BatchSchema())
+        self.agent(source, name="fold")(self._agent)
+        self.on_partitions_revoked.connect(self._forget)
+        self.on_rebalance_complete.connect(self._recovered)
+
+    # -- the agent: chunks in, steps to the committer
+
+    async def _agent(self, stream: Any) -> None:
+        try:
+            await self._run(stream)
+        except Exception as error:
+            self.crash_with(error)
+
+    async def _run(self, stream: Any) -> None:
+        async with self._new_output_producer() as producer:
+            guard = ZombieGuard(self.options.session_s / 2)
+            self.committer = Committer(
+                producer,
+                self.table.changelog_topic_name,
+                self.table,
+                guard,
+                self.metrics,
+                self._pause,
+            )
+            writing = asyncio.create_task(self._write(self.committer), name="committer")
+            try:
+                async for event in stream.noack().events():
+                    await self._take(event, self.committer)
+            finally:
+                writing.cancel()
+
+    async def _take(self, event: Any, committer: Committer) -> None:
+        message: BatchMessage = event.message
+        fold = self.folds.get(message.partition)
+        if fold is None:
+            fold = self._open_fold(message.partition)
+        step = fold.fold(message.value)
+
+        def done() -> None:
+            message.done = True
+            event.ack()
+
+        await committer.put(Work(step, message.handed_at, done))
+
+    async def _write(self, committer: Committer) -> None:
+        try:
+            await committer.run()
+        except Exception as error:
+            self.crash_with(error)
+
+    def _open_fold(self, partition: int) -> PartitionFold:
+        started = time.monotonic()
+        fold = PartitionFold(
+            self.config,
+            self.log_name,
+            partition,
+            self.options.partitions,
+            self.table.read(partition),
+            self.counts,
+        )
+        self.folds[partition] = fold
+        logger.info(
+            "partition %s: %s groups, next offset %s, loaded in %.0f ms",
+            partition,
+            len(fold.seats),
+            fold.next_offset,
+            1000 * (time.monotonic() - started),
+        )
+        return fold
+
+    def _new_output_producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=self.config.kafka.bootstrap,
+            client_id=f"{self.conf.id}-outputs",
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            max_batch_size=OUTPUT_BATCH_BYTES,
+            max_request_size=REQUEST_BYTES,
+            request_timeout_ms=int(PRODUCE_S * 1000),
+        )
+
+    # -- coming and going of partitions
+
+    async def _forget(self, *_: Any, **__: Any) -> None:
+        self._revoked_at = time.monotonic()
+        self.metrics.rebalances += 1
+        self.folds.clear()
+        if self.committer is not None:
+            self.committer.forget()
+
+    async def _recovered(self, *_: Any, **__: Any) -> None:
+        self.metrics.recoveries += 1
+        self.metrics.stale_states = self.table.stale
+        if self._revoked_at is not None:
+            self.metrics.recovery_seconds = time.monotonic() - self._revoked_at
+
+    def start_offset(self, tp: TP, committed: int | None) -> int | None:
+        """Where to read from: what was committed, else what the state includes."""
+        return self.table.checkpoint(tp.partition) if committed is None else committed
+
+    def check_log_end(self, tp: TP, start: int, end: int) -> None:
+        """Stop where the log ends before the state: it is not the log of before."""
+        reached = max(start, self.table.checkpoint(tp.partition) or 0)
+        if end < reached:
+            self.crash_with(
+                LogHoleError(
+                    f"{tp.topic} partition {tp.partition} ends at offset {end}, the state "
+                    f"includes all below {reached}: the topic was made again, or this is another "
+                    "cluster. Use another topic prefix, or delete all topics of this one"
+                )
+            )
+
+    # -- what is shown
+
+    def is_ready(self) -> str | None:
+        """None when the worker is assigned, recovered and knows its lag; else what is missing."""
+        if self.rebalancing or self._assignment is None:
+            return "waiting for partitions"
+        if not self.tables.recovery.completed.is_set() or self.in_recovery:
+            return "recovering the state"
+        unknown = [each.partition for each in self.gauges() if each.input_lag is None]
+        return f"end of partitions {unknown} not known yet" if unknown else None
+
+    def gauges(self) -> list[PartitionGauges]:
+        """Where each source partition stands."""
+        found = []
+        consumer = self.consumer
+        for tp in sorted(consumer.assignment()):
+            if tp.topic != self.log_name:
+                continue
+            fold = self.folds.get(tp.partition)
+            marks: dict[str, int] = {}
+            if fold is not None:
+                marks = {
+                    group: seat.watermark_ms
+                    for group, seat in fold.seats.items()
+                    if seat.watermark_ms is not None
+                }
+            found.append(
+                PartitionGauges(
+                    tp.partition,
+                    consumer.highwater(tp),
+                    consumer.positions.of(tp),
+                    consumer._committed_offset[tp],
+                    marks,
+                )
+            )
+        return found
+
+
+def make_app(
+    config: Config,
+    options: WorkerOptions,
+    pause: Callable[[], Awaitable[None]] | None = None,
+) -> WorkerApp:
+    """The application of one worker.
+
+    Parameters
+    ----------
+    pause
+        Awaited before each stage of writing; tests put random waits there.
+    """
+    app = WorkerApp(config, options, pause=pause)
+    app.finalize()
+    return app
+
+
+def faust_settings(config: Config, options: WorkerOptions) -> dict[str, Any]:
+    """Settings of Faust that were found to work; the rest of its defaults stays."""
+    brokers = ";".join(f"kafka://{each.strip()}" for each in config.kafka.bootstrap.split(","))
+    instance = None
+    if options.instance is not None:
+        instance = f"{worker_app_id(config.kafka.topic_prefix)}-{options.instance}"
+    return {
+        "broker": brokers,
+        "store": "rocksdb://",
+        "datadir": str(options.data_dir),
+        "version": 1,
+        "processing_guarantee": "at_least_once",
+        "stream_wait_empty": True,
+        "stream_buffer_maxsize": QUEUE_CHUNKS,
+        "broker_commit_interval": COMMIT_S,
+        "broker_session_timeout": options.session_s,
+        "broker_heartbeat_interval": min(HEARTBEAT_S, options.session_s / 3),
+        "broker_request_timeout": REQUEST_S,
+        "broker_max_poll_records": POLL_RECORDS,
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_group_instance_id": instance,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "topic_partitions": options.partitions,
+        "topic_replication_factor": config.kafka.replication,
+        "table_standby_replicas": 0,
+        "key_serializer": "raw",
+        "value_serializer": "raw",
+        "web_enabled": False,
+        "worker_redirect_stdouts": False,
+        "autodiscover": False,
+    }

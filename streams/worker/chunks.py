@@ -1,0 +1,122 @@
+"""Chunks of log records by offset: splitting, trimming, turns, and how far each partition is."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Generic, Protocol, TypeVar
+
+
+class RawRecord(Protocol):
+    """What is read of a record of the log: its place, its time and its bytes."""
+
+    @property
+    def offset(self) -> int:
+        """Place in the partition."""
+        ...
+
+    @property
+    def timestamp(self) -> int:
+        """CreateTime, epoch milliseconds."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """The record; None for a tombstone, which no feed writes."""
+        ...
+
+
+Chunk = Sequence[RawRecord]
+Place = TypeVar("Place")
+Item = TypeVar("Item")
+_OFFSET = attrgetter("offset")
+
+
+def split(records: Chunk, size: int) -> Iterator[Chunk]:
+    """The records in chunks of at most `size`, in order."""
+    for start in range(0, len(records), size):
+        yield records[start : start + size]
+
+
+def from_offset(records: Chunk, offset: int) -> Chunk:
+    """The records at or above an offset."""
+    if not records or records[0].offset >= offset:
+        return records
+    return records[bisect_left(records, offset, key=_OFFSET) :]
+
+
+def in_turn(queues: Mapping[Place, Iterable[Item]]) -> Iterator[tuple[Place, Item]]:
+    """One item of each queue after the other, so that no partition waits for another's backlog."""
+    waiting = {place: iter(items) for place, items in queues.items()}
+    while waiting:
+        for place, items in list(waiting.items()):
+            found = next(items, None)
+            if found is None:
+                del waiting[place]
+            else:
+                yield place, found
+
+
+class Positions(Generic[Place]):
+    """How far each partition has been handed out, and how far its results are written.
+
+    A partition without a place is not ours at the moment: none of its records is handed out.
+    """
+
+    def __init__(self) -> None:
+        self._next: dict[Place, int] = {}
+        self._done: dict[Place, int] = {}
+        self._sought: dict[Place, int] = {}
+
+    def set(self, place: Place, offset: int) -> None:
+        """Hand out a partition from an offset on."""
+        self._next[place] = offset
+        self._sought.pop(place, None)
+
+    def of(self, place: Place) -> int | None:
+        """Next offset to hand out."""
+        return self._next.get(place)
+
+    def admit(self, place: Place, records: Chunk) -> Chunk | None:
+        """The part of a chunk that is due.
+
+        Returns
+        -------
+        Chunk | None
+            Records from the position on; empty when all were handed out before or the partition
+            is not ours; None when records in between are missing: seek to the position and read
+            again. The same hole a second time is a hole in the log, and handed out as it is:
+            what it means is for the worker to say.
+        """
+        position = self._next.get(place)
+        if position is None:
+            return ()
+        due = from_offset(records, position)
+        if due and due[0].offset > position and self._sought.get(place) != position:
+            self._sought[place] = position
+            return None
+        return due
+
+    def hand_out(self, place: Place, records: Chunk) -> None:
+        """The records are on their way to the worker."""
+        self._next[place] = records[-1].offset + 1
+
+    def done(self, place: Place, next_offset: int) -> None:
+        """All below `next_offset` is written: outputs, state and local store."""
+        if place in self._next:
+            self._done[place] = max(next_offset, self._done.get(place, 0))
+
+    def done_to(self, place: Place) -> int | None:
+        """Next offset to commit; None when nothing was written since the partition came."""
+        return self._done.get(place)
+
+    def written(self) -> list[Place]:
+        """Partitions that have something to commit."""
+        return list(self._done)
+
+    def forget(self) -> None:
+        """All partitions are taken away."""
+        self._next.clear()
+        self._done.clear()
+        self._sought.clear()

@@ -1,0 +1,187 @@
+"""Writes what chunks leave, in the order that survives a kill, while the next ones are folded.
+
+1. outputs, all acknowledged; 2. changed state and checkpoint in the changelog, one record batch,
+acknowledged; 3. the same in the local store; 4. the chunk is done, its source offset may be
+committed. A kill before 2 repeats the same bytes, a kill after 2 is skipped on repetition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from streams.worker.exits import ForeignWriterError, ZombieGuard
+from streams.worker.fold import Step
+from streams.worker.messages import Message
+from streams.worker.metrics import WorkerMetrics
+from streams.worker.state_records import Pair, batches
+
+QUEUE_STEPS = 3
+CHANGELOG_BYTES = 15 * 1_048_576
+"""Least of what the changelog accepts (16 MiB), with room for the frame."""
+
+
+class StepBytesError(RuntimeError):
+    """A message that no batch takes."""
+
+
+class StateWriter(Protocol):
+    """Where state goes after the changelog has it."""
+
+    def write(self, partition: int, pairs: Iterable[Pair], changelog_offset: int) -> None:
+        """Write at once."""
+        ...
+
+    def next_changelog_offset(self, partition: int) -> int:
+        """Where the changelog ended when the state was read."""
+        ...
+
+
+class Work:
+    """A step on its way: when its chunk was handed out, and whom to tell that it is written."""
+
+    __slots__ = ("done", "handed_at", "step")
+
+    def __init__(self, step: Step, handed_at: float, done: Callable[[], None]) -> None:
+        self.step = step
+        self.handed_at = handed_at
+        self.done = done
+
+
+class Committer:
+    """Takes steps in the order of their chunks.
+
+    Parameters
+    ----------
+    producer
+        Idempotent, acks of all replicas.
+    changelog
+        Name of the changelog topic.
+    pause
+        Awaited before each stage; tests put random waits there.
+    """
+
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        changelog: str,
+        store: StateWriter,
+        guard: ZombieGuard,
+        metrics: WorkerMetrics,
+        pause: Callable[[], Any] | None = None,
+    ) -> None:
+        self._producer = producer
+        self._changelog = changelog
+        self._store = store
+        self._guard = guard
+        self._metrics = metrics
+        self._pause = pause
+        self._queue: asyncio.Queue[Work] = asyncio.Queue(QUEUE_STEPS)
+        self._ends: dict[int, int] = {}
+
+    async def put(self, work: Work) -> None:
+        """Queue a step; waits while the queue is full."""
+        await self._queue.put(work)
+
+    def forget(self) -> None:
+        """All partitions were taken away, after all their steps were written."""
+        self._ends.clear()
+
+    async def run(self) -> None:
+        """Write steps for ever.
+
+        Raises
+        ------
+        Exception
+            Whatever went wrong: the process must not go on.
+        """
+        while True:
+            await self.commit(await self._queue.get())
+
+    async def commit(self, work: Work) -> None:
+        """Write one step: all four stages."""
+        step = work.step
+        await self._breathe()
+        self._guard.check(work.handed_at)
+        try:
+            await self._send_outputs(step)
+            await self._breathe()
+            self._guard.check(work.handed_at)
+            await self._send_state(step)
+        except Exception:
+            self._metrics.send_errors += 1
+            raise
+        await self._breathe()
+        work.done()
+        self._metrics.records += step.records
+        self._metrics.chunk_seconds.observe(self._guard.now() - work.handed_at)
+
+    async def _send_outputs(self, step: Step) -> None:
+        acknowledged = []
+        for topic, messages in step.outputs.items():
+            for builder in self._builders(messages):
+                acknowledged.append(
+                    await self._producer.send_batch(builder, topic, partition=step.partition)
+                )
+                self._metrics.batches[topic] += 1
+            self._metrics.messages[topic] += len(messages)
+        for future in acknowledged:
+            await future
+
+    def _builders(self, messages: list[Message]) -> Iterable[BatchBuilder]:
+        builder = self._producer.create_batch()
+        for message in messages:
+            if not _append(builder, message):
+                yield builder
+                builder = self._producer.create_batch()
+                if not _append(builder, message):
+                    raise StepBytesError(f"message {message.key!r} fits into no batch")
+        yield builder
+
+    async def _send_state(self, step: Step) -> None:
+        for pairs in batches(step.changes, step.next_offset, CHANGELOG_BYTES):
+            builder = BatchBuilder(CHANGELOG_BYTES + 1_048_576, 0)
+            for key, value in pairs:
+                builder.append(timestamp=None, key=key, value=value)
+                self._metrics.state_bytes.observe(len(value))
+            future = await self._producer.send_batch(
+                builder, self._changelog, partition=step.partition
+            )
+            first = (await future).offset
+            await self._breathe()
+            last = first + len(pairs) - 1
+            self._check_end(step.partition, first, last)
+            self._metrics.messages[self._changelog] += len(pairs)
+            self._metrics.batches[self._changelog] += 1
+            self._store.write(step.partition, pairs, last)
+
+    def _check_end(self, partition: int, first: int, last: int) -> None:
+        """The batch follows what we know: else our store would leave out what lies between."""
+        expected = self._ends.get(partition)
+        if expected is None:
+            expected = self._store.next_changelog_offset(partition)
+        if first != expected:
+            raise ForeignWriterError(
+                f"{self._changelog} partition {partition}: our batch came to offset {first}, not "
+                f"{expected}: another worker writes there too, or one that was replaced has woken. "
+                "This process ends; start it again"
+            )
+        self._ends[partition] = last + 1
+
+    async def _breathe(self) -> None:
+        if self._pause is not None:
+            await self._pause()
+
+
+def _append(builder: BatchBuilder, message: Message) -> bool:
+    taken = builder.append(
+        timestamp=message.timestamp_ms,
+        key=message.key,
+        value=message.value,
+        headers=message.headers,
+    )
+    return taken is not None

@@ -1,0 +1,74 @@
+"""Hard exits: what a supervisor sees, and what a person reads.
+
+A worker that met anything it does not understand ends at once, with the process: nothing of what
+it holds may reach the broker. What is written is consistent at every step, so a restart goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+BUG = 70
+"""A bug or a broken promise."""
+
+logger = logging.getLogger("tapeline.worker")
+
+
+class ZombieError(RuntimeError):
+    """This process was asleep, or cut off, for longer than its session allows."""
+
+
+class ForeignWriterError(RuntimeError):
+    """Somebody else wrote to a changelog partition that is ours."""
+
+
+def hard_exit(error: BaseException | str, code: int = BUG) -> NoReturn:
+    """Say why, and end the process without any clean-up."""
+    if isinstance(error, BaseException):
+        message = f"{type(error).__name__}: {error}"
+        logger.critical(message, exc_info=error if logger.isEnabledFor(logging.DEBUG) else None)
+    else:
+        message = error
+        logger.critical(message)
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+class ZombieGuard:
+    """Refuses to write what was handed out too long ago.
+
+    A process that sleeps past its session has a successor, whose outputs and states it must not
+    follow with older ones.
+
+    Parameters
+    ----------
+    limit_s
+        Half a session, in seconds.
+    clock
+        Seconds that go on while the process is stopped.
+    """
+
+    def __init__(self, limit_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit_s = limit_s
+        self._clock = clock
+
+    def now(self) -> float:
+        """Seconds by the guard's clock."""
+        return self._clock()
+
+    def check(self, handed_at: float) -> None:
+        """Raise `ZombieError` when a chunk that was handed out then may not be written now."""
+        age = self._clock() - handed_at
+        if age > self._limit_s:
+            raise ZombieError(
+                f"a chunk waited {age:.1f} s, longer than half the session ({self._limit_s:.1f} s): "
+                "another worker may own its partition by now. This process ends without writing; "
+                "start it again"
+            )

@@ -1,0 +1,243 @@
+"""The fold of one partition: chunks of raw records in, messages and changed state out. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from msgspec import Struct, field
+
+from schemas.codec import CodecError, RecordDecoder
+from schemas.config import Config
+from schemas.partition import partition_for
+from schemas.records import LogRecord
+from streams.core.engine import GroupEngine
+from streams.core.rejection import RecordRejected
+from streams.planning import plan_group
+from streams.worker.chunks import Chunk, RawRecord, from_offset
+from streams.worker.messages import Message, Writer
+from streams.worker.snapshots import CloseClock, snapshot_messages, topic
+from streams.worker.state_records import (
+    GroupChange,
+    StoredGroup,
+    StoredPartition,
+    check_settings,
+    group_change,
+    settings_hash,
+)
+
+
+class LogHoleError(RuntimeError):
+    """The log does not go on where the state ends; the message names both offsets."""
+
+
+class Counts:
+    """What became of records, and what was said, since the process began."""
+
+    def __init__(self) -> None:
+        self.fates: Counter[str] = Counter()
+        self.events: Counter[str] = Counter()
+        self.rejects: Counter[str] = Counter()
+        self.snapshots = 0
+        self.skipped = 0
+
+
+class Step(Struct):
+    """What one chunk leaves to be written.
+
+    Attributes
+    ----------
+    next_offset
+        Source offset after the last record of the chunk.
+    outputs
+        Messages by topic, in their order.
+    changes
+        Changed state records of the groups that had records.
+    """
+
+    partition: int
+    next_offset: int
+    records: int
+    outputs: dict[str, list[Message]] = field(default_factory=dict)
+    changes: list[GroupChange] = field(default_factory=list)
+
+
+class Seat:
+    """A group's engine and what goes with each of its outputs."""
+
+    def __init__(self, config: Config, group: str, stored: StoredGroup | None) -> None:
+        self.group = group
+        self.header = ("group", group.encode())
+        self.settings = settings_hash(config, group)
+        plan = plan_group(config, group)
+        if stored is None:
+            self.engine = GroupEngine(plan)
+        else:
+            check_settings(stored, group, self.settings)
+            self.engine = GroupEngine.restore(plan, stored.records)
+        marks = [self.engine.watermark_ms(each.symbol) for each in plan.instruments]
+        known = [mark for mark in marks if mark is not None]
+        self.watermark_ms = max(known, default=None)
+        self.closes = CloseClock(plan.instruments[0].calendar, self.watermark_ms)
+
+    def advance(self, symbol: str) -> int | None:
+        """Greatest watermark of the group, after a record of a symbol."""
+        mark = self.engine.watermark_ms(symbol)
+        known = self.watermark_ms
+        if mark is not None and (known is None or mark > known):
+            self.watermark_ms = known = mark
+        return known
+
+
+class PartitionFold:
+    """All groups of one partition of the log.
+
+    Parameters
+    ----------
+    log
+        Name of the topic.
+    partitions
+        How many it has.
+    stored
+        What an earlier fold left.
+    counts
+        Taken on by all folds of a process.
+
+    Attributes
+    ----------
+    next_offset
+        Source offset of the next record; None before the first of a log without state.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        log: str,
+        partition: int,
+        partitions: int,
+        stored: StoredPartition,
+        counts: Counts,
+    ) -> None:
+        self.next_offset = stored.checkpoint
+        self.seats: dict[str, Seat] = {}
+        self._config = config
+        self._log = log
+        self._partition = partition
+        self._partitions = partitions
+        self._counts = counts
+        self._writer = Writer(config.kafka.topic_prefix)
+        self._snapshots = topic(config.kafka.topic_prefix)
+        self._decode = RecordDecoder().decode
+        self._by_symbol: dict[str, Seat] = {}
+        for group, records in stored.groups.items():
+            self.seats[group] = Seat(config, group, records)
+
+    def fold(self, records: Chunk) -> Step:
+        """Take the next records of the partition.
+
+        Parameters
+        ----------
+        records
+            In order; those below `next_offset` were taken before and are skipped.
+
+        Raises
+        ------
+        LogHoleError
+            When the first is above `next_offset`.
+        """
+        counts = self._counts
+        if self.next_offset is not None:
+            if records and records[0].offset > self.next_offset:
+                raise self._hole(records[0].offset)
+            due = from_offset(records, self.next_offset)
+            counts.skipped += len(records) - len(due)
+            records = due
+        if not records:
+            return Step(self._partition, self.next_offset or 0, 0)
+        step = Step(self._partition, records[-1].offset + 1, len(records))
+        touched: dict[str, Seat] = {}
+        for record in records:
+            symbol = None
+            try:
+                parsed = self._decode(record.value or b"")
+                symbol = parsed.symbol
+                seat = self._by_symbol.get(symbol)
+                if seat is None:
+                    seat = self._find(symbol)
+                if seat.engine.offset >= record.offset:
+                    counts.skipped += 1
+                    continue
+                touched[seat.group] = seat
+                self._take(seat, parsed, record.offset, step.outputs)
+            except CodecError as error:
+                self._refuse(record, error.code, error.reason, error.symbol, step)
+            except RecordRejected as error:
+                self._refuse(record, error.code, error.reason, symbol, step)
+        for group, seat in touched.items():
+            engine = seat.engine
+            changed = engine.changed()
+            step.changes.append(group_change(group, engine.offset, changed, seat.settings))
+        self.next_offset = step.next_offset
+        return step
+
+    def _take(
+        self, seat: Seat, record: LogRecord, offset: int, outputs: dict[str, list[Message]]
+    ) -> None:
+        events = seat.engine.apply(record, offset)
+        counts = self._counts
+        counts.fates[seat.engine.fate] += 1
+        watermark_ms = seat.advance(record.symbol)
+        if watermark_ms is None:
+            return
+        if events:
+            timestamp_ms = max(watermark_ms, 0)
+            write, group = self._writer.event, seat.header
+            for event in events:
+                topic, message = write(event, group, timestamp_ms)
+                counts.events[topic] += 1
+                if topic in outputs:
+                    outputs[topic].append(message)
+                else:
+                    outputs[topic] = [message]
+        session = seat.closes.passed(watermark_ms)
+        if session is not None:
+            # The state as of this record, whatever else the chunk holds: a replay finds it there.
+            messages = snapshot_messages(
+                seat.group, session, offset, seat.settings, seat.engine.snapshot(), watermark_ms
+            )
+            outputs.setdefault(self._snapshots, []).extend(messages)
+            counts.snapshots += 1
+
+    def _find(self, symbol: str) -> Seat:
+        config = self._config
+        if config.instrument(symbol) is None:
+            raise RecordRejected("unknown_symbol", f"symbol {symbol!r} is not configured")
+        group = config.group_of(symbol)
+        due = partition_for(group, self._partitions)
+        if due != self._partition:
+            raise RecordRejected(
+                "wrong_partition",
+                f"records of group {group} belong in partition {due}, not {self._partition}",
+            )
+        seat = self.seats.get(group)
+        if seat is None:
+            seat = self.seats[group] = Seat(config, group, None)
+        self._by_symbol[symbol] = seat
+        return seat
+
+    def _refuse(
+        self, record: RawRecord, code: str, reason: str, symbol: str | None, step: Step
+    ) -> None:
+        source = f"{self._log}/{self._partition}/{record.offset}"
+        topic, message = self._writer.reject(
+            source, record.value or b"", code, reason, symbol, max(record.timestamp, 0)
+        )
+        step.outputs.setdefault(topic, []).append(message)
+        self._counts.rejects[code] += 1
+
+    def _hole(self, found: int) -> LogHoleError:
+        return LogHoleError(
+            f"{self._log} partition {self._partition}: the state ends before offset "
+            f"{self.next_offset}, the log goes on at {found}. Records in between were deleted, "
+            "never kept, or the topic or the state is not the one of before. Restore the log, or "
+            "delete the topics of this prefix and publish again"
+        )

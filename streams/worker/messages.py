@@ -1,0 +1,103 @@
+"""Events and dead letters as messages: topic, key, value, headers, time."""
+
+from __future__ import annotations
+
+import base64
+from typing import NamedTuple
+
+from schemas.codec import encode
+from schemas.events import (
+    DerivedBar,
+    Gap,
+    Output,
+    Pair,
+    Quality,
+    Range,
+    Reject,
+    Retract,
+    Session,
+    Swing,
+    Touch,
+)
+from schemas.ids import reject_id
+from schemas.topics import DEFAULT_PREFIX, EVENT_TYPES, topic_of
+
+Headers = list[tuple[str, bytes]]
+_NO_REVISION = ("rev", b"0")
+_STRUCTS = (DerivedBar, Session, Quality, Gap, Range, Touch, Pair, Swing)
+
+
+class Message(NamedTuple):
+    """One message of a topic; `value` is None for a tombstone. A plain tuple: one for every event.
+
+    Attributes
+    ----------
+    timestamp_ms
+        CreateTime; not negative, because Kafka knows no time before 1970.
+    """
+
+    timestamp_ms: int
+    key: bytes
+    value: bytes | None
+    headers: Headers
+
+
+class Writer:
+    """Makes messages of what the engines say.
+
+    Parameters
+    ----------
+    prefix
+        First part of all topic names.
+    """
+
+    def __init__(self, prefix: str = DEFAULT_PREFIX) -> None:
+        self._kinds = {}
+        for struct in _STRUCTS:
+            tag = str(struct.__struct_config__.tag)
+            self._kinds[struct] = (topic_of(tag, prefix), ("type", tag.encode()))
+        self._retracts = {
+            tag: (topic_of(tag, prefix), ("type", tag.encode()))
+            for tag in EVENT_TYPES
+            if tag != "reject"
+        }
+        self._rejects = topic_of("reject", prefix)
+
+    def event(
+        self, event: Output, group: tuple[str, bytes], timestamp_ms: int
+    ) -> tuple[str, Message]:
+        """Topic and message of an event.
+
+        Parameters
+        ----------
+        group
+            The header that names the group.
+        timestamp_ms
+            Greatest watermark of the group.
+        """
+        value: bytes | None
+        if isinstance(event, Retract):
+            topic, kind = self._retracts[event.type]
+            value = None
+        else:
+            topic, kind = self._kinds[type(event)]
+            value = encode(event)
+        revision = ("rev", b"%d" % event.rev) if event.rev else _NO_REVISION
+        headers = [("seq", b"%d" % event.seq), revision, kind, group]
+        return topic, Message(timestamp_ms, event.id.encode(), value, headers)
+
+    def reject(
+        self, source: str, raw: bytes, code: str, reason: str, symbol: str | None, timestamp_ms: int
+    ) -> tuple[str, Message]:
+        """Topic and message of a dead letter.
+
+        Parameters
+        ----------
+        source
+            Where the record lies: ``topic/partition/offset``.
+        """
+        letter = Reject(
+            reject_id(source), code, reason, source, base64.b64encode(raw).decode(), symbol
+        )
+        headers = [("type", b"reject")]
+        return self._rejects, Message(timestamp_ms, letter.id.encode(), encode(letter), headers)

@@ -1,0 +1,161 @@
+"""One worker process from start to end: checks, event loop, signals, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import msgspec
+from msgspec import Struct
+
+from schemas.config import Config
+from streams.worker.cluster import check_cluster
+from streams.worker.exits import ForeignWriterError, ZombieError, hard_exit
+from streams.worker.health import HealthServer, metrics_page
+from streams.worker.instance import Instance, claim_instance
+from streams.worker.log import set_up_logging
+
+if TYPE_CHECKING:
+    from streams.worker.app import WorkerApp
+
+LOOPBACK = "127.0.0.1"
+DEFAULT_DATA_DIR = Path("tapeline-data")
+
+logger = logging.getLogger("tapeline.worker")
+
+
+class RunOptions(Struct, frozen=True, kw_only=True):
+    """What the command line says.
+
+    Attributes
+    ----------
+    instance
+        Ordinal; None: the lowest that is free in the data folder.
+    dynamic
+        No static membership: a restart waits for the session of the one before.
+    http_port
+        Port of the health server on `http_host`; None: 9464 + instance.
+    session_s, chunk_records
+        None: the worker's own.
+    """
+
+    instance: int | None = None
+    data_dir: Path = DEFAULT_DATA_DIR
+    http_host: str = LOOPBACK
+    http_port: int | None = None
+    log_json: bool = False
+    dynamic: bool = False
+    session_s: float | None = None
+    chunk_records: int | None = None
+
+
+def run_worker(
+    config: Config, options: RunOptions, pause: Callable[[], Awaitable[None]] | None = None
+) -> None:
+    """Run until SIGTERM or SIGINT, then write and commit what is in hand.
+
+    Raises
+    ------
+    TopicsError, BrokerError, InstanceTakenError
+        When nothing was started: topics, broker or another worker stand in the way.
+    OSError
+        When a folder or port cannot be had.
+    """
+    set_up_logging(options.log_json)
+    import uvloop
+
+    # Before Faust is imported: it makes its loops and threads by the policy in force.
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    instance = claim_instance(options.data_dir, options.instance)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    loop.run_until_complete(_run(config, options, instance, pause))
+
+
+async def _run(
+    config: Config,
+    options: RunOptions,
+    instance: Instance,
+    pause: Callable[[], Awaitable[None]] | None,
+) -> None:
+    from streams.worker.app import WorkerApp, WorkerOptions
+
+    partitions = await check_cluster(config)
+    chosen = {
+        name: value
+        for name, value in (
+            ("session_s", options.session_s),
+            ("chunk_records", options.chunk_records),
+        )
+        if value is not None
+    }
+    app = WorkerApp(
+        config,
+        WorkerOptions(
+            data_dir=instance.folder,
+            partitions=partitions,
+            instance=None if options.dynamic else instance.number,
+            **chosen,
+        ),
+        on_crash=lambda error: _crash(instance, error),
+        pause=pause,
+    )
+    app.metrics.zombie_exits = instance.zombie_exits
+    app.finalize()
+    port = instance.port if options.http_port is None else options.http_port
+    server = await _health(app).start(options.http_host, port)
+    logger.info(
+        "instance %s, %s partitions, state in %s, health on http://%s:%s",
+        instance.number,
+        partitions,
+        instance.folder,
+        options.http_host,
+        port,
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    starting = asyncio.ensure_future(app.start())
+    starting.add_done_callback(lambda done: _check_started(instance, done))
+    await stop.wait()
+    logger.info("draining: what is in hand is written and committed")
+    await app.stop()
+    starting.cancel()
+    server.close()
+    logger.info("drained")
+
+
+def _health(app: WorkerApp) -> HealthServer:
+    def not_ready() -> str | None:
+        return app.is_ready()
+
+    def page() -> str:
+        return metrics_page(app.counts, app.metrics, app.gauges(), app.is_ready() is None)
+
+    return HealthServer(not_ready, page)
+
+
+def _check_started(instance: Instance, starting: asyncio.Future[None]) -> None:
+    if not starting.cancelled():
+        error = starting.exception()
+        if error is not None:
+            _crash(instance, error)
+
+
+def _crash(instance: Instance, error: BaseException) -> NoReturn:
+    if isinstance(error, ZombieError | ForeignWriterError):
+        instance.count_zombie_exit()
+    hard_exit(error)
+
+
+def with_bootstrap(config: Config, bootstrap: str | None) -> Config:
+    """The configuration with another broker address."""
+    if bootstrap is None:
+        return config
+    kafka = msgspec.structs.replace(config.kafka, bootstrap=bootstrap)
+    return msgspec.structs.replace(config, kafka=kafka)

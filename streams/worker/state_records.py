@@ -1,0 +1,196 @@
+"""State of a partition as records: keys, values, and which of them go into one batch.
+
+A key is ``group|name``; a value is the JSON list ``[offset, content]``: the source offset that the
+content includes, then the content. The record ``hot`` of a group has a third item, the hash of
+the settings the state was made with. The checkpoint of the partition is a record of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import orjson
+from msgspec import Struct, field
+
+from schemas.config import Config
+from streams.core.engine import HOT
+
+CHECKPOINT_KEY = b"|checkpoint"
+"""No group has an empty name."""
+FORMAT = 1
+RECORD_BYTES = 32
+"""What a record of a batch takes beside its key and value, at most."""
+
+Pair = tuple[bytes, bytes]
+
+
+class StateFormatError(ValueError):
+    """Stored state that this version cannot read; the message names the way out."""
+
+
+class SettingsChangedError(ValueError):
+    """State that was made with other settings of its group."""
+
+
+class StoredGroup(Struct):
+    """State records of one group: by name, and the hash of its settings."""
+
+    records: dict[str, Any] = field(default_factory=dict)
+    settings: str | None = None
+
+
+class StoredPartition(Struct):
+    """What is stored of one partition.
+
+    Attributes
+    ----------
+    checkpoint
+        Next source offset; None where nothing was ever written.
+    """
+
+    checkpoint: int | None = None
+    groups: dict[str, StoredGroup] = field(default_factory=dict)
+
+
+class GroupChange(Struct, frozen=True):
+    """Changed state records of one group; they are written together or not at all."""
+
+    group: str
+    pairs: list[Pair]
+
+    @property
+    def size(self) -> int:
+        """Bytes in a record batch, at most."""
+        return batch_bytes(self.pairs)
+
+
+class TooLargeError(ValueError):
+    """The changed state of one group does not fit into one record batch."""
+
+
+def pack(*items: object) -> bytes:
+    """A value: the JSON list of its items."""
+    try:
+        return orjson.dumps(items)
+    except TypeError:
+        # Sums of volumes may be whole numbers beyond 64 bits.
+        return json.dumps(items, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def unpack(value: bytes) -> list[Any]:
+    """The items of a value; whole numbers of any size stay what they are."""
+    items: list[Any] = msgspec.json.decode(value)
+    return items
+
+
+def offset_of(value: bytes) -> int:
+    """Source offset of a value, without reading the rest."""
+    return int(value[1 : value.index(b",")])
+
+
+def checkpoint_pair(next_offset: int) -> Pair:
+    """The record that says how far a partition is."""
+    return CHECKPOINT_KEY, pack(next_offset, {"v": FORMAT})
+
+
+def group_change(
+    group: str, offset: int, changed: dict[str, Any], settings: str | None = None
+) -> GroupChange:
+    """The records of `GroupEngine.changed` as keys and values."""
+    prefix = f"{group}|".encode()
+    pairs = []
+    for name, content in changed.items():
+        items = (offset, content, settings) if name == HOT else (offset, content)
+        pairs.append((prefix + name.encode(), pack(*items)))
+    return GroupChange(group, pairs)
+
+
+def read_partition(items: Iterable[Pair]) -> StoredPartition:
+    """What the records of a partition say.
+
+    Raises
+    ------
+    StateFormatError
+        When a record is of another format.
+    """
+    found = StoredPartition()
+    for key, value in items:
+        content = unpack(value)
+        if key == CHECKPOINT_KEY:
+            if content[1].get("v") != FORMAT:
+                raise StateFormatError(
+                    f"the stored state has format {content[1].get('v')}, this version reads "
+                    f"{FORMAT}: run the version that wrote it, or rebuild the state by replay"
+                )
+            found.checkpoint = content[0]
+            continue
+        group, _, name = key.decode().partition("|")
+        stored = found.groups.setdefault(group, StoredGroup())
+        stored.records[name] = content[1]
+        if name == HOT:
+            stored.settings = content[2]
+    return found
+
+
+def batches(changes: Sequence[GroupChange], next_offset: int, limit: int) -> Iterator[list[Pair]]:
+    """Record batches of a checkpoint: nearly always one.
+
+    What exceeds `limit` bytes is divided between groups, never inside one, and the checkpoint
+    comes last: a group carries its own offset, so a worker that dies in between repeats the chunk
+    and skips the groups that have it.
+
+    Raises
+    ------
+    TooLargeError
+        When the change of one group does not fit.
+    """
+    batch: list[Pair] = []
+    taken = batch_bytes([checkpoint_pair(next_offset)])
+    base = taken
+    for change in changes:
+        size = change.size
+        if base + size > limit:
+            raise TooLargeError(
+                f"the changed state of group {change.group} has {size} bytes, more than the "
+                f"{limit} of one record batch of the changelog"
+            )
+        if taken + size > limit:
+            yield batch
+            batch, taken = [], base
+        batch.extend(change.pairs)
+        taken += size
+    yield [*batch, checkpoint_pair(next_offset)]
+
+
+def batch_bytes(pairs: Iterable[Pair]) -> int:
+    """Bytes that records take in a batch, at most."""
+    return sum(len(key) + len(value) + RECORD_BYTES for key, value in pairs)
+
+
+def settings_hash(config: Config, group: str) -> str:
+    """SHA-256 (hex) of the settings that decide the results of one group.
+
+    Settings of other groups are left out: a new symbol leaves the others' state usable.
+    """
+    members = {symbol: config.instrument(symbol) for symbol in config.members(group)}
+    names = {name for each in members.values() if each is not None for name in each.ranges}
+    content = {
+        "derived": config.derived,
+        "members": list(members.items()),
+        "templates": {name: config.templates[name] for name in sorted(names)},
+    }
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+
+
+def check_settings(stored: StoredGroup, group: str, settings: str) -> None:
+    """Raise `SettingsChangedError` when state was made with other settings."""
+    if stored.settings != settings:
+        raise SettingsChangedError(
+            f"the stored state of group {group} was made with other settings (hash "
+            f"{str(stored.settings)[:12]}, now {settings[:12]}): results of the two would mix. "
+            "Restore the configuration, or rebuild under another topic prefix"
+        )

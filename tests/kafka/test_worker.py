@@ -1,0 +1,290 @@
+"""The worker on a broker says what an embedded run says, whatever ends it in between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import urllib.request
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from schemas.codec import encode
+from schemas.config import Config, built_in_config
+from schemas.config_loading import read_config
+from schemas.partition import partition_for
+from schemas.records import Bar, Cancel, Clock, LogRecord
+from schemas.topics import changelog_topic, input_log, snapshot_topic, topic_of
+from streams.calendars import load_calendar
+from streams.core.engine import GroupEngine
+from streams.kafka.administration import create_topics
+from streams.planning import plan_group
+from streams.samples import corrections, sample_book, with_duplicates, with_holes, with_late_bars
+from streams.worker.snapshots import SnapshotPart, joined
+from streams.worker.state_records import offset_of, read_partition
+from tests.kafka.broker import Broker
+from tests.kafka.expectation import (
+    FACTS,
+    Said,
+    embedded_run,
+    said,
+    view,
+    without_duplicates,
+)
+from tests.kafka.worker_process import (
+    WorkerProcess,
+    append,
+    configuration,
+    read,
+    until_committed,
+    with_kafka,
+)
+
+PARTITIONS = 2
+PAIR = partition_for("ES-NQ", PARTITIONS)
+ACME = partition_for("ACME", PARTITIONS)
+
+
+@pytest.fixture
+async def config(broker: Broker, topic_prefix: str) -> AsyncIterator[Config]:
+    """A configuration whose topics are there and empty."""
+    base = with_kafka(built_in_config(), broker.bootstrap, topic_prefix, PARTITIONS)
+    made = read_config(configuration(base), "test")
+    await create_topics(made.kafka, broker.bootstrap)
+    yield made
+
+
+def troubled_log(sessions: int = 2) -> list[LogRecord]:
+    """ES and NQ with holes, late, repeated, changed and cancelled bars, and clocks."""
+    futures = load_calendar("CME_EQUITY")
+    es = list(sample_book("ES", futures, "2025-11-24", sessions, 1))
+    nq = list(sample_book("NQ", futures, "2025-11-24", sessions, 2, 96_000))
+    es_sent = with_late_bars(with_duplicates(with_holes(es, 3), 4), 5)
+    nq_sent = with_late_bars(with_duplicates(nq, 6), 7)
+    log: list[LogRecord] = []
+    for first, second in zip(es_sent, nq_sent, strict=False):
+        log += [first, second]
+    changed = iter(corrections(es, 8))
+    random = Random(9)
+    mixed: list[LogRecord] = []
+    for number, record in enumerate(log):
+        mixed.append(record)
+        if number > len(log) // 2 and random.random() < 0.01:
+            bar = next(changed, None)
+            if bar is not None and isinstance(record, Bar) and bar.start_ms < record.start_ms:
+                mixed.append(bar)
+        if number % 701 == 700 and isinstance(record, Bar):
+            mixed.append(Cancel(record.symbol, "1m", record.start_ms))
+    last = max(bar.start_ms for bar in es) + 60_000
+    return [*mixed, Clock("ES", last), Clock("NQ", last)]
+
+
+def acme_log(sessions: int = 2) -> list[LogRecord]:
+    """A lone symbol, in another partition than the pair."""
+    return list(
+        sample_book("ACME", load_calendar("XNYS"), "2025-11-24", sessions, 11, 12_500, 0.01)
+    )
+
+
+async def outputs(config: Config, partition: int) -> dict[str, list[Said]]:
+    """What lies in the topics of events, by type."""
+    prefix, bootstrap = config.kafka.topic_prefix, config.kafka.bootstrap
+    return {kind: said(await read(bootstrap, topic_of(kind, prefix), partition)) for kind in FACTS}
+
+
+async def assert_state_is_that_of(config: Config, group: str, log: Sequence[LogRecord]) -> None:
+    """The changelog of a group's partition restores the engine that took the log."""
+    prefix = config.kafka.topic_prefix
+    partition = partition_for(group, PARTITIONS)
+    latest: dict[bytes, bytes] = {}
+    for record in await read(config.kafka.bootstrap, changelog_topic(prefix), partition):
+        known = latest.get(record.key)
+        if known is None or offset_of(known) <= offset_of(record.value):
+            latest[record.key] = record.value
+    stored = read_partition(latest.items())
+    plan = plan_group(config, group)
+    fresh = GroupEngine(plan)
+    for offset, each in enumerate(log):
+        fresh.apply(each, offset)
+    restored = GroupEngine.restore(plan, stored.groups[group].records)
+    assert stored.checkpoint == len(log)
+    assert restored.snapshot() == fresh.snapshot()
+
+
+async def test_the_worker_says_what_the_embedded_run_says_byte_for_byte(
+    config: Config, tmp_path: Path
+) -> None:
+    pair, acme = troubled_log(), acme_log()
+    await append(config, PAIR, pair)
+    await append(config, ACME, acme)
+    with WorkerProcess(config, tmp_path / "worker") as worker:
+        await until_committed(config, _ends(pair, acme), [worker])
+        assert await outputs(config, PAIR) == embedded_run(config, tmp_path / "pair", pair)
+        assert await outputs(config, ACME) == embedded_run(config, tmp_path / "acme", acme)
+        page = _get(worker, "/metrics")
+        assert f"tapeline_records_total {len(pair) + len(acme)}" in page
+        assert _get(worker, "/readyz") == "ready\n"
+        assert _get(worker, "/healthz") == "alive\n"
+        assert worker.drain() == 0
+    await assert_state_is_that_of(config, "ES-NQ", pair)
+    await assert_state_is_that_of(config, "ACME", acme)
+
+
+async def test_every_session_close_leaves_a_whole_snapshot_from_which_the_log_goes_on(
+    config: Config, tmp_path: Path
+) -> None:
+    log = acme_log()
+    await append(config, ACME, log)
+    with WorkerProcess(config, tmp_path) as worker:
+        await until_committed(config, _ends([], log), [worker])
+    topic = snapshot_topic(config.kafka.topic_prefix)
+    parts: dict[str, list[SnapshotPart]] = {}
+    for record in await read(config.kafka.bootstrap, topic, ACME):
+        part = _snapshot_part(record.value)
+        assert record.key.decode() == f"ACME|{part.session}|{part.part}"
+        parts.setdefault(part.session, []).append(part)
+    assert list(parts) == ["2025-11-24", "2025-11-25"]
+    plan = plan_group(config, "ACME")
+    for found in parts.values():
+        records = joined(found)
+        assert records is not None
+        engine = GroupEngine.restore(plan, records)
+        fresh = GroupEngine(plan)
+        for offset, each in enumerate(log[: found[0].offset + 1]):
+            fresh.apply(each, offset)
+        assert engine.snapshot() == fresh.snapshot()
+
+
+@pytest.mark.parametrize("wiped", [False, True], ids=["store kept", "store wiped"])
+async def test_a_worker_killed_at_random_while_the_log_grows_loses_and_adds_nothing(
+    config: Config, tmp_path: Path, wiped: bool
+) -> None:
+    log = troubled_log()
+    random = Random(wiped)
+    publishing = asyncio.create_task(_publish_slowly(config, PAIR, log))
+    worker = WorkerProcess(config, tmp_path / "worker", ragged=True)
+    try:
+        for _ in range(5):
+            worker.start()
+            # Long enough to be somewhere in the middle of writing, most of the time.
+            await asyncio.sleep(2.5 + 3.0 * random.random())
+            worker.kill()
+            if wiped:
+                shutil.rmtree(worker.store)
+        await publishing
+        worker.start()
+        await until_committed(config, _ends(log, []), [worker])
+        assert worker.drain() == 0
+    finally:
+        worker.kill()
+        publishing.cancel()
+    found = await outputs(config, PAIR)
+    expected = embedded_run(config, tmp_path / "pair", log)
+    for kind in FACTS:
+        assert without_duplicates(found[kind]) == expected[kind], kind
+        assert view(found[kind]) == view(expected[kind]), kind
+    await assert_state_is_that_of(config, "ES-NQ", log)
+
+
+async def test_every_poisoned_record_becomes_one_dead_letter_and_harms_nothing_else(
+    config: Config, tmp_path: Path
+) -> None:
+    good = acme_log(1)
+    label = good[0].start_ms if isinstance(good[0], Bar) else 0
+    bar = b'{"type":"bar","symbol":"ACME","interval":"1m","start_ms":%d,"open":1' % label
+    poison: list[tuple[bytes | None, str]] = [
+        (b"", "decode_error"),
+        (None, "decode_error"),
+        (b"\xff\xfe", "decode_error"),
+        (b"not json", "decode_error"),
+        (bar + b',"high":NaN,"low":1,"close":1}', "decode_error"),
+        (bar + b',"high":"x","low":1,"close":1}', "schema_error"),
+        (bar + b',"high":1,"low":1,"close":1,"volume":-1}', "bad_volume"),
+        (bar + b',"high":1,"low":2,"close":1}', "inconsistent_ohlc"),
+        (b"[" * 100_000, "decode_error"),
+        (b"x" * 1_000_000, "decode_error"),
+        (encode(Bar("ES", "1m", label, 1.0, 1.0, 1.0, 1.0)), "wrong_partition"),
+        (encode(Clock("ES-NQ", label)), "unknown_symbol"),
+    ]
+    records: list[LogRecord | bytes | None] = []
+    due: dict[str, tuple[str, bytes]] = {}
+    log = input_log(config.kafka.topic_prefix)
+    for number, (raw, code) in enumerate(poison):
+        records += good[number * 20 : number * 20 + 20]
+        due[f"{log}/{ACME}/{len(records)}"] = (code, raw or b"")
+        records.append(raw)
+    records += good[len(poison) * 20 :]
+    await append(config, ACME, records)
+    with WorkerProcess(config, tmp_path / "worker") as worker:
+        await until_committed(config, _ends([], records), [worker])
+        assert worker.drain() == 0
+    topic = topic_of("reject", config.kafka.topic_prefix)
+    letters = await read(config.kafka.bootstrap, topic, ACME)
+    found = {}
+    for letter in letters:
+        content = json.loads(letter.value)
+        assert letter.key.decode() == content["id"] == f"reject|{content['source']}"
+        found[content["source"]] = (content["code"], _raw(content["raw"]))
+    assert found == due
+    assert len(letters) == len(due)
+    facts = await outputs(config, ACME)
+    plain = embedded_run(config, tmp_path / "plain", [each for each in good])
+    assert {kind: _contents(each) for kind, each in facts.items()} == {
+        kind: _contents(each) for kind, each in plain.items()
+    }
+
+
+async def test_a_worker_whose_topics_are_missing_does_not_start_and_names_them(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    config = with_kafka(built_in_config(), broker.bootstrap, topic_prefix, PARTITIONS)
+    with WorkerProcess(config, tmp_path) as worker:
+        assert worker.wait() == 2
+        assert topic_of("touch", topic_prefix) in worker.said()
+        assert "tapeline topics create" in worker.said()
+
+
+async def _publish_slowly(config: Config, partition: int, log: Sequence[LogRecord]) -> None:
+    """In pieces over about twenty seconds, so that faults happen while the log grows."""
+    size = len(log) // 80 + 1
+    for start in range(0, len(log), size):
+        await append(config, partition, log[start : start + size])
+        await asyncio.sleep(0.2)
+
+
+def _ends(pair: Sequence[object], acme: Sequence[object]) -> list[int]:
+    ends = [0, 0]
+    ends[PAIR] += len(pair)
+    ends[ACME] += len(acme)
+    return ends
+
+
+def _contents(messages: Sequence[Said]) -> list[dict[str, object]]:
+    """Without seq, which counts the records between."""
+    found = []
+    for each in messages:
+        content = json.loads(each.value or b"{}")
+        content.pop("seq", None)
+        found.append(content)
+    return found
+
+
+def _raw(text: str) -> bytes:
+    import base64
+
+    return base64.b64decode(text)
+
+
+def _snapshot_part(value: bytes) -> SnapshotPart:
+    import msgspec
+
+    return msgspec.json.decode(value, type=SnapshotPart)
+
+
+def _get(worker: WorkerProcess, path: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}{path}", timeout=5) as answer:
+        text: str = answer.read().decode()
+        return text
