@@ -5,17 +5,19 @@ What reads and writes them is imported by the command that needs it: a small run
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import orjson
 import typer
 from rich.console import Console
 
 from schemas.config import Config
+from schemas.config_loading import load_config
 from streams.core.corrections import Correction
 from streams.feeds.items import InputError
 from streams.feeds.times import EPOCH, MILLISECOND
@@ -27,6 +29,13 @@ SymbolOption = Annotated[
     str | None, typer.Option("--symbol", help="Of this symbol; of pairs: of this group.")
 ]
 TypeOption = Annotated[str | None, typer.Option("--type", help="Of this type, such as touch.")]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="Configuration file; ./tapeline.toml if it is there."),
+]
+BootstrapOption = Annotated[
+    str | None, typer.Option("--bootstrap", help="Brokers, instead of those of the configuration.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON Lines instead of a table.")]
 
 
@@ -63,16 +72,18 @@ def state(
     symbol: SymbolOption = None,
     kind: TypeOption = None,
     json: JsonOption = False,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
 ) -> None:
-    """Show the current view: every fact once, sorted by id."""
+    """Show the current view, of the topics or of a store: every fact once, sorted by id."""
     from streams.store.reading import StoreReader
 
-    with StoreReader(_named(store)) as reader:
-        lines = reader.view(symbol, kind)
-        if json:
-            _write(lines)
-        else:
-            _print(lines, "Current view")
+    if store is None:
+        lines: Iterable[bytes] = asyncio.run(_view_of_topics(config, bootstrap, symbol, kind))
+        _show(lines, "Current view", json)
+        return
+    with StoreReader(store) as reader:
+        _show(reader.view(symbol, kind), "Current view", json)
 
 
 def tail(
@@ -83,18 +94,26 @@ def tail(
     from_: Annotated[
         str | None, typer.Option("--from", help="Events from this time on (ISO, offset or Z).")
     ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Wait for more; of topics, not of a store.")
+    ] = False,
     json: JsonOption = False,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
 ) -> None:
-    """Show the events of a topic in their order; JSON Lines where nobody watches."""
+    """Show the events of a topic, or of a store, in order; JSON Lines where nobody watches."""
     from streams.store.reading import StoreReader
 
     from_ms = None if from_ is None else instant_of("--from", from_)
-    with StoreReader(_named(store)) as reader:
-        lines = reader.tail(topic, symbol, kind, from_ms)
-        if json or not sys.stdout.isatty():
-            _write(lines)
-        else:
-            _print(lines, topic)
+    as_lines = json or not sys.stdout.isatty()
+    if store is None:
+        options = TailOptions(topic, symbol, kind, from_ms, follow)
+        asyncio.run(_tail_topic(config, bootstrap, options, as_lines))
+        return
+    if follow:
+        raise InputError("--follow: a store grows with the next run only; leave it out")
+    with StoreReader(store) as reader:
+        _show(reader.tail(topic, symbol, kind, from_ms), topic, as_lines)
 
 
 def gaps(
@@ -112,6 +131,54 @@ def gaps(
             _write(orjson.dumps(session) for session in sessions)
         else:
             print_gaps(_console(), sessions, reader.sessions(symbol))
+
+
+class TailOptions(NamedTuple):
+    """What `tail` was asked for."""
+
+    topic: str
+    symbol: str | None
+    kind: str | None
+    from_ms: int | None
+    follow: bool
+
+
+async def _view_of_topics(
+    config: Path | None, bootstrap: str | None, symbol: str | None, kind: str | None
+) -> list[bytes]:
+    from streams.kafka.connection import broker_address, silence_client
+    from streams.kafka.reading import current_view
+
+    kafka = load_config(config).kafka
+    silence_client()
+    return await current_view(kafka, broker_address(kafka, bootstrap), symbol, kind)
+
+
+async def _tail_topic(
+    config: Path | None, bootstrap: str | None, options: TailOptions, as_lines: bool
+) -> None:
+    from streams.kafka.connection import broker_address, silence_client
+    from streams.kafka.reading import topic_lines, topic_named
+    from streams.store_tables import EventRows
+
+    kafka = load_config(config).kafka
+    silence_client()
+    topic = topic_named(options.topic, kafka.topic_prefix)
+    lines = topic_lines(
+        topic,
+        broker_address(kafka, bootstrap),
+        options.symbol,
+        options.from_ms,
+        options.follow,
+    )
+    rows = EventRows(_console(), topic)
+    async for line in lines:
+        if options.kind is not None and orjson.loads(line)["type"] != options.kind:
+            continue
+        if as_lines:
+            _write([line])
+        else:
+            rows.print(line)
 
 
 def instant_of(option: str, text: str) -> int:
@@ -151,10 +218,13 @@ def _write(lines: Iterable[bytes]) -> None:
     out.flush()
 
 
-def _print(lines: Iterable[bytes], title: str) -> None:
+def _show(lines: Iterable[bytes], title: str, as_lines: bool) -> None:
     from streams.store_tables import print_events
 
-    print_events(_console(), lines, title)
+    if as_lines:
+        _write(lines)
+    else:
+        print_events(_console(), lines, title)
 
 
 def _console() -> Console:

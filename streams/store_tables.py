@@ -110,23 +110,43 @@ def _rejects_table(rejects: dict[str, Any]) -> Table:
     return table
 
 
+class EventRows:
+    """Events as rows that are printed as they come, under one head."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._console = console
+        self._title = title
+        self._headed = False
+
+    def print(self, line: bytes) -> None:
+        """The next event."""
+        if not self._headed:
+            self._headed = True
+            self._console.print(f"{self._title}: time (UTC), op, id, content")
+        time, op, fact_id, words = event_words(orjson.loads(line))
+        self._console.print(f"{time:<19}  {op:<7}  {fact_id}  {words}", soft_wrap=True)
+
+
+def event_words(event: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Time, op, id and what else an event holds."""
+    if event["type"] == "reject":
+        return "", "", event["id"], " ".join(f"{name}={event[name]}" for name in LETTER_COLUMNS)
+    words = [
+        f"{name}={_shown(name, value)}"
+        for name, value in event.items()
+        if name not in COMMON and value is not None
+    ]
+    time_ms = event.get("event_ms", event["watermark_ms"])
+    return instant(time_ms), event["op"], event["id"], " ".join(words)
+
+
 def print_events(console: Console, lines: Iterable[bytes], title: str) -> None:
     """Events as a table: place and time in columns, what else they hold in words."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for name in ("time (UTC)", "op", "id", "content"):
         table.add_column(name)
     for line in lines:
-        event = orjson.loads(line)
-        if event["type"] == "reject":
-            words = [f"{name}={event[name]}" for name in LETTER_COLUMNS]
-            table.add_row("", "", event["id"], " ".join(words))
-            continue
-        words = [
-            f"{name}={_shown(name, value)}"
-            for name, value in event.items()
-            if name not in COMMON and value is not None
-        ]
-        table.add_row(instant(event["event_ms"]), event["op"], event["id"], " ".join(words))
+        table.add_row(*event_words(orjson.loads(line)))
     console.print(table)
 
 

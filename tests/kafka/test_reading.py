@@ -1,0 +1,97 @@
+"""`tapeline state` and `tapeline tail` over the topics of a broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from schemas.codec import encode
+from schemas.events import Retract
+from tests.kafka.broker import Broker
+from tests.kafka.test_subscription import START_MS, append, touch
+
+LIMIT_SECONDS = 60
+
+
+@pytest.fixture
+def place(broker: Broker, topic_prefix: str, tmp_path: Path) -> Path:
+    """A folder with a configuration of topics that are there."""
+    (tmp_path / "tapeline.toml").write_text(
+        f'[kafka]\nbootstrap = "{broker.bootstrap}"\ntopic_prefix = "{topic_prefix}"\n'
+        "partitions = 1\n"
+    )
+    assert tapeline(tmp_path, "topics", "create").returncode == 0
+    return tmp_path
+
+
+def command(*arguments: str) -> list[str]:
+    """A command line of tapeline."""
+    return [sys.executable, "-m", "streams.cli", *arguments]
+
+
+def tapeline(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command to its end."""
+    return subprocess.run(
+        command(*arguments), cwd=folder, capture_output=True, timeout=LIMIT_SECONDS, check=False
+    )
+
+
+async def test_the_state_is_the_fold_of_the_topics_sorted_by_id(
+    broker: Broker, topic_prefix: str, place: Path
+) -> None:
+    topic = f"{topic_prefix}.touches.v1"
+    gone = touch(2)
+    retract = Retract(
+        "touch", gone.id, "retract", 4, 1, "ES", "2025-07-02", START_MS, START_MS + 60_000, None
+    )
+    await append(broker, topic, [touch(3), gone, touch(1, "NQ"), touch(3), retract])
+    shown = tapeline(place, "state", "--json")
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert shown.stdout.splitlines() == [encode(touch(3))]
+    assert tapeline(place, "state", "--json", "--type", "swing").stdout == b""
+
+
+async def test_a_tail_is_in_order_without_duplicates_and_can_be_filtered(
+    broker: Broker, topic_prefix: str, place: Path
+) -> None:
+    topic = f"{topic_prefix}.touches.v1"
+    await append(broker, topic, [touch(1), touch(2), touch(2), touch(3, "NQ"), touch(4)])
+    lines = tapeline(place, "tail", "touches").stdout.splitlines()
+    assert lines == [encode(touch(1)), encode(touch(2)), encode(touch(3, "NQ")), encode(touch(4))]
+    only = tapeline(place, "tail", topic, "--symbol", "NQ").stdout.splitlines()
+    assert only == [encode(touch(3, "NQ"))]
+    later = tapeline(place, "tail", "touch", "--from", "2025-07-02T13:30:00.004Z").stdout
+    assert later.splitlines() == [encode(touch(4))]
+
+
+async def test_a_tail_that_follows_shows_what_comes(
+    broker: Broker, topic_prefix: str, place: Path
+) -> None:
+    topic = f"{topic_prefix}.touches.v1"
+    await append(broker, topic, [touch(1)])
+    with subprocess.Popen(
+        command("tail", "touches", "--follow"),
+        cwd=place,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        await append(broker, topic, [touch(2)])
+        second = process.stdout.readline()
+        process.terminate()
+    assert [json.loads(line)["seq"] for line in (first, second)] == [1, 2]
+
+
+def test_an_unknown_topic_and_a_silent_broker_are_named(place: Path, tmp_path: Path) -> None:
+    unknown = tapeline(place, "tail", "ticks")
+    assert unknown.returncode == 2
+    assert b"ticks" in unknown.stderr
+    missing = tapeline(place, "state", "--bootstrap", "127.0.0.1:1")
+    assert missing.returncode == 74
+    assert b"127.0.0.1:1" in missing.stderr
