@@ -19,7 +19,7 @@ from schemas.config import ConfigError
 from schemas.config_loading import load_config
 from schemas.config_rendering import to_toml
 from schemas.documents import write_schemas
-from streams.arguments import OrderedCommand, inputs_in_order
+from streams.arguments import OrderedCommand, sources_in_order
 from streams.calendars import UnknownZoneError
 from streams.cli_kafka import add_to as add_kafka
 from streams.core import engine
@@ -28,7 +28,6 @@ from streams.embedded import RunResult, run_files
 from streams.explanation import explanation
 from streams.feeds.items import InputError
 from streams.feeds.times import EPOCH, MILLISECOND
-from streams.inputs import Source
 from streams.kafka.errors import BrokerError, TopicsError
 from streams.progress import ProgressBar
 from streams.run_directory import ForeignFolderError
@@ -115,7 +114,7 @@ def run(
     settings = load_config(config)
     until_ms = None if until is None else _instant(until)
     # `files` and `bars` are read from the context, where they have kept their common order.
-    sources = _sources(inputs_in_order(context))
+    sources = sources_in_order(context)
     with ProgressBar(sources) as progress:
         result = run_files(
             settings,
@@ -141,16 +140,6 @@ def _report(result: RunResult, as_json: bool) -> None:
     else:
         # What files hold is shown as it is, also what looks like markup.
         print_summary(Console(markup=False, emoji=False), result)
-
-
-def _sources(inputs: list[tuple[str, bool]]) -> list[Source]:
-    sources = []
-    for text, is_pair in inputs:
-        symbol, found, path = text.partition("=") if is_pair else ("", "=", text)
-        if not (found and path) or (is_pair and not symbol):
-            raise InputError(f"--bars {text}: say SYMBOL=FILE")
-        sources.append(Source(path, symbol or None))
-    return sources
 
 
 def _instant(text: str) -> int:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.embedded import RunResult, Source
+from streams.embedded import RunResult
 from streams.feeds.items import InputError
+from streams.inputs import Source
 from tests.embedded.books import (
     CONFIGURATION,
     MINUTE_MS,
