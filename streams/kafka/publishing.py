@@ -122,7 +122,7 @@ async def publish_files(
         topic_of("reject", config.kafka.topic_prefix),
     )
     zone = None if options.zone is None else load_zone(options.zone)
-    with _Inputs(config, sources, zone) as inputs:
+    with PublishInputs(config, sources, zone) as inputs:
         counts = await partitions_of([log, rejects], bootstrap)
         result = PublishResult(log, counts[log])
         result.ignored_columns = {feed.path: feed.ignored for feed in inputs.feeds if feed.ignored}
@@ -147,7 +147,7 @@ async def publish_files(
     return result
 
 
-class _Inputs:
+class PublishInputs:
     """The inputs, opened; a context that closes them."""
 
     def __init__(self, config: Config, sources: Sequence[Source], zone: ZoneTable | None) -> None:
@@ -158,7 +158,7 @@ class _Inputs:
         self._zone = zone
         self._stack = ExitStack()
 
-    def __enter__(self) -> _Inputs:
+    def __enter__(self) -> PublishInputs:
         with ExitStack() as stack:
             feeds = open_feeds(self._sources, self._router, self._zone, stack)
             if self._sources[0].is_log:
@@ -197,7 +197,7 @@ async def _already_there(
     try:
         await consumer.start()
         reader = TailReader(consumer, result.topic)
-        with _Inputs(config, sources, zone) as inputs:
+        with PublishInputs(config, sources, zone) as inputs:
             for message in inputs.messages(result.partitions):
                 if isinstance(message, Letter):
                     continue
