@@ -7,6 +7,9 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from streams.feeds.items import InputError
+from streams.inputs import Source
+
 PAIR_OPTION = "--bars"
 REMEMBERED = "tapeline.arguments"
 
@@ -28,6 +31,23 @@ def inputs_in_order(ctx: Any) -> list[tuple[str, bool]]:
     options = (param for param in ctx.command.params if param.param_type_name == "option")
     valued = {name for param in options if not param.is_flag for name in param.opts}
     return list(_inputs(ctx.meta[REMEMBERED], valued))
+
+
+def sources_in_order(ctx: Any) -> list[Source]:
+    """Inputs of a command that was parsed, as sources.
+
+    Raises
+    ------
+    InputError
+        When a pair is none.
+    """
+    sources = []
+    for text, is_pair in inputs_in_order(ctx):
+        symbol, found, path = text.partition("=") if is_pair else ("", "=", text)
+        if not (found and path) or (is_pair and not symbol):
+            raise InputError(f"--bars {text}: say SYMBOL=FILE")
+        sources.append(Source(path, symbol or None))
+    return sources
 
 
 def _inputs(arguments: Sequence[str], valued: Collection[str]) -> Iterator[tuple[str, bool]]:

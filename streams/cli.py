@@ -18,7 +18,7 @@ from schemas.config import Config, ConfigError
 from schemas.config_loading import load_config
 from schemas.config_rendering import to_toml
 from schemas.documents import write_schemas
-from streams.arguments import OrderedCommand, inputs_in_order
+from streams.arguments import OrderedCommand, sources_in_order
 from streams.calendars import UnknownZoneError
 from streams.cli_kafka import add_to as add_kafka
 from streams.cli_store import add_to as add_store
@@ -28,7 +28,6 @@ from streams.core.corrections import Correction
 from streams.embedded import RunResult, run_files
 from streams.explanation import explanation
 from streams.feeds.items import InputError
-from streams.inputs import Source
 from streams.kafka.errors import BrokerError, TopicsError
 from streams.progress import ProgressBar
 from streams.run_directory import ForeignFolderError
@@ -127,7 +126,7 @@ def run(
     until_ms = None if until is None else instant_of("--until", until)
     from_ms = None if from_ is None else instant_of("--from", from_)
     # `files` and `bars` are read from the context, where they have kept their common order.
-    sources = _sources(inputs_in_order(context))
+    sources = sources_in_order(context)
     explained = partial(_explain, json) if explain else None
     if store is not None:
         options = (until_ms, tz, from_ms, replace)
@@ -167,16 +166,6 @@ def _report(result: RunResult, as_json: bool) -> None:
     else:
         # What files hold is shown as it is, also what looks like markup.
         print_summary(Console(markup=False, emoji=False), result)
-
-
-def _sources(inputs: list[tuple[str, bool]]) -> list[Source]:
-    sources = []
-    for text, is_pair in inputs:
-        symbol, found, path = text.partition("=") if is_pair else ("", "=", text)
-        if not (found and path) or (is_pair and not symbol):
-            raise InputError(f"--bars {text}: say SYMBOL=FILE")
-        sources.append(Source(path, symbol or None))
-    return sources
 
 
 @app.command()
@@ -220,12 +209,10 @@ def worker(
     log_json: Annotated[bool, typer.Option("--log-json", help="Logs as JSON Lines.")] = False,
 ) -> None:
     """Run a worker on a Kafka cluster until it is told to stop."""
-    # Only a worker needs Faust: the other commands work without the extra.
-    try:
-        from streams.worker.instance import InstanceTakenError
-        from streams.worker.runner import RunOptions, run_worker, with_bootstrap
-    except ModuleNotFoundError as error:
-        raise InputError(f"a worker needs {error.name}: pip install 'tapeline[kafka]'") from error
+    # Only a worker needs Faust: the other commands start faster without it.
+    from streams.worker.instance import InstanceTakenError
+    from streams.worker.runner import RunOptions, run_worker, with_bootstrap
+
     settings = with_bootstrap(load_config(config), bootstrap)
     options = RunOptions(
         instance=instance,

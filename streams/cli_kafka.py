@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,12 +19,17 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.config_loading import load_config
+from streams.arguments import OrderedCommand, sources_in_order
 from streams.feeds.items import InputError
+from streams.progress import ProgressBar
 
 if TYPE_CHECKING:
+    from streams.kafka.publishing import PublishResult
     from streams.kafka.topics import TopicReport
 
 NOT_AS_WANTED = 1
+LAST_SECOND = 253_402_300_799
+"""9999-12-31 23:59:59: what can be shown as a date."""
 
 ConfigOption = Annotated[
     Path | None,
@@ -41,6 +47,7 @@ topics_app = typer.Typer(help="Make, describe and delete the topics.", no_args_i
 def add_to(app: typer.Typer) -> None:
     """Give the application the commands of this module."""
     app.add_typer(topics_app, name="topics")
+    app.command(cls=OrderedCommand)(publish)
 
 
 @topics_app.command("create")
@@ -115,6 +122,99 @@ def topics_delete(
     for name in deleted:
         typer.echo(f"deleted {name}")
     typer.echo(f"{len(deleted)} topics deleted")
+
+
+def publish(
+    context: typer.Context,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="CSV, CSV.gz, Parquet or logs (.jsonl, .jsonl.gz)."),
+    ] = None,
+    bars: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--bars",
+            metavar="SYMBOL=FILE",
+            help="A table of one symbol's bars; its place among the files counts.",
+        ),
+    ] = None,
+    speed: Annotated[str, typer.Option(help="Event time in real time: a factor, or max.")] = "max",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on after the last record found in the topic.")
+    ] = False,
+    tz: Annotated[str | None, typer.Option(help="Zone of times without offset.")] = None,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Feed files into the log, with clock records where bars are missing."""
+    from streams.kafka.connection import broker_address, silence_client
+    from streams.kafka.pacing import parse_speed
+    from streams.kafka.publishing import PublishOptions, publish_files
+
+    settings = load_config(config)
+    address = broker_address(settings.kafka, bootstrap)
+    try:
+        factor = parse_speed(speed)
+    except ValueError:
+        raise InputError(f"--speed {speed}: say max, or a factor from 0.1 to 100000") from None
+    # `files` and `bars` are read from the context, where they have kept their common order.
+    sources = sources_in_order(context)
+    silence_client()
+    options = PublishOptions(factor, resume, tz)
+    with ProgressBar(sources) as progress:
+        work = publish_files(settings, address, sources, options, progress.reporter)
+        result = asyncio.run(work)
+    if json:
+        typer.echo(orjson.dumps(publish_data(result), option=orjson.OPT_INDENT_2).decode())
+    else:
+        _print_publication(result)
+
+
+def publish_data(result: PublishResult) -> dict[str, Any]:
+    """What a publication did, as plain data."""
+    return {
+        "topic": result.topic,
+        "partitions": result.partitions,
+        "rows": result.rows,
+        "published": dict(sorted(result.published.items())),
+        "already_there": dict(sorted(result.already_there.items())),
+        "rejects": dict(sorted(result.rejects.items())),
+        "symbols": {
+            symbol: {
+                "partition": count.partition,
+                "published": count.published,
+                "last_ms": count.last_ms,
+            }
+            for symbol, count in sorted(result.symbols.items())
+        },
+        "ignored_columns": result.ignored_columns,
+    }
+
+
+def _print_publication(result: PublishResult) -> None:
+    console = Console(markup=False, emoji=False)
+    table = Table(title=f"Published to {result.topic}", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("symbol", no_wrap=True)
+    for name in ("partition", "messages", "until"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for symbol, count in sorted(result.symbols.items()):
+        seconds = min(count.last_ms // 1_000, LAST_SECOND)
+        until = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        table.add_row(symbol or "(none)", str(count.partition), f"{count.published:,}", until)
+    if result.symbols:
+        console.print(table)
+    typer.echo(f"{result.rows:,} rows; published {_counted(result.published)}")
+    if result.already_there:
+        typer.echo(f"already there: {_counted(result.already_there)}")
+    if result.rejects:
+        typer.echo(f"dead letters: {_counted(result.rejects)}")
+    for path, columns in result.ignored_columns.items():
+        typer.echo(f"{path}: ignored columns {', '.join(columns)}")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items())) or "nothing"
 
 
 def _plain(report: TopicReport) -> dict[str, Any]:

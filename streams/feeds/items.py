@@ -31,15 +31,17 @@ class Feed(Protocol):
     ----------
     path
         As given on the command line.
-    rows
-        Data rows or lines, readable or not; exact when the last one was handed over.
     ignored
         Columns that are not used.
     """
 
     path: str
-    rows: int
     ignored: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        """Data rows or lines, readable or not; exact when the last one was handed over."""
+        ...
 
     @property
     def bytes_read(self) -> int:

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heapreplace
 from typing import Protocol
 
-from schemas.records import Bar
+from schemas.records import Bar, Clock
 from streams.feeds.items import Feed, Item
 
 Head = tuple[int, str, int, Item, Iterator[Item], Feed]
 BEFORE_ALL = -(1 << 62)
+AFTER_BARS = "\x7f"
+"""Appended to a clock's symbol: of equal times, a clock comes after the bars of its symbol."""
 
 
 class SlotEnds(Protocol):
@@ -40,7 +42,7 @@ def merged(feeds: Sequence[Feed], end_of: SlotEnds) -> Iterator[tuple[Feed, Item
     """Rows of several tables, by the end of their bars, then symbol, then position of the input.
 
     Only the heads are compared, so a row out of order stays where its file has it. A row that
-    cannot be read takes the place after the row before it.
+    cannot be read takes the place after the row before it, a clock that of its time.
     """
     if len(feeds) == 1:
         yield from in_sequence(feeds)
@@ -69,4 +71,6 @@ def merged(feeds: Sequence[Feed], end_of: SlotEnds) -> Iterator[tuple[Feed, Item
             symbol = content.symbol
             length = lengths.get(symbol)
             end = end_of(symbol, content.start_ms) if length is None else content.start_ms + length
+        elif type(content) is Clock:
+            end, symbol = content.time_ms, content.symbol + AFTER_BARS
         heapreplace(heads, (end, symbol, position, following, rows, feed))

@@ -104,6 +104,32 @@ async def delete_topics(kafka: KafkaConfig, bootstrap: str) -> tuple[str, ...]:
     return names
 
 
+async def partitions_of(names: Sequence[str], bootstrap: str) -> dict[str, int]:
+    """Numbers of partitions of topics that must be there.
+
+    Raises
+    ------
+    TopicsError
+        Naming those that are missing.
+    BrokerError
+        When the broker does not answer or refuses.
+    """
+    with plain_errors(bootstrap, "looking for topics"):
+        async with admin_client(bootstrap) as admin:
+            counts = {
+                each["topic"]: len(each["partitions"])
+                for each in await admin.describe_topics()
+                if each["topic"] in names
+            }
+    missing = [name for name in names if name not in counts]
+    if missing:
+        raise TopicsError(
+            f"{', '.join(missing)}: not at {bootstrap}, or not for us to see;"
+            " make the topics by `tapeline topics create`"
+        )
+    return counts
+
+
 def _refuse_differing(found: Sequence[TopicReport]) -> None:
     differing = [report for report in found if report.differences]
     if differing:

@@ -1,0 +1,144 @@
+"""Rows of files as messages of the log: value, key, partition and CreateTime.
+
+Tables become canonical records; a row that cannot be one becomes a dead letter. A log is published
+as it stands, line by line, readable or not, so that offsets are those of the log it came from: what
+is wrong in it, the worker says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from schemas.config import Config
+from schemas.events import Reject
+from schemas.partition import partition_for
+from schemas.records import Bar, Cancel, Clock, LogRecord
+from streams.core.rejection import RecordRejected
+from streams.feeds.clocked_feed import Marks
+from streams.feeds.items import Feed, Item, Refusal
+from streams.inputs import dead_letter
+from streams.routing import Router
+
+NOBODY = ""
+"""Symbol of a line that names none; such lines lie in partition 0, without key."""
+LATEST_MS = 2**63 - 1
+
+
+class Message(NamedTuple):
+    """One message for the input log.
+
+    Attributes
+    ----------
+    kind
+        ``bar``, ``cancel``, ``clock``, ``added_clock`` (of no row) or ``unreadable``.
+    time_ms
+        CreateTime: end of the bar, end of the cancelled slot, time of the clock; never below 0.
+    """
+
+    kind: str
+    symbol: str
+    partition: int
+    key: bytes | None
+    value: bytes
+    time_ms: int
+
+
+class Letter(NamedTuple):
+    """One dead letter, and the partition of the record it refuses."""
+
+    partition: int
+    reject: Reject
+
+
+class Places:
+    """Key and partition of each symbol's messages."""
+
+    def __init__(self, config: Config, partitions: int) -> None:
+        self._config = config
+        self._partitions = partitions
+        self._known: dict[str, tuple[int, bytes | None]] = {NOBODY: (0, None)}
+
+    def __call__(self, symbol: str) -> tuple[int, bytes | None]:
+        """Partition of the symbol's group, and the symbol as key."""
+        place = self._known.get(symbol)
+        if place is None:
+            group = self._config.group_of(symbol)
+            place = partition_for(group, self._partitions), symbol.encode()
+            self._known[symbol] = place
+        return place
+
+
+def table_messages(
+    rows: Iterator[tuple[Feed, Item]], router: Router, places: Places
+) -> Iterator[Message | Letter]:
+    """Messages of merged tables, whose feeds are `ClockedFeed`.
+
+    A clock of one file that the bars of another have overtaken says nothing, and is left out.
+    """
+    marks = Marks(router)
+    encode = msgspec.json.Encoder().encode
+    end_of = router.slot_end_ms
+    for feed, (content, row, line) in rows:
+        if isinstance(content, Refusal):
+            partition, _ = places(content.symbol or NOBODY)
+            letter = dead_letter(f"{feed.path}:{line}", feed.raw(row), content)
+            yield Letter(partition, letter)
+            continue
+        assert not isinstance(content, Cancel)
+        raised = marks.take(content)
+        symbol = content.symbol
+        partition, key = places(symbol)
+        if isinstance(content, Clock):
+            if raised:
+                time_ms = _create_time(content.time_ms)
+                yield Message("added_clock", symbol, partition, key, encode(content), time_ms)
+            continue
+        time_ms = _create_time(end_of(symbol, content.start_ms))
+        yield Message("bar", symbol, partition, key, encode(content), time_ms)
+
+
+def log_messages(
+    rows: Iterator[tuple[Feed, Item]], router: Router, places: Places
+) -> Iterator[Message]:
+    """Messages of logs: every line as it is.
+
+    What cannot be read, or cannot be a record of its symbol, has the time of the line before in its
+    partition: a time that is nonsense would mislead whoever looks records up by time.
+    """
+    last: dict[int, int] = {}
+    for feed, (content, row, _) in rows:
+        value = feed.raw(row).removesuffix(b"\r")
+        symbol = content.symbol or NOBODY
+        partition, key = places(symbol)
+        time_ms, kind = last.get(partition, 0), "unreadable"
+        if not isinstance(content, Refusal):
+            kind = _kind(content)
+            try:
+                router.check(content)
+            except RecordRejected:
+                pass
+            else:
+                time_ms = _create_time(event_time_ms(content, router))
+        last[partition] = time_ms
+        yield Message(kind, symbol, partition, key, value, time_ms)
+
+
+def event_time_ms(record: LogRecord, router: Router) -> int:
+    """End of a bar or of a cancelled slot, time of a clock."""
+    if isinstance(record, Clock):
+        return record.time_ms
+    return router.slot_end_ms(record.symbol, record.start_ms)
+
+
+def _create_time(event_ms: int) -> int:
+    """A message's time cannot be negative, and -1 means none."""
+    return min(max(event_ms, 0), LATEST_MS)
+
+
+def _kind(record: LogRecord) -> str:
+    if isinstance(record, Bar):
+        return "bar"
+    return "clock" if isinstance(record, Clock) else "cancel"

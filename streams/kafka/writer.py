@@ -1,0 +1,97 @@
+"""Messages into topics in whole batches, with a bounded number on their way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+BATCH_BYTES = 900_000
+REQUEST_TIMEOUT_MS = 30_000
+ON_THEIR_WAY = 32
+
+Header = tuple[str, bytes]
+NO_HEADERS: list[Header] = []
+
+
+def make_producer(bootstrap: str) -> AIOKafkaProducer:
+    """A producer that repeats nothing and loses nothing: idempotent, acknowledged by all copies."""
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=0,
+        max_batch_size=BATCH_BYTES,
+        max_request_size=4 * BATCH_BYTES,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+    )
+
+
+class BatchWriter:
+    """Appends messages to one topic, in order within each partition.
+
+    Parameters
+    ----------
+    first
+        Awaited before anything is sent: what must be safe before it.
+    """
+
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        topic: str,
+        first: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._first = first
+        self._filling: dict[int, Any] = {}
+        self._sent: deque[asyncio.Future[Any]] = deque()
+
+    async def add(
+        self,
+        partition: int,
+        key: bytes | None,
+        value: bytes,
+        time_ms: int | None,
+        headers: list[Header] = NO_HEADERS,
+    ) -> None:
+        """Append one message; a batch that is full goes out.
+
+        Raises
+        ------
+        KafkaError
+            When an earlier batch was not taken.
+        """
+        batch = self._filling.get(partition)
+        if batch is None:
+            batch = self._filling[partition] = self._producer.create_batch()
+        if batch.append(timestamp=time_ms, key=key, value=value, headers=headers) is None:
+            await self._send(partition)
+            batch = self._filling[partition] = self._producer.create_batch()
+            # A batch takes any first message: whether it is too large, the broker says.
+            batch.append(timestamp=time_ms, key=key, value=value, headers=headers)
+
+    async def flush(self) -> None:
+        """Send what waits, without waiting until it has arrived."""
+        for partition in list(self._filling):
+            await self._send(partition)
+
+    async def drain(self) -> None:
+        """Send what waits, and wait until all of it is acknowledged."""
+        await self.flush()
+        while self._sent:
+            await self._sent.popleft()
+
+    async def _send(self, partition: int) -> None:
+        if self._first is not None:
+            await self._first()
+        batch = self._filling.pop(partition)
+        batch.close()
+        sent = await self._producer.send_batch(batch, self._topic, partition=partition)
+        self._sent.append(sent)
+        while len(self._sent) > ON_THEIR_WAY or (self._sent and self._sent[0].done()):
+            await self._sent.popleft()

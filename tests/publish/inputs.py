@@ -1,0 +1,40 @@
+"""Files as the messages a publication would send, without a broker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from schemas.codec import RecordDecoder
+from schemas.config import Config
+from schemas.config_loading import read_config
+from schemas.records import LogRecord
+from streams.inputs import Source
+from streams.kafka.messages import Letter, Message
+from streams.kafka.publishing import PublishInputs
+from tests.embedded.books import CONFIGURATION
+
+
+def published(
+    *sources: Source, toml: str = CONFIGURATION, partitions: int = 12
+) -> list[Message | Letter]:
+    """What a publication of the sources sends, in order."""
+    config: Config = read_config(toml, "test")
+    with PublishInputs(config, sources, None) as inputs:
+        return list(inputs.messages(partitions))
+
+
+def messages(*sources: Source, toml: str = CONFIGURATION, partitions: int = 12) -> list[Message]:
+    """The same without dead letters."""
+    sent = published(*sources, toml=toml, partitions=partitions)
+    return [each for each in sent if isinstance(each, Message)]
+
+
+def record(message: Message) -> LogRecord:
+    """The record of a message."""
+    return RecordDecoder().decode(message.value)
+
+
+def write_log(path: Path, sent: list[Message]) -> Path:
+    """Messages as the log they make."""
+    path.write_bytes(b"".join(message.value + b"\n" for message in sent))
+    return path
