@@ -24,7 +24,7 @@ from streams.inputs import Progress, Source, in_order, open_feeds, reported
 from streams.routing import Router
 from streams.store.checkpoint import RunMark
 from streams.store.counts import Counts
-from streams.store.keeper import Keeper
+from streams.store.keeper import LEAST_AGAIN, Keeper
 from streams.store.layout import StoreError
 from streams.store.opened import OpenStore, no_hook
 from streams.store.rebuild import rebuild
@@ -53,6 +53,8 @@ class StoreOptions:
         Each file is the truth for its symbol and span: stored bars that it lacks are cancelled.
     step_rows
         Rows between two commits.
+    least_again
+        Bars that corrections may run again before all bars are run again instead; see `Keeper`.
     """
 
     until_ms: int | None = None
@@ -60,6 +62,7 @@ class StoreOptions:
     from_ms: int | None = None
     replace: bool = False
     step_rows: int = STEP_ROWS
+    least_again: int = LEAST_AGAIN
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def run_into_store(
         # Inputs that cannot be used are found before a store is made.
         feeds = open_feeds(sources, Router(config), zone, stack)
         store = stack.enter_context(OpenStore(folder, hook))
-        keeper = Keeper(config, store, explain)
+        keeper = Keeper(config, store, explain, options.least_again)
         run = _Run(keeper, feeds, options, _fingerprint(sources, options))
         rows = in_order(sources, feeds, keeper.router)
         if progress is not None:

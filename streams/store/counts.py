@@ -27,6 +27,10 @@ class Counts:
 
     Attributes
     ----------
+    records_before
+        Records of the log when the run began.
+    bars_again
+        Bars that corrections ran again.
     rows
         Records by what became of them; skipped are those before ``--from``.
     off_session
@@ -44,7 +48,9 @@ class Counts:
         Groups that were run again from their bars.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, records_before: int = 0) -> None:
+        self.records_before = records_before
+        self.bars_again = 0
         self.rows = dict.fromkeys(ROWS, 0)
         self.off_session = 0
         self.appended = 0
@@ -65,19 +71,21 @@ class Counts:
         found = self.rejects.setdefault(letter.code, [0, letter.source, letter.reason])
         found[0] += 1
 
-    def fact(self, event: Output, known: bool) -> None:
-        """An event; `known` says whether the view held its id."""
+    def fact(self, event: Output, known: bool, corrected: bool) -> None:
+        """An event: whether the view held its id, and whether a correction caused it."""
         if isinstance(event, Retract):
             self.facts[event.type]["retracted"] += 1
             return
         what = "new"
         if known:
-            what = "changed" if event.corrects is None else "recalculated"
+            what = "recalculated" if corrected else "changed"
         self.facts[type_of(event)][what] += 1
 
     def plain(self) -> dict[str, Any]:
         """Plain data for the checkpoint."""
         return {
+            "records_before": self.records_before,
+            "bars_again": self.bars_again,
             "rows": dict(self.rows),
             "off_session": self.off_session,
             "appended": self.appended,
@@ -90,7 +98,8 @@ class Counts:
     @staticmethod
     def of(data: dict[str, Any]) -> Counts:
         """The counters whose `plain` this is."""
-        counts = Counts()
+        counts = Counts(data["records_before"])
+        counts.bars_again = data["bars_again"]
         counts.rows.update(data["rows"])
         counts.off_session = data["off_session"]
         counts.appended = data["appended"]

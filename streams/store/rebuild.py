@@ -1,7 +1,8 @@
 """Run the final bars of a group again, and publish what that changes.
 
-For bars that came, changed or went beyond the correction horizon: no engine remembers so far back,
-but the store has the last version of every bar. A fresh engine takes them in order, then one clock
+For bars that came, changed or went beyond the correction horizon, where no engine remembers them,
+and for so many corrections inside it that each alone would cost more; the store has the last
+version of every bar. A fresh engine takes them in order, then one clock
 a symbol; its view and the stored one are compared by id. What differs is published under the offset
 of a clock without effect, which is added to the log for that: `seq` names a record as always.
 """
@@ -57,7 +58,7 @@ def rebuild(keeper: Keeper, group: str, mark: RunMark | None) -> None:
             fresh.apply(clock, offset)
         seq = offset * OUTPUTS_PER_RECORD + place
         corrects = None if slot is None else slot[1]
-        keeper.publish(_stamped(change, fresh, symbols, revisions, seq, corrects))
+        keeper.publish(_stamped(change, fresh, symbols, revisions, seq, corrects), True)
     fresh.take_revisions(revisions)
     prefix = state_prefix(group)
     states: list[tuple[bytes, bytes | None]] = [

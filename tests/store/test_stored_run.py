@@ -215,6 +215,23 @@ def test_a_silence_that_a_clock_had_bridged_does_not_stop_a_rebuild(tmp_path: Pa
     assert result.counts.rejects == {}
 
 
+def test_many_corrections_are_left_to_one_rebuild(tmp_path: Path) -> None:
+    others = write(tmp_path / "b.csv", *(walk(day, seed=5) for day in range(4)))
+    wrong = {start: text.replace(",5", ",6") for start, text in walk(2).items() if start % 7}
+    days = [walk(0), walk(1), wrong, walk(3)]
+    load(tmp_path / "S", ("A", write(tmp_path / "wrong.csv", *days)), ("B", others))
+    # Twice the same slots in one run, and a day that is new to the engine: the last version counts.
+    again = {start: text.replace(",5", ",7") for start, text in walk(2).items()}
+    files = [write(tmp_path / "again.csv", again), write(tmp_path / "right.csv", walk(2), walk(4))]
+    result = load(tmp_path / "S", *(("A", file) for file in files), least_again=2_000)
+    assert result.counts.rebuilt == ["pair"]
+    assert 2_000 < result.counts.bars_again < 4_000
+    whole = write(tmp_path / "whole.csv", *(walk(day) for day in range(5)))
+    assert view(tmp_path / "S") == folded(tmp_path / "S") == fresh(tmp_path, whole, others)
+    load(tmp_path / "again", ("", tmp_path / "S" / "log.jsonl"))
+    assert view(tmp_path / "again") == view(tmp_path / "S")
+
+
 def test_another_process_is_refused(tmp_path: Path) -> None:
     book = write(tmp_path / "a.csv", walk(0))
     load(tmp_path / "S", ("A", book))
