@@ -18,7 +18,18 @@ FATES = {
     "idle": "idle",
 }
 """How the summary names what the engine calls the fate of a record."""
-ROWS = ("new", "duplicate", "changed", "cancelled", "late", "clock", "idle", "rejected", "skipped")
+ROWS = (
+    "new",
+    "duplicate",
+    "changed",
+    "cancelled",
+    "late",
+    "clock",
+    "idle",
+    "superseded",
+    "rejected",
+    "skipped",
+)
 FACTS = ("new", "changed", "recalculated", "retracted")
 
 
@@ -32,7 +43,8 @@ class Counts:
     bars_again
         Bars that corrections ran again.
     rows
-        Records by what became of them; skipped are those before ``--from``.
+        Records by what became of them; superseded are bars that the next row replaced, skipped
+        those before ``--from``.
     off_session
         New bars outside the calendar.
     appended
@@ -80,6 +92,16 @@ class Counts:
         if known:
             what = "recalculated" if corrected else "changed"
         self.facts[type_of(event)][what] += 1
+
+    def repeated(self) -> Counts:
+        """Counters of the same run over the same rows, right after this one."""
+        counts = Counts(self.records_before)
+        counts.rejects = self.rejects
+        for name in ("superseded", "rejected", "skipped"):
+            counts.rows[name] = self.rows[name]
+        counts.rows["duplicate"] = sum(self.rows.values()) - sum(counts.rows.values())
+        counts.appended = self.appended
+        return counts
 
     def plain(self) -> dict[str, Any]:
         """Plain data for the checkpoint."""

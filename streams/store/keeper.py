@@ -202,7 +202,7 @@ class Keeper:
             fate = "cancelled"
         elif known is None:
             fate = "late"
-        elif _content(known) == _content(record):
+        elif content_of(known) == content_of(record):
             return "duplicates"
         else:
             fate = "changed"
@@ -243,6 +243,11 @@ class Keeper:
 
     def recover(self, step_records: int) -> None:
         """Apply and commit what lies in the log beyond the checkpoint.
+
+        Parameters
+        ----------
+        step_records
+            Records between two commits.
 
         Raises
         ------
@@ -305,6 +310,6 @@ class Keeper:
             yield self.decoded(line)
 
 
-def _content(bar: Bar) -> tuple[object, ...]:
+def content_of(bar: Bar) -> tuple[object, ...]:
     """What makes two bars of one slot different: prices and volume."""
     return (bar.open, bar.high, bar.low, bar.close, written_volume(bar.volume))

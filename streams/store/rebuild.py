@@ -9,7 +9,7 @@ of a clock without effect, which is added to the log for that: `seq` names a rec
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import merge
 
 import orjson
@@ -28,7 +28,7 @@ OUTPUTS_PER_RECORD = 1_000_000
 VIEW_TYPES = ("derived_bar", "session", "quality", "gap", "range", "touch", "swing")
 
 
-def rebuild(keeper: Keeper, group: str, mark: RunMark | None) -> None:
+def rebuild(keeper: Keeper, group: str, mark: Callable[[], RunMark]) -> None:
     """Replace the state of a group by that of its final bars, and commit.
 
     Parameters
@@ -36,7 +36,7 @@ def rebuild(keeper: Keeper, group: str, mark: RunMark | None) -> None:
     keeper
         With nothing left to commit.
     mark
-        As in `OpenStore.commit`.
+        How far the run is when it is committed.
     """
     symbols = keeper.config.members(group)
     earlier = keeper.router.group_engine(group)
@@ -68,7 +68,7 @@ def rebuild(keeper: Keeper, group: str, mark: RunMark | None) -> None:
         (prefix + key.encode(), orjson.dumps(value)) for key, value in fresh.changed().items()
     ]
     keeper.counts.rebuilt.append(group)
-    keeper.write(states, mark)
+    keeper.write(states, mark())
     keeper.router.replace(group, fresh)
 
 

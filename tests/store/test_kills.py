@@ -65,15 +65,15 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 @pytest.fixture(scope="module")
 def quarrel(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """Files that do not agree about a day: rows that were taken must not be taken again.
+    """A file that does not agree with itself: rows that were taken must not be taken again.
 
     Half of the way the corrections have cost so much that the rest is left to a rebuild.
     """
     place = tmp_path_factory.mktemp("quarrel")
     wrong = {start: text.replace(",5", ",6") for start, text in walk(4, step=2).items()}
     old = write(place / "0.csv", walk(0, step=2) | {label(0, 100): row(label(0, 100), 77)})
-    one = write(place / "one.csv", wrong)
-    two = write(place / "two.csv", walk(4, step=2), walk(5, step=2), extra=("nonsense",))
+    one = write(place / "one.csv", wrong, extra=(*walk(4, step=2).values(), "nonsense"))
+    two = write(place / "two.csv", walk(5, step=2))
     return _scene(place, "quarrel", [("A", old), ("A", one), ("A", two)], FEW_AGAIN)
 
 
