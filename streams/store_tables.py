@@ -98,7 +98,10 @@ def _remarks(summary: dict[str, Any]) -> Iterable[str]:
             " were applied."
         )
     for group in summary["rebuilt"]:
-        yield f"Rebuilt: {group}, for changes beyond the correction horizon."
+        yield (
+            f"Rebuilt: {group} was run again from its stored bars, for changes beyond the"
+            " correction horizon or very many."
+        )
 
 
 def _rejects_table(rejects: dict[str, Any]) -> Table:

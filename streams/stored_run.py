@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,18 @@ import msgspec
 
 import streams
 from schemas.codec import encode
-from schemas.config import Config
+from schemas.config import Config, config_hash
 from schemas.records import Bar, Cancel, Clock, LogRecord
 from streams.calendars import load_zone
 from streams.core.corrections import Correction
 from streams.core.rejection import RecordRejected
 from streams.feeds.items import Feed, InputError, Item, Refusal
+from streams.feeds.log_feed import LogFeed
 from streams.inputs import Progress, Source, in_order, open_feeds, reported
 from streams.routing import Router
 from streams.store.checkpoint import RunMark
 from streams.store.counts import Counts
-from streams.store.keeper import Keeper
+from streams.store.keeper import LEAST_AGAIN, Keeper, content_of
 from streams.store.layout import StoreError
 from streams.store.opened import OpenStore, no_hook
 from streams.store.rebuild import rebuild
@@ -53,6 +55,8 @@ class StoreOptions:
         Each file is the truth for its symbol and span: stored bars that it lacks are cancelled.
     step_rows
         Rows between two commits.
+    least_again
+        Bars that corrections may run again before all bars are run again instead; see `Keeper`.
     """
 
     until_ms: int | None = None
@@ -60,6 +64,7 @@ class StoreOptions:
     from_ms: int | None = None
     replace: bool = False
     step_rows: int = STEP_ROWS
+    least_again: int = LEAST_AGAIN
 
 
 @dataclass(frozen=True)
@@ -124,8 +129,8 @@ def run_into_store(
         # Inputs that cannot be used are found before a store is made.
         feeds = open_feeds(sources, Router(config), zone, stack)
         store = stack.enter_context(OpenStore(folder, hook))
-        keeper = Keeper(config, store, explain)
-        run = _Run(keeper, feeds, options, _fingerprint(sources, options))
+        keeper = Keeper(config, store, explain, options.least_again)
+        run = _Run(keeper, feeds, options, _fingerprint(config, sources, options))
         rows = in_order(sources, feeds, keeper.router)
         if progress is not None:
             rows = reported(rows, feeds, progress)
@@ -144,32 +149,35 @@ class _Run:
         self._feeds = feeds
         self._options = options
         self._fingerprint = fingerprint
+        self._is_log = bool(feeds) and isinstance(feeds[0], LogFeed)
         self._rows = 0
         self._done = 0
         self._symbols: set[str] = set()
         mark = keeper.store.checkpoint.run
-        self._resumed = mark is not None and mark.fingerprint == fingerprint
-        if mark is not None and self._resumed:
+        same = mark is not None and mark.fingerprint == fingerprint
+        self._repeated = mark is not None and same and mark.finished
+        self._marked = same
+        if mark is not None and same:
             # The same rows make the same records again: what lies beyond the checkpoint is theirs.
             keeper.counts = Counts.of(mark.counts)
+            if mark.finished:
+                keeper.counts = keeper.counts.repeated()
             self._done = mark.rows
             self._spans = Spans(feeds, mark.spans)
         else:
             keeper.recover(options.step_rows)
             self._spans = Spans(feeds, [])
-        self._marked = keeper.store.checkpoint.run is not None
         self._start = self._mark()
 
-    def _mark(self) -> RunMark:
+    def _mark(self, finished: bool = False) -> RunMark:
         rows = max(self._rows, self._done)
-        return RunMark(
-            self._fingerprint, rows, self._keeper.counts.plain(), _copied(self._spans.taken)
-        )
+        spans = [dict(each) for each in self._spans.taken]
+        return RunMark(self._fingerprint, rows, self._keeper.counts.plain(), spans, finished)
 
     def take_all(self, rows: Iterator[tuple[Feed, Item]]) -> None:
         """All rows of the inputs, in their order."""
         step_rows = self._options.step_rows
-        for feed, item in rows:
+        for feed, item, superseded in self._with_next(rows):
             self._rows += 1
             content = item[0]
             if not isinstance(content, Refusal) and content.symbol not in self._symbols:
@@ -177,20 +185,49 @@ class _Run:
             if self._options.replace and isinstance(content, Bar) and not self._is_early(content):
                 self._spans.fill(content)
             if self._rows > self._done:
-                self._take(feed, item)
+                self._take(feed, item, superseded)
                 if self._rows % step_rows == 0:
                     self._commit()
+
+    def _with_next(self, rows: Iterator[tuple[Feed, Item]]) -> Iterator[tuple[Feed, Item, bool]]:
+        """Each row, and whether the next one says something else of the same slot.
+
+        Files that do not agree are merged by slot: of two versions side by side only the later one
+        is taken, or each run over the same files would change the bar to and fro.
+        """
+        held: tuple[Feed, Item] | None = None
+        for row in rows:
+            if held is not None:
+                yield *held, self._supersedes(row[1][0], held[1][0])
+            held = row
+        if held is not None:
+            yield *held, False
+
+    def _supersedes(self, later: LogRecord | Refusal, earlier: LogRecord | Refusal) -> bool:
+        if not (isinstance(later, Bar) and isinstance(earlier, Bar)):
+            return False
+        if later.start_ms != earlier.start_ms or later.symbol != earlier.symbol:
+            return False
+        if self._is_log or content_of(later) == content_of(earlier):
+            return False
+        try:
+            self._keeper.router.check(later)
+        except RecordRejected:
+            return False
+        return True
 
     def _meet(self, symbol: str) -> None:
         if self._keeper.config.instrument(symbol) is not None:
             self._symbols.add(symbol)
 
-    def _take(self, feed: Feed, item: Item) -> None:
+    def _take(self, feed: Feed, item: Item, superseded: bool) -> None:
         content, row, line = item
         if isinstance(content, Refusal):
             self._keeper.refuse(f"{feed.path}:{line}", feed.raw(row), content)
         elif self._is_early(content):
             self._keeper.counts.rows["skipped"] += 1
+        elif superseded:
+            self._keeper.counts.rows["superseded"] += 1
         else:
             try:
                 self._keeper.take(content)
@@ -222,6 +259,8 @@ class _Run:
 
     def finish(self) -> None:
         """What follows the rows: cancels, clocks, groups that must be run again."""
+        if self._repeated:
+            return
         if self._options.replace:
             self._commit()
             for bar in self._spans.missing(self._keeper):
@@ -235,10 +274,10 @@ class _Run:
             self._commit()
             self._begin()
             for group in groups:
-                rebuild(keeper, group, None if group == groups[-1] else self._mark())
+                rebuild(keeper, group, partial(self._mark, group == groups[-1]))
         elif keeper.step or self._marked:
             self._begin()
-            keeper.commit(None)
+            keeper.commit(self._mark(finished=True))
 
     def _append(self, record: LogRecord, option: str) -> None:
         """A record that is no row of an input."""
@@ -275,24 +314,19 @@ class _Run:
             counts,
             symbols,
             keeper.store.repaired,
-            self._resumed,
+            self._marked and self._done > 0 and not self._repeated,
             {feed.path: feed.ignored for feed in self._feeds if feed.ignored},
         )
 
 
-def _copied(spans: Sequence[dict[str, tuple[int, int]]]) -> list[dict[str, tuple[int, int]]]:
-    """The spans as they are now."""
-    return [dict(each) for each in spans]
-
-
-def _fingerprint(sources: Sequence[Source], options: StoreOptions) -> str:
+def _fingerprint(config: Config, sources: Sequence[Source], options: StoreOptions) -> str:
     """What tells a run that is repeated from another: its files as they are, and its options."""
     files = []
     for source in sources:
         found = os.stat(source.path)
         files.append([source.path, source.symbol, found.st_size, found.st_mtime_ns])
     settings = [options.until_ms, options.zone, options.from_ms, options.replace]
-    content = msgspec.json.encode([streams.__version__, files, settings])
+    content = msgspec.json.encode([streams.__version__, config_hash(config), files, settings])
     return hashlib.sha256(content).hexdigest()
 
 

@@ -19,12 +19,13 @@ Slot = tuple[str, int]
 
 
 class RunMark(Struct, frozen=True):
-    """A run that is not finished.
+    """The latest run that wrote something.
 
     Attributes
     ----------
     fingerprint
-        Of its inputs and options: the same run goes on where this one was killed.
+        Of its inputs, options and configuration: the same run goes on where this one was killed,
+        and has nothing to do where it was finished.
     rows
         Rows that it had taken.
     counts
@@ -37,6 +38,7 @@ class RunMark(Struct, frozen=True):
     rows: int
     counts: dict[str, Any]
     spans: list[dict[str, tuple[int, int]]]
+    finished: bool
 
 
 class Checkpoint(Struct, frozen=True):
@@ -53,7 +55,7 @@ class Checkpoint(Struct, frozen=True):
     rebuilds
         Groups whose bars were changed beyond the horizon: the bar, None if there were several.
     run
-        The run that is not finished.
+        The latest run, None before the first.
     """
 
     v: int

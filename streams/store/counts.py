@@ -18,7 +18,18 @@ FATES = {
     "idle": "idle",
 }
 """How the summary names what the engine calls the fate of a record."""
-ROWS = ("new", "duplicate", "changed", "cancelled", "late", "clock", "idle", "rejected", "skipped")
+ROWS = (
+    "new",
+    "duplicate",
+    "changed",
+    "cancelled",
+    "late",
+    "clock",
+    "idle",
+    "superseded",
+    "rejected",
+    "skipped",
+)
 FACTS = ("new", "changed", "recalculated", "retracted")
 
 
@@ -27,8 +38,13 @@ class Counts:
 
     Attributes
     ----------
+    records_before
+        Records of the log when the run began.
+    bars_again
+        Bars that corrections ran again.
     rows
-        Records by what became of them; skipped are those before ``--from``.
+        Records by what became of them; superseded are bars that the next row replaced, skipped
+        those before ``--from``.
     off_session
         New bars outside the calendar.
     appended
@@ -44,7 +60,9 @@ class Counts:
         Groups that were run again from their bars.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, records_before: int = 0) -> None:
+        self.records_before = records_before
+        self.bars_again = 0
         self.rows = dict.fromkeys(ROWS, 0)
         self.off_session = 0
         self.appended = 0
@@ -65,19 +83,31 @@ class Counts:
         found = self.rejects.setdefault(letter.code, [0, letter.source, letter.reason])
         found[0] += 1
 
-    def fact(self, event: Output, known: bool) -> None:
-        """An event; `known` says whether the view held its id."""
+    def fact(self, event: Output, known: bool, corrected: bool) -> None:
+        """An event: whether the view held its id, and whether a correction caused it."""
         if isinstance(event, Retract):
             self.facts[event.type]["retracted"] += 1
             return
         what = "new"
         if known:
-            what = "changed" if event.corrects is None else "recalculated"
+            what = "recalculated" if corrected else "changed"
         self.facts[type_of(event)][what] += 1
+
+    def repeated(self) -> Counts:
+        """Counters of the same run over the same rows, right after this one."""
+        counts = Counts(self.records_before)
+        counts.rejects = self.rejects
+        for name in ("superseded", "rejected", "skipped"):
+            counts.rows[name] = self.rows[name]
+        counts.rows["duplicate"] = sum(self.rows.values()) - sum(counts.rows.values())
+        counts.appended = self.appended
+        return counts
 
     def plain(self) -> dict[str, Any]:
         """Plain data for the checkpoint."""
         return {
+            "records_before": self.records_before,
+            "bars_again": self.bars_again,
             "rows": dict(self.rows),
             "off_session": self.off_session,
             "appended": self.appended,
@@ -90,7 +120,8 @@ class Counts:
     @staticmethod
     def of(data: dict[str, Any]) -> Counts:
         """The counters whose `plain` this is."""
-        counts = Counts()
+        counts = Counts(data["records_before"])
+        counts.bars_again = data["bars_again"]
         counts.rows.update(data["rows"])
         counts.off_session = data["off_session"]
         counts.appended = data["appended"]

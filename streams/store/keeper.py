@@ -11,7 +11,7 @@ import orjson
 from schemas.codec import CodecError, RecordDecoder, encode
 from schemas.config import Config
 from schemas.events import Output, Reject
-from schemas.records import Bar, Cancel, LogRecord
+from schemas.records import Bar, Cancel, Clock, LogRecord
 from streams.core.corrections import Correction
 from streams.core.engine import GroupEngine
 from streams.core.rejection import RecordRejected
@@ -35,6 +35,7 @@ from streams.store.opened import OpenStore, way_out
 from streams.store.step import Step
 
 DIGEST_BYTES = 16
+LEAST_AGAIN = 50_000
 BEYOND_HORIZON = "beyond_horizon"
 CLOCK_LINE = b'{"type":"clock"'
 
@@ -48,6 +49,9 @@ class Keeper:
         The open store.
     explain
         Called with every correction and its offset.
+    least_again
+        Bars that corrections may run again before a rebuild of the group is the better way; in a
+        larger store as many as there are records.
 
     Attributes
     ----------
@@ -67,14 +71,16 @@ class Keeper:
         config: Config,
         store: OpenStore,
         explain: Callable[[int, Correction], None] | None = None,
+        least_again: int = LEAST_AGAIN,
     ) -> None:
         self.config = config
         self.store = store
-        self.counts = Counts()
+        self.counts = Counts(store.checkpoint.log_records)
         self.rebuilds: dict[str, Slot | None] = dict(store.checkpoint.rebuilds)
         self.router = Router(config, self._engine)
         self.step = Step()
         self._explain = explain
+        self._least_again = least_again
         self._decode = RecordDecoder().decode
         self._plans = dict(store.checkpoint.plans)
         self._next = store.checkpoint.log_records
@@ -89,7 +95,7 @@ class Keeper:
         """The engine of a group as the store has it."""
         plan = plan_group(self.config, group)
         prefix = state_prefix(group)
-        # Plain data without cycles: looking for some, again and again, would cost more than reading.
+        # Plain data without cycles: looking for some again and again costs more than reading.
         collecting = gc.isenabled()
         gc.disable()
         try:
@@ -115,19 +121,57 @@ class Keeper:
         RecordRejected
             It must become a dead letter.
         """
-        try:
-            events = self.router.apply(record, self._next)
-        except RecordRejected as error:
-            if error.code != BEYOND_HORIZON:
-                raise
-            fate = self._take_beyond(record)
+        if self.rebuilds and self._is_deferred(record):
+            self.router.check(record)
+            fate = self._take_stored(record)
         else:
-            fate = self.router.engine(record.symbol).fate
-            if fate not in ("duplicates", "idle"):
-                self._note(record)
-                self._publish(events)
+            try:
+                fate = self._apply(record)
+            except RecordRejected as error:
+                if error.code != BEYOND_HORIZON:
+                    raise
+                fate = self._take_stored(record)
         self.counts.fate(fate)
         return fate
+
+    def _apply(self, record: LogRecord) -> str:
+        """Hand a record to its engine, and publish what that says."""
+        events = self.router.apply(record, self._next)
+        fate = self.router.engine(record.symbol).fate
+        if fate in ("duplicates", "idle"):
+            return fate
+        self._note(record)
+        correction = self.router.correction
+        if correction is not None:
+            self._count_again(correction)
+            if self._explain is not None:
+                self._explain(self._next - 1, correction)
+        for event in events:
+            self.publish(event)
+        return fate
+
+    def _count_again(self, correction: Correction) -> None:
+        """Leave further corrections to one rebuild when they have cost as much as it would."""
+        counts = self.counts
+        counts.bars_again += correction.bars_again
+        if counts.bars_again > max(self._least_again, counts.records_before):
+            self._defer(correction.symbol, correction.start_ms)
+
+    def _is_deferred(self, record: LogRecord) -> bool:
+        """Whether a record is about the past of a group that will be run again anyway.
+
+        From then on the engine does not know the last version of every bar; the store does.
+        """
+        if isinstance(record, Clock) or self.config.instrument(record.symbol) is None:
+            return False
+        group = self.config.group_of(record.symbol)
+        if group not in self.rebuilds:
+            return False
+        engine = self.router.group_engine(group)
+        watermark_ms = engine.watermark_ms(record.symbol)
+        if watermark_ms is None:
+            return False
+        return engine.slot_end_ms(record.symbol, record.start_ms) <= watermark_ms
 
     def _note(self, record: LogRecord) -> None:
         """Give a record its place in the log."""
@@ -140,23 +184,16 @@ class Keeper:
         elif isinstance(record, Cancel):
             step.bars[bar_key(record.symbol, record.start_ms)] = None
 
-    def _publish(self, events: list[Output]) -> None:
-        correction = self.router.correction
-        if correction is not None and self._explain is not None:
-            self._explain(self._next - 1, correction)
-        for event in events:
-            self.publish(event)
-
-    def publish(self, event: Output) -> None:
+    def publish(self, event: Output, rebuilt: bool = False) -> None:
         """Add an event to the step."""
         key = view_key(event.id)
         facts = self.step.facts
         known = facts[key] if key in facts else self.store.database.get(key)
-        self.counts.fact(event, known is not None)
+        self.counts.fact(event, known is not None, rebuilt or event.corrects is not None)
         self.step.add_event(event)
 
-    def _take_beyond(self, record: LogRecord) -> str:
-        """A bar or cancel that the engine no longer remembers the time of: the stored bars do."""
+    def _take_stored(self, record: LogRecord) -> str:
+        """A bar or cancel that is compared with the stored bars, and left to a rebuild."""
         assert isinstance(record, Bar | Cancel)
         known = self.stored_bar(record.symbol, record.start_ms)
         if isinstance(record, Cancel):
@@ -165,16 +202,20 @@ class Keeper:
             fate = "cancelled"
         elif known is None:
             fate = "late"
-        elif _content(known) == _content(record):
+        elif content_of(known) == content_of(record):
             return "duplicates"
         else:
             fate = "changed"
         self._note(record)
-        group = self.config.group_of(record.symbol)
-        slot = (record.symbol, record.start_ms)
+        self._defer(record.symbol, record.start_ms)
+        return fate
+
+    def _defer(self, symbol: str, start_ms: int) -> None:
+        """Run the group of a bar again when the run is over."""
+        group = self.config.group_of(symbol)
+        slot = (symbol, start_ms)
         # None stands for several bars.
         self.rebuilds[group] = slot if self.rebuilds.get(group, slot) == slot else None
-        return fate
 
     def stored_bar(self, symbol: str, start_ms: int) -> Bar | None:
         """Last version of a bar, None where there is none."""
@@ -203,6 +244,11 @@ class Keeper:
     def recover(self, step_records: int) -> None:
         """Apply and commit what lies in the log beyond the checkpoint.
 
+        Parameters
+        ----------
+        step_records
+            Records between two commits.
+
         Raises
         ------
         StoreError
@@ -229,7 +275,7 @@ class Keeper:
                 self.commit(None)
         if self.step:
             self.commit(None)
-        self.counts = Counts()
+        self.counts = Counts(self._next)
         self.counts.recovered = self._next - first
 
     def commit(self, mark: RunMark | None) -> None:
@@ -264,6 +310,6 @@ class Keeper:
             yield self.decoded(line)
 
 
-def _content(bar: Bar) -> tuple[object, ...]:
+def content_of(bar: Bar) -> tuple[object, ...]:
     """What makes two bars of one slot different: prices and volume."""
     return (bar.open, bar.high, bar.low, bar.close, written_volume(bar.volume))

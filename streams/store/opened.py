@@ -121,7 +121,7 @@ class OpenStore:
         states
             State records that changed.
         mark
-            The run if it goes on, None if it is finished.
+            How far the run is.
         plans, rebuilds
             As in the checkpoint.
         """

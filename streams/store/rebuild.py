@@ -1,14 +1,15 @@
 """Run the final bars of a group again, and publish what that changes.
 
-For bars that came, changed or went beyond the correction horizon: no engine remembers so far back,
-but the store has the last version of every bar. A fresh engine takes them in order, then one clock
+For bars that came, changed or went beyond the correction horizon, where no engine remembers them,
+and for so many corrections inside it that each alone would cost more; the store has the last
+version of every bar. A fresh engine takes them in order, then one clock
 a symbol; its view and the stored one are compared by id. What differs is published under the offset
 of a clock without effect, which is added to the log for that: `seq` names a record as always.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from heapq import merge
 
 import orjson
@@ -27,7 +28,7 @@ OUTPUTS_PER_RECORD = 1_000_000
 VIEW_TYPES = ("derived_bar", "session", "quality", "gap", "range", "touch", "swing")
 
 
-def rebuild(keeper: Keeper, group: str, mark: RunMark | None) -> None:
+def rebuild(keeper: Keeper, group: str, mark: Callable[[], RunMark]) -> None:
     """Replace the state of a group by that of its final bars, and commit.
 
     Parameters
@@ -35,7 +36,7 @@ def rebuild(keeper: Keeper, group: str, mark: RunMark | None) -> None:
     keeper
         With nothing left to commit.
     mark
-        As in `OpenStore.commit`.
+        How far the run is when it is committed.
     """
     symbols = keeper.config.members(group)
     earlier = keeper.router.group_engine(group)
@@ -57,7 +58,7 @@ def rebuild(keeper: Keeper, group: str, mark: RunMark | None) -> None:
             fresh.apply(clock, offset)
         seq = offset * OUTPUTS_PER_RECORD + place
         corrects = None if slot is None else slot[1]
-        keeper.publish(_stamped(change, fresh, symbols, revisions, seq, corrects))
+        keeper.publish(_stamped(change, fresh, symbols, revisions, seq, corrects), True)
     fresh.take_revisions(revisions)
     prefix = state_prefix(group)
     states: list[tuple[bytes, bytes | None]] = [
@@ -67,7 +68,7 @@ def rebuild(keeper: Keeper, group: str, mark: RunMark | None) -> None:
         (prefix + key.encode(), orjson.dumps(value)) for key, value in fresh.changed().items()
     ]
     keeper.counts.rebuilt.append(group)
-    keeper.write(states, mark)
+    keeper.write(states, mark())
     keeper.router.replace(group, fresh)
 
 

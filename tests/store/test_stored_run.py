@@ -139,11 +139,12 @@ def test_clocks_are_kept_when_they_raise_the_watermark(tmp_path: Path) -> None:
     book = write(tmp_path / "a.csv", walk(0, minutes=100))
     close = label(0, 390)
     load(tmp_path / "S", ("A", book), until_ms=close)
-    result = load(tmp_path / "S", ("A", book), until_ms=close)
+    other = write(tmp_path / "b.csv", walk(0, minutes=90))
+    result = load(tmp_path / "S", ("A", other), until_ms=close)
+    assert result.counts.rows["idle"] == 1
     assert [each for each in log_lines(tmp_path / "S") if each["type"] == "clock"] == [
         {"type": "clock", "symbol": "A", "time_ms": close}
     ]
-    assert result.counts.rows["idle"] == 1
     assert result.symbols["A"]["last_ms"] == close
 
 
@@ -213,6 +214,52 @@ def test_a_silence_that_a_clock_had_bridged_does_not_stop_a_rebuild(tmp_path: Pa
     result = load(tmp_path / "S", ("A", write(tmp_path / "c.csv", changed)), toml=toml)
     assert result.counts.rebuilt == ["pair"]
     assert result.counts.rejects == {}
+
+
+def test_of_two_files_that_do_not_agree_the_later_one_counts(tmp_path: Path) -> None:
+    wrong = {start: text.replace(",5", ",6") for start, text in walk(0).items()}
+    bad = walk(0) | {label(0, 9): row(label(0, 9), -1)}
+    files = [("A", write(tmp_path / "1.csv", wrong)), ("A", write(tmp_path / "2.csv", bad))]
+    result = load(tmp_path / "S", *files)
+    rows = result.counts.rows
+    assert (rows["new"], rows["superseded"], rows["rejected"]) == (390, 389, 1)
+    right = walk(0) | {label(0, 9): wrong[label(0, 9)]}
+    assert view(tmp_path / "S") == fresh(tmp_path, write(tmp_path / "right.csv", right))
+    more = ("A", write(tmp_path / "3.csv", walk(1)))
+    again = load(tmp_path / "S", *files, more).counts.rows
+    assert (again["new"], again["changed"], again["duplicate"]) == (390, 0, 390)
+
+
+def test_the_same_run_again_has_nothing_to_do(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    load(tmp_path / "other", ("A", write(tmp_path / "a.csv", walk(0))))
+    load(tmp_path / "other", ("A", write(tmp_path / "b.csv", {label(0, 5): row(label(0, 5), 3)})))
+    log.write_bytes((tmp_path / "other" / "log.jsonl").read_bytes() + b"{\n")
+    first = load(tmp_path / "S", ("", log), until_ms=label(0, 390))
+    before = contents(tmp_path / "S")
+    result = load(tmp_path / "S", ("", log), until_ms=label(0, 390))
+    assert contents(tmp_path / "S") == before
+    assert first.counts.rows["changed"] == 1
+    assert (result.counts.rows["duplicate"], result.counts.rows["rejected"]) == (392, 1)
+    assert not result.resumed
+
+
+def test_many_corrections_are_left_to_one_rebuild(tmp_path: Path) -> None:
+    others = write(tmp_path / "b.csv", *(walk(day, seed=5) for day in range(4)))
+    wrong = {start: text.replace(",5", ",6") for start, text in walk(2).items() if start % 7}
+    days = [walk(0), walk(1), wrong, walk(3)]
+    load(tmp_path / "S", ("A", write(tmp_path / "wrong.csv", *days)), ("B", others))
+    # Twice the same slots in one run, and a day that is new to the engine: the last version counts.
+    again = {start: text.replace(",5", ",7") for start, text in walk(2).items()}
+    twice = write(tmp_path / "again.csv", again, extra=tuple(walk(2).values()))
+    files = [twice, write(tmp_path / "new.csv", walk(4))]
+    result = load(tmp_path / "S", *(("A", file) for file in files), least_again=2_000)
+    assert result.counts.rebuilt == ["pair"]
+    assert 2_000 < result.counts.bars_again < 5_000
+    whole = write(tmp_path / "whole.csv", *(walk(day) for day in range(5)))
+    assert view(tmp_path / "S") == folded(tmp_path / "S") == fresh(tmp_path, whole, others)
+    load(tmp_path / "again", ("", tmp_path / "S" / "log.jsonl"))
+    assert view(tmp_path / "again") == view(tmp_path / "S")
 
 
 def test_another_process_is_refused(tmp_path: Path) -> None:
