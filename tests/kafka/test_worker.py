@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import shutil
 import urllib.request
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 
 from schemas.codec import encode
@@ -44,6 +46,11 @@ from tests.kafka.worker_process import (
 )
 
 PARTITIONS = 2
+KILLS = 7
+PIECES = 150
+PIECE_S = 0.25
+FOLDING = "loaded in"
+"""What a worker logs when it begins to fold a partition."""
 PAIR = partition_for("ES-NQ", PARTITIONS)
 ACME = partition_for("ACME", PARTITIONS)
 
@@ -167,15 +174,16 @@ async def test_a_worker_killed_at_random_while_the_log_grows_loses_and_adds_noth
     publishing = asyncio.create_task(_publish_slowly(config, PAIR, log))
     worker = WorkerProcess(config, tmp_path / "worker", ragged=True)
     try:
-        for _ in range(5):
-            worker.start()
-            # Long enough to be somewhere in the middle of writing, most of the time.
-            await asyncio.sleep(2.5 + 3.0 * random.random())
+        for _ in range(KILLS):
+            await worker.start_until(FOLDING)
+            # Somewhere in the middle of reading, writing or committing.
+            await asyncio.sleep(2.0 * random.random())
             worker.kill()
             if wiped:
                 shutil.rmtree(worker.store)
+        assert not publishing.done(), "all kills came while the log grew"
         await publishing
-        worker.start()
+        await worker.start_until(FOLDING)
         await until_committed(config, _ends(log, []), [worker])
         assert worker.drain() == 0
     finally:
@@ -195,9 +203,8 @@ async def test_every_poisoned_record_becomes_one_dead_letter_and_harms_nothing_e
     good = acme_log(1)
     label = good[0].start_ms if isinstance(good[0], Bar) else 0
     bar = b'{"type":"bar","symbol":"ACME","interval":"1m","start_ms":%d,"open":1' % label
-    poison: list[tuple[bytes | None, str]] = [
+    poison: list[tuple[bytes, str]] = [
         (b"", "decode_error"),
-        (None, "decode_error"),
         (b"\xff\xfe", "decode_error"),
         (b"not json", "decode_error"),
         (bar + b',"high":NaN,"low":1,"close":1}', "decode_error"),
@@ -209,12 +216,12 @@ async def test_every_poisoned_record_becomes_one_dead_letter_and_harms_nothing_e
         (encode(Bar("ES", "1m", label, 1.0, 1.0, 1.0, 1.0)), "wrong_partition"),
         (encode(Clock("ES-NQ", label)), "unknown_symbol"),
     ]
-    records: list[LogRecord | bytes | None] = []
+    records: list[LogRecord | bytes] = []
     due: dict[str, tuple[str, bytes]] = {}
     log = input_log(config.kafka.topic_prefix)
     for number, (raw, code) in enumerate(poison):
         records += good[number * 20 : number * 20 + 20]
-        due[f"{log}/{ACME}/{len(records)}"] = (code, raw or b"")
+        due[f"{log}/{ACME}/{len(records)}"] = (code, raw)
         records.append(raw)
     records += good[len(poison) * 20 :]
     await append(config, ACME, records)
@@ -231,7 +238,7 @@ async def test_every_poisoned_record_becomes_one_dead_letter_and_harms_nothing_e
     assert found == due
     assert len(letters) == len(due)
     facts = await outputs(config, ACME)
-    plain = embedded_run(config, tmp_path / "plain", [each for each in good])
+    plain = embedded_run(config, tmp_path / "plain", good)
     assert {kind: _contents(each) for kind, each in facts.items()} == {
         kind: _contents(each) for kind, each in plain.items()
     }
@@ -248,11 +255,11 @@ async def test_a_worker_whose_topics_are_missing_does_not_start_and_names_them(
 
 
 async def _publish_slowly(config: Config, partition: int, log: Sequence[LogRecord]) -> None:
-    """In pieces over about twenty seconds, so that faults happen while the log grows."""
-    size = len(log) // 80 + 1
+    """In pieces over half a minute, so that faults happen while the log grows."""
+    size = len(log) // PIECES + 1
     for start in range(0, len(log), size):
         await append(config, partition, log[start : start + size])
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(PIECE_S)
 
 
 def _ends(pair: Sequence[object], acme: Sequence[object]) -> list[int]:
@@ -273,14 +280,10 @@ def _contents(messages: Sequence[Said]) -> list[dict[str, object]]:
 
 
 def _raw(text: str) -> bytes:
-    import base64
-
     return base64.b64decode(text)
 
 
 def _snapshot_part(value: bytes) -> SnapshotPart:
-    import msgspec
-
     return msgspec.json.decode(value, type=SnapshotPart)
 
 

@@ -75,6 +75,16 @@ class WorkerProcess:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT
             )
 
+    async def start_until(self, text: str) -> None:
+        """Start it and wait until it says something."""
+        heard = len(self.said()) if self.log_file.exists() else 0
+        self.start()
+        deadline = time.monotonic() + PATIENCE_S
+        while text not in self.said()[heard:]:
+            assert self.code() is None, f"ended with {self.code()}\n{self.said()[heard:]}"
+            assert time.monotonic() < deadline, self.said()[heard:]
+            await asyncio.sleep(POLL_S)
+
     def kill(self) -> None:
         """End it at once (SIGKILL)."""
         if self._process is not None:
@@ -127,7 +137,7 @@ def configuration(config: Config) -> str:
 
 
 async def append(
-    config: Config, partition: int, records: Iterable[LogRecord | bytes | None]
+    config: Config, partition: int, records: Iterable[LogRecord | bytes | bytes]
 ) -> None:
     """Append records, or whatever bytes, to a partition of the log."""
     topic = input_log(config.kafka.topic_prefix)
@@ -136,7 +146,7 @@ async def append(
     ) as producer:
         sent = []
         for record in records:
-            raw = record if record is None or isinstance(record, bytes) else encode(record)
+            raw = record if isinstance(record, bytes) else encode(record)
             sent.append(
                 await producer.send(
                     topic, raw, partition=partition, timestamp_ms=_timestamp_ms(record)
@@ -146,7 +156,7 @@ async def append(
             await future
 
 
-def _timestamp_ms(record: LogRecord | bytes | None) -> int:
+def _timestamp_ms(record: LogRecord | bytes) -> int:
     if isinstance(record, Bar):
         return record.start_ms + 60_000
     return record.time_ms if isinstance(record, Clock) else 1_764_000_000_000
