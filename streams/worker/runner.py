@@ -7,7 +7,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from msgspec import Struct
@@ -85,7 +85,7 @@ async def _run(
     from streams.worker.app import WorkerApp, WorkerOptions
 
     partitions = await check_cluster(config)
-    chosen = {
+    chosen: dict[str, Any] = {
         name: value
         for name, value in (
             ("session_s", options.session_s),

@@ -8,10 +8,10 @@ known position, and commit only what the worker has declared done.
 
 Private names of Faust 0.15.3 used here and in `table`: of the consumer `_acked`,
 `_acked_index`, `_add_gap`, `_committed_offset`, `_filter_tps_with_pending_acks`, `_getmany`,
-`_is_changelog_tp`, `_new_offset`, `_thread` (with `call_thread`,
-`_ensure_consumer`), `_to_message`, `_unacked_messages`, `_wait_next_records`, `_waiting_for_ack`; of
-the application `_crash`,
-`_new_transport`; of the store `_db_for_partition`, `_new_store_by_url`, `_open_for_partition`. The
+`_is_changelog_tp`, `_new_offset`, `_thread` (with `call_thread`, `_ensure_consumer`),
+`_to_message`, `_unacked_messages`, `_wait_next_records`, `_waiting_for_ack`; of the application
+`_crash`, `_new_transport`; of the store `_db_for_partition`,
+`_new_store_by_url`, `_open_for_partition`. The
 versions are pinned exactly, and the crash suite in tests/kafka gates their upgrades.
 """
 

@@ -7,7 +7,7 @@ import base64
 import json
 import shutil
 import urllib.request
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -56,12 +56,12 @@ ACME = partition_for("ACME", PARTITIONS)
 
 
 @pytest.fixture
-async def config(broker: Broker, topic_prefix: str) -> AsyncIterator[Config]:
+async def config(broker: Broker, topic_prefix: str) -> Config:
     """A configuration whose topics are there and empty."""
     base = with_kafka(built_in_config(), broker.bootstrap, topic_prefix, PARTITIONS)
     made = read_config(configuration(base), "test")
     await create_topics(made.kafka, broker.bootstrap)
-    yield made
+    return made
 
 
 def troubled_log(sessions: int = 2) -> list[LogRecord]:
