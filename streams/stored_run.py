@@ -27,7 +27,7 @@ from streams.routing import Router
 from streams.store.checkpoint import RunMark
 from streams.store.counts import Counts
 from streams.store.keeper import LEAST_AGAIN, Keeper, content_of
-from streams.store.layout import StoreError
+from streams.store.layout import StoreError, check_folder
 from streams.store.opened import OpenStore, no_hook
 from streams.store.rebuild import rebuild
 from streams.store.spans import Spans
@@ -123,6 +123,7 @@ def run_into_store(
     """
     if options.replace and any(source.is_log for source in sources):
         raise InputError("--replace needs tables of bars: a log says itself what it cancels")
+    check_folder(folder)
     _check_outside(sources, folder)
     zone = None if options.zone is None else load_zone(options.zone)
     with ExitStack() as stack:

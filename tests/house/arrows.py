@@ -53,6 +53,8 @@ CORE_STANDARD_LIBRARY = frozenset(
 )
 _SCHEMAS_THIRD_PARTY = frozenset({"msgspec", "orjson"})
 _WORKER_ONLY = frozenset({"faust", "mode"})
+_DATABASE = "rocksdict"
+_DATABASE_MODULE = "streams.store.database"
 _CALENDAR_LIBRARIES = frozenset({"exchange_calendars", "pandas", "pandas_market_calendars"})
 _OUTSIDE = frozenset({"benchmarks", "examples", "tests"})
 
@@ -128,6 +130,8 @@ def _objection(module: str, imported: Import) -> str | None:
         return _wrong_way(here, imported.path)
     if top in _OUTSIDE:
         return f"{module} imports {imported.origin}: the packages do not know {top}"
+    if top == _DATABASE and module != _DATABASE_MODULE and here != "streams.worker":
+        return f"{module} imports {imported.origin}: only {_DATABASE_MODULE} and the worker may"
     if top in _WORKER_ONLY and here != "streams.worker":
         return f"{module} imports {imported.origin}: only streams.worker may"
     if here == "streams.core" and imported.origin not in CORE_STANDARD_LIBRARY:

@@ -1,0 +1,71 @@
+"""Append-only files: cut to what counts, and the tail that a killed run left in the log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.store.files import AppendFile, LogFile
+from streams.store.layout import StoreError
+
+
+def _log(tmp_path: Path, content: bytes, length: int) -> LogFile:
+    (tmp_path / "log").write_bytes(content)
+    return LogFile(tmp_path / "log", length)
+
+
+def _content(tmp_path: Path, log: LogFile) -> bytes:
+    log.sync()
+    log.close()
+    return (tmp_path / "log").read_bytes()
+
+
+def test_what_lies_beyond_the_checkpoint_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "topic"
+    path.write_bytes(b"one\ntwo\nthr")
+    file = AppendFile(path, 4)
+    file.append(b"2\n")
+    file.sync()
+    file.close()
+    assert file.cut
+    assert path.read_bytes() == b"one\n2\n"
+
+
+def test_a_file_without_lines_is_not_made(tmp_path: Path) -> None:
+    AppendFile(tmp_path / "topic", 0).close()
+    assert not (tmp_path / "topic").exists()
+
+
+def test_a_file_that_is_too_short_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "topic").write_bytes(b"one")
+    with pytest.raises(StoreError, match="1 bytes are missing"):
+        AppendFile(tmp_path / "topic", 4)
+
+
+def test_a_torn_line_of_the_log_is_cut_and_whole_ones_are_kept(tmp_path: Path) -> None:
+    log = _log(tmp_path, b"a\nb\nc\nd", 2)
+    assert (log.tail, log.length, log.cut) == (b"b\nc\n", 2, True)
+    assert _content(tmp_path, log) == b"a\nb\nc\n"
+
+
+APPENDED = {
+    "the same again": ([b"b\nc\n"], b"a\nb\nc\n", b""),
+    "the same and more": ([b"b\nc\nd\n"], b"a\nb\nc\nd\n", b""),
+    "a part of it": ([b"b\n"], b"a\nb\nc\n", b"c\n"),
+    "in two parts": ([b"b\n", b"c\nd\n"], b"a\nb\nc\nd\n", b""),
+    "something else": ([b"x\n"], b"a\nx\n", b""),
+    "something else later": ([b"b\n", b"x\n"], b"a\nb\nx\n", b""),
+}
+
+
+@pytest.mark.parametrize(("parts", "content", "tail"), APPENDED.values(), ids=APPENDED.keys())
+def test_lines_that_are_there_already_are_not_written_twice(
+    tmp_path: Path, parts: list[bytes], content: bytes, tail: bytes
+) -> None:
+    log = _log(tmp_path, b"a\nb\nc\n", 2)
+    for part in parts:
+        log.append(part)
+    assert log.tail == tail
+    assert log.length == 2 + sum(len(part) for part in parts)
+    assert _content(tmp_path, log) == content
