@@ -59,8 +59,11 @@ class Window:
 
     def snapshot(self) -> list[Any]:
         """Plain data of an open window; [] when it holds nothing."""
-        if self.end_ms == NO_END and self.volume is None:
-            return []
+        if self.end_ms == NO_END:
+            # What the last window left is no state, but for a volume that waits for the next one.
+            return (
+                [] if self.volume is None else [0, None, 0, False, "", 0, 0, 0, 0, 0, self.volume]
+            )
         return [
             self.start_ms,
             self.end_ms if self.end_ms != NO_END else None,
