@@ -235,8 +235,8 @@ class GroupEngine:
                 table.drop(fact_id)
         for number in table.take_changed():
             values = []
-            for fact_id in table.record(number):
-                values.append(None if fact_id is None else [fact_id, *known[fact_id]])
+            for kept in table.record(number):
+                values.append(None if kept is None else [kept, *known[kept]])
             found[f"revisions/{number}"] = values
 
     @staticmethod

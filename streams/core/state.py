@@ -100,11 +100,11 @@ class SymbolState:
                 table.drop(key)
         for number in table.take_changed():
             values: list[Any] = []
-            for key in table.record(number):
-                if key is None:
+            for kept in table.record(number):
+                if kept is None:
                     values.append(None)
                     continue
-                live = tracker.alive[key] if key in tracker.alive else tracker.finished[key]
+                live = tracker.alive[kept] if kept in tracker.alive else tracker.finished[kept]
                 values.append(live.snapshot())
             found[f"{self._name}/ranges/{number}"] = values
 
