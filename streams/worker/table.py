@@ -46,7 +46,7 @@ class StateStore(Store):  # type: ignore[misc]
             ) from error
 
 
-class StateTable(faust.Table):  # type: ignore[misc,type-arg]
+class StateTable(faust.Table):  # type: ignore[misc]
     """State records of all partitions of this worker.
 
     Attributes

@@ -8,10 +8,10 @@ known position, and commit only what the worker has declared done.
 
 Private names of Faust 0.15.3 used here and in `table`: of the consumer `_acked`,
 `_acked_index`, `_add_gap`, `_committed_offset`, `_filter_tps_with_pending_acks`, `_getmany`,
-`_is_changelog_tp`, `_new_offset`, `_thread` (with `call_thread`,
-`_ensure_consumer`), `_to_message`, `_unacked_messages`, `_wait_next_records`, `_waiting_for_ack`; of
-the application `_crash`,
-`_new_transport`; of the store `_db_for_partition`, `_new_store_by_url`, `_open_for_partition`. The
+`_is_changelog_tp`, `_new_offset`, `_thread` (with `call_thread`, `_ensure_consumer`),
+`_to_message`, `_unacked_messages`, `_wait_next_records`, `_waiting_for_ack`; of the application
+`_assignment`, `_crash`, `_new_transport`; of the store `_db_for_partition`,
+`_new_store_by_url`, `_open_for_partition`; of aiokafka the class `BatchBuilder`. The
 versions are pinned exactly, and the crash suite in tests/kafka gates their upgrades.
 """
 
@@ -32,8 +32,6 @@ from faust.types.tuples import ConsumerMessage
 from mode.utils.futures import notify
 
 from streams.worker.chunks import Chunk, Positions, in_turn, split
-
-CHUNK_RECORDS = 500
 
 
 class BatchMessage(ConsumerMessage):  # type: ignore[misc]
@@ -87,8 +85,6 @@ class BatchSchema(Schema):  # type: ignore[misc]
 class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     """Hands out source records in chunks and commits what is done."""
 
-    chunk_records = CHUNK_RECORDS
-
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.positions: Positions[TP] = Positions()
@@ -118,7 +114,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             if active is None or tp in active:
                 yield tp, self._to_message(tp, record)
         sources = {
-            tp: split(each, self.chunk_records)
+            tp: split(each, self.app.chunk_records)
             for tp, each in found.items()
             if tp not in changelogs
         }
@@ -224,12 +220,19 @@ class BatchApp(faust.App):  # type: ignore[misc]
     ----------
     on_crash
         Called with the reason; does not return.
+    chunk_records
+        Most records of one message.
     """
 
     def __init__(
-        self, *arguments: Any, on_crash: Callable[[BaseException], NoReturn], **options: Any
+        self,
+        *arguments: Any,
+        on_crash: Callable[[BaseException], NoReturn],
+        chunk_records: int,
+        **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
+        self.chunk_records = chunk_records
         self._on_crash = on_crash
 
     def start_offset(self, tp: TP, committed: int | None) -> int | None:

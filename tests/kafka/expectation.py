@@ -12,7 +12,8 @@ from schemas.codec import encode
 from schemas.config import Config
 from schemas.records import LogRecord
 from schemas.topics import EVENT_TYPES, topic_of
-from streams.embedded import Source, run_files
+from streams.embedded import run_files
+from streams.inputs import Source
 
 FACTS = tuple(each for each in EVENT_TYPES if each != "reject")
 
