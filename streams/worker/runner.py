@@ -74,10 +74,10 @@ def run_worker(
 
     # Before Faust is imported: it makes its loops and threads by the policy in force.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    instance = claim_instance(options.data_dir, options.instance)
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    loop.run_until_complete(_run(config, options, instance, pause))
+    with claim_instance(options.data_dir, options.instance) as instance:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(_run(config, options, instance, pause))
 
 
 async def _run(

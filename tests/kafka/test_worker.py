@@ -220,7 +220,7 @@ async def test_a_worker_killed_at_random_while_the_log_grows_loses_and_adds_noth
 async def test_a_worker_that_slept_past_its_session_writes_nothing_stale_when_it_wakes(
     config: Config, tmp_path: Path
 ) -> None:
-    pair, acme = troubled_log(), acme_log(40)
+    pair, acme = troubled_log(), acme_log(25)
     enough = asyncio.Event()
     publishing = [
         asyncio.create_task(_publish_slowly(config, PAIR, pair, enough)),
