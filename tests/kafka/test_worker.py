@@ -34,7 +34,7 @@ from tests.kafka.expectation import (
     FACTS,
     Said,
     embedded_run,
-    said,
+    read_outputs,
     view,
     without_duplicates,
 )
@@ -106,17 +106,11 @@ def acme_log(sessions: int = 2) -> list[LogRecord]:
     )
 
 
-async def outputs(config: Config, partition: int) -> dict[str, list[Said]]:
-    """What lies in the topics of events, by type."""
-    prefix, bootstrap = config.kafka.topic_prefix, config.kafka.bootstrap
-    return {kind: said(await read(bootstrap, topic_of(kind, prefix), partition)) for kind in FACTS}
-
-
 async def assert_outputs_are_those_of(
     config: Config, folder: Path, partition: int, log: Sequence[LogRecord]
 ) -> None:
     """Nothing is missing, extra or different in what a consumer sees, in each topic of events."""
-    found = await outputs(config, partition)
+    found = await read_outputs(config, partition)
     expected = embedded_run(config, folder, log)
     for kind in FACTS:
         assert without_duplicates(found[kind]) == expected[kind], kind
@@ -153,8 +147,8 @@ async def test_the_worker_says_what_the_embedded_run_says_byte_for_byte(
     await append(config, ACME, acme)
     with WorkerProcess(config, tmp_path / "worker") as worker:
         await until_committed(config, _ends(pair, acme), [worker])
-        assert await outputs(config, PAIR) == embedded_run(config, tmp_path / "pair", pair)
-        assert await outputs(config, ACME) == embedded_run(config, tmp_path / "acme", acme)
+        assert await read_outputs(config, PAIR) == embedded_run(config, tmp_path / "pair", pair)
+        assert await read_outputs(config, ACME) == embedded_run(config, tmp_path / "acme", acme)
         page = _get(worker, "/metrics")
         assert f"tapeline_records_total {len(pair) + len(acme)}" in page
         assert _get(worker, "/readyz") == "ready\n"
@@ -297,7 +291,7 @@ async def test_every_poisoned_record_becomes_one_dead_letter_and_harms_nothing_e
         found[content["source"]] = (content["code"], _raw(content["raw"]))
     assert found == due
     assert len(letters) == len(due)
-    facts = await outputs(config, ACME)
+    facts = await read_outputs(config, ACME)
     plain = embedded_run(config, tmp_path / "plain", good)
     assert {kind: _contents(each) for kind, each in facts.items()} == {
         kind: _contents(each) for kind, each in plain.items()
