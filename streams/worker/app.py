@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from aiokafka import AIOKafkaProducer
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 from msgspec import Struct
 
@@ -22,7 +23,6 @@ from streams.worker.metrics import PartitionGauges, WorkerMetrics
 from streams.worker.table import StateTable
 from streams.worker.transport import BatchApp, BatchMessage, BatchSchema
 
-SESSION_S = 10.0
 HEARTBEAT_S = 3.0
 REQUEST_S = 40.0
 PRODUCE_S = 30.0
@@ -49,13 +49,15 @@ class WorkerOptions(Struct, frozen=True, kw_only=True):
         How many the log has.
     session_s
         Seconds without a heartbeat after which another worker takes over.
+    chunk_records
+        Most records that are folded and written at once.
     """
 
     data_dir: Path
     partitions: int
-    instance: int | None = None
-    session_s: float = SESSION_S
-    chunk_records: int = 500
+    instance: int | None
+    session_s: float
+    chunk_records: int
 
 
 class WorkerApp(BatchApp):
@@ -75,12 +77,13 @@ class WorkerApp(BatchApp):
         self,
         config: Config,
         options: WorkerOptions,
-        on_crash: Callable[[BaseException], NoReturn] = hard_exit,
-        pause: Callable[[], Awaitable[None]] | None = None,
+        on_crash: Callable[[BaseException], NoReturn],
+        pause: Callable[[], Awaitable[None]] | None,
     ) -> None:
         super().__init__(
             worker_app_id(config.kafka.topic_prefix),
             on_crash=on_crash,
+            chunk_records=options.chunk_records,
             **faust_settings(config, options),
         )
         self.config = config
@@ -220,9 +223,13 @@ class WorkerApp(BatchApp):
 
     def gauges(self) -> list[PartitionGauges]:
         """Where each source partition stands."""
-        found = []
+        found: list[PartitionGauges] = []
         consumer = self.consumer
-        for tp in sorted(consumer.assignment()):
+        try:
+            assigned = sorted(consumer.assignment())
+        except ConsumerNotStarted:
+            return found
+        for tp in assigned:
             if tp.topic != self.log_name:
                 continue
             fold = self.folds.get(tp.partition)
@@ -248,16 +255,19 @@ class WorkerApp(BatchApp):
 def make_app(
     config: Config,
     options: WorkerOptions,
+    on_crash: Callable[[BaseException], NoReturn] = hard_exit,
     pause: Callable[[], Awaitable[None]] | None = None,
 ) -> WorkerApp:
     """The application of one worker.
 
     Parameters
     ----------
+    on_crash
+        Ends the process, whatever went wrong.
     pause
         Awaited before each stage of writing; tests put random waits there.
     """
-    app = WorkerApp(config, options, pause=pause)
+    app = WorkerApp(config, options, on_crash, pause)
     app.finalize()
     return app
 

@@ -68,8 +68,7 @@ class ZombieGuard:
         age = self._clock() - handed_at
         if age > self._limit_s:
             raise ZombieError(
-                f"a chunk waited {age:.1f} s, longer than half the session ({self._limit_s:.1f} s):"
-                " "
+                f"a chunk waited {age:.1f} s, more than half the session ({self._limit_s:.1f} s): "
                 "another worker may own its partition by now. This process ends without writing; "
                 "start it again"
             )

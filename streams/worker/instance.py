@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 INSTANCES = 64
 FIRST_PORT = 9_464
@@ -20,7 +20,7 @@ class InstanceTakenError(RuntimeError):
 
 
 class Instance:
-    """A claimed ordinal; the claim lasts as long as the process.
+    """A claimed ordinal; the claim lasts as long as the context, or the process.
 
     Attributes
     ----------
@@ -47,6 +47,12 @@ class Instance:
             return int((self.folder / "zombie-exits").read_text("ascii"))
         except (OSError, ValueError):
             return 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
 
     def count_zombie_exit(self) -> None:
         """Remember one more."""

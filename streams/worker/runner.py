@@ -7,7 +7,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 from msgspec import Struct
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from streams.worker.app import WorkerApp
 
 LOOPBACK = "127.0.0.1"
+SESSION_S = 10.0
+CHUNK_RECORDS = 500
 DEFAULT_DATA_DIR = Path("tapeline-data")
 
 logger = logging.getLogger("tapeline.worker")
@@ -39,8 +41,10 @@ class RunOptions(Struct, frozen=True, kw_only=True):
         No static membership: a restart waits for the session of the one before.
     http_port
         Port of the health server on `http_host`; None: 9464 + instance.
-    session_s, chunk_records
-        None: the worker's own.
+    session_s
+        Seconds without a heartbeat after which another worker takes over.
+    chunk_records
+        Most records that are folded and written at once.
     """
 
     instance: int | None = None
@@ -49,8 +53,8 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     http_port: int | None = None
     log_json: bool = False
     dynamic: bool = False
-    session_s: float | None = None
-    chunk_records: int | None = None
+    session_s: float = SESSION_S
+    chunk_records: int = CHUNK_RECORDS
 
 
 def run_worker(
@@ -70,10 +74,10 @@ def run_worker(
 
     # Before Faust is imported: it makes its loops and threads by the policy in force.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    instance = claim_instance(options.data_dir, options.instance)
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    loop.run_until_complete(_run(config, options, instance, pause))
+    with claim_instance(options.data_dir, options.instance) as instance:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(_run(config, options, instance, pause))
 
 
 async def _run(
@@ -82,30 +86,22 @@ async def _run(
     instance: Instance,
     pause: Callable[[], Awaitable[None]] | None,
 ) -> None:
-    from streams.worker.app import WorkerApp, WorkerOptions
+    from streams.worker.app import WorkerOptions, make_app
 
     partitions = await check_cluster(config)
-    chosen: dict[str, Any] = {
-        name: value
-        for name, value in (
-            ("session_s", options.session_s),
-            ("chunk_records", options.chunk_records),
-        )
-        if value is not None
-    }
-    app = WorkerApp(
+    app = make_app(
         config,
         WorkerOptions(
             data_dir=instance.folder,
             partitions=partitions,
             instance=None if options.dynamic else instance.number,
-            **chosen,
+            session_s=options.session_s,
+            chunk_records=options.chunk_records,
         ),
         on_crash=lambda error: _crash(instance, error),
         pause=pause,
     )
     app.metrics.zombie_exits = instance.zombie_exits
-    app.finalize()
     port = instance.port if options.http_port is None else options.http_port
     server = await _health(app).start(options.http_host, port)
     logger.info(

@@ -6,13 +6,14 @@ queues, so that records fetched in between are gone while the position has moved
 for changelogs while a rebalance lasts, seek explicitly after it, hand out only what follows the
 known position, and commit only what the worker has declared done.
 
-Private names of Faust 0.15.3 used here and in `table`: of the consumer `_acked`,
+Private names of Faust 0.15.3 used here, in `table` and in `app`: of the consumer `_acked`,
 `_acked_index`, `_add_gap`, `_committed_offset`, `_filter_tps_with_pending_acks`, `_getmany`,
-`_is_changelog_tp`, `_new_offset`, `_thread` (with `call_thread`, `_ensure_consumer`),
-`_to_message`, `_unacked_messages`, `_wait_next_records`, `_waiting_for_ack`; of the application
-`_crash`, `_new_transport`; of the store `_db_for_partition`,
-`_new_store_by_url`, `_open_for_partition`. The
-versions are pinned exactly, and the crash suite in tests/kafka gates their upgrades.
+`_is_changelog_tp`, `_new_consumer_thread`, `_new_offset`, `_thread`, `_to_message`,
+`_unacked_messages`, `_wait_next_records`, `_waiting_for_ack`; of its thread
+`_create_worker_consumer`, `_ensure_consumer`; of the application `_assignment`, `_crash`,
+`_new_transport`; of the store `_db_for_partition`, `_new_store_by_url`, `_open_for_partition`; of
+aiokafka 0.14.0 `_fetch_max_wait_ms` and the class `BatchBuilder`. The versions are pinned exactly,
+and the crash suite in tests/kafka gates their upgrades.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from mode.utils.futures import notify
 
 from streams.worker.chunks import Chunk, Positions, in_turn, split
 
-CHUNK_RECORDS = 500
+LONGEST_POLL_MS = 100
 
 
 class BatchMessage(ConsumerMessage):  # type: ignore[misc]
@@ -84,14 +85,26 @@ class BatchSchema(Schema):  # type: ignore[misc]
         return decode
 
 
+class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """The thread of the client, with short long polls."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # The client has one request under way. While records of a busy partition wait to be
+        # handed out it asks for the others alone, and Faust would let that wait for 1.5 s.
+        consumer._fetch_max_wait_ms = LONGEST_POLL_MS
+        return consumer
+
+
 class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     """Hands out source records in chunks and commits what is done."""
-
-    chunk_records = CHUNK_RECORDS
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.positions: Positions[TP] = Positions()
+
+    def _new_consumer_thread(self) -> BatchThread:
+        return BatchThread(self, loop=self.loop, beacon=self.beacon)
 
     # -- handing out
 
@@ -118,7 +131,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             if active is None or tp in active:
                 yield tp, self._to_message(tp, record)
         sources = {
-            tp: split(each, self.chunk_records)
+            tp: split(each, self.app.chunk_records)
             for tp, each in found.items()
             if tp not in changelogs
         }
@@ -224,12 +237,19 @@ class BatchApp(faust.App):  # type: ignore[misc]
     ----------
     on_crash
         Called with the reason; does not return.
+    chunk_records
+        Most records of one message.
     """
 
     def __init__(
-        self, *arguments: Any, on_crash: Callable[[BaseException], NoReturn], **options: Any
+        self,
+        *arguments: Any,
+        on_crash: Callable[[BaseException], NoReturn],
+        chunk_records: int,
+        **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
+        self.chunk_records = chunk_records
         self._on_crash = on_crash
 
     def start_offset(self, tp: TP, committed: int | None) -> int | None:

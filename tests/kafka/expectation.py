@@ -14,6 +14,7 @@ from schemas.records import LogRecord
 from schemas.topics import EVENT_TYPES, topic_of
 from streams.embedded import run_files
 from streams.inputs import Source
+from tests.kafka.worker_process import read
 
 FACTS = tuple(each for each in EVENT_TYPES if each != "reject")
 
@@ -48,6 +49,12 @@ def _line(line: bytes) -> Said:
     event: dict[str, Any] = orjson.loads(line)
     value = None if event["op"] == "retract" else line
     return Said(event["seq"], event["id"], event["rev"], event["type"], value)
+
+
+async def read_outputs(config: Config, partition: int) -> dict[str, list[Said]]:
+    """What lies in the topics of events, by type."""
+    prefix, bootstrap = config.kafka.topic_prefix, config.kafka.bootstrap
+    return {kind: said(await read(bootstrap, topic_of(kind, prefix), partition)) for kind in FACTS}
 
 
 def said(records: Sequence[Any]) -> list[Said]:

@@ -12,6 +12,8 @@ from streams.worker.runner import RunOptions, run_worker
 
 CHUNK_RECORDS = 20
 LONGEST_WAIT_S = 0.01
+SESSION_S = 6.0
+"""The shortest that a broker allows by default."""
 
 
 def main() -> None:
@@ -31,6 +33,7 @@ def main() -> None:
         data_dir=given.data_dir,
         http_port=given.http_port,
         chunk_records=CHUNK_RECORDS,
+        session_s=SESSION_S,
     )
     run_worker(load_config(given.config), options, pause)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import shutil
+import signal
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +34,7 @@ from tests.kafka.expectation import (
     FACTS,
     Said,
     embedded_run,
-    said,
+    read_outputs,
     view,
     without_duplicates,
 )
@@ -46,9 +48,9 @@ from tests.kafka.worker_process import (
 )
 
 PARTITIONS = 2
-KILLS = 7
-PIECES = 150
-PIECE_S = 0.25
+KILLS = 6
+PIECES = 300
+PIECE_S = 0.2
 FOLDING = "loaded in"
 """What a worker logs when it begins to fold a partition."""
 PAIR = partition_for("ES-NQ", PARTITIONS)
@@ -89,6 +91,14 @@ def troubled_log(sessions: int = 2) -> list[LogRecord]:
     return [*mixed, Clock("ES", last), Clock("NQ", last)]
 
 
+def later_pair(log: Sequence[LogRecord]) -> list[LogRecord]:
+    """What may come next: changes of what the log holds, far and near, then another session."""
+    bars = [each for each in log if isinstance(each, Bar)]
+    changed: list[LogRecord] = [msgspec.structs.replace(bar, close=bar.low) for bar in bars[::197]]
+    futures = load_calendar("CME_EQUITY")
+    return [*changed, *sample_book("ES", futures, "2025-11-26", 1, 12)]
+
+
 def acme_log(sessions: int = 2) -> list[LogRecord]:
     """A lone symbol, in another partition than the pair."""
     return list(
@@ -96,14 +106,21 @@ def acme_log(sessions: int = 2) -> list[LogRecord]:
     )
 
 
-async def outputs(config: Config, partition: int) -> dict[str, list[Said]]:
-    """What lies in the topics of events, by type."""
-    prefix, bootstrap = config.kafka.topic_prefix, config.kafka.bootstrap
-    return {kind: said(await read(bootstrap, topic_of(kind, prefix), partition)) for kind in FACTS}
+async def assert_outputs_are_those_of(
+    config: Config, folder: Path, partition: int, log: Sequence[LogRecord]
+) -> None:
+    """Nothing is missing, extra or different in what a consumer sees, in each topic of events."""
+    found = await read_outputs(config, partition)
+    expected = embedded_run(config, folder, log)
+    for kind in FACTS:
+        assert without_duplicates(found[kind]) == expected[kind], kind
+        assert view(found[kind]) == view(expected[kind]), kind
 
 
-async def assert_state_is_that_of(config: Config, group: str, log: Sequence[LogRecord]) -> None:
-    """The changelog of a group's partition restores the engine that took the log."""
+async def assert_state_is_that_of(
+    config: Config, group: str, log: Sequence[LogRecord], later: Sequence[LogRecord]
+) -> None:
+    """The changelog of a group restores an engine that goes on as one that took the whole log."""
     prefix = config.kafka.topic_prefix
     partition = partition_for(group, PARTITIONS)
     latest: dict[bytes, bytes] = {}
@@ -112,13 +129,14 @@ async def assert_state_is_that_of(config: Config, group: str, log: Sequence[LogR
         if known is None or offset_of(known) <= offset_of(record.value):
             latest[record.key] = record.value
     stored = read_partition(latest.items())
+    assert stored.checkpoint == len(log)
     plan = plan_group(config, group)
     fresh = GroupEngine(plan)
     for offset, each in enumerate(log):
         fresh.apply(each, offset)
     restored = GroupEngine.restore(plan, stored.groups[group].records)
-    assert stored.checkpoint == len(log)
-    assert restored.snapshot() == fresh.snapshot()
+    for offset, each in enumerate(later, len(log)):
+        assert restored.apply(each, offset) == fresh.apply(each, offset)
 
 
 async def test_the_worker_says_what_the_embedded_run_says_byte_for_byte(
@@ -129,15 +147,14 @@ async def test_the_worker_says_what_the_embedded_run_says_byte_for_byte(
     await append(config, ACME, acme)
     with WorkerProcess(config, tmp_path / "worker") as worker:
         await until_committed(config, _ends(pair, acme), [worker])
-        assert await outputs(config, PAIR) == embedded_run(config, tmp_path / "pair", pair)
-        assert await outputs(config, ACME) == embedded_run(config, tmp_path / "acme", acme)
+        assert await read_outputs(config, PAIR) == embedded_run(config, tmp_path / "pair", pair)
+        assert await read_outputs(config, ACME) == embedded_run(config, tmp_path / "acme", acme)
         page = _get(worker, "/metrics")
         assert f"tapeline_records_total {len(pair) + len(acme)}" in page
         assert _get(worker, "/readyz") == "ready\n"
         assert _get(worker, "/healthz") == "alive\n"
         assert worker.drain() == 0
-    await assert_state_is_that_of(config, "ES-NQ", pair)
-    await assert_state_is_that_of(config, "ACME", acme)
+    await assert_state_is_that_of(config, "ES-NQ", pair, later_pair(pair))
 
 
 async def test_every_session_close_leaves_a_whole_snapshot_from_which_the_log_goes_on(
@@ -171,7 +188,8 @@ async def test_a_worker_killed_at_random_while_the_log_grows_loses_and_adds_noth
 ) -> None:
     log = troubled_log()
     random = Random(wiped)
-    publishing = asyncio.create_task(_publish_slowly(config, PAIR, log))
+    enough = asyncio.Event()
+    publishing = asyncio.create_task(_publish_slowly(config, PAIR, log, enough))
     worker = WorkerProcess(config, tmp_path / "worker", ragged=True)
     try:
         for _ in range(KILLS):
@@ -181,20 +199,56 @@ async def test_a_worker_killed_at_random_while_the_log_grows_loses_and_adds_noth
             worker.kill()
             if wiped:
                 shutil.rmtree(worker.store)
-        assert not publishing.done(), "all kills came while the log grew"
-        await publishing
+        enough.set()
+        assert await publishing > 0, "the log grew while all kills happened"
         await worker.start_until(FOLDING)
         await until_committed(config, _ends(log, []), [worker])
         assert worker.drain() == 0
     finally:
         worker.kill()
         publishing.cancel()
-    found = await outputs(config, PAIR)
-    expected = embedded_run(config, tmp_path / "pair", log)
-    for kind in FACTS:
-        assert without_duplicates(found[kind]) == expected[kind], kind
-        assert view(found[kind]) == view(expected[kind]), kind
-    await assert_state_is_that_of(config, "ES-NQ", log)
+    await assert_outputs_are_those_of(config, tmp_path / "pair", PAIR, log)
+    await assert_state_is_that_of(config, "ES-NQ", log, later_pair(log))
+
+
+async def test_a_worker_that_slept_past_its_session_writes_nothing_stale_when_it_wakes(
+    config: Config, tmp_path: Path
+) -> None:
+    pair, acme = troubled_log(), acme_log(25)
+    enough = asyncio.Event()
+    publishing = [
+        asyncio.create_task(_publish_slowly(config, PAIR, pair, enough)),
+        asyncio.create_task(_publish_slowly(config, ACME, acme, enough)),
+    ]
+    workers = [
+        WorkerProcess(config, tmp_path / "workers", instance=each, ragged=True) for each in (0, 1)
+    ]
+    try:
+        await workers[0].start_until(FOLDING)
+        await workers[1].start_until(FOLDING)
+        sleeper, other = workers
+        sleeper.signal(signal.SIGSTOP)
+        await other.until(FOLDING, times=3)
+        await asyncio.sleep(0.5)
+        sleeper.signal(signal.SIGCONT)
+        assert sleeper.wait() == 70
+        assert "start it again" in sleeper.said()
+        other.kill()
+        shutil.rmtree(other.store)
+        enough.set()
+        assert min([await each for each in publishing]) > 0, "the log grew all the while"
+        sleeper.start()
+        await other.start_until(FOLDING)
+        await until_committed(config, _ends(pair, acme), workers)
+        assert [each.drain() for each in workers] == [0, 0]
+    finally:
+        for worker in workers:
+            worker.kill()
+        for task in publishing:
+            task.cancel()
+    await assert_outputs_are_those_of(config, tmp_path / "pair", PAIR, pair)
+    await assert_outputs_are_those_of(config, tmp_path / "acme", ACME, acme)
+    await assert_state_is_that_of(config, "ES-NQ", pair, later_pair(pair))
 
 
 async def test_every_poisoned_record_becomes_one_dead_letter_and_harms_nothing_else(
@@ -237,7 +291,7 @@ async def test_every_poisoned_record_becomes_one_dead_letter_and_harms_nothing_e
         found[content["source"]] = (content["code"], _raw(content["raw"]))
     assert found == due
     assert len(letters) == len(due)
-    facts = await outputs(config, ACME)
+    facts = await read_outputs(config, ACME)
     plain = embedded_run(config, tmp_path / "plain", good)
     assert {kind: _contents(each) for kind, each in facts.items()} == {
         kind: _contents(each) for kind, each in plain.items()
@@ -254,12 +308,18 @@ async def test_a_worker_whose_topics_are_missing_does_not_start_and_names_them(
         assert "tapeline topics create" in worker.said()
 
 
-async def _publish_slowly(config: Config, partition: int, log: Sequence[LogRecord]) -> None:
-    """In pieces over half a minute, so that faults happen while the log grows."""
+async def _publish_slowly(
+    config: Config, partition: int, log: Sequence[LogRecord], enough: asyncio.Event
+) -> int:
+    """In pieces until it is enough, then the rest, whose length is returned."""
     size = len(log) // PIECES + 1
     for start in range(0, len(log), size):
         await append(config, partition, log[start : start + size])
-        await asyncio.sleep(PIECE_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(enough.wait(), PIECE_S)
+            await append(config, partition, log[start + size :])
+            return len(log[start + size :])
+    return 0
 
 
 def _ends(pair: Sequence[object], acme: Sequence[object]) -> list[int]:

@@ -49,6 +49,7 @@ class WorkerProcess:
         self.data_dir = folder / "data"
         self.log_file = folder / f"worker-{instance}.log"
         self._ragged = ragged
+        self._heard = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -77,12 +78,16 @@ class WorkerProcess:
 
     async def start_until(self, text: str) -> None:
         """Start it and wait until it says something."""
-        heard = len(self.said()) if self.log_file.exists() else 0
+        self._heard = len(self.said()) if self.log_file.exists() else 0
         self.start()
+        await self.until(text)
+
+    async def until(self, text: str, times: int = 1) -> None:
+        """Wait until it has said something so many times since its start."""
         deadline = time.monotonic() + PATIENCE_S
-        while text not in self.said()[heard:]:
-            assert self.code() is None, f"ended with {self.code()}\n{self.said()[heard:]}"
-            assert time.monotonic() < deadline, self.said()[heard:]
+        while self.said()[self._heard :].count(text) < times:
+            assert self.code() is None, f"ended with {self.code()}\n{self.said()}"
+            assert time.monotonic() < deadline, self.said()
             await asyncio.sleep(POLL_S)
 
     def kill(self) -> None:

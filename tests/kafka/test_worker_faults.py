@@ -1,0 +1,155 @@
+"""Faults around the worker: the broker goes, the store is broken, the log is another one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from schemas.config import Config, built_in_config
+from schemas.config_loading import read_config
+from schemas.records import LogRecord
+from schemas.topics import input_log
+from streams.calendars import load_calendar
+from streams.kafka.administration import create_topics
+from streams.kafka.connection import admin_client
+from streams.samples import sample_book
+from tests.kafka.broker import Broker, require_broker
+from tests.kafka.expectation import FACTS, embedded_run, read_outputs, without_duplicates
+from tests.kafka.worker_process import (
+    WorkerProcess,
+    append,
+    configuration,
+    until_committed,
+    with_kafka,
+)
+
+FOLDING = "loaded in"
+
+
+async def prepared(broker: Broker, prefix: str) -> Config:
+    """A configuration of one partition whose topics are there and empty."""
+    base = with_kafka(built_in_config(), broker.bootstrap, prefix, 1)
+    config = read_config(configuration(base), "test")
+    await create_topics(config.kafka, broker.bootstrap)
+    return config
+
+
+def acme_log(sessions: int) -> list[LogRecord]:
+    return list(
+        sample_book("ACME", load_calendar("XNYS"), "2025-11-24", sessions, 11, 12_500, 0.01)
+    )
+
+
+async def assert_exact(config: Config, folder: Path, log: Sequence[LogRecord]) -> None:
+    found = await read_outputs(config, 0)
+    expected = embedded_run(config, folder, log)
+    for kind in FACTS:
+        assert without_duplicates(found[kind]) == expected[kind], kind
+
+
+async def keep_running(worker: WorkerProcess) -> None:
+    """What a supervisor does: an end with another code than 0 is followed by a start."""
+    while True:
+        if worker.code() is not None:
+            assert worker.wait() == 70
+            worker.start()
+        await asyncio.sleep(0.2)
+
+
+async def test_a_broker_that_stops_dies_or_freezes_costs_nothing(tmp_path: Path) -> None:
+    require_broker()
+    log = acme_log(6)
+    third = len(log) // 3
+    with Broker(tmp_path / "broker") as broker:
+        config = await prepared(broker, "tape")
+        worker = WorkerProcess(config, tmp_path / "worker", ragged=True)
+        await worker.start_until("health on")
+        supervisor = asyncio.create_task(keep_running(worker))
+        try:
+            await append(config, 0, log[:third])
+            await until_committed(config, [20])
+            broker.stop()
+            broker.start()
+            await append(config, 0, log[third : 2 * third])
+            await until_committed(config, [third + 20])
+            broker.kill()
+            broker.start()
+            await append(config, 0, log[2 * third :])
+            await until_committed(config, [2 * third + 20])
+            broker.pause()
+            # Longer than a session of the worker.
+            await asyncio.sleep(8)
+            broker.resume()
+            await until_committed(config, [len(log)])
+        finally:
+            supervisor.cancel()
+            worker.kill()
+        await assert_exact(config, tmp_path / "embedded", log)
+
+
+async def test_a_broken_store_stops_the_worker_with_the_way_out_which_is_exact(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    config = await prepared(broker, topic_prefix)
+    log = acme_log(2)
+    await append(config, 0, log[:300])
+    worker = WorkerProcess(config, tmp_path / "worker")
+    try:
+        await worker.start_until(FOLDING)
+        await until_committed(config, [300], [worker])
+        assert worker.drain() == 0
+        (store,) = worker.store.rglob("state-0.db")
+        (store / "CURRENT").write_bytes(b"nonsense\n")
+        worker.start()
+        assert worker.wait() == 70
+        assert "delete the folder: it is made again from the changelog" in worker.said()
+        for each in store.iterdir():
+            each.unlink()
+        await append(config, 0, log[300:])
+        await worker.start_until(FOLDING)
+        await until_committed(config, [len(log)], [worker])
+    finally:
+        worker.kill()
+    await assert_exact(config, tmp_path / "embedded", log)
+
+
+async def test_a_log_that_was_made_again_stops_the_worker_with_both_offsets(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    config = await prepared(broker, topic_prefix)
+    await append(config, 0, acme_log(1))
+    name = input_log(topic_prefix)
+    with WorkerProcess(config, tmp_path / "worker") as worker:
+        await until_committed(config, [390], [worker])
+        assert worker.drain() == 0
+        async with admin_client(broker.bootstrap) as admin:
+            await admin.delete_topics([name])
+            while name in await admin.list_topics():
+                await asyncio.sleep(0.05)
+        await create_topics(config.kafka, broker.bootstrap)
+        await append(config, 0, acme_log(1)[:50])
+        worker.start()
+        assert worker.wait() == 70
+        assert f"{name} partition 0 ends at offset 50, the state includes all below 390" in (
+            worker.said()
+        )
+
+
+@pytest.mark.parametrize("instance", [0, 1])
+async def test_a_second_worker_of_the_same_ordinal_is_refused_and_of_another_is_not(
+    broker: Broker, topic_prefix: str, tmp_path: Path, instance: int
+) -> None:
+    config = await prepared(broker, topic_prefix)
+    with WorkerProcess(config, tmp_path / "workers") as first:
+        await first.until("health on")
+        second = WorkerProcess(config, tmp_path / "workers", instance=instance)
+        if instance == 0:
+            second.start()
+            assert second.wait() == 2
+            assert "instance 0 already runs" in second.said()
+        else:
+            await second.start_until("health on")
+            second.kill()

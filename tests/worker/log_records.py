@@ -1,0 +1,39 @@
+"""A log of one equity as raw records, and a configuration that knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from schemas.codec import encode
+from schemas.config import Config
+from schemas.config_loading import read_config
+from schemas.records import LogRecord
+from streams.calendars import load_calendar
+from streams.samples import sample_book
+
+SYMBOL = "ACME"
+CONFIG: Config = read_config(
+    '[instruments.ACME]\ntick = 0.01\ncalendar = "XNYS"\nranges = ["prior_session"]\n', "test"
+)
+
+
+class Raw(NamedTuple):
+    """A record as it comes from the broker."""
+
+    offset: int
+    timestamp: int
+    value: bytes | None
+
+
+def raw_records(records: Iterable[LogRecord | bytes], first: int = 0) -> list[Raw]:
+    """Records one after the other from an offset on."""
+    return [
+        Raw(offset, 1_000, each if isinstance(each, bytes) else encode(each))
+        for offset, each in enumerate(records, first)
+    ]
+
+
+def equity_log(sessions: int, first: str = "2025-11-24") -> list[LogRecord]:
+    """Complete sessions of the equity."""
+    return list(sample_book(SYMBOL, load_calendar("XNYS"), first, sessions, 3, 12_500, 0.01))

@@ -1,0 +1,164 @@
+"""The fold of a partition: the same messages and state in any chunks and after any restart."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.codec import encode
+from schemas.partition import partition_for
+from schemas.records import Bar
+from schemas.topics import input_log, snapshot_topic, topic_of
+from streams.worker.fold import Counts, LogHoleError, PartitionFold, Step
+from streams.worker.messages import Message
+from streams.worker.state_records import (
+    Pair,
+    SettingsChangedError,
+    StoredPartition,
+    batches,
+    read_partition,
+)
+from tests.worker.log_records import CONFIG, SYMBOL, Raw, equity_log, raw_records
+
+LOG = input_log()
+ROOMY = 1 << 24
+RECORDS = raw_records(equity_log(2))
+
+
+def fold_of(stored: StoredPartition, partition: int = 0, partitions: int = 1) -> PartitionFold:
+    return PartitionFold(CONFIG, LOG, partition, partitions, stored, Counts())
+
+
+def stored_by(step: Step) -> list[Pair]:
+    return [pair for batch in batches(step.changes, step.next_offset, ROOMY) for pair in batch]
+
+
+def run(records: list[Raw], cuts: list[int], restarts: set[int]) -> dict[str, list[Message]]:
+    """All messages, by topic: chunks end at the cuts, and after some the process is a new one."""
+    table: dict[bytes, bytes] = {}
+    found: dict[str, list[Message]] = {}
+    fold = fold_of(StoredPartition())
+    for first, end in pairwise([0, *cuts, len(records)]):
+        step = fold.fold(records[first:end])
+        for topic, messages in step.outputs.items():
+            found.setdefault(topic, []).extend(messages)
+        table.update(stored_by(step))
+        if end in restarts:
+            fold = fold_of(read_partition(table.items()))
+    return found
+
+
+WHOLE = run(RECORDS, [], set())
+
+
+@given(st.lists(st.integers(1, len(RECORDS) - 1), unique=True, max_size=8), st.data())
+def test_chunks_and_restarts_leave_every_message_as_it_was(
+    cuts: list[int], data: st.DataObject
+) -> None:
+    cuts.sort()
+    restarts = data.draw(st.sets(st.sampled_from(cuts))) if cuts else set()
+    assert run(RECORDS, cuts, restarts) == WHOLE
+
+
+def test_a_repeated_chunk_is_skipped_by_what_the_state_includes() -> None:
+    first = fold_of(StoredPartition())
+    step = first.fold(RECORDS[:100])
+    again = fold_of(read_partition(stored_by(step)))
+    repeated = again.fold(RECORDS[:120])
+    assert repeated.records == 20
+    assert repeated.outputs == first.fold(RECORDS[100:120]).outputs
+
+
+def test_a_group_that_is_ahead_of_the_checkpoint_skips_what_it_has() -> None:
+    step = fold_of(StoredPartition()).fold(RECORDS[:100])
+    table = dict(stored_by(step))
+    stored = read_partition(table.items())
+    stored.checkpoint = 50
+    repeated = fold_of(stored).fold(RECORDS[50:100])
+    assert (repeated.outputs, repeated.changes) == ({}, [])
+    assert repeated.next_offset == 100
+
+
+def test_a_log_that_goes_on_above_the_state_stops_with_both_offsets() -> None:
+    fold = fold_of(StoredPartition())
+    fold.fold(RECORDS[:10])
+    with pytest.raises(LogHoleError, match=r"offset 10, the log goes on at 12"):
+        fold.fold(RECORDS[12:20])
+
+
+def test_a_fresh_state_begins_wherever_the_log_does() -> None:
+    step = fold_of(StoredPartition()).fold(RECORDS[12:20])
+    assert (step.records, step.next_offset) == (8, 20)
+
+
+def test_a_session_close_leaves_a_snapshot_and_nothing_else_does() -> None:
+    sessions = [json.loads(each.value or b"")["session"] for each in WHOLE[snapshot_topic()]]
+    assert sessions == ["2025-11-24", "2025-11-25"]
+
+
+def test_messages_carry_the_greatest_watermark_and_ascending_seq() -> None:
+    for topic, messages in WHOLE.items():
+        if topic == snapshot_topic():
+            continue
+        seqs = [int(dict(each.headers)["seq"]) for each in messages]
+        assert seqs == sorted(set(seqs))
+        assert [each.timestamp_ms for each in messages] == [
+            json.loads(each.value or b"")["watermark_ms"] for each in messages
+        ]
+
+
+def test_state_of_other_settings_is_refused() -> None:
+    step = fold_of(StoredPartition()).fold(RECORDS[:10])
+    stored = read_partition(stored_by(step))
+    stored.groups[SYMBOL].settings = "other"
+    with pytest.raises(SettingsChangedError):
+        fold_of(stored)
+
+
+def test_records_of_another_partition_become_dead_letters() -> None:
+    due = partition_for(SYMBOL, 4)
+    wrong = (due + 1) % 4
+    step = fold_of(StoredPartition(), wrong, 4).fold(RECORDS[:2])
+    letters = [json.loads(each.value or b"") for each in step.outputs[topic_of("reject")]]
+    assert [each["code"] for each in letters] == ["wrong_partition"] * 2
+    assert [each["source"] for each in letters] == [f"{LOG}/{wrong}/0", f"{LOG}/{wrong}/1"]
+    assert step.changes == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "code", "symbol"),
+    [
+        (None, "decode_error", None),
+        (b"{", "decode_error", None),
+        (b'{"type":"bar","symbol":"ACME"}', "schema_error", "ACME"),
+        (encode(Bar(SYMBOL, "5m", 0, 1.0, 1.0, 1.0, 1.0)), "unknown_interval", "ACME"),
+        (encode(Bar("ES-NQ", "1m", 0, 1.0, 1.0, 1.0, 1.0)), "unknown_symbol", "ES-NQ"),
+    ],
+)
+def test_what_cannot_be_taken_becomes_a_dead_letter_with_its_symbol(
+    raw: bytes | None, code: str, symbol: str | None
+) -> None:
+    good = RECORDS[0]
+    step = fold_of(StoredPartition()).fold([good, Raw(1, 1_000, raw)])
+    (letter,) = step.outputs[topic_of("reject")]
+    content = json.loads(letter.value or b"")
+    assert (content["code"], content["symbol"]) == (code, symbol)
+    assert step.next_offset == 2
+
+
+def test_volumes_beyond_64_bits_are_kept_in_the_state() -> None:
+    large = 2**63 - 1
+    log = [
+        Bar(each.symbol, "1m", each.start_ms, 1.0, 1.0, 1.0, 1.0, large)
+        for each in equity_log(1)[:4]
+        if isinstance(each, Bar)
+    ]
+    records = raw_records(log)
+    first = fold_of(StoredPartition())
+    step = first.fold(records[:3])
+    again = fold_of(read_partition(stored_by(step)))
+    assert again.fold(records[3:]).outputs == first.fold(records[3:]).outputs

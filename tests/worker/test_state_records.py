@@ -1,0 +1,120 @@
+"""State as records: what is packed is read again, and a checkpoint is whole or not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from schemas.config import Config, built_in_config
+from schemas.config_loading import read_config
+from streams.worker.state_records import (
+    CHECKPOINT_KEY,
+    GroupChange,
+    SettingsChangedError,
+    StateFormatError,
+    StoredGroup,
+    TooLargeError,
+    batch_bytes,
+    batches,
+    check_settings,
+    checkpoint_pair,
+    group_change,
+    offset_of,
+    pack,
+    read_partition,
+    settings_hash,
+    unpack,
+)
+
+LARGE = 1 << 70
+
+
+@pytest.mark.parametrize("content", [None, {"a": [1, 2.5, "x"]}, "é", LARGE, -LARGE, 0.1])
+def test_a_value_carries_its_offset_and_any_content(content: object) -> None:
+    value = pack(17, content)
+    assert offset_of(value) == 17
+    assert unpack(value) == [17, content]
+
+
+def test_the_records_of_a_partition_are_read_by_group() -> None:
+    first = group_change("ES-NQ", 7, {"hot": {"v": 2}, "ES/bars/0": [1]}, "abc")
+    second = group_change("ACME", 9, {"hot": {"v": 2}}, "def")
+    (batch,) = batches([first, second], 12, 10_000)
+    found = read_partition(batch)
+    assert found.checkpoint == 12
+    assert found.groups == {
+        "ES-NQ": StoredGroup({"hot": {"v": 2}, "ES/bars/0": [1]}, "abc"),
+        "ACME": StoredGroup({"hot": {"v": 2}}, "def"),
+    }
+
+
+def test_an_empty_store_has_no_checkpoint() -> None:
+    found = read_partition([])
+    assert (found.checkpoint, found.groups) == (None, {})
+
+
+def test_state_of_another_format_is_refused_with_the_way_out() -> None:
+    with pytest.raises(StateFormatError, match="rebuild the state by replay"):
+        read_partition([(CHECKPOINT_KEY, pack(3, {"v": 99}))])
+
+
+def change(group: str, size: int) -> GroupChange:
+    return group_change(group, 1, {"hot": "x" * size}, "s")
+
+
+def keys(batch: list[tuple[bytes, bytes]]) -> list[bytes]:
+    return [key for key, _ in batch]
+
+
+def test_a_checkpoint_is_one_batch_and_ends_it() -> None:
+    (batch,) = batches([change("A", 10), change("B", 10)], 5, 1_000)
+    assert keys(batch) == [b"A|hot", b"B|hot", CHECKPOINT_KEY]
+    assert batch[-1] == checkpoint_pair(5)
+
+
+def test_a_chunk_without_state_still_moves_the_checkpoint() -> None:
+    assert list(batches([], 5, 1_000)) == [[checkpoint_pair(5)]]
+
+
+def test_too_much_is_divided_between_groups_and_the_checkpoint_comes_last() -> None:
+    changes = [change(group, 300) for group in ("A", "B", "C")]
+    found = list(batches(changes, 5, 900))
+    assert [keys(batch) for batch in found] == [
+        [b"A|hot", b"B|hot"],
+        [b"C|hot", CHECKPOINT_KEY],
+    ]
+    assert all(batch_bytes(batch) <= 900 for batch in found)
+
+
+def test_a_group_that_fits_into_no_batch_is_named() -> None:
+    with pytest.raises(TooLargeError, match="group A has"):
+        list(batches([change("A", 2_000)], 5, 900))
+
+
+def config(text: str = "") -> Config:
+    return read_config(text, "test")
+
+
+def settings(text: str, group: str) -> str:
+    return settings_hash(config(text), group)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ('[instruments.ACME]\ntick = 0.01\ncalendar = "XNYS"\n', True),
+        ('[kafka]\ntopic_prefix = "other"\n', True),
+        ("[instruments.ES]\nhorizon_sessions = 3\n", False),
+        ('[derived]\nintervals = ["5m"]\n', False),
+    ],
+)
+def test_only_what_decides_a_groups_results_changes_its_hash(text: str, same: bool) -> None:
+    assert (settings(text, "ES-NQ") == settings_hash(built_in_config(), "ES-NQ")) is same
+
+
+def test_state_made_with_other_settings_is_refused_and_names_the_group() -> None:
+    stored: Any = StoredGroup({}, "old")
+    with pytest.raises(SettingsChangedError, match="group ES-NQ"):
+        check_settings(stored, "ES-NQ", "new")
+    check_settings(stored, "ES-NQ", "old")
