@@ -25,7 +25,6 @@ ENV PATH=/usr/local/tapeline/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1
 USER 10001:10001
 WORKDIR /var/lib/tapeline
-VOLUME /var/lib/tapeline
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["tapeline"]
 CMD ["--help"]
