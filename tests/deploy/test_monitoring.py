@@ -1,0 +1,155 @@
+"""Alerts and dashboard ask for numbers that a worker gives."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from streams.worker.fold import Counts
+from streams.worker.health import metrics_page
+from streams.worker.metrics import PartitionGauges, WorkerMetrics
+from tests.deploy.composition import own_commands, services
+
+pytestmark = pytest.mark.source_tree
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+# What Prometheus adds to each sample it scrapes.
+SCRAPED = {"instance", "job"}
+
+
+def exported() -> dict[str, set[str]]:
+    """Metrics of a worker that has met everything, and the labels of each."""
+    counts, metrics = Counts(), WorkerMetrics()
+    counts.fates.update(("bars", "duplicates", "late", "changed", "cancelled"))
+    counts.events["tape.touches.v1"] += 1
+    counts.rejects["bad_json"] += 1
+    metrics.messages["tape.touches.v1"] += 1
+    metrics.batches["tape.touches.v1"] += 1
+    gauges = [PartitionGauges(0, 10, 5, 3, {"ES-NQ": 1})]
+    found: dict[str, set[str]] = {}
+    for line in metrics_page(counts, metrics, gauges, True).splitlines():
+        sample = re.match(r"(\w+)(?:\{(.*)\})? ", line)
+        if sample and not line.startswith("#"):
+            labels = set(re.findall(r'(\w+)="', sample[2] or ""))
+            found.setdefault(sample[1], set()).update(labels)
+    return found
+
+
+def rules() -> list[dict[str, Any]]:
+    """All alert rules."""
+    document = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text("utf-8"))
+    return [rule for group in document["groups"] for rule in group["rules"]]
+
+
+def dashboard() -> dict[str, Any]:
+    """The dashboard."""
+    path = DEPLOY / "grafana" / "dashboards" / "worker.json"
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def targets() -> Iterator[dict[str, Any]]:
+    """Queries of all panels."""
+    for panel in dashboard()["panels"]:
+        yield from panel["targets"]
+
+
+EXPRESSIONS = [
+    *((rule["alert"], rule["expr"]) for rule in rules()),
+    *((f"panel {number}", target["expr"]) for number, target in enumerate(targets())),
+]
+EXPORTED = exported()
+
+
+def unknown_names(expression: str) -> list[str]:
+    """Metrics and labels of an expression that no worker exports."""
+    metrics = re.findall(r"\btapeline_\w+", expression)
+    labels = SCRAPED.union(*(EXPORTED.get(metric, set()) for metric in metrics))
+    unknown = [metric for metric in metrics if metric not in EXPORTED]
+    for clause in re.findall(r"\b(?:by|on) ?\(([^)]*)\)", expression):
+        unknown += [name for name in re.split(r",\s*", clause) if name not in labels]
+    for selector in re.findall(r"\{([^}]*)\}", expression):
+        unknown += [name for name in re.findall(r"(\w+)\s*[=!]", selector) if name not in labels]
+    return unknown
+
+
+@pytest.mark.parametrize(("name", "expression"), EXPRESSIONS)
+def test_an_expression_asks_for_what_a_worker_exports(name: str, expression: str) -> None:
+    assert unknown_names(expression) == []
+    if "tapeline_" not in expression:
+        assert expression.startswith('up{job="tapeline"}'), name
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("sum by (fate) (tapeline_records_fate_total)", []),
+        ("rate(tapeline_records_written[5m])", ["tapeline_records_written"]),
+        ("sum by (topic) (tapeline_ready)", ["topic"]),
+        ('tapeline_ready{symbol="ES"}', ["symbol"]),
+    ],
+)
+def test_a_name_that_no_worker_exports_is_noticed(expression: str, expected: list[str]) -> None:
+    assert unknown_names(expression) == expected
+
+
+def test_the_dashboard_shows_every_metric() -> None:
+    shown = " ".join(target["expr"] for target in targets())
+    families = {re.sub("_(bucket|sum|count)$", "", name) for name in EXPORTED}
+    assert [name for name in sorted(families) if name not in shown] == []
+
+
+def test_panels_and_legends_are_whole() -> None:
+    panels = dashboard()["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    for panel in panels:
+        assert panel["title"]
+        assert panel["description"]
+        for target in panel["targets"]:
+            labels = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+            metric = re.search(r"tapeline_\w+", target["expr"])
+            assert metric is not None
+            assert labels <= EXPORTED[metric[0]] | SCRAPED
+
+
+def test_an_alert_says_how_bad_it_is_and_what_is_wrong_and_the_page_explains_it() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    names = [rule["alert"] for rule in rules()]
+    assert len(names) == len(set(names))
+    for rule in rules():
+        assert rule["labels"]["severity"] in ("info", "warning", "critical")
+        assert rule["annotations"]["summary"]
+        assert f"`{rule['alert']}`" in page
+    assert set(re.findall(r"`(Tapeline\w+)`", page)) == set(names)
+
+
+def test_every_worker_is_scraped_at_the_port_it_listens_on() -> None:
+    document = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8"))
+    [job] = document["scrape_configs"]
+    listening = set()
+    for name, command in own_commands(ROOT).items():
+        if command[0] == "worker":
+            [port] = [each.split("=")[1] for each in command if each.startswith("--http-port")]
+            listening.add(f"{name}:{port}")
+    assert set(job["static_configs"][0]["targets"]) == listening
+    assert document["rule_files"] == ["alerts.yml"]
+
+
+def test_the_dashboard_finds_its_data_and_grafana_finds_the_dashboard() -> None:
+    provisioning = DEPLOY / "grafana" / "provisioning"
+    sources = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text("utf-8"))
+    providers = yaml.safe_load((provisioning / "dashboards" / "tapeline.yml").read_text("utf-8"))
+    [source], [provider] = sources["datasources"], providers["providers"]
+    used = {target["datasource"]["uid"] for target in targets()}
+    assert used == {source["uid"]}
+    prometheus = services(ROOT)["prometheus"]
+    assert source["url"].rpartition(":")[2] == prometheus["ports"][0].rpartition(":")[2]
+    mounted = [each.split(":")[1] for each in services(ROOT)["grafana"]["volumes"]]
+    assert provider["options"]["path"] in mounted
