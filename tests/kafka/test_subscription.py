@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from schemas.codec import encode
 from schemas.events import Output, Retract, Session, Touch, type_of
+from schemas.topics import catalogue
 from streams.subscription import (
     Removed,
     ResumeToken,
@@ -52,7 +53,9 @@ async def topic_with(broker: Broker, name: str, events: Iterable[Output]) -> str
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(name, 1, 1)])
+        # As outputs are: by the broker's own settings, events of long ago are deleted at once.
+        [settings] = [each.settings for each in catalogue() if each.type == "touch"]
+        await admin.create_topics([NewTopic(name, 1, 1, topic_configs=settings)])
     finally:
         await admin.close()
     await append(broker, name, events)
