@@ -7,9 +7,13 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from schemas.codec import encode
 from schemas.events import Output, Retract
+from tests.docs.pages import blocks
 from tests.kafka.broker import Broker
 from tests.kafka.test_subscription import START_MS, append, topic_with, touch
 
@@ -86,3 +90,19 @@ async def test_the_table_goes_on_after_the_token_it_kept_with_the_rows_it_kept(
     assert "Asia 7" in printed
     assert "Asia 3" in printed
     assert "Asia 1" not in printed
+
+
+async def test_the_program_of_the_page_prints_what_comes(
+    broker: Broker, topic_prefix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [source] = blocks(ROOT / "docs" / "consuming.md", "python")
+    topic = await topic_with(broker, f"{topic_prefix}.touches.v1", [touch(1), gone(2, touch(1).id)])
+    places = {"tape.touches.v1": topic, "127.0.0.1:9092": broker.bootstrap}
+    for shown, here in places.items():
+        assert shown in source
+        source = source.replace(shown, here)
+    program: dict[str, Any] = {}
+    exec(source.replace('"beginning"', '"beginning", follow=False'), program)
+    await program["main"]()
+    fact_id = touch(1).id
+    assert capsys.readouterr().out.splitlines() == [f"{fact_id} 10.25", f"gone {fact_id}"]
