@@ -128,8 +128,10 @@ def write_samples(folder: Path, sessions: int = SESSIONS, seed: int = SEED) -> l
     files = []
     for name, bars in zip(BOOK_FILES, books, strict=True):
         path = folder / name
-        path.write_text("\n".join([CSV_HEADER, *map(_row, bars)]) + "\n", encoding="ascii")
-        files.append(path)
+        # Whole or not at all: a feed may be reading the file of before.
+        fresh = path.with_name(f"{name}.new")
+        fresh.write_text("\n".join([CSV_HEADER, *map(_row, bars)]) + "\n", encoding="ascii")
+        files.append(fresh.replace(path))
     configuration = folder / CONFIGURATION_FILE
     configuration.write_text(CONFIGURATION, encoding="ascii")
     return [*files, configuration]

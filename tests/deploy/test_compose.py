@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from jsonschema import Draft201909Validator
 from schemas.config import built_in_config
 from streams.cli import COMMAND_LINE_ERROR, app
 from tests.deploy.composition import IMAGE, composition, own_commands, services
+from tests.docs.pages import blocks
 
 pytestmark = pytest.mark.source_tree
 
@@ -163,3 +165,17 @@ def test_commands_of_compose_that_pages_show_name_services_and_profiles_that_exi
         found = re.search(r"\b(?:run --rm|logs(?: -f)?|stop|restart|kill|exec) ([a-z][\w-]*)", line)
         if found:
             assert found[1] in SERVICES, line
+
+
+def test_commands_of_ours_that_pages_show_in_a_shell_are_taken() -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    shown = [
+        line.partition("#")[0].strip().removesuffix("&").strip()
+        for page in pages
+        for body in blocks(page, "sh")
+        for line in body.splitlines()
+        if line.startswith("tapeline ")
+    ]
+    assert len(shown) >= 4
+    for line in shown:
+        parse(shlex.split(line)[1:])

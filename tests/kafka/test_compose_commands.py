@@ -73,6 +73,23 @@ class Composition:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def look(self) -> str:
+        """What the service that shows touches shows of those that are there."""
+        service = self._services["touches"]
+        words = [*service["entrypoint"][1:], *service["command"], "--once"]
+        words = [word.replace("/usr/share/tapeline", str(ROOT)) for word in words]
+        done = subprocess.run(
+            [sys.executable, *(self._here("touches", word) for word in words)],
+            cwd=self.folder,
+            env=self._environment("touches"),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_S,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def start(self, name: str) -> subprocess.Popen[bytes]:
         """Start a service that stays."""
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -136,6 +153,8 @@ async def test_the_services_of_compose_turn_the_sample_books_into_derived_bars(
         assert isinstance(first, DerivedBar)
         assert first.symbol in ("ES", "NQ")
         assert (first.have, first.need, first.complete) == (5, 5, True)
+        # The first touch comes after two minutes; until then the table is there and empty.
+        assert "0 newest touches" in compose.look()
         running["feed"].send_signal(signal.SIGINT)
         running["feed"].wait(PATIENCE_S)
         for name in compose.ports:
