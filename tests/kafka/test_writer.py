@@ -27,7 +27,9 @@ async def producer(broker: Broker) -> AsyncIterator[AIOKafkaProducer]:
 async def topic(broker: Broker, topic_prefix: str) -> str:
     name = f"{topic_prefix}.batches"
     async with admin_client(broker.bootstrap) as admin:
-        await admin.create_topics([NewTopic(name, 2, 1)])
+        # The broker's retention would delete records of 1970 at once.
+        kept = {"retention.ms": "-1"}
+        await admin.create_topics([NewTopic(name, 2, 1, topic_configs=kept)])
     return name
 
 
