@@ -2,6 +2,7 @@
 # make help   the rest
 #
 # Needs Python 3.11 or newer with venv and pip, nothing else; everything is installed into $(VENV).
+# The tests that need a broker start one where a JDK and Maven are, else they say that they were skipped.
 
 PYTHON ?= python3
 VENV := .venv
@@ -60,7 +61,8 @@ compiled-test-if-possible: $(VENV)/.installed-dev
 	fi
 
 # Both builds run the sample books; then the tests run from a copy outside the source tree, so that
-# `import streams` finds the compiled installation (test_build.py fails if it does not).
+# `import streams` finds the compiled installation (test_build.py fails if it does not). What needs a
+# broker was tested before: it does not depend on how the core was built.
 compiled-test: compiled $(VENV)/.installed-dev
 	rm -rf build/parity build/compiled
 	$(VENV)/bin/tapeline sample build/parity/sample

@@ -26,7 +26,7 @@ from streams.kafka.messages import Letter, Message, Places, log_messages, table_
 from streams.kafka.pacing import Pacer
 from streams.kafka.resume import ResumeSearch
 from streams.kafka.tails import TailReader
-from streams.kafka.writer import BatchWriter, make_producer
+from streams.kafka.writer import BatchWriter, make_producer, stop_producer
 from streams.routing import Router
 
 LATEST_FLUSH_SECONDS = 0.05
@@ -142,7 +142,7 @@ async def publish_files(
                     publication.pacer = Pacer(options.speed, time.monotonic)
                 await publication.run(inputs.messages(counts[log], progress))
             finally:
-                await producer.stop()
+                await stop_producer(producer)
         result.rows = sum(feed.rows for feed in inputs.feeds)
     return result
 

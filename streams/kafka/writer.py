@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaTimeoutError
 
 BATCH_BYTES = 900_000
 REQUEST_TIMEOUT_MS = 30_000
+SILENCE_SECONDS = 30.0
+STOP_SECONDS = 5.0
 ON_THEIR_WAY = 32
 
 Header = tuple[str, bytes]
@@ -30,13 +34,25 @@ def make_producer(bootstrap: str) -> AIOKafkaProducer:
     )
 
 
+async def stop_producer(producer: AIOKafkaProducer) -> None:
+    """Stop a producer, even if its broker is gone: left alone, it would repeat its last batches."""
+    try:
+        await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+    except TimeoutError:
+        await producer.client.close()
+
+
 class BatchWriter:
     """Appends messages to one topic, in order within each partition.
+
+    It gives up when the broker is silent: an idempotent producer by itself repeats for ever.
 
     Parameters
     ----------
     first
         Awaited before anything is sent: what must be safe before it.
+    silence_s
+        Seconds without acknowledgement after which a batch is given up.
     """
 
     def __init__(
@@ -44,12 +60,14 @@ class BatchWriter:
         producer: AIOKafkaProducer,
         topic: str,
         first: Callable[[], Awaitable[None]] | None = None,
+        silence_s: float = SILENCE_SECONDS,
     ) -> None:
         self._producer = producer
         self._topic = topic
         self._first = first
+        self._silence_s = silence_s
         self._filling: dict[int, Any] = {}
-        self._sent: deque[asyncio.Future[Any]] = deque()
+        self._sent: deque[tuple[asyncio.Future[Any], float]] = deque()
 
     async def add(
         self,
@@ -84,7 +102,7 @@ class BatchWriter:
         """Send what waits, and wait until all of it is acknowledged."""
         await self.flush()
         while self._sent:
-            await self._sent.popleft()
+            await self._oldest()
 
     async def _send(self, partition: int) -> None:
         if self._first is not None:
@@ -92,6 +110,20 @@ class BatchWriter:
         batch = self._filling.pop(partition)
         batch.close()
         sent = await self._producer.send_batch(batch, self._topic, partition=partition)
-        self._sent.append(sent)
-        while len(self._sent) > ON_THEIR_WAY or (self._sent and self._sent[0].done()):
-            await self._sent.popleft()
+        self._sent.append((sent, time.monotonic()))
+        while len(self._sent) > ON_THEIR_WAY or (self._sent and self._settled(*self._sent[0])):
+            await self._oldest()
+
+    def _settled(self, sent: asyncio.Future[Any], at_s: float) -> bool:
+        return sent.done() or time.monotonic() - at_s > self._silence_s
+
+    async def _oldest(self) -> None:
+        """Wait for the oldest batch on its way."""
+        sent, at_s = self._sent[0]
+        left_s = max(0.0, at_s + self._silence_s - time.monotonic())
+        # Not `wait_for`: a batch that was given up must not be cancelled under its sender.
+        await asyncio.wait([sent], timeout=left_s)
+        if not sent.done():
+            raise KafkaTimeoutError(f"{self._topic}: nothing acknowledged in {self._silence_s} s")
+        self._sent.popleft()
+        sent.result()

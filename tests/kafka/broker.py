@@ -59,6 +59,8 @@ class Broker:
         Data, configuration and log of the node; made if missing, not removed.
     settings
         Broker settings over those of `server_settings`.
+    refusing
+        Let clients connect, but allow them nothing.
 
     Attributes
     ----------
@@ -68,12 +70,17 @@ class Broker:
         What the broker says: warnings, errors, and when it has started.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str] | None = None, refusing: bool = False
+    ) -> None:
         self.folder = folder
         self.log_file = folder / "broker.log"
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
-        self._port, self._controller_port = free_ports(2)
+        self._port, self._controller_port, internal_port = free_ports(3)
+        if refusing:
+            own = refusing_settings(self._port, self._controller_port, internal_port)
+            self._settings = {**own, **self._settings}
 
     @property
     def bootstrap(self) -> str:
@@ -241,6 +248,28 @@ def server_settings(port: int, controller_port: int, data: Path) -> dict[str, st
         # Retention works within a test's patience: what it must not delete is shown to be there.
         "log.retention.check.interval.ms": "1000",
         "log.initial.task.delay.ms": "500",
+    }
+
+
+def refusing_settings(port: int, controller_port: int, internal_port: int) -> dict[str, str]:
+    """Settings over those of `server_settings`: whoever is not the broker itself may do nothing."""
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+    login = f'{module} required username="admin" password="admin" user_admin="admin";'
+    loopback = "127.0.0.1"
+    return {
+        "listeners": f"PLAINTEXT://{loopback}:{port},CONTROLLER://{loopback}:{controller_port},"
+        f"INTERNAL://{loopback}:{internal_port}",
+        "advertised.listeners": f"PLAINTEXT://{loopback}:{port},INTERNAL://{loopback}:{internal_port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:SASL_PLAINTEXT,"
+        "INTERNAL:SASL_PLAINTEXT",
+        "inter.broker.listener.name": "INTERNAL",
+        "sasl.enabled.mechanisms": "PLAIN",
+        "sasl.mechanism.inter.broker.protocol": "PLAIN",
+        "sasl.mechanism.controller.protocol": "PLAIN",
+        "listener.name.internal.plain.sasl.jaas.config": login,
+        "listener.name.controller.plain.sasl.jaas.config": login,
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:admin",
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from streams import cli
 from streams.kafka.administration import create_topics, delete_topics, describe_topics
 from streams.kafka.connection import admin_client
 from streams.kafka.errors import BrokerError, TopicsError
-from tests.kafka.broker import Broker, free_ports
+from tests.kafka.broker import Broker, free_ports, require_broker
 
 
 @pytest.fixture
@@ -96,6 +97,23 @@ async def test_a_silent_address_is_a_plain_message() -> None:
     address = f"127.0.0.1:{free_ports(1)[0]}"
     with pytest.raises(BrokerError, match=f"no answer from a broker at {address}"):
         await describe_topics(KafkaConfig(), address)
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    require_broker()
+    with Broker(tmp_path_factory.mktemp("refusing"), refusing=True) as running:
+        yield running
+
+
+def test_a_broker_that_refuses_is_named_with_what_it_refuses(
+    refusing: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = tapeline(capsys, "topics", "create", "--bootstrap", refusing.bootstrap)
+    assert (code, out) == (74, "")
+    assert f"the broker at {refusing.bootstrap} refuses" in err
+    assert "Authorization" in err
+    assert err.count("\n") == 1
 
 
 def tapeline(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
