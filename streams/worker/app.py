@@ -221,6 +221,13 @@ class WorkerApp(BatchApp):
         unknown = [each.partition for each in self.gauges() if each.input_lag is None]
         return f"end of partitions {unknown} not known yet" if unknown else None
 
+    def recovery_progress(self) -> object:
+        """What changes while a rebalance or a recovery goes on; None while there is none."""
+        if not (self.rebalancing or self._assignment is None or self.in_recovery):
+            return None
+        offsets = self.tables.recovery.active_offsets
+        return self.rebalancing_count, sum(each or 0 for each in offsets.values())
+
     def gauges(self) -> list[PartitionGauges]:
         """Where each source partition stands."""
         found: list[PartitionGauges] = []

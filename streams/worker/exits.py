@@ -72,3 +72,26 @@ class ZombieGuard:
                 "another worker may own its partition by now. This process ends without writing; "
                 "start it again"
             )
+
+
+class StandstillClock:
+    """Notices when something that shall move does not.
+
+    Parameters
+    ----------
+    limit_s
+        How long it may stand still.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._progress: object = None
+        self._since = 0.0
+
+    def stands_still(self, progress: object, now: float) -> bool:
+        """Whether `progress` has been the same for too long; None: nothing has to move."""
+        if progress is None or progress != self._progress:
+            self._progress = progress
+            self._since = now
+            return False
+        return now - self._since > self._limit_s

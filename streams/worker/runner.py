@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -14,7 +15,7 @@ from msgspec import Struct
 
 from schemas.config import Config
 from streams.worker.cluster import check_cluster
-from streams.worker.exits import ForeignWriterError, ZombieError, hard_exit
+from streams.worker.exits import ForeignWriterError, StandstillClock, ZombieError, hard_exit
 from streams.worker.health import HealthServer, metrics_page
 from streams.worker.instance import Instance, claim_instance
 from streams.worker.log import set_up_logging
@@ -22,6 +23,9 @@ from streams.worker.log import set_up_logging
 if TYPE_CHECKING:
     from streams.worker.app import WorkerApp
 
+DRAIN_S = 30.0
+STANDSTILL_S = 120.0
+WATCH_S = 5.0
 LOOPBACK = "127.0.0.1"
 SESSION_S = 10.0
 CHUNK_RECORDS = 500
@@ -118,12 +122,32 @@ async def _run(
         loop.add_signal_handler(each, stop.set)
     starting = asyncio.ensure_future(app.start())
     starting.add_done_callback(lambda done: _check_started(instance, done))
+    watching = asyncio.ensure_future(_watch(app))
     await stop.wait()
     logger.info("draining: what is in hand is written and committed")
-    await app.stop()
+    watching.cancel()
+    try:
+        await asyncio.wait_for(app.stop(), DRAIN_S)
+    except TimeoutError:
+        hard_exit(f"not drained in {DRAIN_S:.0f} s: the next start repeats what was not committed")
     starting.cancel()
     server.close()
     logger.info("drained")
+
+
+async def _watch(app: WorkerApp) -> None:
+    """End the process when a rebalance or recovery stands still.
+
+    Faust gives up a recovery whose requests take too long, and would wait for ever.
+    """
+    clock = StandstillClock(STANDSTILL_S)
+    while True:
+        await asyncio.sleep(WATCH_S)
+        if clock.stands_still(app.recovery_progress(), time.monotonic()):
+            hard_exit(
+                f"no progress for {STANDSTILL_S:.0f} s ({app.is_ready()}): the broker does not "
+                "answer, or Faust has given up. Start it again"
+            )
 
 
 def _health(app: WorkerApp) -> HealthServer:

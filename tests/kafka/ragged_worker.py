@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--instance", type=int)
     parser.add_argument("--http-port", type=int)
+    parser.add_argument("--dynamic", action="store_true")
     given = parser.parse_args()
     random = Random()
 
@@ -34,6 +35,7 @@ def main() -> None:
         http_port=given.http_port,
         chunk_records=CHUNK_RECORDS,
         session_s=SESSION_S,
+        dynamic=given.dynamic,
     )
     run_worker(load_config(given.config), options, pause)
 

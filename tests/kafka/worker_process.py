@@ -41,7 +41,13 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, config: Config, folder: Path, *, instance: int = 0, ragged: bool = False
+        self,
+        config: Config,
+        folder: Path,
+        *,
+        instance: int = 0,
+        ragged: bool = False,
+        dynamic: bool = False,
     ) -> None:
         self.config = config
         self.folder = folder
@@ -49,6 +55,7 @@ class WorkerProcess:
         self.data_dir = folder / "data"
         self.log_file = folder / f"worker-{instance}.log"
         self._ragged = ragged
+        self._dynamic = dynamic
         self._heard = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -71,6 +78,7 @@ class WorkerProcess:
         command += ["tests.kafka.ragged_worker"] if self._ragged else ["streams.cli", "worker"]
         command += ["--config", str(path), "--data-dir", str(self.data_dir)]
         command += ["--instance", str(self.instance), "--http-port", str(self.port)]
+        command += ["--dynamic"] if self._dynamic else []
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT
@@ -113,6 +121,11 @@ class WorkerProcess:
         code = self._process.wait(PATIENCE_S)
         self._process = None
         return code
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not ended by us."""
+        return self._process is not None
 
     def code(self) -> int | None:
         """Exit code of one that ended, None while it runs."""

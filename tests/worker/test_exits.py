@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from streams.worker.exits import ZombieError, ZombieGuard
+from streams.worker.exits import StandstillClock, ZombieError, ZombieGuard
 
 
 def test_a_chunk_older_than_half_a_session_is_not_written() -> None:
@@ -30,3 +30,18 @@ def test_a_hard_exit_says_why_and_ends_the_process_with_70_before_any_clean_up()
     assert done.returncode == 70
     assert b"ValueError: the log ends" in done.stderr
     assert done.stdout == b""
+
+
+def test_what_moves_now_and_then_does_not_stand_still() -> None:
+    clock = StandstillClock(10.0)
+    assert not clock.stands_still((1, 5), 0.0)
+    assert not clock.stands_still((1, 5), 10.0)
+    assert not clock.stands_still((1, 6), 11.0)
+    assert not clock.stands_still((1, 6), 21.0)
+    assert clock.stands_still((1, 6), 21.1)
+
+
+def test_what_need_not_move_may_rest() -> None:
+    clock = StandstillClock(10.0)
+    assert not any(clock.stands_still(None, float(now)) for now in range(0, 100, 9))
+    assert not clock.stands_still((1, 5), 200.0)
