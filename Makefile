@@ -72,7 +72,7 @@ compiled-test: compiled $(VENV)/.installed-dev
 	done
 	diff -r build/parity/out$(VENV) build/parity/out$(COMPILED)
 	mkdir -p build/compiled
-	cp -R pyproject.toml Makefile $(wildcard *.md tests docs examples benchmarks) build/compiled
+	cp -R pyproject.toml Makefile $(wildcard *.md docker-compose.yml Dockerfile .dockerignore tests docs examples benchmarks deploy) build/compiled
 	cd build/compiled && TAPELINE_EXPECT_COMPILED=1 TAPELINE_HYPOTHESIS=short PYTHONPATH= \
 		"$(CURDIR)/$(COMPILED_PY)" -m pytest -p no:cacheprovider -m "not source_tree and not kafka"
 
