@@ -30,6 +30,7 @@ from streams.kafka.writer import BatchWriter, make_producer, stop_producer
 from streams.routing import Router
 
 LATEST_FLUSH_SECONDS = 0.05
+PROGRESS_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,12 @@ async def publish_files(
                 letters = BatchWriter(producer, rejects)
                 # A row is never in the log before the dead letters of the rows before it.
                 records = BatchWriter(producer, log, letters.drain)
-                publication = _Publication(records, letters, counts[rejects], there, result)
+                publication = _Publication(
+                    records, letters, counts[rejects], inputs.feeds, there, result
+                )
                 if options.speed is not None:
                     publication.pacer = Pacer(options.speed, time.monotonic)
+                    publication.progress = progress
                 await publication.run(inputs.messages(counts[log], progress))
             finally:
                 await stop_producer(producer)
@@ -218,10 +222,12 @@ class _Publication:
         records: BatchWriter,
         letters: BatchWriter,
         letter_partitions: int,
+        feeds: Sequence[Feed],
         there: dict[str, int],
         result: PublishResult,
     ) -> None:
         self.pacer: Pacer | None = None
+        self.progress: Callable[[Progress], None] | None = None
         self._records = records
         self._letters = letters
         self._letter_partitions = letter_partitions
@@ -229,6 +235,8 @@ class _Publication:
         self._result = result
         self._held: list[Letter] = []
         self._flushed_s = time.monotonic()
+        self._told_s = self._flushed_s
+        self._feeds = feeds
 
     async def run(self, messages: Iterator[Message | Letter]) -> None:
         """All messages, and wait until they are acknowledged."""
@@ -261,6 +269,11 @@ class _Publication:
             await self._letters.flush()
             await self._records.flush()
             self._flushed_s = time.monotonic()
+        if self.progress is not None and self._flushed_s - self._told_s > PROGRESS_SECONDS:
+            # Rows come too slowly to be reported by their number.
+            rows = self._result.published.total() + self._result.already_there.total()
+            self.progress(Progress(rows, sum(feed.bytes_read for feed in self._feeds)))
+            self._told_s = self._flushed_s
         if wait_s > 0:
             await asyncio.sleep(wait_s)
 
