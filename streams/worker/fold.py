@@ -142,17 +142,18 @@ class PartitionFold:
         Raises
         ------
         LogHoleError
-            When the first is above `next_offset`.
+            When the first is above `next_offset`, or above 0 without any state.
         """
         counts = self._counts
-        if self.next_offset is not None:
-            if records and records[0].offset > self.next_offset:
-                raise self._hole(records[0].offset)
-            due = from_offset(records, self.next_offset)
-            counts.skipped += len(records) - len(due)
-            records = due
+        # Without any state the log must begin: a lost changelog is no new partition.
+        expected = self.next_offset or 0
+        if records and records[0].offset > expected:
+            raise self._hole(records[0].offset)
+        due = from_offset(records, expected)
+        counts.skipped += len(records) - len(due)
+        records = due
         if not records:
-            return Step(self._partition, self.next_offset or 0, 0)
+            return Step(self._partition, expected, 0)
         step = Step(self._partition, records[-1].offset + 1, len(records))
         touched: dict[str, Seat] = {}
         for record in records:
@@ -237,7 +238,7 @@ class PartitionFold:
     def _hole(self, found: int) -> LogHoleError:
         return LogHoleError(
             f"{self._log} partition {self._partition}: the state ends before offset "
-            f"{self.next_offset}, the log goes on at {found}. Records in between were deleted, "
-            "never kept, or the topic or the state is not the one of before. Restore the log, or "
-            "delete the topics of this prefix and publish again"
+            f"{self.next_offset or 0}, the log goes on at {found}. Records in between were deleted, "
+            "never kept, or the topic or the state is not the one of before; or the changelog was "
+            "lost. Restore what was lost, or delete the topics of this prefix and publish again"
         )

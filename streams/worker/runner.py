@@ -96,7 +96,8 @@ async def _run(
     app = make_app(
         config,
         WorkerOptions(
-            data_dir=instance.folder,
+            # The state of one set of topics is not that of another.
+            data_dir=instance.folder / config.kafka.topic_prefix,
             partitions=partitions,
             instance=None if options.dynamic else instance.number,
             session_s=options.session_s,
