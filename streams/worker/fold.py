@@ -240,5 +240,6 @@ class PartitionFold:
             f"{self._log} partition {self._partition}: the state ends before offset "
             f"{self.next_offset or 0}, the log goes on at {found}. Records in between were "
             "deleted, never kept, or the topic or the state is not the one of before; or the "
-            "changelog was lost. Restore what was lost, or delete the topics of this prefix and publish again"
+            "changelog was lost. Restore what was lost, or delete the topics of this prefix and "
+            "publish again"
         )
