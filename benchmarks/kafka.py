@@ -1,6 +1,6 @@
 """How fast the worker is on a broker, against what one would write by hand, all in one run.
 
-    python benchmarks/kafka.py [--bars 400000] [--agent-bars 20000] [--partitions 12] [--json FILE]
+    python benchmarks/kafka.py [--bars 1000000] [--agent-bars 40000] [--partitions 12] [--json FILE]
 
 On the test broker, one node on loopback, logs filled before; each a process of its own:
 
@@ -8,7 +8,8 @@ On the test broker, one node on loopback, logs filled before; each a process of 
 (2) `tapeline worker` with the full rules: 20 symbols in 10 pairs with the settings of ES and NQ;
 (3) `tapeline worker` on the peer task: 100 symbols on `24/7`, derived 5m 15m 60m, touches of the
     previous day, no swings and no quality;
-(4) the peer task as a hand-written aiokafka and orjson loop, one send an output, no durable state;
+(4) the peer task as a hand-written aiokafka and orjson loop, one send an output, no durable state,
+    settings as they come; and the same tuned: uvloop, linger of 5 ms, partition of the input;
 (5) the peer task as a straightforward Faust agent, a record at a time. It is slow, so it reads the
     first `--agent-bars` of the log only; its figures per bar stand for the whole log.
 
@@ -67,7 +68,6 @@ from tests.kafka.broker import temporary_broker  # noqa: E402
 
 FULL_SYMBOLS = 20
 PEER_SYMBOLS = 100
-MANY_SESSIONS = 100_000
 POLL_S = 0.05
 PATIENCE_S = 300.0
 RIVAL_TOPICS = ("loop.touch", "loop.derived_bar", "agent.touch", "agent.derived_bar")
@@ -117,7 +117,7 @@ def peer_symbols() -> list[str]:
 
 def full_symbols() -> list[str]:
     """Names of the symbols of the full rules, partners side by side."""
-    return list(chain.from_iterable(groups(FULL_SYMBOLS // 2 * 2)))
+    return list(chain.from_iterable(groups(FULL_SYMBOLS)))
 
 
 def books(symbols: list[str], calendar: str, bars: int) -> Iterator[Bar]:
@@ -283,6 +283,7 @@ def measure(bootstrap: str, arguments: argparse.Namespace) -> dict[str, Figures]
         "worker_full": asyncio.run(measure_worker(full, full_text, bars)),
         "worker_peer": asyncio.run(measure_worker(peer, peer_text, bars)),
         "loop": measure_rival("loop", peer, bars),
+        "tuned": measure_rival("tuned", peer, bars),
         "agent": measure_rival("agent", peer, min(bars, arguments.agent_bars)),
     }
 
@@ -299,6 +300,9 @@ def ratios(found: dict[str, Figures]) -> dict[str, float]:
         "full rules / loop on the peer task, bars per second (to reach: 0.8)": speed["worker_full"]
         / speed["loop"],
         "peer task, worker / loop, CPU (to reach: at most 0.7)": cpu["worker_peer"] / cpu["loop"],
+        "peer task, worker / tuned loop, bars per second": speed["worker_peer"] / speed["tuned"],
+        "full rules / tuned loop, bars per second": speed["worker_full"] / speed["tuned"],
+        "peer task, worker / tuned loop, CPU": cpu["worker_peer"] / cpu["tuned"],
         "peer task, worker / ceiling, bars per second": speed["worker_peer"] / speed["ceiling"],
     }
 
@@ -308,6 +312,7 @@ TITLES = {
     "worker_full": "(2) tapeline worker, full rules",
     "worker_peer": "(3) tapeline worker, peer task",
     "loop": "(4) aiokafka and orjson loop, peer task, nothing durable",
+    "tuned": "(4) the same loop, tuned",
     "agent": "(5) Faust agent, peer task, by the record",
 }
 
@@ -333,8 +338,8 @@ def show(found: dict[str, Figures], core: str) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bars", type=int, default=400_000)
-    parser.add_argument("--agent-bars", type=int, default=20_000)
+    parser.add_argument("--bars", type=int, default=1_000_000)
+    parser.add_argument("--agent-bars", type=int, default=40_000)
     parser.add_argument("--partitions", type=int, default=12)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """What the worker is measured against; `benchmarks/kafka.py` starts each as a process of its own.
 
-    python -m benchmarks.kafka_rivals ceiling|loop|agent BOOTSTRAP TOPIC PARTITIONS BARS
+    python -m benchmarks.kafka_rivals ceiling|loop|tuned|agent BOOTSTRAP TOPIC PARTITIONS BARS
 
 Every one reads the log from its beginning and prints one line of JSON: bars, seconds and CPU
 seconds from its first record to its last, and how many outputs it sent. None survives a kill.
@@ -133,9 +133,17 @@ async def run_ceiling(bootstrap: str, topic: str, partitions: int, bars: int) ->
     await consumer.stop()
 
 
-async def run_loop(bootstrap: str, topic: str, partitions: int, bars: int) -> None:
-    """The peer task: one send an output, nothing kept."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=5)
+async def run_loop(
+    bootstrap: str, topic: str, partitions: int, bars: int, tuned: bool = False
+) -> None:
+    """The peer task: one send an output, nothing kept.
+
+    Parameters
+    ----------
+    tuned
+        With a pause that lets batches fill, and without a choice of partition by key.
+    """
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=5 if tuned else 0)
     await producer.start()
     consumer, more = await batches(bootstrap, topic, partitions)
     states: dict[str, dict[str, Any]] = {}
@@ -151,7 +159,7 @@ async def run_loop(bootstrap: str, topic: str, partitions: int, bars: int) -> No
                         f"loop.{kind}",
                         orjson.dumps(value),
                         key=symbol.encode(),
-                        partition=place.partition,
+                        partition=place.partition if tuned else None,
                     )
                     sent += 1
             seen += len(records)
@@ -177,7 +185,7 @@ def run_agent(bootstrap: str, topic: str, partitions: int, bars: int) -> None:
     outputs = {kind: app.topic(f"agent.{kind}") for kind in ("touch", "derived_bar")}
     table = app.Table("state", partitions=partitions)
 
-    @app.agent(source)
+    @app.agent(source)  # type: ignore[untyped-decorator]
     async def follow(bars_read: Any) -> None:
         watch = None
         seen = sent = 0
@@ -206,9 +214,12 @@ def main() -> None:
     if name == "agent":
         run_agent(bootstrap, topic, int(partitions), int(bars))
         return
-    run = {"ceiling": run_ceiling, "loop": run_loop}[name]
+    where = (bootstrap, topic, int(partitions), int(bars))
+    if name == "loop":
+        asyncio.run(run_loop(*where))
+        return
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    asyncio.run(run(bootstrap, topic, int(partitions), int(bars)))
+    asyncio.run(run_ceiling(*where) if name == "ceiling" else run_loop(*where, tuned=True))
 
 
 if __name__ == "__main__":
