@@ -22,7 +22,7 @@ SAMPLE_BOOKS := --bars ES=$(SAMPLE)/es.csv --bars NQ=$(SAMPLE)/nq.csv
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test lint pure-test compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-compiled schemas calendars clean
+.PHONY: help run test lint pure-test compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-compiled soak schemas calendars clean
 
 help:
 	@echo "make run        install, write sample books, run them, print the summary"
@@ -31,6 +31,7 @@ help:
 	@echo "make compiled   install with the core compiled, into $(COMPILED)"
 	@echo "make bench      benchmarks/core.py on the plain Python core; bench-compiled on the other"
 	@echo "make bench-corrections  benchmarks/corrections.py: what a late or changed bar costs"
+	@echo "make soak       ten minutes of several workers killed, wiped and paused (SOAK=minutes)"
 	@echo "make bench-kafka  benchmarks/kafka.py: workers on a broker, against loops by hand"
 	@echo "make schemas    write the generated JSON Schemas and AsyncAPI document again"
 	@echo "make calendars  make the calendar artefacts again (installs the extra 'calendars')"
@@ -84,6 +85,9 @@ bench: $(VENV)/.installed-runtime
 
 bench-corrections: $(VENV)/.installed-runtime
 	$(PY) benchmarks/corrections.py
+
+soak: $(VENV)/.installed-dev
+	TAPELINE_SOAK=$(or $(SOAK),10) $(PY) -m pytest tests/kafka/test_worker_soak.py
 
 bench-kafka: $(VENV)/.installed-dev
 	$(PY) benchmarks/kafka.py
