@@ -20,6 +20,7 @@ from schemas.config_rendering import to_toml
 from schemas.documents import write_schemas
 from streams.arguments import OrderedCommand, sources_in_order
 from streams.calendars import UnknownZoneError
+from streams.cli_drill import add_to as add_drill
 from streams.cli_kafka import add_to as add_kafka
 from streams.cli_store import add_to as add_store
 from streams.cli_store import instant_of, run_and_report
@@ -53,6 +54,7 @@ config_app = typer.Typer(help="Check and show the configuration.", no_args_is_he
 app.add_typer(config_app, name="config")
 add_store(app)
 add_kafka(app)
+add_drill(app)
 
 ConfigOption = Annotated[
     Path | None,
