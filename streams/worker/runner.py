@@ -127,10 +127,12 @@ async def _run(
     await stop.wait()
     logger.info("draining: what is in hand is written and committed")
     watching.cancel()
-    try:
-        await asyncio.wait_for(app.stop(), DRAIN_S)
-    except TimeoutError:
+    stopping = asyncio.ensure_future(app.stop())
+    # Not `wait_for`: services of Faust swallow its cancellation, and it would wait for ever.
+    await asyncio.wait({stopping}, timeout=DRAIN_S)
+    if not stopping.done():
         hard_exit(f"not drained in {DRAIN_S:.0f} s: the next start repeats what was not committed")
+    stopping.result()
     starting.cancel()
     server.close()
     logger.info("drained")
