@@ -74,12 +74,12 @@ def compare_letters(expected: Expected, records: Iterable[Any], differences: Dif
     values: dict[str, bytes] = {}
     for record in records:
         key = record.key.decode()
-        value = values.setdefault(key, record.value)
-        if value is not record.value:
-            if value == record.value:
-                differences.identical += 1
-            else:
-                differences.differing.add(key)
+        if key not in values:
+            values[key] = record.value
+        elif values[key] == record.value:
+            differences.identical += 1
+        else:
+            differences.differing.add(key)
     there = {key: _letter(value) for key, value in values.items()}
     differences.missing.update(due.keys() - there.keys())
     differences.extra.update(there.keys() - due.keys())
