@@ -25,9 +25,9 @@ from schemas.topics import changelog_topic, input_log, snapshot_topic, topic_of
 from streams.calendars import load_calendar
 from streams.core.engine import GroupEngine
 from streams.kafka.administration import create_topics
+from streams.kafka.snapshots import SnapshotPart, joined
 from streams.planning import plan_group
 from streams.samples import corrections, sample_book, with_duplicates, with_holes, with_late_bars
-from streams.worker.snapshots import SnapshotPart, joined
 from streams.worker.state_records import offset_of, read_partition
 from tests.kafka.broker import Broker
 from tests.kafka.expectation import (

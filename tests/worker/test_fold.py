@@ -13,8 +13,8 @@ from schemas.codec import encode
 from schemas.partition import partition_for
 from schemas.records import Bar
 from schemas.topics import input_log, snapshot_topic, topic_of
+from streams.kafka.event_messages import Message
 from streams.worker.fold import Counts, LogHoleError, PartitionFold, Step
-from streams.worker.messages import Message
 from streams.worker.state_records import (
     Pair,
     SettingsChangedError,

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from streams.calendars import load_calendar
-from streams.worker.snapshots import CloseClock, SnapshotPart, joined, snapshot_messages
+from streams.kafka.snapshots import CloseClock, SnapshotPart, joined, snapshot_messages
 
 CALENDAR = load_calendar("XNYS")
 RECORDS = {f"record/{number}": ["x" * 100, number] for number in range(20)}

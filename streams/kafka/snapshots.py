@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from schemas.topics import DEFAULT_PREFIX, snapshot_topic
 from streams.core.calendar import Calendar
-from streams.worker.messages import Message
-from streams.worker.state_records import pack
+from streams.kafka.event_messages import Message
+from streams.state_values import pack
 
 PART_BYTES = 400_000
 FORMAT = 1
