@@ -38,6 +38,7 @@ from tests.kafka.expectation import (
     view,
     without_duplicates,
 )
+from tests.kafka.ragged_worker import SESSION_S
 from tests.kafka.worker_process import (
     WorkerProcess,
     append,
@@ -236,11 +237,7 @@ async def test_a_worker_that_slept_past_its_session_writes_nothing_stale_when_it
         await workers[0].start_until(FOLDING)
         await workers[1].start_until(FOLDING)
         sleeper, other = workers
-        sleeper.signal(signal.SIGSTOP)
-        await other.until(FOLDING, times=3)
-        await asyncio.sleep(0.5)
-        sleeper.signal(signal.SIGCONT)
-        assert sleeper.wait() == 70
+        await _sleep_until_it_ends(sleeper, other)
         assert "start it again" in sleeper.said()
         other.kill()
         shutil.rmtree(other.store)
@@ -315,6 +312,27 @@ async def test_a_worker_whose_topics_are_missing_does_not_start_and_names_them(
         assert worker.wait() == 2
         assert topic_of("touch", topic_prefix) in worker.said()
         assert "tapeline topics create" in worker.said()
+
+
+async def _sleep_until_it_ends(sleeper: WorkerProcess, other: WorkerProcess) -> None:
+    """Stop a worker past its session: one that has work under way must end itself on waking.
+
+    One that happened to have none joins again, and is put to sleep once more.
+    """
+    for _ in range(5):
+        taken = other.said().count(FOLDING)
+        sleeper.signal(signal.SIGSTOP)
+        await asyncio.sleep(SESSION_S)
+        await other.until(FOLDING, times=taken + 1)
+        await asyncio.sleep(0.5)
+        sleeper.signal(signal.SIGCONT)
+        folding = sleeper.said().count(FOLDING)
+        while sleeper.code() is None and sleeper.said().count(FOLDING) == folding:
+            await asyncio.sleep(0.05)
+        if sleeper.code() is not None:
+            assert sleeper.wait() == 70
+            return
+    raise AssertionError("it never had work under way")
 
 
 async def _publish_slowly(
