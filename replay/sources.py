@@ -36,15 +36,12 @@ class StoredState(Struct, frozen=True):
 
 
 class LogSource(Protocol):
-    """A log to be replayed; opened as an asynchronous context.
+    """A log to be replayed; opened as an asynchronous context."""
 
-    Attributes
-    ----------
-    extents
-        What is there, by partition, fixed when the source was opened.
-    """
-
-    extents: Mapping[int, Extent]
+    @property
+    def extents(self) -> Mapping[int, Extent]:
+        """What is there, by partition, fixed when the source was opened."""
+        ...
 
     async def __aenter__(self) -> LogSource:
         """Open it."""
@@ -69,9 +66,7 @@ class LogSource(Protocol):
         """
         ...
 
-    def read(
-        self, starts: Mapping[int, int], follow: bool = False
-    ) -> AsyncIterator[list[LogItem]]:
+    def read(self, starts: Mapping[int, int], follow: bool = False) -> AsyncIterator[list[LogItem]]:
         """Records of the partitions in `starts`, from these offsets on, in the total order.
 
         Parameters

@@ -25,7 +25,7 @@ from streams.cli_store import add_to as add_store
 from streams.cli_store import instant_of, run_and_report
 from streams.core import engine
 from streams.core.corrections import Correction
-from streams.embedded import RunResult, run_files
+from streams.embedded import run_files
 from streams.explanation import explanation
 from streams.feeds.items import InputError
 from streams.kafka.errors import BrokerError, TopicsError
@@ -33,6 +33,7 @@ from streams.progress import ProgressBar
 from streams.run_directory import ForeignFolderError
 from streams.samples import SEED, SESSIONS, write_samples
 from streams.store.layout import StoreError
+from streams.summary import RunResult
 from streams.tables import print_summary, summary_data
 
 USAGE = 2
