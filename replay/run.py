@@ -40,6 +40,8 @@ class ReplayOptions(Struct, frozen=True, kw_only=True):
     warmup_sessions
         Where there is none, begin so many sessions before the start, without outputs; None: at the
         beginning of the log.
+    read_from
+        By partition, where reading begins instead of at the start of the log; of a repetition.
     follow
         Go on into what arrives after the replay was opened; needs an open end.
     """
@@ -50,6 +52,7 @@ class ReplayOptions(Struct, frozen=True, kw_only=True):
     as_corrected: bool = False
     snapshots: bool = True
     warmup_sessions: int | None = None
+    read_from: Mapping[int, int] | None = None
     follow: bool = False
 
 
@@ -220,7 +223,10 @@ class Replay:
                 self.read_from[partition] = lowest[partition]
                 continue
             kind, place = "log start", begin
-            if warm is not None and limits[partition] > begin:
+            if self.options.read_from is not None:
+                place = self.options.read_from[partition]
+                kind = "warm-up" if place > begin else kind
+            elif warm is not None and limits[partition] > begin:
                 kind, place = "warm-up", min(warm[partition], limits[partition])
             elif begin > 0:
                 raise LogMissingError(
@@ -287,6 +293,7 @@ class Replay:
         for position, item in enumerate(items):
             if item.time_ms >= warm_ms:
                 self._warm_ms = None
+                self.read_from[item.partition] = item.offset
                 return items[position:]
         return []
 
