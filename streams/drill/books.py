@@ -68,10 +68,11 @@ def troubled_book(symbol: str, calendar: str, seed: int) -> Iterator[LogRecord]:
         known.extend(piece)
         earlier = random.choice(known)
         yield msgspec.structs.replace(earlier, close=earlier.low, volume=number % 10_000)
-        if random.random() < 0.2:
+        if random.random() < 0.3:
             yield Cancel(symbol, "1m", random.choice(known).start_ms)
-        if random.random() < 0.2:
-            yield Clock(symbol, piece[-1].start_ms + MINUTE_MS)
+        if random.random() < 0.3:
+            # Some go ahead of bars that come after all.
+            yield Clock(symbol, piece[-1].start_ms + random.choice((1, 3)) * MINUTE_MS)
 
 
 def _symbol_in(partition: int, partitions: int) -> str:

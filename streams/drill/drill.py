@@ -111,7 +111,7 @@ async def run_drill(kafka: KafkaConfig, options: DrillOptions, told: Told) -> Dr
             crew = _crew(config, folder, options)
             uncommitted = await _storm(config, crew, options, told)
             told(Progress("comparing", time.monotonic() - began, 0, crew.faults.total()))
-            differences, records = await _compare(config)
+            differences, records = await compare_topics(config)
             holes = [each for worker in crew.workers for each in _holes_said(worker)]
             differences.holes.update(holes)
     return DrillReport(
@@ -234,8 +234,11 @@ async def _until_committed(kafka: KafkaConfig) -> dict[int, int]:
             await asyncio.sleep(POLL_S)
 
 
-async def _compare(config: Config) -> tuple[Differences, int]:
-    """Read everything back and compare it, partition by partition."""
+async def compare_topics(config: Config) -> tuple[Differences, int]:
+    """Read the topics of a drill back and compare them, partition by partition.
+
+    Returns the differences and the number of records of the log.
+    """
     prefix = config.kafka.topic_prefix
     log, letters, changelog = input_log(prefix), topic_of("reject", prefix), changelog_topic(prefix)
     of_facts = {kind: topic_of(kind, prefix) for kind in FACTS}

@@ -105,6 +105,11 @@ class WorkerProcess:
         self._process.send_signal(number)
 
     @property
+    def pid(self) -> int | None:
+        """Process id of one that runs."""
+        return None if self._process is None else self._process.pid
+
+    @property
     def runs(self) -> bool:
         """Whether it was started, and neither killed nor seen to end."""
         return self._process is not None

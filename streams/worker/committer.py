@@ -14,9 +14,9 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from streams.kafka.event_messages import Message
 from streams.worker.exits import ForeignWriterError, ZombieGuard
 from streams.worker.fold import Step
-from streams.worker.messages import Message
 from streams.worker.metrics import WorkerMetrics
 from streams.worker.state_records import Pair, batches
 

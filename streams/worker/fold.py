@@ -12,17 +12,16 @@ from schemas.partition import partition_for
 from schemas.records import LogRecord
 from streams.core.engine import GroupEngine
 from streams.core.rejection import RecordRejected
-from streams.planning import plan_group
+from streams.kafka.event_messages import Message, Writer
+from streams.kafka.snapshots import CloseClock, snapshot_messages, topic
+from streams.planning import plan_group, settings_hash
 from streams.worker.chunks import Chunk, RawRecord, from_offset
-from streams.worker.messages import Message, Writer
-from streams.worker.snapshots import CloseClock, snapshot_messages, topic
 from streams.worker.state_records import (
     GroupChange,
     StoredGroup,
     StoredPartition,
     check_settings,
     group_change,
-    settings_hash,
 )
 
 

@@ -7,17 +7,13 @@ the settings the state was made with. The checkpoint of the partition is a recor
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import msgspec
-import orjson
 from msgspec import Struct, field
 
-from schemas.config import Config
 from streams.core.engine import HOT
+from streams.state_values import pack, unpack
 
 CHECKPOINT_KEY = b"|checkpoint"
 """No group has an empty name."""
@@ -70,21 +66,6 @@ class GroupChange(Struct, frozen=True):
 
 class TooLargeError(ValueError):
     """The changed state of one group does not fit into one record batch."""
-
-
-def pack(*items: object) -> bytes:
-    """A value: the JSON list of its items."""
-    try:
-        return orjson.dumps(items)
-    except TypeError:
-        # Sums of volumes may be whole numbers beyond 64 bits.
-        return json.dumps(items, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def unpack(value: bytes) -> list[Any]:
-    """The items of a value; whole numbers of any size stay what they are."""
-    items: list[Any] = msgspec.json.decode(value)
-    return items
 
 
 def offset_of(value: bytes) -> int:
@@ -169,21 +150,6 @@ def batches(changes: Sequence[GroupChange], next_offset: int, limit: int) -> Ite
 def batch_bytes(pairs: Iterable[Pair]) -> int:
     """Bytes that records take in a batch, at most."""
     return sum(len(key) + len(value) + RECORD_BYTES for key, value in pairs)
-
-
-def settings_hash(config: Config, group: str) -> str:
-    """SHA-256 (hex) of the settings that decide the results of one group.
-
-    Settings of other groups are left out: a new symbol leaves the others' state usable.
-    """
-    members = {symbol: config.instrument(symbol) for symbol in config.members(group)}
-    names = {name for each in members.values() if each is not None for name in each.ranges}
-    content = {
-        "derived": config.derived,
-        "members": list(members.items()),
-        "templates": {name: config.templates[name] for name in sorted(names)},
-    }
-    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 
 def check_settings(stored: StoredGroup, group: str, settings: str) -> None:

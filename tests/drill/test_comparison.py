@@ -22,8 +22,8 @@ from streams.drill.comparison import (
 from streams.drill.messages import FACTS, Said, said
 from streams.drill.oracle import expected
 from streams.drill.report import checks_of
+from streams.kafka.event_messages import Message
 from streams.worker.fold import Counts, PartitionFold, Step
-from streams.worker.messages import Message
 from streams.worker.state_records import StoredPartition, batches
 
 PREFIX = "tape.drill.test"

@@ -28,6 +28,7 @@ _FLOORS = {
     "streams.cli_store": 6,
     "streams.cli_kafka": 6,
     "streams.cli_drill": 7,
+    "streams.cli_replay": 7,
     "streams.cli": 8,
     "streams.__main__": 9,
 }

@@ -103,7 +103,7 @@ def found(report: dict[str, Any]) -> dict[str, int]:
 async def test_a_drill_of_all_faults_holds_and_leaves_neither_topics_nor_folders(
     broker: Broker, topic_prefix: str, tmp_path: Path
 ) -> None:
-    arguments = ("--minutes", "0.5", "--kill-every", "2.5", "--seed", "3")
+    arguments = ("--minutes", "0.4", "--kill-every", "1.5", "--seed", "3")
     drill = Drill(broker, topic_prefix, tmp_path, *arguments)
     with drill.running() as process:
         code, out, err = await finished(process)
@@ -114,8 +114,8 @@ async def test_a_drill_of_all_faults_holds_and_leaves_neither_topics_nor_folders
     assert set(report["faults"]) == set(FAULTS)
     assert min(report["faults"].values()) > 0, "every kind of fault happened"
     assert report["ends"] == []
-    assert report["records"] > 4_000
-    assert report["messages"] > 4_000
+    assert report["records"] > 2_000
+    assert report["messages"] > 2_000
     assert await drill.topics() == []
     assert drill.folders() == []
 

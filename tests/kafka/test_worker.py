@@ -25,9 +25,9 @@ from schemas.topics import changelog_topic, input_log, snapshot_topic, topic_of
 from streams.calendars import load_calendar
 from streams.core.engine import GroupEngine
 from streams.kafka.administration import create_topics
+from streams.kafka.snapshots import SnapshotPart, joined
 from streams.planning import plan_group
 from streams.samples import corrections, sample_book, with_duplicates, with_holes, with_late_bars
-from streams.worker.snapshots import SnapshotPart, joined
 from streams.worker.state_records import offset_of, read_partition
 from tests.kafka.broker import Broker
 from tests.kafka.expectation import (
@@ -39,6 +39,7 @@ from tests.kafka.expectation import (
     without_duplicates,
 )
 from tests.kafka.worker_process import (
+    SESSION_S,
     WorkerProcess,
     append,
     configuration,
@@ -166,7 +167,7 @@ async def test_the_worker_says_what_the_embedded_run_says_byte_for_byte(
     await assert_state_is_that_of(config, "ES-NQ", pair, later_pair(pair))
 
 
-async def test_every_session_close_leaves_a_whole_snapshot_from_which_the_log_goes_on(
+async def test_the_first_record_and_every_close_leave_a_snapshot_from_which_the_log_goes_on(
     config: Config, tmp_path: Path
 ) -> None:
     log = acme_log()
@@ -179,7 +180,7 @@ async def test_every_session_close_leaves_a_whole_snapshot_from_which_the_log_go
         part = _snapshot_part(record.value)
         assert record.key.decode() == f"ACME|{part.session}|{part.part}"
         parts.setdefault(part.session, []).append(part)
-    assert list(parts) == ["2025-11-24", "2025-11-25"]
+    assert list(parts) == ["2025-11-21", "2025-11-24", "2025-11-25"]
     plan = plan_group(config, "ACME")
     for found in parts.values():
         records = joined(found)
@@ -236,11 +237,7 @@ async def test_a_worker_that_slept_past_its_session_writes_nothing_stale_when_it
         await workers[0].start_until(FOLDING)
         await workers[1].start_until(FOLDING)
         sleeper, other = workers
-        sleeper.signal(signal.SIGSTOP)
-        await other.until(FOLDING, times=3)
-        await asyncio.sleep(0.5)
-        sleeper.signal(signal.SIGCONT)
-        assert sleeper.wait() == 70
+        await _sleep_until_it_ends(sleeper, other)
         assert "start it again" in sleeper.said()
         other.kill()
         shutil.rmtree(other.store)
@@ -315,6 +312,27 @@ async def test_a_worker_whose_topics_are_missing_does_not_start_and_names_them(
         assert worker.wait() == 2
         assert topic_of("touch", topic_prefix) in worker.said()
         assert "tapeline topics create" in worker.said()
+
+
+async def _sleep_until_it_ends(sleeper: WorkerProcess, other: WorkerProcess) -> None:
+    """Stop a worker past its session: one that has work under way must end itself on waking.
+
+    One that happened to have none joins again, and is put to sleep once more.
+    """
+    for _ in range(5):
+        taken = other.said().count(FOLDING)
+        sleeper.signal(signal.SIGSTOP)
+        await asyncio.sleep(SESSION_S)
+        await other.until(FOLDING, times=taken + 1)
+        await asyncio.sleep(0.5)
+        sleeper.signal(signal.SIGCONT)
+        folding = sleeper.said().count(FOLDING)
+        while sleeper.code() is None and sleeper.said().count(FOLDING) == folding:
+            await asyncio.sleep(0.05)
+        if sleeper.code() is not None:
+            assert sleeper.wait() == 70
+            return
+    raise AssertionError("it never had work under way")
 
 
 async def _publish_slowly(

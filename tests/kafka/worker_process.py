@@ -23,7 +23,7 @@ from streams.kafka.connection import admin_client
 
 PATIENCE_S = 60.0
 POLL_S = 0.05
-SESSION_S = "6"
+SESSION_S = 6.0
 """The shortest that a broker allows by default."""
 
 
@@ -46,7 +46,7 @@ class WorkerProcess(DrilledProcess):
         ragged: bool = False,
         dynamic: bool = False,
     ) -> None:
-        program = (*RAGGED_PROGRAM, "--session-s", SESSION_S) if ragged else PLAIN_PROGRAM
+        program = (*RAGGED_PROGRAM, "--session-s", str(SESSION_S)) if ragged else PLAIN_PROGRAM
         super().__init__(config, folder, instance=instance, dynamic=dynamic, program=program)
 
     async def start_until(self, text: str) -> None:

@@ -13,8 +13,8 @@ from schemas.codec import encode
 from schemas.partition import partition_for
 from schemas.records import Bar
 from schemas.topics import input_log, snapshot_topic, topic_of
+from streams.kafka.event_messages import Message
 from streams.worker.fold import Counts, LogHoleError, PartitionFold, Step
-from streams.worker.messages import Message
 from streams.worker.state_records import (
     Pair,
     SettingsChangedError,
@@ -95,9 +95,9 @@ def test_without_any_state_the_log_must_begin() -> None:
         fold_of(StoredPartition()).fold(RECORDS[12:20])
 
 
-def test_a_session_close_leaves_a_snapshot_and_nothing_else_does() -> None:
+def test_a_first_watermark_and_each_session_close_leave_a_snapshot_and_nothing_else_does() -> None:
     sessions = [json.loads(each.value or b"")["session"] for each in WHOLE[snapshot_topic()]]
-    assert sessions == ["2025-11-24", "2025-11-25"]
+    assert sessions == ["2025-11-21", "2025-11-24", "2025-11-25"]
 
 
 def test_messages_carry_the_greatest_watermark_and_ascending_seq() -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from streams.calendars import load_calendar
-from streams.worker.snapshots import CloseClock, SnapshotPart, joined, snapshot_messages
+from streams.kafka.snapshots import CloseClock, SnapshotPart, joined, snapshot_messages
 
 CALENDAR = load_calendar("XNYS")
 RECORDS = {f"record/{number}": ["x" * 100, number] for number in range(20)}
@@ -45,12 +45,19 @@ def session_edges(number: int) -> tuple[int, int]:
 
 def test_a_close_is_noticed_once_by_the_record_that_reaches_it() -> None:
     opens, closes = session_edges(0)
-    clock = CloseClock(CALENDAR, None)
-    assert clock.passed(opens) is None
+    clock = CloseClock(CALENDAR, opens)
+    assert clock.passed(opens + 1) is None
     assert clock.passed(closes - 1) is None
     assert clock.passed(closes) == "2025-11-24"
     assert clock.passed(closes) is None
     assert clock.passed(closes + 1) is None
+
+
+def test_the_first_watermark_of_a_group_passes_the_close_before_it() -> None:
+    opens, closes = session_edges(1)
+    clock = CloseClock(CALENDAR, None)
+    assert clock.passed(opens) == "2025-11-24"
+    assert clock.passed(closes - 1) is None
 
 
 def test_several_closes_at_once_leave_the_date_of_the_last() -> None:

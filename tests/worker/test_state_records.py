@@ -8,6 +8,8 @@ import pytest
 
 from schemas.config import Config, built_in_config
 from schemas.config_loading import read_config
+from streams.planning import settings_hash
+from streams.state_values import pack, unpack
 from streams.worker.state_records import (
     CHECKPOINT_KEY,
     GroupChange,
@@ -21,10 +23,7 @@ from streams.worker.state_records import (
     checkpoint_pair,
     group_change,
     offset_of,
-    pack,
     read_partition,
-    settings_hash,
-    unpack,
 )
 
 LARGE = 1 << 70

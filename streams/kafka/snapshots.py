@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from schemas.topics import DEFAULT_PREFIX, snapshot_topic
 from streams.core.calendar import Calendar
-from streams.worker.messages import Message
-from streams.worker.state_records import pack
+from streams.kafka.event_messages import Message
+from streams.state_values import pack
 
 PART_BYTES = 400_000
 FORMAT = 1
@@ -49,6 +49,9 @@ class SnapshotPart(Struct, frozen=True):
 class CloseClock:
     """Notices when the watermark of a group passes the close of a session.
 
+    The first watermark of all passes the close before it: so every group that has a state has a
+    snapshot, and who finds none of a group knows that it had no record yet.
+
     Parameters
     ----------
     watermark_ms
@@ -65,10 +68,7 @@ class CloseClock:
         """Date of the last session that closed since the last call, None when none did."""
         if self._next_ms is not None and watermark_ms < self._next_ms:
             return None
-        first = self._next_ms is None
         self._next_ms = self._close_after(watermark_ms)
-        if first:
-            return None
         calendar = self._calendar
         index = calendar.session_of(watermark_ms) - 1
         return calendar.date(index) if calendar.has_session(index) else None

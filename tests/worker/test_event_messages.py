@@ -12,7 +12,7 @@ from schemas.codec import decode_event, encode
 from schemas.event_examples import event_examples, retract_example
 from schemas.events import Event, Reject
 from schemas.topics import topic_of
-from streams.worker.messages import Writer
+from streams.kafka.event_messages import Writer
 
 GROUP = ("group", b"ES-NQ")
 EVENTS = {kind: event for kind, event in event_examples().items() if not isinstance(event, Reject)}
