@@ -178,10 +178,7 @@ class Crew:
             if kind == "drain":
                 await self._drain(member)
             elif kind == "sleep":
-                member.forgiven = (REPLACED,)
-                worker.signal(signal.SIGSTOP)
-                await asyncio.sleep(ASLEEP_S)
-                worker.signal(signal.SIGCONT)
+                await self._sleep(member)
                 return
             else:
                 self._note(member, worker.bury())
@@ -191,6 +188,17 @@ class Crew:
             member.start_at = time.monotonic() + LONGEST_AWAY_S * self._random.random()
         finally:
             member.held = False
+
+    async def _sleep(self, member: Member) -> None:
+        """SIGSTOP past the session, then SIGCONT, whatever happens meanwhile."""
+        worker = member.worker
+        member.forgiven = (REPLACED,)
+        worker.signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(ASLEEP_S)
+        finally:
+            if worker.runs:
+                worker.signal(signal.SIGCONT)
 
     async def _join(self) -> None:
         guest = self._guest
