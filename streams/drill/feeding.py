@@ -12,7 +12,7 @@ from schemas.topics import input_log
 from streams.drill.books import Sent
 from streams.kafka.writer import BatchWriter, make_producer, stop_producer
 
-TICK_S = 0.2
+TICK_S = 0.05
 
 
 class Feeder:

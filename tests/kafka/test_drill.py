@@ -113,7 +113,7 @@ async def test_a_drill_of_all_faults_holds_and_leaves_neither_topics_nor_folders
     assert set(found(report)) <= {"table view"}
     assert set(report["faults"]) == set(FAULTS)
     assert min(report["faults"].values()) > 0, "every kind of fault happened"
-    assert report["ends"] == []
+    assert {each["code"] for each in report["ends"]} <= {70}, "no end that a start does not cure"
     assert report["records"] > 2_000
     assert report["messages"] > 2_000
     assert await drill.topics() == []
