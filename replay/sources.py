@@ -69,9 +69,7 @@ class LogSource(Protocol):
         """
         ...
 
-    def read(
-        self, starts: Mapping[int, int], follow: bool = False
-    ) -> AsyncIterator[list[LogItem]]:
+    def read(self, starts: Mapping[int, int], follow: bool = False) -> AsyncIterator[list[LogItem]]:
         """Records of the partitions in `starts`, from these offsets on, in the total order.
 
         Parameters
