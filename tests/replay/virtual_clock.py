@@ -24,6 +24,7 @@ class VirtualClock:
         self._plan = [(at_ns, number, act) for number, (at_ns, act) in enumerate(plan)]
         heapify(self._plan)
         self.waits = 0
+        self.longest_wait_s = 0.0
 
     @property
     def elapsed_s(self) -> float:
@@ -37,6 +38,7 @@ class VirtualClock:
 
     async def wait(self, changed: asyncio.Event, seconds: float | None) -> None:
         self.waits += 1
+        self.longest_wait_s = max(self.longest_wait_s, seconds or 0)
         end_ns = None if seconds is None else self._now_ns + round(seconds * NS_IN_S)
         while not changed.is_set():
             if self._plan and (end_ns is None or self.start_ns + self._plan[0][0] <= end_ns):
