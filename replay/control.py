@@ -1,6 +1,6 @@
 """Remote control of a replay: pause, resume, step, speed, jumps.
 
-The loop of a replay asks before each record and tells what it led to::
+The loop of a replay asks before it hands a record's results over, and tells what they were::
 
     if not control.at_once(item.time_ms) and not await control.release(item.time_ms):
         break
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Literal, Protocol
 
@@ -112,7 +112,7 @@ class Control:
         self._until_ms: int | None = None
         self._next: Landmark | None = None
         self._breathed_ns = self._clock.now_ns()
-        self._looks = RECORDS_BETWEEN_LOOKS
+        self._look_at = RECORDS_BETWEEN_LOOKS
         if paused:
             self._pacer.pause(self._clock.now_ns())
         self._free = self._is_free()
@@ -141,17 +141,16 @@ class Control:
 
     def at_once(self, time_ms: int) -> bool:
         """Whether the next record goes without waiting; if not, `release` must be awaited."""
-        self._looks -= 1
-        if self._looks < 0:
-            self._looks = RECORDS_BETWEEN_LOOKS
+        if self._records >= self._look_at:
+            self._look_at = self._records + RECORDS_BETWEEN_LOOKS
             if self._clock.now_ns() - self._breathed_ns >= BREATH_NS:
                 return False
         if self._free:
+            self._records += 1
             if time_ms > self._reached_ms:
                 self._reached_ms = time_ms
-            self._records += 1
             return True
-        return self._goes(time_ms)
+        return self._next != "signal" and self._goes(time_ms)
 
     async def release(self, time_ms: int) -> bool:
         """Wait until the next record may go; False: it may not any more, the replay was stopped.
@@ -171,11 +170,12 @@ class Control:
             await self._clock.wait(self._changed, self._wait_s(time_ms))
         return False
 
-    def seen(self, events: Iterable[Output]) -> None:
+    def seen(self, events: Collection[Output]) -> None:
         """What the record led to; a jump ends here if it is what was looked for."""
-        found = self._landmarks.among(events)
-        if self._next is not None and self._next in found:
-            self.pause()
+        if events:
+            found = self._landmarks.among(events)
+            if self._next in found:
+                self.pause()
 
     def signal(self) -> None:
         """A strategy gives a signal: a jump to the next one ends here."""
@@ -277,8 +277,11 @@ class Control:
         self._changed.set()
 
     def _is_free(self) -> bool:
-        """Whether no record needs a look at the clock."""
-        if self._stopped or self._until_ms is not None:
+        """Whether no record needs a look at the clock.
+
+        A strategy is to see each record before the next one goes, if a signal of it is looked for.
+        """
+        if self._stopped or self._until_ms is not None or self._next == "signal":
             return False
         return self._next is not None or (self._pacer.speed is None and not self._pacer.paused)
 
@@ -288,7 +291,7 @@ class Control:
             return False
         pacer = self._pacer
         now = self._clock.now_ns()
-        if not self._free and not self._jumps_over(time_ms, now):
+        if not self._free and self._next is None and not self._jumps_over(time_ms, now):
             if pacer.paused:
                 if not self._steps:
                     return False

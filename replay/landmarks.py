@@ -11,6 +11,7 @@ Landmark = Literal["gap", "touch", "session", "signal"]
 LANDMARKS: tuple[Landmark, ...] = ("gap", "touch", "session", "signal")
 EXPIRED = "expired"
 BEFORE_ALL = -(1 << 62)
+_TELLING = frozenset({Gap, Session, Touch})
 
 
 class Landmarks:
@@ -29,15 +30,20 @@ class Landmarks:
         """Kinds of landmarks that one record published; every record's events must come by."""
         found: list[Landmark] = []
         for event in events:
-            if isinstance(event, Touch):
-                if event.event != EXPIRED:
-                    found.append("touch")
-            elif isinstance(event, Gap):
-                if self._gaps.get(event.symbol) != event.id:
-                    self._gaps[event.symbol] = event.id
-                    found.append("gap")
-            elif isinstance(event, Session) and event.open_ms > self._open_ms:
-                self._open_ms = event.open_ms
-                if event.state == "open":
-                    found.append("session")
+            # Most events are none of these, and this stands in the way of every record.
+            if type(event) in _TELLING and (landmark := self._of(event)) is not None:
+                found.append(landmark)
         return found
+
+    def _of(self, event: Output) -> Landmark | None:
+        if isinstance(event, Touch):
+            return None if event.event == EXPIRED else "touch"
+        if isinstance(event, Gap):
+            if self._gaps.get(event.symbol) != event.id:
+                self._gaps[event.symbol] = event.id
+                return "gap"
+        elif isinstance(event, Session) and event.open_ms > self._open_ms:
+            self._open_ms = event.open_ms
+            if event.state == "open":
+                return "session"
+        return None

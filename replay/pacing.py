@@ -141,12 +141,9 @@ class Pacer:
         """
         running = self._running_ns(now_ns)
         if self._event_ns is not None:
-            if self._speed is None:
-                self._event_ns = self._last_ns
-            else:
-                # The greatest of anchor and record: a record may be due a nanosecond early.
+            if self._speed is not None:
                 passed = (running - self._at_ns) * self._numerator // self._denominator
-                self._event_ns = max(self._event_ns + passed, self._last_ns)
+                self._event_ns += passed
                 self._loose = True
             self._at_ns = running
         self._set_ratio(speed)
@@ -170,8 +167,6 @@ class Pacer:
     def _due_ns(self, event_ns: int, running_ns: int) -> int:
         if self._speed is None or self._event_ns is None:
             return running_ns
-        if event_ns <= self._last_ns:
-            return self._last_due_ns
         due = self._scheduled_ns(event_ns)
         if self._idle_ns is not None:
             due = min(due, self._last_due_ns + self._idle_ns)

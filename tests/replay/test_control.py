@@ -144,8 +144,6 @@ def expected_ns(
             elif order.what == "resume":
                 paused = False
             else:
-                if speed == "max":
-                    head = Fraction(reached)
                 speed = order.what
         now += need
         if time_ms > reached:
@@ -236,12 +234,11 @@ async def test_a_step_releases_exactly_one_record() -> None:
 
 
 async def test_steps_add_up() -> None:
-    plan: list[tuple[float, Callable[[Control], object]]] = [
-        (3, Control.step),
-        (3, lambda control: control.step(2)),
-        (9, stop),
-    ]
-    assert await Scene(1, *plan, paused=True).play(HOUR) == [3, 3, 3]
+    def three(control: Control) -> None:
+        control.step()
+        control.step(2)
+
+    assert await Scene(1, (3, three), (9, stop), paused=True).play(HOUR) == [3, 3, 3]
 
 
 async def test_a_step_pauses_a_replay_that_runs() -> None:
@@ -378,6 +375,13 @@ async def test_a_signal_of_a_strategy_ends_a_jump_to_it() -> None:
 
     assert len(await scene.play(HOUR, strategy)) == 8
     assert scene.control.state.paused
+
+
+async def test_while_a_signal_is_looked_for_each_record_is_handed_over_by_itself() -> None:
+    control = Scene("max").control
+    control.jump_to_next("signal")
+    assert not control.at_once(OPEN_MS)
+    assert await control.release(OPEN_MS)
 
 
 async def test_a_signal_that_nobody_looks_for_changes_nothing() -> None:
