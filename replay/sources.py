@@ -11,6 +11,8 @@ from replay.items import Extent, LogItem
 from schemas.events import Reject
 from streams.feeds.items import Refusal
 
+FETCH_RECORDS = 5_000
+
 
 class LogMissingError(ValueError):
     """Records that a replay needs are not in the log; the message names their offsets."""
@@ -36,15 +38,12 @@ class StoredState(Struct, frozen=True):
 
 
 class LogSource(Protocol):
-    """A log to be replayed; opened as an asynchronous context.
+    """A log to be replayed; opened as an asynchronous context."""
 
-    Attributes
-    ----------
-    extents
-        What is there, by partition, fixed when the source was opened.
-    """
-
-    extents: Mapping[int, Extent]
+    @property
+    def extents(self) -> Mapping[int, Extent]:
+        """What is there, by partition, fixed when the source was opened."""
+        ...
 
     async def __aenter__(self) -> LogSource:
         """Open it."""

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 import streams
+from replay.sources import LogMissingError
 from schemas.config import Config, ConfigError
 from schemas.config_loading import load_config
 from schemas.config_rendering import to_toml
@@ -21,11 +22,12 @@ from schemas.documents import write_schemas
 from streams.arguments import OrderedCommand, sources_in_order
 from streams.calendars import UnknownZoneError
 from streams.cli_kafka import add_to as add_kafka
+from streams.cli_replay import add_to as add_replay
 from streams.cli_store import add_to as add_store
 from streams.cli_store import instant_of, run_and_report
 from streams.core import engine
 from streams.core.corrections import Correction
-from streams.embedded import RunResult, run_files
+from streams.embedded import run_files
 from streams.explanation import explanation
 from streams.feeds.items import InputError
 from streams.kafka.errors import BrokerError, TopicsError
@@ -33,6 +35,7 @@ from streams.progress import ProgressBar
 from streams.run_directory import ForeignFolderError
 from streams.samples import SEED, SESSIONS, write_samples
 from streams.store.layout import StoreError
+from streams.summary import RunResult
 from streams.tables import print_summary, summary_data
 
 USAGE = 2
@@ -53,6 +56,7 @@ config_app = typer.Typer(help="Check and show the configuration.", no_args_is_he
 app.add_typer(config_app, name="config")
 add_store(app)
 add_kafka(app)
+add_replay(app)
 
 ConfigOption = Annotated[
     Path | None,
@@ -259,6 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; every error is one plain message and an exit code."""
     errors = (
         InputError,
+        LogMissingError,
         ConfigError,
         ForeignFolderError,
         StoreError,

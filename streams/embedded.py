@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from streams.feeds.items import Feed, InputError, Item, Refusal
 from streams.inputs import Progress, Source, dead_letter, in_order, open_feeds, reported
 from streams.routing import Router
 from streams.run_directory import MANIFEST_MARK, RunDirectory
-from streams.summary import RunSummary
+from streams.summary import RunResult, RunSummary
 
 WORK = ("rebuilds", "bars_again")
 """Counters of the engines that are no fates of records."""
@@ -29,16 +28,6 @@ WORK = ("rebuilds", "bars_again")
 
 class LostRowError(AssertionError):
     """The run cannot say what became of every row: a bug, and nothing is written."""
-
-
-@dataclass
-class RunResult:
-    """What a run leaves: the manifest it wrote, and counts for people."""
-
-    manifest: dict[str, Any]
-    summary: RunSummary
-    folder: Path
-    ignored_columns: dict[str, tuple[str, ...]]
 
 
 def run_files(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import fsum
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from schemas.events import (
@@ -104,7 +106,9 @@ class SymbolSummary:
                 self._open_gap = None
         elif isinstance(event, Range):
             self._live.pop(event.id, None)
-            self.ranges["expired" if event.expired else event.state] -= 1
+            state = "expired" if event.expired else event.state
+            # What a run that began in the middle of a log did not see come is not there to go.
+            self.ranges[state] = max(self.ranges.get(state, 0) - 1, 0)
 
     def totals(self) -> dict[str, Any]:
         """Plain data for tables and JSON."""
@@ -254,3 +258,13 @@ class RunSummary:
             found = SymbolSummary()
             self.symbols[symbol] = found
         return found
+
+
+@dataclass
+class RunResult:
+    """What a run leaves: the manifest it wrote, and counts for people."""
+
+    manifest: dict[str, Any]
+    summary: RunSummary
+    folder: Path
+    ignored_columns: dict[str, tuple[str, ...]]

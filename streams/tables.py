@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from streams.embedded import RunResult
+from streams.summary import RunResult
 
 STATES = {
     "unbroken": "unbroken",

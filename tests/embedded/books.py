@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from schemas.config_loading import read_config
-from streams.embedded import RunResult, run_files
+from streams.embedded import run_files
 from streams.inputs import Source
+from streams.summary import RunResult
 
 HEADER = "start_ms,open,high,low,close,volume"
 OPEN_MS = 1_751_463_000_000

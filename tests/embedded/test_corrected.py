@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.embedded import RunResult
 from streams.feeds.items import InputError
 from streams.inputs import Source
+from streams.summary import RunResult
 from tests.embedded.books import (
     CONFIGURATION,
     MINUTE_MS,

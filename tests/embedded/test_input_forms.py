@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.embedded import RunResult
 from streams.feeds.items import FeedBroken, InputError
 from streams.inputs import Source
+from streams.summary import RunResult
 from tests.embedded.books import HEADER, acme, codes, log_line, row, run, write
 
 UNUSABLE = {

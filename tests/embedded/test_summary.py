@@ -10,10 +10,10 @@ import pytest
 
 from schemas.config_loading import read_config
 from streams.calendars import load_calendar
-from streams.embedded import RunResult, run_files
+from streams.embedded import run_files
 from streams.inputs import Source
 from streams.samples import CONFIGURATION, sample_book, with_holes
-from streams.summary import FIRST_GAPS
+from streams.summary import FIRST_GAPS, RunResult
 from tests.embedded.books import HEADER, lines, write
 
 SESSIONS = 8

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from schemas.config_loading import read_config
-from streams.embedded import RunResult, run_files
+from streams.embedded import run_files
 from streams.inputs import Source
+from streams.summary import RunResult
 
 WEEK_ONE_ENDS = datetime.fromisoformat("2025-12-12T17:00-05:00")
 EQUITIES = '[instruments.AAPL]\ncalendar = "XNYS"\n[instruments.RIVN]\ncalendar = "XNYS"\n'

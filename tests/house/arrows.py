@@ -26,8 +26,9 @@ _FLOORS = {
     "streams.store_tables": 5,
     "streams.cli_store": 6,
     "streams.cli_kafka": 6,
-    "streams.cli": 7,
-    "streams.__main__": 8,
+    "streams.cli_replay": 7,
+    "streams.cli": 8,
+    "streams.__main__": 9,
 }
 
 # Parts of the standard library that need no clock, no files, no environment and no threads; what

@@ -167,7 +167,7 @@ async def test_the_worker_says_what_the_embedded_run_says_byte_for_byte(
     await assert_state_is_that_of(config, "ES-NQ", pair, later_pair(pair))
 
 
-async def test_every_session_close_leaves_a_whole_snapshot_from_which_the_log_goes_on(
+async def test_the_first_record_and_every_close_leave_a_snapshot_from_which_the_log_goes_on(
     config: Config, tmp_path: Path
 ) -> None:
     log = acme_log()
@@ -180,7 +180,7 @@ async def test_every_session_close_leaves_a_whole_snapshot_from_which_the_log_go
         part = _snapshot_part(record.value)
         assert record.key.decode() == f"ACME|{part.session}|{part.part}"
         parts.setdefault(part.session, []).append(part)
-    assert list(parts) == ["2025-11-24", "2025-11-25"]
+    assert list(parts) == ["2025-11-21", "2025-11-24", "2025-11-25"]
     plan = plan_group(config, "ACME")
     for found in parts.values():
         records = joined(found)

@@ -1,0 +1,153 @@
+"""Files as a source: logs, tables of bars, the log of a store. One partition, in their order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import dropwhile, islice
+from pathlib import Path
+from typing import Any
+
+from replay.items import Extent, LogItem
+from replay.sources import LogMissingError, StoredState
+from schemas.codec import encode
+from schemas.config import Config
+from schemas.events import Reject
+from schemas.records import Clock
+from streams.calendars import load_zone
+from streams.core.rejection import RecordRejected
+from streams.feeds.items import Feed, Refusal
+from streams.inputs import Source, dead_letter, in_order, open_feeds
+from streams.kafka.messages import event_time_ms
+from streams.routing import Router
+
+BATCH = 2_000
+BEFORE_ALL = 0
+
+
+class FileSource:
+    """Files in the order in which a run takes them; see `replay.sources.LogSource`.
+
+    Offsets are the positions in the merged input, as in an embedded run.
+
+    Parameters
+    ----------
+    zone
+        Zone of times without offset; without it such a file is refused.
+    until_ms
+        A clock for each symbol at this instant, after all rows.
+    expected
+        SHA-256 of files by path: another content is refused.
+    records
+        Only so many rows; None: all.
+    kind
+        What the manifest calls it.
+
+    Raises
+    ------
+    InputError
+        On entering, when an input cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        inputs: Sequence[Source],
+        zone: str | None = None,
+        until_ms: int | None = None,
+        expected: Mapping[str, str] | None = None,
+        records: int | None = None,
+        kind: str = "files",
+    ) -> None:
+        self.extents: dict[int, Extent] = {0: Extent(0, None)}
+        self._config = config
+        self._inputs = inputs
+        self._zone = zone
+        self._until_ms = until_ms
+        self._expected = {} if expected is None else expected
+        self._records = records
+        self._kind = kind
+        self._stack = ExitStack()
+        self._router = Router(config)
+        self._feeds: list[Feed] = []
+
+    async def __aenter__(self) -> FileSource:
+        for each in self._inputs:
+            wanted = self._expected.get(each.path)
+            if wanted is not None and _sha256(each.path) != wanted:
+                raise LogMissingError(
+                    f"{each.path}: is not the file of that run any more (another SHA-256)"
+                )
+        zone = None if self._zone is None else load_zone(self._zone)
+        self._feeds = open_feeds(self._inputs, self._router, zone, self._stack)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def partition_of(self, group: str) -> None:
+        """Files have one partition for all groups."""
+
+    async def first_at(self, time_ms: int) -> dict[int, int]:
+        """The beginning: files have no index."""
+        return {0: 0}
+
+    async def states(self, before: Mapping[int, int]) -> dict[str, StoredState]:
+        """None: files hold no states."""
+        return {}
+
+    async def read(
+        self, starts: Mapping[int, int], follow: bool = False
+    ) -> AsyncIterator[list[LogItem]]:
+        """Rows from the start on; see `LogSource.read`. Files are read once, and do not grow."""
+        items = dropwhile(lambda item: item.offset < starts[0], self._items())
+        while batch := list(islice(items, BATCH)):
+            yield batch
+
+    def _items(self) -> Iterator[LogItem]:
+        router = self._router
+        check = router.check
+        last = BEFORE_ALL
+        offset = -1
+        rows = in_order(self._inputs, self._feeds, router)
+        for offset, (feed, (content, row, line)) in enumerate(islice(rows, self._records)):
+            if not isinstance(content, Refusal):
+                try:
+                    check(content)
+                    last = event_time_ms(content, router)
+                except RecordRejected:
+                    # It stays where it is; what is wrong with it, the fold says.
+                    pass
+            yield LogItem(0, offset, last, content, (feed, row, line))
+        if self._until_ms is not None:
+            for symbol in router.symbols():
+                offset += 1
+                clock = Clock(symbol, self._until_ms)
+                yield LogItem(0, offset, self._until_ms, clock, None)
+
+    def letter(self, item: LogItem, refusal: Refusal) -> Reject:
+        """The dead letter as an embedded run writes it."""
+        if item.place is None:
+            assert isinstance(item.content, Clock)
+            return dead_letter(f"--until {item.content.symbol}:1", encode(item.content), refusal)
+        feed, row, line = item.place
+        return dead_letter(f"{feed.path}:{line}", feed.raw(row), refusal)
+
+    def identity(self) -> dict[str, Any]:
+        """The files with their checksums."""
+        return {
+            "kind": self._kind,
+            "files": [
+                {"path": each.path, "symbol": each.symbol, "sha256": _sha256(each.path)}
+                for each in self._inputs
+            ],
+            "tz": self._zone,
+            "until_ms": self._until_ms,
+            "records": self._records,
+        }
+
+
+def _sha256(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

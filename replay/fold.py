@@ -1,0 +1,313 @@
+"""The fold of a replay: records in the total order in, releases inside the bounds out. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+from msgspec import Struct
+
+from replay.items import LogItem, Release
+from replay.sources import LogSource, StoredState
+from schemas.config import Config
+from streams.core.engine import GroupEngine
+from streams.core.rejection import RecordRejected
+from streams.feeds.items import InputError, Refusal
+from streams.planning import plan_group, settings_hash
+
+BEFORE_ALL = -(1 << 62)
+
+
+class Window(Struct, frozen=True):
+    """Bounds of a replay.
+
+    The output is that of the records with start <= offset < stop. A bound in time is the first
+    record after which the greatest watermark of its partition exceeds it (replay.md section 1).
+
+    Attributes
+    ----------
+    from_ms, to_ms
+        Bounds in event time.
+    starts, stops
+        Bounds as offsets, by partition; they take the place of those in time.
+    """
+
+    from_ms: int | None = None
+    to_ms: int | None = None
+    starts: Mapping[int, int] | None = None
+    stops: Mapping[int, int] | None = None
+
+    @property
+    def timed(self) -> bool:
+        """Whether the watermarks of all groups of a partition decide a bound."""
+        from_time = self.starts is None and self.from_ms is not None
+        to_time = self.stops is None and self.to_ms is not None
+        return from_time or to_time
+
+
+class Selection(Struct, frozen=True):
+    """Which groups are replayed.
+
+    Attributes
+    ----------
+    groups
+        Only these; None: all.
+    names
+        Only events of these symbols and groups; None: all.
+    share
+        Number of this process, and how many share the groups.
+    """
+
+    groups: frozenset[str] | None = None
+    names: frozenset[str] | None = None
+    share: tuple[int, int] | None = None
+
+    def takes(self, group: str) -> bool:
+        """Whether the results of a group are wanted here."""
+        if self.groups is not None and group not in self.groups:
+            return False
+        return self.share is None or shared_number(group) % self.share[1] == self.share[0]
+
+    def takes_unknown(self, partition: int) -> bool:
+        """Whether records whose symbol cannot be read are wanted here."""
+        if self.groups is not None:
+            return False
+        return self.share is None or partition % self.share[1] == self.share[0]
+
+
+def shared_number(group: str) -> int:
+    """A number of a group that is the same in every process."""
+    return sum(position * byte for position, byte in enumerate(group.encode(), 1))
+
+
+class PartitionSpan(Struct):
+    """How a partition stands.
+
+    Attributes
+    ----------
+    start
+        First offset inside the bounds, None before it was met.
+    stop
+        First offset beyond them, None before it was met.
+    next_offset
+        One above the last record that was looked at.
+    """
+
+    next_offset: int
+    watermark_ms: int = BEFORE_ALL
+    start: int | None = None
+    stop: int | None = None
+
+
+class _Seat:
+    """A group: its engine, and whether it is wanted."""
+
+    __slots__ = ("engine", "group", "partition", "wanted", "watermark_ms")
+
+    def __init__(
+        self, group: str, partition: int | None, engine: GroupEngine | None, wanted: bool
+    ) -> None:
+        self.group = group
+        self.partition = partition
+        self.engine = engine
+        self.wanted = wanted
+        self.watermark_ms = BEFORE_ALL
+
+
+class ReplayFold:
+    """All groups of a replay.
+
+    Parameters
+    ----------
+    source
+        Names the partition of a group and makes dead letters.
+    starts
+        Where each partition is read from.
+    states
+        States to begin with, by group.
+
+    Attributes
+    ----------
+    spans
+        By partition.
+    fates
+        What became of the records inside the bounds, by symbol.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        source: LogSource,
+        starts: Mapping[int, int],
+        window: Window,
+        selection: Selection,
+        states: Mapping[str, StoredState],
+    ) -> None:
+        self.spans = {
+            partition: PartitionSpan(start) for partition, start in sorted(starts.items())
+        }
+        self.fates: dict[str, Counter[str]] = {}
+        self._config = config
+        self._source = source
+        self._window = window
+        self._selection = selection
+        self._seats: dict[str, _Seat] = {}
+        self._by_symbol: dict[str, _Seat] = {}
+        for group, state in states.items():
+            self._restore(group, state)
+
+    @property
+    def done(self) -> bool:
+        """Whether every partition has met its end."""
+        return all(span.stop is not None for span in self.spans.values())
+
+    def engines(self) -> dict[str, GroupEngine]:
+        """Engines of the groups that are wanted, by group."""
+        return {
+            group: seat.engine
+            for group, seat in sorted(self._seats.items())
+            if seat.wanted and seat.engine is not None
+        }
+
+    def take(self, item: LogItem) -> Release | None:
+        """The next record; None when it lies outside the bounds or belongs to nobody wanted."""
+        partition, offset = item.partition, item.offset
+        span = self.spans[partition]
+        if span.stop is not None:
+            return None
+        stops = self._window.stops
+        if stops is not None and offset >= stops.get(partition, offset + 1):
+            span.stop = offset
+            return None
+        span.next_offset = offset + 1
+        starts = self._window.starts
+        if span.start is None and (
+            offset >= starts.get(partition, 0)
+            if starts is not None
+            else self._window.from_ms is None
+        ):
+            span.start = offset
+        content = item.content
+        if isinstance(content, Refusal):
+            return self._refuse(item, content)
+        symbol = content.symbol
+        try:
+            seat = self._by_symbol.get(symbol) or self._find(symbol)
+            if seat.partition is not None and seat.partition != partition:
+                raise RecordRejected(
+                    "wrong_partition",
+                    f"records of group {seat.group} belong in partition {seat.partition},"
+                    f" not {partition}",
+                )
+            engine = seat.engine
+            if engine is None or engine.offset >= offset:
+                return None
+            events = engine.apply(content, offset)
+        except RecordRejected as error:
+            return self._refuse(item, Refusal(error.code, error.reason, symbol))
+        mark = engine.watermark_ms(symbol)
+        if mark is not None and mark > seat.watermark_ms:
+            seat.watermark_ms = mark
+            if mark > span.watermark_ms and self._passes(span, mark, offset):
+                return None
+        if span.start is None or not seat.wanted:
+            return None
+        fates = self.fates.get(symbol)
+        if fates is None:
+            fates = self.fates[symbol] = Counter()
+        fates[engine.fate] += 1
+        names = self._selection.names
+        if names is not None and events:
+            events = [event for event in events if event.symbol in names]
+        known = None if seat.watermark_ms == BEFORE_ALL else seat.watermark_ms
+        return Release(item, events, None, seat.group, known, engine.correction)
+
+    def _passes(self, span: PartitionSpan, mark: int, offset: int) -> bool:
+        """Raise the watermark of a partition; whether the record lies beyond the end."""
+        window = self._window
+        span.watermark_ms = mark
+        if window.stops is None and window.to_ms is not None and mark > window.to_ms:
+            span.stop = span.next_offset = offset
+            return True
+        from_ms = window.from_ms
+        if span.start is None and window.starts is None and from_ms is not None and mark > from_ms:
+            span.start = offset
+        return False
+
+    def _refuse(self, item: LogItem, refusal: Refusal) -> Release | None:
+        partition = item.partition
+        if self.spans[partition].start is None:
+            return None
+        group = None
+        if refusal.symbol is None:
+            wanted = self._selection.takes_unknown(partition)
+        else:
+            group = self._config.group_of(refusal.symbol)
+            names = self._selection.names
+            known = names is None or refusal.symbol in names
+            wanted = known and self._selection.takes(group)
+        if not wanted:
+            return None
+        letter = self._source.letter(item, refusal)
+        return Release(item, [], letter, group, None, None)
+
+    def _find(self, symbol: str) -> _Seat:
+        config = self._config
+        if config.instrument(symbol) is None:
+            raise RecordRejected("unknown_symbol", f"symbol {symbol!r} is not configured")
+        group = config.group_of(symbol)
+        seat = self._seats.get(group)
+        if seat is None:
+            wanted = self._selection.takes(group)
+            # What nobody wants may still decide where the replay begins and ends.
+            needed = wanted or self._window.timed
+            engine = GroupEngine(plan_group(config, group)) if needed else None
+            seat = self._seats[group] = _Seat(
+                group, self._source.partition_of(group), engine, wanted
+            )
+        self._by_symbol[symbol] = seat
+        return seat
+
+    def _restore(self, group: str, state: StoredState) -> None:
+        settings = settings_hash(self._config, group)
+        if state.settings != settings:
+            raise InputError(
+                f"the snapshot of group {group} at {state.session} was made with other settings"
+                f" (hash {state.settings[:12]}, now {settings[:12]}): restore the configuration, or"
+                " leave snapshots out by --no-snapshots"
+            )
+        partition = self._source.partition_of(group)
+        wanted = self._selection.takes(group)
+        if not (wanted or self._window.timed):
+            self._seats[group] = _Seat(group, partition, None, False)
+            return
+        engine = GroupEngine.restore(plan_group(self._config, group), state.records)
+        seat = self._seats[group] = _Seat(group, partition, engine, wanted)
+        marks = [engine.watermark_ms(symbol) for symbol in self._config.members(group)]
+        seat.watermark_ms = max((mark for mark in marks if mark is not None), default=BEFORE_ALL)
+        span = self.spans.get(partition or 0)
+        if span is not None:
+            span.watermark_ms = max(span.watermark_ms, seat.watermark_ms)
+
+
+def selected(config: Config, symbols: Collection[str], groups: Collection[str]) -> Selection:
+    """What was named: groups with all of theirs, symbols with the pairs of their group.
+
+    Raises
+    ------
+    InputError
+        When a name is neither configured nor accepted.
+    """
+    if not symbols and not groups:
+        return Selection()
+    for symbol in symbols:
+        if config.instrument(symbol) is None:
+            raise InputError(f"--symbols {symbol}: is not configured")
+    names = set(symbols)
+    for group in groups:
+        members = config.members(group)
+        if any(config.instrument(member) is None for member in members):
+            raise InputError(f"--groups {group}: is not configured")
+        names.update(members)
+    found = frozenset((*groups, *(config.group_of(symbol) for symbol in symbols)))
+    return Selection(found, frozenset(names) | found)

@@ -1,0 +1,324 @@
+"""A replay: the core over a stretch of a log, released in the total order at any speed.
+
+async with Replay(config, source, ReplayOptions(start=parse_bound("--from", "2025-12-09"))) as run:
+    async for event in run:
+        ...
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from replay.bounds import Bound, calendars_of, warm_up_ms
+from replay.corrected import CorrectedSource
+from replay.fingerprint import InputHash
+from replay.fold import ReplayFold, Selection, Window
+from replay.items import LogItem, Release
+from replay.sources import LogMissingError, LogSource, StoredState
+from schemas.config import Config
+from schemas.events import Output, Reject
+from streams.feeds.items import InputError
+
+
+class ReplayOptions(Struct, frozen=True, kw_only=True):
+    """What is replayed.
+
+    Attributes
+    ----------
+    start, stop
+        Bounds; None: the log's own beginning and end.
+    selection
+        Groups and symbols.
+    as_corrected
+        The last version of every bar, sorted, instead of the log's order.
+    snapshots
+        Begin with stored states where the source has them.
+    warmup_sessions
+        Where there is none, begin so many sessions before the start, without outputs; None: at the
+        beginning of the log.
+    read_from
+        By partition, where reading begins instead of at the start of the log; of a repetition.
+    follow
+        Go on into what arrives after the replay was opened; needs an open end.
+    """
+
+    start: Bound | None = None
+    stop: Bound | None = None
+    selection: Selection = Selection()
+    as_corrected: bool = False
+    snapshots: bool = True
+    warmup_sessions: int | None = None
+    read_from: Mapping[int, int] | None = None
+    follow: bool = False
+
+
+class Pace(Protocol):
+    """Says when a record may be released; `replay.control.Control` is one."""
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is to be waited for."""
+        ...
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the replay shall end."""
+        ...
+
+    async def release(self, time_ms: int) -> None:
+        """Wait until a record of an event time is due."""
+        ...
+
+    def seen(self, events: Collection[Output]) -> None:
+        """What the record led to."""
+        ...
+
+
+class Replay:
+    """One replay; an asynchronous context, and an asynchronous iterator of its events.
+
+    Parameters
+    ----------
+    source
+        Opened and closed by the replay.
+    pace
+        None: as fast as possible.
+
+    Attributes
+    ----------
+    start_states
+        What each group, or each partition without a stored state, began with; for the manifest.
+    seam_offsets
+        By partition, the first offset that was not there when the replay was opened.
+    given
+        The configuration.
+    released
+        Records inside the bounds until now.
+    time_ms
+        Event time of the last one.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        source: LogSource,
+        options: ReplayOptions | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self.options = ReplayOptions() if options is None else options
+        self.given = config
+        self.config = config.without_max_ahead() if self.options.as_corrected else config
+        self.source: LogSource = (
+            CorrectedSource(source, config) if self.options.as_corrected else source
+        )
+        self.start_states: dict[str, dict[str, Any]] = {}
+        self.seam_offsets: dict[int, int] = {}
+        self.released = 0
+        self.time_ms: int | None = None
+        self.from_ms: int | None = None
+        self.to_ms: int | None = None
+        self.read_from: dict[int, int] = {}
+        self.rejects: Counter[str] = Counter()
+        self.input_hash = InputHash()
+        self._pace = pace
+        self._warm_ms: int | None = None
+        self._fold: ReplayFold | None = None
+
+    def input_digests(self) -> dict[str, str]:
+        """SHA-256 of what was read of each partition of a topic."""
+        if isinstance(self.source, CorrectedSource):
+            return self.source.input_hash.digests()
+        return self.input_hash.digests()
+
+    @property
+    def fold(self) -> ReplayFold:
+        """The fold, once the replay is opened."""
+        assert self._fold is not None, "the replay is not open"
+        return self._fold
+
+    async def __aenter__(self) -> Replay:
+        options = self.options
+        if options.follow and (options.stop is not None or options.as_corrected):
+            raise InputError("following needs an open end, and the order of the log")
+        await self.source.__aenter__()
+        try:
+            await self._begin()
+        except BaseException:
+            await self.source.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.source.__aexit__(*error)
+
+    async def _begin(self) -> None:
+        options, source = self.options, self.source
+        start, stop, selection = options.start, options.stop, options.selection
+        partitions = self._partitions()
+        if any(bound is not None and bound.day is not None for bound in (start, stop)):
+            calendars = calendars_of(self.config, selection.groups)
+        else:
+            calendars = []
+        self.from_ms = None if start is None else start.instant(calendars, "open")
+        self.to_ms = None if stop is None else stop.instant(calendars, "close")
+        if self.from_ms is not None and self.to_ms is not None and self.from_ms >= self.to_ms:
+            raise InputError("--from does not lie before --to")
+        window = Window(
+            self.from_ms,
+            self.to_ms,
+            None if start is None else start.offsets,
+            None if stop is None else stop.offsets,
+        )
+        begins = {each: source.extents[each].begin for each in partitions}
+        limits = await self._limits(window, begins)
+        states: Mapping[str, StoredState] = {}
+        if options.snapshots and limits != begins:
+            states = await source.states(limits)
+        await self._places(begins, limits, states)
+        self._fold = ReplayFold(self.config, source, self.read_from, window, selection, states)
+        if options.follow:
+            ends = {each: source.extents[each].end for each in partitions}
+            self.seam_offsets = {each: end for each, end in ends.items() if end is not None}
+
+    def _partitions(self) -> list[int]:
+        groups = self.options.selection.groups
+        extents = sorted(self.source.extents)
+        if groups is None:
+            return extents
+        wanted = {self.source.partition_of(group) for group in groups}
+        return extents if None in wanted else [each for each in extents if each in wanted]
+
+    async def _limits(self, window: Window, begins: Mapping[int, int]) -> dict[int, int]:
+        """Offsets at or below the start of each partition."""
+        if window.starts is not None:
+            return {each: window.starts.get(each, begin) for each, begin in begins.items()}
+        if window.from_ms is None:
+            return dict(begins)
+        found = await self.source.first_at(window.from_ms + 1)
+        return {each: found[each] for each in begins}
+
+    async def _places(
+        self,
+        begins: Mapping[int, int],
+        limits: Mapping[int, int],
+        states: Mapping[str, StoredState],
+    ) -> None:
+        """Where each partition is read from, and what that makes of the start."""
+        lowest: dict[int, int] = {}
+        for group, state in sorted(states.items()):
+            partition = self.source.partition_of(group) or 0
+            lowest[partition] = min(lowest.get(partition, state.offset + 1), state.offset + 1)
+            self.start_states[group] = {
+                "kind": "snapshot",
+                "offset": state.offset,
+                "session": state.session,
+            }
+        warm = await self._warm_places()
+        for partition, begin in begins.items():
+            if partition in lowest:
+                self.read_from[partition] = lowest[partition]
+                continue
+            kind, place = "log start", begin
+            if self.options.read_from is not None:
+                place = self.options.read_from[partition]
+                kind = "warm-up" if place > begin else kind
+            elif warm is not None and limits[partition] > begin:
+                kind, place = "warm-up", min(warm[partition], limits[partition])
+            elif begin > 0:
+                raise LogMissingError(
+                    f"partition {partition}: the log begins at offset {begin}, and no snapshot is"
+                    f" there to replace the records from 0 to {begin - 1}; give"
+                    " --warmup-sessions to begin without them"
+                )
+            self.read_from[partition] = place
+            self.start_states[f"partition {partition}"] = {"kind": kind, "offset": place}
+
+    async def _warm_places(self) -> dict[int, int] | None:
+        sessions = self.options.warmup_sessions
+        if sessions is None or self.from_ms is None:
+            return None
+        calendars = calendars_of(self.config, self.options.selection.groups)
+        self._warm_ms = warm_up_ms(calendars, self.from_ms, sessions)
+        return await self.source.first_at(self._warm_ms)
+
+    async def batches(self) -> AsyncIterator[list[Release]]:
+        """Releases in the total order, as many at once as are there; paced ones one by one.
+
+        Raises
+        ------
+        LogMissingError
+            When records are missing.
+        """
+        fold, pace = self.fold, self._pace
+        if isinstance(self.source, CorrectedSource):
+            for letter in self.source.letters:
+                self.rejects[letter.code] += 1
+        async for items in self.source.read(self.read_from, self.options.follow):
+            out: list[Release] = []
+            for item in self._warm(items):
+                release = fold.take(item)
+                if release is None:
+                    continue
+                if pace is not None and not pace.free:
+                    if out:
+                        yield self._counted(out)
+                        out = []
+                    if item.offset < self.seam_offsets.get(item.partition, item.offset + 1):
+                        await pace.release(item.time_ms)
+                    if pace.stopped:
+                        fold.spans[item.partition].next_offset = item.offset
+                        break
+                    yield self._counted([release])
+                else:
+                    out.append(release)
+                if pace is not None:
+                    pace.seen(release.events)
+            self.input_hash.add(
+                item for item in items if item.offset < fold.spans[item.partition].next_offset
+            )
+            if out:
+                yield self._counted(out)
+            if fold.done or (pace is not None and pace.stopped):
+                return
+
+    def _warm(self, items: list[LogItem]) -> list[LogItem]:
+        """The items without those before the warm-up."""
+        warm_ms = self._warm_ms
+        if warm_ms is None:
+            return items
+        for position, item in enumerate(items):
+            if item.time_ms >= warm_ms:
+                self._warm_ms = None
+                self.read_from[item.partition] = item.offset
+                return items[position:]
+        return []
+
+    def _counted(self, releases: list[Release]) -> list[Release]:
+        self.released += len(releases)
+        self.time_ms = releases[-1].item.time_ms
+        for release in releases:
+            if release.letter is not None:
+                self.rejects[release.letter.code] += 1
+        return releases
+
+    async def releases(self) -> AsyncIterator[Release]:
+        """Every record inside the bounds with what it led to, in the total order."""
+        async for batch in self.batches():
+            for release in batch:
+                yield release
+
+    async def __aiter__(self) -> AsyncIterator[Output | Reject]:
+        """Every event and dead letter, in the total order."""
+        if isinstance(self.source, CorrectedSource):
+            for letter in self.source.letters:
+                yield letter
+        async for batch in self.batches():
+            for release in batch:
+                for event in release.events:
+                    yield event
+                if release.letter is not None:
+                    yield release.letter

@@ -1,0 +1,118 @@
+"""The latest snapshots of all groups before given offsets, out of the topic of snapshots."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaTimeoutError
+
+from replay.sources import StoredState
+from streams.kafka.snapshots import FORMAT, SnapshotPart, joined
+
+FETCH_MS = 1_000
+SILENCE_SECONDS = 30.0
+FIRST_BLOCK = 16
+GROWTH = 2
+
+SetKey = tuple[str, str, int]
+"""Group, session date and source offset of a set."""
+
+
+class SnapshotReader:
+    """Reads partitions of the topic of snapshots backwards, as far as needed.
+
+    A group whose first watermark was reached has a snapshot, and all its later ones lie behind it:
+    so every group with records before an offset has one, but only the whole partition tells which
+    groups there are. What is kept of it is one set a group.
+
+    Parameters
+    ----------
+    consumer
+        Started, assigned to nothing; used by nobody else.
+    """
+
+    def __init__(self, consumer: Any, topic: str) -> None:
+        self._consumer = consumer
+        self._topic = topic
+
+    async def latest(self, before: Mapping[int, int]) -> dict[str, StoredState]:
+        """By group, the last whole set with only records below the partition's offset.
+
+        Raises
+        ------
+        KafkaError
+            When the broker does not answer.
+        """
+        found: dict[str, StoredState] = {}
+        for partition, limit in sorted(before.items()):
+            found.update(await self._of_partition(partition, limit))
+        return found
+
+    async def _of_partition(self, partition: int, limit: int) -> dict[str, StoredState]:
+        place = TopicPartition(self._topic, partition)
+        begin = (await self._consumer.beginning_offsets([place]))[place]
+        low = (await self._consumer.end_offsets([place]))[place]
+        sets = _Sets(limit)
+        block = FIRST_BLOCK
+        while low > begin:
+            high, low = low, max(begin, low - block)
+            for value in reversed(await self._block(place, low, high)):
+                sets.take(value)
+            block *= GROWTH
+        return sets.states()
+
+    async def _block(self, place: TopicPartition, low: int, high: int) -> list[Any]:
+        consumer = self._consumer
+        consumer.assign([place])
+        consumer.seek(place, low)
+        values: list[Any] = []
+        heard = time.monotonic()
+        while await consumer.position(place) < high:
+            records = (await consumer.getmany(place, timeout_ms=FETCH_MS)).get(place, [])
+            if records:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > SILENCE_SECONDS:
+                raise KafkaTimeoutError(
+                    f"nothing came of {self._topic} for {SILENCE_SECONDS:.0f} s"
+                )
+            values.extend(record for record in records if record.offset < high)
+        return values
+
+
+class _Sets:
+    """Parts of sets, met from the newest to the oldest; complete ones are decoded at the end."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._parts: dict[SetKey, dict[int, bytes]] = {}
+        self._whole: dict[str, tuple[SetKey, list[bytes]]] = {}
+
+    def take(self, record: Any) -> None:
+        """One message."""
+        headers = dict(record.headers)
+        offset, count = int(headers["offset"]), int(headers["parts"])
+        group, session, number = record.key.decode().rsplit("|", 2)
+        known = self._whole.get(group)
+        if offset >= self._limit or (known is not None and known[0][2] >= offset):
+            return
+        key = (group, session, offset)
+        parts = self._parts.setdefault(key, {})
+        parts.setdefault(int(number), record.value)
+        if len(parts) == count:
+            del self._parts[key]
+            self._whole[group] = key, [parts[each] for each in sorted(parts)]
+
+    def states(self) -> dict[str, StoredState]:
+        """What was found, by group."""
+        found = {}
+        for group, ((_, session, offset), values) in self._whole.items():
+            parts = [msgspec.json.decode(value, type=SnapshotPart) for value in values]
+            records = joined(parts)
+            if records is None or any(part.v != FORMAT for part in parts):
+                continue
+            found[group] = StoredState(offset, session, parts[0].settings, records)
+        return found

@@ -1,0 +1,252 @@
+"""The input log of a cluster as a source: read without a group, bounded, nothing committed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
+
+from replay.items import Extent, LogItem
+from replay.order import TotalOrder
+from replay.snapshots import SnapshotReader
+from replay.sources import FETCH_RECORDS, LogMissingError, StoredState
+from schemas.codec import CodecError, RecordDecoder
+from schemas.events import Reject
+from schemas.partition import partition_for
+from schemas.topics import input_log, snapshot_topic
+from streams.feeds.items import Refusal
+from streams.inputs import dead_letter
+from streams.kafka.connection import admin_client, plain_errors
+
+FETCH_MS = 500
+MOST_WAITING = 20_000
+"""Records of one partition held while others are behind."""
+SILENCE_SECONDS = 30.0
+
+
+class TopicSource:
+    """The topic of bars of a cluster; see `replay.sources.LogSource`.
+
+    Parameters
+    ----------
+    bootstrap
+        Addresses of the brokers.
+    prefix
+        First part of the names of the topics.
+    fetch_records
+        Most records taken from the client at once; the results do not depend on it.
+
+    Raises
+    ------
+    BrokerError
+        On entering, when the broker does not answer.
+    LogMissingError
+        On entering, when there is no such topic.
+    """
+
+    def __init__(self, bootstrap: str, prefix: str, fetch_records: int = FETCH_RECORDS) -> None:
+        self.topic = input_log(prefix)
+        self.bootstrap = bootstrap
+        self.extents: dict[int, Extent] = {}
+        self._snapshots = snapshot_topic(prefix)
+        self._fetch_records = fetch_records
+        self._cluster_id: str | None = None
+        self._consumer: Any = None
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> TopicSource:
+        with plain_errors(self.bootstrap, f"reading {self.topic}"):
+            async with admin_client(self.bootstrap) as admin:
+                self._cluster_id = (await admin.describe_cluster())["cluster_id"]
+                found = [
+                    len(each["partitions"])
+                    for each in await admin.describe_topics()
+                    if each["topic"] == self.topic
+                ]
+            if not found:
+                raise LogMissingError(
+                    f"{self.topic}: not at {self.bootstrap}, or not for us to see;"
+                    " make the topics by `tapeline topics create`"
+                )
+            self._consumer = await self._start_consumer()
+            places = [TopicPartition(self.topic, number) for number in range(found[0])]
+            begins = await self._consumer.beginning_offsets(places)
+            ends = await self._consumer.end_offsets(places)
+            self.extents = {place.partition: Extent(begins[place], ends[place]) for place in places}
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _start_consumer(self, **settings: Any) -> Any:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            check_crcs=False,
+            **settings,
+        )
+        await consumer.start()
+        self._stack.push_async_callback(consumer.stop)
+        return consumer
+
+    def partition_of(self, group: str) -> int:
+        """Partition of a group, by the public helper."""
+        return partition_for(group, len(self.extents))
+
+    async def first_at(self, time_ms: int) -> dict[int, int]:
+        """By partition, the first offset whose CreateTime is at or above an instant."""
+        asked = {TopicPartition(self.topic, each): max(time_ms, 0) for each in self.extents}
+        with plain_errors(self.bootstrap, f"looking up times in {self.topic}"):
+            answers = await self._consumer.offsets_for_times(asked)
+        found: dict[int, int] = {}
+        for place in asked:
+            begin, end = self.extents[place.partition]
+            answer = answers.get(place)
+            assert end is not None
+            found[place.partition] = end if answer is None else max(begin, min(answer.offset, end))
+        return found
+
+    async def states(self, before: Mapping[int, int]) -> dict[str, StoredState]:
+        """By group, the latest whole set of the topic of snapshots."""
+        with plain_errors(self.bootstrap, f"reading {self._snapshots}"):
+            consumer = await self._start_consumer(max_partition_fetch_bytes=4 << 20)
+            return await SnapshotReader(consumer, self._snapshots).latest(before)
+
+    async def read(
+        self, starts: Mapping[int, int], follow: bool = False
+    ) -> AsyncIterator[list[LogItem]]:
+        """Records from the starts to the ends of the extents; see `LogSource.read`."""
+        for partition, start in starts.items():
+            begin = self.extents[partition].begin
+            if start < begin:
+                raise LogMissingError(
+                    f"{self.topic} partition {partition}: the replay needs the records from offset"
+                    f" {start} on, the log begins at {begin}; begin at a session whose snapshot is"
+                    " kept, or give --warmup-sessions"
+                )
+        reader = _Reader(self.topic, self._consumer, self.extents, self._fetch_records)
+        with plain_errors(self.bootstrap, f"reading {self.topic}"):
+            reader.begin(starts)
+            while not reader.order.done:
+                await reader.fetch()
+                items = reader.order.take()
+                if items:
+                    yield items
+            while follow:
+                items = await reader.arrivals()
+                if items:
+                    yield items
+
+    def letter(self, item: LogItem, refusal: Refusal) -> Reject:
+        """The dead letter as a worker writes it."""
+        source = f"{self.topic}/{item.partition}/{item.offset}"
+        return dead_letter(source, item.place.value or b"", refusal)
+
+    def identity(self) -> dict[str, Any]:
+        """Topic and cluster."""
+        return {"kind": "topic", "topic": self.topic, "cluster_id": self._cluster_id}
+
+
+class _Reader:
+    """Partitions of the log on their way into the total order."""
+
+    def __init__(
+        self, topic: str, consumer: Any, extents: Mapping[int, Extent], fetch_records: int
+    ) -> None:
+        self._topic = topic
+        self._consumer = consumer
+        self._extents = extents
+        self._fetch_records = fetch_records
+        self._decode = RecordDecoder().decode
+        self._next: dict[int, int] = {}
+        self._times: dict[int, int] = {}
+        self._open: set[int] = set()
+        self._heard = time.monotonic()
+
+    def begin(self, starts: Mapping[int, int]) -> None:
+        """Take up the partitions."""
+        self.order = TotalOrder(starts)
+        self._next = dict(starts)
+        for partition, start in starts.items():
+            if start < (self._extents[partition].end or 0):
+                self._open.add(partition)
+            else:
+                self.order.finish(partition)
+        places = [TopicPartition(self._topic, each) for each in sorted(starts)]
+        self._consumer.assign(places)
+        for place in places:
+            self._consumer.seek(place, starts[place.partition])
+            self._consumer.resume(place)
+        self._heard = time.monotonic()
+
+    async def fetch(self) -> None:
+        """Hand over what has come of the partitions that are behind."""
+        behind = {each for each in self._open if self.order.waiting(each) < MOST_WAITING}
+        if not behind:
+            return
+        await self._poll(behind, bounded=True)
+
+    async def arrivals(self) -> list[LogItem]:
+        """What has come beyond the extents, one partition after the other."""
+        self._heard = time.monotonic()
+        return await self._poll(set(self._next), bounded=False)
+
+    async def _poll(self, partitions: set[int], bounded: bool) -> list[LogItem]:
+        places = [TopicPartition(self._topic, each) for each in sorted(partitions)]
+        found = await self._consumer.getmany(
+            *places, timeout_ms=FETCH_MS, max_records=self._fetch_records
+        )
+        arrived: list[LogItem] = []
+        for place, records in found.items():
+            partition = place.partition
+            end = self._extents[partition].end or 0
+            items = self._items(partition, records, end if bounded else None)
+            if not bounded:
+                arrived.extend(items)
+                continue
+            self.order.add(partition, items)
+            if self._next[partition] >= end:
+                self._open.discard(partition)
+                self.order.finish(partition)
+                # What lies beyond the end is for whoever follows.
+                self._consumer.seek(place, end)
+                self._consumer.pause(place)
+        if found:
+            self._heard = time.monotonic()
+        elif bounded and time.monotonic() - self._heard > SILENCE_SECONDS:
+            raise KafkaTimeoutError(f"nothing came of {self._topic} for {SILENCE_SECONDS:.0f} s")
+        if not bounded:
+            for paused in self._consumer.paused():
+                self._consumer.resume(paused)
+        return arrived
+
+    def _items(self, partition: int, records: list[Any], end: int | None) -> list[LogItem]:
+        items = []
+        expected = self._next[partition]
+        decode = self._decode
+        last = self._times.get(partition, 0)
+        for record in records:
+            offset = record.offset
+            if end is not None and offset >= end:
+                break
+            if offset != expected:
+                raise LogMissingError(
+                    f"{self._topic} partition {partition}: the records from offset {expected} to"
+                    f" {offset - 1} are not there; a replay without them would not be what was live"
+                )
+            expected = offset + 1
+            content: Any
+            try:
+                content = decode(record.value or b"")
+            except CodecError as error:
+                content = Refusal(error.code, error.reason, error.symbol)
+            last = record.timestamp
+            items.append(LogItem(partition, offset, last, content, record))
+        self._next[partition] = expected
+        self._times[partition] = last
+        return items
