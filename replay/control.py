@@ -129,6 +129,11 @@ class Control:
             toward=self._next if self._until_ms is None else "time",
         )
 
+    @property
+    def stopped(self) -> bool:
+        """Whether no more records go."""
+        return self._stopped
+
     # What the loop of the replay calls.
 
     def begin_at(self, time_ms: int) -> None:

@@ -53,11 +53,10 @@ class Scene:
         skip_idle_s: float | None = None,
         paused: bool = False,
     ) -> None:
-        self.clock = VirtualClock((round(at_s * NS_IN_S), self._doing(act)) for at_s, act in plan)
+        self.clock = VirtualClock()
         self.control = Control(speed, skip_idle_s, paused, self.clock)
-
-    def _doing(self, act: Callable[[Control], object]) -> Callable[[], object]:
-        return lambda: act(self.control)
+        for at_s, act in plan:
+            self.clock.plan(round(at_s * NS_IN_S), partial(act, self.control))
 
     async def play(
         self, times: list[int], events: Callable[[int], list[Output]] = lambda time_ms: []
@@ -182,19 +181,19 @@ def test_records_go_within_a_microsecond_of_their_time_whatever_is_told(
     for step in steps:
         times.append(times[-1] + step)
     # Whatever was paused goes on in the end.
-    told = [Told(*order) for order in orders] + [Told(5_000_000_000_000, "resume")]
+    told = [Told(*each) for each in orders] + [Told(5_000_000_000_000, "resume")]
     expected, closest = expected_ns(times, told, speed, idle_s)
     assume(closest > 1_000)
 
-    def doing(what: Literal["pause", "resume"] | Speed) -> Callable[[], None]:
-        if what == "pause":
-            return lambda: control.pause()
-        if what == "resume":
-            return lambda: control.resume()
-        return lambda: control.set_speed(what)
-
-    clock = VirtualClock((order.at_ns, doing(order.what)) for order in told)
+    clock = VirtualClock()
     control = Control(speed, idle_s, clock=clock)
+    for order in told:
+        if order.what == "pause":
+            clock.plan(order.at_ns, control.pause)
+        elif order.what == "resume":
+            clock.plan(order.at_ns, control.resume)
+        else:
+            clock.plan(order.at_ns, partial(control.set_speed, order.what))
     went = asyncio.run(played(control, clock, times))
     assert went == pytest.approx([float(each / NS_IN_S) for each in expected], abs=1e-6, rel=0)
 

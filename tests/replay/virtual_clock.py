@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from heapq import heapify, heappop
+from collections.abc import Callable
+from heapq import heappop, heappush
 
 NS_IN_S = 1_000_000_000
 
 
 class VirtualClock:
-    """Waits take no time; what is planned for a moment happens when a wait comes to it.
+    """Waits take no time; what is planned for a moment happens when a wait comes to it."""
 
-    Parameters
-    ----------
-    plan
-        Pairs of nanoseconds from the start and what happens then.
-    """
-
-    def __init__(self, plan: Iterable[tuple[int, Callable[[], object]]] = ()) -> None:
+    def __init__(self) -> None:
         self.start_ns = 12_345_678_901_234
         self._now_ns = self.start_ns
-        self._plan = [(at_ns, number, act) for number, (at_ns, act) in enumerate(plan)]
-        heapify(self._plan)
+        self._plan: list[tuple[int, int, Callable[[], object]]] = []
         self.waits = 0
         self.longest_wait_s = 0.0
 
     @property
     def elapsed_s(self) -> float:
         return (self._now_ns - self.start_ns) / NS_IN_S
+
+    def plan(self, after_ns: int, act: Callable[[], object]) -> None:
+        """Do something so many nanoseconds after the start."""
+        heappush(self._plan, (after_ns, len(self._plan), act))
 
     def now_ns(self) -> int:
         return self._now_ns
