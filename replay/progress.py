@@ -19,7 +19,8 @@ from replay.control import ControlState
 
 WINDOW_S = 5.0
 _REFRESHES_PER_SECOND = 8
-_BAR_WIDTH = 30
+_BAR_WIDTHS = (8, 30)
+_LINE_WIDTH = 72
 
 
 class Pace(Struct, frozen=True):
@@ -160,6 +161,7 @@ class ReplayBar:
         self._meter = Meter(end_ms, total)
         self._hint = hint
         console = Console(stderr=True) if console is None else console
+        self._width = console.width
         self._live = (
             Live(
                 get_renderable=self._rendered,
@@ -188,8 +190,12 @@ class ReplayBar:
         if pace.share is None:
             row.add_row(line)
         else:
-            row.add_row(ProgressBar(total=1.0, completed=pace.share, width=_BAR_WIDTH), line)
-        return row if self._hint is None else Group(row, Text(self._hint, style="dim"))
+            shortest, longest = _BAR_WIDTHS
+            width = min(max(self._width - _LINE_WIDTH, shortest), longest)
+            row.add_row(ProgressBar(total=1.0, completed=pace.share, width=width), line)
+        if self._hint is None:
+            return row
+        return Group(row, Text(self._hint, style="dim", no_wrap=True, overflow="ellipsis"))
 
 
 def _instant(event_ms: int) -> str:

@@ -113,7 +113,7 @@ class Told(NamedTuple):
 def expected_ns(
     times: list[int], told: list[Told], speed: Speed, idle_s: int | None
 ) -> tuple[list[Fraction], Fraction]:
-    """When records go, and the smallest distance of that to something told, in nanoseconds.
+    """When records go, and how close something told came without being the reason, in nanoseconds.
 
     A playhead goes through event time: still during a pause, `speed` times as fast as the clock
     otherwise. A record goes when it is there, or when `idle_s` have passed since the last one.
@@ -148,14 +148,13 @@ def expected_ns(
         if time_ms > reached:
             head, reached, idle = Fraction(time_ms), time_ms, Fraction(0)
         went.append(now)
-    closest = min(
-        (abs(each - order.at_ns) for each in went for order in told), default=Fraction(NS_IN_S)
-    )
+    distances = {abs(each - order.at_ns) for each in went for order in told} - {0}
+    closest = min(distances, default=Fraction(NS_IN_S))
     return went, closest
 
 
 SPEEDS = st.sampled_from([0.1, 0.7, 1.0, 60.0, 601.3, 100_000.0])
-STEPS_MS = st.sampled_from([-HOUR_MS, -1, 0, 1, 1_000, MINUTE_MS, 3 * MINUTE_MS, 17 * HOUR_MS])
+STEPS_MS = st.sampled_from([-HOUR_MS, -1, 0, 10, 1_000, MINUTE_MS, 3 * MINUTE_MS, 17 * HOUR_MS])
 
 
 @given(
@@ -183,7 +182,7 @@ def test_records_go_within_a_microsecond_of_their_time_whatever_is_told(
     # Whatever was paused goes on in the end.
     told = [Told(*each) for each in orders] + [Told(5_000_000_000_000, "resume")]
     expected, closest = expected_ns(times, told, speed, idle_s)
-    assume(closest > 1_000)
+    assume(closest > 50)
 
     clock = VirtualClock()
     control = Control(speed, idle_s, clock=clock)

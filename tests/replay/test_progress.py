@@ -110,12 +110,14 @@ def test_the_line_says_where_it_is_how_fast_and_how_long_still(
     assert progress_line(state, pace) == line
 
 
-def test_a_terminal_shows_the_line_and_what_the_keys_do() -> None:
+@pytest.mark.parametrize("width", [80, 200])
+def test_a_terminal_shows_the_whole_line_and_what_the_keys_do(width: int) -> None:
     out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=120)
+    console = Console(file=out, force_terminal=True, width=width)
     with ReplayBar(lambda: at(1), end_ms=OPEN_MS + 2 * MINUTE_MS, hint="q stop", console=console):
         pass
     assert "2025-12-08 14:31:00Z" in out.getvalue()
+    assert "0:00:00 left" in out.getvalue()
     assert "q stop" in out.getvalue()
 
 
