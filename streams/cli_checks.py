@@ -1,0 +1,110 @@
+"""The part of the command line that proves and explains: parity, why."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import orjson
+import typer
+
+from replay.bounds import parse_offsets
+from replay.comparison import ParityOptions, ParityReport, parity, report_data
+from replay.parity import DEFAULT_LIMIT
+from replay.recorded import SEQ_OF_RECORD, RecordedError, Stretch
+from replay.recorded_files import recorded
+from schemas.config import Config
+from schemas.config_loading import load_config
+from schemas.topics import EVENT_TYPES
+from streams.cli_store import BootstrapOption, ConfigOption
+from streams.feeds.items import InputError
+from streams.kafka.connection import broker_address, silence_client
+from streams.parity_tables import print_parity
+
+DIFFERENT = 1
+
+SideArgument = Annotated[
+    str, typer.Argument(help="Run directory or store; topics, topics:PREFIX; run:ID.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
+
+
+def parity_command(
+    a: SideArgument,
+    b: SideArgument,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", help="Only events of this type; repeatable.")
+    ] = None,
+    symbols: Annotated[
+        list[str] | None,
+        typer.Option("--symbol", help="Only of this symbol, or group of pairs; repeatable."),
+    ] = None,
+    ignored: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", metavar="FIELD", help="This field may differ; repeatable."),
+    ] = None,
+    from_seq: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[PARTITION:]SEQ", help="Only events of this seq or later."),
+    ] = None,
+    to_seq: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[PARTITION:]SEQ", help="Only events before this seq."),
+    ] = None,
+    view: Annotated[
+        bool, typer.Option("--view", help="Compare what the events leave, folded by id.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=0, help="Most differences shown.")] = DEFAULT_LIMIT,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare two runs event by event; exit code 1 when they differ."""
+    for kind in types or ():
+        if kind not in EVENT_TYPES:
+            raise InputError(f"--type {kind}: is none of {', '.join(EVENT_TYPES)}")
+    settings = load_config(config)
+    silence_client()
+    options = ParityOptions(
+        types=tuple(types) if types else None,
+        symbols=frozenset(symbols) if symbols else None,
+        ignored=frozenset(ignored or ()),
+        stretch=Stretch(
+            _records("--from-seq", from_seq), _records("--to-seq", to_seq, rounded_up=True)
+        ),
+        view=view,
+        limit=limit,
+    )
+    report = asyncio.run(
+        _parity(a, b, settings, broker_address(settings.kafka, bootstrap), options)
+    )
+    if json:
+        typer.echo(orjson.dumps(report_data(report), option=orjson.OPT_INDENT_2).decode())
+    else:
+        print_parity(report)
+    if not report.equal:
+        raise typer.Exit(DIFFERENT)
+
+
+async def _parity(
+    a: str, b: str, config: Config, bootstrap: str, options: ParityOptions
+) -> ParityReport:
+    try:
+        async with recorded(a, config, bootstrap) as first, recorded(b, config, bootstrap) as other:
+            return await parity(first, other, config, options)
+    except RecordedError as error:
+        raise InputError(str(error)) from error
+
+
+def _records(option: str, texts: list[str] | None, rounded_up: bool = False) -> dict[int, int]:
+    """Offsets of records by partition, of options that name a ``seq``."""
+    if not texts:
+        return {}
+    bound = parse_offsets(option, texts).offsets or {}
+    rounding = SEQ_OF_RECORD - 1 if rounded_up else 0
+    return {partition: (seq + rounding) // SEQ_OF_RECORD for partition, seq in bound.items()}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the commands part of the command line."""
+    app.command("parity")(parity_command)
