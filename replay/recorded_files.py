@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from replay.corrected import CorrectedSource
 from replay.opening import Origin, read_manifest, source_of
 from replay.recorded import NO_PARTITION, Entry, Recorded, RecordedError, Stretch, entry_of
 from replay.repetition import source_again
@@ -109,18 +110,23 @@ class RecordedFolder(_Files):
         except FileNotFoundError as error:
             raise RecordedError(f"{path}: is not there; the run directory is damaged") from error
 
+    @property
+    def corrected(self) -> bool:
+        """Whether it was run in the order of what is known now, not in that of its log."""
+        options = self.manifest["options"]
+        return bool(options.get("as_corrected")) or self.manifest.get("mode") == "as-corrected"
+
     def log(self) -> LogSource:
-        """The inputs of the run, which must be the same files."""
-        manifest = self.manifest
-        if manifest["options"].get("as_corrected") or manifest.get("mode") == "as-corrected":
-            raise RecordedError(f"{self.name}: was run as corrected, not in the order of its log")
+        """The inputs of the run, which must be the same files, or the same topic."""
         try:
-            if "source" in manifest:
-                return source_again(manifest, self._config, self._bootstrap)
-            origin = Origin(files=(Source(str(self._folder)),))
-            return source_of(self._config, origin).source
+            if "source" in self.manifest:
+                source = source_again(self.manifest, self._config, self._bootstrap)
+            else:
+                origin = Origin(files=(Source(str(self._folder)),))
+                source = source_of(self._config, origin).source
         except InputError as error:
             raise RecordedError(str(error)) from error
+        return CorrectedSource(source, self._config) if self.corrected else source
 
 
 class RecordedStore(_Files):

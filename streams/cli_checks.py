@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import orjson
@@ -10,16 +11,20 @@ import typer
 
 from replay.bounds import parse_offsets
 from replay.comparison import ParityOptions, ParityReport, parity, report_data
+from replay.opening import Origin, source_of
 from replay.parity import DEFAULT_LIMIT
 from replay.recorded import SEQ_OF_RECORD, RecordedError, Stretch
-from replay.recorded_files import recorded
+from replay.recorded_files import RecordedFolder, recorded
+from replay.why import Answer, answer_data, why
 from schemas.config import Config
 from schemas.config_loading import load_config
 from schemas.topics import EVENT_TYPES
-from streams.cli_store import BootstrapOption, ConfigOption
+from streams.arguments import OrderedCommand, sources_in_order
+from streams.cli_store import BootstrapOption, ConfigOption, instant_of
 from streams.feeds.items import InputError
 from streams.kafka.connection import broker_address, silence_client
 from streams.parity_tables import print_parity
+from streams.why_tables import print_answer
 
 DIFFERENT = 1
 
@@ -105,6 +110,68 @@ def _records(option: str, texts: list[str] | None, rounded_up: bool = False) -> 
     return {partition: (seq + rounding) // SEQ_OF_RECORD for partition, seq in bound.items()}
 
 
+def why_command(
+    context: typer.Context,
+    event_id: Annotated[
+        str, typer.Argument(help="Such as 'touch|ES|Major|Asia 2025-12-08|first_break'.")
+    ],
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="Logs or tables of bars, or one run directory; none: the topic."),
+    ] = None,
+    bars: Annotated[
+        list[str] | None,
+        typer.Option("--bars", metavar="SYMBOL=FILE", help="A table of one symbol's bars."),
+    ] = None,
+    store: Annotated[Path | None, typer.Option("--store", help="The log of a store.")] = None,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    tz: Annotated[str | None, typer.Option(help="Zone of times without offset.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Clock for every symbol at this time (ISO, offset or Z).")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show which records and bars made an event; exit code 1 when the log has no such event."""
+    settings = load_config(config)
+    silence_client()
+    # `files` and `bars` are read from the context, where they have kept their common order; the
+    # first that is no pair is the event.
+    words = sources_in_order(context)
+    words.remove(next(each for each in words if each.symbol is None))
+    origin = Origin(
+        files=tuple(words),
+        store=store,
+        bootstrap=broker_address(settings.kafka, bootstrap),
+        zone=tz,
+        until_ms=None if until is None else instant_of("--until", until),
+    )
+    answer = asyncio.run(_why(settings, origin, event_id))
+    if json:
+        data = {"found": False, "id": event_id} if answer is None else answer_data(answer)
+        typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+    elif answer is None:
+        typer.echo(f"{event_id}: the log does not lead to such an event", err=True)
+    else:
+        print_answer(answer)
+    if answer is None:
+        raise typer.Exit(DIFFERENT)
+
+
+async def _why(config: Config, origin: Origin, event_id: str) -> Answer | None:
+    try:
+        if len(origin.files) == 1 and Path(origin.files[0].path).is_dir():
+            assert origin.bootstrap is not None
+            run = RecordedFolder(Path(origin.files[0].path), config, origin.bootstrap)
+            async with run:
+                settings = config.without_max_ahead() if run.corrected else config
+                return await why(run.log, settings, event_id)
+        return await why(lambda: source_of(config, origin).source, config, event_id)
+    except RecordedError as error:
+        raise InputError(str(error)) from error
+
+
 def add_to(app: typer.Typer) -> None:
     """Make the commands part of the command line."""
     app.command("parity")(parity_command)
+    app.command("why", cls=OrderedCommand)(why_command)
