@@ -165,7 +165,10 @@ class Chain:
         for event in ("touched_high", "touched_low"):
             touch = self._facts.get(touch_id(fact.symbol, fact.kind, fact.name, event))
             if isinstance(touch, Touch):
-                found.append(_bar(event, fact.symbol, touch.bar_ms))
+                # The range itself says when it was touched last, and not what came before.
+                latest = touch.event_ms == fact.event_ms
+                cause = _bar(event, fact.symbol, touch.bar_ms, to_builtins(touch))
+                found.append(cause if latest else Cause(event, cause.fact))
         return found
 
     def _levels(self, fact: Range) -> list[Cause]:

@@ -13,7 +13,7 @@ from replay.why import Answer, Version
 from streams.parity_tables import instant_text, record_text
 
 SHOWN_BARS = 8
-IDENTITY = frozenset({"type", "id", "op", "seq", "symbol", "session", "start_ms", "end_ms"})
+IDENTITY = frozenset({"type", "id", "op", "seq", "symbol", "session"})
 """Fields that say which fact it is: shown once, in its head."""
 
 
@@ -50,30 +50,36 @@ def _version_lines(version: Version) -> Iterator[str]:
 def _change_lines(before: dict[str, Any] | None, after: dict[str, Any] | None) -> Iterator[str]:
     if after is None:
         yield "    taken back"
-        return
-    old = {} if before is None else before
-    changed = [
-        f"{name} {_value(value)}"
-        if before is None
-        else f"{name} {_value(old[name])} -> {_value(value)}"
-        for name, value in after.items()
-        if name not in IDENTITY and (before is None or old[name] != value)
-    ]
-    yield f"    {'new' if before is None else 'changed'}: {', '.join(changed)}"
+    elif before is None:
+        shown = (
+            f"{name} {_value(name, value)}"
+            for name, value in after.items()
+            if name not in IDENTITY and value is not None
+        )
+        yield f"    new: {', '.join(shown)}"
+    else:
+        changed = (
+            f"{name} {_value(name, before[name])} -> {_value(name, value)}"
+            for name, value in after.items()
+            if name not in IDENTITY and before[name] != value
+        )
+        yield f"    changed: {', '.join(changed)}"
 
 
 def _state_lines(symbol: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
     """What the engine knew, before and after: only what the record changed."""
     for name, value in after.items():
         if before.get(name) != value:
-            yield f"    {symbol} {name}: {_value(before.get(name))} -> {_value(value)}"
+            yield f"    {symbol} {name}: {_value(name, before.get(name))} -> {_value(name, value)}"
 
 
-def _value(value: Any) -> str:
+def _value(name: str, value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, dict):
-        return "(" + ", ".join(f"{name} {_value(each)}" for name, each in value.items()) + ")"
+        return "(" + ", ".join(f"{key} {_value(key, each)}" for key, each in value.items()) + ")"
+    if name.endswith("_ms") and isinstance(value, int):
+        return instant_text(value)
     return str(value)
 
 
