@@ -18,7 +18,7 @@ from replay.parity import (
     TypeComparison,
     TypeResult,
 )
-from replay.recorded import Entry, Recorded, Stretch, plain
+from replay.recorded import NO_SEQ, Entry, Recorded, Stretch, plain
 from replay.recorded_files import BLOCK_BYTES
 from replay.surroundings import Surroundings, surroundings
 from schemas.config import Config
@@ -118,18 +118,18 @@ async def parity(
         listed[: chosen.limit],
         listed[0] if listed else None,
         around,
-        _notes(a, b, stretch),
+        _notes(a, b, work.unplaced),
     )
 
 
-def _notes(a: Recorded, b: Recorded, stretch: Stretch) -> list[str]:
+def _notes(a: Recorded, b: Recorded, unplaced: int) -> list[str]:
     found = []
     for side in (a, b):
         dropped = getattr(side, "duplicates", 0)
         if dropped:
             found.append(f"{side.name}: {dropped} messages said again were dropped by seq")
-    if (stretch.starts or stretch.stops) and any(side.file("reject") for side in (a, b)):
-        found.append("dead letters that name no offset are left out where a stretch is compared")
+    if unplaced:
+        found.append(f"{unplaced} dead letters of files were left out: they name no offset")
     return found
 
 
@@ -140,6 +140,7 @@ class _Work:
         self, a: Recorded, b: Recorded, config: Config, options: ParityOptions, stretch: Stretch
     ) -> None:
         self.differences = Differences(options.limit)
+        self.unplaced = 0
         self._sides = (a, b)
         self._config = config
         self._options = options
@@ -180,8 +181,10 @@ class _Work:
         for entry in entries:
             if stretch.holds(entry):
                 kept.append(entry)
-            elif stretch.beyond(entry):
+                continue
+            if stretch.beyond(entry):
                 comparison.later(side, entry)
+            self.unplaced += entry.seq == NO_SEQ
         return kept
 
     def _equal_bytes(self, kind: str) -> TypeResult | None:
