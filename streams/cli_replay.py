@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +16,11 @@ import typer
 from rich.console import Console
 
 from replay.bounds import Bound, parse_bound, parse_offsets
+from replay.control import Control
 from replay.fold import selected
+from replay.keys import HINT, listening, press
 from replay.opening import Origin, read_manifest, source_of
+from replay.progress import ReplayBar
 from replay.results import replay_to_folder
 from replay.run import Replay, ReplayOptions
 from schemas.codec import encode
@@ -24,6 +30,7 @@ from streams.arguments import OrderedCommand, sources_in_order
 from streams.cli_store import BootstrapOption, ConfigOption, instant_of
 from streams.feeds.items import InputError
 from streams.kafka.connection import broker_address, silence_client
+from streams.kafka.pacing import parse_speed
 from streams.run_directory import MANIFEST, MANIFEST_MARK
 from streams.summary import RunResult
 from streams.tables import print_summary, summary_data
@@ -69,6 +76,18 @@ WarmupOption = Annotated[
     typer.Option("--warmup-sessions", min=0, help="Without a snapshot, begin so many earlier."),
 ]
 NoSnapshots = Annotated[bool, typer.Option("--no-snapshots", help="Do not begin with snapshots.")]
+SpeedOption = Annotated[
+    str, typer.Option(metavar="N|max", help="So many times event time, 0.1 to 100000; or max.")
+]
+SkipIdleOption = Annotated[
+    float | None,
+    typer.Option(
+        "--skip-idle",
+        metavar="SECONDS",
+        min=0,
+        help="Longest wait between two records: nights and weekends last no longer.",
+    ),
+]
 FetchOption = Annotated[
     int, typer.Option("--fetch-records", min=1, help="Most records taken at once; no result.")
 ]
@@ -92,6 +111,8 @@ def replay(
     as_corrected: AsCorrected = False,
     warmup_sessions: WarmupOption = None,
     no_snapshots: NoSnapshots = False,
+    speed: SpeedOption = "max",
+    skip_idle: SkipIdleOption = None,
     fetch_records: FetchOption = 5_000,
     manifest: Annotated[
         Path | None, typer.Option("--manifest", help="Repeat this run, and compare.")
@@ -119,6 +140,7 @@ def replay(
         until_ms=None if until is None else instant_of("--until", until),
         fetch_records=fetch_records,
     )
+    watch = Watch(_speed(speed), skip_idle)
     named_symbols, named_groups = _names(symbols), _names(groups)
     options = ReplayOptions(
         start=bound("--from", from_, "--from-offset", from_offset),
@@ -137,11 +159,13 @@ def replay(
         "groups": named_groups,
         "warmup_sessions": warmup_sessions,
         "no_snapshots": no_snapshots,
+        "speed": speed,
+        "skip_idle": skip_idle,
     }
     if out is None:
-        asyncio.run(_print(settings, origin, options))
+        asyncio.run(_print(settings, origin, options, watch))
         return
-    result, recorded = asyncio.run(_to_folder(settings, origin, options, out, given))
+    result, recorded = asyncio.run(_to_folder(settings, origin, options, watch, (out, given)))
     _report(result, json)
     if recorded is not None and not any(each is not None for each in (from_, to)):
         _compare_with_run(recorded, result, json)
@@ -166,22 +190,67 @@ def _names(text: str | None) -> list[str]:
     return [] if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-async def _print(config: Config, origin: Origin, options: ReplayOptions) -> None:
+class Watch:
+    """Whoever sits at a terminal sees how a replay goes, and steers it by keys.
+
+    Attributes
+    ----------
+    control
+        Paces the replay; None where nobody asked for a pace and nobody could.
+    """
+
+    def __init__(self, speed: float | None, skip_idle_s: float | None) -> None:
+        self.control: Control | None = None
+        attended = sys.stdin.isatty() or sys.stderr.isatty()
+        if speed is not None or skip_idle_s is not None or attended:
+            self.control = Control("max" if speed is None else speed, skip_idle_s)
+
+    @contextmanager
+    def over(self, run: Replay) -> Iterator[None]:
+        """Show and listen while the block runs."""
+        control = self.control
+        if control is None:
+            yield
+            return
+        with (
+            listening(partial(press, control)) as heard,
+            ReplayBar(lambda: control.state, end_ms=run.to_ms, hint=HINT if heard else None),
+        ):
+            yield
+
+
+def _speed(text: str) -> float | None:
+    try:
+        return parse_speed(text)
+    except ValueError:
+        raise InputError(f"--speed {text}: say max, or a number from 0.1 to 100000") from None
+
+
+async def _print(config: Config, origin: Origin, options: ReplayOptions, watch: Watch) -> None:
     """Every event as a line of JSON, in the total order."""
-    out = sys.stdout.buffer
-    async with Replay(config, source_of(config, origin).source, options) as run:
-        async for event in run:
-            out.write(encode(event))
-            out.write(b"\n")
-    out.flush()
+    at_once = watch.control is not None
+    async with Replay(config, source_of(config, origin).source, options, watch.control) as run:
+        with watch.over(run):
+            async for event in run:
+                # As text: a terminal shows it above the bar.
+                sys.stdout.write(encode(event).decode() + "\n")
+                if at_once:
+                    sys.stdout.flush()
+    sys.stdout.flush()
 
 
 async def _to_folder(
-    config: Config, origin: Origin, options: ReplayOptions, out: Path, given: dict[str, Any]
+    config: Config,
+    origin: Origin,
+    options: ReplayOptions,
+    watch: Watch,
+    target: tuple[Path, dict[str, Any]],
 ) -> tuple[RunResult, dict[str, Any] | None]:
     opened = source_of(config, origin)
-    async with Replay(config, opened.source, options) as run:
-        return await replay_to_folder(run, out, given), opened.manifest
+    async with Replay(config, opened.source, options, watch.control) as run:
+        with watch.over(run):
+            result = await replay_to_folder(run, *target)
+    return result, opened.manifest
 
 
 def _report(result: RunResult, as_json: bool) -> None:
