@@ -18,7 +18,7 @@ from replay.parity import (
     TypeComparison,
     TypeResult,
 )
-from replay.recorded import NO_SEQ, Entry, Recorded, Stretch, plain
+from replay.recorded import Entry, Recorded, Stretch, plain
 from replay.recorded_files import BLOCK_BYTES
 from replay.surroundings import Surroundings, surroundings
 from schemas.config import Config
@@ -184,7 +184,7 @@ class _Work:
                 continue
             if stretch.beyond(entry):
                 comparison.later(side, entry)
-            self.unplaced += entry.seq == NO_SEQ
+            self.unplaced += stretch.unplaced(entry)
         return kept
 
     def _equal_bytes(self, kind: str) -> TypeResult | None:

@@ -85,7 +85,11 @@ class Stretch(Struct, frozen=True):
         """Whether an event belongs to it."""
         if self.symbols is not None and entry.symbol not in self.symbols:
             return False
-        return not self.before(entry) and not self.beyond(entry)
+        return not (self.unplaced(entry) or self.before(entry) or self.beyond(entry))
+
+    def unplaced(self, entry: Entry) -> bool:
+        """Whether nobody can say if it belongs to it: a dead letter of a file has no offset."""
+        return entry.seq == NO_SEQ and bool(self.starts or self.stops)
 
     def before(self, entry: Entry) -> bool:
         """Whether the event's record lies before the stretch."""

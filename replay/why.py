@@ -20,6 +20,7 @@ from replay.sources import LogMissingError, LogSource
 from schemas.config import Config
 from schemas.events import Event, Output, Range, Retract, Swing, Touch
 from schemas.records import Bar, Cancel, LogRecord
+from schemas.symbols import is_name
 from schemas.topics import EVENT_TYPES
 from streams.core.corrections import Correction
 from streams.core.engine import GroupEngine
@@ -116,7 +117,7 @@ def asked(config: Config, fact_id: str) -> tuple[str, str]:
         if group not in config.groups:
             raise InputError(f"{fact_id}: group {group} is not configured")
         return kind, group
-    if config.instrument(rest[0]) is None:
+    if not is_name(rest[0]) or config.instrument(rest[0]) is None:
         raise InputError(f"{fact_id}: symbol {rest[0]} is not configured")
     return kind, config.group_of(rest[0])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -13,12 +12,11 @@ from rich.table import Table
 from replay.comparison import ParityReport
 from replay.parity import Difference
 from replay.surroundings import LoggedRecord, LogPart, Surroundings
+from streams.log_text import record_text
 
 COUNTS = ("a", "b", "equal", "missing", "added", "changed", "reordered", "superseded")
 RARE = ("reordered", "superseded")
 """Counts that are left out where they are all 0: a terminal is 80 columns wide."""
-LAST_MS = 253_402_300_799_000
-"""9999-12-31 23:59:59: what can be shown as a date."""
 LONGEST_VALUE = 60
 
 
@@ -107,22 +105,3 @@ def _record(logged: LoggedRecord) -> str:
     if record is None:
         return f"{logged.offset}  {logged.refused}"
     return f"{logged.offset}  {record_text(record)}"
-
-
-def record_text(record: dict[str, Any]) -> str:
-    """A log record in words."""
-    if record["type"] == "clock":
-        return f"{record['symbol']} clock {instant_text(record['time_ms'])}"
-    head = f"{record['symbol']} {record['interval']} {instant_text(record['start_ms'])}"
-    if record["type"] == "cancel":
-        return f"{head} cancelled"
-    prices = " ".join(str(record[name]) for name in ("open", "high", "low", "close"))
-    volume = record.get("volume")
-    return f"{head}  {prices}" + ("" if volume is None else f"  volume {volume}")
-
-
-def instant_text(instant_ms: int) -> str:
-    """An instant for people, UTC."""
-    if not 0 <= instant_ms <= LAST_MS:
-        return str(instant_ms)
-    return datetime.fromtimestamp(instant_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
