@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, cast
 
@@ -136,10 +136,3 @@ def _logged(item: LogItem) -> LoggedRecord:
     if isinstance(content, Refusal):
         return LoggedRecord(item.offset, None, f"{content.code}: {content.reason}")
     return LoggedRecord(item.offset, to_builtins(content))
-
-
-def times_of(records: list[LoggedRecord]) -> Iterator[int]:
-    """Labels of bars and times of clocks, for people."""
-    for each in records:
-        if each.record is not None:
-            yield each.record.get("start_ms", each.record.get("time_ms", 0))
