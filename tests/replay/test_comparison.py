@@ -218,6 +218,19 @@ def test_a_store_is_equal_to_the_run_over_the_same_rows(
     assert report.around.a.away is None
 
 
+def test_what_lies_behind_the_checkpoint_of_a_store_is_not_there(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    source = Source(str(runs[0].with_suffix(".jsonl")))
+    run_into_store(CONFIG, [source], store, StoreOptions())
+    for path in (store / "topics").iterdir():
+        path.write_bytes(path.read_bytes() + b'{"type":"torn\n')
+    assert compared(runs[0], store).equal
+    assert compared(runs[0], store, symbols=frozenset({"ES"})).equal
+    assert compared(runs[0], store, view=True).equal
+
+
 def test_a_log_that_is_gone_or_changed_is_said_to_be_not_at_hand(
     runs: tuple[Path, Path], tmp_path: Path
 ) -> None:
