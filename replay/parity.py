@@ -17,17 +17,34 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct, field
+from msgspec.structs import fields
 
 from replay.recorded import BEFORE_ALL, NO_PARTITION, Entry, plain
+from schemas.events import (
+    DerivedBar,
+    Gap,
+    Pair,
+    Quality,
+    Range,
+    Reject,
+    Session,
+    Swing,
+    Touch,
+)
 
 What = Literal["missing", "added", "changed", "reordered"]
 PENDING_LIMIT = 100_000
-"""Events of one side that may wait for their partner; the oldest are given up beyond it."""
+"""Events of one side that may wait for their partner; beyond it, the oldest have none."""
 AFTER_ALL = 1 << 62
 DEFAULT_LIMIT = 20
 BYTES = "bytes"
 OF_A_MESSAGE = ("partition", "group", "time_ms")
 """Compared beside the fields of the event where both sides can know them."""
+STRUCTS = (DerivedBar, Session, Quality, Gap, Range, Touch, Pair, Swing, Reject)
+FIELDS = frozenset(
+    (BYTES, *OF_A_MESSAGE, *(each.encode_name for struct in STRUCTS for each in fields(struct)))
+)
+"""Everything that may be ignored."""
 
 
 class Difference(Struct, frozen=True):
@@ -96,8 +113,15 @@ class Differences:
         self._limit = max(limit, 1)
         self._kept: list[tuple[tuple[int, int, str, str], Difference]] = []
 
-    def add(self, what: What, kind: str, a: Entry | None, b: Entry | None, fields: Any) -> None:
-        """Another one; `fields` is called for the fields if it is kept."""
+    def add(
+        self,
+        what: What,
+        kind: str,
+        a: Entry | None,
+        b: Entry | None,
+        changed: dict[str, tuple[Any, Any]],
+    ) -> None:
+        """Another one; `changed` has the fields that differ."""
         entry = a if a is not None else b
         assert entry is not None
         mark = AFTER_ALL if entry.watermark_ms == BEFORE_ALL else entry.watermark_ms
@@ -112,7 +136,7 @@ class Differences:
             entry.record,
             entry.record if b is None else b.record,
             None if mark == AFTER_ALL else mark,
-            fields,
+            changed,
             None if a is None else plain(a),
             None if b is None else plain(b),
         )
@@ -206,6 +230,8 @@ class TypeComparison:
         Of A and B, whether superseded versions may be gone.
     group_of
         Group of a symbol, where messages are compared with lines; None: not compared.
+    pending_limit
+        Events of a side that may wait for their partner.
 
     Attributes
     ----------
@@ -220,6 +246,7 @@ class TypeComparison:
         ignored: frozenset[str] = frozenset(),
         compacted: tuple[bool, bool] = (False, False),
         group_of: Callable[[str], str] | None = None,
+        pending_limit: int = PENDING_LIMIT,
     ) -> None:
         self.result = TypeResult()
         self._kind = kind
@@ -227,6 +254,7 @@ class TypeComparison:
         self._ignored = ignored
         self._compacted = compacted
         self._group_of = group_of
+        self._pending_limit = pending_limit
         self._sides = (_Side(), _Side())
         self._fields: Counter[str] = Counter()
 
@@ -269,7 +297,7 @@ class TypeComparison:
             self._pair(*((held, other) if side == 0 else (other, held)))
         else:
             ours.put(key, held)
-            if ours.waiting > PENDING_LIMIT:
+            if ours.waiting > self._pending_limit:
                 self._alone(side, ours.take_oldest())
         self.later(side, entry)
 
@@ -302,11 +330,11 @@ class TypeComparison:
             self.result.reordered += 1
             order = {"after": (a.after, b.after)}
             self._differences.add("reordered", self._kind, left, right, order)
-        fields = self._changed(left, right)
-        if fields:
+        changed = self._changed(left, right)
+        if changed:
             self.result.changed += 1
-            self._fields.update(fields.keys())
-            self._differences.add("changed", self._kind, left, right, fields)
+            self._fields.update(changed.keys())
+            self._differences.add("changed", self._kind, left, right, changed)
         elif not moved:
             self.result.equal += 1
 
@@ -343,9 +371,9 @@ class TypeComparison:
             found[BYTES] = (a.raw.decode(), b.raw.decode())
         return found
 
-    def _with_message(self, entry: Entry, fields: dict[str, Any]) -> dict[str, Any]:
+    def _with_message(self, entry: Entry, event: dict[str, Any]) -> dict[str, Any]:
         """Fields of an event, and what its message says beside its value."""
-        found = dict(fields)
+        found = dict(event)
         if entry.partition != NO_PARTITION and "seq" not in self._ignored:
             found["partition"] = entry.partition
         if entry.time_ms is not None:

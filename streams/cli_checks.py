@@ -12,7 +12,7 @@ import typer
 from replay.bounds import parse_offsets
 from replay.comparison import ParityOptions, ParityReport, parity, report_data
 from replay.opening import Origin, source_of
-from replay.parity import DEFAULT_LIMIT
+from replay.parity import DEFAULT_LIMIT, FIELDS
 from replay.recorded import SEQ_OF_RECORD, RecordedError, Stretch
 from replay.recorded_files import RecordedFolder, recorded
 from replay.why import Answer, answer_data, why
@@ -68,6 +68,9 @@ def parity_command(
     for kind in types or ():
         if kind not in EVENT_TYPES:
             raise InputError(f"--type {kind}: is none of {', '.join(EVENT_TYPES)}")
+    for name in ignored or ():
+        if name not in FIELDS:
+            raise InputError(f"--ignore {name}: no event has such a field")
     settings = load_config(config)
     silence_client()
     options = ParityOptions(

@@ -134,6 +134,7 @@ USAGE = {
     "no run": (("parity", "book", "nothing"), "is no run directory and no store"),
     "no type": (("parity", "book", "book", "--type", "bar"), "derived_bar"),
     "no seq": (("parity", "book", "book", "--from-seq", "noon"), "--from-seq noon"),
+    "no field": (("parity", "book", "book", "--ignore", "hihg"), "--ignore hihg"),
     "no topics": (("parity", "book", "topics:"), "say topics:PREFIX"),
     "no id": (("why", "noon", "book"), "is no id"),
     "no symbol": (("why", "session|a b|2025-07-03", "book"), "is not configured"),

@@ -154,6 +154,15 @@ def test_the_first_difference_comes_first_and_the_limit_keeps_the_earliest() -> 
     assert [each.record for each in listed] == [0, 1, 2]
 
 
+def test_a_side_that_begins_late_waits_however_few_may_wait() -> None:
+    for late in (False, True):
+        comparison = TypeComparison("gap", Differences(), pending_limit=5)
+        pieces = (Piece(EVENTS, ended=True), Piece(EVENTS[30:], ended=True))
+        comparison.run(*(reversed(pieces) if late else pieces))
+        result = comparison.finish()
+        assert (result.equal, result.missing + result.added) == (10, 30)
+
+
 @given(
     st.lists(st.sampled_from(["keep", "drop", "change"]), min_size=40, max_size=40),
     st.integers(1, 40),

@@ -40,6 +40,9 @@ MANY = 12
 FAR = 400.0
 
 
+_Prices = tuple[float, float, float, float]
+
+
 def book(symbol: str, seed: int, ticks: int) -> list[Bar]:
     """A session to its end, and the first hours of the next."""
     futures = load_calendar("CME_EQUITY")
@@ -236,8 +239,14 @@ def test_every_bar_of_both_symbols_of_a_pair_matters(
 
 
 def test_a_derived_bar_names_its_base_bars_and_who_gave_its_prices(tmp_path: Path) -> None:
-    before = (40.0, 50.0, 1.0, 40.0)
-    prices = [(10, 12, 9, 11), (11, 15, 10, 12), (12, 13, 11, 13), (13, 14, 8, 9), (9, 10, 9, 10)]
+    before: _Prices = (40.0, 50.0, 1.0, 40.0)
+    prices: list[_Prices] = [
+        (10, 12, 9, 11),
+        (11, 15, 10, 12),
+        (12, 13, 11, 13),
+        (13, 14, 8, 9),
+        (9, 10, 9, 10),
+    ]
     log: list[LogRecord] = [
         Bar("ES", "1m", OPEN_MS + at * MINUTE_MS, open_, high, low, close, 7)
         for at, (open_, high, low, close) in enumerate([before] * 5 + prices)
