@@ -124,6 +124,9 @@ async def parity(
 
 def _notes(a: Recorded, b: Recorded, unplaced: int) -> list[str]:
     found = []
+    inputs = [side.inputs for side in (a, b)]
+    if None not in inputs and inputs[0] != inputs[1]:
+        found.append("the inputs are not the same: other SHA-256 in the manifests")
     for side in (a, b):
         dropped = getattr(side, "duplicates", 0)
         if dropped:

@@ -136,6 +136,11 @@ class Recorded(Protocol):
         """What it covers, once it was opened."""
         ...
 
+    @property
+    def inputs(self) -> list[str] | None:
+        """SHA-256 of the files it was made from, where a manifest names them."""
+        ...
+
     async def __aenter__(self) -> Recorded:
         """Open it; what comes later is not read."""
         ...

@@ -38,6 +38,11 @@ class _Files:
         self._partitions = 1
         self._by_symbol: dict[str, int] = {}
 
+    @property
+    def inputs(self) -> list[str] | None:
+        """Not known."""
+        return None
+
     async def __aexit__(self, *_: object) -> None:
         """Nothing stays open."""
 
@@ -109,6 +114,15 @@ class RecordedFolder(_Files):
             return path, path.stat().st_size
         except FileNotFoundError as error:
             raise RecordedError(f"{path}: is not there; the run directory is damaged") from error
+
+    @property
+    def inputs(self) -> list[str] | None:
+        """SHA-256 of the files of the run, None where it was made from a topic or a store."""
+        source = self.manifest.get("source", {"kind": "files", "files": []})
+        if source["kind"] not in ("files", "run"):
+            return None
+        files = self.manifest.get("inputs", source.get("files"))
+        return [each["sha256"] for each in files]
 
     @property
     def corrected(self) -> bool:

@@ -60,6 +60,11 @@ class RecordedTopics:
         self._spans: dict[TopicPartition, tuple[int, int]] = {}
         self._stack = AsyncExitStack()
 
+    @property
+    def inputs(self) -> list[str] | None:
+        """Not known."""
+        return None
+
     async def __aenter__(self) -> RecordedTopics:
         wanted = [topic_of(kind, self._prefix) for kind in EVENT_TYPES]
         with plain_errors(self._bootstrap, f"reading the topics of {self._prefix}"):

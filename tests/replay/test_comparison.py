@@ -111,6 +111,17 @@ def test_one_altered_bar_is_found_in_the_logs(runs: tuple[Path, Path]) -> None:
     assert records == list(range(at - 3, at + 4))
 
 
+def test_equal_events_of_other_inputs_are_equal_and_said_to_be(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bars = log()
+    elsewhere = [replace(bars[0], source=None), *bars[1:]]
+    report = compared(runs[0], ran(tmp_path, elsewhere, "other"))
+    assert report.equal
+    assert report.notes == ["the inputs are not the same: other SHA-256 in the manifests"]
+    assert compared(runs[0], runs[0]).notes == []
+
+
 def test_the_view_differs_in_facts_not_in_versions(runs: tuple[Path, Path]) -> None:
     report = compared(*runs, view=True)
     assert not report.equal
