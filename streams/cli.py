@@ -21,6 +21,7 @@ from schemas.config_rendering import to_toml
 from schemas.documents import write_schemas
 from streams.arguments import OrderedCommand, sources_in_order
 from streams.calendars import UnknownZoneError
+from streams.cli_checks import add_to as add_checks
 from streams.cli_drill import add_to as add_drill
 from streams.cli_kafka import add_to as add_kafka
 from streams.cli_replay import add_to as add_replay
@@ -59,6 +60,7 @@ add_store(app)
 add_kafka(app)
 add_drill(app)
 add_replay(app)
+add_checks(app)
 
 ConfigOption = Annotated[
     Path | None,
