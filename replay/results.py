@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import streams
-from replay.items import Release
 from replay.run import Replay
 from schemas.config import config_hash
-from schemas.events import Reject
+from schemas.events import Output, Reject
 from streams.calendars import calendar_checksum, time_zone_version
+from streams.core.corrections import Correction
 from streams.core.symbol import FATES
 from streams.run_directory import MANIFEST_MARK, RunDirectory
 from streams.summary import RunResult, RunSummary
@@ -26,32 +26,32 @@ class Tally:
         self.rebuilds = 0
         self.bars_again = 0
 
-    def correction(self, release: Release) -> None:
+    def correction(self, correction: Correction) -> None:
         """A late, changed or cancelled bar; what it replaced is counted."""
-        correction = release.correction
-        assert correction is not None
         if correction.changes:
             self.rebuilds += 1
             self.bars_again += correction.bars_again
             self.summary.corrected(correction.changes)
 
-    def counters(self, replay: Replay) -> dict[str, Any]:
+    def counters(
+        self, fates: Mapping[str, Mapping[str, int]], rows: int, superseded: int
+    ) -> dict[str, Any]:
         """The part of the manifest; every record inside the bounds has one fate."""
         symbols = {
-            symbol: {fate: fates.get(fate, 0) for fate in FATES}
-            for symbol, fates in sorted(replay.fold.fates.items())
+            symbol: {fate: found.get(fate, 0) for fate in FATES}
+            for symbol, found in sorted(fates.items())
         }
         return {
-            "rows": replay.released,
+            "rows": rows,
             "until_clocks": 0,
-            "superseded": getattr(replay.source, "superseded", 0),
+            "superseded": superseded,
             **{fate: sum(each[fate] for each in symbols.values()) for fate in FATES},
             "rebuilds": self.rebuilds,
             "bars_again": self.bars_again,
             "ids_changed": {
                 kind: changed.totals() for kind, changed in sorted(self.summary.ids_changed.items())
             },
-            "rejects": dict(sorted(replay.rejects.items())),
+            "rejects": dict(sorted(self.summary.rejects.items())),
             "symbols": symbols,
         }
 
@@ -81,34 +81,45 @@ async def replay_to_folder(
     tally = Tally()
     started = time.time()
     with RunDirectory(folder, tally.summary.add) as directory:
-        for letter in _early_letters(replay):
+        for letter in early_letters(replay):
             directory.write_letter(letter)
         async for batch in replay.batches():
             for release in batch:
-                events = release.events
-                if release.correction is not None:
-                    # What it replaces must have been counted.
-                    directory.flush()
-                    tally.correction(release)
-                if events:
-                    directory.write(events)
-                if release.letter is not None:
-                    directory.write_letter(release.letter)
+                write_results(directory, tally, release.events, release.letter, release.correction)
             if progress is not None:
                 progress(replay)
         counts, hashes = directory.finish()
         found = manifest(replay, options)
-        found["counters"] = tally.counters(replay)
+        superseded = getattr(replay.source, "superseded", 0)
+        found["counters"] = tally.counters(replay.fold.fates, replay.released, superseded)
         found["topics"] = counts
         found[MANIFEST_MARK] = hashes
         found["wall"] = wall(started)
         directory.commit(found)
     if all(span.start == 0 for span in replay.fold.spans.values()):
-        tally.summary.swings = _swings(replay)
+        tally.summary.swings = swings_of(replay)
     return RunResult(found, tally.summary, folder, {})
 
 
-def _swings(replay: Replay) -> dict[str, dict[int, int]]:
+def write_results(
+    directory: RunDirectory,
+    tally: Tally,
+    events: Sequence[Output],
+    letter: Reject | None,
+    correction: Correction | None,
+) -> None:
+    """What one record led to."""
+    if correction is not None:
+        # What it replaces must have been counted.
+        directory.flush()
+        tally.correction(correction)
+    if events:
+        directory.write(events)
+    if letter is not None:
+        directory.write_letter(letter)
+
+
+def swings_of(replay: Replay) -> dict[str, dict[int, int]]:
     """Swings by class of each symbol; the engines count those of their whole history."""
     return {
         symbol: engine.swings_by_class(symbol)
@@ -151,7 +162,7 @@ def manifest(replay: Replay, options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _early_letters(replay: Replay) -> list[Reject]:
+def early_letters(replay: Replay) -> list[Reject]:
     """Dead letters of what was sorted out before the first release."""
     letters: list[Reject] = getattr(replay.source, "letters", [])
     return letters

@@ -8,7 +8,7 @@ async with Replay(config, source, ReplayOptions(start=parse_bound("--from", "202
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -106,6 +106,8 @@ class Replay:
         Records inside the bounds until now.
     time_ms
         Event time of the last one.
+    heard
+        Called with every piece that is read, before what it leads to is released.
     """
 
     def __init__(
@@ -130,6 +132,7 @@ class Replay:
         self.read_from: dict[int, int] = {}
         self.rejects: Counter[str] = Counter()
         self.input_hash = InputHash()
+        self.heard: Callable[[list[LogItem]], None] | None = None
         self._pace = pace
         self._begun = False
         self._warm_ms: int | None = None
@@ -266,6 +269,8 @@ class Replay:
                 self.rejects[letter.code] += 1
         async for items in self.source.read(self.read_from, self.options.follow):
             out: list[Release] = []
+            if self.heard is not None:
+                self.heard(items)
             for item in self._warm(items):
                 release = fold.take(item)
                 if release is None:

@@ -27,6 +27,7 @@ from streams.cli_kafka import add_to as add_kafka
 from streams.cli_replay import add_to as add_replay
 from streams.cli_store import add_to as add_store
 from streams.cli_store import instant_of, run_and_report
+from streams.cli_verify import add_to as add_verify
 from streams.core import engine
 from streams.core.corrections import Correction
 from streams.embedded import run_files
@@ -61,6 +62,7 @@ add_kafka(app)
 add_drill(app)
 add_replay(app)
 add_checks(app)
+add_verify(app)
 
 ConfigOption = Annotated[
     Path | None,

@@ -141,7 +141,7 @@ def replay(
         fetch_records=fetch_records,
     )
     watch = Watch(_speed(speed), skip_idle)
-    named_symbols, named_groups = _names(symbols), _names(groups)
+    named_symbols, named_groups = names_in(symbols), names_in(groups)
     options = ReplayOptions(
         start=bound("--from", from_, "--from-offset", from_offset),
         stop=bound("--to", to, "--to-offset", to_offset),
@@ -186,7 +186,8 @@ def bound(option: str, text: str | None, other: str, offsets: list[str] | None) 
     return parse_offsets(other, offsets) if offsets else None
 
 
-def _names(text: str | None) -> list[str]:
+def names_in(text: str | None) -> list[str]:
+    """Names of an option that takes several, separated by commas."""
     return [] if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
