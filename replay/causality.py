@@ -27,6 +27,8 @@ Published = Sequence[Output | Reject]
 PrefixRun = Callable[[int], Iterable[Published]]
 """Runs the first so many records from the start on, as if nothing came after them."""
 SHOWN = 20
+DELIVERY = ("seq", "rev", "watermark_ms", "corrects")
+"""What depends on when a version was published, and is no content."""
 
 
 class Finding(Struct, frozen=True):
@@ -39,7 +41,8 @@ class Finding(Struct, frozen=True):
     rewritten
         Records after which it did not; of a prefix that differs its length.
     fields
-        What changed; empty for a fact that was taken back, or never was in the longer run.
+        What changed in its content; empty for a fact that was taken back, or never was in the
+        longer run.
     old, new
         The versions; `new` is None where the longer run has none.
     """
@@ -205,5 +208,6 @@ def _contradictions(
 def _finding(read: int, rewritten: int, old: Event, new: Output | None) -> Finding:
     fields: list[str] = []
     if new is not None and not isinstance(new, Retract):
-        fields = changed_fields(old, new)
+        changed = changed_fields(old, new)
+        fields = [name for name in changed if name not in DELIVERY] or changed
     return Finding(type_of(old), old.id, read, rewritten, tuple(fields), old, new)

@@ -33,13 +33,14 @@ def is_growth(old: Event, new: Event) -> bool:
     """Whether a version may follow another one of its id without a correction."""
     if content_of(old) == content_of(new):
         return True
-    if new.event_ms < old.event_ms:
+    growing = GROWING[type_of(old)]
+    if not growing or new.event_ms < old.event_ms:
         return False
     # The second symbol of a pair may be the one behind: the later touch is then the one known.
     if new.event_ms == old.event_ms and not isinstance(old, Pair):
         return False
     changed = frozenset(changed_fields(old, new)) - PLACE
-    return changed <= GROWING[type_of(old)] and _may_grow(old, new)
+    return changed <= growing and _may_grow(old, new)
 
 
 def changed_fields(old: Event, new: Event) -> list[str]:

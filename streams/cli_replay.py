@@ -20,6 +20,7 @@ from replay.control import Control
 from replay.fold import selected
 from replay.keys import HINT, listening, press
 from replay.opening import Origin, read_manifest, source_of
+from replay.processes import MOST_PROCESSES, replay_in_processes
 from replay.progress import ReplayBar
 from replay.results import replay_to_folder
 from replay.run import Replay, ReplayOptions
@@ -92,6 +93,13 @@ FetchOption = Annotated[
     int, typer.Option("--fetch-records", min=1, help="Most records taken at once; no result.")
 ]
 
+ProcessesOption = Annotated[
+    int,
+    typer.Option(
+        min=1, max=MOST_PROCESSES, help="Processes that share the groups, into one folder."
+    ),
+]
+
 
 def replay(
     context: typer.Context,
@@ -114,6 +122,7 @@ def replay(
     speed: SpeedOption = "max",
     skip_idle: SkipIdleOption = None,
     fetch_records: FetchOption = 5_000,
+    processes: ProcessesOption = 1,
     manifest: Annotated[
         Path | None, typer.Option("--manifest", help="Repeat this run, and compare.")
     ] = None,
@@ -162,10 +171,16 @@ def replay(
         "speed": speed,
         "skip_idle": skip_idle,
     }
+    if processes > 1 and (out is None or watch.paced):
+        raise InputError("--processes: needs --out, and goes at --speed max without --skip-idle")
     if out is None:
         asyncio.run(_print(settings, origin, options, watch))
         return
-    result, recorded = asyncio.run(_to_folder(settings, origin, options, watch, (out, given)))
+    if processes > 1:
+        recorded = source_of(settings, origin).manifest
+        result = asyncio.run(replay_in_processes(settings, origin, options, out, given, processes))
+    else:
+        result, recorded = asyncio.run(_to_folder(settings, origin, options, watch, (out, given)))
     _report(result, json)
     if recorded is not None and not any(each is not None for each in (from_, to)):
         _compare_with_run(recorded, result, json)
@@ -198,12 +213,14 @@ class Watch:
     ----------
     control
         Paces the replay; None where nobody asked for a pace and nobody could.
+    paced
+        Whether somebody asked for a pace.
     """
 
     def __init__(self, speed: float | None, skip_idle_s: float | None) -> None:
         self.control: Control | None = None
-        attended = sys.stdin.isatty() or sys.stderr.isatty()
-        if speed is not None or skip_idle_s is not None or attended:
+        self.paced = speed is not None or skip_idle_s is not None
+        if self.paced or sys.stdin.isatty() or sys.stderr.isatty():
             self.control = Control("max" if speed is None else speed, skip_idle_s)
 
     @contextmanager

@@ -232,10 +232,10 @@ def _print_causality(report: CausalityReport) -> None:
 
 def _finding_text(finding: Finding) -> str:
     read = _clock(finding.old.watermark_ms)
-    if finding.fields:
-        what = f"changed {', '.join(finding.fields)}"
+    if finding.new is None:
+        what = "never there in the longer run"
     else:
-        what = "taken back" if finding.new is not None else "never there in the longer run"
+        what = f"changed {', '.join(finding.fields)}" if finding.fields else "taken back"
     return (
         f"{finding.id}: read at {read} (record {finding.read}), {what} (record {finding.rewritten})"
     )

@@ -39,7 +39,9 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [
     ("swing", {}, {"price": 6942.5}, False),
     ("swing", {}, {"touch": None}, False),
     ("derived_bar", {}, {"close": 6936.0}, False),
+    ("derived_bar", {}, {}, False),
     ("touch", {}, {"ambiguous": True}, False),
+    ("touch", {}, {}, False),
 ]
 
 
