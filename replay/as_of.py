@@ -21,7 +21,6 @@ from replay.sources import LogSource
 from schemas.codec import RecordDecoder, encode
 from schemas.config import Config
 from schemas.events import Event, Retract
-from schemas.records import Cancel
 from schemas.topics import OUTPUT_TOPICS, topic_of
 from streams.feeds.items import InputError
 from streams.kafka.messages import event_time_ms
@@ -116,7 +115,8 @@ def view_of_store(
 def first_above(config: Config, log: Path, records: int, instant_ms: int) -> int:
     """Offset of the first record of a store's log that raised the watermark above an instant.
 
-    Every record of a store's log was accepted, so its own time tells; a cancel raises nothing.
+    Every record of a store's log was accepted, so its own time tells; the bar that a cancel takes
+    away came before it.
     """
     router = Router(config)
     decode = RecordDecoder().decode
@@ -125,7 +125,7 @@ def first_above(config: Config, log: Path, records: int, instant_ms: int) -> int
             if offset >= records:
                 break
             record = decode(line)
-            if not isinstance(record, Cancel) and event_time_ms(record, router) > instant_ms:
+            if event_time_ms(record, router) > instant_ms:
                 return offset
     return records
 
