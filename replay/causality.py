@@ -109,45 +109,49 @@ def check(run: PrefixRun, records: int, ends: Sequence[int]) -> Report:
     ends
         Lengths of the prefixes.
     """
-    return compare(list(run(records)), run, ends)
+    comparison = Comparison(list(run(records)))
+    for end in ends:
+        comparison.add(list(run(end)), end)
+    return comparison.report()
 
 
-def compare(
-    whole: Sequence[Published],
-    run: PrefixRun,
-    ends: Sequence[int],
-    progress: Callable[[int], None] | None = None,
-) -> Report:
-    """Compare a run that is there with its prefixes.
+class Comparison:
+    """A longer run, and the prefixes that it is compared with.
 
     Parameters
     ----------
     whole
         What each record of the longer run led to.
-    progress
-        Called with the number of prefixes that were run.
     """
-    lines = [[encode(event) for event in published] for published in whole]
-    found = {(each.id, each.old.seq): each for each in rewritings(whole)}
-    different = []
-    for number, end in enumerate(ends, 1):
-        prefix = list(run(end))
-        if not _are_lines(prefix, lines[:end]):
-            different.append(end)
-            for each in _contradictions(prefix, whole[:end], end):
-                found.setdefault((each.id, each.old.seq), each)
-        if progress is not None:
-            progress(number)
-    findings = sorted(found.values(), key=lambda each: (each.rewritten, each.id))
-    return Report(
-        len(whole),
-        sum(map(len, whole)),
-        tuple(ends),
-        dict(sorted(Counter(each.type for each in findings).items())),
-        sum(any(each.read <= end < each.rewritten for each in findings) for end in ends),
-        tuple(different),
-        tuple(findings[:SHOWN]),
-    )
+
+    def __init__(self, whole: Sequence[Published]) -> None:
+        self._whole = whole
+        self._lines = [[encode(event) for event in published] for published in whole]
+        self._found = {(each.id, each.old.seq): each for each in rewritings(whole)}
+        self._ends: list[int] = []
+        self._different: list[int] = []
+
+    def add(self, prefix: Sequence[Published], end: int) -> None:
+        """Compare what a run of the first `end` records published."""
+        self._ends.append(end)
+        if _are_lines(prefix, self._lines[:end]):
+            return
+        self._different.append(end)
+        for each in _contradictions(prefix, self._whole[:end], end):
+            self._found.setdefault((each.id, each.old.seq), each)
+
+    def report(self) -> Report:
+        """What was found until now."""
+        findings = sorted(self._found.values(), key=lambda each: (each.rewritten, each.id))
+        return Report(
+            len(self._whole),
+            sum(map(len, self._whole)),
+            tuple(self._ends),
+            dict(sorted(Counter(each.type for each in findings).items())),
+            sum(any(each.read <= end < each.rewritten for each in findings) for end in self._ends),
+            tuple(self._different),
+            tuple(findings[:SHOWN]),
+        )
 
 
 def rewritings(whole: Iterable[Published]) -> Iterable[Finding]:

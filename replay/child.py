@@ -9,6 +9,7 @@ import pickle
 import signal
 from collections.abc import Sequence
 from itertools import islice
+from pathlib import Path
 from threading import Thread
 from typing import Any, BinaryIO
 
@@ -93,18 +94,22 @@ async def say_parts(job: Job, out: BinaryIO) -> Ended:
         )
 
 
-async def write_folder(job: Job) -> Ended:
+def write_folder(job: Job) -> Ended:
     """Replay into a run directory, as the command does."""
     assert job.folder is not None
     result: RunResult
     if job.processes > 1:
-        result = await replay_in_processes(
+        result = replay_in_processes(
             job.config, job.origin, job.options, job.folder, job.given, job.processes
         )
     else:
-        async with Replay(job.config, source_of(job.config, job.origin).source, job.options) as run:
-            result = await replay_to_folder(run, job.folder, job.given)
+        result = asyncio.run(_write_alone(job, job.folder))
     return Ended(result.manifest, {}, 0, 0, {}, surroundings(job.config))
+
+
+async def _write_alone(job: Job, folder: Path) -> RunResult:
+    async with Replay(job.config, source_of(job.config, job.origin).source, job.options) as run:
+        return await replay_to_folder(run, folder, job.given)
 
 
 def surroundings(config: Config) -> dict[str, str]:
@@ -142,7 +147,7 @@ def main() -> None:
     Thread(target=_end_with_parent, daemon=True).start()
     said: Ended | Failed
     try:
-        said = asyncio.run(say_parts(job, out) if job.folder is None else write_folder(job))
+        said = asyncio.run(say_parts(job, out)) if job.folder is None else write_folder(job)
     except tuple(FAILURES.values()) as error:
         kind = next(name for name, each in FAILURES.items() if isinstance(error, each))
         said = Failed(kind, str(error))

@@ -6,6 +6,7 @@ an output (code, calendars, tables of time zones, input) must be the same, and i
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
@@ -106,14 +107,14 @@ class Report(Struct, frozen=True):
         return not any(each.difference for each in self.outcomes)
 
 
-async def check_determinism(
+def check_determinism(
     config: Config,
     origin: Origin,
     options: ReplayOptions,
     variations: Sequence[Variation] = VARIATIONS,
     progress: Callable[[Outcome], None] | None = None,
 ) -> Report:
-    """Replay the same stretch in every variation, and compare.
+    """Replay the same stretch in every variation, and compare; outside of any event loop.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ async def check_determinism(
     ChildDiedError
         When a process died.
     """
-    origin = await ended(config, origin)
+    origin = asyncio.run(ended(config, origin))
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="tapeline-") as scratch:
         folders = Path(scratch) / "first", Path(scratch) / "now"

@@ -5,12 +5,13 @@ The records of the stretch are read once and held; an engine, and what it says, 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct, structs
 
 from replay.bounds import Bound
-from replay.causality import Published, Report, compare, random_ends
+from replay.causality import Comparison, Published, Report, random_ends
 from replay.fold import ReplayFold, Selection, Window
 from replay.items import LogItem, Release
 from replay.run import Replay, ReplayOptions
@@ -104,7 +105,14 @@ async def check_causality(
         stretch = Stretch(
             whole.config, whole.source, options.selection, items, starts_of(whole), states
         )
-        return compare(said, stretch.run, random_ends(len(items), prefixes, seed), progress)
+        comparison = Comparison(said)
+        for number, end in enumerate(random_ends(len(items), prefixes, seed), 1):
+            comparison.add(list(stretch.run(end)), end)
+            if progress is not None:
+                progress(number)
+            # Whoever interrupts need not wait for all of them.
+            await asyncio.sleep(0)
+        return comparison.report()
 
 
 def published(release: Release) -> Published:

@@ -7,6 +7,7 @@ on the length of the range. Merged by these keys, the parts are what one process
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import ChainMap
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ from streams.summary import RunResult
 MOST_PROCESSES = 64
 
 
-async def replay_in_processes(
+def replay_in_processes(
     config: Config,
     origin: Origin,
     options: ReplayOptions,
@@ -39,7 +40,9 @@ async def replay_in_processes(
     given: dict[str, Any],
     processes: int,
 ) -> RunResult:
-    """Replay into a run directory, by so many processes.
+    """Replay into a run directory, by so many processes; outside of any event loop.
+
+    It waits for pipes, which whoever interrupts a command must be able to end.
 
     Parameters
     ----------
@@ -56,7 +59,7 @@ async def replay_in_processes(
     if options.follow:
         raise InputError("--processes: following needs one process")
     # The log of a cluster grows, and all processes must see the same one.
-    fixed = await ended(config, origin)
+    fixed = asyncio.run(ended(config, origin))
     started = time.time()
     tally = Tally()
     with ExitStack() as stack:

@@ -178,7 +178,7 @@ def replay(
         return
     if processes > 1:
         recorded = source_of(settings, origin).manifest
-        result = asyncio.run(replay_in_processes(settings, origin, options, out, given, processes))
+        result = replay_in_processes(settings, origin, options, out, given, processes)
     else:
         result, recorded = asyncio.run(_to_folder(settings, origin, options, watch, (out, given)))
     _report(result, json)

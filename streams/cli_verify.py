@@ -134,8 +134,8 @@ def determinism(
     """Replay with other hash seeds, zones, fetch sizes, splits; equal bytes, or exit code 1."""
     settings, origin = _origin(context, store, bootstrap, config, tz, until)
     options = _options(settings, context.params)
-    report = asyncio.run(
-        check_determinism(settings, origin, options, VARIATIONS, None if json else _print_outcome)
+    report = check_determinism(
+        settings, origin, options, VARIATIONS, None if json else _print_outcome
     )
     if json:
         typer.echo(orjson.dumps(determinism_data(report), option=orjson.OPT_INDENT_2).decode())

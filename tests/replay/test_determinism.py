@@ -44,15 +44,13 @@ def tampered(tmp_path: Path) -> Path:
     return tmp_path / "code"
 
 
-async def checked(log: Path, *variations: Variation) -> Report:
-    return await check_determinism(CONFIG, origin_of(log), ReplayOptions(), variations)
+def checked(log: Path, *variations: Variation) -> Report:
+    return check_determinism(CONFIG, origin_of(log), ReplayOptions(), variations)
 
 
-async def test_the_same_stretch_gives_the_same_bytes_in_all_surroundings(log: Path) -> None:
+def test_the_same_stretch_gives_the_same_bytes_in_all_surroundings(log: Path) -> None:
     seen: list[Outcome] = []
-    report = await check_determinism(
-        CONFIG, origin_of(log), ReplayOptions(), VARIATIONS, seen.append
-    )
+    report = check_determinism(CONFIG, origin_of(log), ReplayOptions(), VARIATIONS, seen.append)
     assert report.equal
     assert seen == report.outcomes
     assert {each.events for each in seen} == {seen[0].events} != {0}
@@ -88,7 +86,7 @@ TAMPERED: dict[str, tuple[str, str, str, Variation]] = {
 
 
 @pytest.mark.parametrize("name", TAMPERED)
-async def test_an_output_that_depends_on_something_else_is_found(
+def test_an_output_that_depends_on_something_else_is_found(
     log: Path, tampered: Path, name: str
 ) -> None:
     module, text, instead, variation = TAMPERED[name]
@@ -98,7 +96,7 @@ async def test_an_output_that_depends_on_something_else_is_found(
     first = Variation("first", {"PYTHONHASHSEED": "1", "TZ": "UTC", "PYTHONPATH": str(tampered)})
     environment = {"TZ": "UTC", **variation.environment, "PYTHONPATH": str(tampered)}
     other = Variation(variation.name, environment, variation.fetch_records, variation.processes)
-    report = await checked(log, first, first, other)
+    report = checked(log, first, first, other)
     assert [each.difference is None for each in report.outcomes] == [True, True, False]
     found = report.outcomes[2].difference
     assert found is not None
@@ -107,12 +105,12 @@ async def test_an_output_that_depends_on_something_else_is_found(
     assert found.first != found.now
 
 
-async def test_another_table_of_a_time_zone_is_found(log: Path, tmp_path: Path) -> None:
+def test_another_table_of_a_time_zone_is_found(log: Path, tmp_path: Path) -> None:
     """Of the same version and in a place that no output shows: the table itself is compared."""
     shutil.copytree(str(files("tzdata")), tmp_path / "tzdata")
     zones = tmp_path / "tzdata" / "zoneinfo" / "America"
     shutil.copyfile(zones / "Toronto", zones / "New_York")
-    report = await checked(
+    report = checked(
         log, Variation("first", {}), Variation("other table", {"PYTHONPATH": str(tmp_path)})
     )
     found = report.outcomes[1].difference
@@ -120,11 +118,11 @@ async def test_another_table_of_a_time_zone_is_found(log: Path, tmp_path: Path) 
     assert found.what == "time zone America/New_York"
 
 
-async def test_another_version_of_the_time_zones_is_found(log: Path, tmp_path: Path) -> None:
+def test_another_version_of_the_time_zones_is_found(log: Path, tmp_path: Path) -> None:
     shutil.copytree(str(files("tzdata")), tmp_path / "tzdata")
     with (tmp_path / "tzdata" / "__init__.py").open("a") as file:
         file.write('\n__version__ = "1999.1"\n')
-    report = await checked(
+    report = checked(
         log, Variation("first", {}), Variation("old table", {"PYTHONPATH": str(tmp_path)})
     )
     found = report.outcomes[1].difference
@@ -132,14 +130,14 @@ async def test_another_version_of_the_time_zones_is_found(log: Path, tmp_path: P
     assert (found.what, found.now) == ("time_zone_version", "1999.1")
 
 
-async def test_another_calendar_is_found(log: Path, tampered: Path) -> None:
+def test_another_calendar_is_found(log: Path, tampered: Path) -> None:
     path = tampered / "streams" / "calendars" / "data" / "cme_equity.json"
     document = json.loads(path.read_text())
     del document["sha256"]
     document["closed"] = document["closed"][:-1]
     document["sha256"] = checksum(document)
     path.write_text(json.dumps(document))
-    report = await checked(
+    report = checked(
         log, Variation("first", {}), Variation("other days", {"PYTHONPATH": str(tampered)})
     )
     found = report.outcomes[1].difference

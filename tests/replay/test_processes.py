@@ -28,6 +28,7 @@ from schemas.records import LogRecord
 from streams.feeds.items import InputError
 from streams.inputs import Source
 from streams.stored_run import run_into_store
+from streams.summary import RunResult
 from tests.replay.test_stretches import CONFIG, records
 
 LENGTH = 800
@@ -52,9 +53,13 @@ def origin_of(path: Path) -> Origin:
     return Origin(files=(Source(str(path)),))
 
 
-async def one_process(log: Path, options: ReplayOptions, folder: Path) -> None:
+def one_process(log: Path, options: ReplayOptions, folder: Path) -> None:
+    asyncio.run(written(log, options, folder))
+
+
+async def written(log: Path, options: ReplayOptions, folder: Path) -> RunResult:
     async with Replay(CONFIG, source_of(CONFIG, origin_of(log)).source, options) as run:
-        await replay_to_folder(run, folder, {})
+        return await replay_to_folder(run, folder, {})
 
 
 def files_of(folder: Path) -> dict[str, Any]:
@@ -76,25 +81,20 @@ OPTIONS = {
 @pytest.mark.parametrize(
     ("name", "processes"), [*((name, 2) for name in OPTIONS), ("the whole log", 5)]
 )
-async def test_the_parts_of_all_processes_make_the_run_of_one(
+def test_the_parts_of_all_processes_make_the_run_of_one(
     log: Path, tmp_path: Path, name: str, processes: int
 ) -> None:
     options = OPTIONS[name]
-    await one_process(log, options, tmp_path / "one")
-    result = await replay_in_processes(
-        CONFIG, origin_of(log), options, tmp_path / "all", {}, processes
-    )
+    one_process(log, options, tmp_path / "one")
+    result = replay_in_processes(CONFIG, origin_of(log), options, tmp_path / "all", {}, processes)
     assert files_of(tmp_path / "all") == files_of(tmp_path / "one")
     assert result.manifest["topics"]["tape.bars.derived.v1"] > 20
 
 
-async def test_the_summaries_of_the_parts_are_the_summary_of_the_whole(
-    log: Path, tmp_path: Path
-) -> None:
-    async with Replay(CONFIG, source_of(CONFIG, origin_of(log)).source) as run:
-        one = (await replay_to_folder(run, tmp_path / "one", {})).summary
+def test_the_summaries_of_the_parts_are_the_summary_of_the_whole(log: Path, tmp_path: Path) -> None:
+    one = asyncio.run(written(log, ReplayOptions(), tmp_path / "one")).summary
     origin = origin_of(log)
-    result = await replay_in_processes(CONFIG, origin, ReplayOptions(), tmp_path / "two", {}, 2)
+    result = replay_in_processes(CONFIG, origin, ReplayOptions(), tmp_path / "two", {}, 2)
     two = result.summary
     assert set(two.symbols) == set(one.symbols) >= {"ES", "NQ", "AAA"}
     assert {each: two.totals(each) for each in two.symbols} == {
@@ -104,10 +104,10 @@ async def test_the_summaries_of_the_parts_are_the_summary_of_the_whole(
     assert (two.rejects, two.first_reject) == (one.rejects, one.first_reject)
 
 
-async def test_what_is_wrong_with_the_source_is_said_as_by_one_process(tmp_path: Path) -> None:
+def test_what_is_wrong_with_the_source_is_said_as_by_one_process(tmp_path: Path) -> None:
     nowhere = origin_of(tmp_path / "nowhere.jsonl")
     with pytest.raises(InputError, match=r"nowhere\.jsonl"):
-        await replay_in_processes(CONFIG, nowhere, ReplayOptions(), tmp_path / "out", {}, 2)
+        replay_in_processes(CONFIG, nowhere, ReplayOptions(), tmp_path / "out", {}, 2)
     assert not list(tmp_path.iterdir())
 
 
@@ -173,6 +173,27 @@ def test_processes_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     assert ended_in_time
 
 
+def test_whoever_interrupts_the_command_ends_its_processes_at_once(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    os.mkfifo(log)
+    command = [sys.executable, "-m", "streams.cli", "replay", str(log), "--out"]
+    parent = subprocess.Popen(
+        [*command, str(tmp_path / "out"), "--processes", "2"],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        # Whatever runs the tests may ignore it for its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    with parent, log.open("wb"):
+        # It is open: there is a process at the other end.
+        parent.send_signal(signal.SIGINT)
+        _, said = parent.communicate(timeout=SECONDS)
+        assert (parent.returncode, said) == (130, b"tapeline: interrupted\n")
+    with pytest.raises(OSError, match="No such device"):
+        os.open(log, os.O_WRONLY | os.O_NONBLOCK)
+    assert [each.name for each in tmp_path.iterdir()] == ["log.jsonl"]
+
+
 def test_a_log_that_grows_meanwhile_ends_where_it_ended(log: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     write_log(tmp_path / "begin.jsonl", records(4, 2)[:300])
@@ -180,6 +201,6 @@ def test_a_log_that_grows_meanwhile_ends_where_it_ended(log: Path, tmp_path: Pat
     fixed = asyncio.run(ended(CONFIG, Origin(store=store)))
     run_into_store(CONFIG, [Source(str(log))], store)
     assert fixed.ends is not None
-    asyncio.run(replay_in_processes(CONFIG, fixed, ReplayOptions(), tmp_path / "out", {}, 2))
+    replay_in_processes(CONFIG, fixed, ReplayOptions(), tmp_path / "out", {}, 2)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["source"]["partitions"]["0"]["stop"] == fixed.ends[0] < 301
