@@ -30,7 +30,8 @@ COMMIT_S = 1.0
 QUEUE_CHUNKS = 8
 OUTPUT_BATCH_BYTES = 900_000
 REQUEST_BYTES = 17 * 1_048_576
-POLL_RECORDS = 4_000
+FETCH_BYTES = 1_048_576
+"""Of one partition at once; less than a record batch would let a busy partition hide the others."""
 STATE_TABLE = "state"
 
 logger = logging.getLogger("tapeline.worker")
@@ -297,7 +298,10 @@ def faust_settings(config: Config, options: WorkerOptions) -> dict[str, Any]:
         "broker_session_timeout": options.session_s,
         "broker_heartbeat_interval": min(HEARTBEAT_S, options.session_s / 3),
         "broker_request_timeout": REQUEST_S,
-        "broker_max_poll_records": POLL_RECORDS,
+        # A poll takes all that was fetched, so that the next fetch asks for all partitions: one for
+        # those alone that have nothing would wait while the others have.
+        "broker_max_poll_records": None,
+        "consumer_max_fetch_size": FETCH_BYTES,
         "consumer_auto_offset_reset": "earliest",
         "consumer_group_instance_id": instance,
         "topic_allow_declare": False,

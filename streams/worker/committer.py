@@ -3,11 +3,15 @@
 1. outputs, all acknowledged; 2. changed state and checkpoint in the changelog, one record batch,
 acknowledged; 3. the same in the local store; 4. the chunk is done, its source offset may be
 committed. A kill before 2 repeats the same bytes, a kill after 2 is skipped on repetition.
+
+All that is promised is promised within a partition: steps of one go one after the other, those of
+different partitions wait for their acknowledgements at the same time.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -20,7 +24,7 @@ from streams.worker.fold import Step
 from streams.worker.metrics import WorkerMetrics
 from streams.worker.state_records import Pair, batches
 
-QUEUE_STEPS = 3
+STEPS_IN_HAND = 12
 CHANGELOG_BYTES = 15 * 1_048_576
 """Least of what the changelog accepts (16 MiB), with room for the frame."""
 
@@ -53,7 +57,7 @@ class Work:
 
 
 class Committer:
-    """Takes steps in the order of their chunks.
+    """Takes steps in the order of their chunks, a line for each partition.
 
     Parameters
     ----------
@@ -80,27 +84,56 @@ class Committer:
         self._guard = guard
         self._metrics = metrics
         self._pause = pause
-        self._queue: asyncio.Queue[Work] = asyncio.Queue(QUEUE_STEPS)
+        self._room = asyncio.Semaphore(STEPS_IN_HAND)
+        self._lines: dict[int, deque[Work]] = {}
+        self._writing: set[asyncio.Task[None]] = set()
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ends: dict[int, int] = {}
 
     async def put(self, work: Work) -> None:
-        """Queue a step; waits while the queue is full."""
-        await self._queue.put(work)
+        """Queue a step; waits while too many are in hand."""
+        await self._room.acquire()
+        partition = work.step.partition
+        line = self._lines.get(partition)
+        if line is not None:
+            line.append(work)
+            return
+        self._lines[partition] = deque([work])
+        task = asyncio.create_task(self._write_line(partition), name=f"committer-{partition}")
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
 
     def forget(self) -> None:
         """All partitions were taken away, after all their steps were written."""
         self._ends.clear()
 
     async def run(self) -> None:
-        """Write steps for ever.
+        """Wait until a step cannot be written; nothing is written any more when this ends.
 
         Raises
         ------
         Exception
             Whatever went wrong: the process must not go on.
         """
-        while True:
-            await self.commit(await self._queue.get())
+        try:
+            await self._failure
+        finally:
+            for task in self._writing:
+                task.cancel()
+
+    async def _write_line(self, partition: int) -> None:
+        line = self._lines[partition]
+        try:
+            while line:
+                await self.commit(line[0])
+                line.popleft()
+                self._room.release()
+        except Exception as error:
+            # The line stays: what follows a step that was not written must not be written.
+            if not self._failure.done():
+                self._failure.set_exception(error)
+            return
+        del self._lines[partition]
 
     async def commit(self, work: Work) -> None:
         """Write one step: all four stages."""

@@ -12,7 +12,7 @@ Private names of Faust 0.15.3 used here, in `table` and in `app`: of the consume
 `_unacked_messages`, `_wait_next_records`, `_waiting_for_ack`; of its thread
 `_create_worker_consumer`, `_ensure_consumer`; of the application `_assignment`, `_crash`,
 `_new_transport`; of the store `_db_for_partition`, `_new_store_by_url`, `_open_for_partition`; of
-aiokafka 0.14.0 `_fetch_max_wait_ms` and the class `BatchBuilder`. The versions are pinned exactly,
+aiokafka 0.14.0 `_fetch_max_wait_ms`, `_fetch_max_bytes` and the class `BatchBuilder`. The versions are pinned exactly,
 and the crash suite in tests/kafka gates their upgrades.
 """
 
@@ -35,6 +35,8 @@ from mode.utils.futures import notify
 from streams.worker.chunks import Chunk, Positions, in_turn, split
 
 LONGEST_POLL_MS = 100
+FETCH_BYTES = 8 * 1_048_576
+"""Of all partitions at once; a poll takes it whole, while the next is on its way."""
 
 
 class BatchMessage(ConsumerMessage):  # type: ignore[misc]
@@ -93,6 +95,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         # The client has one request under way. While records of a busy partition wait to be
         # handed out it asks for the others alone, and Faust would let that wait for 1.5 s.
         consumer._fetch_max_wait_ms = LONGEST_POLL_MS
+        consumer._fetch_max_bytes = FETCH_BYTES
         return consumer
 
 
