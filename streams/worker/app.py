@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from schemas.config import Config
 from schemas.topics import input_log, worker_app_id
-from streams.worker.committer import Committer, Work
+from streams.worker.committer import OUTPUT_BATCH_BYTES, Committer, Work
 from streams.worker.exits import ZombieGuard, hard_exit
 from streams.worker.fold import Counts, LogHoleError, PartitionFold
 from streams.worker.metrics import PartitionGauges, WorkerMetrics
@@ -28,7 +28,6 @@ REQUEST_S = 40.0
 PRODUCE_S = 30.0
 COMMIT_S = 1.0
 QUEUE_CHUNKS = 8
-OUTPUT_BATCH_BYTES = 900_000
 REQUEST_BYTES = 17 * 1_048_576
 FETCH_BYTES = 1_048_576
 """Of one partition at once; less than a record batch would let a busy partition hide the others."""

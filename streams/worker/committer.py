@@ -25,6 +25,7 @@ from streams.worker.metrics import WorkerMetrics
 from streams.worker.state_records import Pair, batches
 
 STEPS_IN_HAND = 12
+OUTPUT_BATCH_BYTES = 900_000
 CHANGELOG_BYTES = 15 * 1_048_576
 """Least of what the changelog accepts (16 MiB), with room for the frame."""
 
@@ -43,6 +44,22 @@ class StateWriter(Protocol):
     def next_changelog_offset(self, partition: int) -> int:
         """Where the changelog ended when the state was read."""
         ...
+
+
+class OutputBatch(BatchBuilder):  # type: ignore[misc]
+    """A record batch that takes messages by the list, for half of what single appends cost."""
+
+    def fill(self, messages: list[Message], start: int) -> int:
+        """Append messages from an index on; how many were taken before it was full."""
+        append = self._builder.append
+        number = 0
+        for timestamp_ms, key, value, headers in messages[start:]:
+            if append(number, timestamp_ms, key, value, headers) is None:
+                break
+            number += 1
+        self._relative_offset = number
+        self.close()
+        return number
 
 
 class Work:
@@ -166,14 +183,14 @@ class Committer:
             await future
 
     def _builders(self, messages: list[Message]) -> Iterable[BatchBuilder]:
-        builder = self._producer.create_batch()
-        for message in messages:
-            if not _append(builder, message):
-                yield builder
-                builder = self._producer.create_batch()
-                if not _append(builder, message):
-                    raise StepBytesError(f"message {message.key!r} fits into no batch")
-        yield builder
+        taken = 0
+        while taken < len(messages):
+            builder = OutputBatch(OUTPUT_BATCH_BYTES, 0)
+            count = builder.fill(messages, taken)
+            if count == 0:
+                raise StepBytesError(f"message {messages[taken].key!r} fits into no batch")
+            taken += count
+            yield builder
 
     async def _send_state(self, step: Step) -> None:
         for pairs in batches(step.changes, step.next_offset, CHANGELOG_BYTES):
@@ -208,13 +225,3 @@ class Committer:
     async def _breathe(self) -> None:
         if self._pause is not None:
             await self._pause()
-
-
-def _append(builder: BatchBuilder, message: Message) -> bool:
-    taken = builder.append(
-        timestamp=message.timestamp_ms,
-        key=message.key,
-        value=message.value,
-        headers=message.headers,
-    )
-    return taken is not None
