@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from schemas.config import Config
 from schemas.topics import input_log, worker_app_id
+from streams.core.sessions import NOWHERE_MS
 from streams.worker.committer import OUTPUT_BATCH_BYTES, Committer, Work
 from streams.worker.exits import ZombieGuard, hard_exit
 from streams.worker.fold import Counts, LogHoleError, PartitionFold
@@ -245,7 +246,7 @@ class WorkerApp(BatchApp):
                 marks = {
                     group: seat.watermark_ms
                     for group, seat in fold.seats.items()
-                    if seat.watermark_ms is not None
+                    if seat.watermark_ms != NOWHERE_MS
                 }
             found.append(
                 PartitionGauges(

@@ -12,6 +12,7 @@ from schemas.events import Output
 from schemas.partition import partition_for
 from streams.core.engine import GroupEngine
 from streams.core.rejection import RecordRejected
+from streams.core.sessions import NOWHERE_MS
 from streams.kafka.event_messages import Message, Writer
 from streams.kafka.snapshots import CloseClock, snapshot_messages, topic
 from streams.planning import plan_group, settings_hash
@@ -61,7 +62,13 @@ class Step(Struct):
 
 
 class Seat:
-    """A group's engine and what goes with each of its outputs."""
+    """A group's engine and what goes with each of its outputs.
+
+    Attributes
+    ----------
+    watermark_ms
+        Greatest of the group; `NOWHERE_MS` before its first bar or clock.
+    """
 
     def __init__(self, config: Config, group: str, stored: StoredGroup | None) -> None:
         self.group = group
@@ -75,8 +82,8 @@ class Seat:
             self.engine = GroupEngine.restore(plan, stored.records)
         marks = [self.engine.watermark_ms(each.symbol) for each in plan.instruments]
         known = [mark for mark in marks if mark is not None]
-        self.watermark_ms = max(known, default=None)
-        self.closes = CloseClock(plan.instruments[0].calendar, self.watermark_ms)
+        self.watermark_ms = max(known, default=NOWHERE_MS)
+        self.closes = CloseClock(plan.instruments[0].calendar, max(known, default=None))
 
 
 class PartitionFold:
@@ -182,19 +189,16 @@ class PartitionFold:
                 self._refuse(record, error.code, error.reason, symbol, step)
                 continue
             fates[engine.fate] += 1
-            mark = engine.watermark_ms(symbol)
             known = seat.watermark_ms
-            if mark is not None and (known is None or mark > known):
-                seat.watermark_ms = known = mark
-            if known is None:
+            if engine.mark_ms > known:
+                seat.watermark_ms = known = engine.mark_ms
+            elif known == NOWHERE_MS:
                 continue
             if events:
                 self._say(seat, events, known, step.outputs)
-            session = seat.closes.passed(known)
-            if session is not None:
-                # The state as of this record, whatever else the chunk holds: a replay finds it
-                # there.
-                self._keep(seat, session, offset, known, step.outputs)
+            close_ms = seat.closes.next_ms
+            if close_ms is None or known >= close_ms:
+                self._keep(seat, offset, known, step.outputs)
         return list(touched.values())
 
     def _say(
@@ -217,11 +221,14 @@ class PartitionFold:
     def _keep(
         self,
         seat: Seat,
-        session: str,
         offset: int,
         watermark_ms: int,
         outputs: dict[str, list[Message]],
     ) -> None:
+        session = seat.closes.passed(watermark_ms)
+        if session is None:
+            return
+        # The state as of this record, whatever else the chunk holds: a replay finds it there.
         messages = snapshot_messages(
             seat.group, session, offset, seat.settings, seat.engine.snapshot(), watermark_ms
         )
