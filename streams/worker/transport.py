@@ -10,13 +10,14 @@ Private names of Faust 0.15.3 used here, in `table` and in `app`: of the consume
 `_acked_index`, `_add_gap`, `_committed_offset`, `_filter_tps_with_pending_acks`, `_getmany`,
 `_is_changelog_tp`, `_new_consumer_thread`, `_new_offset`, `_thread`, `_to_message`,
 `_unacked_messages`, `_wait_next_records`, `_waiting_for_ack`; of its thread
-`_create_worker_consumer`, `_ensure_consumer`, `_fetch_records`; of the application `_assignment`, `_crash`,
-`_new_transport`; of the store `_db_for_partition`, `_new_store_by_url`, `_open_for_partition`; of
-aiokafka 0.14.0 the class `BatchBuilder` and its `_builder` and `_relative_offset`; of its consumer
-`_closed`, `_fetch_max_bytes`, `_fetch_max_wait_ms`, `_fetcher`; of the fetcher `_closed`,
-`_create_fetch_waiter`, `_notify`, `_records`, `_subscriptions`, `_wait_consume_future`; of what
-it fetched `_check_crcs`, `_partition_records`, `_records`, `_topic_partition`, `_update_position`. The versions are pinned exactly,
-and the crash suite in tests/kafka gates their upgrades.
+`_create_worker_consumer`, `_ensure_consumer`, `_fetch_records`; of the application `_assignment`,
+`_crash`, `_new_transport`; of the store `_db_for_partition`, `_new_store_by_url`,
+`_open_for_partition`; of aiokafka 0.14.0 the class `BatchBuilder` and its `_builder` and
+`_relative_offset`; of its consumer `_closed`, `_fetch_max_bytes`, `_fetch_max_wait_ms`,
+`_fetcher`; of the fetcher `_closed`, `_create_fetch_waiter`, `_notify`, `_records`,
+`_subscriptions`, `_wait_consume_future`; of what it fetched `_check_crcs`, `_partition_records`,
+`_records`, `_topic_partition`, `_update_position`. The versions are pinned exactly, and the crash
+suite in tests/kafka gates their upgrades.
 """
 
 from __future__ import annotations
