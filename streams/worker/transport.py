@@ -40,7 +40,7 @@ from streams.worker.chunks import Chunk, Positions, in_turn, split
 from streams.worker.raw_records import raw_records
 
 LONGEST_POLL_MS = 100
-FETCH_BYTES = 8 * 1_048_576
+FETCH_BYTES = 2 * 1_048_576
 """Of all partitions at once; a poll takes it whole, while the next is on its way."""
 
 
