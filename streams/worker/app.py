@@ -28,7 +28,9 @@ HEARTBEAT_S = 3.0
 REQUEST_S = 40.0
 PRODUCE_S = 30.0
 COMMIT_S = 1.0
-QUEUE_CHUNKS = 8
+QUEUE_CHUNKS = 2
+"""Waiting to be folded. With the committer's steps they must be written within half a session, on
+the slowest machine: more in hand would make a busy worker take itself for one that has slept."""
 REQUEST_BYTES = 17 * 1_048_576
 FETCH_BYTES = 1_048_576
 """Of one partition at once; less than a record batch would let a busy partition hide the others."""

@@ -24,7 +24,7 @@ from streams.worker.fold import Step
 from streams.worker.metrics import WorkerMetrics
 from streams.worker.state_records import Pair, batches
 
-STEPS_IN_HAND = 12
+STEPS_IN_HAND = 5
 OUTPUT_BATCH_BYTES = 900_000
 CHANGELOG_BYTES = 15 * 1_048_576
 """Least of what the changelog accepts (16 MiB), with room for the frame."""
