@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import islice
+from itertools import dropwhile, islice
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +100,8 @@ class FileSource:
     async def read(
         self, starts: Mapping[int, int], follow: bool = False
     ) -> AsyncIterator[list[LogItem]]:
-        """All rows; see `LogSource.read`. Files are read once, and do not grow."""
-        items = self._items()
+        """Rows from the start on; see `LogSource.read`. Files are read once, and do not grow."""
+        items = dropwhile(lambda item: item.offset < starts[0], self._items())
         while batch := list(islice(items, BATCH)):
             yield batch
 

@@ -11,6 +11,8 @@ from replay.items import Extent, LogItem
 from schemas.events import Reject
 from streams.feeds.items import Refusal
 
+FETCH_RECORDS = 5_000
+
 
 class LogMissingError(ValueError):
     """Records that a replay needs are not in the log; the message names their offsets."""

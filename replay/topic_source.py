@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaTimeoutError
 from replay.items import Extent, LogItem
 from replay.order import TotalOrder
 from replay.snapshots import SnapshotReader
-from replay.sources import LogMissingError, StoredState
+from replay.sources import FETCH_RECORDS, LogMissingError, StoredState
 from schemas.codec import CodecError, RecordDecoder
 from schemas.events import Reject
 from schemas.partition import partition_for
@@ -23,7 +23,6 @@ from streams.inputs import dead_letter
 from streams.kafka.connection import admin_client, plain_errors
 
 FETCH_MS = 500
-FETCH_RECORDS = 5_000
 MOST_WAITING = 20_000
 """Records of one partition held while others are behind."""
 SILENCE_SECONDS = 30.0
@@ -150,7 +149,12 @@ class TopicSource:
 
     def identity(self) -> dict[str, Any]:
         """Topic and cluster."""
-        return {"kind": "topic", "topic": self.topic, "cluster_id": self._cluster_id}
+        return {
+            "kind": "topic",
+            "topic": self.topic,
+            "cluster_id": self._cluster_id,
+            "partition_count": len(self.extents),
+        }
 
 
 class _Reader:

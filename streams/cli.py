@@ -14,13 +14,17 @@ import typer
 from rich.console import Console
 
 import streams
+from replay.sources import LogMissingError
 from schemas.config import Config, ConfigError
 from schemas.config_loading import load_config
 from schemas.config_rendering import to_toml
 from schemas.documents import write_schemas
 from streams.arguments import OrderedCommand, sources_in_order
 from streams.calendars import UnknownZoneError
+from streams.cli_checks import add_to as add_checks
+from streams.cli_drill import add_to as add_drill
 from streams.cli_kafka import add_to as add_kafka
+from streams.cli_replay import add_to as add_replay
 from streams.cli_store import add_to as add_store
 from streams.cli_store import instant_of, run_and_report
 from streams.core import engine
@@ -54,6 +58,9 @@ config_app = typer.Typer(help="Check and show the configuration.", no_args_is_he
 app.add_typer(config_app, name="config")
 add_store(app)
 add_kafka(app)
+add_drill(app)
+add_replay(app)
+add_checks(app)
 
 ConfigOption = Annotated[
     Path | None,
@@ -260,6 +267,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; every error is one plain message and an exit code."""
     errors = (
         InputError,
+        LogMissingError,
         ConfigError,
         ForeignFolderError,
         StoreError,

@@ -15,6 +15,8 @@ from typing import NoReturn
 
 BUG = 70
 """A bug or a broken promise."""
+IO_FAILURE = 74
+"""Reading or writing failed."""
 
 logger = logging.getLogger("tapeline.worker")
 
@@ -27,6 +29,10 @@ class ForeignWriterError(RuntimeError):
     """Somebody else wrote to a changelog partition that is ours."""
 
 
+class StoreWriteError(RuntimeError):
+    """The local store takes nothing more; the message names its folder and the way out."""
+
+
 def hard_exit(error: BaseException | str, code: int = BUG) -> NoReturn:
     """Say why, and end the process without any clean-up."""
     if isinstance(error, BaseException):
@@ -35,6 +41,16 @@ def hard_exit(error: BaseException | str, code: int = BUG) -> NoReturn:
     else:
         message = error
         logger.critical(message)
+    _leave(code)
+
+
+def quiet_exit(message: str) -> NoReturn:
+    """End the process in good order, though threads that hold nothing do not end."""
+    logger.info(message)
+    _leave(0)
+
+
+def _leave(code: int) -> NoReturn:
     for handler in logging.getLogger().handlers:
         handler.flush()
     sys.stderr.flush()

@@ -8,6 +8,7 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,7 +17,16 @@ from msgspec import Struct
 
 from schemas.config import Config
 from streams.worker.cluster import check_cluster
-from streams.worker.exits import ForeignWriterError, StandstillClock, ZombieError, hard_exit
+from streams.worker.exits import (
+    BUG,
+    IO_FAILURE,
+    ForeignWriterError,
+    StandstillClock,
+    StoreWriteError,
+    ZombieError,
+    hard_exit,
+    quiet_exit,
+)
 from streams.worker.health import HealthServer, metrics_page
 from streams.worker.instance import Instance, claim_instance
 from streams.worker.log import set_up_logging
@@ -25,6 +35,7 @@ if TYPE_CHECKING:
     from streams.worker.app import WorkerApp
 
 DRAIN_S = 30.0
+EMPTY_DRAIN_S = 5.0
 STANDSTILL_S = 120.0
 WATCH_S = 5.0
 LOOPBACK = "127.0.0.1"
@@ -134,13 +145,25 @@ async def _run(
     await stop.wait()
     logger.info("draining: what is in hand is written and committed")
     watching.cancel()
-    try:
-        await asyncio.wait_for(app.stop(), DRAIN_S)
-    except TimeoutError:
-        hard_exit(f"not drained in {DRAIN_S:.0f} s: the next start repeats what was not committed")
+    await _drain(app)
     starting.cancel()
     server.close()
     logger.info("drained")
+
+
+async def _drain(app: WorkerApp) -> None:
+    """Stop the application, or end the process when it does not stop."""
+    # Told to stop while it joins the group, a consumer waits for the group, maybe for minutes.
+    holds_nothing = not app.folds
+    stopping = asyncio.ensure_future(app.stop())
+    # Not `wait_for`: services of Faust swallow its cancellation, and it would wait for ever.
+    await asyncio.wait({stopping}, timeout=EMPTY_DRAIN_S if holds_nothing else DRAIN_S)
+    if stopping.done():
+        stopping.result()
+    elif holds_nothing:
+        quiet_exit("drained: nothing was in hand")
+    else:
+        hard_exit(f"not drained in {DRAIN_S:.0f} s: the next start repeats what was not committed")
 
 
 async def _watch(app: WorkerApp) -> None:
@@ -177,8 +200,10 @@ def _check_started(instance: Instance, starting: asyncio.Future[None]) -> None:
 
 def _crash(instance: Instance, error: BaseException) -> NoReturn:
     if isinstance(error, ZombieError | ForeignWriterError):
-        instance.count_zombie_exit()
-    hard_exit(error)
+        # A full disk must not keep the process.
+        with suppress(OSError):
+            instance.count_zombie_exit()
+    hard_exit(error, IO_FAILURE if isinstance(error, StoreWriteError) else BUG)
 
 
 def with_bootstrap(config: Config, bootstrap: str | None) -> Config:

@@ -21,13 +21,19 @@ _FLOORS = {
     "streams.stored_run": 4,
     "streams.worker": 4,
     "replay": 4,
+    "streams.drill": 5,
     "streams.progress": 5,
     "streams.tables": 5,
     "streams.store_tables": 5,
+    "streams.parity_tables": 5,
+    "streams.why_tables": 5,
     "streams.cli_store": 6,
     "streams.cli_kafka": 6,
-    "streams.cli": 7,
-    "streams.__main__": 8,
+    "streams.cli_checks": 7,
+    "streams.cli_drill": 7,
+    "streams.cli_replay": 7,
+    "streams.cli": 8,
+    "streams.__main__": 9,
 }
 
 # Parts of the standard library that need no clock, no files, no environment and no threads; what

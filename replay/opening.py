@@ -1,0 +1,129 @@
+"""Which source a replay reads: files, a store, a run directory, or the log of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+from msgspec import Struct
+
+from replay.file_source import FileSource
+from replay.sources import FETCH_RECORDS, LogSource
+from schemas.config import Config
+from streams.feeds.items import InputError
+from streams.inputs import Source
+from streams.run_directory import MANIFEST
+from streams.store.layout import LOG_FILE
+from streams.store.reading import StoreReader
+
+
+class Origin(Struct, frozen=True, kw_only=True):
+    """Where the records of a replay come from; the first that is given counts.
+
+    Attributes
+    ----------
+    files
+        Logs or tables of bars; a single folder is a run directory, whose inputs are read again.
+    store
+        A durable store: its log.
+    bootstrap
+        Brokers: the topic of bars.
+    zone, until_ms
+        Of tables; see `FileSource`.
+    """
+
+    files: tuple[Source, ...] = ()
+    store: Path | None = None
+    bootstrap: str | None = None
+    zone: str | None = None
+    until_ms: int | None = None
+    fetch_records: int = FETCH_RECORDS
+
+
+class Opened(Struct, frozen=True):
+    """A source, and what a run directory says of how it was run.
+
+    Attributes
+    ----------
+    manifest
+        Of the run directory, None for other sources.
+    """
+
+    source: LogSource
+    manifest: dict[str, Any] | None = None
+
+
+def source_of(config: Config, origin: Origin) -> Opened:
+    """The source of an origin, not yet opened.
+
+    Raises
+    ------
+    InputError
+        When there is none, or a folder is no run.
+    StoreError
+        When a folder is no store.
+    """
+    if origin.files and origin.store is not None:
+        raise InputError("files and --store: name one of them")
+    if origin.files:
+        folder = Path(origin.files[0].path)
+        if len(origin.files) == 1 and folder.is_dir():
+            return _of_run(config, folder)
+        return Opened(FileSource(config, origin.files, origin.zone, origin.until_ms))
+    if origin.store is not None:
+        with StoreReader(origin.store) as reader:
+            records = reader.checkpoint.log_records
+        log = Source(str(origin.store / LOG_FILE))
+        return Opened(FileSource(config, [log], records=records, kind="store"))
+    if origin.bootstrap is None:
+        raise InputError("no source: name a file, --store DIR, or --bootstrap")
+    # Only a topic needs the Kafka client: replays of files start faster without it.
+    from replay.topic_source import TopicSource
+
+    prefix = config.kafka.topic_prefix
+    return Opened(TopicSource(origin.bootstrap, prefix, origin.fetch_records))
+
+
+def _of_run(config: Config, folder: Path) -> Opened:
+    manifest = read_manifest(folder / MANIFEST)
+    inputs = manifest.get("inputs")
+    if inputs is None:
+        raise InputError(
+            f"{folder}: is the run of a replay; repeat it by --manifest {folder / MANIFEST}"
+        )
+    options = manifest["options"]
+    source = FileSource(
+        config,
+        sources_in(inputs),
+        options["tz"],
+        options["until_ms"],
+        {each["path"]: each["sha256"] for each in inputs},
+        kind="run",
+    )
+    return Opened(source, manifest)
+
+
+def sources_in(inputs: Sequence[dict[str, Any]]) -> list[Source]:
+    """Inputs as a manifest names them."""
+    return [Source(each["path"], each["symbol"]) for each in inputs]
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """A manifest as it was written.
+
+    Raises
+    ------
+    InputError
+        When it is missing or none.
+    """
+    try:
+        found = orjson.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: is not there") from error
+    except orjson.JSONDecodeError as error:
+        raise InputError(f"{path}: is no manifest ({error})") from error
+    if not isinstance(found, dict) or "options" not in found:
+        raise InputError(f"{path}: is no manifest of a run")
+    return found
