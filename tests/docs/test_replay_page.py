@@ -11,6 +11,7 @@ from tests.docs.test_pages import ROOT
 
 PAGE = ROOT / "docs" / "replay.md"
 STEP = re.compile(r"^```console\n(.*?)^```\n(?:^```\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+PROGRAM = re.compile(r"^```python\n(.*?)^```\n\n^```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ELISION = "..."
 
 
@@ -49,6 +50,14 @@ def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path) -> None:
         printed = [run(tmp_path, line) for line in lines]
         if shown:
             assert is_shown(shown, printed[-1]), printed[-1]
+
+
+def test_the_program_of_the_page_prints_what_it_shows(tmp_path: Path) -> None:
+    [(program, shown)] = PROGRAM.findall(PAGE.read_text())
+    (tmp_path / "rule.py").write_text(program)
+    path = f"PYTHONPATH={ROOT} " if (ROOT / "streams").is_dir() else ""
+    printed = run(tmp_path, f"{path}{sys.executable} rule.py")
+    assert printed == shown
 
 
 def test_an_elision_stands_for_anything_and_nothing_else_does() -> None:
