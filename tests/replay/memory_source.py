@@ -1,0 +1,147 @@
+"""A log in memory as a source, read in pieces of any size; and what a worker made of it live."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+from replay.items import Extent, LogItem
+from replay.order import TotalOrder
+from replay.sources import StoredState
+from schemas.codec import CodecError, RecordDecoder, encode
+from schemas.config import Config
+from schemas.events import Reject
+from schemas.partition import partition_for
+from schemas.records import LogRecord
+from schemas.topics import input_log, snapshot_topic
+from streams.core.rejection import RecordRejected
+from streams.feeds.items import Refusal
+from streams.inputs import dead_letter
+from streams.kafka.event_messages import Message
+from streams.kafka.messages import event_time_ms
+from streams.kafka.snapshots import SnapshotPart, joined
+from streams.routing import Router
+from streams.worker.fold import Counts, PartitionFold
+from streams.worker.state_records import StoredPartition
+
+Live = dict[int, dict[str, list[Message]]]
+"""By partition and topic, what a worker wrote."""
+
+
+def partitioned(
+    config: Config, records: Sequence[LogRecord | bytes], partitions: int
+) -> dict[int, list[Any]]:
+    """The records as they lie in the topic: offset, CreateTime and bytes."""
+    router = Router(config)
+    log: dict[int, list[Any]] = {each: [] for each in range(partitions)}
+    last = dict.fromkeys(log, 0)
+    for record in records:
+        if isinstance(record, bytes):
+            partition, value, time_ms = 0, record, last[0]
+        else:
+            partition = partition_for(config.group_of(record.symbol), partitions)
+            value, time_ms = encode(record), last[partition]
+            try:
+                router.check(record)
+                time_ms = event_time_ms(record, router)
+            except RecordRejected:
+                pass
+        last[partition] = time_ms
+        place = log[partition]
+        place.append(SimpleNamespace(offset=len(place), timestamp=time_ms, value=value))
+    return log
+
+
+def live(config: Config, log: Mapping[int, Sequence[Any]]) -> Live:
+    """What a worker writes of it."""
+    found: Live = {}
+    for partition, records in log.items():
+        fold = PartitionFold(config, input_log(), partition, len(log), StoredPartition(), Counts())
+        found[partition] = fold.fold(records).outputs if records else {}
+    return found
+
+
+class MemorySource:
+    """See `replay.sources.LogSource`; pieces of each partition come in random sizes and turns."""
+
+    def __init__(self, log: Mapping[int, Sequence[Any]], outputs: Live, seed: int) -> None:
+        self.extents = {each: Extent(0, len(records)) for each, records in log.items()}
+        self._log = log
+        self._outputs = outputs
+        self._random = Random(seed)
+        self.opened = 0
+
+    async def __aenter__(self) -> MemorySource:
+        self.opened += 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.opened -= 1
+
+    def partition_of(self, group: str) -> int:
+        return partition_for(group, len(self._log))
+
+    async def first_at(self, time_ms: int) -> dict[int, int]:
+        return {
+            partition: next(
+                (each.offset for each in records if each.timestamp >= time_ms), len(records)
+            )
+            for partition, records in self._log.items()
+        }
+
+    async def states(self, before: Mapping[int, int]) -> dict[str, StoredState]:
+        found: dict[str, StoredState] = {}
+        for partition, limit in before.items():
+            sets: dict[tuple[str, str], list[SnapshotPart]] = {}
+            for message in self._outputs[partition].get(snapshot_topic(), []):
+                assert message.value is not None
+                part = msgspec.json.decode(message.value, type=SnapshotPart)
+                if part.offset < limit:
+                    sets.setdefault((part.group, part.session), []).append(part)
+            for (group, session), parts in sets.items():
+                records = joined(parts)
+                assert records is not None
+                first = parts[0]
+                found[group] = StoredState(first.offset, session, first.settings, records)
+        return found
+
+    async def read(
+        self, starts: Mapping[int, int], follow: bool = False
+    ) -> AsyncIterator[list[LogItem]]:
+        order = TotalOrder(starts)
+        left = {each: list(self._log[each][start:]) for each, start in starts.items()}
+        while left:
+            partition = self._random.choice(sorted(left))
+            size = self._random.choice((1, 10, 500))
+            piece, left[partition] = left[partition][:size], left[partition][size:]
+            order.add(partition, [item_of(partition, each) for each in piece])
+            if not left[partition]:
+                del left[partition]
+                order.finish(partition)
+            if items := order.take():
+                yield items
+        assert order.done
+
+    def letter(self, item: LogItem, refusal: Refusal) -> Reject:
+        source = f"{input_log()}/{item.partition}/{item.offset}"
+        return dead_letter(source, item.place.value, refusal)
+
+    def identity(self) -> dict[str, Any]:
+        return {"kind": "memory"}
+
+
+_DECODE = RecordDecoder().decode
+
+
+def item_of(partition: int, record: Any) -> LogItem:
+    """A record of the topic as a source hands it over."""
+    content: LogRecord | Refusal
+    try:
+        content = _DECODE(record.value)
+    except CodecError as error:
+        content = Refusal(error.code, error.reason, error.symbol)
+    return LogItem(partition, record.offset, record.timestamp, content, record)

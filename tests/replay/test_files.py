@@ -1,0 +1,180 @@
+"""Files, stores and run directories replayed: what an embedded run gives, or a part of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from schemas.codec import encode
+from schemas.records import LogRecord
+from streams.calendars import load_calendar
+from streams.cli import main
+from streams.samples import corrections, sample_book, with_holes, with_late_bars, write_samples
+
+TOPICS = 9
+
+
+@pytest.fixture
+def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with sample books of three sessions; the current one."""
+    write_samples(tmp_path, 3, 7)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def log_of(records: Sequence[LogRecord], path: Path) -> Path:
+    path.write_bytes(b"".join(encode(each) + b"\n" for each in records))
+    return path
+
+
+def troubled() -> list[LogRecord]:
+    bars = list(sample_book("ES", load_calendar("CME_EQUITY"), "2025-11-24", 3, 5))
+    late = list(with_late_bars(with_holes(bars, 1), 2))
+    return [*late[:2_000], *corrections(bars[:1_500], 3), *late[2_000:]]
+
+
+def tapeline(*arguments: str) -> int:
+    return main(list(arguments))
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    found = {each.name: each.read_bytes() for each in folder.glob("*.jsonl")}
+    assert len(found) == TOPICS
+    return found
+
+
+def manifest(folder: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads((folder / "manifest.json").read_text())
+    return found
+
+
+BOOKS = ("--bars", "ES=es.csv", "--bars", "NQ=nq.csv", "--bars", "ACME=acme.csv")
+
+
+def test_books_replayed_are_the_books_run(books: Path) -> None:
+    assert tapeline("run", *BOOKS, "--out", "live") == 0
+    assert tapeline("replay", *BOOKS, "--out", "again") == 0
+    assert outputs(books / "again") == outputs(books / "live")
+
+
+def test_a_log_with_corrections_replayed_is_the_log_run_in_both_modes(books: Path) -> None:
+    log = str(log_of(troubled(), books / "log.jsonl"))
+    for mode in ([], ["--as-corrected"]):
+        assert tapeline("run", log, "--out", "live", *mode) == 0
+        assert tapeline("replay", log, "--out", "again", *mode) == 0
+        assert outputs(books / "again") == outputs(books / "live")
+
+
+def test_a_stretch_has_the_lines_of_its_records(books: Path) -> None:
+    log = str(log_of(troubled(), books / "log.jsonl"))
+    assert tapeline("run", log, "--out", "live") == 0
+    bounds = ("--from-offset", "700", "--to-offset", "2900")
+    assert tapeline("replay", log, "--out", "part", *bounds) == 0
+    for name, whole in outputs(books / "live").items():
+        if "rejects" in name:
+            continue
+        lines = whole.splitlines()
+        wanted = [each for each in lines if 700 <= json.loads(each)["seq"] // 1_000_000 < 2_900]
+        assert outputs(books / "part")[name].splitlines() == wanted
+    span = manifest(books / "part")["source"]["partitions"]["0"]  # type: ignore[index]
+    assert (span["start"], span["stop"]) == (700, 2_900)
+
+
+def test_a_store_replayed_has_the_view_of_the_store(
+    books: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tapeline("run", *BOOKS, "--store", "store") == 0
+    capsys.readouterr()
+    assert tapeline("state", "--store", "store", "--json") == 0
+    state = capsys.readouterr().out.splitlines()
+    assert tapeline("replay", "--store", "store", "--out", "again") == 0
+    assert folded(books / "again") == state
+
+
+def folded(folder: Path) -> list[str]:
+    facts: dict[str, str] = {}
+    for path in folder.glob("*.jsonl"):
+        for line in path.read_text().splitlines():
+            event = json.loads(line)
+            if event["type"] == "reject":
+                continue
+            facts.pop(event["id"], None)
+            if event["op"] == "upsert":
+                facts[event["id"]] = line
+    return [facts[each] for each in sorted(facts)]
+
+
+def test_a_run_directory_is_replayed_from_its_inputs_and_compared(
+    books: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tapeline("run", *BOOKS, "--out", "live", "--until", "2025-12-31T00:00Z") == 0
+    assert tapeline("replay", "live", "--out", "again") == 0
+    assert "equal to the run directory" in capsys.readouterr().out
+    assert outputs(books / "again") == outputs(books / "live")
+    (books / "es.csv").write_text((books / "es.csv").read_text() + "\n")
+    assert tapeline("replay", "live", "--out", "again") == 2
+    assert "es.csv: is not the file of that run any more" in capsys.readouterr().err
+
+
+def test_a_manifest_repeats_a_replay_and_finds_what_is_different(
+    books: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stretch = ("--from", "2025-11-25", "--to", "2025-11-25", "--symbols", "ES")
+    assert tapeline("replay", *BOOKS, "--out", "run", *stretch) == 0
+    assert tapeline("replay", "--manifest", "run") == 0
+    found = manifest(books / "run")
+    found["output_sha256"]["tape.touches.v1"] = "0" * 64  # type: ignore[index]
+    (books / "run" / "manifest.json").write_text(json.dumps(found))
+    capsys.readouterr()
+    assert tapeline("replay", "--manifest", "run/manifest.json", "--json") == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["differences"] == [
+        f"output_sha256 tape.touches.v1: then {'0' * 64}, now {now_of(books)}"
+    ]
+
+
+def now_of(books: Path) -> str:
+    return hashlib.sha256((books / "run" / "tape.touches.v1.jsonl").read_bytes()).hexdigest()
+
+
+def test_a_repetition_with_another_configuration_is_refused(
+    books: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tapeline("replay", *BOOKS, "--out", "run") == 0
+    (books / "other.toml").write_text("[instruments.ES]\nswings = false\n")
+    assert tapeline("replay", "--manifest", "run", "--config", "other.toml") == 2
+    assert "the configuration is another one" in capsys.readouterr().err
+
+
+def test_without_a_folder_the_events_are_printed_in_their_order(
+    books: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert tapeline("replay", "--bars", "ES=es.csv", "--to", "2025-11-24") == 0
+    lines = capfdbinary.readouterr().out.splitlines()
+    found = [json.loads(line)["seq"] for line in lines]
+    assert found == sorted(found)
+    assert len(found) > 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nowhere.csv",), "nowhere.csv"),
+        (("es.csv", "--store", "store"), "name one of them"),
+        (("--bars", "ES=es.csv", "--from", "2025-11-25", "--from-offset", "5"), "name one of them"),
+        (("--bars", "ES=es.csv", "--groups", "ES-XX", "--config", "es.toml"), "is not configured"),
+        (("--manifest", "nowhere.json"), "nowhere.json: is not there"),
+        (("--store", "nowhere"), "is no store"),
+    ],
+)
+def test_what_cannot_be_replayed_is_a_usage_error(
+    books: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+) -> None:
+    (books / "es.toml").write_text("[instruments]\ndefault = false\n")
+    assert tapeline("replay", *arguments, "--out", "out") == 2
+    assert said in capsys.readouterr().err
+    assert not (books / "out").exists()
