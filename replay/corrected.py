@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from replay.fingerprint import InputHash
@@ -104,7 +104,7 @@ class CorrectedSource:
 
     async def read(
         self, starts: Mapping[int, int], follow: bool = False
-    ) -> AsyncIterator[list[LogItem]]:
+    ) -> AsyncGenerator[list[LogItem], None]:
         """The final bars, all partitions in the total order."""
         order = TotalOrder(starts)
         for partition in starts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import dropwhile, islice
 from pathlib import Path
@@ -99,7 +99,7 @@ class FileSource:
 
     async def read(
         self, starts: Mapping[int, int], follow: bool = False
-    ) -> AsyncIterator[list[LogItem]]:
+    ) -> AsyncGenerator[list[LogItem], None]:
         """Rows from the start on; see `LogSource.read`. Files are read once, and do not grow."""
         items = dropwhile(lambda item: item.offset < starts[0], self._items())
         while batch := list(islice(items, BATCH)):

@@ -7,9 +7,10 @@ async with Replay(config, source, ReplayOptions(start=parse_bound("--from", "202
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Collection, Mapping
+from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -22,6 +23,8 @@ from replay.sources import LogMissingError, LogSource, StoredState
 from schemas.config import Config
 from schemas.events import Output, Reject
 from streams.feeds.items import InputError
+
+T = TypeVar("T")
 
 
 class ReplayOptions(Struct, frozen=True, kw_only=True):
@@ -43,7 +46,8 @@ class ReplayOptions(Struct, frozen=True, kw_only=True):
     read_from
         By partition, where reading begins instead of at the start of the log; of a repetition.
     follow
-        Go on into what arrives after the replay was opened; needs an open end.
+        Go on into what arrives after the replay was opened, until it is stopped; needs a topic and
+        an open end. What was there comes in the total order, what arrives in that of its arrival.
     """
 
     start: Bound | None = None
@@ -81,6 +85,8 @@ class Pace(Protocol):
 class Replay:
     """One replay; an asynchronous context, and an asynchronous iterator of its events.
 
+    Leaving the context closes all that was opened, also in the middle of an iteration.
+
     Parameters
     ----------
     source
@@ -93,7 +99,10 @@ class Replay:
     start_states
         What each group, or each partition without a stored state, began with; for the manifest.
     seam_offsets
-        By partition, the first offset that was not there when the replay was opened.
+        By partition, the first offset that was not there when the replay was opened; of one that
+        follows.
+    live
+        Set when everything below the seam was handed over: what comes then, arrives now.
     given
         The configuration.
     released
@@ -124,6 +133,9 @@ class Replay:
         self.read_from: dict[int, int] = {}
         self.rejects: Counter[str] = Counter()
         self.input_hash = InputHash()
+        self.live = asyncio.Event()
+        self._stopped = False
+        self._streams: list[AsyncGenerator[Any, None]] = []
         self._pace = pace
         self._warm_ms: int | None = None
         self._fold: ReplayFold | None = None
@@ -153,12 +165,28 @@ class Replay:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self.source.__aexit__(*error)
+        try:
+            # What they read from must be open until they end.
+            while self._streams:
+                await self._streams.pop().aclose()
+        finally:
+            await self.source.__aexit__(*error)
+
+    def stop(self) -> None:
+        """End it in good order: the iteration under way ends after the records at hand."""
+        self._stopped = True
+
+    def _kept(self, stream: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+        """A stream that ends with the replay, wherever its reader left off."""
+        self._streams.append(stream)
+        return stream
 
     async def _begin(self) -> None:
         options, source = self.options, self.source
         start, stop, selection = options.start, options.stop, options.selection
         partitions = self._partitions()
+        if options.follow and any(source.extents[each].end is None for each in partitions):
+            raise InputError("only a topic can be followed: files do not grow")
         if any(bound is not None and bound.day is not None for bound in (start, stop)):
             calendars = calendars_of(self.config, selection.groups)
         else:
@@ -245,19 +273,26 @@ class Replay:
         self._warm_ms = warm_up_ms(calendars, self.from_ms, sessions)
         return await self.source.first_at(self._warm_ms)
 
-    async def batches(self) -> AsyncIterator[list[Release]]:
-        """Releases in the total order, as many at once as are there; paced ones one by one.
+    def batches(self) -> AsyncGenerator[list[Release], None]:
+        """Releases in the total order, as many at once as are there.
 
         Raises
         ------
         LogMissingError
             When records are missing.
         """
+        return self._kept(self._batches())
+
+    async def _batches(self) -> AsyncGenerator[list[Release], None]:
         fold, pace = self.fold, self._pace
         if isinstance(self.source, CorrectedSource):
             for letter in self.source.letters:
                 self.rejects[letter.code] += 1
-        async for items in self.source.read(self.read_from, self.options.follow):
+        stream = self._kept(self.source.read(self.read_from, self.options.follow))
+        async for items in stream:
+            if not items and self.options.follow:
+                # So a source says that its seam is reached, and later that nothing has arrived.
+                self.live.set()
             out: list[Release] = []
             for item in self._warm(items):
                 release = fold.take(item)
@@ -282,7 +317,7 @@ class Replay:
             )
             if out:
                 yield self._counted(out)
-            if fold.done or (pace is not None and pace.stopped):
+            if fold.done or self._stopped or (pace is not None and pace.stopped):
                 return
 
     def _warm(self, items: list[LogItem]) -> list[LogItem]:
@@ -305,14 +340,20 @@ class Replay:
                 self.rejects[release.letter.code] += 1
         return releases
 
-    async def releases(self) -> AsyncIterator[Release]:
+    def releases(self) -> AsyncGenerator[Release, None]:
         """Every record inside the bounds with what it led to, in the total order."""
+        return self._kept(self._releases())
+
+    async def _releases(self) -> AsyncGenerator[Release, None]:
         async for batch in self.batches():
             for release in batch:
                 yield release
 
-    async def __aiter__(self) -> AsyncIterator[Output | Reject]:
+    def __aiter__(self) -> AsyncGenerator[Output | Reject, None]:
         """Every event and dead letter, in the total order."""
+        return self._kept(self._events())
+
+    async def _events(self) -> AsyncGenerator[Output | Reject, None]:
         if isinstance(self.source, CorrectedSource):
             for letter in self.source.letters:
                 yield letter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -119,7 +119,7 @@ class TopicSource:
 
     async def read(
         self, starts: Mapping[int, int], follow: bool = False
-    ) -> AsyncIterator[list[LogItem]]:
+    ) -> AsyncGenerator[list[LogItem], None]:
         """Records from the starts to the ends of the extents; see `LogSource.read`."""
         for partition, start in starts.items():
             begin = self.extents[partition].begin
@@ -137,10 +137,10 @@ class TopicSource:
                 items = reader.order.take()
                 if items:
                     yield items
+            if follow:
+                yield []
             while follow:
-                items = await reader.arrivals()
-                if items:
-                    yield items
+                yield await reader.arrivals()
 
     def letter(self, item: LogItem, refusal: Refusal) -> Reject:
         """The dead letter as a worker writes it."""
@@ -192,8 +192,11 @@ class _Reader:
         await self._poll(behind, bounded=True)
 
     async def arrivals(self) -> list[LogItem]:
-        """What has come beyond the extents, one partition after the other."""
-        self._heard = time.monotonic()
+        """What has come beyond the extents, one partition after the other; soon, or nothing."""
+        if time.monotonic() - self._heard > SILENCE_SECONDS:
+            # Silence of the log, or of the broker? The client would not say.
+            await self._consumer.end_offsets(self._consumer.assignment())
+            self._heard = time.monotonic()
         return await self._poll(set(self._next), bounded=False)
 
     async def _poll(self, partitions: set[int], bounded: bool) -> list[LogItem]:

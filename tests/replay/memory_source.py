@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -111,7 +111,7 @@ class MemorySource:
 
     async def read(
         self, starts: Mapping[int, int], follow: bool = False
-    ) -> AsyncIterator[list[LogItem]]:
+    ) -> AsyncGenerator[list[LogItem], None]:
         order = TotalOrder(starts)
         left = {each: list(self._log[each][start:]) for each, start in starts.items()}
         while left:
