@@ -1,4 +1,4 @@
-"""SHA-256 of what a replay read, however it came in pieces."""
+"""SHA-256 of what a replay read and said, however it came in pieces."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from replay.items import LogItem
+import msgspec
+
+from replay.items import LogItem, Release
+from schemas.events import Output, Reject, Retract, type_of
+from schemas.topics import topic_of
 
 
 class InputHash:
@@ -37,3 +41,34 @@ class InputHash:
     def digests(self) -> dict[str, str]:
         """Hexadecimal digests by partition."""
         return {str(each): found.hexdigest() for each, found in sorted(self._hashes.items())}
+
+
+class PartitionHashes:
+    """Lines of each output topic and partition: equal also where partitions came in other turns."""
+
+    def __init__(self) -> None:
+        self._hashes: dict[tuple[str, int], Any] = {}
+        self._encode = msgspec.json.Encoder().encode_lines
+
+    def add(self, releases: Iterable[Release]) -> None:
+        """The next releases."""
+        pieces: dict[tuple[str, int], list[Output | Reject]] = {}
+        for release in releases:
+            partition = release.item.partition
+            for event in release.events:
+                kind = event.type if isinstance(event, Retract) else type_of(event)
+                pieces.setdefault((kind, partition), []).append(event)
+            if release.letter is not None:
+                pieces.setdefault(("reject", partition), []).append(release.letter)
+        for place, events in pieces.items():
+            known = self._hashes.get(place)
+            if known is None:
+                known = self._hashes[place] = hashlib.sha256()
+            known.update(self._encode(events))
+
+    def digests(self) -> dict[str, str]:
+        """Hexadecimal digests by ``topic/partition``."""
+        return {
+            f"{topic_of(kind)}/{partition}": found.hexdigest()
+            for (kind, partition), found in sorted(self._hashes.items())
+        }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from replay.items import Release
+from schemas.events import Reject
 from streams.kafka.event_messages import Message, Writer
 
 
@@ -34,4 +35,8 @@ class ReleaseWriter:
             for event in release.events:
                 yield write(event, header, timestamp_ms)
         if release.letter is not None:
-            yield self._writer.letter(release.letter, max(release.item.time_ms, 0))
+            yield self.letter(release.letter, release.item.time_ms)
+
+    def letter(self, letter: Reject, time_ms: int) -> tuple[str, Message]:
+        """Topic and message of a dead letter."""
+        return self._writer.letter(letter, max(time_ms, 0))

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 import streams
 from replay.items import Release
+from replay.fingerprint import PartitionHashes
 from replay.run import Replay
 from schemas.config import config_hash
 from schemas.events import Reject
 from streams.calendars import calendar_checksum, time_zone_version
 from streams.core.symbol import FATES
-from streams.run_directory import MANIFEST_MARK, RunDirectory
+from streams.run_directory import MANIFEST_MARK, RunDirectory, TopicFiles
 from streams.summary import RunResult, RunSummary
+
+if TYPE_CHECKING:
+    # The Kafka client is slow to import, and most replays go to files.
+    from replay.run_topics import RunTopics
 
 
 class Tally:
@@ -56,13 +64,36 @@ class Tally:
         }
 
 
+class Sinks(Struct, frozen=True):
+    """Where the results of a replay go: a run directory, topics of the run, or both.
+
+    Attributes
+    ----------
+    topics
+        Open.
+    """
+
+    folder: Path | None = None
+    topics: RunTopics | None = None
+
+
 async def replay_to_folder(
     replay: Replay,
     folder: Path,
     options: dict[str, Any],
     progress: Callable[[Replay], None] | None = None,
 ) -> RunResult:
-    """Run a replay that is open into a run directory.
+    """Run a replay that is open into a run directory; see `replay_into`."""
+    return await replay_into(replay, Sinks(folder), options, progress)
+
+
+async def replay_into(
+    replay: Replay,
+    sinks: Sinks,
+    options: dict[str, Any],
+    progress: Callable[[Replay], None] | None = None,
+) -> RunResult:
+    """Run a replay that is open, and say in a manifest what it was and what came out.
 
     Parameters
     ----------
@@ -74,42 +105,69 @@ async def replay_to_folder(
     Raises
     ------
     ForeignFolderError
-        When something else lies there.
+        When something else lies in the folder.
     LogMissingError, BrokerError, OSError
-        When reading or writing failed; an earlier run in the folder is as it was.
+        When reading or writing failed; an earlier run in the folder is as it was, and the topics
+        are those of an incomplete run.
     """
     tally = Tally()
     started = time.time()
-    with RunDirectory(folder, tally.summary.add) as directory:
-        for letter in _early_letters(replay):
-            directory.write_letter(letter)
+    topics = sinks.topics
+    with ExitStack() as stack:
+        directory = None
+        if sinks.folder is not None:
+            directory = stack.enter_context(RunDirectory(sinks.folder, tally.summary.add))
+            files = directory.files
+        else:
+            files = TopicFiles(None, tally.summary.add)
+            stack.callback(files.abandon)
+        early = _early_letters(replay)
+        for letter in early:
+            files.write_letter(letter)
+        if topics is not None:
+            await topics.write_letters(early)
+        parts = PartitionHashes() if replay.options.follow else None
         async for batch in replay.batches():
-            for release in batch:
-                events = release.events
-                if release.correction is not None:
-                    # What it replaces must have been counted.
-                    directory.flush()
-                    tally.correction(release)
-                if events:
-                    directory.write(events)
-                if release.letter is not None:
-                    directory.write_letter(release.letter)
+            _keep(batch, files, tally)
+            if parts is not None:
+                parts.add(batch)
+            if topics is not None:
+                await topics.write(batch)
             if progress is not None:
                 progress(replay)
-        counts, hashes = directory.finish()
+        counts, hashes = files.finish()
         found = manifest(replay, options)
+        found["run_id"] = None if topics is None else topics.run_id
         found["counters"] = tally.counters(replay)
         found["topics"] = counts
         found[MANIFEST_MARK] = hashes
+        if parts is not None:
+            found["partition_sha256"] = parts.digests()
         found["wall"] = wall(started)
-        directory.commit(found)
+        if topics is not None:
+            await topics.commit(found)
+        if directory is not None:
+            directory.commit(found)
     tally.summary.swings = {
         symbol: engine.swings_by_class(symbol)
         for engine in replay.fold.engines().values()
         for symbol in (plan.symbol for plan in engine.plan.instruments)
         if symbol in replay.fold.fates
     }
-    return RunResult(found, tally.summary, folder, {})
+    return RunResult(found, tally.summary, sinks.folder, {})
+
+
+def _keep(batch: Sequence[Release], files: TopicFiles, tally: Tally) -> None:
+    """Write releases into files, and count."""
+    for release in batch:
+        if release.correction is not None:
+            # What it replaces must have been counted.
+            files.flush()
+            tally.correction(release)
+        if release.events:
+            files.write(release.events)
+        if release.letter is not None:
+            files.write_letter(release.letter)
 
 
 def wall(started: float) -> dict[str, Any]:

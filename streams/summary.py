@@ -266,5 +266,5 @@ class RunResult:
 
     manifest: dict[str, Any]
     summary: RunSummary
-    folder: Path
+    folder: Path | None
     ignored_columns: dict[str, tuple[str, ...]]

@@ -73,7 +73,7 @@ class BatchWriter:
         self,
         partition: int,
         key: bytes | None,
-        value: bytes,
+        value: bytes | None,
         time_ms: int | None,
         headers: list[Header] = NO_HEADERS,
     ) -> None:
