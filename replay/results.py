@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 import streams
-from replay.items import Release
 from replay.fingerprint import PartitionHashes
+from replay.items import Release
 from replay.run import Replay
 from schemas.config import config_hash
 from schemas.events import Reject
@@ -92,6 +92,7 @@ async def replay_into(
     sinks: Sinks,
     options: dict[str, Any],
     progress: Callable[[Replay], None] | None = None,
+    by_partition: bool = False,
 ) -> RunResult:
     """Run a replay that is open, and say in a manifest what it was and what came out.
 
@@ -101,6 +102,9 @@ async def replay_into(
         As they were given, for the manifest.
     progress
         Called now and then.
+    by_partition
+        Put hashes of each partition into the manifest, too, as for a replay that follows: in what
+        order the partitions arrived, no repetition can know.
 
     Raises
     ------
@@ -126,13 +130,13 @@ async def replay_into(
             files.write_letter(letter)
         if topics is not None:
             await topics.write_letters(early)
-        parts = PartitionHashes() if replay.options.follow else None
+        parts = PartitionHashes() if by_partition or replay.options.follow else None
         async for batch in replay.batches():
             _keep(batch, files, tally)
             if parts is not None:
                 parts.add(batch)
             if topics is not None:
-                await topics.write(batch)
+                await topics.write(batch, replay.options.follow)
             if progress is not None:
                 progress(replay)
         counts, hashes = files.finish()

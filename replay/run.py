@@ -24,6 +24,9 @@ from schemas.config import Config
 from schemas.events import Output, Reject
 from streams.feeds.items import InputError
 
+LONGEST_LEAD_MS = 3_600_000
+"""A first record that lies no later than this after the start is waited for at the pace."""
+
 T = TypeVar("T")
 
 
@@ -64,17 +67,24 @@ class Pace(Protocol):
     """Says when a record may be released; `replay.control.Control` is one."""
 
     @property
-    def free(self) -> bool:
-        """Whether nothing is to be waited for."""
-        ...
-
-    @property
     def stopped(self) -> bool:
         """Whether the replay shall end."""
         ...
 
-    async def release(self, time_ms: int) -> None:
-        """Wait until a record of an event time is due."""
+    def stop(self) -> None:
+        """No more records go."""
+        ...
+
+    def begin_at(self, time_ms: int) -> None:
+        """Event time is `time_ms` now."""
+        ...
+
+    def at_once(self, time_ms: int) -> bool:
+        """Whether the next record goes without waiting; if not, `release` is awaited."""
+        ...
+
+    async def release(self, time_ms: int) -> bool:
+        """Wait until the next record is due; False: it does not go, the replay shall end."""
         ...
 
     def seen(self, events: Collection[Output]) -> None:
@@ -137,6 +147,7 @@ class Replay:
         self._stopped = False
         self._streams: list[AsyncGenerator[Any, None]] = []
         self._pace = pace
+        self._begun = False
         self._warm_ms: int | None = None
         self._fold: ReplayFold | None = None
 
@@ -175,6 +186,9 @@ class Replay:
     def stop(self) -> None:
         """End it in good order: the iteration under way ends after the records at hand."""
         self._stopped = True
+        if self._pace is not None:
+            # A wait for the next record ends, too.
+            self._pace.stop()
 
     def _kept(self, stream: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
         """A stream that ends with the replay, wherever its reader left off."""
@@ -298,20 +312,22 @@ class Replay:
                 release = fold.take(item)
                 if release is None:
                     continue
-                if pace is not None and not pace.free:
-                    if out:
-                        yield self._counted(out)
-                        out = []
-                    if item.offset < self.seam_offsets.get(item.partition, item.offset + 1):
-                        await pace.release(item.time_ms)
-                    if pace.stopped:
+                if pace is not None:
+                    if not self._begun:
+                        self._lead_in(pace, item)
+                    if not self._paced(item):
+                        goes = not pace.stopped
+                    elif not (goes := pace.at_once(item.time_ms)):
+                        # Whoever waits has got everything before.
+                        if out:
+                            yield self._counted(out)
+                            out = []
+                        goes = await pace.release(item.time_ms)
+                    if not goes:
                         fold.spans[item.partition].next_offset = item.offset
                         break
-                    yield self._counted([release])
-                else:
-                    out.append(release)
-                if pace is not None:
                     pace.seen(release.events)
+                out.append(release)
             self.input_hash.add(
                 item for item in items if item.offset < fold.spans[item.partition].next_offset
             )
@@ -319,6 +335,16 @@ class Replay:
                 yield self._counted(out)
             if fold.done or self._stopped or (pace is not None and pace.stopped):
                 return
+
+    def _paced(self, item: LogItem) -> bool:
+        """Whether a record was there when the replay was opened; a later one has its own pace."""
+        return item.offset < self.seam_offsets.get(item.partition, item.offset + 1)
+
+    def _lead_in(self, pace: Pace, first: LogItem) -> None:
+        """An hour lasts an hour, not one bar less; but nobody waits for years without a log."""
+        self._begun = True
+        if self.from_ms is not None and 0 < first.time_ms - self.from_ms <= LONGEST_LEAD_MS:
+            pace.begin_at(self.from_ms)
 
     def _warm(self, items: list[LogItem]) -> list[LogItem]:
         """The items without those before the warm-up."""

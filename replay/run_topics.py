@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaProducer
 
 from replay.items import Release
 from replay.release_messages import ReleaseWriter
+from replay.sources import LogSource
 from schemas.config import KafkaConfig
 from schemas.events import Reject
 from schemas.partition import partition_for
@@ -31,6 +32,11 @@ SMALL_BATCH = 1_000
 def fresh_run_id() -> str:
     """An id that no run has: the time of day it began, and a little chance."""
     return f"{datetime.now(UTC):%Y%m%dt%H%M%Sz}-{secrets.token_hex(2)}"
+
+
+def partitions_of(source: LogSource) -> int | None:
+    """Partitions of a log that is open; None when it has none of its own: files."""
+    return None if source.partition_of("") is None else len(source.extents)
 
 
 class RunTopics:
@@ -102,8 +108,14 @@ class RunTopics:
         if self._producer is not None:
             await stop_producer(self._producer)
 
-    async def write(self, releases: Sequence[Release]) -> None:
-        """What the records led to, in their order; most of it is on its way when this returns."""
+    async def write(self, releases: Sequence[Release], at_once: bool = False) -> None:
+        """What the records led to, in their order; what does not fill a batch may wait for more.
+
+        Parameters
+        ----------
+        at_once
+            Let nothing wait: nobody knows when more comes.
+        """
         writers = self._writers
         with plain_errors(self.bootstrap, "writing the topics of the run"):
             for release in releases:
@@ -112,7 +124,7 @@ class RunTopics:
                 partition = self._partition(release)
                 for topic, (time_ms, key, value, headers) in self._messages.messages(release):
                     await writers[topic].add(partition, key, value, time_ms, headers)
-            if len(releases) < SMALL_BATCH:
+            if at_once or len(releases) < SMALL_BATCH:
                 for writer in writers.values():
                     await writer.flush()
 

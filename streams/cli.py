@@ -23,6 +23,7 @@ from streams.arguments import OrderedCommand, sources_in_order
 from streams.calendars import UnknownZoneError
 from streams.cli_kafka import add_to as add_kafka
 from streams.cli_replay import add_to as add_replay
+from streams.cli_runs import add_to as add_runs
 from streams.cli_store import add_to as add_store
 from streams.cli_store import instant_of, run_and_report
 from streams.core import engine
@@ -57,6 +58,7 @@ app.add_typer(config_app, name="config")
 add_store(app)
 add_kafka(app)
 add_replay(app)
+add_runs(app)
 
 ConfigOption = Annotated[
     Path | None,

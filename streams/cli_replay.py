@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,13 +13,13 @@ from rich.console import Console
 
 from replay.bounds import Bound, parse_bound, parse_offsets
 from replay.fold import selected
-from replay.opening import Origin, read_manifest, source_of
-from replay.results import replay_to_folder
+from replay.opening import Origin, read_manifest
+from replay.results import Sinks, replay_into
 from replay.run import Replay, ReplayOptions
-from schemas.codec import encode
 from schemas.config import Config
 from schemas.config_loading import load_config
 from streams.arguments import OrderedCommand, sources_in_order
+from streams.cli_recording import destination, print_lines, record
 from streams.cli_store import BootstrapOption, ConfigOption, instant_of
 from streams.feeds.items import InputError
 from streams.kafka.connection import broker_address, silence_client
@@ -72,6 +71,17 @@ NoSnapshots = Annotated[bool, typer.Option("--no-snapshots", help="Do not begin 
 FetchOption = Annotated[
     int, typer.Option("--fetch-records", min=1, help="Most records taken at once; no result.")
 ]
+ToTopics = Annotated[
+    bool,
+    typer.Option("--to-topics", help="Into topics of this run: <prefix>.run.<run id>.<entity>.v1."),
+]
+RunIdOption = Annotated[
+    str | None, typer.Option("--run-id", help="Name of the run's topics, instead of a new one.")
+]
+ThenFollow = Annotated[
+    bool,
+    typer.Option("--then-follow", help="Go on into what arrives, until Ctrl-C or SIGTERM."),
+]
 
 
 def replay(
@@ -93,6 +103,9 @@ def replay(
     warmup_sessions: WarmupOption = None,
     no_snapshots: NoSnapshots = False,
     fetch_records: FetchOption = 5_000,
+    to_topics: ToTopics = False,
+    run_id: RunIdOption = None,
+    then_follow: ThenFollow = False,
     manifest: Annotated[
         Path | None, typer.Option("--manifest", help="Repeat this run, and compare.")
     ] = None,
@@ -127,6 +140,7 @@ def replay(
         as_corrected=as_corrected,
         snapshots=not no_snapshots,
         warmup_sessions=warmup_sessions,
+        follow=then_follow,
     )
     given = {
         "from": from_,
@@ -137,11 +151,13 @@ def replay(
         "groups": named_groups,
         "warmup_sessions": warmup_sessions,
         "no_snapshots": no_snapshots,
+        "then_follow": then_follow,
     }
-    if out is None:
-        asyncio.run(_print(settings, origin, options))
+    where = destination(out, to_topics, run_id, broker_address(settings.kafka, bootstrap))
+    if out is None and not to_topics:
+        asyncio.run(print_lines(settings, origin, options))
         return
-    result, recorded = asyncio.run(_to_folder(settings, origin, options, out, given))
+    result, recorded = asyncio.run(record(settings, origin, options, where, given))
     _report(result, json)
     if recorded is not None and not any(each is not None for each in (from_, to)):
         _compare_with_run(recorded, result, json)
@@ -166,30 +182,16 @@ def _names(text: str | None) -> list[str]:
     return [] if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-async def _print(config: Config, origin: Origin, options: ReplayOptions) -> None:
-    """Every event as a line of JSON, in the total order."""
-    out = sys.stdout.buffer
-    async with Replay(config, source_of(config, origin).source, options) as run:
-        async for event in run:
-            out.write(encode(event))
-            out.write(b"\n")
-    out.flush()
-
-
-async def _to_folder(
-    config: Config, origin: Origin, options: ReplayOptions, out: Path, given: dict[str, Any]
-) -> tuple[RunResult, dict[str, Any] | None]:
-    opened = source_of(config, origin)
-    async with Replay(config, opened.source, options) as run:
-        return await replay_to_folder(run, out, given), opened.manifest
-
-
 def _report(result: RunResult, as_json: bool) -> None:
     if as_json:
-        data = {**summary_data(result), "source": result.manifest["source"]}
+        found = result.manifest
+        data = {**summary_data(result), "source": found["source"], "run_id": found["run_id"]}
         typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
     else:
         print_summary(_console(), result)
+        run_id = result.manifest["run_id"]
+        if run_id is not None:
+            _console().print(f"Results: the topics of run {run_id} (tapeline runs show {run_id})")
         for name, state in result.manifest["start_state"].items():
             _console().print(f"{name}: began with {_state_text(state)}.")
 
@@ -238,11 +240,12 @@ def _repeat(
 
 
 async def _again(config: Config, before: dict[str, Any], folder: Path, bootstrap: str) -> RunResult:
-    from replay.repetition import options_again, source_again
+    from replay.repetition import BY_PARTITION, options_again, source_again
 
     source = source_again(before, config, bootstrap)
     async with Replay(config, source, options_again(before, config)) as run:
-        return await replay_to_folder(run, folder, before["options"])
+        sinks = Sinks(folder)
+        return await replay_into(run, sinks, before["options"], by_partition=BY_PARTITION in before)
 
 
 def _console() -> Console:

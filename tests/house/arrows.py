@@ -26,7 +26,9 @@ _FLOORS = {
     "streams.store_tables": 5,
     "streams.cli_store": 6,
     "streams.cli_kafka": 6,
+    "streams.cli_recording": 6,
     "streams.cli_replay": 7,
+    "streams.cli_runs": 7,
     "streams.cli": 8,
     "streams.__main__": 9,
 }

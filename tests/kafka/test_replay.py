@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,16 +47,6 @@ from tests.kafka.worker_process import WorkerProcess, append, until_committed
 KILLS = 4
 
 
-@pytest.fixture(scope="module")
-def recording(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """What a worker said that nothing disturbed."""
-    return asyncio.run(_recorded(broker, "recorded", tmp_path_factory.mktemp("recorded")))
-
-
-async def _recorded(broker: Broker, prefix: str, folder: Path, kills: int = 0) -> Recording:
-    return await record(await prepare(broker.bootstrap, prefix), folder, kills)
-
-
 @pytest.mark.parametrize("fetch_records", [1, 10, FETCH])
 async def test_the_replay_of_a_log_is_what_the_worker_said_of_it(
     recording: Recording, fetch_records: int
@@ -70,7 +59,8 @@ async def test_the_replay_of_a_log_is_what_the_worker_said_of_it(
 async def test_what_a_worker_said_that_was_killed_on_the_way_is_what_its_replay_says(
     broker: Broker, topic_prefix: str, tmp_path: Path
 ) -> None:
-    disturbed = await _recorded(broker, topic_prefix, tmp_path, KILLS)
+    config = await prepare(broker.bootstrap, topic_prefix)
+    disturbed = await record(config, tmp_path, KILLS)
     found, _ = await outputs_of(disturbed)
     assert_equal(found, disturbed.outputs)
 
