@@ -152,13 +152,19 @@ async def replay_into(
             await topics.commit(found)
         if directory is not None:
             directory.commit(found)
-    tally.summary.swings = {
+    if all(span.start == 0 for span in replay.fold.spans.values()):
+        tally.summary.swings = _swings(replay)
+    return RunResult(found, tally.summary, sinks.folder, {})
+
+
+def _swings(replay: Replay) -> dict[str, dict[int, int]]:
+    """Swings by class of each symbol; the engines count those of their whole history."""
+    return {
         symbol: engine.swings_by_class(symbol)
         for engine in replay.fold.engines().values()
         for symbol in (plan.symbol for plan in engine.plan.instruments)
         if symbol in replay.fold.fates
     }
-    return RunResult(found, tally.summary, sinks.folder, {})
 
 
 def _keep(batch: Sequence[Release], files: TopicFiles, tally: Tally) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ import typer
 from msgspec import Struct
 
 from replay.control import Control
+from replay.keys import HINT, listening, press
 from replay.opening import Origin, source_of
+from replay.progress import ReplayBar
 from replay.results import Sinks, replay_into
 from replay.run import Replay, ReplayOptions
 from schemas.codec import encode
 from schemas.config import Config
 from streams.feeds.items import InputError
+from streams.kafka.pacing import parse_speed
 from streams.summary import RunResult
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -63,18 +67,61 @@ def destination(
     return Destination(folder, fresh_run_id() if run_id is None else run_id, bootstrap)
 
 
+class Watch:
+    """Whoever sits at a terminal sees how a replay goes, and steers it by keys.
+
+    Attributes
+    ----------
+    control
+        Paces the replay; None where nobody asked for a pace and nobody could.
+    """
+
+    def __init__(self, speed: float | None, skip_idle_s: float | None) -> None:
+        self.control: Control | None = None
+        attended = sys.stdin.isatty() or sys.stderr.isatty()
+        if speed is not None or skip_idle_s is not None or attended:
+            self.control = Control("max" if speed is None else speed, skip_idle_s)
+
+    @contextmanager
+    def over(self, run: Replay) -> Iterator[None]:
+        """Show and listen while the block runs."""
+        control = self.control
+        if control is None:
+            yield
+            return
+        with (
+            listening(partial(press, control)) as heard,
+            ReplayBar(lambda: control.state, end_ms=run.to_ms, hint=HINT if heard else None),
+        ):
+            yield
+
+
+def parse_replay_speed(text: str) -> float | None:
+    """Factor of ``--speed``; None: max.
+
+    Raises
+    ------
+    InputError
+        When it is none.
+    """
+    try:
+        return parse_speed(text)
+    except ValueError:
+        raise InputError(f"--speed {text}: say max, or a number from 0.1 to 100000") from None
+
+
 async def record(
     config: Config,
     origin: Origin,
     options: ReplayOptions,
     where: Destination,
     given: dict[str, Any],
-    pace: Control | None = None,
+    watch: Watch,
 ) -> tuple[RunResult, dict[str, Any] | None]:
     """Run a replay to its end; returns the result, and the manifest of a run that was replayed."""
     opened = source_of(config, origin)
     async with AsyncExitStack() as stack:
-        run = await stack.enter_async_context(Replay(config, opened.source, options, pace))
+        run = await stack.enter_async_context(Replay(config, opened.source, options, watch.control))
         topics = None
         if where.run_id is not None:
             from replay.run_topics import RunTopics, partitions_of
@@ -85,25 +132,24 @@ async def record(
             )
         if options.follow:
             await stack.enter_async_context(followed(run))
+        stack.enter_context(watch.over(run))
         return await replay_into(run, Sinks(where.folder, topics), given), opened.manifest
 
 
-async def print_lines(
-    config: Config, origin: Origin, options: ReplayOptions, pace: Control | None = None
-) -> None:
+async def print_lines(config: Config, origin: Origin, options: ReplayOptions, watch: Watch) -> None:
     """Every event as a line of JSON, in the total order."""
-    out = sys.stdout.buffer
     async with AsyncExitStack() as stack:
         source = source_of(config, origin).source
-        run = await stack.enter_async_context(Replay(config, source, options, pace))
+        run = await stack.enter_async_context(Replay(config, source, options, watch.control))
         if options.follow:
             await stack.enter_async_context(followed(run))
+        stack.enter_context(watch.over(run))
         async for event in run:
-            out.write(encode(event))
-            out.write(b"\n")
-            if run.live.is_set() or pace is not None:
-                out.flush()
-    out.flush()
+            # As text: a terminal shows it above the bar.
+            sys.stdout.write(encode(event).decode() + "\n")
+            if run.live.is_set() or watch.control is not None:
+                sys.stdout.flush()
+    sys.stdout.flush()
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from replay.run import Replay, ReplayOptions
 from schemas.config import Config
 from schemas.config_loading import load_config
 from streams.arguments import OrderedCommand, sources_in_order
-from streams.cli_recording import destination, print_lines, record
+from streams.cli_recording import Watch, destination, parse_replay_speed, print_lines, record
 from streams.cli_store import BootstrapOption, ConfigOption, instant_of
 from streams.feeds.items import InputError
 from streams.kafka.connection import broker_address, silence_client
@@ -68,6 +68,18 @@ WarmupOption = Annotated[
     typer.Option("--warmup-sessions", min=0, help="Without a snapshot, begin so many earlier."),
 ]
 NoSnapshots = Annotated[bool, typer.Option("--no-snapshots", help="Do not begin with snapshots.")]
+SpeedOption = Annotated[
+    str, typer.Option(metavar="N|max", help="So many times event time, 0.1 to 100000; or max.")
+]
+SkipIdleOption = Annotated[
+    float | None,
+    typer.Option(
+        "--skip-idle",
+        metavar="SECONDS",
+        min=0,
+        help="Longest wait between two records: nights and weekends last no longer.",
+    ),
+]
 FetchOption = Annotated[
     int, typer.Option("--fetch-records", min=1, help="Most records taken at once; no result.")
 ]
@@ -102,6 +114,8 @@ def replay(
     as_corrected: AsCorrected = False,
     warmup_sessions: WarmupOption = None,
     no_snapshots: NoSnapshots = False,
+    speed: SpeedOption = "max",
+    skip_idle: SkipIdleOption = None,
     fetch_records: FetchOption = 5_000,
     to_topics: ToTopics = False,
     run_id: RunIdOption = None,
@@ -132,6 +146,7 @@ def replay(
         until_ms=None if until is None else instant_of("--until", until),
         fetch_records=fetch_records,
     )
+    watch = Watch(parse_replay_speed(speed), skip_idle)
     named_symbols, named_groups = _names(symbols), _names(groups)
     options = ReplayOptions(
         start=bound("--from", from_, "--from-offset", from_offset),
@@ -151,13 +166,15 @@ def replay(
         "groups": named_groups,
         "warmup_sessions": warmup_sessions,
         "no_snapshots": no_snapshots,
+        "speed": speed,
+        "skip_idle": skip_idle,
         "then_follow": then_follow,
     }
     where = destination(out, to_topics, run_id, broker_address(settings.kafka, bootstrap))
     if out is None and not to_topics:
-        asyncio.run(print_lines(settings, origin, options))
+        asyncio.run(print_lines(settings, origin, options, watch))
         return
-    result, recorded = asyncio.run(record(settings, origin, options, where, given))
+    result, recorded = asyncio.run(record(settings, origin, options, where, given, watch))
     _report(result, json)
     if recorded is not None and not any(each is not None for each in (from_, to)):
         _compare_with_run(recorded, result, json)
