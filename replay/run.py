@@ -1,95 +1,32 @@
-"""A replay: the core over a stretch of a log, released in the total order at any speed.
-
-async with Replay(config, source, ReplayOptions(start=parse_bound("--from", "2025-12-09"))) as run:
-    async for event in run:
-        ...
-"""
+"""A replay: the core over a stretch of a log, released in the total order at any speed."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Collection, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, Unpack
 
-from msgspec import Struct
-
-from replay.bounds import Bound, calendars_of, warm_up_ms
+from replay.bounds import calendars_of, warm_up_ms
 from replay.corrected import CorrectedSource
 from replay.fingerprint import InputHash
-from replay.fold import ReplayFold, Selection, Window
+from replay.fold import ReplayFold, Window
 from replay.items import LogItem, Release
+from replay.opening import Origin, source_of
+from replay.options import Keywords, Named, Pace, ReplayOptions, inputs_of, options_of
 from replay.sources import LogMissingError, LogSource, StoredState
 from schemas.config import Config
 from schemas.events import Output, Reject
 from streams.feeds.items import InputError
 
+__all__ = ["Pace", "Replay", "ReplayOptions"]
+
 LONGEST_LEAD_MS = 3_600_000
 """A first record that lies no later than this after the start is waited for at the pace."""
 
 T = TypeVar("T")
-
-
-class ReplayOptions(Struct, frozen=True, kw_only=True):
-    """What is replayed.
-
-    Attributes
-    ----------
-    start, stop
-        Bounds; None: the log's own beginning and end.
-    selection
-        Groups and symbols.
-    as_corrected
-        The last version of every bar, sorted, instead of the log's order.
-    snapshots
-        Begin with stored states where the source has them.
-    warmup_sessions
-        Where there is none, begin so many sessions before the start, without outputs; None: at the
-        beginning of the log.
-    read_from
-        By partition, where reading begins instead of at the start of the log; of a repetition.
-    follow
-        Go on into what arrives after the replay was opened, until it is stopped; needs a topic and
-        an open end. What was there comes in the total order, what arrives in that of its arrival.
-    """
-
-    start: Bound | None = None
-    stop: Bound | None = None
-    selection: Selection = Selection()
-    as_corrected: bool = False
-    snapshots: bool = True
-    warmup_sessions: int | None = None
-    read_from: Mapping[int, int] | None = None
-    follow: bool = False
-
-
-class Pace(Protocol):
-    """Says when a record may be released; `replay.control.Control` is one."""
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the replay shall end."""
-        ...
-
-    def stop(self) -> None:
-        """No more records go."""
-        ...
-
-    def begin_at(self, time_ms: int) -> None:
-        """Event time is `time_ms` now."""
-        ...
-
-    def at_once(self, time_ms: int) -> bool:
-        """Whether the next record goes without waiting; if not, `release` is awaited."""
-        ...
-
-    async def release(self, time_ms: int) -> bool:
-        """Wait until the next record is due; False: it does not go, the replay shall end."""
-        ...
-
-    def seen(self, events: Collection[Output]) -> None:
-        """What the record led to."""
-        ...
+E = TypeVar("E", bound=Output | Reject)
 
 
 class Replay:
@@ -150,6 +87,50 @@ class Replay:
         self._begun = False
         self._warm_ms: int | None = None
         self._fold: ReplayFold | None = None
+
+    @classmethod
+    def files(
+        cls,
+        config: Config,
+        inputs: Sequence[Named],
+        zone: str | None = None,
+        **keywords: Unpack[Keywords],
+    ) -> Replay:
+        """A replay of files: logs, tables, or one run directory, whose inputs are read again.
+
+        Parameters
+        ----------
+        inputs
+            Paths; of a table without a column ``symbol`` (symbol, path).
+        zone
+            Of times without offset.
+        **keywords
+            See `replay.options.Keywords`.
+        """
+        source = source_of(config, Origin(files=inputs_of(inputs), zone=zone)).source
+        return cls(config, source, options_of(config, keywords), keywords.get("pace"))
+
+    @classmethod
+    def store(cls, config: Config, folder: str | Path, **keywords: Unpack[Keywords]) -> Replay:
+        """A replay of the log of a durable store; keywords as in `replay.options.Keywords`."""
+        source = source_of(config, Origin(store=Path(folder))).source
+        return cls(config, source, options_of(config, keywords), keywords.get("pace"))
+
+    @classmethod
+    def topic(
+        cls, config: Config, bootstrap: str | None = None, **keywords: Unpack[Keywords]
+    ) -> Replay:
+        """A replay of the log of a cluster, by default that of the configuration.
+
+        Keywords as in `replay.options.Keywords`.
+        """
+        source = source_of(config, Origin(bootstrap=bootstrap or config.kafka.bootstrap)).source
+        return cls(config, source, options_of(config, keywords), keywords.get("pace"))
+
+    @property
+    def pace(self) -> Pace | None:
+        """What holds its records back."""
+        return self._pace
 
     def input_digests(self) -> dict[str, str]:
         """SHA-256 of what was read of each partition of a topic."""
@@ -378,6 +359,15 @@ class Replay:
     def __aiter__(self) -> AsyncGenerator[Output | Reject, None]:
         """Every event and dead letter, in the total order."""
         return self._kept(self._events())
+
+    def events(self, *kinds: type[E]) -> AsyncGenerator[E, None]:
+        """Events of some types alone, such as ``run.events(Touch, Range)``, in the total order."""
+        return self._kept(self._of_kinds(kinds))
+
+    async def _of_kinds(self, kinds: tuple[type[E], ...]) -> AsyncGenerator[E, None]:
+        async for event in self._events():
+            if isinstance(event, kinds):
+                yield event
 
     async def _events(self) -> AsyncGenerator[Output | Reject, None]:
         if isinstance(self.source, CorrectedSource):

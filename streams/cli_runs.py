@@ -18,6 +18,8 @@ from streams.cli_store import BootstrapOption, ConfigOption
 from streams.feeds.items import InputError
 from streams.kafka.connection import broker_address, silence_client
 
+PIPE_WIDTH = 160
+
 if TYPE_CHECKING:
     from replay.run_catalogue import Run
 
@@ -45,7 +47,7 @@ def runs_list(
     if json:
         typer.echo(orjson.dumps([_plain(run) for run in found], option=orjson.OPT_INDENT_2))
     elif found:
-        Console(markup=False, emoji=False).print(_runs_table(found))
+        _console().print(_runs_table(found))
     else:
         typer.echo(f"No runs of prefix {prefix} at {address}.")
 
@@ -66,7 +68,7 @@ def runs_show(
         whole = {**_plain(run), "topics": run.topics, "manifest": run.manifest}
         typer.echo(orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
         return
-    console = Console(markup=False, emoji=False)
+    console = _console()
     for name, text in _described(run).items():
         console.print(f"{name:<12}{text}", soft_wrap=True, highlight=False)
     console.print(_topics_table(run, prefix))
@@ -105,6 +107,11 @@ def runs_delete(
     typer.echo(f"{len(wanted)} runs, {len(deleted)} topics deleted")
 
 
+def _console() -> Console:
+    # In a pipe nobody's terminal is too narrow.
+    return Console(markup=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
 def _confirmed(run_ids: list[str]) -> bool:
     if not sys.stdin.isatty():
         raise InputError("runs delete: nobody is there to ask; say --yes")
@@ -134,7 +141,7 @@ def _plain(run: Run) -> dict[str, Any]:
 def _runs_table(runs: list[Run]) -> Table:
     table = Table(box=SIMPLE_HEAD)
     for name in ("run", "state", "started (UTC)", "of", "mode", "from", "to"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name in ("run", "state"))
     table.add_column("events", justify="right")
     for run in runs:
         plain = _plain(run)

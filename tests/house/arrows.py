@@ -59,6 +59,8 @@ _WORKER_ONLY = frozenset({"faust", "mode"})
 _DATABASE = "rocksdict"
 _DATABASE_MODULE = "streams.store.database"
 _CALENDAR_LIBRARIES = frozenset({"exchange_calendars", "pandas", "pandas_market_calendars"})
+# Frames of events are no calendars.
+_OF_THEIR_OWN = frozenset({("replay.export", "pandas")})
 _OUTSIDE = frozenset({"benchmarks", "examples", "tests"})
 
 
@@ -97,7 +99,11 @@ def calendar_tool_imports(sources: dict[str, str]) -> list[str]:
     tools = {
         name
         for name, found in known.items()
-        if any(each.origin.partition(".")[0] in _CALENDAR_LIBRARIES for each in found)
+        if any(
+            each.origin.partition(".")[0] in _CALENDAR_LIBRARIES
+            and (name, each.origin) not in _OF_THEIR_OWN
+            for each in found
+        )
     }
     strangers = [name for name in sorted(tools) if room(name) != "streams.calendars"]
     users = [
