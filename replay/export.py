@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin
 
 import msgspec
 
@@ -139,11 +139,12 @@ def _plain(event: Output | Reject) -> dict[str, Any]:
 def _types(kind: type) -> Iterable[tuple[str, type]]:
     """Name and type of each column that a type of events has."""
     yield "type", str
-    for name, hint in get_type_hints(kind).items():
+    for field in msgspec.structs.fields(kind):
+        name, hint = field.encode_name, field.type
         inner = [each for each in _union(hint) if each is not type(None)]
         if len(inner) == 1 and isinstance(inner[0], type) and issubclass(inner[0], msgspec.Struct):
-            for key, each in get_type_hints(inner[0]).items():
-                yield f"{name}_{key}", _scalar(each)
+            for each in msgspec.structs.fields(inner[0]):
+                yield f"{name}_{each.encode_name}", _scalar(each.type)
         elif get_origin(inner[0]) is not dict:
             yield name, _scalar(hint)
 

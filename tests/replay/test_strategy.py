@@ -110,8 +110,10 @@ async def test_a_signal_ends_a_jump_to_the_next_signal(log: Path) -> None:
 async def test_what_lies_in_the_future_of_its_record_is_never_delivered(log: Path) -> None:
     async with Replay.files(built_in_config(), [log]) as run:
         release = await anext(each async for each in run.releases() if has_touch(each))
-    early = [msgspec.structs.replace(each, event_ms=each.event_ms + 10 * MINUTE_MS)
-             for each in release.events]
+    early = [
+        msgspec.structs.replace(each, event_ms=each.event_ms + 10 * MINUTE_MS)
+        for each in release.events
+    ]
     feed = StrategyFeed(Strategy())
     feed.take(release)
     with pytest.raises(LookAheadError):
