@@ -149,7 +149,12 @@ class TopicSource:
 
     def identity(self) -> dict[str, Any]:
         """Topic and cluster."""
-        return {"kind": "topic", "topic": self.topic, "cluster_id": self._cluster_id}
+        return {
+            "kind": "topic",
+            "topic": self.topic,
+            "cluster_id": self._cluster_id,
+            "partition_count": len(self.extents),
+        }
 
 
 class _Reader:

@@ -21,6 +21,8 @@ from schemas.config_rendering import to_toml
 from schemas.documents import write_schemas
 from streams.arguments import OrderedCommand, sources_in_order
 from streams.calendars import UnknownZoneError
+from streams.cli_checks import add_to as add_checks
+from streams.cli_drill import add_to as add_drill
 from streams.cli_kafka import add_to as add_kafka
 from streams.cli_replay import add_to as add_replay
 from streams.cli_runs import add_to as add_runs
@@ -57,8 +59,10 @@ config_app = typer.Typer(help="Check and show the configuration.", no_args_is_he
 app.add_typer(config_app, name="config")
 add_store(app)
 add_kafka(app)
+add_drill(app)
 add_replay(app)
 add_runs(app)
+add_checks(app)
 
 ConfigOption = Annotated[
     Path | None,

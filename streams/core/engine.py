@@ -20,6 +20,7 @@ from streams.core.schedule import RangeSchedule
 from streams.core.stamp import Stamp
 from streams.core.state import StatePlaces, SymbolState
 from streams.core.symbol import SymbolEngine
+from streams.core.tracks import SymbolTracks
 
 STATE_VERSION: Final = 2
 HOT: Final = "hot"
@@ -156,6 +157,10 @@ class GroupEngine:
         """End of the base bar of a symbol labelled `start_ms`."""
         tracks = self._symbols[symbol].tracks
         return tracks.calendar.slot_end(start_ms, tracks.base_ms)
+
+    def tracks(self, symbol: str) -> SymbolTracks:
+        """What follows the bars of a symbol: to be looked at, not to be changed."""
+        return self._symbols[symbol].tracks
 
     def counters(self, symbol: str) -> dict[str, int]:
         """What became of the records of a symbol since this engine was made."""

@@ -15,6 +15,8 @@ from typing import NoReturn
 
 BUG = 70
 """A bug or a broken promise."""
+IO_FAILURE = 74
+"""Reading or writing failed."""
 
 logger = logging.getLogger("tapeline.worker")
 
@@ -25,6 +27,10 @@ class ZombieError(RuntimeError):
 
 class ForeignWriterError(RuntimeError):
     """Somebody else wrote to a changelog partition that is ours."""
+
+
+class StoreWriteError(RuntimeError):
+    """The local store takes nothing more; the message names its folder and the way out."""
 
 
 def hard_exit(error: BaseException | str, code: int = BUG) -> NoReturn:

@@ -7,6 +7,7 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,7 +16,15 @@ from msgspec import Struct
 
 from schemas.config import Config
 from streams.worker.cluster import check_cluster
-from streams.worker.exits import ForeignWriterError, StandstillClock, ZombieError, hard_exit
+from streams.worker.exits import (
+    BUG,
+    IO_FAILURE,
+    ForeignWriterError,
+    StandstillClock,
+    StoreWriteError,
+    ZombieError,
+    hard_exit,
+)
 from streams.worker.health import HealthServer, metrics_page
 from streams.worker.instance import Instance, claim_instance
 from streams.worker.log import set_up_logging
@@ -127,10 +136,12 @@ async def _run(
     await stop.wait()
     logger.info("draining: what is in hand is written and committed")
     watching.cancel()
-    try:
-        await asyncio.wait_for(app.stop(), DRAIN_S)
-    except TimeoutError:
+    stopping = asyncio.ensure_future(app.stop())
+    # Not `wait_for`: services of Faust swallow its cancellation, and it would wait for ever.
+    await asyncio.wait({stopping}, timeout=DRAIN_S)
+    if not stopping.done():
         hard_exit(f"not drained in {DRAIN_S:.0f} s: the next start repeats what was not committed")
+    stopping.result()
     starting.cancel()
     server.close()
     logger.info("drained")
@@ -170,8 +181,10 @@ def _check_started(instance: Instance, starting: asyncio.Future[None]) -> None:
 
 def _crash(instance: Instance, error: BaseException) -> NoReturn:
     if isinstance(error, ZombieError | ForeignWriterError):
-        instance.count_zombie_exit()
-    hard_exit(error)
+        # A full disk must not keep the process.
+        with suppress(OSError):
+            instance.count_zombie_exit()
+    hard_exit(error, IO_FAILURE if isinstance(error, StoreWriteError) else BUG)
 
 
 def with_bootstrap(config: Config, bootstrap: str | None) -> Config:

@@ -10,6 +10,7 @@ import rocksdict
 from faust.stores.rocksdb import Store
 from faust.types import TP
 
+from streams.worker.exits import StoreWriteError
 from streams.worker.state_records import (
     CHECKPOINT_KEY,
     Pair,
@@ -100,18 +101,25 @@ class StateTable(faust.Table):  # type: ignore[misc]
                     self.stale += 1
                     continue
                 latest[message.key] = message.value
-            self._write(db, latest.items(), messages[-1].offset)
+            self._write(partition, latest.items(), messages[-1].offset)
 
     def write(self, partition: int, pairs: Iterable[Pair], changelog_offset: int) -> None:
         """Write records at once with the offset of the last of them in the changelog."""
-        self._write(self._db(partition), pairs, changelog_offset)
+        self._write(partition, pairs, changelog_offset)
 
-    def _write(self, db: Any, pairs: Iterable[Pair], changelog_offset: int) -> None:
+    def _write(self, partition: int, pairs: Iterable[Pair], changelog_offset: int) -> None:
         batch = rocksdict.WriteBatch(raw_mode=True)
         for key, value in pairs:
             batch.put(key, value)
         batch.put(self.data.offset_key, b"%d" % changelog_offset)
-        db.write(batch)
+        try:
+            self._db(partition).write(batch)
+        except Exception as error:
+            path = self.data.partition_path(partition)
+            raise StoreWriteError(
+                f"the local state {path} cannot be written ({error}). Make room, or mend what the "
+                "message names, and start again: what is missing comes back from the changelog"
+            ) from error
 
     def read(self, partition: int) -> StoredPartition:
         """All that is stored of a partition."""

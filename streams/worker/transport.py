@@ -175,6 +175,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         for tp, offset in places.items():
             self.positions.set(tp, offset)
             self._committed_offset[tp] = committed[tp]
+            if committed[tp] is None and tp not in unknown:
+                # What the state includes is written, though nobody lived to commit it.
+                self.positions.done(tp, offset)
 
     async def _committed(self, sources: list[TP]) -> dict[TP, int | None]:
         thread = self._thread

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from schemas.codec import encode
 from schemas.config import Config
 from schemas.records import LogRecord
-from schemas.topics import EVENT_TYPES, topic_of
+from schemas.topics import topic_of
+from streams.drill.messages import FACTS, Said, kept, said, view
+from streams.drill.readback import read_topics
 from streams.embedded import run_files
 from streams.inputs import Source
-from tests.kafka.worker_process import read
 
-FACTS = tuple(each for each in EVENT_TYPES if each != "reject")
-
-
-class Said(NamedTuple):
-    """One message of an output topic."""
-
-    seq: int
-    key: str
-    rev: int
-    type: str
-    value: bytes | None
+__all__ = ["FACTS", "Said", "embedded_run", "read_outputs", "view", "without_duplicates"]
 
 
 def embedded_run(
@@ -53,25 +44,9 @@ def _line(line: bytes) -> Said:
 
 async def read_outputs(config: Config, partition: int) -> dict[str, list[Said]]:
     """What lies in the topics of events, by type."""
-    prefix, bootstrap = config.kafka.topic_prefix, config.kafka.bootstrap
-    return {kind: said(await read(bootstrap, topic_of(kind, prefix), partition)) for kind in FACTS}
-
-
-def said(records: Sequence[Any]) -> list[Said]:
-    """Messages of an output topic as they lie there."""
-    found = []
-    for record in records:
-        headers = dict(record.headers)
-        found.append(
-            Said(
-                int(headers["seq"]),
-                record.key.decode(),
-                int(headers["rev"]),
-                headers["type"].decode(),
-                record.value,
-            )
-        )
-    return found
+    topics = {kind: topic_of(kind, config.kafka.topic_prefix) for kind in FACTS}
+    found = await read_topics(config.kafka.bootstrap, list(topics.values()), partition)
+    return {kind: said(found[topic]) for kind, topic in topics.items()}
 
 
 def without_duplicates(messages: Sequence[Said]) -> list[Said]:
@@ -79,23 +54,6 @@ def without_duplicates(messages: Sequence[Said]) -> list[Said]:
 
     Every message that is dropped must be equal to the first of its seq.
     """
-    kept: list[Said] = []
-    by_seq: dict[int, Said] = {}
-    for each in messages:
-        if not kept or each.seq > kept[-1].seq:
-            kept.append(each)
-            by_seq[each.seq] = each
-        else:
-            assert by_seq.get(each.seq) == each, f"a repetition differs: {each}"
-    return kept
-
-
-def view(messages: Sequence[Said]) -> dict[str, bytes]:
-    """The table that the messages leave."""
-    found: dict[str, bytes] = {}
-    for each in messages:
-        if each.value is None:
-            found.pop(each.key, None)
-        else:
-            found[each.key] = each.value
-    return found
+    seen = kept(messages)
+    assert seen.differing == [], "a repetition differs"
+    return seen.messages

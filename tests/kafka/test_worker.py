@@ -38,8 +38,8 @@ from tests.kafka.expectation import (
     view,
     without_duplicates,
 )
-from tests.kafka.ragged_worker import SESSION_S
 from tests.kafka.worker_process import (
+    SESSION_S,
     WorkerProcess,
     append,
     configuration,

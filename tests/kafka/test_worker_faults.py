@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,17 @@ from tests.kafka.worker_process import (
 )
 
 FOLDING = "loaded in"
+FILE_BYTES = 64 * 1024
+"""Too little for the local store of a session."""
+
+
+class LimitedWorker(WorkerProcess):
+    """A worker whose files cannot grow beyond a size: to a store the same as a full disk."""
+
+    def start(self) -> None:
+        super().start()
+        assert self.pid is not None
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
 
 
 async def prepared(broker: Broker, prefix: str) -> Config:
@@ -114,6 +126,36 @@ async def test_a_broken_store_stops_the_worker_with_the_way_out_which_is_exact(
     finally:
         worker.kill()
     await assert_exact(config, tmp_path / "embedded", log)
+
+
+async def test_a_full_disk_stops_the_worker_plainly_and_with_room_again_it_is_exact(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    config = await prepared(broker, topic_prefix)
+    log = acme_log(3)
+    await append(config, 0, log)
+    with LimitedWorker(config, tmp_path / "worker") as limited:
+        assert limited.wait() == 74
+        (store,) = limited.store.rglob("state-0.db")
+        assert f"the local state {store} cannot be written" in limited.last_words()
+        assert "Make room" in limited.last_words()
+        assert "Traceback" not in limited.said()
+    with WorkerProcess(config, tmp_path / "worker") as repaired:
+        await until_committed(config, [len(log)], [repaired])
+        assert repaired.drain() == 0
+    await assert_exact(config, tmp_path / "embedded", log)
+
+
+async def test_a_broker_that_refuses_a_worker_is_named_and_nothing_starts(tmp_path: Path) -> None:
+    require_broker()
+    with Broker(tmp_path / "broker", refusing=True) as refusing:
+        config = with_kafka(built_in_config(), refusing.bootstrap, "tape", 1)
+        with WorkerProcess(config, tmp_path / "worker") as worker:
+            assert worker.wait() == 2
+    last = worker.last_words()
+    assert f"missing, or not to be read: {input_log('tape')}" in last
+    assert "ask whoever runs the broker for the right" in last
+    assert not list(worker.store.rglob("*.db")), "no state was begun"
 
 
 async def test_a_log_that_was_made_again_stops_the_worker_with_both_offsets(

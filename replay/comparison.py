@@ -1,0 +1,311 @@
+"""Two runs compared: a live recording and its replay, two code versions, two configurations."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+from msgspec import Struct, to_builtins
+
+from replay.parity import (
+    DEFAULT_LIMIT,
+    Difference,
+    Differences,
+    Piece,
+    TypeComparison,
+    TypeResult,
+)
+from replay.recorded import Entry, Recorded, Stretch, plain
+from replay.recorded_files import BLOCK_BYTES
+from replay.surroundings import Surroundings, surroundings
+from schemas.config import Config
+from schemas.topics import EVENT_TYPES
+
+DELIVERY = frozenset({"seq", "rev", "watermark_ms", "corrects"})
+"""Fields that are not of the view (bars-and-quality section 1)."""
+DIGEST_BYTES = 16
+
+
+class ParityOptions(Struct, frozen=True, kw_only=True):
+    """What is compared.
+
+    Attributes
+    ----------
+    types
+        None: all.
+    symbols
+        Symbols and groups; None: all.
+    ignored
+        Fields that may differ.
+    stretch
+        Which records.
+    view
+        Compare what the events leave, folded by id, without the fields of delivery.
+    limit
+        Most differences listed.
+    around
+        Records shown before and after the first difference.
+    """
+
+    types: tuple[str, ...] | None = None
+    symbols: frozenset[str] | None = None
+    ignored: frozenset[str] = frozenset()
+    stretch: Stretch = Stretch()
+    view: bool = False
+    limit: int = DEFAULT_LIMIT
+    around: int = 3
+
+
+class ParityReport(Struct, frozen=True):
+    """What came out.
+
+    Attributes
+    ----------
+    stretch
+        The records that both cover.
+    first
+        The first difference in order of publication, None where there is none.
+    around
+        The log around it, on each side.
+    notes
+        What else a reader must know.
+    """
+
+    a: str
+    b: str
+    equal: bool
+    stretch: Stretch
+    types: dict[str, TypeResult]
+    differences: list[Difference]
+    first: Difference | None
+    around: Surroundings | None
+    notes: list[str]
+
+
+async def parity(
+    a: Recorded, b: Recorded, config: Config, options: ParityOptions | None = None
+) -> ParityReport:
+    """Compare what two runs left, type by type; both are opened.
+
+    Raises
+    ------
+    RecordedError
+        When a side holds what is no event.
+    """
+    chosen = ParityOptions() if options is None else options
+    stretch = a.stretch.both(b.stretch).both(chosen.stretch)
+    work = _Work(a, b, config, chosen, stretch)
+    types = {}
+    for kind in EVENT_TYPES:
+        if chosen.types is None or kind in chosen.types:
+            if chosen.view and kind != "reject":
+                types[kind] = await work.views(kind)
+            else:
+                types[kind] = await work.events(kind)
+    listed = work.differences.listed()
+    around = None
+    if listed:
+        around = await surroundings(a, b, listed[0], stretch, chosen.around)
+    return ParityReport(
+        a.name,
+        b.name,
+        all(result.same for result in types.values()),
+        stretch,
+        types,
+        listed[: chosen.limit],
+        listed[0] if listed else None,
+        around,
+        _notes(a, b, work.unplaced),
+    )
+
+
+def _notes(a: Recorded, b: Recorded, unplaced: int) -> list[str]:
+    found = []
+    inputs = [side.inputs for side in (a, b)]
+    if None not in inputs and inputs[0] != inputs[1]:
+        found.append("the inputs are not the same: other SHA-256 in the manifests")
+    for side in (a, b):
+        dropped = getattr(side, "duplicates", 0)
+        if dropped:
+            found.append(f"{side.name}: {dropped} messages said again were dropped by seq")
+    if unplaced:
+        found.append(f"{unplaced} dead letters of files were left out: they name no offset")
+    return found
+
+
+class _Work:
+    """One comparison, type by type."""
+
+    def __init__(
+        self, a: Recorded, b: Recorded, config: Config, options: ParityOptions, stretch: Stretch
+    ) -> None:
+        self.differences = Differences(options.limit)
+        self.unplaced = 0
+        self._sides = (a, b)
+        self._config = config
+        self._options = options
+        self._stretch = stretch
+        if options.symbols is not None:
+            self._stretch = stretch.both(Stretch(symbols=options.symbols))
+
+    async def events(self, kind: str) -> TypeResult:
+        """Event by event."""
+        equal = self._equal_bytes(kind)
+        if equal is not None:
+            return equal
+        a, b = self._sides
+        comparison = TypeComparison(
+            kind,
+            self.differences,
+            self._options.ignored,
+            (a.compacted, b.compacted),
+            self._config.group_of,
+        )
+        pieces = (Piece(), Piece())
+        batches = [side.batches(kind).__aiter__() for side in self._sides]
+        while not all(piece.ended and piece.at >= len(piece.items) for piece in pieces):
+            for number, piece in enumerate(pieces):
+                if piece.at >= len(piece.items) and not piece.ended:
+                    found = await anext(batches[number], None)
+                    piece.ended = found is None
+                    piece.items = self._inside(number, found or [], comparison)
+                    piece.at = 0
+            comparison.run(*pieces)
+        return comparison.finish()
+
+    def _inside(self, side: int, entries: list[Entry], comparison: TypeComparison) -> list[Entry]:
+        stretch = self._stretch
+        if stretch.whole:
+            return entries
+        kept = []
+        for entry in entries:
+            if stretch.holds(entry):
+                kept.append(entry)
+                continue
+            if stretch.beyond(entry):
+                comparison.later(side, entry)
+            self.unplaced += stretch.unplaced(entry)
+        return kept
+
+    def _equal_bytes(self, kind: str) -> TypeResult | None:
+        """The result where both have files that are equal to the byte, else None."""
+        files = [side.file(kind) for side in self._sides]
+        first, second = files
+        if first is None or second is None or not self._stretch.whole or first[1] != second[1]:
+            return None
+        lines = _equal_lines(first[0], second[0], first[1])
+        return None if lines is None else TypeResult(lines, lines, lines)
+
+    async def views(self, kind: str) -> TypeResult:
+        """Fact by fact: what the events leave."""
+        ignored = DELIVERY | self._options.ignored
+        folds = [await self._folded(side, kind, ignored) for side in self._sides]
+        first, second = folds
+        wanted = {
+            fact_id
+            for fact_id in first.keys() | second.keys()
+            if first.get(fact_id) != second.get(fact_id)
+        }
+        result = TypeResult(len(first), len(second), len(first.keys() & second.keys()))
+        result.equal -= len(wanted & first.keys() & second.keys())
+        if wanted:
+            await self._view_differences(kind, wanted, ignored, result)
+        return result
+
+    async def _folded(self, side: Recorded, kind: str, ignored: frozenset[str]) -> dict[str, bytes]:
+        """Digest of the content of every fact that is left."""
+        found: dict[str, bytes] = {}
+        async for entry in self._entries(side, kind):
+            if entry.gone:
+                found.pop(entry.id, None)
+            else:
+                found[entry.id] = _digest(entry, ignored)
+        return found
+
+    async def _entries(self, side: Recorded, kind: str) -> AsyncIterator[Entry]:
+        async for batch in side.batches(kind):
+            for entry in batch:
+                if self._stretch.holds(entry):
+                    yield entry
+
+    async def _view_differences(
+        self, kind: str, wanted: set[str], ignored: frozenset[str], result: TypeResult
+    ) -> None:
+        """Say what differs: the facts are read again, all others are passed over."""
+        last: list[dict[str, Entry]] = []
+        later: list[set[str]] = []
+        for side in self._sides:
+            kept: dict[str, Entry] = {}
+            gone_on: set[str] = set()
+            async for batch in side.batches(kind):
+                for entry in batch:
+                    if entry.id not in wanted:
+                        continue
+                    if self._stretch.holds(entry):
+                        kept[entry.id] = entry
+                    elif side.compacted and self._stretch.beyond(entry):
+                        gone_on.add(entry.id)
+            last.append({each: entry for each, entry in kept.items() if not entry.gone})
+            later.append(gone_on)
+        comparison = TypeComparison(kind, self.differences, ignored | {"seq", "rev"})
+        for fact_id in sorted(wanted):
+            versions = (last[0].get(fact_id), last[1].get(fact_id))
+            if any(
+                version is None and fact_id in beyond
+                for version, beyond in zip(versions, later, strict=True)
+            ):
+                result.superseded += 1
+                continue
+            for number, version in enumerate(versions):
+                if version is not None:
+                    comparison.take(number, version)
+        found = comparison.finish()
+        result.missing, result.added = found.missing, found.added
+        result.changed, result.fields = found.changed, found.fields
+
+
+def _digest(entry: Entry, ignored: frozenset[str]) -> bytes:
+    content = {name: value for name, value in plain(entry).items() if name not in ignored}
+    text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(text, digest_size=DIGEST_BYTES).digest()
+
+
+def _equal_lines(first: Path, second: Path, length: int) -> int | None:
+    """Number of lines of two files whose first `length` bytes are equal, None if they are not."""
+    lines = 0
+    with first.open("rb") as left, second.open("rb") as right:
+        while length > 0:
+            size = min(BLOCK_BYTES, length)
+            block = left.read(size)
+            if block != right.read(size) or len(block) != size:
+                return None
+            lines += block.count(b"\n")
+            length -= size
+    return lines
+
+
+def report_data(report: ParityReport) -> dict[str, Any]:
+    """The report as plain data, for JSON."""
+    found: dict[str, Any] = {
+        "equal": report.equal,
+        "a": report.a,
+        "b": report.b,
+        "stretch": {
+            "start": {str(each): at for each, at in report.stretch.starts.items()},
+            "stop": {str(each): at for each, at in report.stretch.stops.items()},
+            "symbols": None if report.stretch.symbols is None else sorted(report.stretch.symbols),
+        },
+        "types": {kind: _plain_struct(result) for kind, result in report.types.items()},
+        "differences": [_plain_struct(each) for each in report.differences],
+        "first": None if report.first is None else _plain_struct(report.first),
+        "around": None if report.around is None else _plain_struct(report.around),
+        "notes": report.notes,
+    }
+    return found
+
+
+def _plain_struct(value: Struct) -> Any:
+    return to_builtins(value)

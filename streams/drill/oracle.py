@@ -1,0 +1,90 @@
+"""What must have been said of a partition: the core folded over the log as it was read back."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from schemas.codec import CodecError, RecordDecoder, encode
+from schemas.config import Config
+from schemas.events import Output, Retract
+from schemas.partition import partition_for
+from schemas.records import LogRecord
+from schemas.topics import input_log
+from streams.core.rejection import RecordRejected
+from streams.drill.messages import FACTS, Said
+from streams.routing import Router
+
+
+class Letter(NamedTuple):
+    """A dead letter, as far as two of them are compared."""
+
+    id: str
+    code: str
+    raw: str
+
+
+class Expected(Struct):
+    """What a partition of the log leads to.
+
+    Attributes
+    ----------
+    facts
+        Messages by type of event, in their order.
+    letters
+        Dead letters by id.
+    router
+        The engines of its groups after the last record.
+    records
+        How many there were.
+    """
+
+    facts: dict[str, list[Said]]
+    letters: dict[str, Letter]
+    router: Router
+    records: int
+
+
+def expected(config: Config, partition: int, values: Iterable[bytes | None]) -> Expected:
+    """Fold the values of a partition of the log, from offset 0 on and without a hole.
+
+    The embedded run's engines and order, and a router of its own: nothing of a worker.
+    """
+    found = Expected({kind: [] for kind in FACTS}, {}, Router(config), 0)
+    decode = RecordDecoder().decode
+    log = input_log(config.kafka.topic_prefix)
+    for offset, value in enumerate(values):
+        raw = value or b""
+        try:
+            events = _apply(config, found.router, partition, decode(raw), offset)
+        except (CodecError, RecordRejected) as error:
+            letter_id = f"reject|{log}/{partition}/{offset}"
+            text = base64.b64encode(raw).decode("ascii")
+            found.letters[letter_id] = Letter(letter_id, error.code, text)
+        else:
+            for event in events:
+                each = _said(event)
+                found.facts[each.type].append(each)
+        found.records = offset + 1
+    return found
+
+
+def _apply(
+    config: Config, router: Router, partition: int, record: LogRecord, offset: int
+) -> list[Output]:
+    if config.instrument(record.symbol) is not None:
+        group = config.group_of(record.symbol)
+        due = partition_for(group, config.kafka.partitions)
+        if due != partition:
+            raise RecordRejected("wrong_partition", f"group {group} belongs in partition {due}")
+    return router.apply(record, offset)
+
+
+def _said(event: Output) -> Said:
+    if isinstance(event, Retract):
+        return Said(event.seq, event.id, event.rev, event.type, None)
+    kind = str(type(event).__struct_config__.tag)
+    return Said(event.seq, event.id, event.rev, kind, encode(event))

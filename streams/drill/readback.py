@@ -1,0 +1,71 @@
+"""Topics as they stand: whole partitions, and how far the workers have committed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaTimeoutError
+
+from schemas.config import KafkaConfig
+from schemas.topics import input_log, worker_app_id
+
+FETCH_MS = 500
+FETCH_WAIT_MS = 50
+SILENCE_SECONDS = 30.0
+
+
+async def read_topics(
+    bootstrap: str, topics: Sequence[str], partition: int
+) -> dict[str, list[Any]]:
+    """All records of a partition of each topic, from its beginning to what is its end now.
+
+    Raises
+    ------
+    KafkaTimeoutError
+        When nothing comes for half a minute.
+    """
+    places = [TopicPartition(topic, partition) for topic in topics]
+    found: dict[str, list[Any]] = {topic: [] for topic in topics}
+    async with AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=FETCH_WAIT_MS
+    ) as consumer:
+        ends = await consumer.end_offsets(places)
+        begins = await consumer.beginning_offsets(places)
+        waiting = {place for place in places if begins[place] < ends[place]}
+        consumer.assign(waiting)
+        # At once, so that nothing looks for a position of its own in between.
+        for place in waiting:
+            consumer.seek(place, begins[place])
+        heard = time.monotonic()
+        while waiting:
+            for place, records in (await consumer.getmany(timeout_ms=FETCH_MS)).items():
+                found[place.topic] += records
+                heard = time.monotonic()
+            waiting = {each for each in waiting if await consumer.position(each) < ends[each]}
+            if time.monotonic() - heard > SILENCE_SECONDS:
+                raise KafkaTimeoutError(f"nothing came for {SILENCE_SECONDS:.0f} s")
+    return found
+
+
+async def committed_offsets(admin: AIOKafkaAdminClient, kafka: KafkaConfig) -> dict[int, int]:
+    """Offsets of the log that the workers have committed, by partition; where there are any."""
+    group, topic = worker_app_id(kafka.topic_prefix), input_log(kafka.topic_prefix)
+    found: dict[Any, Any] = {}
+    # The broker makes the topic of commits when the first group asks for it.
+    with suppress(GroupCoordinatorNotAvailableError):
+        found = await admin.list_consumer_group_offsets(group)
+    return {place.partition: each.offset for place, each in found.items() if place.topic == topic}
+
+
+async def log_ends(kafka: KafkaConfig) -> dict[int, int]:
+    """Ends of the partitions of the log."""
+    topic = input_log(kafka.topic_prefix)
+    places = [TopicPartition(topic, each) for each in range(kafka.partitions)]
+    async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap) as consumer:
+        ends = await consumer.end_offsets(places)
+    return {place.partition: end for place, end in ends.items()}

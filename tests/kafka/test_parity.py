@@ -1,0 +1,140 @@
+"""What a worker published and its replay, compared; and why, from the topic itself."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from replay.bounds import Bound
+from replay.comparison import ParityOptions, ParityReport, parity
+from replay.recorded import RecordedError, Stretch
+from replay.recorded_files import recorded
+from replay.results import replay_to_folder
+from replay.run import Replay, ReplayOptions
+from replay.topic_source import TopicSource
+from replay.why import why
+from schemas.config import Config
+from schemas.topics import topic_of
+from streams import cli
+from tests.kafka.broker import Broker
+from tests.kafka.test_worker import ACME, PAIR, acme_log, config, troubled_log
+from tests.kafka.worker_process import WorkerProcess, append, configuration, read, until_committed
+
+__all__ = ["config"]
+
+
+async def replayed(config: Config, folder: Path, **options: Any) -> Path:
+    """A run directory of a replay of the topic."""
+    source = TopicSource(config.kafka.bootstrap, config.kafka.topic_prefix)
+    async with Replay(config, source, ReplayOptions(**options)) as run:
+        await replay_to_folder(run, folder, {})
+    return folder
+
+
+async def compared(config: Config, a: str, b: str, **options: Any) -> ParityReport:
+    """The report of two names."""
+    bootstrap = config.kafka.bootstrap
+    async with recorded(a, config, bootstrap) as first, recorded(b, config, bootstrap) as second:
+        return await parity(first, second, config, ParityOptions(**options))
+
+
+async def published(config: Config, folder: Path) -> None:
+    """A worker says what there is to say of two partitions of a log with faults."""
+    pair, acme = troubled_log(), acme_log()
+    ends = [0, 0]
+    ends[PAIR] += len(pair) + 1
+    ends[ACME] += len(acme)
+    assert PAIR != ACME
+    await append(config, PAIR, [*pair, b"{nonsense"])
+    await append(config, ACME, acme)
+    with WorkerProcess(config, folder) as worker:
+        await until_committed(config, ends, [worker])
+        assert worker.drain() == 0
+
+
+async def said_again(config: Config, kind: str, partition: int, count: int) -> None:
+    """The last messages of a topic once more, as a worker that was killed sends them."""
+    topic = topic_of(kind, config.kafka.topic_prefix)
+    bootstrap = config.kafka.bootstrap
+    messages = (await read(bootstrap, topic, partition))[-count:]
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        for each in messages:
+            await producer.send_and_wait(
+                topic,
+                each.value,
+                each.key,
+                partition,
+                each.timestamp,
+                list(each.headers),
+            )
+
+
+async def test_a_recording_and_its_replay_are_equal_and_one_altered_field_is_found(
+    config: Config, tmp_path: Path
+) -> None:
+    await published(config, tmp_path / "worker")
+    whole = await replayed(config, tmp_path / "whole")
+    report = await compared(config, "topics", str(whole))
+    assert report.equal, report.differences
+    assert report.types["reject"].equal == 1
+    assert all(report.types[kind].equal > 10 for kind in ("derived_bar", "touch", "pair", "swing"))
+    retracts = b'"op":"retract"'
+    assert any(retracts in path.read_bytes() for path in whole.glob("*.jsonl"))
+    assert (await compared(config, "topics", str(whole), view=True)).equal
+
+    # What lies before and behind a part of the log is cut from the recording.
+    bounds = Bound(offsets={PAIR: 900, ACME: 100}), Bound(offsets={PAIR: 2_000, ACME: 500})
+    part = await replayed(config, tmp_path / "part", start=bounds[0], stop=bounds[1])
+    report = await compared(config, "topics", str(part))
+    assert report.equal, report.differences
+    assert report.stretch.starts == {PAIR: 900, ACME: 100}
+    assert 0 < report.types["swing"].equal < 3_000
+
+    await said_again(config, "touch", PAIR, 5)
+    report = await compared(config, "topics", str(whole))
+    assert report.equal
+    assert report.notes == ["topics: 5 messages said again were dropped by seq"]
+
+    path = whole / "tape.touches.v1.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    event = orjson.loads(lines[5])
+    lines[5] = orjson.dumps({**event, "price": 1.25}) + b"\n"
+    path.write_bytes(b"".join(lines))
+    report = await compared(config, "topics", str(whole))
+    [difference] = report.differences
+    assert (difference.id, list(difference.fields)) == (event["id"], ["price"])
+    assert report.around is not None
+    assert report.around.a == report.around.b
+    assert len(report.around.a.records) == 7
+    place = event["seq"] // 1_000_000
+    outside = Stretch(stops={difference.partition: place})
+    assert (await compared(config, "topics", str(whole), stretch=outside)).equal
+
+    # The topic is a log like any other: the chain of that touch leads to records of it.
+    def source() -> TopicSource:
+        return TopicSource(config.kafka.bootstrap, config.kafka.topic_prefix)
+
+    answer = await why(source, config, event["id"])
+    assert answer is not None
+    assert answer.versions[0].after == event
+    assert (answer.versions[0].partition, answer.versions[0].offset) == (PAIR, place)
+
+    # And so from the command line, whose exit code says it.
+    settings = tmp_path / "tapeline.toml"
+    settings.write_text(configuration(config))
+    arguments = ["parity", "topics", str(whole), "--config", str(settings), "--json"]
+    assert await asyncio.to_thread(cli.main, arguments) == 1
+    assert await asyncio.to_thread(cli.main, [*arguments, "--ignore", "price"]) == 0
+
+
+@pytest.mark.parametrize("name", ["topics:nobody", "run:nobody"])
+async def test_topics_that_are_not_there_are_named(
+    broker: Broker, config: Config, name: str
+) -> None:
+    with pytest.raises(RecordedError, match=r"has no topics .*nobody"):
+        await compared(config, name, "topics")

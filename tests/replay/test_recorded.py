@@ -1,0 +1,78 @@
+"""Events as a run left them: where they belong, and which part of a log they cover."""
+
+from __future__ import annotations
+
+import pytest
+
+from replay.recorded import NO_SEQ, Entry, RecordedError, Stretch, entry_of, plain
+from replay.recorded_files import covered
+from schemas.config import built_in_config
+
+
+def entry(record: int, partition: int = 0, symbol: str = "ES") -> Entry:
+    """An event of a record."""
+    return Entry(partition, record * 1_000_000 + 3, "id", 0, 0, symbol, b"{}")
+
+
+def test_a_line_says_where_it_belongs() -> None:
+    raw = b'{"type":"gap","id":"gap|ES|1m|1","op":"retract","seq":7000002,"rev":1,"symbol":"ES",'
+    raw += b'"watermark_ms":9}'
+    found = entry_of(raw, 2, "test")
+    assert (found.partition, found.seq, found.record, found.rev) == (2, 7_000_002, 7, 1)
+    assert (found.gone, found.watermark_ms, found.symbol) == (True, 9, "ES")
+    assert plain(found)["id"] == "gap|ES|1m|1"
+
+
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [
+        ("tape.bars.v1/3/17", (3, 17)),
+        ("book.csv:17", (-1, NO_SEQ)),
+        ("books/3/17.csv:4", (-1, NO_SEQ)),
+    ],
+)
+def test_a_dead_letter_of_a_topic_names_its_record(source: str, place: tuple[int, int]) -> None:
+    raw = b'{"type":"reject","id":"reject|%b","source":"%b","symbol":null}'
+    found = entry_of(raw % (source.encode(), source.encode()), None, "test")
+    assert (found.partition, found.record) == place
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"id":1}', b'{"id":"x","seq":"1"}', b"\xff"])
+def test_what_is_no_event_is_named_by_its_place(raw: bytes) -> None:
+    with pytest.raises(RecordedError, match=r"file:4: is no event"):
+        entry_of(raw, None, "file:4")
+
+
+def test_a_stretch_holds_the_records_from_its_start_to_before_its_stop() -> None:
+    stretch = Stretch({0: 5, 1: 7}, {0: 8})
+    assert [record for record in range(12) if stretch.holds(entry(record))] == [5, 6, 7]
+    assert stretch.beyond(entry(8))
+    assert not stretch.beyond(entry(7))
+    assert [record for record in range(10) if stretch.holds(entry(record, 1))] == [7, 8, 9]
+    assert stretch.holds(entry(0, 2))
+    assert not stretch.holds(entry(6)._replace(seq=NO_SEQ))
+    assert Stretch().holds(entry(6)._replace(seq=NO_SEQ))
+
+
+def test_two_stretches_cover_what_both_do() -> None:
+    both = Stretch({0: 5}, {0: 9}).both(Stretch({0: 3, 1: 2}, {0: 8}, frozenset({"ES"})))
+    assert both == Stretch({0: 5, 1: 2}, {0: 8}, frozenset({"ES"}))
+    assert both.both(Stretch(symbols=frozenset({"NQ"}))).symbols == frozenset()
+    assert not both.holds(entry(6, symbol="NQ"))
+    assert Stretch().whole
+    assert not both.whole
+
+
+def test_the_manifest_of_a_replay_says_what_it_covers() -> None:
+    span = {"begin": 0, "end": 90, "read_from": 0, "start": 10, "stop": 50}
+    source = {"kind": "topic", "partition_count": 4, "partitions": {"2": span}}
+    manifest = {"source": source, "options": {"symbols": [], "groups": ["ES-NQ"]}}
+    names = frozenset({"ES", "NQ", "ES-NQ"})
+    assert covered(manifest, built_in_config()) == (Stretch({2: 10}, {2: 50}, names), 4)
+    assert covered({"inputs": []}, built_in_config()) == (Stretch(), 1)
+    # Files do not grow: all of them is everything.
+    source |= {"kind": "files", "partitions": {"0": span}}
+    manifest["options"] = {"from": None, "to": None}
+    assert covered(manifest, built_in_config()) == (Stretch(), 1)
+    manifest["options"] = {"from": "2025-12-09", "to": None}
+    assert covered(manifest, built_in_config()) == (Stretch({0: 10}, {0: 50}), 1)
