@@ -170,6 +170,7 @@ class RunSummary:
         By type what corrections changed.
     swings
         Of each symbol the swings by class; the engines count them, the run takes the counts over.
+        They are those of a whole history: the run of a stretch has none.
     """
 
     def __init__(self) -> None:
@@ -245,12 +246,10 @@ class RunSummary:
                 self.first_gaps[event.id] = event
 
     def totals(self, symbol: str) -> dict[str, Any]:
-        """Plain data of one symbol."""
-        swings = self.swings.get(symbol, {})
-        return {
-            **self._symbol(symbol).totals(),
-            "swings": {str(number): count for number, count in swings.items()},
-        }
+        """Plain data of one symbol; ``swings`` is None where nobody counted them."""
+        counts = self.swings.get(symbol)
+        swings = None if counts is None else {str(each): found for each, found in counts.items()}
+        return {**self._symbol(symbol).totals(), "swings": swings}
 
     def _symbol(self, symbol: str) -> SymbolSummary:
         found = self.symbols.get(symbol)

@@ -125,7 +125,8 @@ def _structure_table(symbols: dict[str, Any]) -> Table:
     heads = [f"class {number}" for number in CLASSES]
     table = _table("Touches, swings by class", "symbol", "touches", *heads)
     for symbol, totals in symbols.items():
-        counts = [str(totals["swings"].get(str(number), 0)) for number in CLASSES]
+        swings = totals["swings"]
+        counts = ["-" if swings is None else str(swings.get(str(each), 0)) for each in CLASSES]
         table.add_row(symbol, str(totals["touches"]), *counts)
     return table
 

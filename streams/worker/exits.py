@@ -41,6 +41,16 @@ def hard_exit(error: BaseException | str, code: int = BUG) -> NoReturn:
     else:
         message = error
         logger.critical(message)
+    _leave(code)
+
+
+def quiet_exit(message: str) -> NoReturn:
+    """End the process in good order, though threads that hold nothing do not end."""
+    logger.info(message)
+    _leave(0)
+
+
+def _leave(code: int) -> NoReturn:
     for handler in logging.getLogger().handlers:
         handler.flush()
     sys.stderr.flush()

@@ -24,6 +24,7 @@ from streams.worker.exits import (
     StoreWriteError,
     ZombieError,
     hard_exit,
+    quiet_exit,
 )
 from streams.worker.health import HealthServer, metrics_page
 from streams.worker.instance import Instance, claim_instance
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from streams.worker.app import WorkerApp
 
 DRAIN_S = 30.0
+EMPTY_DRAIN_S = 5.0
 STANDSTILL_S = 120.0
 WATCH_S = 5.0
 LOOPBACK = "127.0.0.1"
@@ -136,15 +138,25 @@ async def _run(
     await stop.wait()
     logger.info("draining: what is in hand is written and committed")
     watching.cancel()
-    stopping = asyncio.ensure_future(app.stop())
-    # Not `wait_for`: services of Faust swallow its cancellation, and it would wait for ever.
-    await asyncio.wait({stopping}, timeout=DRAIN_S)
-    if not stopping.done():
-        hard_exit(f"not drained in {DRAIN_S:.0f} s: the next start repeats what was not committed")
-    stopping.result()
+    await _drain(app)
     starting.cancel()
     server.close()
     logger.info("drained")
+
+
+async def _drain(app: WorkerApp) -> None:
+    """Stop the application, or end the process when it does not stop."""
+    # Told to stop while it joins the group, a consumer waits for the group, maybe for minutes.
+    holds_nothing = not app.folds
+    stopping = asyncio.ensure_future(app.stop())
+    # Not `wait_for`: services of Faust swallow its cancellation, and it would wait for ever.
+    await asyncio.wait({stopping}, timeout=EMPTY_DRAIN_S if holds_nothing else DRAIN_S)
+    if stopping.done():
+        stopping.result()
+    elif holds_nothing:
+        quiet_exit("drained: nothing was in hand")
+    else:
+        hard_exit(f"not drained in {DRAIN_S:.0f} s: the next start repeats what was not committed")
 
 
 async def _watch(app: WorkerApp) -> None:

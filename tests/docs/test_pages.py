@@ -57,8 +57,15 @@ def test_a_command_that_is_shown_works(folder: Path, page: str, command: str) ->
     assert done.returncode == 0, done.stderr
 
 
-def test_the_output_in_the_readme_is_the_real_one(folder: Path) -> None:
-    [(command, shown)] = OUTPUT.findall((ROOT / "README.md").read_text())
+SHOWN_OUTPUTS = OUTPUT.findall((ROOT / "README.md").read_text())
+
+
+@pytest.mark.parametrize(("command", "shown"), SHOWN_OUTPUTS, ids=["run", "parity"])
+def test_the_output_in_the_readme_is_the_real_one(folder: Path, command: str, shown: str) -> None:
+    if command.startswith("parity"):
+        for before in commands(ROOT / "README.md"):
+            if " --out out" in before or " --out stretch" in before:
+                assert tapeline(folder, before.removeprefix("tapeline ")).returncode == 0
     printed = tapeline(folder, command).stdout
     assert [line.rstrip() for line in printed.splitlines()] == shown.splitlines()
 

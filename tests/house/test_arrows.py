@@ -72,6 +72,9 @@ def test_the_guard_sees_every_room() -> None:
         ("streams.cli", "from mode import Service", "only streams.worker may"),
         ("streams.cli", "from tests.oracle import bars", "do not know tests"),
         ("streams.worker.app", "import streams.embedded", "imports streams.embedded"),
+        ("streams.worker.app", "import streams.drill.crew", "imports streams.drill.crew"),
+        ("streams.drill.drill", "import streams.cli", "imports streams.cli"),
+        ("streams.drill.drill", "import faust", "only streams.worker may"),
         ("streams.store.keeper", "import streams.stored_run", "imports streams.stored_run"),
         ("streams.stored_run", "import streams.embedded", "imports streams.embedded"),
         ("streams.stored_run", "import rocksdict", "only streams.store.database and"),
@@ -99,6 +102,7 @@ def test_a_wrong_arrow_is_noticed(module: str, source: str, expected: str) -> No
         ("streams.embedded", "from streams.feeds import files\nimport streams.core.engine"),
         ("streams.worker.app", "import faust\nfrom mode import Service\nimport aiokafka"),
         ("replay.reader", "import aiokafka\nfrom streams.core.engine import GroupEngine"),
+        ("streams.drill.drill", "from streams.worker import runner\nimport streams.routing"),
         ("streams.cli", "import streams.embedded, replay\nfrom streams.worker import app"),
     ],
 )

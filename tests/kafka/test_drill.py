@@ -103,7 +103,7 @@ def found(report: dict[str, Any]) -> dict[str, int]:
 async def test_a_drill_of_all_faults_holds_and_leaves_neither_topics_nor_folders(
     broker: Broker, topic_prefix: str, tmp_path: Path
 ) -> None:
-    arguments = ("--minutes", "0.4", "--kill-every", "1.5", "--seed", "3")
+    arguments = ("--minutes", "0.4", "--kill-every", "1.5", "--seed", "35")
     drill = Drill(broker, topic_prefix, tmp_path, *arguments)
     with drill.running() as process:
         code, out, err = await finished(process)

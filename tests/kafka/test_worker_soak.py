@@ -114,7 +114,8 @@ async def test_whatever_ends_workers_nothing_is_missing_extra_or_different(
             await asyncio.sleep(4 * random.random())
         sent = {partition: await each for partition, each in publishing.items()}
         for worker in workers:
-            if not worker.runs or worker.code() is not None:
+            worker.bury()
+            if not worker.runs:
                 worker.start()
         ends = [sent.get(partition, 0) for partition in range(PARTITIONS)]
         await until_committed(config, ends)
