@@ -23,15 +23,13 @@ class InputHash:
         """The next records; those of a file are not counted, its own checksum is known."""
         pieces: dict[int, list[bytes]] = {}
         for item in items:
-            place = item.place
-            if place is None or type(place) is tuple:
+            value = item.place
+            if type(value) is not bytes:
                 continue
-            value = place.value or b""
             found = pieces.get(item.partition)
             if found is None:
                 found = pieces[item.partition] = []
-            found.append(b"%d:" % len(value))
-            found.append(value)
+            found.append(b"%d:%b" % (len(value), value))
         for partition, parts in pieces.items():
             known = self._hashes.get(partition)
             if known is None:

@@ -288,8 +288,12 @@ class Replay:
             if not items and self.options.follow:
                 # So a source says that its seam is reached, and later that nothing has arrived.
                 self.live.set()
-            out: list[Release] = []
-            for item in self._warm(items):
+            if pace is None:
+                out = fold.take_all(self._warm(items))
+                left: list[LogItem] = []
+            else:
+                out, left = [], self._warm(items)
+            for item in left:
                 release = fold.take(item)
                 if release is None:
                     continue
@@ -309,9 +313,10 @@ class Replay:
                         break
                     pace.seen(release.events)
                 out.append(release)
-            self.input_hash.add(
-                item for item in items if item.offset < fold.spans[item.partition].next_offset
-            )
+            if pace is not None or any(span.stop is not None for span in fold.spans.values()):
+                ends = {each: span.next_offset for each, span in fold.spans.items()}
+                items = [item for item in items if item.offset < ends[item.partition]]
+            self.input_hash.add(items)
             if out:
                 yield self._counted(out)
             if fold.done or self._stopped or (pace is not None and pace.stopped):

@@ -128,7 +128,7 @@ class MemorySource:
 
     def letter(self, item: LogItem, refusal: Refusal) -> Reject:
         source = f"{input_log()}/{item.partition}/{item.offset}"
-        return dead_letter(source, item.place.value, refusal)
+        return dead_letter(source, item.place, refusal)
 
     def identity(self) -> dict[str, Any]:
         return {"kind": "memory"}
@@ -144,4 +144,4 @@ def item_of(partition: int, record: Any) -> LogItem:
         content = _DECODE(record.value)
     except CodecError as error:
         content = Refusal(error.code, error.reason, error.symbol)
-    return LogItem(partition, record.offset, record.timestamp, content, record)
+    return LogItem(partition, record.offset, record.timestamp, content, record.value)
