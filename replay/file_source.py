@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from replay.items import Extent, LogItem
-from replay.sources import LogMissingError, StoredState
+from replay.sources import FETCH_RECORDS, LogMissingError, StoredState
 from schemas.codec import encode
 from schemas.config import Config
 from schemas.events import Reject
@@ -22,7 +22,7 @@ from streams.inputs import Source, dead_letter, in_order, open_feeds
 from streams.kafka.messages import event_time_ms
 from streams.routing import Router
 
-BATCH = 2_000
+BATCH = FETCH_RECORDS
 BEFORE_ALL = 0
 
 

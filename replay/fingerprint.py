@@ -22,13 +22,12 @@ class InputHash:
     def add(self, items: Iterable[LogItem]) -> None:
         """The next records; those of a file are not counted, its own checksum is known."""
         pieces: dict[int, list[bytes]] = {}
-        for item in items:
-            value = item.place
+        for partition, _, _, _, value in items:
             if type(value) is not bytes:
                 continue
-            found = pieces.get(item.partition)
+            found = pieces.get(partition)
             if found is None:
-                found = pieces[item.partition] = []
+                found = pieces[partition] = []
             found.append(b"%d:%b" % (len(value), value))
         for partition, parts in pieces.items():
             known = self._hashes.get(partition)

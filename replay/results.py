@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from streams.calendars import calendar_checksum, time_zone_version
 from streams.core.symbol import FATES
 from streams.run_directory import MANIFEST_MARK, RunDirectory, TopicFiles
 from streams.summary import RunResult, RunSummary
+
+YOUNG_OBJECTS = 50_000
 
 if TYPE_CHECKING:
     # The Kafka client is slow to import, and most replays go to files.
@@ -118,6 +121,7 @@ async def replay_into(
     started = time.time()
     topics = sinks.topics
     with ExitStack() as stack:
+        stack.enter_context(_rare_collections())
         directory = None
         if sinks.folder is not None:
             directory = stack.enter_context(RunDirectory(sinks.folder, tally.summary.add))
@@ -130,13 +134,15 @@ async def replay_into(
             files.write_letter(letter)
         if topics is not None:
             await topics.write_letters(early)
+        # When nobody knows when more comes, nothing waits for it.
+        at_once = replay.options.follow or replay.pace is not None
         parts = PartitionHashes() if by_partition or replay.options.follow else None
         async for batch in replay.batches():
             _keep(batch, files, tally)
             if parts is not None:
                 parts.add(batch)
             if topics is not None:
-                await topics.write(batch, replay.options.follow)
+                await topics.write(batch, at_once)
             if progress is not None:
                 progress(replay)
         counts, hashes = files.finish()
@@ -165,6 +171,17 @@ def _swings(replay: Replay) -> dict[str, dict[int, int]]:
         for symbol in (plan.symbol for plan in engine.plan.instruments)
         if symbol in replay.fold.fates
     }
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for cycles less often: a replay makes many objects, and hardly a cycle."""
+    before = gc.get_threshold()
+    gc.set_threshold(YOUNG_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _keep(batch: Sequence[Release], files: TopicFiles, tally: Tally) -> None:

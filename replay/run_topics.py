@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import TracebackType
@@ -25,8 +26,8 @@ from streams.kafka.topics import WantedTopic
 from streams.kafka.writer import BatchWriter, make_producer, stop_producer
 
 MANIFEST_KEY = b"manifest"
-SMALL_BATCH = 1_000
-"""Fewer releases than this at once are not waited upon by more: readers see them now."""
+FLUSH_SECONDS = 0.1
+"""Longest that what does not fill a batch waits for more."""
 
 
 def fresh_run_id() -> str:
@@ -74,6 +75,7 @@ class RunTopics:
         self._messages = ReleaseWriter(run_prefix(run_id, kafka.topic_prefix))
         self._producer: AIOKafkaProducer | None = None
         self._writers: dict[str, BatchWriter] = {}
+        self._flushed = 0.0
 
     async def __aenter__(self) -> RunTopics:
         topics = run_topics(self.run_id, self._kafka.topic_prefix)
@@ -124,7 +126,9 @@ class RunTopics:
                 partition = self._partition(release)
                 for topic, (time_ms, key, value, headers) in self._messages.messages(release):
                     await writers[topic].add(partition, key, value, time_ms, headers)
-            if at_once or len(releases) < SMALL_BATCH:
+            now = time.monotonic()
+            if at_once or now - self._flushed > FLUSH_SECONDS:
+                self._flushed = now
                 for writer in writers.values():
                     await writer.flush()
 

@@ -11,7 +11,8 @@ from replay.items import Extent, LogItem
 from schemas.events import Reject
 from streams.feeds.items import Refusal
 
-FETCH_RECORDS = 5_000
+FETCH_RECORDS = 250
+"""Few, so that a record is still in the processor's cache when its results are written."""
 
 
 class LogMissingError(ValueError):

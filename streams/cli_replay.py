@@ -16,6 +16,7 @@ from replay.fold import selected
 from replay.opening import Origin, read_manifest
 from replay.results import Sinks, replay_into
 from replay.run import Replay, ReplayOptions
+from replay.sources import FETCH_RECORDS
 from schemas.config import Config
 from schemas.config_loading import load_config
 from streams.arguments import OrderedCommand, sources_in_order
@@ -116,7 +117,7 @@ def replay(
     no_snapshots: NoSnapshots = False,
     speed: SpeedOption = "max",
     skip_idle: SkipIdleOption = None,
-    fetch_records: FetchOption = 5_000,
+    fetch_records: FetchOption = FETCH_RECORDS,
     to_topics: ToTopics = False,
     run_id: RunIdOption = None,
     then_follow: ThenFollow = False,
