@@ -13,6 +13,9 @@ On the test broker, one node on loopback, logs filled before; each a process of 
 (5) the peer task as a straightforward Faust agent, a record at a time. It is slow, so it reads the
     first `--agent-bars` of the log only; its figures per bar stand for the whole log.
 
+After that, of the worker on the peer task: memory, CPU while idle, and how soon bursts are
+answered (`kafka_live`).
+
 A worker is measured between the first and the last change of its committed offsets, so without its
 start and with everything durable. Faust commits once a second: a long log makes that second small.
 CPU seconds are those of the process alone, not of the broker.
@@ -44,13 +47,23 @@ from core import (  # type: ignore[import-not-found]  # a script beside this one
     groups,
     machine,
 )
+from kafka_live import (  # type: ignore[import-not-found]
+    BURSTS,
+    Live,
+    cpu_seconds,
+    measure_live,
+    peak_megabytes,
+    told,
+)
 from msgspec import Struct
+from msgspec.structs import asdict
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
-# The test broker is not part of the installed package.
+# The test broker is not part of the installed package. What is installed comes first: that may be
+# the compiled core.
 sys.path.append(str(ROOT))
 
 from schemas.codec import encode  # noqa: E402
@@ -80,6 +93,7 @@ class Figures(Struct, frozen=True):
     seconds: float
     cpu_seconds: float
     outputs: int
+    peak_mb: float | None = None
 
     @property
     def bars_per_second(self) -> float:
@@ -181,8 +195,17 @@ def measure_rival(name: str, config: Config, bars: int) -> Figures:
     return Figures(found["bars"], found["seconds"], found["cpu_seconds"], found["outputs"])
 
 
-async def measure_worker(config: Config, text: str, bars: int) -> Figures:
-    """Run `tapeline worker` over a whole log."""
+async def measure_worker(
+    config: Config, text: str, bars: int, after: Iterator[Bar] | None = None
+) -> tuple[Figures, Live | None]:
+    """Run `tapeline worker` over a whole log.
+
+    Parameters
+    ----------
+    after
+        Bars that follow those of the log, to be appended live.
+    """
+    live: Live | None = None
     kafka = config.kafka
     group, topic = worker_app_id(kafka.topic_prefix), input_log(kafka.topic_prefix)
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
@@ -202,13 +225,16 @@ async def measure_worker(config: Config, text: str, bars: int) -> Figures:
                     said = (Path(folder) / "worker.log").read_text()[-4_000:]
                     raise SystemExit(f"the worker committed {committed} of {bars} bars: {said}")
                 await asyncio.sleep(POLL_S)
+            outputs, peak = await count_outputs(config), peak_megabytes(process.pid)
+            if after is not None:
+                live = await measure_live(config, process.pid, after, PEER_SYMBOLS)
     finally:
         await admin.close()
     if first is None or first[0] >= bars:
         raise SystemExit("the worker was done before it could be measured: more --bars")
-    outputs = await count_outputs(config)
     measured = bars - first[0]
-    return Figures(measured, now - first[1], cpu - first[2], round(outputs * measured / bars))
+    share = round(outputs * measured / bars)
+    return Figures(measured, now - first[1], cpu - first[2], share, peak), live
 
 
 @contextmanager
@@ -216,7 +242,8 @@ def worker(folder: Path, text: str) -> Iterator[subprocess.Popen[bytes]]:
     """A worker with a fresh store; it ends with the context."""
     path = folder / "tapeline.toml"
     path.write_text(text, "utf-8")
-    command = [sys.executable, "-m", "streams.cli", "worker", "--config", str(path)]
+    # -P: what this process imports, not what lies in the current folder.
+    command = [sys.executable, "-P", "-m", "streams.cli", "worker", "--config", str(path)]
     command += [
         "--data-dir",
         str(folder / "data"),
@@ -251,12 +278,6 @@ async def committed_by(admin: AIOKafkaAdminClient, group: str, topic: str) -> in
     return 0
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system seconds of a process, all threads together; from /proc, so Linux only."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
-
-
 async def count_outputs(config: Config) -> int:
     """Records of all output topics; nothing is compacted so soon."""
     kafka = config.kafka
@@ -269,23 +290,29 @@ async def count_outputs(config: Config) -> int:
         return sum((await consumer.end_offsets(places)).values())
 
 
-def measure(bootstrap: str, arguments: argparse.Namespace) -> dict[str, Figures]:
+def measure(
+    bootstrap: str, arguments: argparse.Namespace
+) -> tuple[dict[str, Figures], Live | None]:
     """All contestants, one after the other."""
     bars, partitions = arguments.bars, arguments.partitions
     full_text = kafka_section(bootstrap, "full", partitions) + configuration(groups(FULL_SYMBOLS))
     peer_text = kafka_section(bootstrap, "peer", partitions) + peer_configuration()
     full, peer = read_config(full_text, "benchmark"), read_config(peer_text, "benchmark")
     asyncio.run(fill(full, books(full_symbols(), "CME_EQUITY", bars)))
-    asyncio.run(fill(peer, books(peer_symbols(), "24/7", bars)))
+    bursts = PEER_SYMBOLS * BURSTS
+    book = books(peer_symbols(), "24/7", bars + bursts)
+    asyncio.run(fill(peer, islice(book, bars)))
     asyncio.run(make_rival_topics(bootstrap, partitions))
-    return {
+    # The rivals first: the bursts lengthen the log.
+    found = {
         "ceiling": measure_rival("ceiling", peer, bars),
-        "worker_full": asyncio.run(measure_worker(full, full_text, bars)),
-        "worker_peer": asyncio.run(measure_worker(peer, peer_text, bars)),
         "loop": measure_rival("loop", peer, bars),
         "tuned": measure_rival("tuned", peer, bars),
         "agent": measure_rival("agent", peer, min(bars, arguments.agent_bars)),
     }
+    found["worker_full"], _ = asyncio.run(measure_worker(full, full_text, bars))
+    found["worker_peer"], live = asyncio.run(measure_worker(peer, peer_text, bars, book))
+    return {name: found[name] for name in TITLES}, live
 
 
 def ratios(found: dict[str, Figures]) -> dict[str, float]:
@@ -317,11 +344,11 @@ TITLES = {
 }
 
 
-def show(found: dict[str, Figures], core: str) -> None:
+def show(found: dict[str, Figures], live: Live | None, core: str) -> None:
     """Print the figures and their ratios."""
     console = Console(width=110)
     console.print(f"{machine()}; {core} core; one broker on the same machine")
-    table = Table("", "bars", "bars/s", "CPU s per million", "outputs a bar", box=SIMPLE_HEAD)
+    table = Table("", "bars", "bars/s", "CPU s per million", "outputs a bar", "MB", box=SIMPLE_HEAD)
     for name, each in found.items():
         table.add_row(
             TITLES[name],
@@ -329,10 +356,13 @@ def show(found: dict[str, Figures], core: str) -> None:
             f"{each.bars_per_second:,.0f}",
             f"{each.cpu_per_million:.1f}",
             f"{each.outputs / each.bars:.2f}",
+            "" if each.peak_mb is None else f"{each.peak_mb:.0f}",
         )
     console.print(table)
     for name, value in ratios(found).items():
         console.print(f"{name}: [bold]{value:.2f}[/bold]")
+    if live is not None:
+        console.print(told(live))
 
 
 def main() -> None:
@@ -347,8 +377,8 @@ def main() -> None:
     # A topic that was made a moment ago has no leader yet: producers ask again by themselves.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with temporary_broker() as broker:
-        found = measure(broker.bootstrap, arguments)
-    show(found, core)
+        found, live = measure(broker.bootstrap, arguments)
+    show(found, live, core)
     if arguments.json is not None:
         content = {
             "machine": machine(),
@@ -359,10 +389,12 @@ def main() -> None:
                     "bars_per_second": each.bars_per_second,
                     "cpu_seconds_per_million_bars": each.cpu_per_million,
                     "outputs": each.outputs,
+                    "peak_mb": each.peak_mb,
                 }
                 for name, each in found.items()
             },
             "ratios": ratios(found),
+            "live": None if live is None else asdict(live),
         }
         arguments.json.write_text(json.dumps(content, indent=2) + "\n")
 

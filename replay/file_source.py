@@ -43,6 +43,8 @@ class FileSource:
         Only so many rows; None: all.
     kind
         What the manifest calls it.
+    fetch_records
+        Most rows handed over at once; the results do not depend on it.
 
     Raises
     ------
@@ -59,6 +61,7 @@ class FileSource:
         expected: Mapping[str, str] | None = None,
         records: int | None = None,
         kind: str = "files",
+        fetch_records: int = BATCH,
     ) -> None:
         self.extents: dict[int, Extent] = {0: Extent(0, None)}
         self._config = config
@@ -68,6 +71,7 @@ class FileSource:
         self._expected = {} if expected is None else expected
         self._records = records
         self._kind = kind
+        self._fetch_records = fetch_records
         self._stack = ExitStack()
         self._router = Router(config)
         self._feeds: list[Feed] = []
@@ -102,7 +106,7 @@ class FileSource:
     ) -> AsyncGenerator[list[LogItem], None]:
         """Rows from the start on; see `LogSource.read`. Files are read once, and do not grow."""
         items = dropwhile(lambda item: item.offset < starts[0], self._items())
-        while batch := list(islice(items, BATCH)):
+        while batch := list(islice(items, self._fetch_records)):
             yield batch
 
     def _items(self) -> Iterator[LogItem]:

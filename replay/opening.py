@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 from msgspec import Struct
+from msgspec.structs import replace
 
-from replay.file_source import FileSource
+from replay.file_source import BATCH, FileSource
 from replay.sources import FETCH_RECORDS, LogSource
 from schemas.config import Config
 from streams.feeds.items import InputError
@@ -32,6 +33,8 @@ class Origin(Struct, frozen=True, kw_only=True):
         Brokers: the topic of bars.
     zone, until_ms
         Of tables; see `FileSource`.
+    ends
+        Where a log ends that may grow, by partition; None: where it ends when it is opened.
     """
 
     files: tuple[Source, ...] = ()
@@ -40,6 +43,7 @@ class Origin(Struct, frozen=True, kw_only=True):
     zone: str | None = None
     until_ms: int | None = None
     fetch_records: int = FETCH_RECORDS
+    ends: Mapping[int, int] | None = None
 
 
 class Opened(Struct, frozen=True):
@@ -70,23 +74,53 @@ def source_of(config: Config, origin: Origin) -> Opened:
     if origin.files:
         folder = Path(origin.files[0].path)
         if len(origin.files) == 1 and folder.is_dir():
-            return _of_run(config, folder)
-        return Opened(FileSource(config, origin.files, origin.zone, origin.until_ms))
+            return _of_run(config, folder, _rows(origin))
+        return Opened(
+            FileSource(
+                config, origin.files, origin.zone, origin.until_ms, fetch_records=_rows(origin)
+            )
+        )
     if origin.store is not None:
-        with StoreReader(origin.store) as reader:
-            records = reader.checkpoint.log_records
+        records = _log_records(origin.store) if origin.ends is None else origin.ends[0]
         log = Source(str(origin.store / LOG_FILE))
-        return Opened(FileSource(config, [log], records=records, kind="store"))
+        rows = _rows(origin)
+        return Opened(FileSource(config, [log], records=records, kind="store", fetch_records=rows))
     if origin.bootstrap is None:
         raise InputError("no source: name a file, --store DIR, or --bootstrap")
     # Only a topic needs the Kafka client: replays of files start faster without it.
     from replay.topic_source import TopicSource
 
     prefix = config.kafka.topic_prefix
-    return Opened(TopicSource(origin.bootstrap, prefix, origin.fetch_records))
+    return Opened(TopicSource(origin.bootstrap, prefix, origin.fetch_records, origin.ends))
 
 
-def _of_run(config: Config, folder: Path) -> Opened:
+async def ended(config: Config, origin: Origin) -> Origin:
+    """The same origin with its end as it is now, for several replays of the same stretch.
+
+    Raises
+    ------
+    InputError, StoreError, LogMissingError, BrokerError
+        When there is none.
+    """
+    if origin.ends is not None or origin.files:
+        return origin
+    if origin.store is not None:
+        return replace(origin, ends={0: _log_records(origin.store)})
+    async with source_of(config, origin).source as source:
+        ends = {partition: extent.end for partition, extent in source.extents.items()}
+    return replace(origin, ends={each: end for each, end in ends.items() if end is not None})
+
+
+def _log_records(store: Path) -> int:
+    with StoreReader(store) as reader:
+        return reader.checkpoint.log_records
+
+
+def _rows(origin: Origin) -> int:
+    return min(origin.fetch_records, BATCH)
+
+
+def _of_run(config: Config, folder: Path, fetch_records: int) -> Opened:
     manifest = read_manifest(folder / MANIFEST)
     inputs = manifest.get("inputs")
     if inputs is None:
@@ -101,6 +135,7 @@ def _of_run(config: Config, folder: Path) -> Opened:
         options["until_ms"],
         {each["path"]: each["sha256"] for each in inputs},
         kind="run",
+        fetch_records=fetch_records,
     )
     return Opened(source, manifest)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,11 @@ from msgspec import Struct
 
 import streams
 from replay.fingerprint import PartitionHashes
-from replay.items import Release
 from replay.run import Replay
 from schemas.config import config_hash
-from schemas.events import Reject
+from schemas.events import Output, Reject
 from streams.calendars import calendar_checksum, time_zone_version
+from streams.core.corrections import Correction
 from streams.core.symbol import FATES
 from streams.run_directory import MANIFEST_MARK, RunDirectory, TopicFiles
 from streams.summary import RunResult, RunSummary
@@ -37,32 +37,32 @@ class Tally:
         self.rebuilds = 0
         self.bars_again = 0
 
-    def correction(self, release: Release) -> None:
+    def correction(self, correction: Correction) -> None:
         """A late, changed or cancelled bar; what it replaced is counted."""
-        correction = release.correction
-        assert correction is not None
         if correction.changes:
             self.rebuilds += 1
             self.bars_again += correction.bars_again
             self.summary.corrected(correction.changes)
 
-    def counters(self, replay: Replay) -> dict[str, Any]:
+    def counters(
+        self, fates: Mapping[str, Mapping[str, int]], rows: int, superseded: int
+    ) -> dict[str, Any]:
         """The part of the manifest; every record inside the bounds has one fate."""
         symbols = {
-            symbol: {fate: fates.get(fate, 0) for fate in FATES}
-            for symbol, fates in sorted(replay.fold.fates.items())
+            symbol: {fate: found.get(fate, 0) for fate in FATES}
+            for symbol, found in sorted(fates.items())
         }
         return {
-            "rows": replay.released,
+            "rows": rows,
             "until_clocks": 0,
-            "superseded": getattr(replay.source, "superseded", 0),
+            "superseded": superseded,
             **{fate: sum(each[fate] for each in symbols.values()) for fate in FATES},
             "rebuilds": self.rebuilds,
             "bars_again": self.bars_again,
             "ids_changed": {
                 kind: changed.totals() for kind, changed in sorted(self.summary.ids_changed.items())
             },
-            "rejects": dict(sorted(replay.rejects.items())),
+            "rejects": dict(sorted(self.summary.rejects.items())),
             "symbols": symbols,
         }
 
@@ -129,7 +129,7 @@ async def replay_into(
         else:
             files = TopicFiles(None, tally.summary.add)
             stack.callback(files.abandon)
-        early = _early_letters(replay)
+        early = early_letters(replay)
         for letter in early:
             files.write_letter(letter)
         if topics is not None:
@@ -138,7 +138,8 @@ async def replay_into(
         at_once = replay.options.follow or replay.pace is not None
         parts = PartitionHashes() if by_partition or replay.options.follow else None
         async for batch in replay.batches():
-            _keep(batch, files, tally)
+            for release in batch:
+                write_results(files, tally, release.events, release.letter, release.correction)
             if parts is not None:
                 parts.add(batch)
             if topics is not None:
@@ -148,7 +149,8 @@ async def replay_into(
         counts, hashes = files.finish()
         found = manifest(replay, options)
         found["run_id"] = None if topics is None else topics.run_id
-        found["counters"] = tally.counters(replay)
+        superseded = getattr(replay.source, "superseded", 0)
+        found["counters"] = tally.counters(replay.fold.fates, replay.released, superseded)
         found["topics"] = counts
         found[MANIFEST_MARK] = hashes
         if parts is not None:
@@ -159,11 +161,29 @@ async def replay_into(
         if directory is not None:
             directory.commit(found)
     if all(span.start == 0 for span in replay.fold.spans.values()):
-        tally.summary.swings = _swings(replay)
+        tally.summary.swings = swings_of(replay)
     return RunResult(found, tally.summary, sinks.folder, {})
 
 
-def _swings(replay: Replay) -> dict[str, dict[int, int]]:
+def write_results(
+    files: TopicFiles,
+    tally: Tally,
+    events: Sequence[Output],
+    letter: Reject | None,
+    correction: Correction | None,
+) -> None:
+    """What one record led to."""
+    if correction is not None:
+        # What it replaces must have been counted.
+        files.flush()
+        tally.correction(correction)
+    if events:
+        files.write(events)
+    if letter is not None:
+        files.write_letter(letter)
+
+
+def swings_of(replay: Replay) -> dict[str, dict[int, int]]:
     """Swings by class of each symbol; the engines count those of their whole history."""
     return {
         symbol: engine.swings_by_class(symbol)
@@ -182,19 +202,6 @@ def _rare_collections() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-def _keep(batch: Sequence[Release], files: TopicFiles, tally: Tally) -> None:
-    """Write releases into files, and count."""
-    for release in batch:
-        if release.correction is not None:
-            # What it replaces must have been counted.
-            files.flush()
-            tally.correction(release)
-        if release.events:
-            files.write(release.events)
-        if release.letter is not None:
-            files.write_letter(release.letter)
 
 
 def wall(started: float) -> dict[str, Any]:
@@ -230,7 +237,7 @@ def manifest(replay: Replay, options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _early_letters(replay: Replay) -> list[Reject]:
+def early_letters(replay: Replay) -> list[Reject]:
     """Dead letters of what was sorted out before the first release."""
     letters: list[Reject] = getattr(replay.source, "letters", [])
     return letters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
@@ -56,6 +56,8 @@ class Replay:
         Records inside the bounds until now.
     time_ms
         Event time of the last one.
+    heard
+        Called with every piece that is read, before what it leads to is released.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Replay:
         self.live = asyncio.Event()
         self._stopped = False
         self._streams: list[AsyncGenerator[Any, None]] = []
+        self.heard: Callable[[list[LogItem]], None] | None = None
         self._pace = pace
         self._begun = False
         self._warm_ms: int | None = None
@@ -288,6 +291,8 @@ class Replay:
             if not items and self.options.follow:
                 # So a source says that its seam is reached, and later that nothing has arrived.
                 self.live.set()
+            if self.heard is not None:
+                self.heard(items)
             if pace is None:
                 out = fold.take_all(self._warm(items))
                 left: list[LogItem] = []

@@ -39,6 +39,8 @@ class TopicSource:
         First part of the names of the topics.
     fetch_records
         Most records taken from the client at once; the results do not depend on it.
+    ends
+        By partition, the end as it was found before; None: as it is on entering.
 
     Raises
     ------
@@ -48,12 +50,19 @@ class TopicSource:
         On entering, when there is no such topic.
     """
 
-    def __init__(self, bootstrap: str, prefix: str, fetch_records: int = FETCH_RECORDS) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        prefix: str,
+        fetch_records: int = FETCH_RECORDS,
+        ends: Mapping[int, int] | None = None,
+    ) -> None:
         self.topic = input_log(prefix)
         self.bootstrap = bootstrap
         self.extents: dict[int, Extent] = {}
         self._snapshots = snapshot_topic(prefix)
         self._fetch_records = fetch_records
+        self._ends = {} if ends is None else ends
         self._cluster_id: str | None = None
         self._consumer: Any = None
         self._stack = AsyncExitStack()
@@ -76,7 +85,10 @@ class TopicSource:
             places = [TopicPartition(self.topic, number) for number in range(found[0])]
             begins = await self._consumer.beginning_offsets(places)
             ends = await self._consumer.end_offsets(places)
-            self.extents = {place.partition: Extent(begins[place], ends[place]) for place in places}
+            self.extents = {
+                place.partition: Extent(begins[place], self._ends.get(place.partition, ends[place]))
+                for place in places
+            }
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -11,6 +11,7 @@ Row = tuple[int, int, int, int, int, int | float | None]
 
 _ENCODER = Encoder()
 _DECODER = Decoder(list[Row])
+_LISTS = Decoder(list[list[Any]])
 
 
 def pack_rows(rows: list[Any]) -> bytes:
@@ -27,3 +28,8 @@ def pack_rows(rows: list[Any]) -> bytes:
 def unpack_rows(packed: bytes) -> list[Any]:
     """The rows of `pack_rows`, equal in value and type."""
     return list(_DECODER.decode(packed))
+
+
+def unpack_lists(packed: bytes) -> list[Any]:
+    """The rows of `pack_rows` as lists: plain data as it is stored."""
+    return list(_LISTS.decode(packed))

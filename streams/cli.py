@@ -28,6 +28,7 @@ from streams.cli_replay import add_to as add_replay
 from streams.cli_runs import add_to as add_runs
 from streams.cli_store import add_to as add_store
 from streams.cli_store import instant_of, run_and_report
+from streams.cli_verify import add_to as add_verify
 from streams.core import engine
 from streams.core.corrections import Correction
 from streams.embedded import run_files
@@ -63,6 +64,7 @@ add_drill(app)
 add_replay(app)
 add_runs(app)
 add_checks(app)
+add_verify(app)
 
 ConfigOption = Annotated[
     Path | None,

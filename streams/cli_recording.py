@@ -74,12 +74,14 @@ class Watch:
     ----------
     control
         Paces the replay; None where nobody asked for a pace and nobody could.
+    paced
+        Whether somebody asked for a pace.
     """
 
     def __init__(self, speed: float | None, skip_idle_s: float | None) -> None:
         self.control: Control | None = None
-        attended = sys.stdin.isatty() or sys.stderr.isatty()
-        if speed is not None or skip_idle_s is not None or attended:
+        self.paced = speed is not None or skip_idle_s is not None
+        if self.paced or sys.stdin.isatty() or sys.stderr.isatty():
             self.control = Control("max" if speed is None else speed, skip_idle_s)
 
     @contextmanager

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from replay.bounds import Bound, parse_bound, parse_offsets
 from replay.fold import selected
-from replay.opening import Origin, read_manifest
+from replay.opening import Origin, read_manifest, source_of
+from replay.processes import MOST_PROCESSES, replay_in_processes
 from replay.results import Sinks, replay_into
 from replay.run import Replay, ReplayOptions
 from replay.sources import FETCH_RECORDS
@@ -96,6 +97,13 @@ ThenFollow = Annotated[
     typer.Option("--then-follow", help="Go on into what arrives, until Ctrl-C or SIGTERM."),
 ]
 
+ProcessesOption = Annotated[
+    int,
+    typer.Option(
+        min=1, max=MOST_PROCESSES, help="Processes that share the groups, into one folder."
+    ),
+]
+
 
 def replay(
     context: typer.Context,
@@ -118,6 +126,7 @@ def replay(
     speed: SpeedOption = "max",
     skip_idle: SkipIdleOption = None,
     fetch_records: FetchOption = FETCH_RECORDS,
+    processes: ProcessesOption = 1,
     to_topics: ToTopics = False,
     run_id: RunIdOption = None,
     then_follow: ThenFollow = False,
@@ -148,7 +157,7 @@ def replay(
         fetch_records=fetch_records,
     )
     watch = Watch(parse_replay_speed(speed), skip_idle)
-    named_symbols, named_groups = _names(symbols), _names(groups)
+    named_symbols, named_groups = names_in(symbols), names_in(groups)
     options = ReplayOptions(
         start=bound("--from", from_, "--from-offset", from_offset),
         stop=bound("--to", to, "--to-offset", to_offset),
@@ -172,10 +181,19 @@ def replay(
         "then_follow": then_follow,
     }
     where = destination(out, to_topics, run_id, broker_address(settings.kafka, bootstrap))
+    if processes > 1 and (out is None or to_topics or then_follow or watch.paced):
+        raise InputError(
+            "--processes: needs --out, goes at --speed max without --skip-idle, and neither"
+            " --to-topics nor --then-follow"
+        )
     if out is None and not to_topics:
         asyncio.run(print_lines(settings, origin, options, watch))
         return
-    result, recorded = asyncio.run(record(settings, origin, options, where, given, watch))
+    if processes > 1 and out is not None:
+        recorded = source_of(settings, origin).manifest
+        result = replay_in_processes(settings, origin, options, out, given, processes)
+    else:
+        result, recorded = asyncio.run(record(settings, origin, options, where, given, watch))
     _report(result, json)
     if recorded is not None and not any(each is not None for each in (from_, to)):
         _compare_with_run(recorded, result, json)
@@ -196,18 +214,19 @@ def bound(option: str, text: str | None, other: str, offsets: list[str] | None) 
     return parse_offsets(other, offsets) if offsets else None
 
 
-def _names(text: str | None) -> list[str]:
+def names_in(text: str | None) -> list[str]:
+    """Names of an option that takes several, separated by commas."""
     return [] if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _report(result: RunResult, as_json: bool) -> None:
     if as_json:
         found = result.manifest
-        data = {**summary_data(result), "source": found["source"], "run_id": found["run_id"]}
+        data = {**summary_data(result), "source": found["source"], "run_id": found.get("run_id")}
         typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
     else:
         print_summary(_console(), result)
-        run_id = result.manifest["run_id"]
+        run_id = result.manifest.get("run_id")
         if run_id is not None:
             _console().print(f"Results: the topics of run {run_id} (tapeline runs show {run_id})")
         for name, state in result.manifest["start_state"].items():

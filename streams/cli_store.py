@@ -71,6 +71,10 @@ def state(
     store: StoreOption = None,
     symbol: SymbolOption = None,
     kind: TypeOption = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", help="As it stood at this ISO time, or session date (its close)."),
+    ] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
@@ -78,6 +82,10 @@ def state(
     """Show the current view, of the topics or of a store: every fact once, sorted by id."""
     from streams.store.reading import StoreReader
 
+    if as_of is not None:
+        past = _view_as_of(load_config(config), (store, bootstrap), as_of, symbol, kind)
+        _show(past, f"View as of {as_of}", json)
+        return
     if store is None:
         lines: Iterable[bytes] = asyncio.run(_view_of_topics(config, bootstrap, symbol, kind))
         _show(lines, "Current view", json)
@@ -141,6 +149,28 @@ class TailOptions(NamedTuple):
     kind: str | None
     from_ms: int | None
     follow: bool
+
+
+def _view_as_of(
+    config: Config,
+    place: tuple[Path | None, str | None],
+    as_of: str,
+    symbol: str | None,
+    kind: str | None,
+) -> list[bytes]:
+    """The view of a store, or of the log of brokers, at an instant."""
+    from replay.as_of import view_of_log, view_of_store
+    from replay.bounds import parse_bound
+    from replay.opening import Origin, source_of
+    from streams.kafka.connection import broker_address, silence_client
+
+    store, bootstrap = place
+    bound = parse_bound("--as-of", as_of)
+    if store is not None:
+        return view_of_store(config, store, bound, symbol, kind)
+    silence_client()
+    source = source_of(config, Origin(bootstrap=broker_address(config.kafka, bootstrap))).source
+    return asyncio.run(view_of_log(config, source, bound, symbol, kind))
 
 
 async def _view_of_topics(

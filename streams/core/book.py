@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import Any, Final
 
-from schemas.packing import pack_rows, unpack_rows
+from schemas.packing import pack_rows, unpack_lists, unpack_rows
 from streams.core.calendar import Calendar
 from streams.core.volume import Volume
 
@@ -43,6 +43,13 @@ class BarChunk:
         """The bars as they were given; not to be changed."""
         packed = self.packed
         return packed if isinstance(packed, list) else unpack_rows(packed)
+
+    def plain_rows(self) -> list[Any]:
+        """The bars as plain data, a list each."""
+        packed = self.packed
+        if isinstance(packed, list):
+            return [list(row) for row in packed]
+        return unpack_lists(packed)
 
 
 class BarBook:
@@ -224,7 +231,7 @@ class BarBook:
         self._tracked = True
 
     def _chunk_data(self, key: int) -> list[Any]:
-        rows = [list(row) for row in self._chunks[key].rows()]
+        rows = self._chunks[key].plain_rows()
         return [key >> NUMBER_BITS, (key & ((1 << NUMBER_BITS) - 1)) - NUMBER_ZERO, rows]
 
     def restore(self, chunks: list[list[Any]]) -> None:

@@ -17,6 +17,7 @@ from streams.core.plan import GroupPlan
 from streams.core.rebuild import changeable_ranges, changeable_swings
 from streams.core.rejection import RecordRejected
 from streams.core.schedule import RangeSchedule
+from streams.core.sessions import NOWHERE_MS
 from streams.core.stamp import Stamp
 from streams.core.state import StatePlaces, SymbolState
 from streams.core.symbol import SymbolEngine
@@ -43,11 +44,15 @@ class GroupEngine:
         What became of the last record that was not refused: one of `streams.core.symbol.FATES`.
     correction
         What the last record did if it was a late, changed or cancelled bar, otherwise None.
+    mark_ms
+        Watermark of the symbol of the last record that was not refused; `NOWHERE_MS` before the
+        symbol's first bar or clock.
     """
 
     def __init__(self, plan: GroupPlan) -> None:
         self.plan = plan
         self.offset = -1
+        self.mark_ms = NOWHERE_MS
         self.fate = "idle"
         self.correction: Correction | None = None
         self._stamp = Stamp()
@@ -118,6 +123,7 @@ class GroupEngine:
             assert isinstance(record, Cancel)
             out = member.cancel(record, offset)
         self.fate = member.fate
+        self.mark_ms = member.tracks.watermark_ms
         if member.correction is not None:
             self.correction = member.correction
             member.correction = None

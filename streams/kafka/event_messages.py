@@ -24,6 +24,7 @@ from schemas.topics import DEFAULT_PREFIX, EVENT_TYPES, topic_of
 
 Headers = list[tuple[str, bytes]]
 _NO_REVISION = ("rev", b"0")
+_new = tuple.__new__
 _STRUCTS = (DerivedBar, Session, Quality, Gap, Range, Touch, Pair, Swing)
 
 
@@ -52,7 +53,7 @@ class Writer:
     """
 
     def __init__(self, prefix: str = DEFAULT_PREFIX) -> None:
-        self._kinds = {}
+        self._kinds: dict[type, tuple[str, tuple[str, bytes]]] = {}
         for struct in _STRUCTS:
             tag = str(struct.__struct_config__.tag)
             self._kinds[struct] = (topic_of(tag, prefix), ("type", tag.encode()))
@@ -76,7 +77,7 @@ class Writer:
             Greatest watermark of the group.
         """
         value: bytes | None
-        if isinstance(event, Retract):
+        if type(event) is Retract:
             topic, kind = self._retracts[event.type]
             value = None
         else:
@@ -84,7 +85,8 @@ class Writer:
             value = encode(event)
         revision = ("rev", b"%d" % event.rev) if event.rev else _NO_REVISION
         headers = [("seq", b"%d" % event.seq), revision, kind, group]
-        return topic, Message(timestamp_ms, event.id.encode(), value, headers)
+        # The constructor of a named tuple would cost as much as all of the headers.
+        return topic, _new(Message, (timestamp_ms, event.id.encode(), value, headers))
 
     def reject(
         self, source: str, raw: bytes, code: str, reason: str, symbol: str | None, timestamp_ms: int

@@ -56,19 +56,24 @@ class CloseClock:
     ----------
     watermark_ms
         Where it stands; closes up to there have passed before.
+
+    Attributes
+    ----------
+    next_ms
+        The next close, None before the first watermark: no watermark before it passes anything.
     """
 
     def __init__(self, calendar: Calendar, watermark_ms: int | None) -> None:
         self._calendar = calendar
-        self._next_ms: int | None = None
+        self.next_ms: int | None = None
         if watermark_ms is not None:
-            self._next_ms = self._close_after(watermark_ms)
+            self.next_ms = self._close_after(watermark_ms)
 
     def passed(self, watermark_ms: int) -> str | None:
         """Date of the last session that closed since the last call, None when none did."""
-        if self._next_ms is not None and watermark_ms < self._next_ms:
+        if self.next_ms is not None and watermark_ms < self.next_ms:
             return None
-        self._next_ms = self._close_after(watermark_ms)
+        self.next_ms = self._close_after(watermark_ms)
         calendar = self._calendar
         index = calendar.session_of(watermark_ms) - 1
         return calendar.date(index) if calendar.has_session(index) else None

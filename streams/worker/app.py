@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from schemas.config import Config
 from schemas.topics import input_log, worker_app_id
-from streams.worker.committer import Committer, Work
+from streams.core.sessions import NOWHERE_MS
+from streams.worker.committer import OUTPUT_BATCH_BYTES, Committer, Work
 from streams.worker.exits import ZombieGuard, hard_exit
 from streams.worker.fold import Counts, LogHoleError, PartitionFold
 from streams.worker.metrics import PartitionGauges, WorkerMetrics
@@ -27,10 +28,12 @@ HEARTBEAT_S = 3.0
 REQUEST_S = 40.0
 PRODUCE_S = 30.0
 COMMIT_S = 1.0
-QUEUE_CHUNKS = 8
-OUTPUT_BATCH_BYTES = 900_000
+QUEUE_CHUNKS = 2
+"""Waiting to be folded. With the committer's steps they must be written within half a session, on
+the slowest machine: more in hand would make a busy worker take itself for one that has slept."""
 REQUEST_BYTES = 17 * 1_048_576
-POLL_RECORDS = 4_000
+FETCH_BYTES = 1_048_576
+"""Of one partition at once; less than a record batch would let a busy partition hide the others."""
 STATE_TABLE = "state"
 
 logger = logging.getLogger("tapeline.worker")
@@ -245,7 +248,7 @@ class WorkerApp(BatchApp):
                 marks = {
                     group: seat.watermark_ms
                     for group, seat in fold.seats.items()
-                    if seat.watermark_ms is not None
+                    if seat.watermark_ms != NOWHERE_MS
                 }
             found.append(
                 PartitionGauges(
@@ -297,7 +300,10 @@ def faust_settings(config: Config, options: WorkerOptions) -> dict[str, Any]:
         "broker_session_timeout": options.session_s,
         "broker_heartbeat_interval": min(HEARTBEAT_S, options.session_s / 3),
         "broker_request_timeout": REQUEST_S,
-        "broker_max_poll_records": POLL_RECORDS,
+        # A poll takes all that was fetched, so that the next fetch asks for all partitions: one for
+        # those alone that have nothing would wait while the others have.
+        "broker_max_poll_records": None,
+        "consumer_max_fetch_size": FETCH_BYTES,
         "consumer_auto_offset_reset": "earliest",
         "consumer_group_instance_id": instance,
         "topic_allow_declare": False,

@@ -22,7 +22,7 @@ from streams.worker.state_records import (
 MEGABYTE = 1 << 20
 STORE_OPTIONS = {
     # The defaults take 2 GiB of cache for each partition.
-    "write_buffer_size": 4 * MEGABYTE,
+    "write_buffer_size": 2 * MEGABYTE,
     "max_write_buffer_number": 2,
     "target_file_size_base": 4 * MEGABYTE,
     "block_cache_size": 8 * MEGABYTE,

@@ -10,10 +10,14 @@ Private names of Faust 0.15.3 used here, in `table` and in `app`: of the consume
 `_acked_index`, `_add_gap`, `_committed_offset`, `_filter_tps_with_pending_acks`, `_getmany`,
 `_is_changelog_tp`, `_new_consumer_thread`, `_new_offset`, `_thread`, `_to_message`,
 `_unacked_messages`, `_wait_next_records`, `_waiting_for_ack`; of its thread
-`_create_worker_consumer`, `_ensure_consumer`; of the application `_assignment`, `_crash`,
-`_new_transport`; of the store `_db_for_partition`, `_new_store_by_url`, `_open_for_partition`; of
-aiokafka 0.14.0 `_fetch_max_wait_ms` and the class `BatchBuilder`. The versions are pinned exactly,
-and the crash suite in tests/kafka gates their upgrades.
+`_create_worker_consumer`, `_ensure_consumer`, `_fetch_records`; of the application `_assignment`,
+`_crash`, `_new_transport`; of the store `_db_for_partition`, `_new_store_by_url`,
+`_open_for_partition`; of aiokafka 0.14.0 the class `BatchBuilder` and its `_builder` and
+`_relative_offset`; of its consumer `_closed`, `_fetch_max_bytes`, `_fetch_max_wait_ms`,
+`_fetcher`; of the fetcher `_closed`, `_create_fetch_waiter`, `_fetch_max_wait_ms`, `_notify`,
+`_records`, `_subscriptions`, `_wait_consume_future`; of what it fetched `_check_crcs`,
+`_partition_records`, `_records`, `_topic_partition`, `_update_position`. The versions are pinned
+exactly, and the crash suite in tests/kafka gates their upgrades.
 """
 
 from __future__ import annotations
@@ -33,8 +37,12 @@ from faust.types.tuples import ConsumerMessage
 from mode.utils.futures import notify
 
 from streams.worker.chunks import Chunk, Positions, in_turn, split
+from streams.worker.raw_records import raw_records
 
-LONGEST_POLL_MS = 100
+IDLE_POLL_MS = 500
+BUSY_POLL_MS = 20
+FETCH_BYTES = 2 * 1_048_576
+"""Of all partitions at once; a poll takes it whole, while the next is on its way."""
 
 
 class BatchMessage(ConsumerMessage):  # type: ignore[misc]
@@ -86,14 +94,36 @@ class BatchSchema(Schema):  # type: ignore[misc]
 
 
 class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """The thread of the client, with short long polls."""
+    """The thread of the client, with raw records, and short long polls while there are any.
+
+    The client has one request under way. While records of a busy partition wait to be handed out it
+    asks for the others alone, and what they do not have it would wait for. When all was handed out
+    it asks for all, and may wait long.
+    """
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        # The client has one request under way. While records of a busy partition wait to be
-        # handed out it asks for the others alone, and Faust would let that wait for 1.5 s.
-        consumer._fetch_max_wait_ms = LONGEST_POLL_MS
+        consumer._fetch_max_wait_ms = IDLE_POLL_MS
+        consumer._fetch_max_bytes = FETCH_BYTES
         return consumer
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> Any:
+        fetcher = consumer._fetcher
+        changelogs = any(map(self.consumer._is_changelog_tp, active_partitions))
+        if changelogs or not self.consumer.flow_active or consumer._closed or fetcher._closed:
+            found = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        else:
+            with fetcher._subscriptions.fetch_context():
+                found = await raw_records(fetcher, active_partitions, timeout or 0.0)
+        # Before the client's own task goes on and makes the next request.
+        fetcher._fetch_max_wait_ms = BUSY_POLL_MS if found else IDLE_POLL_MS
+        return found
 
 
 class BatchConsumer(driver.Consumer):  # type: ignore[misc]

@@ -34,8 +34,9 @@ _FLOORS = {
     "streams.cli_drill": 7,
     "streams.cli_replay": 7,
     "streams.cli_runs": 7,
-    "streams.cli": 8,
-    "streams.__main__": 9,
+    "streams.cli_verify": 8,
+    "streams.cli": 9,
+    "streams.__main__": 10,
 }
 
 # Parts of the standard library that need no clock, no files, no environment and no threads; what

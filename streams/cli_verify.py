@@ -1,0 +1,277 @@
+"""The part of the command line that verifies: tapeline verify causality, determinism."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import orjson
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from replay.causality import Finding
+from replay.causality import Report as CausalityReport
+from replay.determinism import VARIATIONS, Outcome, check_determinism
+from replay.determinism import Report as DeterminismReport
+from replay.fold import selected
+from replay.opening import Origin, source_of
+from replay.prefixes import check_causality
+from replay.run import ReplayOptions
+from schemas.config import Config
+from schemas.config_loading import load_config
+from streams.arguments import OrderedCommand, sources_in_order
+from streams.cli_replay import (
+    AsCorrected,
+    BarsOption,
+    FilesArgument,
+    FromOffset,
+    FromOption,
+    GroupsOption,
+    NoSnapshots,
+    ReplayStore,
+    SymbolsOption,
+    ToOffset,
+    ToOption,
+    WarmupOption,
+    bound,
+    names_in,
+)
+from streams.cli_store import BootstrapOption, ConfigOption, instant_of
+from streams.kafka.connection import broker_address, silence_client
+
+FAILED = 1
+SHOWN_BYTES = 400
+
+TzOption = Annotated[str | None, typer.Option(help="Zone of times without offset.")]
+UntilOption = Annotated[
+    str | None, typer.Option(help="Clock for every symbol at this time (ISO, offset or Z).")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
+
+verify_app = typer.Typer(
+    help="Prove that replays hold: no rewritten readings, the same bytes anywhere.",
+    no_args_is_help=True,
+)
+
+
+@verify_app.command(cls=OrderedCommand)
+def causality(
+    context: typer.Context,
+    files: FilesArgument = None,
+    bars: BarsOption = None,
+    store: ReplayStore = None,
+    bootstrap: BootstrapOption = None,
+    prefixes: Annotated[
+        int, typer.Option(min=1, help="Prefixes to replay, ending at random records.")
+    ] = 20,
+    seed: Annotated[int, typer.Option(help="Another seed, other ends.")] = 7,
+    from_: FromOption = None,
+    to: ToOption = None,
+    from_offset: FromOffset = None,
+    to_offset: ToOffset = None,
+    symbols: SymbolsOption = None,
+    groups: GroupsOption = None,
+    as_corrected: AsCorrected = False,
+    warmup_sessions: WarmupOption = None,
+    no_snapshots: NoSnapshots = False,
+    config: ConfigOption = None,
+    tz: TzOption = None,
+    until: UntilOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Count what was published and later rewritten without a correction; 0, or exit code 1."""
+    settings, origin = _origin(context, store, bootstrap, config, tz, until)
+    options = _options(settings, context.params)
+    with _counting("Prefixes", prefixes) as progress:
+        report = asyncio.run(
+            check_causality(
+                settings,
+                lambda: source_of(settings, origin).source,
+                options,
+                prefixes,
+                seed,
+                progress,
+            )
+        )
+    if json:
+        typer.echo(orjson.dumps(causality_data(report), option=orjson.OPT_INDENT_2).decode())
+    else:
+        _print_causality(report)
+    if not report.clean:
+        raise typer.Exit(FAILED)
+
+
+@verify_app.command(cls=OrderedCommand)
+def determinism(
+    context: typer.Context,
+    files: FilesArgument = None,
+    bars: BarsOption = None,
+    store: ReplayStore = None,
+    bootstrap: BootstrapOption = None,
+    from_: FromOption = None,
+    to: ToOption = None,
+    from_offset: FromOffset = None,
+    to_offset: ToOffset = None,
+    symbols: SymbolsOption = None,
+    groups: GroupsOption = None,
+    as_corrected: AsCorrected = False,
+    warmup_sessions: WarmupOption = None,
+    no_snapshots: NoSnapshots = False,
+    config: ConfigOption = None,
+    tz: TzOption = None,
+    until: UntilOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Replay with other hash seeds, zones, fetch sizes, splits; equal bytes, or exit code 1."""
+    settings, origin = _origin(context, store, bootstrap, config, tz, until)
+    options = _options(settings, context.params)
+    report = check_determinism(
+        settings, origin, options, VARIATIONS, None if json else _print_outcome
+    )
+    if json:
+        typer.echo(orjson.dumps(determinism_data(report), option=orjson.OPT_INDENT_2).decode())
+    elif report.equal:
+        typer.echo(f"Deterministic: {len(report.outcomes)} runs, equal to the byte.")
+    else:
+        typer.echo("NOT deterministic.")
+    if not report.equal:
+        raise typer.Exit(FAILED)
+
+
+def _origin(
+    context: typer.Context,
+    store: Path | None,
+    bootstrap: str | None,
+    config: Path | None,
+    tz: str | None,
+    until: str | None,
+) -> tuple[Config, Origin]:
+    """Configuration and source; `files` and `bars` have kept their common order in the context."""
+    settings = load_config(config)
+    silence_client()
+    inputs = tuple(sources_in_order(context))
+    origin = Origin(
+        files=inputs,
+        store=store,
+        bootstrap=None if inputs or store else broker_address(settings.kafka, bootstrap),
+        zone=tz,
+        until_ms=None if until is None else instant_of("--until", until),
+    )
+    return settings, origin
+
+
+def _options(config: Config, given: dict[str, Any]) -> ReplayOptions:
+    return ReplayOptions(
+        start=bound("--from", given["from_"], "--from-offset", given["from_offset"]),
+        stop=bound("--to", given["to"], "--to-offset", given["to_offset"]),
+        selection=selected(config, names_in(given["symbols"]), names_in(given["groups"])),
+        as_corrected=given["as_corrected"],
+        snapshots=not given["no_snapshots"],
+        warmup_sessions=given["warmup_sessions"],
+    )
+
+
+@contextmanager
+def _counting(what: str, total: int) -> Iterator[Any]:
+    """A bar on a terminal; yields what to call with a number."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def causality_data(report: CausalityReport) -> dict[str, Any]:
+    """The report as plain data."""
+    return {
+        "clean": report.clean,
+        "records": report.records,
+        "events": report.events,
+        "prefixes": len(report.ends),
+        "ends": list(report.ends),
+        "rewritten": report.rewritten,
+        "repainted_prefixes": report.repainted_ends,
+        "different_prefixes": list(report.different),
+        "findings": [msgspec.to_builtins(each) for each in report.findings],
+    }
+
+
+def _print_causality(report: CausalityReport) -> None:
+    total = sum(report.rewritten.values())
+    typer.echo(
+        f"{len(report.ends)} prefixes of {report.records} records and {report.events} events:"
+        f" {total} rewritten readings."
+    )
+    if report.rewritten:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        table.add_column("type")
+        table.add_column("rewritten", justify="right")
+        for kind, count in report.rewritten.items():
+            table.add_row(kind, str(count))
+        _console().print(table)
+        typer.echo(f"{report.repainted_ends} prefixes end between a reading and its rewriting.")
+    for finding in report.findings:
+        typer.echo(_finding_text(finding))
+    if report.different:
+        ends = ", ".join(map(str, report.different[:10]))
+        typer.echo(
+            f"{len(report.different)} prefixes are not what the longer run begins with"
+            f" (of {ends} records): it knew what came later."
+        )
+
+
+def _finding_text(finding: Finding) -> str:
+    read = _clock(finding.old.watermark_ms)
+    if finding.new is None:
+        what = "never there in the longer run"
+    else:
+        what = f"changed {', '.join(finding.fields)}" if finding.fields else "taken back"
+    return (
+        f"{finding.id}: read at {read} (record {finding.read}), {what} (record {finding.rewritten})"
+    )
+
+
+def determinism_data(report: DeterminismReport) -> dict[str, Any]:
+    """The report as plain data."""
+    found: dict[str, Any] = msgspec.to_builtins(report)
+    return {"equal": report.equal, **found}
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    found = outcome.difference
+    state = "equal" if found is None else "DIFFERENT"
+    typer.echo(f"{state:9} {outcome.events} events: {outcome.variation.name}")
+    if found is not None:
+        typer.echo(f"  first difference: {found.what}")
+        typer.echo(f"    first run: {_short(found.first)}")
+        typer.echo(f"    this run:  {_short(found.now)}")
+
+
+def _short(text: str | None) -> str:
+    if text is None:
+        return "(nothing)"
+    return text if len(text) <= SHOWN_BYTES else f"{text[:SHOWN_BYTES]}..."
+
+
+def _clock(instant_ms: int) -> str:
+    return datetime.fromtimestamp(instant_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _console() -> Console:
+    # What files hold is shown as it is, also what looks like markup.
+    return Console(markup=False, emoji=False)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the commands part of the command line."""
+    app.add_typer(verify_app, name="verify")

@@ -1,0 +1,146 @@
+"""What is written, in which order, and what is not written after a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import pytest
+from aiokafka.errors import KafkaError
+
+from streams.kafka.event_messages import Message
+from streams.worker.committer import Committer, OutputBatch, Work
+from streams.worker.exits import ZombieGuard
+from streams.worker.fold import Step
+from streams.worker.metrics import WorkerMetrics
+from streams.worker.state_records import Pair
+
+CHANGELOG = "changelog"
+TOUCHES = "tape.touches.v1"
+
+
+class Place(NamedTuple):
+    offset: int
+
+
+class HeldBroker:
+    """Takes batches like the client's producer, and acknowledges when the test says so."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, int]] = []
+        self.waiting: list[asyncio.Future[Place]] = []
+
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[Place]:
+        assert batch.record_count() > 0
+        self.sent.append((topic, partition))
+        acknowledged: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+        self.waiting.append(acknowledged)
+        # Whoever gives up waiting does not take the batch back: as the client has it.
+        return asyncio.shield(acknowledged)
+
+    async def acknowledge(self, number: int) -> None:
+        self.waiting[number].set_result(Place(100))
+        await settled()
+
+
+class Disk:
+    """Local stores that hold what they were given last; their changelogs end at 100."""
+
+    def __init__(self) -> None:
+        self.written: list[int] = []
+
+    def write(self, partition: int, pairs: Iterable[Pair], changelog_offset: int) -> None:
+        self.written.append(partition)
+
+    def next_changelog_offset(self, partition: int) -> int:
+        return 100
+
+
+async def settled() -> None:
+    """Everything has run that can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def a_step(partition: int, next_offset: int = 1) -> Step:
+    message = Message(0, b"touch", b"{}", [("seq", b"1")])
+    return Step(partition, next_offset, 1, {TOUCHES: [message]})
+
+
+class Desk:
+    """A committer at work."""
+
+    def __init__(self) -> None:
+        self.broker = HeldBroker()
+        self.disk = Disk()
+        self.done: list[tuple[int, int]] = []
+        self.committer = Committer(
+            self.broker, CHANGELOG, self.disk, ZombieGuard(1e9), WorkerMetrics()
+        )
+        self.running = asyncio.create_task(self.committer.run())
+
+    async def put(self, step: Step) -> None:
+        def done() -> None:
+            self.done.append((step.partition, step.next_offset))
+
+        await self.committer.put(Work(step, 0.0, done))
+        await settled()
+
+
+async def test_outputs_are_acknowledged_before_the_state_and_the_state_before_the_store() -> None:
+    desk = Desk()
+    await desk.put(a_step(0))
+    assert desk.broker.sent == [(TOUCHES, 0)]
+    await desk.broker.acknowledge(0)
+    assert desk.broker.sent == [(TOUCHES, 0), (CHANGELOG, 0)]
+    assert (desk.disk.written, desk.done) == ([], [])
+    await desk.broker.acknowledge(1)
+    assert (desk.disk.written, desk.done) == ([0], [(0, 1)])
+    desk.running.cancel()
+
+
+async def test_a_step_waits_for_the_one_before_it_in_its_partition_and_for_no_other() -> None:
+    desk = Desk()
+    await desk.put(a_step(0, 1))
+    await desk.put(a_step(0, 2))
+    await desk.put(a_step(7, 1))
+    assert desk.broker.sent == [(TOUCHES, 0), (TOUCHES, 7)]
+    await desk.broker.acknowledge(0)
+    assert desk.broker.sent[2:] == [(CHANGELOG, 0)]
+    await desk.broker.acknowledge(2)
+    assert desk.done == [(0, 1)]
+    assert desk.broker.sent[3:] == [(TOUCHES, 0)]
+    desk.running.cancel()
+
+
+async def test_nothing_follows_a_step_of_the_partition_that_could_not_be_written() -> None:
+    desk = Desk()
+    await desk.put(a_step(0, 1))
+    await desk.put(a_step(0, 2))
+    desk.broker.waiting[0].set_exception(KafkaError("the disk is full"))
+    with pytest.raises(KafkaError, match="the disk is full"):
+        await desk.running
+    await desk.put(a_step(0, 3))
+    assert desk.broker.sent == [(TOUCHES, 0)]
+    assert desk.done == []
+
+
+async def test_a_committer_that_ends_writes_nothing_more() -> None:
+    desk = Desk()
+    await desk.put(a_step(0, 1))
+    desk.running.cancel()
+    with suppress(asyncio.CancelledError):
+        await desk.running
+    await desk.broker.acknowledge(0)
+    assert desk.broker.sent == [(TOUCHES, 0)]
+
+
+def test_a_batch_takes_messages_until_it_is_full_and_the_rest_go_into_the_next() -> None:
+    messages = [Message(number, b"key", bytes(400), []) for number in range(5)]
+    batch = OutputBatch(1_000, 0)
+    assert batch.fill(messages, 0) == 2
+    assert batch.record_count() == 2
+    assert batch.closed()
+    assert OutputBatch(10_000, 0).fill(messages, 2) == 3
