@@ -63,6 +63,10 @@ async def test_a_replay_that_follows_says_each_thing_once_while_the_log_grows_an
         before_live = []
         async with Replay(config, source, options) as run:
             rest = [each[begin:] for each, begin in zip(log, there, strict=True)]
+            # So the seam lies in the middle of what is fetched, and not only at its end.
+            for partition in range(PARTITIONS):
+                await append(config, partition, rest[partition][:200])
+            rest = [each[200:] for each in rest]
             publishing = asyncio.create_task(publish(config, rest))
             async for release in run.releases():
                 add_copies(found, release, writer, kinds)
