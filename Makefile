@@ -22,7 +22,7 @@ SAMPLE_BOOKS := --bars ES=$(SAMPLE)/es.csv --bars NQ=$(SAMPLE)/nq.csv
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test lint pure-test compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-compiled soak schemas calendars clean
+.PHONY: help run test lint pure-test compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
 
 help:
 	@echo "make run        install, write sample books, run them, print the summary"
@@ -33,6 +33,7 @@ help:
 	@echo "make bench-corrections  benchmarks/corrections.py: what a late or changed bar costs"
 	@echo "make soak       ten minutes of several workers killed, wiped and paused (SOAK=minutes)"
 	@echo "make bench-kafka  benchmarks/kafka.py: workers on a broker, against loops by hand"
+	@echo "make bench-replay  benchmarks/replay.py: what a replay costs beside the core it runs"
 	@echo "make schemas    write the generated JSON Schemas and AsyncAPI document again"
 	@echo "make calendars  make the calendar artefacts again (installs the extra 'calendars')"
 	@echo "make clean      remove what runs and builds left, the virtual environments too"
@@ -91,6 +92,9 @@ soak: $(VENV)/.installed-dev
 
 bench-kafka: $(VENV)/.installed-dev
 	$(PY) benchmarks/kafka.py
+
+bench-replay: $(VENV)/.installed-dev
+	$(PY) benchmarks/replay.py
 
 bench-compiled: compiled
 	$(COMPILED_PY) benchmarks/core.py

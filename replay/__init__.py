@@ -1,5 +1,19 @@
 """Replay: the same core over a bounded stretch of the recorded log, at any speed.
 
-Not built yet: it comes with a later version, and until then this package holds nothing. To run the
-core over recorded files today, use ``tapeline run`` (`streams.embedded`).
+    from replay import Replay
+    from schemas.config_loading import load_config
+    from schemas.events import Touch
+
+    async with Replay.topic(load_config(None), start="2025-12-09", stop="2025-12-10") as run:
+        async for touch in run.events(Touch):
+            ...
+
+A replay as recorded says what the live worker said of the same records. `Replay.files` and
+`Replay.store` read other logs; `replay.strategy` calls a strategy back in the order of the log,
+`replay.export` makes data frames of events, `replay.control` paces a replay.
 """
+
+from replay.options import Keywords, ReplayOptions
+from replay.run import Replay
+
+__all__ = ["Keywords", "Replay", "ReplayOptions"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from replay.fingerprint import InputHash
 from replay.items import Extent, LogItem
 from replay.order import TotalOrder
-from replay.sources import LogSource, StoredState
+from replay.sources import FETCH_RECORDS, LogSource, StoredState
 from schemas.config import Config
 from schemas.events import Reject
 from schemas.records import LogRecord
@@ -18,7 +18,7 @@ from streams.feeds.items import Refusal
 from streams.kafka.messages import event_time_ms
 from streams.routing import Router
 
-BATCH = 2_000
+BATCH = FETCH_RECORDS
 
 
 class CorrectedSource:
@@ -104,7 +104,7 @@ class CorrectedSource:
 
     async def read(
         self, starts: Mapping[int, int], follow: bool = False
-    ) -> AsyncIterator[list[LogItem]]:
+    ) -> AsyncGenerator[list[LogItem], None]:
         """The final bars, all partitions in the total order."""
         order = TotalOrder(starts)
         for partition in starts:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import dropwhile, islice
 from pathlib import Path
 from typing import Any
 
 from replay.items import Extent, LogItem
-from replay.sources import LogMissingError, StoredState
+from replay.sources import FETCH_RECORDS, LogMissingError, StoredState
 from schemas.codec import encode
 from schemas.config import Config
 from schemas.events import Reject
@@ -22,7 +22,7 @@ from streams.inputs import Source, dead_letter, in_order, open_feeds
 from streams.kafka.messages import event_time_ms
 from streams.routing import Router
 
-BATCH = 2_000
+BATCH = FETCH_RECORDS
 BEFORE_ALL = 0
 
 
@@ -103,7 +103,7 @@ class FileSource:
 
     async def read(
         self, starts: Mapping[int, int], follow: bool = False
-    ) -> AsyncIterator[list[LogItem]]:
+    ) -> AsyncGenerator[list[LogItem], None]:
         """Rows from the start on; see `LogSource.read`. Files are read once, and do not grow."""
         items = dropwhile(lambda item: item.offset < starts[0], self._items())
         while batch := list(islice(items, self._fetch_records)):

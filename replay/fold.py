@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
 from replay.items import LogItem, Release
 from replay.sources import LogSource, StoredState
 from schemas.config import Config
+from schemas.records import Bar
 from streams.core.engine import GroupEngine
 from streams.core.rejection import RecordRejected
 from streams.feeds.items import InputError, Refusal
@@ -91,12 +92,15 @@ class PartitionSpan(Struct):
         First offset beyond them, None before it was met.
     next_offset
         One above the last record that was looked at.
+    inside
+        Whether a record can meet no bound but the greatest watermark's.
     """
 
     next_offset: int
     watermark_ms: int = BEFORE_ALL
     start: int | None = None
     stop: int | None = None
+    inside: bool = False
 
 
 class _Seat:
@@ -112,6 +116,21 @@ class _Seat:
         self.engine = engine
         self.wanted = wanted
         self.watermark_ms = BEFORE_ALL
+
+
+class _Route:
+    """The short way of the bars of one symbol, once one of them has gone the long way."""
+
+    __slots__ = ("engine", "fates", "partition", "seat", "tracks")
+
+    def __init__(
+        self, seat: _Seat, engine: GroupEngine, symbol: str, partition: int, fates: Counter[str]
+    ) -> None:
+        self.seat = seat
+        self.engine = engine
+        self.tracks = engine.tracks(symbol)
+        self.partition = partition
+        self.fates = fates
 
 
 class ReplayFold:
@@ -153,6 +172,7 @@ class ReplayFold:
         self._selection = selection
         self._seats: dict[str, _Seat] = {}
         self._by_symbol: dict[str, _Seat] = {}
+        self._routes: dict[str, _Route] = {}
         for group, state in states.items():
             self._restore(group, state)
 
@@ -168,6 +188,46 @@ class ReplayFold:
             for group, seat in sorted(self._seats.items())
             if seat.wanted and seat.engine is not None
         }
+
+    def take_all(self, items: Iterable[LogItem]) -> list[Release]:
+        """The next records; `take` for each, which most of them do not need.
+
+        A bar of a known symbol, inside the bounds: that is nearly every record of a long replay.
+        """
+        out: list[Release] = []
+        add, spans, routes = out.append, self.spans, self._routes
+        for item in items:
+            partition, offset, _, content, _ = item
+            span = spans[partition]
+            route = routes.get(content.symbol) if type(content) is Bar else None
+            if route is None or route.partition != partition or not span.inside:
+                release = self.take(item)
+                if release is not None:
+                    add(release)
+                continue
+            engine = route.engine
+            if engine.offset >= offset:
+                span.next_offset = offset + 1
+                continue
+            try:
+                events = engine.apply(content, offset)  # type: ignore[arg-type]
+            except RecordRejected as error:
+                span.next_offset = offset + 1
+                refused = self._refuse(item, Refusal(error.code, error.reason, content.symbol))
+                if refused is not None:
+                    add(refused)
+                continue
+            seat = route.seat
+            mark = route.tracks.watermark_ms
+            if mark > seat.watermark_ms:
+                seat.watermark_ms = mark
+                if mark > span.watermark_ms and self._passes(span, mark, offset):
+                    continue
+            span.next_offset = offset + 1
+            route.fates[engine.fate] += 1
+            correction = engine.correction
+            add(Release(item, events, None, seat.group, seat.watermark_ms, correction))
+        return out
 
     def take(self, item: LogItem) -> Release | None:
         """The next record; None when it lies outside the bounds or belongs to nobody wanted."""
@@ -217,6 +277,10 @@ class ReplayFold:
             fates = self.fates[symbol] = Counter()
         fates[engine.fate] += 1
         names = self._selection.names
+        if stops is None and names is None:
+            span.inside = True
+            if symbol not in self._routes:
+                self._routes[symbol] = _Route(seat, engine, symbol, partition, fates)
         if names is not None and events:
             events = [event for event in events if event.symbol in names]
         known = None if seat.watermark_ms == BEFORE_ALL else seat.watermark_ms
@@ -228,6 +292,7 @@ class ReplayFold:
         span.watermark_ms = mark
         if window.stops is None and window.to_ms is not None and mark > window.to_ms:
             span.stop = span.next_offset = offset
+            span.inside = False
             return True
         from_ms = window.from_ms
         if span.start is None and window.starts is None and from_ms is not None and mark > from_ms:

@@ -70,9 +70,9 @@ def replay_in_processes(
         ]
         for result in merge(*(child.results() for child in children), key=_place):
             correction = _correction(result)
-            write_results(directory, tally, result.events, result.letter, correction)
+            write_results(directory.files, tally, result.events, result.letter, correction)
         parts = [child.ended for child in children if child.ended is not None]
-        counts, hashes = directory.finish()
+        counts, hashes = directory.files.finish()
         found = _whole(parts)
         fates = {symbol: each for part in parts for symbol, each in part.fates.items()}
         rows = sum(part.rows for part in parts)

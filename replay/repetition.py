@@ -16,7 +16,9 @@ from schemas.config import Config, config_hash
 from streams.feeds.items import InputError
 from streams.run_directory import MANIFEST_MARK
 
-COMPARED = (MANIFEST_MARK, "topics", "input_sha256", "calendars", "time_zone_version")
+BY_PARTITION = "partition_sha256"
+"""In the manifest of a run that followed: its partitions arrived in turns of their own."""
+COMPARED = ("topics", "input_sha256", "calendars", "time_zone_version")
 
 
 def source_again(manifest: Mapping[str, Any], config: Config, bootstrap: str) -> LogSource:
@@ -88,7 +90,8 @@ def options_again(manifest: Mapping[str, Any], config: Config) -> ReplayOptions:
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What two manifests do not agree in, a sentence each; empty when the runs are equal."""
     found = []
-    for name in COMPARED:
+    hashes = BY_PARTITION if BY_PARTITION in before else MANIFEST_MARK
+    for name in (hashes, *COMPARED):
         old, new = before.get(name), now.get(name)
         if old == new:
             continue

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 import streams
+from replay.fingerprint import PartitionHashes
 from replay.run import Replay
 from schemas.config import config_hash
 from schemas.events import Output, Reject
 from streams.calendars import calendar_checksum, time_zone_version
 from streams.core.corrections import Correction
 from streams.core.symbol import FATES
-from streams.run_directory import MANIFEST_MARK, RunDirectory
+from streams.run_directory import MANIFEST_MARK, RunDirectory, TopicFiles
 from streams.summary import RunResult, RunSummary
+
+YOUNG_OBJECTS = 50_000
+
+if TYPE_CHECKING:
+    # The Kafka client is slow to import, and most replays go to files.
+    from replay.run_topics import RunTopics
 
 
 class Tally:
@@ -56,13 +67,37 @@ class Tally:
         }
 
 
+class Sinks(Struct, frozen=True):
+    """Where the results of a replay go: a run directory, topics of the run, or both.
+
+    Attributes
+    ----------
+    topics
+        Open.
+    """
+
+    folder: Path | None = None
+    topics: RunTopics | None = None
+
+
 async def replay_to_folder(
     replay: Replay,
     folder: Path,
     options: dict[str, Any],
     progress: Callable[[Replay], None] | None = None,
 ) -> RunResult:
-    """Run a replay that is open into a run directory.
+    """Run a replay that is open into a run directory; see `replay_into`."""
+    return await replay_into(replay, Sinks(folder), options, progress)
+
+
+async def replay_into(
+    replay: Replay,
+    sinks: Sinks,
+    options: dict[str, Any],
+    progress: Callable[[Replay], None] | None = None,
+    by_partition: bool = False,
+) -> RunResult:
+    """Run a replay that is open, and say in a manifest what it was and what came out.
 
     Parameters
     ----------
@@ -70,39 +105,68 @@ async def replay_to_folder(
         As they were given, for the manifest.
     progress
         Called now and then.
+    by_partition
+        Put hashes of each partition into the manifest, too, as for a replay that follows: in what
+        order the partitions arrived, no repetition can know.
 
     Raises
     ------
     ForeignFolderError
-        When something else lies there.
+        When something else lies in the folder.
     LogMissingError, BrokerError, OSError
-        When reading or writing failed; an earlier run in the folder is as it was.
+        When reading or writing failed; an earlier run in the folder is as it was, and the topics
+        are those of an incomplete run.
     """
     tally = Tally()
     started = time.time()
-    with RunDirectory(folder, tally.summary.add) as directory:
-        for letter in early_letters(replay):
-            directory.write_letter(letter)
+    topics = sinks.topics
+    with ExitStack() as stack:
+        stack.enter_context(_rare_collections())
+        directory = None
+        if sinks.folder is not None:
+            directory = stack.enter_context(RunDirectory(sinks.folder, tally.summary.add))
+            files = directory.files
+        else:
+            files = TopicFiles(None, tally.summary.add)
+            stack.callback(files.abandon)
+        early = early_letters(replay)
+        for letter in early:
+            files.write_letter(letter)
+        if topics is not None:
+            await topics.write_letters(early)
+        # When nobody knows when more comes, nothing waits for it.
+        at_once = replay.options.follow or replay.pace is not None
+        parts = PartitionHashes() if by_partition or replay.options.follow else None
         async for batch in replay.batches():
             for release in batch:
-                write_results(directory, tally, release.events, release.letter, release.correction)
+                write_results(files, tally, release.events, release.letter, release.correction)
+            if parts is not None:
+                parts.add(batch)
+            if topics is not None:
+                await topics.write(batch, at_once)
             if progress is not None:
                 progress(replay)
-        counts, hashes = directory.finish()
+        counts, hashes = files.finish()
         found = manifest(replay, options)
+        found["run_id"] = None if topics is None else topics.run_id
         superseded = getattr(replay.source, "superseded", 0)
         found["counters"] = tally.counters(replay.fold.fates, replay.released, superseded)
         found["topics"] = counts
         found[MANIFEST_MARK] = hashes
+        if parts is not None:
+            found["partition_sha256"] = parts.digests()
         found["wall"] = wall(started)
-        directory.commit(found)
+        if topics is not None:
+            await topics.commit(found)
+        if directory is not None:
+            directory.commit(found)
     if all(span.start == 0 for span in replay.fold.spans.values()):
         tally.summary.swings = swings_of(replay)
-    return RunResult(found, tally.summary, folder, {})
+    return RunResult(found, tally.summary, sinks.folder, {})
 
 
 def write_results(
-    directory: RunDirectory,
+    files: TopicFiles,
     tally: Tally,
     events: Sequence[Output],
     letter: Reject | None,
@@ -111,12 +175,12 @@ def write_results(
     """What one record led to."""
     if correction is not None:
         # What it replaces must have been counted.
-        directory.flush()
+        files.flush()
         tally.correction(correction)
     if events:
-        directory.write(events)
+        files.write(events)
     if letter is not None:
-        directory.write_letter(letter)
+        files.write_letter(letter)
 
 
 def swings_of(replay: Replay) -> dict[str, dict[int, int]]:
@@ -127,6 +191,17 @@ def swings_of(replay: Replay) -> dict[str, dict[int, int]]:
         for symbol in (plan.symbol for plan in engine.plan.instruments)
         if symbol in replay.fold.fates
     }
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for cycles less often: a replay makes many objects, and hardly a cycle."""
+    before = gc.get_threshold()
+    gc.set_threshold(YOUNG_OBJECTS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def wall(started: float) -> dict[str, Any]:

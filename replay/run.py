@@ -1,91 +1,38 @@
-"""A replay: the core over a stretch of a log, released in the total order at any speed.
-
-async with Replay(config, source, ReplayOptions(start=parse_bound("--from", "2025-12-09"))) as run:
-    async for event in run:
-        ...
-"""
+"""A replay: the core over a stretch of a log, released in the total order at any speed."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, Unpack
 
-from msgspec import Struct
-
-from replay.bounds import Bound, calendars_of, warm_up_ms
+from replay.bounds import calendars_of, warm_up_ms
 from replay.corrected import CorrectedSource
 from replay.fingerprint import InputHash
-from replay.fold import ReplayFold, Selection, Window
+from replay.fold import ReplayFold, Window
 from replay.items import LogItem, Release
+from replay.opening import Origin, source_of
+from replay.options import Keywords, Named, Pace, ReplayOptions, inputs_of, options_of
 from replay.sources import LogMissingError, LogSource, StoredState
 from schemas.config import Config
 from schemas.events import Output, Reject
 from streams.feeds.items import InputError
 
+__all__ = ["Pace", "Replay", "ReplayOptions"]
+
 LONGEST_LEAD_MS = 3_600_000
 """A first record that lies no later than this after the start is waited for at the pace."""
 
-
-class ReplayOptions(Struct, frozen=True, kw_only=True):
-    """What is replayed.
-
-    Attributes
-    ----------
-    start, stop
-        Bounds; None: the log's own beginning and end.
-    selection
-        Groups and symbols.
-    as_corrected
-        The last version of every bar, sorted, instead of the log's order.
-    snapshots
-        Begin with stored states where the source has them.
-    warmup_sessions
-        Where there is none, begin so many sessions before the start, without outputs; None: at the
-        beginning of the log.
-    read_from
-        By partition, where reading begins instead of at the start of the log; of a repetition.
-    follow
-        Go on into what arrives after the replay was opened; needs an open end.
-    """
-
-    start: Bound | None = None
-    stop: Bound | None = None
-    selection: Selection = Selection()
-    as_corrected: bool = False
-    snapshots: bool = True
-    warmup_sessions: int | None = None
-    read_from: Mapping[int, int] | None = None
-    follow: bool = False
-
-
-class Pace(Protocol):
-    """Says when a record may be released; `replay.control.Control` is one."""
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the replay shall end."""
-        ...
-
-    def begin_at(self, time_ms: int) -> None:
-        """Event time is `time_ms` now."""
-        ...
-
-    def at_once(self, time_ms: int) -> bool:
-        """Whether the next record goes without waiting; if not, `release` is awaited."""
-        ...
-
-    async def release(self, time_ms: int) -> bool:
-        """Wait until the next record is due; False: it does not go, the replay shall end."""
-        ...
-
-    def seen(self, events: Collection[Output]) -> None:
-        """What the record led to."""
-        ...
+T = TypeVar("T")
+E = TypeVar("E", bound=Output | Reject)
 
 
 class Replay:
     """One replay; an asynchronous context, and an asynchronous iterator of its events.
+
+    Leaving the context closes all that was opened, also in the middle of an iteration.
 
     Parameters
     ----------
@@ -99,7 +46,10 @@ class Replay:
     start_states
         What each group, or each partition without a stored state, began with; for the manifest.
     seam_offsets
-        By partition, the first offset that was not there when the replay was opened.
+        By partition, the first offset that was not there when the replay was opened; of one that
+        follows.
+    live
+        Set when everything below the seam was handed over: what comes then, arrives now.
     given
         The configuration.
     released
@@ -132,11 +82,58 @@ class Replay:
         self.read_from: dict[int, int] = {}
         self.rejects: Counter[str] = Counter()
         self.input_hash = InputHash()
+        self.live = asyncio.Event()
+        self._stopped = False
+        self._streams: list[AsyncGenerator[Any, None]] = []
         self.heard: Callable[[list[LogItem]], None] | None = None
         self._pace = pace
         self._begun = False
         self._warm_ms: int | None = None
         self._fold: ReplayFold | None = None
+
+    @classmethod
+    def files(
+        cls,
+        config: Config,
+        inputs: Sequence[Named],
+        zone: str | None = None,
+        **keywords: Unpack[Keywords],
+    ) -> Replay:
+        """A replay of files: logs, tables, or one run directory, whose inputs are read again.
+
+        Parameters
+        ----------
+        inputs
+            Paths; of a table without a column ``symbol`` (symbol, path).
+        zone
+            Of times without offset.
+        **keywords
+            See `replay.options.Keywords`.
+        """
+        source = source_of(config, Origin(files=inputs_of(inputs), zone=zone)).source
+        return cls(config, source, options_of(config, keywords), keywords.get("pace"))
+
+    @classmethod
+    def store(cls, config: Config, folder: str | Path, **keywords: Unpack[Keywords]) -> Replay:
+        """A replay of the log of a durable store; keywords as in `replay.options.Keywords`."""
+        source = source_of(config, Origin(store=Path(folder))).source
+        return cls(config, source, options_of(config, keywords), keywords.get("pace"))
+
+    @classmethod
+    def topic(
+        cls, config: Config, bootstrap: str | None = None, **keywords: Unpack[Keywords]
+    ) -> Replay:
+        """A replay of the log of a cluster, by default that of the configuration.
+
+        Keywords as in `replay.options.Keywords`.
+        """
+        source = source_of(config, Origin(bootstrap=bootstrap or config.kafka.bootstrap)).source
+        return cls(config, source, options_of(config, keywords), keywords.get("pace"))
+
+    @property
+    def pace(self) -> Pace | None:
+        """What holds its records back."""
+        return self._pace
 
     def input_digests(self) -> dict[str, str]:
         """SHA-256 of what was read of each partition of a topic."""
@@ -163,12 +160,31 @@ class Replay:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self.source.__aexit__(*error)
+        try:
+            # What they read from must be open until they end.
+            while self._streams:
+                await self._streams.pop().aclose()
+        finally:
+            await self.source.__aexit__(*error)
+
+    def stop(self) -> None:
+        """End it in good order: the iteration under way ends after the records at hand."""
+        self._stopped = True
+        if self._pace is not None:
+            # A wait for the next record ends, too.
+            self._pace.stop()
+
+    def _kept(self, stream: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+        """A stream that ends with the replay, wherever its reader left off."""
+        self._streams.append(stream)
+        return stream
 
     async def _begin(self) -> None:
         options, source = self.options, self.source
         start, stop, selection = options.start, options.stop, options.selection
         partitions = self._partitions()
+        if options.follow and any(source.extents[each].end is None for each in partitions):
+            raise InputError("only a topic can be followed: files do not grow")
         if any(bound is not None and bound.day is not None for bound in (start, stop)):
             calendars = calendars_of(self.config, selection.groups)
         else:
@@ -255,23 +271,34 @@ class Replay:
         self._warm_ms = warm_up_ms(calendars, self.from_ms, sessions)
         return await self.source.first_at(self._warm_ms)
 
-    async def batches(self) -> AsyncIterator[list[Release]]:
-        """Releases in the total order, as many at once as are there; paced ones one by one.
+    def batches(self) -> AsyncGenerator[list[Release], None]:
+        """Releases in the total order, as many at once as are there.
 
         Raises
         ------
         LogMissingError
             When records are missing.
         """
+        return self._kept(self._batches())
+
+    async def _batches(self) -> AsyncGenerator[list[Release], None]:
         fold, pace = self.fold, self._pace
         if isinstance(self.source, CorrectedSource):
             for letter in self.source.letters:
                 self.rejects[letter.code] += 1
-        async for items in self.source.read(self.read_from, self.options.follow):
-            out: list[Release] = []
+        stream = self._kept(self.source.read(self.read_from, self.options.follow))
+        async for items in stream:
+            if not items and self.options.follow:
+                # So a source says that its seam is reached, and later that nothing has arrived.
+                self.live.set()
             if self.heard is not None:
                 self.heard(items)
-            for item in self._warm(items):
+            if pace is None:
+                out = fold.take_all(self._warm(items))
+                left: list[LogItem] = []
+            else:
+                out, left = [], self._warm(items)
+            for item in left:
                 release = fold.take(item)
                 if release is None:
                     continue
@@ -291,12 +318,13 @@ class Replay:
                         break
                     pace.seen(release.events)
                 out.append(release)
-            self.input_hash.add(
-                item for item in items if item.offset < fold.spans[item.partition].next_offset
-            )
+            if pace is not None or any(span.stop is not None for span in fold.spans.values()):
+                ends = {each: span.next_offset for each, span in fold.spans.items()}
+                items = [item for item in items if item.offset < ends[item.partition]]
+            self.input_hash.add(items)
             if out:
                 yield self._counted(out)
-            if fold.done or (pace is not None and pace.stopped):
+            if fold.done or self._stopped or (pace is not None and pace.stopped):
                 return
 
     def _paced(self, item: LogItem) -> bool:
@@ -329,14 +357,29 @@ class Replay:
                 self.rejects[release.letter.code] += 1
         return releases
 
-    async def releases(self) -> AsyncIterator[Release]:
+    def releases(self) -> AsyncGenerator[Release, None]:
         """Every record inside the bounds with what it led to, in the total order."""
+        return self._kept(self._releases())
+
+    async def _releases(self) -> AsyncGenerator[Release, None]:
         async for batch in self.batches():
             for release in batch:
                 yield release
 
-    async def __aiter__(self) -> AsyncIterator[Output | Reject]:
+    def __aiter__(self) -> AsyncGenerator[Output | Reject, None]:
         """Every event and dead letter, in the total order."""
+        return self._kept(self._events())
+
+    def events(self, *kinds: type[E]) -> AsyncGenerator[E, None]:
+        """Events of some types alone, such as ``run.events(Touch, Range)``, in the total order."""
+        return self._kept(self._of_kinds(kinds))
+
+    async def _of_kinds(self, kinds: tuple[type[E], ...]) -> AsyncGenerator[E, None]:
+        async for event in self._events():
+            if isinstance(event, kinds):
+                yield event
+
+    async def _events(self) -> AsyncGenerator[Output | Reject, None]:
         if isinstance(self.source, CorrectedSource):
             for letter in self.source.letters:
                 yield letter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -11,7 +11,8 @@ from replay.items import Extent, LogItem
 from schemas.events import Reject
 from streams.feeds.items import Refusal
 
-FETCH_RECORDS = 5_000
+FETCH_RECORDS = 250
+"""Few, so that a record is still in the processor's cache when its results are written."""
 
 
 class LogMissingError(ValueError):
@@ -68,13 +69,16 @@ class LogSource(Protocol):
         """
         ...
 
-    def read(self, starts: Mapping[int, int], follow: bool = False) -> AsyncIterator[list[LogItem]]:
+    def read(
+        self, starts: Mapping[int, int], follow: bool = False
+    ) -> AsyncGenerator[list[LogItem], None]:
         """Records of the partitions in `starts`, from these offsets on, in the total order.
 
         Parameters
         ----------
         follow
-            Go on beyond the end of the extents, in the order of arrival.
+            Go on beyond the end of the extents, in the order of arrival. An empty list stands
+            where the extents end, and wherever nothing has arrived for a moment.
 
         Raises
         ------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -131,7 +131,7 @@ class TopicSource:
 
     async def read(
         self, starts: Mapping[int, int], follow: bool = False
-    ) -> AsyncIterator[list[LogItem]]:
+    ) -> AsyncGenerator[list[LogItem], None]:
         """Records from the starts to the ends of the extents; see `LogSource.read`."""
         for partition, start in starts.items():
             begin = self.extents[partition].begin
@@ -149,15 +149,15 @@ class TopicSource:
                 items = reader.order.take()
                 if items:
                     yield items
+            if follow:
+                yield []
             while follow:
-                items = await reader.arrivals()
-                if items:
-                    yield items
+                yield await reader.arrivals()
 
     def letter(self, item: LogItem, refusal: Refusal) -> Reject:
         """The dead letter as a worker writes it."""
         source = f"{self.topic}/{item.partition}/{item.offset}"
-        return dead_letter(source, item.place.value or b"", refusal)
+        return dead_letter(source, item.place, refusal)
 
     def identity(self) -> dict[str, Any]:
         """Topic and cluster."""
@@ -209,8 +209,11 @@ class _Reader:
         await self._poll(behind, bounded=True)
 
     async def arrivals(self) -> list[LogItem]:
-        """What has come beyond the extents, one partition after the other."""
-        self._heard = time.monotonic()
+        """What has come beyond the extents, one partition after the other; soon, or nothing."""
+        if time.monotonic() - self._heard > SILENCE_SECONDS:
+            # Silence of the log, or of the broker? The client would not say.
+            await self._consumer.end_offsets(self._consumer.assignment())
+            self._heard = time.monotonic()
         return await self._poll(set(self._next), bounded=False)
 
     async def _poll(self, partitions: set[int], bounded: bool) -> list[LogItem]:
@@ -246,6 +249,8 @@ class _Reader:
         items = []
         expected = self._next[partition]
         decode = self._decode
+        # As fast as a plain tuple: one for every record of the log.
+        new = tuple.__new__
         last = self._times.get(partition, 0)
         for record in records:
             offset = record.offset
@@ -258,12 +263,13 @@ class _Reader:
                 )
             expected = offset + 1
             content: Any
+            value = record.value or b""
             try:
-                content = decode(record.value or b"")
+                content = decode(value)
             except CodecError as error:
                 content = Refusal(error.code, error.reason, error.symbol)
             last = record.timestamp
-            items.append(LogItem(partition, offset, last, content, record))
+            items.append(new(LogItem, (partition, offset, last, content, value)))
         self._next[partition] = expected
         self._times[partition] = last
         return items

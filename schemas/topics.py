@@ -8,6 +8,8 @@ time.
 
 from __future__ import annotations
 
+import re
+
 from msgspec import Struct
 
 DEFAULT_PREFIX = "tape"
@@ -23,6 +25,12 @@ CHANGELOG_MESSAGE_BYTES = 16 * 1_048_576
 
 INPUT_LOG = "bars.v1"
 SNAPSHOTS = "snapshots.v1"
+RUN_MANIFEST = "manifest.v1"
+
+RUN_ID_RULE = "1 to 64 letters, digits or '-', and no '-' first"
+# No dot: so the name of a run's topic is never one of the catalogue, and says whose it is. No
+# underscore: the broker refuses names that differ in dots and underscores alone.
+_RUN_ID = re.compile("[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 
 _OUTPUTS = {
     "derived_bar": "bars.derived.v1",
@@ -100,6 +108,58 @@ def worker_app_id(prefix: str = DEFAULT_PREFIX) -> str:
 def changelog_topic(prefix: str = DEFAULT_PREFIX) -> str:
     """Name of the changelog of the worker's table ``state``."""
     return f"{worker_app_id(prefix)}-state-changelog"
+
+
+def is_run_id(text: str) -> bool:
+    """Whether a run may be called so: `RUN_ID_RULE`."""
+    return _RUN_ID.fullmatch(text) is not None
+
+
+def run_prefix(run_id: str, prefix: str = DEFAULT_PREFIX) -> str:
+    """First part of the names of a run's own topics.
+
+    Raises
+    ------
+    ValueError
+        When it is no id of a run.
+    """
+    if not is_run_id(run_id):
+        raise ValueError(f"run id {run_id!r}: must be {RUN_ID_RULE}")
+    return f"{prefix}.run.{run_id}"
+
+
+def run_manifest_topic(run_id: str, prefix: str = DEFAULT_PREFIX) -> str:
+    """Name of the topic that holds the manifest of a run, once it is complete."""
+    return f"{run_prefix(run_id, prefix)}.{RUN_MANIFEST}"
+
+
+def run_of(name: str, prefix: str = DEFAULT_PREFIX) -> str | None:
+    """Id of the run to which a topic belongs; None when it is no run's."""
+    rest = name.removeprefix(f"{prefix}.run.")
+    run_id, dot, entity = rest.partition(".")
+    if rest == name or not dot or not is_run_id(run_id):
+        return None
+    return run_id if entity in {*_OUTPUTS.values(), RUN_MANIFEST} else None
+
+
+def run_topics(run_id: str, prefix: str = DEFAULT_PREFIX) -> tuple[Topic, ...]:
+    """The topics of a run: the nine outputs as a worker has them, and the manifest."""
+    own = run_prefix(run_id, prefix)
+    outputs = {topic_of(kind, own) for kind in EVENT_TYPES}
+    return (
+        *(topic for topic in catalogue(own) if topic.name in outputs),
+        Topic(
+            run_manifest_topic(run_id, prefix),
+            "manifest",
+            "manifest",
+            "one partition",
+            {
+                "cleanup.policy": "compact",
+                "message.timestamp.type": "LogAppendTime",
+                "max.message.bytes": str(LOG_MESSAGE_BYTES),
+            },
+        ),
+    )
 
 
 def catalogue(prefix: str = DEFAULT_PREFIX) -> tuple[Topic, ...]:

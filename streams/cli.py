@@ -25,6 +25,7 @@ from streams.cli_checks import add_to as add_checks
 from streams.cli_drill import add_to as add_drill
 from streams.cli_kafka import add_to as add_kafka
 from streams.cli_replay import add_to as add_replay
+from streams.cli_runs import add_to as add_runs
 from streams.cli_store import add_to as add_store
 from streams.cli_store import instant_of, run_and_report
 from streams.cli_verify import add_to as add_verify
@@ -61,6 +62,7 @@ add_store(app)
 add_kafka(app)
 add_drill(app)
 add_replay(app)
+add_runs(app)
 add_checks(app)
 add_verify(app)
 

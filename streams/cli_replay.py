@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,22 +12,19 @@ import typer
 from rich.console import Console
 
 from replay.bounds import Bound, parse_bound, parse_offsets
-from replay.control import Control
 from replay.fold import selected
-from replay.keys import HINT, listening, press
 from replay.opening import Origin, read_manifest, source_of
 from replay.processes import MOST_PROCESSES, replay_in_processes
-from replay.progress import ReplayBar
-from replay.results import replay_to_folder
+from replay.results import Sinks, replay_into
 from replay.run import Replay, ReplayOptions
-from schemas.codec import encode
+from replay.sources import FETCH_RECORDS
 from schemas.config import Config
 from schemas.config_loading import load_config
 from streams.arguments import OrderedCommand, sources_in_order
+from streams.cli_recording import Watch, destination, parse_replay_speed, print_lines, record
 from streams.cli_store import BootstrapOption, ConfigOption, instant_of
 from streams.feeds.items import InputError
 from streams.kafka.connection import broker_address, silence_client
-from streams.kafka.pacing import parse_speed
 from streams.run_directory import MANIFEST, MANIFEST_MARK
 from streams.summary import RunResult
 from streams.tables import print_summary, summary_data
@@ -92,6 +85,17 @@ SkipIdleOption = Annotated[
 FetchOption = Annotated[
     int, typer.Option("--fetch-records", min=1, help="Most records taken at once; no result.")
 ]
+ToTopics = Annotated[
+    bool,
+    typer.Option("--to-topics", help="Into topics of this run: <prefix>.run.<run id>.<entity>.v1."),
+]
+RunIdOption = Annotated[
+    str | None, typer.Option("--run-id", help="Name of the run's topics, instead of a new one.")
+]
+ThenFollow = Annotated[
+    bool,
+    typer.Option("--then-follow", help="Go on into what arrives, until Ctrl-C or SIGTERM."),
+]
 
 ProcessesOption = Annotated[
     int,
@@ -121,8 +125,11 @@ def replay(
     no_snapshots: NoSnapshots = False,
     speed: SpeedOption = "max",
     skip_idle: SkipIdleOption = None,
-    fetch_records: FetchOption = 5_000,
+    fetch_records: FetchOption = FETCH_RECORDS,
     processes: ProcessesOption = 1,
+    to_topics: ToTopics = False,
+    run_id: RunIdOption = None,
+    then_follow: ThenFollow = False,
     manifest: Annotated[
         Path | None, typer.Option("--manifest", help="Repeat this run, and compare.")
     ] = None,
@@ -149,7 +156,7 @@ def replay(
         until_ms=None if until is None else instant_of("--until", until),
         fetch_records=fetch_records,
     )
-    watch = Watch(_speed(speed), skip_idle)
+    watch = Watch(parse_replay_speed(speed), skip_idle)
     named_symbols, named_groups = names_in(symbols), names_in(groups)
     options = ReplayOptions(
         start=bound("--from", from_, "--from-offset", from_offset),
@@ -158,6 +165,7 @@ def replay(
         as_corrected=as_corrected,
         snapshots=not no_snapshots,
         warmup_sessions=warmup_sessions,
+        follow=then_follow,
     )
     given = {
         "from": from_,
@@ -170,17 +178,22 @@ def replay(
         "no_snapshots": no_snapshots,
         "speed": speed,
         "skip_idle": skip_idle,
+        "then_follow": then_follow,
     }
-    if processes > 1 and (out is None or watch.paced):
-        raise InputError("--processes: needs --out, and goes at --speed max without --skip-idle")
-    if out is None:
-        asyncio.run(_print(settings, origin, options, watch))
+    where = destination(out, to_topics, run_id, broker_address(settings.kafka, bootstrap))
+    if processes > 1 and (out is None or to_topics or then_follow or watch.paced):
+        raise InputError(
+            "--processes: needs --out, goes at --speed max without --skip-idle, and neither"
+            " --to-topics nor --then-follow"
+        )
+    if out is None and not to_topics:
+        asyncio.run(print_lines(settings, origin, options, watch))
         return
-    if processes > 1:
+    if processes > 1 and out is not None:
         recorded = source_of(settings, origin).manifest
         result = replay_in_processes(settings, origin, options, out, given, processes)
     else:
-        result, recorded = asyncio.run(_to_folder(settings, origin, options, watch, (out, given)))
+        result, recorded = asyncio.run(record(settings, origin, options, where, given, watch))
     _report(result, json)
     if recorded is not None and not any(each is not None for each in (from_, to)):
         _compare_with_run(recorded, result, json)
@@ -206,77 +219,16 @@ def names_in(text: str | None) -> list[str]:
     return [] if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-class Watch:
-    """Whoever sits at a terminal sees how a replay goes, and steers it by keys.
-
-    Attributes
-    ----------
-    control
-        Paces the replay; None where nobody asked for a pace and nobody could.
-    paced
-        Whether somebody asked for a pace.
-    """
-
-    def __init__(self, speed: float | None, skip_idle_s: float | None) -> None:
-        self.control: Control | None = None
-        self.paced = speed is not None or skip_idle_s is not None
-        if self.paced or sys.stdin.isatty() or sys.stderr.isatty():
-            self.control = Control("max" if speed is None else speed, skip_idle_s)
-
-    @contextmanager
-    def over(self, run: Replay) -> Iterator[None]:
-        """Show and listen while the block runs."""
-        control = self.control
-        if control is None:
-            yield
-            return
-        with (
-            listening(partial(press, control)) as heard,
-            ReplayBar(lambda: control.state, end_ms=run.to_ms, hint=HINT if heard else None),
-        ):
-            yield
-
-
-def _speed(text: str) -> float | None:
-    try:
-        return parse_speed(text)
-    except ValueError:
-        raise InputError(f"--speed {text}: say max, or a number from 0.1 to 100000") from None
-
-
-async def _print(config: Config, origin: Origin, options: ReplayOptions, watch: Watch) -> None:
-    """Every event as a line of JSON, in the total order."""
-    at_once = watch.control is not None
-    async with Replay(config, source_of(config, origin).source, options, watch.control) as run:
-        with watch.over(run):
-            async for event in run:
-                # As text: a terminal shows it above the bar.
-                sys.stdout.write(encode(event).decode() + "\n")
-                if at_once:
-                    sys.stdout.flush()
-    sys.stdout.flush()
-
-
-async def _to_folder(
-    config: Config,
-    origin: Origin,
-    options: ReplayOptions,
-    watch: Watch,
-    target: tuple[Path, dict[str, Any]],
-) -> tuple[RunResult, dict[str, Any] | None]:
-    opened = source_of(config, origin)
-    async with Replay(config, opened.source, options, watch.control) as run:
-        with watch.over(run):
-            result = await replay_to_folder(run, *target)
-    return result, opened.manifest
-
-
 def _report(result: RunResult, as_json: bool) -> None:
     if as_json:
-        data = {**summary_data(result), "source": result.manifest["source"]}
+        found = result.manifest
+        data = {**summary_data(result), "source": found["source"], "run_id": found.get("run_id")}
         typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
     else:
         print_summary(_console(), result)
+        run_id = result.manifest.get("run_id")
+        if run_id is not None:
+            _console().print(f"Results: the topics of run {run_id} (tapeline runs show {run_id})")
         for name, state in result.manifest["start_state"].items():
             _console().print(f"{name}: began with {_state_text(state)}.")
 
@@ -325,11 +277,12 @@ def _repeat(
 
 
 async def _again(config: Config, before: dict[str, Any], folder: Path, bootstrap: str) -> RunResult:
-    from replay.repetition import options_again, source_again
+    from replay.repetition import BY_PARTITION, options_again, source_again
 
     source = source_again(before, config, bootstrap)
     async with Replay(config, source, options_again(before, config)) as run:
-        return await replay_to_folder(run, folder, before["options"])
+        sinks = Sinks(folder)
+        return await replay_into(run, sinks, before["options"], by_partition=BY_PARTITION in before)
 
 
 def _console() -> Console:

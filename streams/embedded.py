@@ -86,7 +86,7 @@ def run_files(
             rows = run.take_all(ordered)
         if until_ms is not None:
             run.clocks(until_ms)
-        counts, hashes = directory.finish()
+        counts, hashes = directory.files.finish()
         manifest = {
             **_inputs(config, sources, feeds, router),
             "options": {"until_ms": until_ms, "tz": zone, "as_corrected": as_corrected},
@@ -122,7 +122,7 @@ class _Run:
 
     def take_all(self, rows: Iterator[tuple[Feed, Item]]) -> int:
         """All rows of the inputs, in their order; returns their number."""
-        router, write = self.router, self._directory.write
+        router, write = self.router, self._directory.files.write
         apply = router.apply
         offset = self.offset
         for feed, (content, row, line) in rows:
@@ -145,7 +145,7 @@ class _Run:
     def _corrected(self, offset: int, correction: Correction) -> None:
         if correction.changes:
             # What it replaces must have been counted.
-            self._directory.flush()
+            self._directory.files.flush()
             self._summary.corrected(correction.changes)
         if self._explain is not None:
             self._explain(offset, correction)
@@ -169,10 +169,10 @@ class _Run:
         bars = final.bars()
         self.superseded = final.taken - len(bars)
         for bar in bars:
-            self._directory.write(self.router.apply(bar, self.offset))
+            self._directory.files.write(self.router.apply(bar, self.offset))
             self.offset += 1
         for clock in final.clocks():
-            self._directory.write(self.router.apply(clock, self.offset))
+            self._directory.files.write(self.router.apply(clock, self.offset))
             self.offset += 1
             self.until_clocks += 1
 
@@ -182,7 +182,7 @@ class _Run:
             self.until_clocks += 1
             clock = Clock(symbol, until_ms)
             try:
-                self._directory.write(self.router.apply(clock, self.offset))
+                self._directory.files.write(self.router.apply(clock, self.offset))
             except RecordRejected as error:
                 self._reject(f"--until {symbol}:1", encode(clock), clock, error)
             self.offset += 1
@@ -193,7 +193,7 @@ class _Run:
         self._refuse(source, raw, Refusal(error.code, error.reason, record.symbol))
 
     def _refuse(self, source: str, raw: bytes, refusal: Refusal) -> None:
-        self._directory.write_letter(dead_letter(source, raw, refusal))
+        self._directory.files.write_letter(dead_letter(source, raw, refusal))
 
 
 def _inputs(

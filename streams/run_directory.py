@@ -79,6 +79,68 @@ class TopicFile:
             return
 
 
+class TopicFiles:
+    """The files of all output topics.
+
+    Parameters
+    ----------
+    folder
+        Where they lie; None: their lines are counted and hashed, and kept nowhere.
+    count
+        Called with every batch of events of one type that is written.
+    """
+
+    def __init__(self, folder: Path | None, count: Callable[[Sequence[Any]], None]) -> None:
+        self._files = {
+            name: TopicFile(Path(os.devnull) if folder is None else folder / f"{name}.jsonl", count)
+            for name in OUTPUT_TOPICS
+        }
+        self._of_type: dict[type, TopicFile] = {}
+
+    def file(self, kind: type) -> TopicFile:
+        """File of a type of events."""
+        file = self._of_type.get(kind)
+        if file is None:
+            file = self._files[topic_of(str(kind.__struct_config__.tag))]  # type: ignore[attr-defined]
+            self._of_type[kind] = file
+        return file
+
+    def write(self, events: Sequence[Output]) -> None:
+        """Append events to the files of their topics."""
+        of_type = self._of_type
+        for event in events:
+            if type(event) is Retract:
+                file = self._files[topic_of(event.type)]
+            else:
+                file = of_type.get(type(event)) or self.file(type(event))
+            waiting = file.waiting
+            waiting.append(event)
+            if len(waiting) >= FLUSH_EVENTS:
+                file.flush()
+
+    def flush(self) -> None:
+        """Write, and count, what waits."""
+        for file in self._files.values():
+            file.flush()
+
+    def write_letter(self, letter: Reject) -> None:
+        """Append a dead letter; a large one does not wait for company."""
+        file = self.file(Reject)
+        file.waiting.append(letter)
+        if len(letter.raw) >= LARGE_LETTER or len(file.waiting) >= FLUSH_EVENTS:
+            file.flush()
+
+    def finish(self) -> tuple[dict[str, int], dict[str, str]]:
+        """Close the files; returns lines and SHA-256 per topic."""
+        hashes = {name: file.close() for name, file in self._files.items()}
+        return {name: file.count for name, file in self._files.items()}, hashes
+
+    def abandon(self) -> None:
+        """Close them without caring for what was not written."""
+        for file in self._files.values():
+            file.abandon()
+
+
 class RunDirectory:
     """Writes a run beside its place and moves it there when it is complete.
 
@@ -109,8 +171,13 @@ class RunDirectory:
         self._made: list[Path] = []
         self._lock = -1
         self._committed = False
-        self._files: dict[str, TopicFile] = {}
-        self._of_type: dict[type, TopicFile] = {}
+        self._files: TopicFiles | None = None
+
+    @property
+    def files(self) -> TopicFiles:
+        """The files of a run under way; finish them before `commit`."""
+        assert self._files is not None, "the run has not begun"
+        return self._files
 
     def __enter__(self) -> RunDirectory:
         try:
@@ -118,17 +185,15 @@ class RunDirectory:
             self._part.mkdir(exist_ok=True)
             self._take_lock()
             self._repair()
-            self._files = {
-                name: TopicFile(self._part / f"{name}.jsonl", self._count) for name in OUTPUT_TOPICS
-            }
+            self._files = TopicFiles(self._part, self._count)
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        for file in self._files.values():
-            file.abandon()
+        if self._files is not None:
+            self._files.abandon()
         if self._lock >= 0:
             if not self._committed:
                 shutil.rmtree(self._part, ignore_errors=True)
@@ -165,44 +230,6 @@ class RunDirectory:
                 shutil.rmtree(self._old)
             else:
                 self._old.rename(self._place)
-
-    def file(self, kind: type) -> TopicFile:
-        """File of a type of events."""
-        file = self._of_type.get(kind)
-        if file is None:
-            file = self._files[topic_of(str(kind.__struct_config__.tag))]  # type: ignore[attr-defined]
-            self._of_type[kind] = file
-        return file
-
-    def write(self, events: Sequence[Output]) -> None:
-        """Append events to the files of their topics."""
-        of_type = self._of_type
-        for event in events:
-            if type(event) is Retract:
-                file = self._files[topic_of(event.type)]
-            else:
-                file = of_type.get(type(event)) or self.file(type(event))
-            waiting = file.waiting
-            waiting.append(event)
-            if len(waiting) >= FLUSH_EVENTS:
-                file.flush()
-
-    def flush(self) -> None:
-        """Write, and count, what waits."""
-        for file in self._files.values():
-            file.flush()
-
-    def write_letter(self, letter: Reject) -> None:
-        """Append a dead letter; a large one does not wait for company."""
-        file = self.file(Reject)
-        file.waiting.append(letter)
-        if len(letter.raw) >= LARGE_LETTER or len(file.waiting) >= FLUSH_EVENTS:
-            file.flush()
-
-    def finish(self) -> tuple[dict[str, int], dict[str, str]]:
-        """Close the files; returns lines and SHA-256 per topic. `commit` follows."""
-        hashes = {name: file.close() for name, file in self._files.items()}
-        return {name: file.count for name, file in self._files.items()}, hashes
 
     def commit(self, manifest: dict[str, Any]) -> None:
         """Write the manifest and put the run in its place."""

@@ -261,9 +261,21 @@ class RunSummary:
 
 @dataclass
 class RunResult:
-    """What a run leaves: the manifest it wrote, and counts for people."""
+    """What a run leaves: the manifest it wrote, and counts for people.
+
+    Attributes
+    ----------
+    kept
+        Its folder; None when the results went elsewhere.
+    """
 
     manifest: dict[str, Any]
     summary: RunSummary
-    folder: Path
+    kept: Path | None
     ignored_columns: dict[str, tuple[str, ...]]
+
+    @property
+    def folder(self) -> Path:
+        """Its folder, of a run that has one."""
+        assert self.kept is not None, "the results were not kept in a folder"
+        return self.kept

@@ -63,9 +63,10 @@ def print_summary(console: Console, result: RunResult) -> None:
             f" {counters['bars_again']} bars run again."
         )
     console.print(_rows_line(counters))
-    console.print(
-        f"Results: {result.folder} (events a topic in *.jsonl, manifest.json)", soft_wrap=True
-    )
+    if result.kept is not None:
+        console.print(
+            f"Results: {result.folder} (events a topic in *.jsonl, manifest.json)", soft_wrap=True
+        )
 
 
 def _rows_line(counters: dict[str, Any]) -> str:
@@ -177,7 +178,7 @@ def summary_data(result: RunResult) -> dict[str, Any]:
         totals = result.summary.totals(symbol)
         symbols[symbol] = {"bars": found["accepted"], **found, **totals}
     return {
-        "folder": str(result.folder),
+        "folder": None if result.kept is None else str(result.kept),
         "rows": counters["rows"],
         "rebuilds": counters["rebuilds"],
         "bars_again": counters["bars_again"],

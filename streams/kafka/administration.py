@@ -94,14 +94,64 @@ async def delete_topics(kafka: KafkaConfig, bootstrap: str) -> tuple[str, ...]:
         async with admin_client(bootstrap) as admin:
             there = await _reports(admin, wanted_topics(kafka))
             names = tuple(each.wanted.name for each in there if each.found is not None)
-            if names:
-                answer = await admin.delete_topics(list(names))
-                for _, code in answer.topic_error_codes:
-                    error = for_code(code)
-                    if error not in (NoError, UnknownTopicOrPartitionError):
-                        raise error()
-                await _until_gone(admin, names)
+            await _delete(admin, names)
     return names
+
+
+async def topic_names(bootstrap: str) -> list[str]:
+    """Names of all topics that are for us to see, sorted.
+
+    Raises
+    ------
+    BrokerError
+        When the broker does not answer or refuses.
+    """
+    with plain_errors(bootstrap, "listing topics"):
+        async with admin_client(bootstrap) as admin:
+            return sorted(await admin.list_topics())
+
+
+async def create_new(wanted: Sequence[WantedTopic], bootstrap: str) -> None:
+    """Make topics of which none may be there yet.
+
+    Raises
+    ------
+    TopicsError
+        Naming those that are there, or why the broker does not make one as wanted.
+    BrokerError
+        When the broker does not answer or refuses.
+    """
+    with plain_errors(bootstrap, "making topics"):
+        async with admin_client(bootstrap) as admin:
+            there = {*await admin.list_topics()}.intersection(each.name for each in wanted)
+            if there:
+                raise TopicsError(f"{', '.join(sorted(there))}: there already; nothing was written")
+            await _make(admin, wanted)
+            _refuse_differing(await _until_visible(admin, wanted))
+
+
+async def delete_named(names: Sequence[str], bootstrap: str) -> None:
+    """Delete topics, with all they hold; what is not there is no error.
+
+    Raises
+    ------
+    BrokerError
+        When the broker does not answer or refuses.
+    """
+    with plain_errors(bootstrap, "deleting topics"):
+        async with admin_client(bootstrap) as admin:
+            await _delete(admin, names)
+
+
+async def _delete(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
+    if not names:
+        return
+    answer = await admin.delete_topics(list(names))
+    for _, code in answer.topic_error_codes:
+        error = for_code(code)
+        if error not in (NoError, UnknownTopicOrPartitionError):
+            raise error()
+    await _until_gone(admin, names)
 
 
 async def partitions_of(names: Sequence[str], bootstrap: str) -> dict[str, int]:

@@ -101,5 +101,9 @@ class Writer:
         letter = Reject(
             reject_id(source), code, reason, source, base64.b64encode(raw).decode(), symbol
         )
+        return self.letter(letter, timestamp_ms)
+
+    def letter(self, letter: Reject, timestamp_ms: int) -> tuple[str, Message]:
+        """Topic and message of a dead letter that is made."""
         headers = [("type", b"reject")]
         return self._rejects, Message(timestamp_ms, letter.id.encode(), encode(letter), headers)

@@ -40,3 +40,33 @@ def test_fold_a_run_prints_the_open_ranges(tmp_path: Path, repository_root: Path
     ]
     assert unfinished
     assert len(done.stdout.splitlines()) == len(unfinished)
+
+
+def test_the_backtest_prints_trades_that_nobody_could_have_made_earlier(
+    tmp_path: Path, repository_root: Path
+) -> None:
+    environment = dict(os.environ)
+    if (repository_root / "streams").is_dir():
+        environment["PYTHONPATH"] = str(repository_root)
+    example = [sys.executable, str(repository_root / "examples" / "backtest_touches.py")]
+
+    def lines(*arguments: str) -> list[str]:
+        done = subprocess.run(
+            [*example, *arguments],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.splitlines()
+
+    *trades, summary = lines()
+    assert summary.startswith(f"{len(trades)} trades")
+    times = [trade[: len("2025-12-03 21:18")] for trade in trades]
+    assert len(trades) > 50
+    # A shorter log knows less, and what it knew it traded the same.
+    earlier = lines("--to", "2025-11-26")[:-1]
+    assert 0 < len(earlier) < len(trades)
+    assert earlier == trades[: len(earlier)]
+    assert min(times) > "2025-11-19"

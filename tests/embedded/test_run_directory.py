@@ -39,8 +39,8 @@ def _write_run(
 ) -> None:
     with RunDirectory(folder, _nobody) as directory:
         for _ in range(letters):
-            directory.write_letter(_letter())
-        directory.finish()
+            directory.files.write_letter(_letter())
+        directory.files.finish()
         before_commit()
         directory.commit({**MANIFEST, "mark": mark})
 
@@ -64,8 +64,8 @@ def _names(folder: Path) -> list[str]:
 
 def test_every_topic_has_a_file_also_where_it_is_empty(tmp_path: Path) -> None:
     with RunDirectory(tmp_path / "out", _nobody) as directory:
-        directory.write_letter(_letter())
-        counts, hashes = directory.finish()
+        directory.files.write_letter(_letter())
+        counts, hashes = directory.files.finish()
         directory.commit(MANIFEST)
     assert _names(tmp_path / "out") == sorted(
         ["manifest.json", *(f"{name}.jsonl" for name in OUTPUT_TOPICS)]
@@ -81,8 +81,8 @@ def test_all_events_reach_the_file_and_whoever_counts(tmp_path: Path) -> None:
     with RunDirectory(tmp_path / "out", counted.extend) as directory:
         letters = [_letter(str(number)) for number in range(2 * FLUSH_EVENTS + 1)]
         for letter in letters:
-            directory.write_letter(letter)
-        directory.finish()
+            directory.files.write_letter(letter)
+        directory.files.finish()
         directory.commit(MANIFEST)
     assert counted == letters
     lines = (tmp_path / "out" / "tape.rejects.v1.jsonl").read_text().splitlines()
@@ -92,9 +92,9 @@ def test_all_events_reach_the_file_and_whoever_counts(tmp_path: Path) -> None:
 def test_a_large_dead_letter_does_not_wait_in_memory(tmp_path: Path) -> None:
     counted: list[Reject] = []
     with RunDirectory(tmp_path / "out", counted.extend) as directory:
-        directory.write_letter(_letter("small"))
+        directory.files.write_letter(_letter("small"))
         assert counted == []
-        directory.write_letter(_letter("9" * LARGE_LETTER))
+        directory.files.write_letter(_letter("9" * LARGE_LETTER))
         assert len(counted) == 2
 
 

@@ -29,9 +29,11 @@ _FLOORS = {
     "streams.why_tables": 5,
     "streams.cli_store": 6,
     "streams.cli_kafka": 6,
+    "streams.cli_recording": 6,
     "streams.cli_checks": 7,
     "streams.cli_drill": 7,
     "streams.cli_replay": 7,
+    "streams.cli_runs": 7,
     "streams.cli_verify": 8,
     "streams.cli": 9,
     "streams.__main__": 10,
@@ -63,6 +65,8 @@ _WORKER_ONLY = frozenset({"faust", "mode"})
 _DATABASE = "rocksdict"
 _DATABASE_MODULE = "streams.store.database"
 _CALENDAR_LIBRARIES = frozenset({"exchange_calendars", "pandas", "pandas_market_calendars"})
+# Frames of events are no calendars.
+_OF_THEIR_OWN = frozenset({("replay.export", "pandas")})
 _OUTSIDE = frozenset({"benchmarks", "examples", "tests"})
 
 
@@ -101,7 +105,11 @@ def calendar_tool_imports(sources: dict[str, str]) -> list[str]:
     tools = {
         name
         for name, found in known.items()
-        if any(each.origin.partition(".")[0] in _CALENDAR_LIBRARIES for each in found)
+        if any(
+            each.origin.partition(".")[0] in _CALENDAR_LIBRARIES
+            and (name, each.origin) not in _OF_THEIR_OWN
+            for each in found
+        )
     }
     strangers = [name for name in sorted(tools) if room(name) != "streams.calendars"]
     users = [

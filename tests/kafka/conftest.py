@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.kafka.broker import Broker, require_broker
+from tests.kafka.recording import Recording, prepare, record
 
 _HERE = Path(__file__).parent
 _numbers = count(1)
@@ -33,3 +35,14 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 def topic_prefix() -> str:
     """Prefix of topic names that no other test uses."""
     return f"test{next(_numbers)}"
+
+
+@pytest.fixture(scope="session")
+def recording(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """A log, and what a worker said of it that nothing disturbed; not to be changed."""
+
+    async def made() -> Recording:
+        folder = tmp_path_factory.mktemp("recorded")
+        return await record(await prepare(broker.bootstrap, "recorded"), folder)
+
+    return asyncio.run(made())

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.codec import encode
 from schemas.config import Config
-from schemas.records import Bar, Clock, LogRecord
+from schemas.records import Bar, Cancel, Clock, LogRecord
 from schemas.topics import input_log
 from streams.drill.readback import committed_offsets, read_topics
 from streams.drill.worker_process import PLAIN_PROGRAM, RAGGED_PROGRAM
@@ -93,9 +93,7 @@ def configuration(config: Config) -> str:
     )
 
 
-async def append(
-    config: Config, partition: int, records: Iterable[LogRecord | bytes | bytes]
-) -> None:
+async def append(config: Config, partition: int, records: Iterable[LogRecord | bytes]) -> None:
     """Append records, or whatever bytes, to a partition of the log."""
     topic = input_log(config.kafka.topic_prefix)
     async with AIOKafkaProducer(
@@ -114,7 +112,7 @@ async def append(
 
 
 def _timestamp_ms(record: LogRecord | bytes) -> int:
-    if isinstance(record, Bar):
+    if isinstance(record, Bar | Cancel):
         return record.start_ms + 60_000
     return record.time_ms if isinstance(record, Clock) else 1_764_000_000_000
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -111,7 +111,7 @@ class MemorySource:
 
     async def read(
         self, starts: Mapping[int, int], follow: bool = False
-    ) -> AsyncIterator[list[LogItem]]:
+    ) -> AsyncGenerator[list[LogItem], None]:
         order = TotalOrder(starts)
         left = {each: list(self._log[each][start:]) for each, start in starts.items()}
         while left:
@@ -128,7 +128,7 @@ class MemorySource:
 
     def letter(self, item: LogItem, refusal: Refusal) -> Reject:
         source = f"{input_log()}/{item.partition}/{item.offset}"
-        return dead_letter(source, item.place.value, refusal)
+        return dead_letter(source, item.place, refusal)
 
     def identity(self) -> dict[str, Any]:
         return {"kind": "memory"}
@@ -144,4 +144,4 @@ def item_of(partition: int, record: Any) -> LogItem:
         content = _DECODE(record.value)
     except CodecError as error:
         content = Refusal(error.code, error.reason, error.symbol)
-    return LogItem(partition, record.offset, record.timestamp, content, record)
+    return LogItem(partition, record.offset, record.timestamp, content, record.value)

@@ -65,9 +65,9 @@ TAMPERED: dict[str, tuple[str, str, str, Variation]] = {
         Variation("other seed", {"PYTHONHASHSEED": "2"}),
     ),
     "the order of the pieces": (
-        "replay/run.py",
-        "out.append(release)",
-        "out.insert(0, release)",
+        "replay/fold.py",
+        "add(Release(",
+        "out.insert(0, Release(",
         Variation("one by one", {"PYTHONHASHSEED": "1"}, fetch_records=1),
     ),
     "the time zone of the machine": (

@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from replay.file_source import FileSource
+from replay.run import Replay, ReplayOptions
 from schemas.codec import encode
+from schemas.config import built_in_config
 from schemas.records import LogRecord
 from streams.calendars import load_calendar
 from streams.cli import main
+from streams.feeds.items import InputError
+from streams.inputs import Source
 from streams.samples import corrections, sample_book, with_holes, with_late_bars, write_samples
 
 TOPICS = 9
@@ -178,3 +183,10 @@ def test_what_cannot_be_replayed_is_a_usage_error(
     assert tapeline("replay", *arguments, "--out", "out") == 2
     assert said in capsys.readouterr().err
     assert not (books / "out").exists()
+
+
+async def test_files_do_not_grow_and_are_not_followed(books: Path) -> None:
+    source = FileSource(built_in_config(), [Source("es.csv", "ES")])
+    with pytest.raises(InputError, match="files do not grow"):
+        async with Replay(built_in_config(), source, ReplayOptions(follow=True)):
+            pass

@@ -13,6 +13,9 @@ from schemas.topics import (
     changelog_topic,
     input_log,
     output_topics,
+    run_of,
+    run_prefix,
+    run_topics,
     snapshot_topic,
     topic_of,
     worker_app_id,
@@ -127,3 +130,28 @@ def test_the_dead_letter_of_the_largest_record_fits_into_its_topic() -> None:
 )
 def test_the_log_is_keyed_by_symbol_and_outputs_by_id(name: str, key: str) -> None:
     assert topics()[name].key == key
+
+
+def test_a_run_has_outputs_set_as_the_workers_are_and_a_manifest() -> None:
+    *outputs, manifest = run_topics("day-2")
+    live = topics()
+    assert len(outputs) == len(OUTPUT_TOPICS)
+    for topic in outputs:
+        twin = live[topic.name.replace("tape.run.day-2.", "tape.")]
+        assert (topic.type, topic.key, topic.settings) == (twin.type, twin.key, twin.settings)
+    assert manifest.name == "tape.run.day-2.manifest.v1"
+    assert manifest.settings["cleanup.policy"] == "compact"
+
+
+def test_the_topic_of_a_run_says_whose_it_is_and_no_other_does() -> None:
+    for topic in run_topics("day-2", "x.y"):
+        assert run_of(topic.name, "x.y") == "day-2"
+        assert run_of(topic.name) is None
+    for name in (*topics(), "tape.run.a.bars.v1", "tape.run.a_b.touches.v1", "tape.run.touches.v1"):
+        assert run_of(name) is None
+
+
+@pytest.mark.parametrize("run_id", ["", "a.b", "a_b", "-a", "x" * 65, "a b"])
+def test_what_could_be_read_otherwise_is_no_run_id(run_id: str) -> None:
+    with pytest.raises(ValueError, match="run id"):
+        run_prefix(run_id)

@@ -1,0 +1,167 @@
+"""Events as data frames, for notebooks; needs the extra ``polars`` or ``pandas``.
+
+    async with Replay.topic(config, start="2025-12-01") as run:
+        touches = to_polars(Touch, [each async for each in run.events(Touch, Retract)], view=True)
+
+Columns are the fields of the type, also where there is no row. Nested fields become columns of
+their own (``prior_points``), the times of a pair one column a symbol (``times_ES``). Instants are
+UTC epoch milliseconds, as everywhere, unless `datetimes` is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+from schemas.codec import decode_event
+from schemas.events import Event, Output, Reject, Retract
+from schemas.topics import topic_of
+
+Columns = dict[str, tuple[type, list[Any]]]
+"""Type and values by name of a column, all of one length."""
+
+
+def to_polars(
+    kind: type[Event | Reject],
+    events: Iterable[Output | Reject],
+    *,
+    view: bool = False,
+    datetimes: bool = False,
+) -> Any:
+    """The events of one type as a ``polars.DataFrame``.
+
+    Parameters
+    ----------
+    kind
+        Such as ``Touch``; other events are left out, but for its retractions, which are rows with
+        op ``retract`` and empty cells.
+    view
+        One row a fact, as it stands in the end, instead of one for each version.
+    datetimes
+        Turn columns that end in ``_ms`` into datetimes with the zone UTC.
+    """
+    import polars
+
+    types = {str: polars.String, int: polars.Int64, float: polars.Float64, bool: polars.Boolean}
+    found = columns(kind, events, view)
+    frame = polars.DataFrame(
+        {name: values for name, (_, values) in found.items()},
+        schema={name: types[each] for name, (each, _) in found.items()},
+    )
+    if datetimes:
+        times = [name for name in frame.columns if is_time(name)]
+        frame = frame.with_columns(
+            polars.col(name).cast(polars.Datetime("ms", "UTC")) for name in times
+        )
+    return frame
+
+
+def to_pandas(
+    kind: type[Event | Reject],
+    events: Iterable[Output | Reject],
+    *,
+    view: bool = False,
+    datetimes: bool = False,
+) -> Any:
+    """The events of one type as a ``pandas.DataFrame``; see `to_polars`."""
+    import pandas
+
+    # Types that know empty cells: an int64 with a hole would become a float.
+    types = {str: "string", int: "Int64", float: "Float64", bool: "boolean"}
+    found = columns(kind, events, view)
+    frame = pandas.DataFrame(
+        {name: pandas.array(values, dtype=types[each]) for name, (each, values) in found.items()}
+    )
+    if datetimes:
+        for name in filter(is_time, found):
+            frame[name] = pandas.to_datetime(frame[name], unit="ms", utc=True)
+    return frame
+
+
+def columns(
+    kind: type[Event | Reject], events: Iterable[Output | Reject], view: bool = False
+) -> Columns:
+    """The events of one type by column."""
+    tag = str(kind.__struct_config__.tag)
+    rows = _rows(kind, tag, events, view)
+    plain = [_plain(row) for row in rows]
+    types = dict(_types(kind))
+    # A pair names the symbols of its group, which no type knows.
+    for row in plain:
+        for name in row:
+            types.setdefault(name, int)
+    return {name: (each, [row.get(name) for row in plain]) for name, each in types.items()}
+
+
+def events_in(folder: str | Path, kind: type[Event | Reject]) -> list[Output | Reject]:
+    """Events of one type in a run directory, in their order, retractions among them."""
+    path = Path(folder) / f"{topic_of(str(kind.__struct_config__.tag))}.jsonl"
+    return [decode_event(line) for line in path.read_bytes().splitlines()]
+
+
+def is_time(column: str) -> bool:
+    """Whether a column holds instants."""
+    return column.endswith("_ms") or column.startswith("times_")
+
+
+def _rows(
+    kind: type[Event | Reject], tag: str, events: Iterable[Output | Reject], view: bool
+) -> list[Output | Reject]:
+    rows: list[Output | Reject] = [
+        event
+        for event in events
+        if isinstance(event, kind) or (isinstance(event, Retract) and event.type == tag)
+    ]
+    if not view:
+        return rows
+    facts: dict[str, Output | Reject] = {}
+    for event in rows:
+        if isinstance(event, Retract):
+            facts.pop(event.id, None)
+        else:
+            facts[event.id] = event
+    return list(facts.values())
+
+
+def _plain(event: Output | Reject) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in msgspec.to_builtins(event).items():
+        if isinstance(value, dict):
+            found.update({f"{name}_{key}": each for key, each in value.items()})
+        else:
+            found[name] = value
+    return found
+
+
+def _types(kind: type) -> Iterable[tuple[str, type]]:
+    """Name and type of each column that a type of events has."""
+    yield "type", str
+    for field in msgspec.structs.fields(kind):
+        name, hint = field.encode_name, field.type
+        inner = [each for each in _union(hint) if each is not type(None)]
+        if len(inner) == 1 and isinstance(inner[0], type) and issubclass(inner[0], msgspec.Struct):
+            for each in msgspec.structs.fields(inner[0]):
+                yield f"{name}_{each.encode_name}", _scalar(each.type)
+        elif get_origin(inner[0]) is not dict:
+            yield name, _scalar(hint)
+
+
+def _scalar(hint: Any) -> type:
+    inner = {type(each) if isinstance(each, str) else each for each in _union(hint)}
+    for each in (float, bool, int):
+        if each in inner:
+            return each
+    return str
+
+
+def _union(hint: Any) -> list[Any]:
+    """The types of a union, also of literals, which stand for themselves."""
+    if get_origin(hint) is None or get_origin(hint) is dict:
+        return [hint]
+    found: list[Any] = []
+    for each in get_args(hint):
+        found += _union(each) if not isinstance(each, str) else [each]
+    return found
