@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from schemas.events import Prior, Side, Swing, TouchLink
+from schemas.events import Event, Prior, Side, Swing, TouchLink
 from streams.core.book import PackedRow
 from streams.core.plan import InstrumentPlan
 from streams.core.range_windows import TouchRank
-from streams.core.stamp import Stamp
 
 HIGHEST_CLASS: Final = 6
 MINUTE_MS: Final = 60_000
@@ -54,28 +53,71 @@ class SwingPoint:
 class SwingSide:
     """Swings of one side.
 
+    The newest swing is kept as its values, and becomes a `SwingPoint` in `last` when somebody needs
+    one: most swings never do.
+
     Attributes
     ----------
+    number, name
+        1 and ``high``, or 0 and ``low``.
+    event, key, start_ms, position
+        The newest swing; `event` None and `key` `FAR` before the first.
     earlier
         Per class N (index 1 to 5) the key of the last but one swing of class N or more, `FAR` while
         there is none: nothing is as high as that.
     last
-        Per class N the last swing of class N or more.
+        Per class N the last swing of class N or more; of class 1 see `newest`.
     structural
         Swings of the structural class or more that may still change, or be a prior, in order of
         time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.name: Side = "high" if number == 1 else "low"
+        self.suffix = f"|{self.name}"
+        self.reset()
+
+    def reset(self) -> None:
+        """Before the first swing."""
+        self.event: Swing | None = None
+        self.key = FAR
+        self.start_ms = 0
+        self.position = 0
         self.earlier: list[int] = [FAR] * HIGHEST_CLASS
         self.last: list[SwingPoint | None] = [None] * HIGHEST_CLASS
         self.structural: list[SwingPoint] = []
+
+    def newest(self) -> SwingPoint | None:
+        """The newest swing, also in `last` from now on."""
+        event = self.event
+        point = self.last[1]
+        if point is None and event is not None:
+            point = SwingPoint(
+                event, self.number, self.start_ms, self.position, self.key, event.prior
+            )
+            self.last[1] = point
+        return point
+
+    def install(self, last: list[SwingPoint | None]) -> None:
+        """Take the last swings of every class."""
+        self.last = last
+        point = last[1]
+        if point is None:
+            self.event = None
+            self.key = FAR
+            return
+        self.event = point.event
+        self.key = point.key
+        self.start_ms = point.start_ms
+        self.position = point.position
 
 
 class SideMoment:
     """A side of the swings at one moment: the swings are shared, what changes in them is copied."""
 
     def __init__(self, side: SwingSide) -> None:
+        side.newest()
         self.earlier = side.earlier.copy()
         self.last = side.last.copy()
         self.structural = side.structural.copy()
@@ -89,56 +131,66 @@ class SideMoment:
 class SwingTracker:
     """All swings of one symbol.
 
-    Contract: `add` takes each bar that is a swing of class 1 (`SymbolEngine` compares neighbours),
+    Contract: `add` takes each bar that is a swing of class 1 (`SymbolTracks` compares neighbours),
     in order, and publishes what it makes and changes.
 
     Attributes
     ----------
+    lows, highs
+        The two sides; they stay the same objects.
     counts
         Swings of the whole history by class; index 0 is unused.
     """
 
     def __init__(self, plan: InstrumentPlan) -> None:
         self._symbol = plan.symbol
+        self._prefix = f"swing|{plan.symbol}|"
         self._calendar = plan.calendar
         self._numerator = plan.scale.numerator
         self._denominator = plan.scale.denominator
         self._structural_class = plan.structural_class
-        self._sides = [SwingSide(), SwingSide()]
+        self.lows = SwingSide(0)
+        self.highs = SwingSide(1)
+        self._sides = [self.lows, self.highs]
         self._changed: list[SwingPoint] = []
         self.counts = [0] * (HIGHEST_CLASS + 1)
 
     def add(
         self,
-        side: int,
+        ours: SwingSide,
         row: PackedRow,
         position: int,
         session: str,
         end_ms: int,
         link: TouchRank | None,
-        stamp: Stamp,
+        first_seq: int,
+        out: list[Event],
     ) -> None:
         """A swing of class 1; dropped when its price repeats the last kept one of its side.
 
         Parameters
         ----------
-        side
-            1 for a high, 0 for a low.
+        ours
+            `highs` or `lows`.
         row, position, session
             The swing's bar, its number and ISO session date.
         end_ms
-            End of the next bar, which decides it.
+            End of the next bar, which decides it, and watermark of the record.
         link
             Latest touch up to the swing's bar.
-        stamp
-            The record, with all outputs that precede swings.
+        first_seq, out
+            Place of the record in the output, with all outputs that precede swings.
         """
-        ours = self._sides[side]
-        last = ours.last
-        middle = last[1]
-        ticks: int = row[2] if side == 1 else row[3]
-        key = ticks if side == 1 else -ticks
-        if middle is not None and middle.key == key:
+        if ours.number == 1:
+            ticks: int = row[2]
+            key = ticks
+            theirs = self.lows
+        else:
+            ticks = row[3]
+            key = -ticks
+            theirs = self.highs
+        middle = ours.key
+        if key == middle:
             return
         start_ms: int = row[0]
         touch: TouchLink | None = None
@@ -147,48 +199,62 @@ class SwingTracker:
                 link.touch_id, (start_ms - link.bar_ms) // MINUTE_MS, position - link.position
             )
         prior: Prior | None = None
-        opposite = self._sides[1 - side].last[1]
-        if opposite is not None:
-            apart = key + opposite.key
+        if theirs.event is not None:
+            apart = key + theirs.key
             points = ((apart if apart >= 0 else -apart) * self._numerator) / self._denominator
-            prior = Prior(opposite.start_ms, points, position - opposite.position)
-        out = stamp.out
-        name: Side = "high" if side == 1 else "low"
+            prior = Prior(theirs.start_ms, points, position - theirs.position)
         event = Swing(
-            f"swing|{self._symbol}|{start_ms}|{name}",
+            f"{self._prefix}{start_ms}{ours.suffix}",
             "upsert",
-            stamp.first_seq + len(out),
+            first_seq + len(out),
             0,
             self._symbol,
             session,
             end_ms,
-            stamp.watermark_ms,
+            end_ms,
             None,
             start_ms,
-            name,
+            ours.name,
             (ticks * self._numerator) / self._denominator,
             1,
             prior,
             touch,
         )
-        swing = SwingPoint(event, side, start_ms, position, key, prior)
         self.counts[1] += 1
-        last[1] = swing
-        decides = False
-        if middle is not None:
-            before = ours.earlier[1]
-            known = middle.key
-            ours.earlier[1] = known
-            decides = known >= before and known >= key
-        if not decides and self._structural_class > 1:
+        earlier = ours.earlier
+        before = earlier[1]
+        decided: SwingPoint | None = None
+        if middle != FAR:
+            earlier[1] = middle
+            if middle >= before and middle >= key:
+                decided = ours.newest()
+        ours.event = event
+        ours.key = key
+        ours.start_ms = start_ms
+        ours.position = position
+        ours.last[1] = None
+        if decided is None and self._structural_class > 1:
             out.append(event)
             return
-        self._changed.append(swing)
+        self._rise(ours, decided, end_ms, first_seq, out)
+
+    def _rise(
+        self,
+        ours: SwingSide,
+        decided: SwingPoint | None,
+        end_ms: int,
+        first_seq: int,
+        out: list[Event],
+    ) -> None:
+        """Publish the newest swing of a side, and what it changes."""
+        newest = ours.newest()
+        assert newest is not None
+        self._changed.append(newest)
         if self._structural_class == 1:
-            self._become_structural(swing)
-        if decides and middle is not None:
-            self._cascade(ours, middle)
-        self._publish(end_ms, stamp)
+            self._become_structural(newest)
+        if decided is not None:
+            self._cascade(ours, decided)
+        self._publish(end_ms, first_seq, out)
 
     def _cascade(self, ours: SwingSide, swing: SwingPoint) -> None:
         """The middle of three enters the next class, and may decide a middle of three there."""
@@ -252,29 +318,28 @@ class SwingTracker:
 
     def _earliest_undecided(self, side: SwingSide) -> SwingPoint | None:
         """The earliest swing of a side that may still reach the structural class."""
-        for level in range(self._structural_class - 1, 0, -1):
+        for level in range(self._structural_class - 1, 1, -1):
             swing = side.last[level]
             if swing is not None:
                 return swing
-        return None
+        return side.newest()
 
-    def _publish(self, end_ms: int, stamp: Stamp) -> None:
+    def _publish(self, end_ms: int, first_seq: int, out: list[Event]) -> None:
         """Append the changed swings, by id: all were decided at the end of the record's bar."""
         changed = self._changed
         if len(changed) > 1:
             changed.sort(key=_by_id)
-        out = stamp.out
         for swing in changed:
             known = swing.event
             event = Swing(
                 known.id,
                 "upsert",
-                stamp.first_seq + len(out),
+                first_seq + len(out),
                 0,
                 known.symbol,
                 known.session,
                 end_ms,
-                stamp.watermark_ms,
+                end_ms,
                 None,
                 known.start_ms,
                 known.side,
@@ -294,23 +359,26 @@ class SwingTracker:
     def install(self, moment: list[SideMoment], counts: list[int]) -> None:
         """Go to a moment, which stays as it is."""
         for side, then in zip(self._sides, moment, strict=True):
-            side.earlier = then.earlier.copy()
-            side.last = then.last.copy()
-            side.structural = then.structural.copy()
             for swing, event, swing_class, prior in then.versions:
                 swing.event = event
                 swing.swing_class = swing_class
                 swing.prior = prior
+            side.earlier = then.earlier.copy()
+            side.install(then.last.copy())
+            side.structural = then.structural.copy()
         self.counts = counts.copy()
         self._changed.clear()
 
     def reset(self) -> None:
         """Before the first bar."""
-        self._sides = [SwingSide(), SwingSide()]
+        for side in self._sides:
+            side.reset()
         self.counts = [0] * (HIGHEST_CLASS + 1)
 
     def undecided(self) -> list[str]:
         """Ids of the swings that can still change."""
+        for side in self._sides:
+            side.newest()
         return [
             swing.event.id
             for side in self._sides
@@ -323,10 +391,10 @@ class SwingTracker:
         return [SideMoment(self._side_of(number, values)) for number, values in enumerate(data)]
 
     def _side_of(self, number: int, values: list[Any]) -> SwingSide:
-        side = SwingSide()
+        side = SwingSide(number)
         swings = [self._restored(number, row) for row in values[0]]
         side.earlier = [FAR if key is None else key for key in values[1]]
-        side.last = [None if at is None else swings[at] for at in values[2]]
+        side.install([None if at is None else swings[at] for at in values[2]])
         side.structural = [swings[at] for at in values[3]]
         return side
 

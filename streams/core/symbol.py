@@ -126,22 +126,17 @@ class SymbolEngine:
             tracks.whole = False
         ticks = self._ticks
         try:
-            row: PackedRow = (
-                label,
-                ticks[open_price],
-                ticks[high_price],
-                ticks[low_price],
-                ticks[close_price],
-                volume,
-            )
+            open_: int = ticks[open_price]
+            high: int = ticks[high_price]
+            low: int = ticks[low_price]
+            close: int = ticks[close_price]
         except KeyError:
-            row = (label, *self._checks.prices(bar), volume)
-        high: int = row[2]
-        low: int = row[3]
-        if not (low <= row[1] <= high and low <= row[4] <= high):
+            open_, high, low, close = self._checks.prices(bar)
+        if not (low <= open_ <= high and low <= close <= high):
             return self._general_bar(bar, offset)
         self.fate = "accepted"
-        return tracks.step(row, start + self._base_ms, offset)
+        row = (label, open_, high, low, close, volume)
+        return tracks.step(row, high, low, start + self._base_ms, offset)
 
     def _general_bar(self, bar: Bar, offset: int) -> list[Any]:
         """Any bar: checked in the order of bars-and-quality section 5."""

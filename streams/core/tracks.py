@@ -36,7 +36,7 @@ from streams.core.ring import (
 from streams.core.schedule import RangeSchedule
 from streams.core.sessions import NOWHERE_MS, SessionTracker
 from streams.core.stamp import Stamp
-from streams.core.swings import SwingTracker
+from streams.core.swings import SwingSide, SwingTracker
 
 FOREVER_MS: Final = 1 << 62
 
@@ -95,7 +95,8 @@ class SymbolTracks:
         self._book = books[0]
         self._plan = plan
         self._scale = plan.scale
-        self._with_swings = plan.swings
+        self._highs = self.swings.highs if plan.swings else None
+        self._lows = self.swings.lows if plan.swings else None
         self._stamp = stamp
         self._pairs: PairTracker | None = None
         self._partner: SymbolTracks | None = None
@@ -122,10 +123,8 @@ class SymbolTracks:
         self._remembered_session = self.sessions.index
         self._find_next_moment()
 
-    def step(self, row: PackedRow, end: int, offset: int) -> list[Event]:
+    def step(self, row: PackedRow, high: int, low: int, end: int, offset: int) -> list[Event]:
         """The smooth road: the bar labelled `smooth_ms`."""
-        high: int = row[2]
-        low: int = row[3]
         last = self.last
         before = self._before
         fresh = self._fresh
@@ -134,29 +133,35 @@ class SymbolTracks:
         self.smooth_ms = end
         self._before = last
         self.last = row
-        side = -1
-        if self._with_swings:
-            peak: int = last[2]
-            if peak >= high and peak >= before[2]:
-                side = 1
-            else:
-                trough: int = last[3]
-                if trough <= low and trough <= before[3]:
-                    side = 0
+        side: SwingSide | None = None
+        peak: int = last[2]
+        if peak >= high and peak >= before[2]:
+            side = self._highs
+        else:
+            trough: int = last[3]
+            if trough <= low and trough <= before[3]:
+                side = self._lows
         ranges = self.ranges
-        link = ranges.latest_touch
         if high > ranges.ceiling or low < ranges.floor:
+            link = ranges.latest_touch
             ranges.reach(row, end, self.sessions.date, self.position + len(fresh))
-            if ranges.changed:
+            if ranges.changed or end >= self._due_ms:
                 return self._due(end, offset, side, link)
-        if end >= self._due_ms:
-            return self._due(end, offset, side, link)
-        if side < 0:
-            return []
-        stamp = self._stamp
-        out = stamp.begin(offset, end)
-        number = self.position + len(fresh) - 1
-        self.swings.add(side, last, number, self.sessions.date, end, link, stamp)
+        elif end >= self._due_ms:
+            return self._due(end, offset, side, ranges.latest_touch)
+        out: list[Event] = []
+        if side is not None:
+            number = self.position + len(fresh) - 1
+            self.swings.add(
+                side,
+                last,
+                number,
+                self.sessions.date,
+                end,
+                ranges.latest_touch,
+                offset * 1_000_000,
+                out,
+            )
         return out
 
     def settle(self) -> None:
@@ -171,7 +176,9 @@ class SymbolTracks:
         self.whole = True
         fresh.clear()
 
-    def _due(self, end: int, offset: int, side: int, link: TouchRank | None) -> list[Event]:
+    def _due(
+        self, end: int, offset: int, side: SwingSide | None, link: TouchRank | None
+    ) -> list[Event]:
         """The smooth road comes to the end of a window, of a session, or a moment of a range."""
         stamp = self._stamp
         out = stamp.begin(offset, end)
@@ -194,8 +201,10 @@ class SymbolTracks:
                 self._book.seal()
             self._find_due()
         self._publish()
-        if side >= 0:
-            self.swings.add(side, self._before, self.position - 1, date, end, link, stamp)
+        if side is not None:
+            self.swings.add(
+                side, self._before, self.position - 1, date, end, link, stamp.first_seq, out
+            )
         if end >= self._next_moment_ms:
             self._remember_boundary()
         return out
@@ -262,13 +271,13 @@ class SymbolTracks:
         self._leave_smooth_road()
         if self.first_label_ms == NOWHERE_MS:
             self.begin(start)
-        swing_side = -1
+        side: SwingSide | None = None
         last = self.last
         link = self.ranges.latest_touch
         if in_session:
             self._move(start)
             link = self.ranges.latest_touch
-            swing_side = self._take(row, end)
+            side = self._take(row, end)
             if not stamp.muted:
                 self._book.open_rows.append(row)
                 self._book.seal()
@@ -278,9 +287,9 @@ class SymbolTracks:
         self._move(end)
         self._find_road()
         self._publish()
-        if swing_side >= 0:
+        if side is not None:
             session = self.calendar.date(self.calendar.session_of(last[0]))
-            self.swings.add(swing_side, last, position, session, end, link, stamp)
+            self.swings.add(side, last, position, session, end, link, stamp.first_seq, out)
         if self.watermark_ms >= self._next_moment_ms:
             self._remember_boundary()
         return out
@@ -314,7 +323,7 @@ class SymbolTracks:
             if start == self.smooth_ms:
                 if type(row[5]) is float:
                     self.whole = False
-                said = self.step(row, start + base_ms, 0)
+                said = self.step(row, row[2], row[3], start + base_ms, 0)
             else:
                 self.settle()
                 said = self.place(row, calendar.slot_end(start, base_ms), True, 0)
@@ -330,10 +339,10 @@ class SymbolTracks:
             self.sessions.all_present(self.smooth_ms)
             self.smooth_ms = NOWHERE_MS
 
-    def _take(self, row: PackedRow, end: int) -> int:
+    def _take(self, row: PackedRow, end: int) -> SwingSide | None:
         """Hand an in-session bar to every tracker; all of them stand at its label.
 
-        Returns 1 or 0 when it makes the bar before a swing high or low, otherwise -1.
+        Returns the side of which the bar before it is a swing now.
         """
         start, open_, high, low, close, volume = row
         last, before = self.last, self._before
@@ -343,11 +352,11 @@ class SymbolTracks:
         self.sessions.bar(end, high, low, volume, self.position)
         self.derived.add(start, open_, high, low, close, volume)
         self.ranges.bar(row, end, self.sessions.date, self.position)
-        if not self._with_swings or before[0] == NOWHERE_MS:
-            return -1
+        if before[0] == NOWHERE_MS:
+            return None
         if last[2] >= high and last[2] >= before[2]:
-            return 1
-        return 0 if last[3] <= low and last[3] <= before[3] else -1
+            return self._highs
+        return self._lows if last[3] <= low and last[3] <= before[3] else None
 
     def _move(self, instant_ms: int) -> None:
         self.ranges.last = self.last
