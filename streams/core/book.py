@@ -87,6 +87,8 @@ class BarBook:
             number = (rows[at][0] - opened) // self._span_ms
             until_ms = min(opened + (number + 1) * self._span_ms, self._calendar.close_ms(session))
             end = at + 1
+            if rows[-1][0] < until_ms:
+                end = len(rows)
             while end < len(rows) and rows[end][0] < until_ms:
                 end += 1
             key = _key(session, number)

@@ -157,13 +157,20 @@ class PairTracker:
         if member == 1:
             horizons.reverse()
         first, second = self._trackers
-        for key, live in [*first.finished.items(), *second.finished.items()]:
-            if not (
-                self._may_change(0, key, live.spec, horizons)
-                or self._may_change(1, key, live.spec, horizons)
-            ):
-                first.forget_finished(key)
-                second.forget_finished(key)
+        for number, tracker in enumerate(self._trackers):
+            # Nearly all of them finished inside the horizon.
+            horizon = horizons[number]
+            settled = [
+                live for live in tracker.finished.values() if not live.event_ms > horizon
+            ]
+            for live in settled:
+                key = live.spec.key
+                if not (
+                    self._may_change(0, key, live.spec, horizons)
+                    or self._may_change(1, key, live.spec, horizons)
+                ):
+                    first.forget_finished(key)
+                    second.forget_finished(key)
 
     def _may_change(self, member: int, key: int, spec: RangeSpec, horizons: list[int]) -> bool:
         """Whether a bar or a correction may still touch a member's range of that key."""

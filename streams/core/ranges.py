@@ -71,6 +71,8 @@ class RangeTracker:
         self.next_ms = NEVER_MS
         self.floor = -FAR
         self.ceiling = FAR
+        self._highest = FAR
+        self._lowest = -FAR
         self.windows: list[RangeWindow] = []
         self.levels = LevelIndex()
         self.alive: dict[int, LiveRange] = {}
@@ -97,12 +99,13 @@ class RangeTracker:
         self.next_day = first_label_ms // DAY_MS - 1
         self._fill(first_label_ms, first_label_ms)
         self._find_next()
-        self._widen(NO_BAR, -NO_BAR)
+        self._narrow()
 
     def advance(self, instant_ms: int, position: int) -> None:
         """The watermark reaches an instant; `position` is the number of in-session bars so far."""
         if instant_ms < self.next_ms:
             return
+        self._widen()
         self._fill(instant_ms, NO_BAR)
         while self.upcoming and self.upcoming[0].start_ms <= instant_ms:
             self._open_window(self.upcoming.pop(0), position)
@@ -111,37 +114,56 @@ class RangeTracker:
         while self.expiring and self.expiring[0].expires_ms <= instant_ms:
             self._expire(self.expiring.pop(0))
         self._find_next()
-        self._widen(NO_BAR, -NO_BAR)
+        self._narrow()
 
     def bar(self, row: PackedRow, end_ms: int, session: str, position: int) -> None:
         """One in-session bar; `session` is its ISO session date, `position` its number."""
         if row[2] > self.ceiling or row[3] < self.floor:
-            self.reach(row, end_ms, session, position)
+            self.reach(row, row[2], row[3], end_ms, session, position)
         self.last = row
 
-    def reach(self, row: PackedRow, end_ms: int, session: str, position: int) -> None:
+    def reach(
+        self, row: PackedRow, high: int, low: int, end_ms: int, session: str, position: int
+    ) -> None:
         """A bar that leaves [floor, ceiling]: widen the windows, touch the levels it spans."""
-        high: int = row[2]
-        low: int = row[3]
-        if low <= self.levels.below or high >= self.levels.above:
+        levels = self.levels
+        if low <= levels.below or high >= levels.above:
             self._touch(row, end_ms, session, position)
-        self._widen(high, low)
+        # Every open window takes in every bar, so the narrowest of them grows to the bar.
+        if high > self._highest:
+            self._highest = high
+        if low < self._lowest:
+            self._lowest = low
+        self._bound()
 
-    def _widen(self, high: int, low: int) -> None:
-        """Widen the windows, and find the floor and ceiling that the next bar may leave."""
-        floor = self.levels.below + 1
-        ceiling = self.levels.above - 1
+    def _bound(self) -> None:
+        """Find the floor and ceiling that the next bar may leave."""
+        levels = self.levels
+        floor = levels.below + 1
+        ceiling = levels.above - 1
+        self.ceiling = ceiling if ceiling < self._highest else self._highest
+        self.floor = floor if floor > self._lowest else self._lowest
+
+    def _widen(self) -> None:
+        """Give the windows what the bars since the last time reached: before they are looked at."""
         for window in self.windows:
-            if high > window.high:
-                window.high = high
-            if low < window.low:
-                window.low = low
-            if window.high < ceiling:
-                ceiling = window.high
-            if window.low > floor:
-                floor = window.low
-        self.floor = floor
-        self.ceiling = ceiling
+            if self._highest > window.high:
+                window.high = self._highest
+            if self._lowest < window.low:
+                window.low = self._lowest
+
+    def _narrow(self) -> None:
+        """The windows are others now: find the narrowest, and with it floor and ceiling."""
+        highest = FAR
+        lowest = -FAR
+        for window in self.windows:
+            if window.high < highest:
+                highest = window.high
+            if window.low > lowest:
+                lowest = window.low
+        self._highest = highest
+        self._lowest = lowest
+        self._bound()
 
     def _touch(self, row: PackedRow, end_ms: int, session: str, position: int) -> None:
         """Let a bar that reaches the nearest levels touch what it spans."""
@@ -340,6 +362,7 @@ class RangeTracker:
 
     def capture(self) -> RangesMoment:
         """The present moment, for `install` and `moment_data`."""
+        self._widen()
         return RangesMoment(
             open_windows(self.windows),
             self.awaiting.copy(),
@@ -370,7 +393,7 @@ class RangeTracker:
         self.latest_touch = moment.latest_touch
         self.levels.refresh(self.last[4])
         self._find_next()
-        self._widen(NO_BAR, -NO_BAR)
+        self._narrow()
 
     def _rewind(self, place: int) -> None:
         for key, before in self.journal.since(place).items():
@@ -403,6 +426,8 @@ class RangeTracker:
         self.next_ms = NEVER_MS
         self.floor = -FAR
         self.ceiling = FAR
+        self._highest = FAR
+        self._lowest = -FAR
         self.last = (NO_BAR, 0, 0, 0, 0, None)
 
     def moment_data(self, moment: RangesMoment) -> list[Any]:

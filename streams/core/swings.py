@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from schemas.events import Event, Prior, Side, Swing, TouchLink
-from streams.core.book import PackedRow
 from streams.core.plan import InstrumentPlan
 from streams.core.range_windows import TouchRank
 
@@ -60,13 +59,17 @@ class SwingSide:
     ----------
     number, name
         1 and ``high``, or 0 and ``low``.
+    opposite
+        The other side.
     event, key, start_ms, position
         The newest swing; `event` None and `key` `FAR` before the first.
-    earlier
-        Per class N (index 1 to 5) the key of the last but one swing of class N or more, `FAR` while
-        there is none: nothing is as high as that.
-    last
-        Per class N the last swing of class N or more; of class 1 see `newest`.
+    point
+        The newest swing, once somebody needed it.
+    before
+        Key of the last but one swing, `FAR` while there is none: nothing is as high as that.
+    earlier, last
+        Per class N (index 2 to 5) the key of the last but one swing of class N or more, and the
+        last one.
     structural
         Swings of the structural class or more that may still change, or be a prior, in order of
         time.
@@ -76,6 +79,8 @@ class SwingSide:
         self.number = number
         self.name: Side = "high" if number == 1 else "low"
         self.suffix = f"|{self.name}"
+        self.sign = 1 if number == 1 else -1
+        self.opposite: SwingSide = self
         self.reset()
 
     def reset(self) -> None:
@@ -84,46 +89,61 @@ class SwingSide:
         self.key = FAR
         self.start_ms = 0
         self.position = 0
+        self.point: SwingPoint | None = None
+        self.before = FAR
         self.earlier: list[int] = [FAR] * HIGHEST_CLASS
         self.last: list[SwingPoint | None] = [None] * HIGHEST_CLASS
         self.structural: list[SwingPoint] = []
 
     def newest(self) -> SwingPoint | None:
-        """The newest swing, also in `last` from now on."""
+        """The newest swing."""
         event = self.event
-        point = self.last[1]
-        if point is None and event is not None:
-            point = SwingPoint(
+        if self.point is None and event is not None:
+            self.point = SwingPoint(
                 event, self.number, self.start_ms, self.position, self.key, event.prior
             )
-            self.last[1] = point
-        return point
+        return self.point
 
-    def install(self, last: list[SwingPoint | None]) -> None:
-        """Take the last swings of every class."""
-        self.last = last
+    def all_last(self) -> list[SwingPoint | None]:
+        """Per class N (index 1 to 5) the last swing of class N or more."""
+        return [None, self.newest(), *self.last[2:]]
+
+    def all_earlier(self) -> list[int]:
+        """Per class N (index 1 to 5) the key of the last but one swing of class N or more."""
+        return [FAR, self.before, *self.earlier[2:]]
+
+    def install(
+        self,
+        earlier: list[int],
+        last: list[SwingPoint | None],
+        structural: list[SwingPoint],
+    ) -> None:
+        """Take what `all_earlier`, `all_last` and `structural` were."""
+        self.before = earlier[1]
+        self.earlier = earlier.copy()
+        self.last = last.copy()
+        self.structural = structural.copy()
         point = last[1]
-        if point is None:
-            self.event = None
-            self.key = FAR
-            return
-        self.event = point.event
-        self.key = point.key
-        self.start_ms = point.start_ms
-        self.position = point.position
+        self.point = point
+        self.event = None
+        self.key = FAR
+        if point is not None:
+            self.event = point.event
+            self.key = point.key
+            self.start_ms = point.start_ms
+            self.position = point.position
 
 
 class SideMoment:
     """A side of the swings at one moment: the swings are shared, what changes in them is copied."""
 
     def __init__(self, side: SwingSide) -> None:
-        side.newest()
-        self.earlier = side.earlier.copy()
-        self.last = side.last.copy()
+        self.earlier = side.all_earlier()
+        self.last = side.all_last()
         self.structural = side.structural.copy()
         self.versions = [
             (swing, swing.event, swing.swing_class, swing.prior)
-            for swing in [*side.last, *side.structural]
+            for swing in [*self.last, *side.structural]
             if swing is not None
         ]
 
@@ -151,6 +171,8 @@ class SwingTracker:
         self._structural_class = plan.structural_class
         self.lows = SwingSide(0)
         self.highs = SwingSide(1)
+        self.lows.opposite = self.highs
+        self.highs.opposite = self.lows
         self._sides = [self.lows, self.highs]
         self._changed: list[SwingPoint] = []
         self.counts = [0] * (HIGHEST_CLASS + 1)
@@ -158,7 +180,8 @@ class SwingTracker:
     def add(
         self,
         ours: SwingSide,
-        row: PackedRow,
+        ticks: int,
+        start_ms: int,
         position: int,
         session: str,
         end_ms: int,
@@ -172,8 +195,8 @@ class SwingTracker:
         ----------
         ours
             `highs` or `lows`.
-        row, position, session
-            The swing's bar, its number and ISO session date.
+        ticks, start_ms, position, session
+            The swing's price, its bar, the bar's number and ISO session date.
         end_ms
             End of the next bar, which decides it, and watermark of the record.
         link
@@ -181,27 +204,24 @@ class SwingTracker:
         first_seq, out
             Place of the record in the output, with all outputs that precede swings.
         """
-        if ours.number == 1:
-            ticks: int = row[2]
-            key = ticks
-            theirs = self.lows
-        else:
-            ticks = row[3]
-            key = -ticks
-            theirs = self.highs
+        key = ticks * ours.sign
         middle = ours.key
         if key == middle:
             return
-        start_ms: int = row[0]
         touch: TouchLink | None = None
         if link is not None:
             touch = TouchLink(
                 link.touch_id, (start_ms - link.bar_ms) // MINUTE_MS, position - link.position
             )
+        numerator = self._numerator
+        denominator = self._denominator
         prior: Prior | None = None
+        theirs = ours.opposite
         if theirs.event is not None:
             apart = key + theirs.key
-            points = ((apart if apart >= 0 else -apart) * self._numerator) / self._denominator
+            if apart < 0:
+                apart = -apart
+            points = (apart * numerator) / denominator
             prior = Prior(theirs.start_ms, points, position - theirs.position)
         event = Swing(
             f"{self._prefix}{start_ms}{ours.suffix}",
@@ -215,24 +235,22 @@ class SwingTracker:
             None,
             start_ms,
             ours.name,
-            (ticks * self._numerator) / self._denominator,
+            (ticks * numerator) / denominator,
             1,
             prior,
             touch,
         )
         self.counts[1] += 1
-        earlier = ours.earlier
-        before = earlier[1]
+        before = ours.before
         decided: SwingPoint | None = None
-        if middle != FAR:
-            earlier[1] = middle
-            if middle >= before and middle >= key:
-                decided = ours.newest()
+        if middle >= before and middle >= key:
+            decided = ours.newest()
+        ours.before = middle
         ours.event = event
         ours.key = key
         ours.start_ms = start_ms
         ours.position = position
-        ours.last[1] = None
+        ours.point = None
         if decided is None and self._structural_class > 1:
             out.append(event)
             return
@@ -363,9 +381,7 @@ class SwingTracker:
                 swing.event = event
                 swing.swing_class = swing_class
                 swing.prior = prior
-            side.earlier = then.earlier.copy()
-            side.install(then.last.copy())
-            side.structural = then.structural.copy()
+            side.install(then.earlier, then.last, then.structural)
         self.counts = counts.copy()
         self._changed.clear()
 
@@ -377,12 +393,10 @@ class SwingTracker:
 
     def undecided(self) -> list[str]:
         """Ids of the swings that can still change."""
-        for side in self._sides:
-            side.newest()
         return [
             swing.event.id
             for side in self._sides
-            for swing in [*side.last, *side.structural]
+            for swing in [*side.all_last(), *side.structural]
             if swing is not None
         ]
 
@@ -393,9 +407,11 @@ class SwingTracker:
     def _side_of(self, number: int, values: list[Any]) -> SwingSide:
         side = SwingSide(number)
         swings = [self._restored(number, row) for row in values[0]]
-        side.earlier = [FAR if key is None else key for key in values[1]]
-        side.install([None if at is None else swings[at] for at in values[2]])
-        side.structural = [swings[at] for at in values[3]]
+        side.install(
+            [FAR if key is None else key for key in values[1]],
+            [None if at is None else swings[at] for at in values[2]],
+            [swings[at] for at in values[3]],
+        )
         return side
 
     def _restored(self, side: int, row: list[Any]) -> SwingPoint:

@@ -27,7 +27,7 @@ from streams.core.schedule import RangeSchedule
 from streams.core.sessions import NOWHERE_MS
 from streams.core.stamp import Stamp
 from streams.core.tracks import SymbolTracks
-from streams.core.volume import GREATEST_VOLUME, GREATEST_WHOLE, written_volume
+from streams.core.volume import GREATEST_VOLUME, WHOLE_BITS, written_volume
 
 FATES: Final = (
     "accepted",
@@ -108,18 +108,20 @@ class SymbolEngine:
 
     def bar(self, bar: Bar, offset: int) -> list[Any]:
         """Take a bar; see `GroupEngine.apply`."""
+        label: int
         _, interval, label, open_price, high_price, low_price, close_price, volume, _ = (
             field_values(bar)
         )
         tracks = self.tracks
-        start: int = label
-        if start != tracks.smooth_ms or interval != self._base:
+        if label != tracks.smooth_ms or interval != self._base:
             return self._general_bar(bar, offset)
         if type(volume) is int:
-            amount: int = volume
-            if not 0 <= amount < GREATEST_WHOLE:
+            # Negative ones do not end in 0 either.
+            if volume >> WHOLE_BITS:
                 return self._general_bar(bar, offset)
-        elif volume is not None:
+        elif volume is None:
+            tracks.whole = False
+        else:
             if not 0 <= volume < GREATEST_VOLUME:
                 return self._general_bar(bar, offset)
             volume = written_volume(volume)
@@ -132,11 +134,11 @@ class SymbolEngine:
             close: int = ticks[close_price]
         except KeyError:
             open_, high, low, close = self._checks.prices(bar)
-        if not (low <= open_ <= high and low <= close <= high):
+        if open_ < low or open_ > high or close < low or close > high:
             return self._general_bar(bar, offset)
         self.fate = "accepted"
         row = (label, open_, high, low, close, volume)
-        return tracks.step(row, high, low, start + self._base_ms, offset)
+        return tracks.step(row, high, low, label + self._base_ms, offset)
 
     def _general_bar(self, bar: Bar, offset: int) -> list[Any]:
         """Any bar: checked in the order of bars-and-quality section 5."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Final
 
 from schemas.events import Event
-from streams.core.book import BarBook, PackedRow
+from streams.core.book import CHUNK_BARS, BarBook, PackedRow
 from streams.core.calendar import Calendar
 from streams.core.derived import DerivedBars
 from streams.core.live_range import RangeTouch
@@ -39,6 +39,8 @@ from streams.core.stamp import Stamp
 from streams.core.swings import SwingSide, SwingTracker
 
 FOREVER_MS: Final = 1 << 62
+MOST_OPEN_ROWS: Final = 2 * CHUNK_BARS
+"""Bars are packed at hours, where chunks end as well, unless so many are there before."""
 
 
 class SymbolTracks:
@@ -55,7 +57,7 @@ class SymbolTracks:
     smooth_ms
         Label that takes the smooth road; `NOWHERE_MS` when none does.
     whole
-        Whether the bars of the smooth road that are not settled had whole volumes only.
+        Whether the bars of the smooth road that are not settled all had volumes, and whole ones.
     ring
         Moments to go back to.
     remembering
@@ -104,6 +106,7 @@ class SymbolTracks:
         self._smooth_allowed = plan.max_ahead_ms == 0 or plan.max_ahead_ms >= plan.base_ms
         self._sweep_due = False
         self._due_ms = NOWHERE_MS
+        self._later_ms = NOWHERE_MS
         self._fresh: list[PackedRow] = []
         self.remembering = True
         self._next_moment_ms = FOREVER_MS
@@ -134,31 +137,31 @@ class SymbolTracks:
         self._before = last
         self.last = row
         side: SwingSide | None = None
-        peak: int = last[2]
-        if peak >= high and peak >= before[2]:
+        price: int = last[2]
+        if price >= high and price >= before[2]:
             side = self._highs
         else:
-            trough: int = last[3]
-            if trough <= low and trough <= before[3]:
+            price = last[3]
+            if price <= low and price <= before[3]:
                 side = self._lows
         ranges = self.ranges
+        link = ranges.latest_touch
         if high > ranges.ceiling or low < ranges.floor:
-            link = ranges.latest_touch
-            ranges.reach(row, end, self.sessions.date, self.position + len(fresh))
+            ranges.reach(row, high, low, end, self.sessions.date, self.position + len(fresh))
             if ranges.changed or end >= self._due_ms:
-                return self._due(end, offset, side, link)
+                return self._due(end, offset, side, price, link)
         elif end >= self._due_ms:
-            return self._due(end, offset, side, ranges.latest_touch)
+            return self._due(end, offset, side, price, link)
         out: list[Event] = []
         if side is not None:
-            number = self.position + len(fresh) - 1
             self.swings.add(
                 side,
-                last,
-                number,
+                price,
+                last[0],
+                self.position + len(fresh) - 1,
                 self.sessions.date,
                 end,
-                ranges.latest_touch,
+                link,
                 offset * 1_000_000,
                 out,
             )
@@ -167,25 +170,56 @@ class SymbolTracks:
     def settle(self) -> None:
         """Hand the bars of the smooth road on: no window of theirs has ended before now."""
         fresh = self._fresh
-        if not fresh:
-            return
-        self.position += len(fresh)
-        self.derived.take(fresh, self.whole)
-        if not self._stamp.muted:
-            self._book.open_rows.extend(fresh)
-        self.whole = True
-        fresh.clear()
+        if fresh:
+            self.position += len(fresh)
+            self.derived.take(fresh, self.whole)
+            self._keep(fresh)
 
     def _due(
-        self, end: int, offset: int, side: SwingSide | None, link: TouchRank | None
+        self, end: int, offset: int, side: SwingSide | None, price: int, link: TouchRank | None
     ) -> list[Event]:
         """The smooth road comes to the end of a window, of a session, or a moment of a range."""
         stamp = self._stamp
         out = stamp.begin(offset, end)
+        date = self.sessions.date
+        if end >= self._later_ms:
+            self._turn(end)
+        else:
+            if end >= self._due_ms:
+                self._roll(end)
+            if self.ranges.changed:
+                self._publish_ranges()
+        if side is not None:
+            number = self.position + len(self._fresh) - 1
+            self.swings.add(
+                side, price, self._before[0], number, date, end, link, stamp.first_seq, out
+            )
+        if end >= self._next_moment_ms:
+            self._remember_boundary()
+        return out
+
+    def _roll(self, end: int) -> None:
+        """Windows of derived bars end, and nothing else does: `settle`, and close them."""
+        fresh = self._fresh
+        self.position += len(fresh)
+        due_ms = self.derived.roll(fresh, self.whole, end, self.position)
+        self._due_ms = due_ms if due_ms < self._later_ms else self._later_ms
+        self._keep(fresh)
+
+    def _keep(self, fresh: list[PackedRow]) -> None:
+        if not self._stamp.muted:
+            rows = self._book.open_rows
+            rows.extend(fresh)
+            if len(rows) >= MOST_OPEN_ROWS:
+                self._book.pack()
+        self.whole = True
+        fresh.clear()
+
+    def _turn(self, end: int) -> None:
+        """Whatever the clockwork has for an instant on the smooth road, in order."""
         sessions = self.sessions
         ranges = self.ranges
         derived = self.derived
-        date = sessions.date
         self.settle()
         if end >= ranges.next_ms:
             ranges.last = self.last
@@ -194,30 +228,22 @@ class SymbolTracks:
             self._leave_smooth_road()
             self._settle_sessions(end)
             self._find_road()
-        elif end >= self._due_ms:
+        else:
             if end >= derived.next_end_ms:
                 derived.close_until(end, self.position)
-            if not stamp.muted:
+            if not self._stamp.muted:
                 self._book.seal()
             self._find_due()
         self._publish()
-        if side is not None:
-            self.swings.add(
-                side, self._before, self.position - 1, date, end, link, stamp.first_seq, out
-            )
-        if end >= self._next_moment_ms:
-            self._remember_boundary()
-        return out
 
     def _find_due(self) -> None:
-        due_ms = self.derived.next_grid_ms(self.watermark_ms)
-        if self.ranges.next_ms < due_ms:
-            due_ms = self.ranges.next_ms
-        if self.sessions.last_full_ms < due_ms:
-            due_ms = self.sessions.last_full_ms
-        if self._next_moment_ms < due_ms:
-            due_ms = self._next_moment_ms
-        self._due_ms = due_ms
+        later_ms = self.ranges.next_ms
+        if self.sessions.last_full_ms < later_ms:
+            later_ms = self.sessions.last_full_ms
+        if self._next_moment_ms < later_ms:
+            later_ms = self._next_moment_ms
+        self._later_ms = later_ms
+        self._due_ms = min(self.derived.next_grid_ms(self.watermark_ms), later_ms)
 
     def _settle_sessions(self, instant_ms: int) -> None:
         """Move the sessions on; once a session, forget what nothing can reach any more."""
@@ -289,7 +315,10 @@ class SymbolTracks:
         self._publish()
         if side is not None:
             session = self.calendar.date(self.calendar.session_of(last[0]))
-            self.swings.add(side, last, position, session, end, link, stamp.first_seq, out)
+            price = last[2] if side is self._highs else last[3]
+            self.swings.add(
+                side, price, last[0], position, session, end, link, stamp.first_seq, out
+            )
         if self.watermark_ms >= self._next_moment_ms:
             self._remember_boundary()
         return out
@@ -321,7 +350,7 @@ class SymbolTracks:
         for row in rows:
             start: int = row[0]
             if start == self.smooth_ms:
-                if type(row[5]) is float:
+                if type(row[5]) is not int:
                     self.whole = False
                 said = self.step(row, row[2], row[3], start + base_ms, 0)
             else:
@@ -367,7 +396,6 @@ class SymbolTracks:
         """Events of the record, kind by kind in the order of bars-and-quality section 6."""
         stamp = self._stamp
         sessions = self.sessions
-        ranges = self.ranges
         if sessions.pending:
             sessions.publish_sessions(stamp)
         if self.derived.closed:
@@ -376,24 +404,30 @@ class SymbolTracks:
             sessions.publish_quality(stamp)
             sessions.publish_gaps(stamp)
             sessions.pending = False
-        if ranges.changed:
-            publish_ranges(ranges.changed, self.symbol, self._scale, stamp)
-            if ranges.touches:
-                publish_touches(ranges.touches, self.symbol, self._scale, stamp)
-            if stamp.muted:
-                self.touches.extend(ranges.touches)
-                for live in ranges.changed:
-                    self.range_keys[live.label] = live.spec.key
-            elif self._pairs is not None and self._partner is not None:
-                watermark_ms = stamp.watermark_ms
-                stamp.watermark_ms = max(watermark_ms, self._partner.watermark_ms)
-                self._pairs.publish(self.number, ranges.touches, stamp)
-                stamp.watermark_ms = watermark_ms
-            ranges.settle()
+        if self.ranges.changed:
+            self._publish_ranges()
         if self._sweep_due:
             self._sweep_due = False
             if self._pairs is not None and self._partner is not None:
                 self._pairs.sweep(self.number, self.horizon_ms(), self._partner.horizon_ms())
+
+    def _publish_ranges(self) -> None:
+        """Ranges that the record changed, their touches, and the pairs of these."""
+        stamp = self._stamp
+        ranges = self.ranges
+        publish_ranges(ranges.changed, self.symbol, self._scale, stamp)
+        if ranges.touches:
+            publish_touches(ranges.touches, self.symbol, self._scale, stamp)
+            if self._pairs is not None and self._partner is not None and not stamp.muted:
+                watermark_ms = stamp.watermark_ms
+                stamp.watermark_ms = max(watermark_ms, self._partner.watermark_ms)
+                self._pairs.publish(self.number, ranges.touches, stamp)
+                stamp.watermark_ms = watermark_ms
+        if stamp.muted:
+            self.touches.extend(ranges.touches)
+            for live in ranges.changed:
+                self.range_keys[live.label] = live.spec.key
+        ranges.settle()
 
     def _remember_boundary(self) -> None:
         """The watermark has reached an hour or a session: keep the moment."""
