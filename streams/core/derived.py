@@ -352,27 +352,52 @@ class DerivedBars:
         return (100 * (position - self._present_base)) / due
 
     def _close(self, window: Window, quality: float) -> None:
-        have = window.have
+        start_ms, end_ms = window.start_ms, window.end_ms
+        opened, high, low, close = window.open, window.high, window.low, window.close
+        have, need = window.have, window.need
+        total = window.volume
         for coarser in window.fed:
-            self._feed(
-                coarser,
-                window.start_ms,
-                window.open,
-                window.high,
-                window.low,
-                window.close,
-                have,
-                None if self.fractional else window.volume,
-            )
-        if window.published and (self._publish_incomplete or have == window.need):
-            if window.is_week and self._measured:
-                quality = (100 * have) / window.need
-            self.closed.append(self._event(window, quality))
+            volume = None if self.fractional else total
+            self._feed(coarser, start_ms, opened, high, low, close, have, volume)
         if window.is_day:
             self.closed_day = DayTotals(window)
         window.end_ms = NO_END
         window.have = 0
         window.volume = None
+        if not window.published or (have < need and not self._publish_incomplete):
+            return
+        if window.is_week and self._measured:
+            quality = (100 * have) / need
+        stamp = self._stamp
+        closed = self.closed
+        numerator = self._numerator
+        denominator = self._denominator
+        closed.append(
+            DerivedBar(
+                f"{window.prefix}{start_ms}",
+                "upsert",
+                stamp.first_seq + len(closed),
+                0,
+                self._symbol,
+                window.session,
+                end_ms,
+                stamp.watermark_ms,
+                None,
+                window.name,
+                start_ms,
+                end_ms,
+                (opened * numerator) / denominator,
+                (high * numerator) / denominator,
+                (low * numerator) / denominator,
+                (close * numerator) / denominator,
+                written_volume(total),
+                have,
+                need,
+                have == need,
+                window.truncated,
+                quality,
+            )
+        )
 
     def _feed(
         self,
@@ -386,15 +411,16 @@ class DerivedBars:
         volume: Volume,
     ) -> None:
         """Bars that follow one another become part of a window."""
+        window.close = close
         if window.end_ms == NO_END:
             self._open_window(window, start_ms, open_, high, low)
+            window.have = have
         else:
             if high > window.high:
                 window.high = high
             if low < window.low:
                 window.low = low
-        window.close = close
-        window.have += have
+            window.have += have
         if volume is not None:
             total = window.volume
             window.volume = volume if total is None else total + volume
@@ -452,39 +478,6 @@ class DerivedBars:
         day = self.closed_day
         self.closed_day = None
         return day
-
-    def _event(self, window: Window, quality: float) -> DerivedBar:
-        stamp = self._stamp
-        numerator = self._numerator
-        denominator = self._denominator
-        start_ms = window.start_ms
-        end_ms = window.end_ms
-        have = window.have
-        need = window.need
-        return DerivedBar(
-            f"{window.prefix}{start_ms}",
-            "upsert",
-            stamp.first_seq + len(self.closed),
-            0,
-            self._symbol,
-            window.session,
-            end_ms,
-            stamp.watermark_ms,
-            None,
-            window.name,
-            start_ms,
-            end_ms,
-            (window.open * numerator) / denominator,
-            (window.high * numerator) / denominator,
-            (window.low * numerator) / denominator,
-            (window.close * numerator) / denominator,
-            written_volume(window.volume),
-            have,
-            need,
-            have == need,
-            window.truncated,
-            quality,
-        )
 
     def publish(self) -> None:
         """Append the events of `closed` to the outputs of the record."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from schemas.events import Event, Output
-from schemas.records import Bar, Cancel, Clock, LogRecord
+from schemas.records import Bar, Cancel, Clock, LogRecord, field_values
 from streams.core.blocks import PlaceTable
 from streams.core.corrections import Correction, Revisions
 from streams.core.pairs import PairTracker
@@ -20,6 +20,7 @@ from streams.core.schedule import RangeSchedule
 from streams.core.stamp import Stamp
 from streams.core.state import StatePlaces, SymbolState
 from streams.core.symbol import SymbolEngine
+from streams.core.volume import GREATEST_VOLUME, WHOLE_BITS, written_volume
 
 STATE_VERSION: Final = 2
 HOT: Final = "hot"
@@ -38,17 +39,15 @@ class GroupEngine:
     ----------
     offset
         Source offset of the last record.
-    fate
-        What became of the last record that was not refused: one of `streams.core.symbol.FATES`.
-    correction
-        What the last record did if it was a late, changed or cancelled bar, otherwise None.
     """
 
     def __init__(self, plan: GroupPlan) -> None:
         self.plan = plan
         self.offset = -1
-        self.fate = "idle"
-        self.correction: Correction | None = None
+        self._last_fate = "idle"
+        self._last_correction: Correction | None = None
+        # The offset that these two are of; other records since then took the smooth road.
+        self._taken = -1
         self._stamp = Stamp()
         self._symbols: dict[str, SymbolEngine] = {}
         self._members: list[SymbolEngine] = []
@@ -100,29 +99,95 @@ class GroupEngine:
             The record must become a dead letter; the view is as before, and the offset counts as
             taken.
         """
-        self.offset = offset
-        self.correction = None
+        if type(record) is not Bar:
+            return self._take(record, offset)
+        # The smooth road: the next bar of an unbroken run, and nearly all are.
+        label: int
+        symbol, interval, label, open_price, high_price, low_price, close_price, volume, _ = (
+            field_values(record)
+        )
         try:
-            member = self._symbols[record.symbol]
+            member = self._symbols[symbol]
         except KeyError:
-            raise RecordRejected(
-                "unknown_symbol", f"symbol {record.symbol!r} is not in the group"
-            ) from None
+            return self._take(record, offset)
+        tracks = member.tracks
+        if label != tracks.smooth_ms or interval != member.base:
+            return self._take(record, offset)
+        if type(volume) is int:
+            # Nothing is left of one that is neither negative nor too large.
+            if volume >> WHOLE_BITS:
+                return self._take(record, offset)
+        else:
+            if volume is not None:
+                if not 0 <= volume < GREATEST_VOLUME:
+                    return self._take(record, offset)
+                volume = written_volume(volume)
+            tracks.whole = False
+        ticks = member.ticks
+        try:
+            open_: int = ticks[open_price]
+            high: int = ticks[high_price]
+            low: int = ticks[low_price]
+            close: int = ticks[close_price]
+        except KeyError:
+            open_, high, low, close = self._unseen_prices(member, record, offset)
+        if open_ < low or open_ > high or close < low or close > high:
+            return self._take(record, offset)
+        self.offset = offset
+        row = (label, open_, high, low, close, volume)
+        out: list[Any] = tracks.step(row, high, low, label + member.base_ms, offset)
+        if self._revisions.known:
+            self._revise(member, out)
+        return out
+
+    def _unseen_prices(
+        self, member: SymbolEngine, bar: Bar, offset: int
+    ) -> tuple[int, int, int, int]:
+        """Prices in ticks that are not remembered, or are none."""
+        try:
+            return member.checks.prices(bar)
+        except RecordRejected:
+            self._count_as_taken(offset)
+            raise
+
+    def _count_as_taken(self, offset: int) -> None:
+        """Until more is known, the record has no fate: that of the last one stands."""
+        self._last_fate = self.fate
+        self._last_correction = None
+        self._taken = offset
+        self.offset = offset
+
+    def _take(self, record: LogRecord, offset: int) -> list[Output]:
+        """Any record, whatever it does."""
+        self._count_as_taken(offset)
+        member = self._symbols.get(record.symbol)
+        if member is None:
+            raise RecordRejected("unknown_symbol", f"symbol {record.symbol!r} is not in the group")
         out: list[Any]
-        if type(record) is Bar:
+        if isinstance(record, Bar):
             out = member.bar(record, offset)
         elif isinstance(record, Clock):
             out = member.clock(record, offset)
         else:
             assert isinstance(record, Cancel)
             out = member.cancel(record, offset)
-        self.fate = member.fate
+        self._last_fate = member.fate
         if member.correction is not None:
-            self.correction = member.correction
+            self._last_correction = member.correction
             member.correction = None
         elif self._revisions.known:
             self._revise(member, out)
         return out
+
+    @property
+    def fate(self) -> str:
+        """What became of the last record not refused: one of `streams.core.symbol.FATES`."""
+        return self._last_fate if self._taken == self.offset else "accepted"
+
+    @property
+    def correction(self) -> Correction | None:
+        """What the last record did if it was a late, changed or cancelled bar, otherwise None."""
+        return self._last_correction if self._taken == self.offset else None
 
     def check(self, record: LogRecord) -> None:
         """Check a record for all that does not depend on the state.
@@ -260,6 +325,7 @@ class GroupEngine:
         if list(hot["symbols"]) != [member.symbol for member in engine._members]:
             raise ValueError(f"state is of {list(hot['symbols'])}, not of group {plan.group}")
         engine.offset = hot["offset"]
+        engine._taken = engine.offset
         for member, state in zip(engine._members, engine._states, strict=True):
             state.restore(hot["symbols"][member.symbol], records)
         keys: list[Any] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from schemas.events import Event, Prior, Side, Swing, TouchLink
+from schemas.events import Event, Prior, Side, Swing, TouchLink, renumbered
 from streams.core.plan import InstrumentPlan
 from streams.core.range_windows import TouchRank
 
@@ -208,6 +208,18 @@ class SwingTracker:
         middle = ours.key
         if key == middle:
             return
+        before = ours.before
+        decided: SwingPoint | None = None
+        if middle >= before and middle >= key:
+            decided = ours.newest()
+        ours.before = middle
+        ours.key = key
+        ours.start_ms = start_ms
+        ours.position = position
+        ours.point = None
+        if decided is not None and self._structural_class > 1:
+            self._cascade(ours, decided)
+            self._publish(end_ms, first_seq, out)
         touch: TouchLink | None = None
         if link is not None:
             touch = TouchLink(
@@ -241,20 +253,13 @@ class SwingTracker:
             touch,
         )
         self.counts[1] += 1
-        before = ours.before
-        decided: SwingPoint | None = None
-        if middle >= before and middle >= key:
-            decided = ours.newest()
-        ours.before = middle
         ours.event = event
-        ours.key = key
-        ours.start_ms = start_ms
-        ours.position = position
-        ours.point = None
-        if decided is None and self._structural_class > 1:
-            out.append(event)
-            return
-        self._rise(ours, decided, end_ms, first_seq, out)
+        out.append(event)
+        if self._structural_class == 1:
+            self._rise(ours, decided, end_ms, first_seq, out)
+        elif decided is not None and event.id < out[-2].id:
+            # As text an instant may come before an earlier one: 10 before 9, -2 after -1.
+            _sort_swings(first_seq, out)
 
     def _rise(
         self,
@@ -264,12 +269,12 @@ class SwingTracker:
         first_seq: int,
         out: list[Event],
     ) -> None:
-        """Publish the newest swing of a side, and what it changes."""
+        """Every swing is structural: publish the newest one again with all that it changes."""
+        out.pop()
         newest = ours.newest()
         assert newest is not None
         self._changed.append(newest)
-        if self._structural_class == 1:
-            self._become_structural(newest)
+        self._become_structural(newest)
         if decided is not None:
             self._cascade(ours, decided)
         self._publish(end_ms, first_seq, out)
@@ -278,13 +283,16 @@ class SwingTracker:
         """The middle of three enters the next class, and may decide a middle of three there."""
         earlier = ours.earlier
         last = ours.last
+        changed = self._changed
+        counts = self.counts
         level = 1
         while True:
+            counts[level] -= 1
             level += 1
+            counts[level] += 1
             swing.swing_class = level
-            self.counts[level] += 1
-            self.counts[level - 1] -= 1
-            self._mark(swing)
+            if swing not in changed:
+                changed.append(swing)
             if level == self._structural_class:
                 self._become_structural(swing)
             if level == HIGHEST_CLASS:
@@ -328,19 +336,17 @@ class SwingTracker:
         if self._structural_class == 1:
             del kept[:-1]
             return
-        candidate = self._earliest_undecided(opposite)
-        if candidate is None:
-            return
-        while len(kept) >= 2 and kept[1].start_ms < candidate.start_ms:
+        candidate_ms = self._earliest_undecided(opposite)
+        while len(kept) >= 2 and kept[1].start_ms < candidate_ms:
             kept.pop(0)
 
-    def _earliest_undecided(self, side: SwingSide) -> SwingPoint | None:
-        """The earliest swing of a side that may still reach the structural class."""
+    def _earliest_undecided(self, side: SwingSide) -> int:
+        """Label of the earliest swing of a side that may still reach the structural class."""
         for level in range(self._structural_class - 1, 1, -1):
             swing = side.last[level]
             if swing is not None:
-                return swing
-        return side.newest()
+                return swing.start_ms
+        return NOWHERE if side.key == FAR else side.start_ms
 
     def _publish(self, end_ms: int, first_seq: int, out: list[Event]) -> None:
         """Append the changed swings, by id: all were decided at the end of the record's bar."""
@@ -482,6 +488,21 @@ def _swing_data(
         None if prior is None else [prior.start_ms, prior.points, prior.bars],
         None if link is None else [link.id, link.minutes, link.bars],
     ]
+
+
+def _sort_swings(first_seq: int, out: list[Event]) -> None:
+    """Put the swings at the end of a record's outputs in order of id."""
+    at = len(out)
+    while at > 0 and type(out[at - 1]) is Swing:
+        at -= 1
+    found = sorted(out[at:], key=_event_id)
+    del out[at:]
+    for event in found:
+        out.append(renumbered(event, first_seq + len(out)))
+
+
+def _event_id(event: Event) -> str:
+    return event.id
 
 
 def _by_id(swing: SwingPoint) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from schemas.events import Output
-from schemas.records import Bar, Cancel, Clock, LogRecord, field_values
+from schemas.records import Bar, Cancel, Clock, LogRecord
 from streams.core.book import BarBook, PackedRow
 from streams.core.checks import RecordChecks
 from streams.core.corrections import (
@@ -27,7 +27,6 @@ from streams.core.schedule import RangeSchedule
 from streams.core.sessions import NOWHERE_MS
 from streams.core.stamp import Stamp
 from streams.core.tracks import SymbolTracks
-from streams.core.volume import GREATEST_VOLUME, WHOLE_BITS, written_volume
 
 FATES: Final = (
     "accepted",
@@ -45,10 +44,16 @@ SECOND_MS: Final = 1_000
 
 
 class SymbolEngine:
-    """Records of one symbol.
+    """Records of one symbol; bars of the smooth road go past it (`GroupEngine.apply`).
 
     Attributes
     ----------
+    base, base_ms
+        Name and length of the base interval.
+    ticks
+        Prices seen lately, in ticks.
+    checks
+        What records must pass.
     tracks
         What follows its bars.
     book, off_book
@@ -82,10 +87,10 @@ class SymbolEngine:
         self.correction: Correction | None = None
         self._plan = plan
         self._calendar = plan.calendar
-        self._base = plan.base
-        self._base_ms = plan.base_ms
-        self._ticks: dict[Any, Any] = plan.scale.cache
-        self._checks = RecordChecks(plan)
+        self.base = plan.base
+        self.base_ms = plan.base_ms
+        self.ticks: dict[Any, Any] = plan.scale.cache
+        self.checks = RecordChecks(plan)
         self._stamp = stamp
         self._revisions = revisions
         self._rebuild = Rebuild(self.tracks, stamp, plan.scale)
@@ -107,51 +112,17 @@ class SymbolEngine:
         return None if watermark_ms == NOWHERE_MS else watermark_ms
 
     def bar(self, bar: Bar, offset: int) -> list[Any]:
-        """Take a bar; see `GroupEngine.apply`."""
-        label: int
-        _, interval, label, open_price, high_price, low_price, close_price, volume, _ = (
-            field_values(bar)
-        )
-        tracks = self.tracks
-        if label != tracks.smooth_ms or interval != self._base:
-            return self._general_bar(bar, offset)
-        if type(volume) is int:
-            # Negative ones do not end in 0 either.
-            if volume >> WHOLE_BITS:
-                return self._general_bar(bar, offset)
-        elif volume is None:
-            tracks.whole = False
-        else:
-            if not 0 <= volume < GREATEST_VOLUME:
-                return self._general_bar(bar, offset)
-            volume = written_volume(volume)
-            tracks.whole = False
-        ticks = self._ticks
-        try:
-            open_: int = ticks[open_price]
-            high: int = ticks[high_price]
-            low: int = ticks[low_price]
-            close: int = ticks[close_price]
-        except KeyError:
-            open_, high, low, close = self._checks.prices(bar)
-        if open_ < low or open_ > high or close < low or close > high:
-            return self._general_bar(bar, offset)
-        self.fate = "accepted"
-        row = (label, open_, high, low, close, volume)
-        return tracks.step(row, high, low, label + self._base_ms, offset)
-
-    def _general_bar(self, bar: Bar, offset: int) -> list[Any]:
-        """Any bar: checked in the order of bars-and-quality section 5."""
+        """Take any bar, checked in the order of bars-and-quality section 5."""
         tracks = self.tracks
         tracks.settle()
         start = bar.start_ms
-        checks = self._checks
+        checks = self.checks
         checks.interval(bar.interval)
         in_session = checks.label(start)
         open_, high, low, close = checks.prices(bar)
         row = (start, open_, high, low, close, checks.volume(bar.volume))
         self._check_horizon(start)
-        end = self._calendar.slot_end(start, self._base_ms)
+        end = self._calendar.slot_end(start, self.base_ms)
         self._check_ahead(end)
         book = self.book if in_session else self.off_book
         if end <= tracks.watermark_ms:
@@ -174,7 +145,7 @@ class SymbolEngine:
         tracks = self.tracks
         tracks.settle()
         time_ms = clock.time_ms
-        self._checks.clock(time_ms)
+        self.checks.clock(time_ms)
         self._check_ahead(time_ms)
         if time_ms <= tracks.watermark_ms:
             self._count("idle")
@@ -187,20 +158,20 @@ class SymbolEngine:
         tracks = self.tracks
         tracks.settle()
         start = cancel.start_ms
-        self._checks.interval(cancel.interval)
-        in_session = self._checks.label(start)
+        self.checks.interval(cancel.interval)
+        in_session = self.checks.label(start)
         self._check_horizon(start)
         known = (self.book if in_session else self.off_book).find(start)
         if known is None:
             self._count("idle")
             return []
         self._count("cancelled")
-        end = self._calendar.slot_end(start, self._base_ms)
+        end = self._calendar.slot_end(start, self.base_ms)
         return self._correct(start, end, in_session, known, None, offset)
 
     def check(self, record: LogRecord) -> None:
         """Check a record for all that does not depend on the state."""
-        checks = self._checks
+        checks = self.checks
         if isinstance(record, Clock):
             checks.clock(record.time_ms)
             return
@@ -292,9 +263,9 @@ class SymbolEngine:
         if base is None:
             return self.book.all_rows()
         known_ms = base.watermark_ms
-        rows = self.book.rows_from(known_ms - self._base_ms)
+        rows = self.book.rows_from(known_ms - self.base_ms)
         at = 0
-        while at < len(rows) and self._calendar.slot_end(rows[at][0], self._base_ms) <= known_ms:
+        while at < len(rows) and self._calendar.slot_end(rows[at][0], self.base_ms) <= known_ms:
             at += 1
         return rows[at:]
 
@@ -304,7 +275,7 @@ class SymbolEngine:
         price = self._plan.scale.price
         return Bar(
             self.symbol,
-            self._base,
+            self.base,
             row[0],
             price(row[1]),
             price(row[2]),

@@ -199,7 +199,7 @@ class SymbolTracks:
         return out
 
     def _roll(self, end: int) -> None:
-        """Windows of derived bars end, and nothing else does: `settle`, and close them."""
+        """`settle`, and close the windows of derived bars that end: nothing was published yet."""
         fresh = self._fresh
         self.position += len(fresh)
         due_ms = self.derived.roll(fresh, self.whole, end, self.position)
@@ -219,22 +219,24 @@ class SymbolTracks:
         """Whatever the clockwork has for an instant on the smooth road, in order."""
         sessions = self.sessions
         ranges = self.ranges
-        derived = self.derived
-        self.settle()
-        if end >= ranges.next_ms:
-            ranges.last = self.last
-            ranges.advance(end, self.position)
         if end >= sessions.last_full_ms:
+            self.settle()
+            self._advance_ranges(end)
             self._leave_smooth_road()
             self._settle_sessions(end)
             self._find_road()
         else:
-            if end >= derived.next_end_ms:
-                derived.close_until(end, self.position)
+            self._roll(end)
+            if end >= ranges.next_ms:
+                self._advance_ranges(end)
             if not self._stamp.muted:
                 self._book.seal()
             self._find_due()
         self._publish()
+
+    def _advance_ranges(self, instant_ms: int) -> None:
+        self.ranges.last = self.last
+        self.ranges.advance(instant_ms, self.position)
 
     def _find_due(self) -> None:
         later_ms = self.ranges.next_ms
@@ -388,8 +390,7 @@ class SymbolTracks:
         return self._lows if last[3] <= low and last[3] <= before[3] else None
 
     def _move(self, instant_ms: int) -> None:
-        self.ranges.last = self.last
-        self.ranges.advance(instant_ms, self.position)
+        self._advance_ranges(instant_ms)
         self._settle_sessions(instant_ms)
 
     def _publish(self) -> None:
