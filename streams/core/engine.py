@@ -20,6 +20,7 @@ from streams.core.schedule import RangeSchedule
 from streams.core.stamp import Stamp
 from streams.core.state import StatePlaces, SymbolState
 from streams.core.symbol import SymbolEngine
+from streams.core.tracks import SymbolTracks
 from streams.core.volume import GREATEST_VOLUME, WHOLE_BITS, written_volume
 
 STATE_VERSION: Final = 2
@@ -50,6 +51,7 @@ class GroupEngine:
         self._taken = -1
         self._stamp = Stamp()
         self._symbols: dict[str, SymbolEngine] = {}
+        self._tracks: dict[str, SymbolTracks] = {}
         self._members: list[SymbolEngine] = []
         self._states: list[SymbolState] = []
         self._revisions = Revisions()
@@ -65,6 +67,7 @@ class GroupEngine:
             )
             self._members.append(member)
             self._symbols[instrument.symbol] = member
+            self._tracks[instrument.symbol] = member.tracks
             self._states.append(SymbolState(member, instrument.horizon_sessions))
         if paired:
             first = plan.instruments[0]
@@ -99,19 +102,17 @@ class GroupEngine:
             The record must become a dead letter; the view is as before, and the offset counts as
             taken.
         """
-        if type(record) is not Bar:
-            return self._take(record, offset)
         # The smooth road: the next bar of an unbroken run, and nearly all are.
         label: int
-        symbol, interval, label, open_price, high_price, low_price, close_price, volume, _ = (
-            field_values(record)
-        )
         try:
-            member = self._symbols[symbol]
-        except KeyError:
+            symbol, interval, label, open_price, high_price, low_price, close_price, volume, _ = (
+                field_values(record)
+            )
+            tracks = self._tracks[symbol]
+        except (ValueError, KeyError):
+            # Other records have fewer fields.
             return self._take(record, offset)
-        tracks = member.tracks
-        if label != tracks.smooth_ms or interval != member.base:
+        if label != tracks.smooth_ms or interval != tracks.base:
             return self._take(record, offset)
         if type(volume) is int:
             # Nothing is left of one that is neither negative nor too large.
@@ -123,29 +124,28 @@ class GroupEngine:
                     return self._take(record, offset)
                 volume = written_volume(volume)
             tracks.whole = False
-        ticks = member.ticks
+        ticks = tracks.ticks
         try:
             open_: int = ticks[open_price]
             high: int = ticks[high_price]
             low: int = ticks[low_price]
             close: int = ticks[close_price]
         except KeyError:
-            open_, high, low, close = self._unseen_prices(member, record, offset)
+            open_, high, low, close = self._unseen_prices(record, offset)
         if open_ < low or open_ > high or close < low or close > high:
             return self._take(record, offset)
         self.offset = offset
         row = (label, open_, high, low, close, volume)
-        out: list[Any] = tracks.step(row, high, low, label + member.base_ms, offset)
+        out: list[Any] = tracks.step(row, high, low, label + tracks.base_ms, offset)
         if self._revisions.known:
-            self._revise(member, out)
+            self._revise(tracks, out)
         return out
 
-    def _unseen_prices(
-        self, member: SymbolEngine, bar: Bar, offset: int
-    ) -> tuple[int, int, int, int]:
+    def _unseen_prices(self, bar: LogRecord, offset: int) -> tuple[int, int, int, int]:
         """Prices in ticks that are not remembered, or are none."""
+        assert isinstance(bar, Bar)
         try:
-            return member.checks.prices(bar)
+            return self._symbols[bar.symbol].checks.prices(bar)
         except RecordRejected:
             self._count_as_taken(offset)
             raise
@@ -176,7 +176,7 @@ class GroupEngine:
             self._last_correction = member.correction
             member.correction = None
         elif self._revisions.known:
-            self._revise(member, out)
+            self._revise(member.tracks, out)
         return out
 
     @property
@@ -199,12 +199,12 @@ class GroupEngine:
         """
         self._symbols[record.symbol].check(record)
 
-    def _revise(self, member: SymbolEngine, out: list[Event]) -> None:
+    def _revise(self, tracks: SymbolTracks, out: list[Event]) -> None:
         """Events in order keep the revisions that corrections gave their ids."""
         self._revisions.mark(out)
-        if not member.tracks.session_begun:
+        if not tracks.session_begun:
             return
-        member.tracks.session_begun = False
+        tracks.session_begun = False
         labels: set[str] = set()
         swings: set[str] = set()
         for each in self._members:

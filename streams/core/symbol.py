@@ -48,10 +48,6 @@ class SymbolEngine:
 
     Attributes
     ----------
-    base, base_ms
-        Name and length of the base interval.
-    ticks
-        Prices seen lately, in ticks.
     checks
         What records must pass.
     tracks
@@ -87,9 +83,8 @@ class SymbolEngine:
         self.correction: Correction | None = None
         self._plan = plan
         self._calendar = plan.calendar
-        self.base = plan.base
-        self.base_ms = plan.base_ms
-        self.ticks: dict[Any, Any] = plan.scale.cache
+        self._base = plan.base
+        self._base_ms = plan.base_ms
         self.checks = RecordChecks(plan)
         self._stamp = stamp
         self._revisions = revisions
@@ -122,7 +117,7 @@ class SymbolEngine:
         open_, high, low, close = checks.prices(bar)
         row = (start, open_, high, low, close, checks.volume(bar.volume))
         self._check_horizon(start)
-        end = self._calendar.slot_end(start, self.base_ms)
+        end = self._calendar.slot_end(start, self._base_ms)
         self._check_ahead(end)
         book = self.book if in_session else self.off_book
         if end <= tracks.watermark_ms:
@@ -166,7 +161,7 @@ class SymbolEngine:
             self._count("idle")
             return []
         self._count("cancelled")
-        end = self._calendar.slot_end(start, self.base_ms)
+        end = self._calendar.slot_end(start, self._base_ms)
         return self._correct(start, end, in_session, known, None, offset)
 
     def check(self, record: LogRecord) -> None:
@@ -263,9 +258,9 @@ class SymbolEngine:
         if base is None:
             return self.book.all_rows()
         known_ms = base.watermark_ms
-        rows = self.book.rows_from(known_ms - self.base_ms)
+        rows = self.book.rows_from(known_ms - self._base_ms)
         at = 0
-        while at < len(rows) and self._calendar.slot_end(rows[at][0], self.base_ms) <= known_ms:
+        while at < len(rows) and self._calendar.slot_end(rows[at][0], self._base_ms) <= known_ms:
             at += 1
         return rows[at:]
 
@@ -275,7 +270,7 @@ class SymbolEngine:
         price = self._plan.scale.price
         return Bar(
             self.symbol,
-            self.base,
+            self._base,
             row[0],
             price(row[1]),
             price(row[2]),

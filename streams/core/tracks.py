@@ -10,7 +10,7 @@ give equal results.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from schemas.events import Event
 from streams.core.book import CHUNK_BARS, BarBook, PackedRow
@@ -48,8 +48,10 @@ class SymbolTracks:
 
     Attributes
     ----------
-    watermark_ms
-        Greatest of all bar ends accepted and of the clock records; `NOWHERE_MS` before the first.
+    base, base_ms
+        Name and length of the base interval.
+    ticks
+        Prices seen lately, in ticks.
     first_label_ms
         Label of the symbol's first bar; `NOWHERE_MS` before it.
     position
@@ -78,8 +80,10 @@ class SymbolTracks:
         self.symbol = plan.symbol
         self.number = number
         self.calendar: Calendar = plan.calendar
+        self.base = plan.base
         self.base_ms = plan.base_ms
-        self.watermark_ms = NOWHERE_MS
+        self.ticks: dict[Any, Any] = plan.scale.cache
+        self._passed_ms = NOWHERE_MS
         self.first_label_ms = NOWHERE_MS
         self.position = 0
         self.smooth_ms = NOWHERE_MS
@@ -113,6 +117,15 @@ class SymbolTracks:
         self._session_close_ms = FOREVER_MS
         self._remembered_session = -1
 
+    @property
+    def watermark_ms(self) -> int:
+        """Greatest of all bar ends and clock records; `NOWHERE_MS` before the first."""
+        return self._passed_ms if self.smooth_ms == NOWHERE_MS else self.smooth_ms
+
+    @watermark_ms.setter
+    def watermark_ms(self, instant_ms: int) -> None:
+        self._passed_ms = instant_ms
+
     def join(self, pairs: PairTracker, partner: SymbolTracks) -> None:
         """The other symbol of the group, and what follows both."""
         self._pairs = pairs
@@ -132,7 +145,6 @@ class SymbolTracks:
         before = self._before
         fresh = self._fresh
         fresh.append(row)
-        self.watermark_ms = end
         self.smooth_ms = end
         self._before = last
         self.last = row
@@ -145,13 +157,13 @@ class SymbolTracks:
             if price <= low and price <= before[3]:
                 side = self._lows
         ranges = self.ranges
-        link = ranges.latest_touch
         if high > ranges.ceiling or low < ranges.floor:
+            link = ranges.latest_touch
             ranges.reach(row, high, low, end, self.sessions.date, self.position + len(fresh))
             if ranges.changed or end >= self._due_ms:
                 return self._due(end, offset, side, price, link)
         elif end >= self._due_ms:
-            return self._due(end, offset, side, price, link)
+            return self._due(end, offset, side, price, ranges.latest_touch)
         out: list[Event] = []
         if side is not None:
             self.swings.add(
@@ -161,7 +173,7 @@ class SymbolTracks:
                 self.position + len(fresh) - 1,
                 self.sessions.date,
                 end,
-                link,
+                ranges.latest_touch,
                 offset * 1_000_000,
                 out,
             )
@@ -278,15 +290,13 @@ class SymbolTracks:
         return self.calendar.open_ms(oldest)
 
     def _find_road(self) -> None:
-        """Whether the next slot's bar may take the smooth road."""
-        sessions = self.sessions
-        self.smooth_ms = NOWHERE_MS
+        """Off the smooth road: whether the next slot's bar may take it."""
         if (
             self._smooth_allowed
             and self._before[0] != NOWHERE_MS
-            and sessions.unbroken(self.watermark_ms)
+            and self.sessions.unbroken(self._passed_ms)
         ):
-            self.smooth_ms = self.watermark_ms
+            self.smooth_ms = self._passed_ms
             self._find_due()
 
     def place(self, row: PackedRow, end: int, in_session: bool, offset: int) -> list[Event]:
@@ -368,6 +378,7 @@ class SymbolTracks:
     def _leave_smooth_road(self) -> None:
         if self.smooth_ms != NOWHERE_MS:
             self.sessions.all_present(self.smooth_ms)
+            self._passed_ms = self.smooth_ms
             self.smooth_ms = NOWHERE_MS
 
     def _take(self, row: PackedRow, end: int) -> SwingSide | None:
