@@ -36,6 +36,12 @@ class Window:
         Windows of coarser intervals that this one is merged into when it closes.
     """
 
+    __slots__ = (
+        "close", "end_ms", "fed", "have", "high", "is_day", "is_long", "is_week", "length_ms",
+        "low", "name", "need", "nominal", "open", "prefix", "published", "session", "start_ms",
+        "truncated", "volume",
+    )  # fmt: skip
+
     def __init__(self, symbol: str, interval: Interval, published: bool, base_ms: int) -> None:
         self.prefix = f"derived_bar|{symbol}|{interval.name}|"
         self.nominal = interval.length_ms // base_ms
@@ -116,6 +122,13 @@ class DerivedBars:
     `close_until` its label, or `take` for several; `close_until` whenever the watermark moves.
     `closed` holds what closed since the last `publish`.
     """
+
+    __slots__ = (
+        "_base_ms", "_calendar", "_chain", "_denominator", "_measured", "_numerator",
+        "_present_base", "_publish_incomplete", "_roots", "_segment_close_ms", "_segment_open_ms",
+        "_session", "_session_date", "_slots_before", "_stamp", "_symbol", "closed", "closed_day",
+        "finest", "fractional", "next_end_ms", "windows",
+    )  # fmt: skip
 
     def __init__(self, plan: InstrumentPlan, stamp: Stamp) -> None:
         self._measured = plan.quality

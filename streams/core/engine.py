@@ -42,6 +42,11 @@ class GroupEngine:
         Source offset of the last record.
     """
 
+    __slots__ = (
+        "_last_correction", "_last_fate", "_members", "_revision_places", "_revisions", "_stamp",
+        "_states", "_symbols", "_taken", "_tracked", "_tracks", "offset", "plan",
+    )  # fmt: skip
+
     def __init__(self, plan: GroupPlan) -> None:
         self.plan = plan
         self.offset = -1

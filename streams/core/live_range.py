@@ -54,6 +54,11 @@ class RangeTouch:
         Index into `LEVELS`, -1 for an expiry.
     """
 
+    __slots__ = (
+        "ambiguous", "bar_ms", "event", "event_ms", "level", "owner", "price", "session",
+        "touch_id",
+    )  # fmt: skip
+
     def __init__(
         self,
         owner: LiveRange,
@@ -95,6 +100,11 @@ class LiveRange:
     event_ms
         When the present content was decided.
     """
+
+    __slots__ = (
+        "bars_ms", "changed", "event_ms", "expired", "have", "high", "label", "levels", "low",
+        "poc", "reason", "rpp", "second", "side", "spec", "state", "true_open",
+    )  # fmt: skip
 
     def __init__(self, spec: RangeSpec, have: int, high: int, low: int) -> None:
         self.spec = spec

@@ -160,9 +160,7 @@ class PairTracker:
         for number, tracker in enumerate(self._trackers):
             # Nearly all of them finished inside the horizon.
             horizon = horizons[number]
-            settled = [
-                live for live in tracker.finished.values() if not live.event_ms > horizon
-            ]
+            settled = [live for live in tracker.finished.values() if not live.event_ms > horizon]
             for live in settled:
                 key = live.spec.key
                 if not (

@@ -21,6 +21,8 @@ class RangeWindow:
         Whether a previous close was found (true where none is asked for).
     """
 
+    __slots__ = ("has_previous_close", "have", "high", "low", "opened_at", "spec")
+
     def __init__(self, spec: RangeSpec, opened_at: int) -> None:
         self.spec = spec
         self.opened_at = opened_at
@@ -32,6 +34,8 @@ class RangeWindow:
 
 class TouchRank:
     """The latest touch as swings link to it, and what decides between touches of one bar."""
+
+    __slots__ = ("bar_ms", "name", "position", "rank", "start_ms", "touch_id")
 
     def __init__(
         self, touch_id: str, bar_ms: int, position: int, rank: int, start_ms: int, name: str

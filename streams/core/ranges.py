@@ -62,6 +62,13 @@ class RangeTracker:
         A bar with floor <= low and high <= ceiling changes neither a window nor a range.
     """
 
+    __slots__ = (
+        "_active", "_base_ms", "_calendar", "_highest", "_lowest", "_paired", "_schedule",
+        "_symbol", "_tracked", "alive", "awaiting", "ceiling", "changed", "expiring", "finished",
+        "floor", "journal", "last", "latest_touch", "levels", "next_day", "next_ms", "touched",
+        "touches", "upcoming", "windows",
+    )  # fmt: skip
+
     def __init__(self, plan: InstrumentPlan, schedule: RangeSchedule, paired: bool) -> None:
         self._symbol = plan.symbol
         self._base_ms = plan.base_ms

@@ -42,6 +42,12 @@ class RangeSpec:
         ISO date of the session of `start_ms`.
     """
 
+    __slots__ = (
+        "coverage", "expires_ms", "first_touch", "key", "kind", "kind_index", "name", "need",
+        "previous_close", "publish_ms", "rank", "session", "start_ms", "to_ms",
+        "true_open_is_close", "window_end_ms",
+    )  # fmt: skip
+
     def __init__(
         self,
         planned: PlannedKind,

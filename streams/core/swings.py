@@ -29,8 +29,7 @@ class SwingPoint:
         Number of the bar among the in-session bars of the symbol, from 1.
     """
 
-    # Default of the class, because few swings ever get another value.
-    swing_class: int = 1
+    __slots__ = ("event", "key", "position", "prior", "side", "start_ms", "swing_class")
 
     def __init__(
         self,
@@ -47,6 +46,7 @@ class SwingPoint:
         self.position = position
         self.key = key
         self.prior = prior
+        self.swing_class = 1
 
 
 class SwingSide:
@@ -74,6 +74,11 @@ class SwingSide:
         Swings of the structural class or more that may still change, or be a prior, in order of
         time.
     """
+
+    __slots__ = (
+        "before", "earlier", "event", "key", "last", "name", "number", "opposite", "point",
+        "position", "sign", "start_ms", "structural", "suffix",
+    )  # fmt: skip
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -161,6 +166,11 @@ class SwingTracker:
     counts
         Swings of the whole history by class; index 0 is unused.
     """
+
+    __slots__ = (
+        "_calendar", "_changed", "_denominator", "_numerator", "_prefix", "_sides",
+        "_structural_class", "_symbol", "counts", "highs", "lows",
+    )  # fmt: skip
 
     def __init__(self, plan: InstrumentPlan) -> None:
         self._symbol = plan.symbol

@@ -68,6 +68,15 @@ class SymbolTracks:
         While muted: ranges that changed, by kind and name, and the touches.
     """
 
+    __slots__ = (
+        "_before", "_book", "_books", "_due_ms", "_fresh", "_highs", "_later_ms", "_lows",
+        "_next_moment_ms", "_pairs", "_partner", "_passed_ms", "_plan", "_remembered_session",
+        "_scale", "_session_close_ms", "_smooth_allowed", "_stamp", "_sweep_due", "base",
+        "base_ms", "calendar", "derived", "first_label_ms", "last", "number", "position",
+        "range_keys", "ranges", "remembering", "ring", "session_begun", "sessions", "smooth_ms",
+        "swings", "symbol", "ticks", "touches", "whole",
+    )  # fmt: skip
+
     def __init__(
         self,
         plan: InstrumentPlan,
