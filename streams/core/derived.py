@@ -19,6 +19,8 @@ from streams.core.stamp import Stamp
 from streams.core.volume import LARGEST_INTEGER, Volume, add_volume, written_volume
 
 NO_END: Final = 1 << 62
+NOTHING: Final[list[Any]] = []
+"""What a window without bars is in a snapshot; not to be changed."""
 
 
 class Window:
@@ -68,9 +70,9 @@ class Window:
         """Plain data of an open window; [] when it holds nothing."""
         if self.end_ms == NO_END:
             # What the last window left is no state, but for a volume that waits for the next one.
-            return (
-                [] if self.volume is None else [0, None, 0, False, "", 0, 0, 0, 0, 0, self.volume]
-            )
+            if self.volume is None:
+                return NOTHING
+            return [0, None, 0, False, "", 0, 0, 0, 0, 0, self.volume]
         return [
             self.start_ms,
             self.end_ms if self.end_ms != NO_END else None,

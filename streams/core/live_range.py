@@ -88,8 +88,6 @@ class LiveRange:
     ----------
     label
         Kind and name, as ids have them.
-    levels
-        Levels whose touch would change the state, while they are watched.
     second
         `SECOND_SAME` or `SECOND_OPPOSITE` once the second break came, else 0.
     side
@@ -102,7 +100,7 @@ class LiveRange:
     """
 
     __slots__ = (
-        "bars_ms", "changed", "event_ms", "expired", "have", "high", "label", "levels", "low",
+        "bars_ms", "changed", "event_ms", "expired", "have", "high", "label", "low",
         "poc", "reason", "rpp", "second", "side", "spec", "state", "true_open",
     )  # fmt: skip
 
@@ -120,7 +118,6 @@ class LiveRange:
         self.side = 0
         self.second = 0
         self.expired = False
-        self.levels: list[int] = []
         self.bars_ms = [NO_BAR, NO_BAR, NO_BAR, NO_BAR]
         self.event_ms = spec.publish_ms
         self.changed = False
@@ -135,7 +132,6 @@ class LiveRange:
         live.side = self.side
         live.second = self.second
         live.expired = self.expired
-        live.levels = self.levels
         live.bars_ms = self.bars_ms.copy()
         live.event_ms = self.event_ms
         return live
@@ -283,5 +279,4 @@ def restore_range(spec: RangeSpec, data: list[Any]) -> LiveRange:
     live.second = data[8]
     for index, bar in enumerate(data[9:]):
         live.bars_ms[index] = NO_BAR if bar is None else bar * 1000 + spec.to_ms
-    live.levels = live.watched()
     return live

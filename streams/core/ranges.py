@@ -58,6 +58,8 @@ class RangeTracker:
         What the ranges were before they changed.
     touched
         Keys of ranges that changed since the owner looked last, once `track` was called.
+    upcoming, awaiting, expiring
+        As in `RangesMoment`, which shares them: they are replaced, and never changed.
     floor, ceiling
         A bar with floor <= low and high <= ceiling changes neither a window nor a range.
     """
@@ -114,12 +116,20 @@ class RangeTracker:
             return
         self._widen()
         self._fill(instant_ms, NO_BAR)
-        while self.upcoming and self.upcoming[0].start_ms <= instant_ms:
-            self._open_window(self.upcoming.pop(0), position)
+        opened = 0
+        for spec in self.upcoming:
+            if spec.start_ms > instant_ms:
+                break
+            self._open_window(spec, position)
+            opened += 1
+        if opened:
+            self.upcoming = self.upcoming[opened:]
         self._end_windows(instant_ms, position)
         self._publish_due(instant_ms)
         while self.expiring and self.expiring[0].expires_ms <= instant_ms:
-            self._expire(self.expiring.pop(0))
+            expired = self.expiring[0]
+            self.expiring = self.expiring[1:]
+            self._expire(expired)
         self._find_next()
         self._narrow()
 
@@ -184,8 +194,7 @@ class RangeTracker:
                 self.touches.append(touch)
                 if not live.spec.first_touch:
                     self._rank(touch, position)
-            live.levels = live.watched()
-            for level in live.levels:
+            for level in live.watched():
                 self.levels.insert(level, live)
             if live.finished:
                 self._finish(live)
@@ -200,7 +209,10 @@ class RangeTracker:
 
     def _fill(self, instant_ms: int, after_ms: int) -> None:
         """List the ranges of every civil date that may have begun in some zone."""
-        self.next_day = self._list_starts(self.next_day, instant_ms, after_ms, self.upcoming)
+        if self.next_day * DAY_MS - ZONE_REACH_MS <= instant_ms:
+            upcoming = self.upcoming.copy()
+            self.next_day = self._list_starts(self.next_day, instant_ms, after_ms, upcoming)
+            self.upcoming = upcoming
 
     def _list_starts(
         self, day: int, instant_ms: int, after_ms: int, upcoming: list[RangeSpec]
@@ -227,14 +239,14 @@ class RangeTracker:
         self.windows.append(window)
 
     def _end_windows(self, instant_ms: int, position: int) -> None:
-        ended = False
+        ended: list[RangeWindow] = []
         for window in self.windows:
             if window.spec.window_end_ms <= instant_ms:
                 window.have = position - window.opened_at
-                self.awaiting.append(window)
-                ended = True
+                ended.append(window)
         if ended:
             self.windows = [window for window in self.windows if window.have < 0]
+            self.awaiting = self.awaiting + ended
 
     def _publish_due(self, instant_ms: int) -> None:
         due = False
@@ -262,8 +274,7 @@ class RangeTracker:
         self.alive[spec.key] = live
         self._watch(live)
         if spec.expires_ms != NEVER_MS:
-            self.expiring.append(spec)
-            self.expiring.sort(key=_by_expiry)
+            self.expiring = sorted([*self.expiring, spec], key=_by_expiry)
 
     def _missing(self, window: RangeWindow) -> str:
         """Why a range has no levels: the first reason that holds, "" when it has them."""
@@ -277,13 +288,12 @@ class RangeTracker:
         return ""
 
     def _watch(self, live: LiveRange) -> None:
-        live.levels = live.watched()
-        for level in live.levels:
+        for level in live.watched():
             self.levels.insert(level, live)
         self.levels.refresh(self.last[4])
 
     def _unwatch(self, live: LiveRange) -> None:
-        for level in live.levels:
+        for level in live.watched():
             self.levels.remove(level, live)
 
     def _rank(self, touch: RangeTouch, position: int) -> None:
@@ -303,7 +313,6 @@ class RangeTracker:
         if known is None:
             return
         live = self._change(known)
-        live.levels = []
         self.levels.refresh(self.last[4])
         live.expired = True
         live.event_ms = spec.expires_ms
@@ -372,9 +381,9 @@ class RangeTracker:
         self._widen()
         return RangesMoment(
             open_windows(self.windows),
-            self.awaiting.copy(),
-            self.expiring.copy(),
-            self.upcoming.copy(),
+            self.awaiting,
+            self.expiring,
+            self.upcoming,
             self.next_day,
             self.latest_touch,
             self.journal.place,
@@ -393,9 +402,9 @@ class RangeTracker:
             window.low = low
             window.has_previous_close = has_previous_close
             self.windows.append(window)
-        self.awaiting = moment.awaiting.copy()
-        self.expiring = moment.expiring.copy()
-        self.upcoming = moment.upcoming.copy()
+        self.awaiting = moment.awaiting
+        self.expiring = moment.expiring
+        self.upcoming = moment.upcoming
         self.next_day = moment.next_day
         self.latest_touch = moment.latest_touch
         self.levels.refresh(self.last[4])
@@ -407,7 +416,7 @@ class RangeTracker:
             self._take_out(key)
             if before is not None:
                 self.alive[key] = before
-                for level in before.levels:
+                for level in before.watched():
                     self.levels.insert(level, before)
         self.journal.cut(place)
 
@@ -493,7 +502,7 @@ class RangeTracker:
             self.finished[live.spec.key] = live
             return
         self.alive[live.spec.key] = live
-        for level in live.levels:
+        for level in live.watched():
             self.levels.insert(level, live)
 
     def _restored_window(self, values: list[Any]) -> RangeWindow:

@@ -16,6 +16,8 @@ HIGHEST_CLASS: Final = 6
 MINUTE_MS: Final = 60_000
 NOWHERE: Final = -(1 << 62)
 FAR: Final = 1 << 62
+VERSION_PARTS: Final = 4
+"""Places of one swing in `SideMoment.versions`: the swing, its event, class and prior then."""
 
 
 class SwingPoint:
@@ -72,7 +74,7 @@ class SwingSide:
         last one.
     structural
         Swings of the structural class or more that may still change, or be a prior, in order of
-        time.
+        time; moments share the list, so it is replaced, and never changed.
     """
 
     __slots__ = (
@@ -127,7 +129,7 @@ class SwingSide:
         self.before = earlier[1]
         self.earlier = earlier.copy()
         self.last = last.copy()
-        self.structural = structural.copy()
+        self.structural = structural
         point = last[1]
         self.point = point
         self.event = None
@@ -145,12 +147,12 @@ class SideMoment:
     def __init__(self, side: SwingSide) -> None:
         self.earlier = side.all_earlier()
         self.last = side.all_last()
-        self.structural = side.structural.copy()
-        self.versions = [
-            (swing, swing.event, swing.swing_class, swing.prior)
-            for swing in [*self.last, *side.structural]
-            if swing is not None
-        ]
+        self.structural = side.structural
+        # Flat: a moment is one of many small lists less.
+        self.versions: list[Any] = []
+        for swing in [*self.last, *self.structural]:
+            if swing is not None:
+                self.versions += (swing, swing.event, swing.swing_class, swing.prior)
 
 
 class SwingTracker:
@@ -336,7 +338,7 @@ class SwingTracker:
                 continue
             opposite.prior = self._prior(opposite, swing)
             self._mark(opposite)
-        ours.structural.append(swing)
+        ours.structural = [*ours.structural, swing]
         self._forget(ours, theirs)
         self._forget(theirs, ours)
 
@@ -344,11 +346,14 @@ class SwingTracker:
         """Drop structural swings that cannot change and that no later swing can have as prior."""
         kept = side.structural
         if self._structural_class == 1:
-            del kept[:-1]
+            side.structural = kept[-1:]
             return
         candidate_ms = self._earliest_undecided(opposite)
-        while len(kept) >= 2 and kept[1].start_ms < candidate_ms:
-            kept.pop(0)
+        first = 0
+        while first + 1 < len(kept) and kept[first + 1].start_ms < candidate_ms:
+            first += 1
+        if first:
+            side.structural = kept[first:]
 
     def _earliest_undecided(self, side: SwingSide) -> int:
         """Label of the earliest swing of a side that may still reach the structural class."""
@@ -393,10 +398,12 @@ class SwingTracker:
     def install(self, moment: list[SideMoment], counts: list[int]) -> None:
         """Go to a moment, which stays as it is."""
         for side, then in zip(self._sides, moment, strict=True):
-            for swing, event, swing_class, prior in then.versions:
-                swing.event = event
-                swing.swing_class = swing_class
-                swing.prior = prior
+            versions = then.versions
+            for at in range(0, len(versions), VERSION_PARTS):
+                swing: SwingPoint = versions[at]
+                swing.event = versions[at + 1]
+                swing.swing_class = versions[at + 2]
+                swing.prior = versions[at + 3]
             side.install(then.earlier, then.last, then.structural)
         self.counts = counts.copy()
         self._changed.clear()
@@ -465,22 +472,24 @@ def moment_data(moment: list[SideMoment]) -> list[Any]:
 
 def standing_swings(moment: list[SideMoment]) -> list[Swing]:
     """Events of the swings that could still change at a moment."""
-    return [event for side in moment for _, event, _, _ in side.versions]
+    return [event for side in moment for event in side.versions[1::VERSION_PARTS]]
 
 
 def _side_data(side: SideMoment) -> list[Any]:
     """Every swing once, then the places that refer to it by its number."""
     places: dict[int, int] = {}
     rows: list[Any] = []
-    for swing, event, swing_class, prior in side.versions:
+    versions = side.versions
+    for at in range(0, len(versions), VERSION_PARTS):
+        swing: SwingPoint = versions[at]
         if swing.start_ms not in places:
             places[swing.start_ms] = len(rows)
-            rows.append(_swing_data(swing, event, swing_class, prior))
+            rows.append(_swing_data(swing, versions[at + 1], versions[at + 2], versions[at + 3]))
     return [
         rows,
         [None if key == FAR else key for key in side.earlier],
-        [None if swing is None else places[swing.start_ms] for swing in side.last],
-        [places[swing.start_ms] for swing in side.structural],
+        [None if last is None else places[last.start_ms] for last in side.last],
+        [places[each.start_ms] for each in side.structural],
     ]
 
 
