@@ -106,7 +106,7 @@ class LiveRange:
 
     def __init__(self, spec: RangeSpec, have: int, high: int, low: int) -> None:
         self.spec = spec
-        self.label = f"{spec.kind}|{spec.name}"
+        self.label = spec.label
         self.have = have
         self.high = high
         self.low = low
