@@ -16,6 +16,8 @@ from streams.core.calendar import Calendar
 from streams.core.volume import Volume
 
 CHUNK_BARS: Final = 60
+MOST_OPEN_ROWS: Final = 2 * CHUNK_BARS
+"""Bars are packed at hours, where chunks end as well, unless so many are there before."""
 NUMBER_BITS: Final = 20
 NUMBER_ZERO: Final = 1 << (NUMBER_BITS - 1)
 """Place of the chunk at the session's open; off-session bars before it lie in earlier ones."""

@@ -43,11 +43,19 @@ class PairTracker:
         self._calendar = calendar
         self._base_ms = base_ms
 
-    def publish(self, member: int, touches: list[RangeTouch], stamp: Stamp) -> None:
-        """Append the rows that the touches of one member changed, by event_ms, then id."""
-        if not touches:
-            return
+    def publish(
+        self, member: int, touches: list[RangeTouch], partner_ms: int, stamp: Stamp
+    ) -> None:
+        """Append the rows that the touches of one member changed, by event_ms, then id.
+
+        Parameters
+        ----------
+        partner_ms
+            Watermark of the other member.
+        """
         rows: list[Pair] = []
+        watermark_ms = stamp.watermark_ms
+        stamp.watermark_ms = max(watermark_ms, partner_ms)
         for touch in touches:
             if _counts(touch):
                 other_ms = self._other_bar(member, touch.owner.spec.key, touch.level, touch.event)
@@ -57,6 +65,7 @@ class PairTracker:
             first = stamp.first_seq + len(stamp.out)
             rows = [renumbered(row, first + number) for number, row in enumerate(rows)]
         stamp.out.extend(rows)
+        stamp.watermark_ms = watermark_ms
 
     def compared(
         self, member: int, old: list[RangeTouch], new: list[RangeTouch], stamp: Stamp

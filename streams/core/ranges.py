@@ -25,7 +25,6 @@ from streams.core.range_windows import (
     RangeWindow,
     TouchRank,
     open_windows,
-    window_data,
 )
 from streams.core.schedule import NEVER_MS, RangeSchedule, RangeSpec
 
@@ -377,7 +376,7 @@ class RangeTracker:
             self.touched[key] = True
 
     def capture(self) -> RangesMoment:
-        """The present moment, for `install` and `moment_data`."""
+        """The present moment, for `install` and `ranges_data`."""
         self._widen()
         return RangesMoment(
             open_windows(self.windows),
@@ -446,32 +445,8 @@ class RangeTracker:
         self._lowest = -FAR
         self.last = (NO_BAR, 0, 0, 0, 0, None)
 
-    def moment_data(self, moment: RangesMoment) -> list[Any]:
-        """Plain data of a moment; the calendar's part is not in it."""
-        latest = moment.latest_touch
-        return [
-            [
-                window_data(spec, opened_at, -1, high, low, has_previous_close)
-                for spec, opened_at, high, low, has_previous_close in moment.windows
-            ],
-            [
-                window_data(
-                    each.spec,
-                    each.opened_at,
-                    each.have,
-                    each.high,
-                    each.low,
-                    each.has_previous_close,
-                )
-                for each in moment.awaiting
-            ],
-            None if latest is None else [latest.touch_id, latest.bar_ms, latest.position],
-            moment.place,
-            [[spec.kind_index, spec.start_ms // 1000] for spec in moment.expiring],
-        ]
-
     def moment_of(self, data: list[Any], watermark_ms: int) -> RangesMoment:
-        """The moment of its `moment_data`; nothing changes here."""
+        """The moment of its `ranges_data`; nothing changes here."""
         windows, awaiting, latest, place, expiring = data
         upcoming: list[RangeSpec] = []
         day = (watermark_ms + ZONE_REACH_MS) // DAY_MS - 3

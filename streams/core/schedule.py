@@ -45,8 +45,8 @@ class RangeSpec:
     """
 
     __slots__ = (
-        "coverage", "expires_ms", "first_touch", "key", "kind", "kind_index", "label", "name", "need",
-        "previous_close", "publish_ms", "rank", "session", "start_ms", "to_ms",
+        "coverage", "expires_ms", "first_touch", "key", "kind", "kind_index", "label", "name",
+        "need", "previous_close", "publish_ms", "rank", "session", "start_ms", "to_ms",
         "true_open_is_close", "window_end_ms",
     )  # fmt: skip
 

@@ -10,10 +10,10 @@ give equal results.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from schemas.events import Event
-from streams.core.book import CHUNK_BARS, BarBook, PackedRow
+from streams.core.book import MOST_OPEN_ROWS, BarBook, PackedRow
 from streams.core.calendar import Calendar
 from streams.core.derived import DerivedBars
 from streams.core.live_range import RangeTouch
@@ -26,21 +26,17 @@ from streams.core.ring import (
     HOLE,
     HOLE_BARS,
     HOUR,
-    HOUR_MS,
     NO_ROW,
-    RECENT_MS,
     SESSION,
     Moment,
+    MomentClock,
     MomentRing,
 )
 from streams.core.schedule import RangeSchedule
 from streams.core.sessions import NOWHERE_MS, SessionTracker
 from streams.core.stamp import Stamp
-from streams.core.swings import SwingSide, SwingTracker
-
-FOREVER_MS: Final = 1 << 62
-MOST_OPEN_ROWS: Final = 2 * CHUNK_BARS
-"""Bars are packed at hours, where chunks end as well, unless so many are there before."""
+from streams.core.swing_sides import SwingSide
+from streams.core.swings import SwingTracker
 
 
 class SymbolTracks:
@@ -69,9 +65,9 @@ class SymbolTracks:
     """
 
     __slots__ = (
-        "_before", "_book", "_books", "_due_ms", "_fresh", "_highs", "_later_ms", "_lows",
-        "_next_moment_ms", "_pairs", "_partner", "_passed_ms", "_plan", "_remembered_session",
-        "_scale", "_session_close_ms", "_smooth_allowed", "_stamp", "_sweep_due", "base",
+        "_before", "_book", "_books", "_clock", "_due_ms", "_fresh", "_highs", "_later_ms", "_lows",
+        "_pairs", "_partner", "_passed_ms", "_plan",
+        "_scale", "_smooth_allowed", "_stamp", "_sweep_due", "base",
         "base_ms", "calendar", "derived", "first_label_ms", "last", "number", "position",
         "range_keys", "ranges", "remembering", "ring", "session_begun", "sessions", "smooth_ms",
         "swings", "symbol", "ticks", "touches", "whole",
@@ -102,6 +98,7 @@ class SymbolTracks:
         self.ranges = RangeTracker(plan, schedule, paired)
         self.swings = SwingTracker(plan)
         self.ring = MomentRing()
+        self._clock = MomentClock(plan.calendar, plan.base_ms)
         self.range_keys: dict[str, int] = {}
         self.touches: list[RangeTouch] = []
         self.session_begun = False
@@ -122,9 +119,6 @@ class SymbolTracks:
         self._later_ms = NOWHERE_MS
         self._fresh: list[PackedRow] = []
         self.remembering = True
-        self._next_moment_ms = FOREVER_MS
-        self._session_close_ms = FOREVER_MS
-        self._remembered_session = -1
 
     @property
     def watermark_ms(self) -> int:
@@ -145,8 +139,8 @@ class SymbolTracks:
         self.first_label_ms = label_ms
         self.sessions.begin(self.calendar.session_of(label_ms))
         self.ranges.begin(label_ms)
-        self._remembered_session = self.sessions.index
-        self._find_next_moment()
+        self._clock.session = self.sessions.index
+        self._clock.find(self.sessions.index, self.watermark_ms)
 
     def step(self, row: PackedRow, high: int, low: int, end: int, offset: int) -> list[Event]:
         """The smooth road: the bar labelled `smooth_ms`."""
@@ -215,7 +209,7 @@ class SymbolTracks:
             self.swings.add(
                 side, price, self._before[0], number, date, end, link, stamp.first_seq, out
             )
-        if end >= self._next_moment_ms:
+        if end >= self._clock.next_ms:
             self._remember_boundary()
         return out
 
@@ -263,8 +257,8 @@ class SymbolTracks:
         later_ms = self.ranges.next_ms
         if self.sessions.last_full_ms < later_ms:
             later_ms = self.sessions.last_full_ms
-        if self._next_moment_ms < later_ms:
-            later_ms = self._next_moment_ms
+        if self._clock.next_ms < later_ms:
+            later_ms = self._clock.next_ms
         self._later_ms = later_ms
         self._due_ms = min(self.derived.next_grid_ms(self.watermark_ms), later_ms)
 
@@ -340,7 +334,7 @@ class SymbolTracks:
             self.swings.add(
                 side, price, last[0], position, session, end, link, stamp.first_seq, out
             )
-        if self.watermark_ms >= self._next_moment_ms:
+        if self.watermark_ms >= self._clock.next_ms:
             self._remember_boundary()
         return out
 
@@ -357,32 +351,9 @@ class SymbolTracks:
         self._move(time_ms)
         self._find_road()
         self._publish()
-        if time_ms >= self._next_moment_ms:
+        if time_ms >= self._clock.next_ms:
             self._remember_boundary()
         return out
-
-    def run_again(self, rows: list[PackedRow], watermark_ms: int, facts: dict[str, Event]) -> None:
-        """In-session bars in order, then the time up to a watermark (`NOWHERE_MS`: not).
-
-        `facts` takes the last version of every fact on the way.
-        """
-        calendar = self.calendar
-        base_ms = self.base_ms
-        for row in rows:
-            start: int = row[0]
-            if start == self.smooth_ms:
-                if type(row[5]) is not int:
-                    self.whole = False
-                said = self.step(row, row[2], row[3], start + base_ms, 0)
-            else:
-                self.settle()
-                said = self.place(row, calendar.slot_end(start, base_ms), True, 0)
-            for event in said:
-                facts[event.id] = event
-        self.settle()
-        if watermark_ms > self.watermark_ms:
-            for event in self.pass_time(watermark_ms, 0):
-                facts[event.id] = event
 
     def _leave_smooth_road(self) -> None:
         if self.smooth_ms != NOWHERE_MS:
@@ -440,10 +411,7 @@ class SymbolTracks:
         if ranges.touches:
             publish_touches(ranges.touches, self.symbol, self._scale, stamp)
             if self._pairs is not None and self._partner is not None and not stamp.muted:
-                watermark_ms = stamp.watermark_ms
-                stamp.watermark_ms = max(watermark_ms, self._partner.watermark_ms)
-                self._pairs.publish(self.number, ranges.touches, stamp)
-                stamp.watermark_ms = watermark_ms
+                self._pairs.publish(self.number, ranges.touches, self._partner.watermark_ms, stamp)
         if stamp.muted:
             self.touches.extend(ranges.touches)
             for live in ranges.changed:
@@ -452,25 +420,22 @@ class SymbolTracks:
 
     def _remember_boundary(self) -> None:
         """The watermark has reached an hour or a session: keep the moment."""
+        session = self.sessions.index
         if self.remembering:
-            index = self.sessions.index
-            if index != self._remembered_session:
+            if session != self._clock.session:
                 self.ring.add(self.capture(SESSION))
-                self._remembered_session = index
+                self._clock.session = session
                 if not self._stamp.muted:
                     self.prune()
             else:
                 self.ring.add(self.capture(HOUR))
-        self._find_next_moment()
+        self._clock.find(session, self.watermark_ms)
         if self.smooth_ms != NOWHERE_MS:
             self._find_due()
 
     def prune(self) -> None:
         """Forget the moments that nothing goes back to any more."""
-        index = self.sessions.index
-        recent_ms = self.watermark_ms - RECENT_MS
-        if self.calendar.has_session(index):
-            recent_ms = min(recent_ms, self.calendar.open_ms(index))
+        recent_ms = self._clock.recent_ms(self.sessions.index, self.watermark_ms)
         self.ring.prune(self.horizon_ms(), recent_ms)
         if self.ring.moments:
             self.ranges.journal.forget_before(self.ring.moments[0].place)
@@ -479,10 +444,7 @@ class SymbolTracks:
         """Before slots go by without a bar: keep the moment, for the bars that come late."""
         if not self.remembering:
             return
-        kind = HOLE
-        if instant_ms >= self._next_moment_ms:
-            # Corrections behind the jump must find a moment before it.
-            kind = SESSION if instant_ms >= self._session_close_ms else HOUR
+        kind = self._clock.kind_before(instant_ms)
         latest = self.ring.moments[-1] if self.ring.moments else None
         if latest is not None and latest.watermark_ms == self.watermark_ms:
             if latest.kind > kind:
@@ -493,19 +455,6 @@ class SymbolTracks:
             self.ring.add(self.capture(HOLE))
             self.ring.limit_holes()
 
-    def _find_next_moment(self) -> None:
-        self._next_moment_ms = FOREVER_MS
-        index = self.sessions.index
-        if not self.calendar.has_session(index):
-            return
-        closes = self.calendar.close_ms(index)
-        self._session_close_ms = closes
-        if self.base_ms < HOUR_MS:
-            opened = self.calendar.open_ms(index)
-            hours = max(self.watermark_ms - opened, 0) // HOUR_MS + 1
-            closes = min(closes, opened + hours * HOUR_MS)
-        self._next_moment_ms = closes
-
     def capture(self, kind: int) -> Moment:
         """The present moment, between two records."""
         self.settle()
@@ -513,8 +462,7 @@ class SymbolTracks:
             self.sessions.all_present(self.smooth_ms)
         place = self.ranges.journal.place
         moment = Moment(kind, self.watermark_ms, self.position, place)
-        moment.last = self.last
-        moment.before = self._before
+        moment.last, moment.before = self.last, self._before
         moment.sessions = self.sessions.snapshot()
         moment.derived = self.derived.snapshot()
         moment.ranges = self.ranges.capture()
@@ -531,16 +479,15 @@ class SymbolTracks:
         self.smooth_ms = NOWHERE_MS
         self.watermark_ms = moment.watermark_ms
         self.position = moment.position
-        self.last = moment.last
-        self._before = moment.before
+        self.last, self._before = moment.last, moment.before
         self.derived.restore(moment.derived)
         self.sessions.restore(moment.sessions)
         self.ranges.last = moment.last
         if moment.ranges is not None:
             self.ranges.install(moment.ranges)
         self.swings.install(moment.swings, moment.swing_counts)
-        self._remembered_session = self.sessions.index
-        self._find_next_moment()
+        self._clock.session = self.sessions.index
+        self._clock.find(self.sessions.index, self.watermark_ms)
         self._find_road()
 
     def reset(self) -> None:
@@ -551,11 +498,9 @@ class SymbolTracks:
         self.watermark_ms = NOWHERE_MS
         self.first_label_ms = NOWHERE_MS
         self.position = 0
-        self.last = NO_ROW
-        self._before = NO_ROW
+        self.last = self._before = NO_ROW
         self.derived.reset()
         self.sessions.reset()
         self.ranges.reset()
         self.swings.reset()
-        self._remembered_session = -1
-        self._next_moment_ms = FOREVER_MS
+        self._clock.reset()
