@@ -44,7 +44,7 @@ class GroupEngine:
 
     __slots__ = (
         "_last_correction", "_last_fate", "_members", "_revision_places", "_revisions", "_stamp",
-        "_states", "_symbols", "_taken", "_tracked", "_tracks", "offset", "plan",
+        "_states", "_symbols", "_smooth", "_tracked", "_tracks", "offset", "plan",
     )  # fmt: skip
 
     def __init__(self, plan: GroupPlan) -> None:
@@ -52,8 +52,8 @@ class GroupEngine:
         self.offset = -1
         self._last_fate = "idle"
         self._last_correction: Correction | None = None
-        # The offset that these two are of; other records since then took the smooth road.
-        self._taken = -1
+        # Whether the last record took the smooth road: these two are of the last that did not.
+        self._smooth = False
         self._stamp = Stamp()
         self._symbols: dict[str, SymbolEngine] = {}
         self._tracks: dict[str, SymbolTracks] = {}
@@ -140,6 +140,7 @@ class GroupEngine:
         if open_ < low or open_ > high or close < low or close > high:
             return self._take(record, offset)
         self.offset = offset
+        self._smooth = True
         row = (label, open_, high, low, close, volume)
         out: list[Any] = tracks.step(row, high, low, label + tracks.base_ms, offset)
         if self._revisions.known:
@@ -159,7 +160,7 @@ class GroupEngine:
         """Until more is known, the record has no fate: that of the last one stands."""
         self._last_fate = self.fate
         self._last_correction = None
-        self._taken = offset
+        self._smooth = False
         self.offset = offset
 
     def _take(self, record: LogRecord, offset: int) -> list[Output]:
@@ -187,12 +188,12 @@ class GroupEngine:
     @property
     def fate(self) -> str:
         """What became of the last record not refused: one of `streams.core.symbol.FATES`."""
-        return self._last_fate if self._taken == self.offset else "accepted"
+        return "accepted" if self._smooth else self._last_fate
 
     @property
     def correction(self) -> Correction | None:
         """What the last record did if it was a late, changed or cancelled bar, otherwise None."""
-        return self._last_correction if self._taken == self.offset else None
+        return None if self._smooth else self._last_correction
 
     def check(self, record: LogRecord) -> None:
         """Check a record for all that does not depend on the state.
@@ -330,7 +331,6 @@ class GroupEngine:
         if list(hot["symbols"]) != [member.symbol for member in engine._members]:
             raise ValueError(f"state is of {list(hot['symbols'])}, not of group {plan.group}")
         engine.offset = hot["offset"]
-        engine._taken = engine.offset
         for member, state in zip(engine._members, engine._states, strict=True):
             state.restore(hot["symbols"][member.symbol], records)
         keys: list[Any] = []

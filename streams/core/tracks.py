@@ -197,7 +197,8 @@ class SymbolTracks:
         stamp = self._stamp
         out = stamp.begin(offset, end)
         date = self.sessions.date
-        if end >= self._later_ms:
+        later = end >= self._later_ms
+        if later:
             self._turn(end)
         else:
             if end >= self._due_ms:
@@ -209,7 +210,7 @@ class SymbolTracks:
             self.swings.add(
                 side, price, self._before[0], number, date, end, link, stamp.first_seq, out
             )
-        if end >= self._clock.next_ms:
+        if later and end >= self._clock.next_ms:
             self._remember_boundary()
         return out
 
@@ -254,13 +255,8 @@ class SymbolTracks:
         self.ranges.advance(instant_ms, self.position)
 
     def _find_due(self) -> None:
-        later_ms = self.ranges.next_ms
-        if self.sessions.last_full_ms < later_ms:
-            later_ms = self.sessions.last_full_ms
-        if self._clock.next_ms < later_ms:
-            later_ms = self._clock.next_ms
-        self._later_ms = later_ms
-        self._due_ms = min(self.derived.next_grid_ms(self.watermark_ms), later_ms)
+        self._later_ms = min(self.ranges.next_ms, self.sessions.last_full_ms, self._clock.next_ms)
+        self._due_ms = min(self.derived.next_grid_ms(self.smooth_ms), self._later_ms)
 
     def _settle_sessions(self, instant_ms: int) -> None:
         """Move the sessions on; once a session, forget what nothing can reach any more."""
@@ -288,9 +284,8 @@ class SymbolTracks:
         if self.first_label_ms == NOWHERE_MS:
             return NOWHERE_MS
         oldest = self.sessions.index - self._plan.horizon_sessions
-        if not self.calendar.has_session(oldest):
-            return self.calendar.first_ms
-        return self.calendar.open_ms(oldest)
+        known = self.calendar.has_session(oldest)
+        return self.calendar.open_ms(oldest) if known else self.calendar.first_ms
 
     def _find_road(self) -> None:
         """Off the smooth road: whether the next slot's bar may take it."""
@@ -322,7 +317,6 @@ class SymbolTracks:
             if not stamp.muted:
                 self._book.open_rows.append(row)
                 self._book.seal()
-        position = self.position - 1
         if end > self.watermark_ms:
             self.watermark_ms = end
         self._move(end)
@@ -332,7 +326,7 @@ class SymbolTracks:
             session = self.calendar.date(self.calendar.session_of(last[0]))
             price = last[2] if side is self._highs else last[3]
             self.swings.add(
-                side, price, last[0], position, session, end, link, stamp.first_seq, out
+                side, price, last[0], self.position - 1, session, end, link, stamp.first_seq, out
             )
         if self.watermark_ms >= self._clock.next_ms:
             self._remember_boundary()
