@@ -43,8 +43,8 @@ class GroupEngine:
     """
 
     __slots__ = (
-        "_last_correction", "_last_fate", "_members", "_revision_places", "_revisions", "_stamp",
-        "_states", "_symbols", "_smooth", "_tracked", "_tracks", "offset", "plan",
+        "_last_correction", "_last_fate", "_members", "_revision_places", "_revisions", "_smooth",
+        "_stamp", "_states", "_symbols", "_tracked", "_tracks", "offset", "plan",
     )  # fmt: skip
 
     def __init__(self, plan: GroupPlan) -> None:
