@@ -16,6 +16,8 @@ from streams.core.calendar import Calendar
 from streams.core.volume import Volume
 
 CHUNK_BARS: Final = 60
+MOST_OPEN_ROWS: Final = 2 * CHUNK_BARS
+"""Bars are packed at hours, where chunks end as well, unless so many are there before."""
 NUMBER_BITS: Final = 20
 NUMBER_ZERO: Final = 1 << (NUMBER_BITS - 1)
 """Place of the chunk at the session's open; off-session bars before it lie in earlier ones."""
@@ -94,6 +96,8 @@ class BarBook:
             number = (rows[at][0] - opened) // self._span_ms
             until_ms = min(opened + (number + 1) * self._span_ms, self._calendar.close_ms(session))
             end = at + 1
+            if rows[-1][0] < until_ms:
+                end = len(rows)
             while end < len(rows) and rows[end][0] < until_ms:
                 end += 1
             key = _key(session, number)

@@ -8,104 +8,16 @@ interval adds each bar's volume itself, because sums of doubles depend on their 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from schemas.events import DerivedBar, renumbered
+from schemas.events import DerivedBar, Event, renumbered
 from schemas.intervals import Interval
 from streams.core.book import PackedRow
 from streams.core.calendar import Calendar
 from streams.core.plan import InstrumentPlan
 from streams.core.stamp import Stamp
-from streams.core.volume import Volume, add_volume, written_volume
-
-NO_END: Final = 1 << 62
-
-
-class Window:
-    """The open window of one interval; `end_ms` is `NO_END` while it holds no bar.
-
-    Attributes
-    ----------
-    prefix
-        What the ids of its bars begin with.
-    nominal
-        Base slots of a window that no session end cuts short.
-    published
-        False for the hidden daily window that only feeds sessions and weeks.
-    fed
-        Windows of coarser intervals that this one is merged into when it closes.
-    """
-
-    def __init__(self, symbol: str, interval: Interval, published: bool, base_ms: int) -> None:
-        self.prefix = f"derived_bar|{symbol}|{interval.name}|"
-        self.nominal = interval.length_ms // base_ms
-        self.name = interval.name
-        self.length_ms = interval.length_ms
-        self.is_day = interval.name == "1d"
-        self.is_week = interval.name == "1w"
-        self.published = published
-        self.fed: list[Window] = []
-        self.start_ms = 0
-        self.end_ms = NO_END
-        self.need = 0
-        self.truncated = False
-        self.session = ""
-        self.open = 0
-        self.high = 0
-        self.low = 0
-        self.close = 0
-        self.have = 0
-        self.volume: Volume = None
-
-    def snapshot(self) -> list[Any]:
-        """Plain data of an open window; [] when it holds nothing."""
-        if self.end_ms == NO_END:
-            # What the last window left is no state, but for a volume that waits for the next one.
-            return (
-                [] if self.volume is None else [0, None, 0, False, "", 0, 0, 0, 0, 0, self.volume]
-            )
-        return [
-            self.start_ms,
-            self.end_ms if self.end_ms != NO_END else None,
-            self.need,
-            self.truncated,
-            self.session,
-            self.open,
-            self.high,
-            self.low,
-            self.close,
-            self.have,
-            self.volume,
-        ]
-
-    def restore(self, data: list[Any]) -> None:
-        """Take the values of `snapshot`."""
-        if not data:
-            self.end_ms = NO_END
-            self.have = 0
-            self.volume = None
-            return
-        self.start_ms = data[0]
-        self.end_ms = data[1] if data[1] is not None else NO_END
-        self.need = data[2]
-        self.truncated = data[3]
-        self.session = data[4]
-        self.open = data[5]
-        self.high = data[6]
-        self.low = data[7]
-        self.close = data[8]
-        self.have = data[9]
-        self.volume = data[10]
-
-
-class DayTotals:
-    """What a session had, from its closed daily window."""
-
-    def __init__(self, window: Window) -> None:
-        self.have = window.have
-        self.volume = window.volume
-        self.high = window.high
-        self.low = window.low
+from streams.core.volume import LARGEST_INTEGER, Volume, add_volume, written_volume
+from streams.core.windows import NO_END, DayTotals, Window
 
 
 class DerivedBars:
@@ -115,6 +27,13 @@ class DerivedBars:
     `close_until` its label, or `take` for several; `close_until` whenever the watermark moves.
     `closed` holds what closed since the last `publish`.
     """
+
+    __slots__ = (
+        "_base_ms", "_calendar", "_chain", "_denominator", "_measured", "_numerator",
+        "_present_base", "_publish_incomplete", "_roots", "_segment_close_ms", "_segment_open_ms",
+        "_session", "_session_date", "_slots_before", "_stamp", "_symbol", "closed", "closed_day",
+        "finest", "fractional", "next_end_ms", "windows",
+    )  # fmt: skip
 
     def __init__(self, plan: InstrumentPlan, stamp: Stamp) -> None:
         self._measured = plan.quality
@@ -129,9 +48,14 @@ class DerivedBars:
         self._roots: list[Window] = []
         self._build(plan.intervals)
         self.finest = self._roots[0]
+        # The common case: every interval divides the next one.
+        self._chain = len(self._roots) == 1 and not self.finest.is_day
+        for window in self.windows:
+            if len(window.fed) > 1:
+                self._chain = False
         self.next_end_ms = NO_END
         self.fractional = False
-        self.closed: list[DerivedBar] = []
+        self.closed: list[Event] = []
         self._session = 0
         self._session_date = ""
         self._segment_open_ms = 0
@@ -187,26 +111,18 @@ class DerivedBars:
         if volume is not None and (self.fractional or isinstance(volume, float)):
             self._add_fractional(volume)
             volume = None
-        window = self.finest
-        if window.end_ms == NO_END:
-            self._open_window(window, start_ms, open_, high, low)
-        else:
-            if high > window.high:
-                window.high = high
-            if low < window.low:
-                window.low = low
-        window.close = close
-        window.have += 1
-        if volume is not None:
-            total = window.volume
-            window.volume = volume if total is None else total + volume
-        if len(self._roots) > 1:
-            for other in self._roots[1:]:
-                self._merge(other, start_ms, open_, high, low, close, 1, volume)
+        for window in self._roots:
+            self._feed(window, start_ms, open_, high, low, close, 1, volume)
 
     def take(self, rows: list[PackedRow], whole: bool) -> None:
-        """Bars of the current segment, of one window of every root; `whole`: without fractions."""
-        if self.fractional or not whole or len(self._roots) > 1:
+        """Bars of the current segment, of one window of every root.
+
+        Parameters
+        ----------
+        whole
+            Every bar has a volume, and none a fraction.
+        """
+        if not whole or self.fractional or not self._chain:
             for row in rows:
                 self.add(row[0], row[1], row[2], row[3], row[4], row[5])
             return
@@ -217,27 +133,105 @@ class DerivedBars:
         highest = window.high
         lowest = window.low
         total: Any = window.volume
+        if total is None:
+            total = 0
         for row in rows:
-            high: int = row[2]
-            low: int = row[3]
-            volume = row[5]
+            _, _, high, low, _, volume = row
             if high > highest:
                 highest = high
             if low < lowest:
                 lowest = low
-            if volume is not None:
-                total = volume if total is None else total + volume
+            total += volume
         window.high = highest
         window.low = lowest
         window.close = rows[-1][4]
         window.have += len(rows)
         window.volume = total
 
+    def roll(self, rows: list[PackedRow], whole: bool, end_ms: int, position: int) -> int:
+        """`take` bars, then `close_until` the end of the last one, where a window ends; publish.
+
+        Nothing may have been published for the record. Returns the next `next_grid_ms`.
+        """
+        window = self.finest
+        first = rows[0]
+        if (
+            window.end_ms != NO_END
+            or end_ms - first[0] != window.length_ms
+            or not self._chain
+            or not whole
+            or self.fractional
+        ):
+            self.take(rows, whole)
+            self.close_until(end_ms, position)
+            self.publish()
+            return self.next_grid_ms(end_ms)
+        self.closed = self._stamp.out
+        quality = 100.0
+        if self._measured:
+            due = self._slots_before - ((self._segment_open_ms - end_ms) // self._base_ms)
+            quality = (100 * (position - self._present_base)) / due
+        self._close_whole(window, rows, end_ms, quality)
+        # Windows of a chain end in each other: the next one is open, or the last one is gone.
+        while window.fed:
+            window = window.fed[0]
+            if window.end_ms != end_ms:
+                break
+            self._close(window, quality)
+        self.next_end_ms = window.end_ms
+        self.closed = []
+        return end_ms + self.finest.length_ms
+
+    def _close_whole(
+        self, window: Window, rows: list[PackedRow], end_ms: int, quality: float
+    ) -> None:
+        """What `_close` does, for a window that was never opened: these are all its bars."""
+        start_ms, opened, high, low, close, total = rows[0]
+        for row in rows[1:]:
+            _, _, other_high, other_low, close, volume = row
+            if other_high > high:
+                high = other_high
+            if other_low < low:
+                low = other_low
+            total += volume
+        have = len(rows)
+        if window.fed:
+            self._feed(window.fed[0], start_ms, opened, high, low, close, have, total)
+        stamp = self._stamp
+        numerator = self._numerator
+        denominator = self._denominator
+        self.closed.append(
+            DerivedBar(
+                f"{window.prefix}{start_ms}",
+                "upsert",
+                stamp.first_seq,
+                0,
+                self._symbol,
+                self._session_date,
+                end_ms,
+                stamp.watermark_ms,
+                None,
+                window.name,
+                start_ms,
+                end_ms,
+                (opened * numerator) / denominator,
+                (high * numerator) / denominator,
+                (low * numerator) / denominator,
+                (close * numerator) / denominator,
+                total if total <= LARGEST_INTEGER else written_volume(total),
+                have,
+                have,
+                True,
+                False,
+                quality,
+            )
+        )
+
     def next_grid_ms(self, label_ms: int) -> int:
         """Where the first window ends that is open, or that a bar of that label would open."""
         earliest = self.next_end_ms
         for root in self._roots:
-            if root.end_ms == NO_END and not (root.is_day or root.is_week):
+            if root.end_ms == NO_END and not root.is_long:
                 end = (
                     label_ms + root.length_ms - (label_ms - self._segment_open_ms) % root.length_ms
                 )
@@ -276,31 +270,54 @@ class DerivedBars:
         return (100 * (position - self._present_base)) / due
 
     def _close(self, window: Window, quality: float) -> None:
-        volume = None if self.fractional else window.volume
+        start_ms, end_ms = window.start_ms, window.end_ms
+        opened, high, low, close = window.open, window.high, window.low, window.close
+        have, need = window.have, window.need
+        total = window.volume
         for coarser in window.fed:
-            if coarser.end_ms == NO_END:
-                self._open_window(coarser, window.start_ms, window.open, window.high, window.low)
-            else:
-                if window.high > coarser.high:
-                    coarser.high = window.high
-                if window.low < coarser.low:
-                    coarser.low = window.low
-            coarser.close = window.close
-            coarser.have += window.have
-            if volume is not None:
-                total = coarser.volume
-                coarser.volume = volume if total is None else total + volume
-        if window.published and (self._publish_incomplete or window.have == window.need):
-            if window.is_week and self._measured:
-                quality = (100 * window.have) / window.need
-            self.closed.append(self._event(window, quality))
+            volume = None if self.fractional else total
+            self._feed(coarser, start_ms, opened, high, low, close, have, volume)
         if window.is_day:
             self.closed_day = DayTotals(window)
         window.end_ms = NO_END
         window.have = 0
         window.volume = None
+        if not window.published or (have < need and not self._publish_incomplete):
+            return
+        if window.is_week and self._measured:
+            quality = (100 * have) / need
+        stamp = self._stamp
+        closed = self.closed
+        numerator = self._numerator
+        denominator = self._denominator
+        closed.append(
+            DerivedBar(
+                f"{window.prefix}{start_ms}",
+                "upsert",
+                stamp.first_seq + len(closed),
+                0,
+                self._symbol,
+                window.session,
+                end_ms,
+                stamp.watermark_ms,
+                None,
+                window.name,
+                start_ms,
+                end_ms,
+                (opened * numerator) / denominator,
+                (high * numerator) / denominator,
+                (low * numerator) / denominator,
+                (close * numerator) / denominator,
+                written_volume(total),
+                have,
+                need,
+                have == need,
+                window.truncated,
+                quality,
+            )
+        )
 
-    def _merge(
+    def _feed(
         self,
         window: Window,
         start_ms: int,
@@ -311,15 +328,17 @@ class DerivedBars:
         have: int,
         volume: Volume,
     ) -> None:
+        """Bars that follow one another become part of a window."""
+        window.close = close
         if window.end_ms == NO_END:
             self._open_window(window, start_ms, open_, high, low)
+            window.have = have
         else:
             if high > window.high:
                 window.high = high
             if low < window.low:
                 window.low = low
-        window.close = close
-        window.have += have
+            window.have += have
         if volume is not None:
             total = window.volume
             window.volume = volume if total is None else total + volume
@@ -328,7 +347,7 @@ class DerivedBars:
         window.open = open_
         window.high = high
         window.low = low
-        if window.is_week or window.is_day:
+        if window.is_long:
             self._open_long(window)
         else:
             length = window.length_ms
@@ -377,35 +396,6 @@ class DerivedBars:
         day = self.closed_day
         self.closed_day = None
         return day
-
-    def _event(self, window: Window, quality: float) -> DerivedBar:
-        stamp = self._stamp
-        numerator = self._numerator
-        denominator = self._denominator
-        return DerivedBar(
-            f"{window.prefix}{window.start_ms}",
-            "upsert",
-            stamp.first_seq + len(self.closed),
-            0,
-            self._symbol,
-            window.session,
-            window.end_ms,
-            stamp.watermark_ms,
-            None,
-            window.name,
-            window.start_ms,
-            window.end_ms,
-            (window.open * numerator) / denominator,
-            (window.high * numerator) / denominator,
-            (window.low * numerator) / denominator,
-            (window.close * numerator) / denominator,
-            written_volume(window.volume),
-            window.have,
-            window.need,
-            window.have == window.need,
-            window.truncated,
-            quality,
-        )
 
     def publish(self) -> None:
         """Append the events of `closed` to the outputs of the record."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from schemas.events import Event, Output
-from schemas.records import Bar, Cancel, Clock, LogRecord
+from schemas.records import Bar, Cancel, Clock, LogRecord, field_values
 from streams.core.blocks import PlaceTable
 from streams.core.corrections import Correction, Revisions
 from streams.core.pairs import PairTracker
@@ -22,6 +22,7 @@ from streams.core.stamp import Stamp
 from streams.core.state import StatePlaces, SymbolState
 from streams.core.symbol import SymbolEngine
 from streams.core.tracks import SymbolTracks
+from streams.core.volume import GREATEST_VOLUME, WHOLE_BITS, written_volume
 
 STATE_VERSION: Final = 2
 HOT: Final = "hot"
@@ -40,23 +41,24 @@ class GroupEngine:
     ----------
     offset
         Source offset of the last record.
-    fate
-        What became of the last record that was not refused: one of `streams.core.symbol.FATES`.
-    correction
-        What the last record did if it was a late, changed or cancelled bar, otherwise None.
-    mark_ms
-        Watermark of the symbol of the last record that was not refused; `NOWHERE_MS` before the
-        symbol's first bar or clock.
     """
+
+    __slots__ = (
+        "_last_correction", "_last_fate", "_last_tracks", "_members", "_revision_places", "_revisions", "_smooth",
+        "_stamp", "_states", "_symbols", "_tracked", "_tracks", "offset", "plan",
+    )  # fmt: skip
 
     def __init__(self, plan: GroupPlan) -> None:
         self.plan = plan
         self.offset = -1
-        self.mark_ms = NOWHERE_MS
-        self.fate = "idle"
-        self.correction: Correction | None = None
+        self._last_fate = "idle"
+        self._last_correction: Correction | None = None
+        self._last_tracks: SymbolTracks | None = None
+        # Whether the last record took the smooth road: these two are of the last that did not.
+        self._smooth = False
         self._stamp = Stamp()
         self._symbols: dict[str, SymbolEngine] = {}
+        self._tracks: dict[str, SymbolTracks] = {}
         self._members: list[SymbolEngine] = []
         self._states: list[SymbolState] = []
         self._revisions = Revisions()
@@ -72,6 +74,7 @@ class GroupEngine:
             )
             self._members.append(member)
             self._symbols[instrument.symbol] = member
+            self._tracks[instrument.symbol] = member.tracks
             self._states.append(SymbolState(member, instrument.horizon_sessions))
         if paired:
             first = plan.instruments[0]
@@ -106,30 +109,101 @@ class GroupEngine:
             The record must become a dead letter; the view is as before, and the offset counts as
             taken.
         """
-        self.offset = offset
-        self.correction = None
+        # The smooth road: the next bar of an unbroken run, and nearly all are.
+        label: int
         try:
-            member = self._symbols[record.symbol]
+            symbol, interval, label, open_price, high_price, low_price, close_price, volume, _ = (
+                field_values(record)
+            )
+            tracks = self._tracks[symbol]
+        except (ValueError, KeyError):
+            # Other records have fewer fields.
+            return self._take(record, offset)
+        if label != tracks.smooth_ms or interval != tracks.base:
+            return self._take(record, offset)
+        if type(volume) is int:
+            # Nothing is left of one that is neither negative nor too large.
+            if volume >> WHOLE_BITS:
+                return self._take(record, offset)
+        else:
+            if volume is not None:
+                if not 0 <= volume < GREATEST_VOLUME:
+                    return self._take(record, offset)
+                volume = written_volume(volume)
+            tracks.whole = False
+        ticks = tracks.ticks
+        try:
+            open_: int = ticks[open_price]
+            high: int = ticks[high_price]
+            low: int = ticks[low_price]
+            close: int = ticks[close_price]
         except KeyError:
-            raise RecordRejected(
-                "unknown_symbol", f"symbol {record.symbol!r} is not in the group"
-            ) from None
+            open_, high, low, close = self._unseen_prices(record, offset)
+        if open_ < low or open_ > high or close < low or close > high:
+            return self._take(record, offset)
+        self.offset = offset
+        self._smooth = True
+        self._last_tracks = tracks
+        row = (label, open_, high, low, close, volume)
+        out: list[Any] = tracks.step(row, high, low, label + tracks.base_ms, offset)
+        if self._revisions.known:
+            self._revise(tracks, out)
+        return out
+
+    def _unseen_prices(self, bar: LogRecord, offset: int) -> tuple[int, int, int, int]:
+        """Prices in ticks that are not remembered, or are none."""
+        assert isinstance(bar, Bar)
+        try:
+            return self._symbols[bar.symbol].checks.prices(bar)
+        except RecordRejected:
+            self._count_as_taken(offset)
+            raise
+
+    def _count_as_taken(self, offset: int) -> None:
+        """Until more is known, the record has no fate: that of the last one stands."""
+        self._last_fate = self.fate
+        self._last_correction = None
+        self._smooth = False
+        self.offset = offset
+
+    def _take(self, record: LogRecord, offset: int) -> list[Output]:
+        """Any record, whatever it does."""
+        self._count_as_taken(offset)
+        member = self._symbols.get(record.symbol)
+        if member is None:
+            raise RecordRejected("unknown_symbol", f"symbol {record.symbol!r} is not in the group")
         out: list[Any]
-        if type(record) is Bar:
+        if isinstance(record, Bar):
             out = member.bar(record, offset)
         elif isinstance(record, Clock):
             out = member.clock(record, offset)
         else:
             assert isinstance(record, Cancel)
             out = member.cancel(record, offset)
-        self.fate = member.fate
-        self.mark_ms = member.tracks.watermark_ms
+        self._last_fate = member.fate
+        self._last_tracks = member.tracks
         if member.correction is not None:
-            self.correction = member.correction
+            self._last_correction = member.correction
             member.correction = None
         elif self._revisions.known:
-            self._revise(member, out)
+            self._revise(member.tracks, out)
         return out
+
+    @property
+    def fate(self) -> str:
+        """What became of the last record not refused: one of `streams.core.symbol.FATES`."""
+        return "accepted" if self._smooth else self._last_fate
+
+    @property
+    def correction(self) -> Correction | None:
+        """What the last record did if it was a late, changed or cancelled bar, otherwise None."""
+        return None if self._smooth else self._last_correction
+
+    @property
+    def mark_ms(self) -> int:
+        """Watermark of the symbol of the last record not refused; `NOWHERE_MS` where it has none."""
+        tracks = self._last_tracks
+        return NOWHERE_MS if tracks is None else tracks.watermark_ms
 
     def check(self, record: LogRecord) -> None:
         """Check a record for all that does not depend on the state.
@@ -141,12 +215,12 @@ class GroupEngine:
         """
         self._symbols[record.symbol].check(record)
 
-    def _revise(self, member: SymbolEngine, out: list[Event]) -> None:
+    def _revise(self, tracks: SymbolTracks, out: list[Event]) -> None:
         """Events in order keep the revisions that corrections gave their ids."""
         self._revisions.mark(out)
-        if not member.tracks.session_begun:
+        if not tracks.session_begun:
             return
-        member.tracks.session_begun = False
+        tracks.session_begun = False
         labels: set[str] = set()
         swings: set[str] = set()
         for each in self._members:

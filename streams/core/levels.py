@@ -25,6 +25,8 @@ class LevelIndex:
         high < above touches nothing.
     """
 
+    __slots__ = ("_levels", "_owners", "above", "below")
+
     def __init__(self) -> None:
         self.below = -FAR
         self.above = FAR

@@ -54,6 +54,11 @@ class RangeTouch:
         Index into `LEVELS`, -1 for an expiry.
     """
 
+    __slots__ = (
+        "ambiguous", "bar_ms", "event", "event_ms", "level", "owner", "price", "session",
+        "touch_id",
+    )  # fmt: skip
+
     def __init__(
         self,
         owner: LiveRange,
@@ -83,8 +88,6 @@ class LiveRange:
     ----------
     label
         Kind and name, as ids have them.
-    levels
-        Levels whose touch would change the state, while they are watched.
     second
         `SECOND_SAME` or `SECOND_OPPOSITE` once the second break came, else 0.
     side
@@ -96,9 +99,14 @@ class LiveRange:
         When the present content was decided.
     """
 
+    __slots__ = (
+        "bars_ms", "changed", "event_ms", "expired", "have", "high", "label", "low",
+        "poc", "reason", "rpp", "second", "side", "spec", "state", "true_open",
+    )  # fmt: skip
+
     def __init__(self, spec: RangeSpec, have: int, high: int, low: int) -> None:
         self.spec = spec
-        self.label = f"{spec.kind}|{spec.name}"
+        self.label = spec.label
         self.have = have
         self.high = high
         self.low = low
@@ -110,7 +118,6 @@ class LiveRange:
         self.side = 0
         self.second = 0
         self.expired = False
-        self.levels: list[int] = []
         self.bars_ms = [NO_BAR, NO_BAR, NO_BAR, NO_BAR]
         self.event_ms = spec.publish_ms
         self.changed = False
@@ -125,7 +132,6 @@ class LiveRange:
         live.side = self.side
         live.second = self.second
         live.expired = self.expired
-        live.levels = self.levels
         live.bars_ms = self.bars_ms.copy()
         live.event_ms = self.event_ms
         return live
@@ -273,5 +279,4 @@ def restore_range(spec: RangeSpec, data: list[Any]) -> LiveRange:
     live.second = data[8]
     for index, bar in enumerate(data[9:]):
         live.bars_ms[index] = NO_BAR if bar is None else bar * 1000 + spec.to_ms
-    live.levels = live.watched()
     return live

@@ -43,23 +43,29 @@ class PairTracker:
         self._calendar = calendar
         self._base_ms = base_ms
 
-    def publish(self, member: int, touches: list[RangeTouch], stamp: Stamp) -> None:
-        """Append the rows that the touches of one member changed, by event_ms, then id."""
-        if not touches:
-            return
+    def publish(
+        self, member: int, touches: list[RangeTouch], partner_ms: int, stamp: Stamp
+    ) -> None:
+        """Append the rows that the touches of one member changed, by event_ms, then id.
+
+        Parameters
+        ----------
+        partner_ms
+            Watermark of the other member.
+        """
         rows: list[Pair] = []
+        watermark_ms = stamp.watermark_ms
+        stamp.watermark_ms = max(watermark_ms, partner_ms)
         for touch in touches:
             if _counts(touch):
-                spec = touch.owner.spec
-                other_ms = self._other_bar(member, spec.key, touch.level, touch.event)
-                rows.append(
-                    self._row(member, spec, touch.level, touch.event, touch.bar_ms, other_ms, stamp)
-                )
+                other_ms = self._other_bar(member, touch.owner.spec.key, touch.level, touch.event)
+                rows.append(self._row(member, touch, touch.bar_ms, other_ms, stamp))
         if len(rows) > 1:
             rows.sort(key=_row_order)
             first = stamp.first_seq + len(stamp.out)
             rows = [renumbered(row, first + number) for number, row in enumerate(rows)]
         stamp.out.extend(rows)
+        stamp.watermark_ms = watermark_ms
 
     def compared(
         self, member: int, old: list[RangeTouch], new: list[RangeTouch], stamp: Stamp
@@ -75,15 +81,14 @@ class PairTracker:
                     bars[side][place] = touch.bar_ms
         found: list[tuple[Pair | None, Pair | None]] = []
         for place, touch in places.items():
-            spec = touch.owner.spec
-            other_ms = self._other_bar(member, spec.key, touch.level, touch.event)
+            other_ms = self._other_bar(member, touch.owner.spec.key, touch.level, touch.event)
             versions: list[Pair | None] = []
             for labels in bars:
                 own_ms = labels.get(place, NO_BAR)
                 versions.append(
                     None
                     if own_ms == NO_BAR and other_ms == NO_BAR
-                    else self._row(member, spec, touch.level, touch.event, own_ms, other_ms, stamp)
+                    else self._row(member, touch, own_ms, other_ms, stamp)
                 )
             found.append((versions[0], versions[1]))
         return found
@@ -99,14 +104,12 @@ class PairTracker:
     def _row(
         self,
         member: int,
-        spec: RangeSpec,
-        level: int,
-        event: str,
+        touch: RangeTouch,
         own_ms: int,
         other_ms: int,
         stamp: Stamp,
     ) -> Pair:
-        """The row of a touch; at least one of the two labels is there."""
+        """The row of a touch, with these labels of its bar; at least one of the two is there."""
         own, other = self._symbols[member], self._symbols[1 - member]
         ours = None if own_ms == NO_BAR else own_ms
         theirs = None if other_ms == NO_BAR else other_ms
@@ -123,26 +126,36 @@ class PairTracker:
         # `NO_BAR` lies before every label.
         later_ms = max(own_ms, other_ms)
         earlier_ms = later_ms if ours is None or theirs is None else min(own_ms, other_ms)
-        calendar = self._calendar
+        # Of its own bar the touch knows them.
+        known_ms = touch.bar_ms
+        session = touch.session if earlier_ms == known_ms else self._session(earlier_ms)
+        event_ms = touch.event_ms
+        if later_ms != known_ms:
+            event_ms = self._calendar.slot_end(later_ms, self._base_ms)
+        spec = touch.owner.spec
+        level = LEVELS[touch.level]
         return Pair(
-            f"pair|{self._group}|{spec.kind}|{spec.name}|{LEVELS[level]}|{event}",
+            f"pair|{self._group}|{spec.label}|{level}|{touch.event}",
             "upsert",
             stamp.first_seq + len(stamp.out),
             0,
             self._group,
-            calendar.date(calendar.session_of(earlier_ms)),
-            calendar.slot_end(later_ms, self._base_ms),
+            session,
+            event_ms,
             stamp.watermark_ms,
             None,
             self._group,
             spec.kind,
             spec.name,
-            LEVELS[level],
-            event,
+            level,
+            touch.event,
             times,
             delta,
             leader,
         )
+
+    def _session(self, instant_ms: int) -> str:
+        return self._calendar.date(self._calendar.session_of(instant_ms))
 
     def sweep(self, member: int, horizon_ms: int, partner_horizon_ms: int) -> None:
         """At a session's start: forget finished ranges of which no row can change any more.
@@ -157,13 +170,18 @@ class PairTracker:
         if member == 1:
             horizons.reverse()
         first, second = self._trackers
-        for key, live in [*first.finished.items(), *second.finished.items()]:
-            if not (
-                self._may_change(0, key, live.spec, horizons)
-                or self._may_change(1, key, live.spec, horizons)
-            ):
-                first.forget_finished(key)
-                second.forget_finished(key)
+        for number, tracker in enumerate(self._trackers):
+            # Nearly all of them finished inside the horizon.
+            horizon = horizons[number]
+            settled = [live for live in tracker.finished.values() if not live.event_ms > horizon]
+            for live in settled:
+                key = live.spec.key
+                if not (
+                    self._may_change(0, key, live.spec, horizons)
+                    or self._may_change(1, key, live.spec, horizons)
+                ):
+                    first.forget_finished(key)
+                    second.forget_finished(key)
 
     def _may_change(self, member: int, key: int, spec: RangeSpec, horizons: list[int]) -> bool:
         """Whether a bar or a correction may still touch a member's range of that key."""

@@ -21,6 +21,8 @@ class RangeWindow:
         Whether a previous close was found (true where none is asked for).
     """
 
+    __slots__ = ("has_previous_close", "have", "high", "low", "opened_at", "spec")
+
     def __init__(self, spec: RangeSpec, opened_at: int) -> None:
         self.spec = spec
         self.opened_at = opened_at
@@ -32,6 +34,8 @@ class RangeWindow:
 
 class TouchRank:
     """The latest touch as swings link to it, and what decides between touches of one bar."""
+
+    __slots__ = ("bar_ms", "name", "position", "rank", "start_ms", "touch_id")
 
     def __init__(
         self, touch_id: str, bar_ms: int, position: int, rank: int, start_ms: int, name: str
@@ -89,7 +93,27 @@ def open_windows(windows: list[RangeWindow]) -> list[tuple[RangeSpec, int, int, 
     ]
 
 
-def window_data(
+def ranges_data(moment: RangesMoment) -> list[Any]:
+    """Plain data of a moment; the calendar's part is not in it."""
+    latest = moment.latest_touch
+    return [
+        [
+            _window_data(spec, opened_at, -1, high, low, has_previous_close)
+            for spec, opened_at, high, low, has_previous_close in moment.windows
+        ],
+        [
+            _window_data(
+                each.spec, each.opened_at, each.have, each.high, each.low, each.has_previous_close
+            )
+            for each in moment.awaiting
+        ],
+        None if latest is None else [latest.touch_id, latest.bar_ms, latest.position],
+        moment.place,
+        [[spec.kind_index, spec.start_ms // 1000] for spec in moment.expiring],
+    ]
+
+
+def _window_data(
     spec: RangeSpec, opened_at: int, have: int, high: int, low: int, has_previous_close: bool
 ) -> list[Any]:
     """Plain data of a window; `have` is -1 while it is open."""

@@ -25,7 +25,6 @@ from streams.core.range_windows import (
     RangeWindow,
     TouchRank,
     open_windows,
-    window_data,
 )
 from streams.core.schedule import NEVER_MS, RangeSchedule, RangeSpec
 
@@ -58,9 +57,18 @@ class RangeTracker:
         What the ranges were before they changed.
     touched
         Keys of ranges that changed since the owner looked last, once `track` was called.
+    upcoming, awaiting, expiring
+        As in `RangesMoment`, which shares them: they are replaced, and never changed.
     floor, ceiling
         A bar with floor <= low and high <= ceiling changes neither a window nor a range.
     """
+
+    __slots__ = (
+        "_active", "_base_ms", "_calendar", "_highest", "_lowest", "_paired", "_schedule",
+        "_symbol", "_tracked", "alive", "awaiting", "ceiling", "changed", "expiring", "finished",
+        "floor", "journal", "last", "latest_touch", "levels", "next_day", "next_ms", "touched",
+        "touches", "upcoming", "windows",
+    )  # fmt: skip
 
     def __init__(self, plan: InstrumentPlan, schedule: RangeSchedule, paired: bool) -> None:
         self._symbol = plan.symbol
@@ -71,6 +79,8 @@ class RangeTracker:
         self.next_ms = NEVER_MS
         self.floor = -FAR
         self.ceiling = FAR
+        self._highest = FAR
+        self._lowest = -FAR
         self.windows: list[RangeWindow] = []
         self.levels = LevelIndex()
         self.alive: dict[int, LiveRange] = {}
@@ -97,51 +107,79 @@ class RangeTracker:
         self.next_day = first_label_ms // DAY_MS - 1
         self._fill(first_label_ms, first_label_ms)
         self._find_next()
-        self._widen(NO_BAR, -NO_BAR)
+        self._narrow()
 
     def advance(self, instant_ms: int, position: int) -> None:
         """The watermark reaches an instant; `position` is the number of in-session bars so far."""
         if instant_ms < self.next_ms:
             return
+        self._widen()
         self._fill(instant_ms, NO_BAR)
-        while self.upcoming and self.upcoming[0].start_ms <= instant_ms:
-            self._open_window(self.upcoming.pop(0), position)
+        opened = 0
+        for spec in self.upcoming:
+            if spec.start_ms > instant_ms:
+                break
+            self._open_window(spec, position)
+            opened += 1
+        if opened:
+            self.upcoming = self.upcoming[opened:]
         self._end_windows(instant_ms, position)
         self._publish_due(instant_ms)
         while self.expiring and self.expiring[0].expires_ms <= instant_ms:
-            self._expire(self.expiring.pop(0))
+            expired = self.expiring[0]
+            self.expiring = self.expiring[1:]
+            self._expire(expired)
         self._find_next()
-        self._widen(NO_BAR, -NO_BAR)
+        self._narrow()
 
     def bar(self, row: PackedRow, end_ms: int, session: str, position: int) -> None:
         """One in-session bar; `session` is its ISO session date, `position` its number."""
         if row[2] > self.ceiling or row[3] < self.floor:
-            self.reach(row, end_ms, session, position)
+            self.reach(row, row[2], row[3], end_ms, session, position)
         self.last = row
 
-    def reach(self, row: PackedRow, end_ms: int, session: str, position: int) -> None:
+    def reach(
+        self, row: PackedRow, high: int, low: int, end_ms: int, session: str, position: int
+    ) -> None:
         """A bar that leaves [floor, ceiling]: widen the windows, touch the levels it spans."""
-        high: int = row[2]
-        low: int = row[3]
-        if low <= self.levels.below or high >= self.levels.above:
+        levels = self.levels
+        if low <= levels.below or high >= levels.above:
             self._touch(row, end_ms, session, position)
-        self._widen(high, low)
+        # Every open window takes in every bar, so the narrowest of them grows to the bar.
+        if high > self._highest:
+            self._highest = high
+        if low < self._lowest:
+            self._lowest = low
+        self._bound()
 
-    def _widen(self, high: int, low: int) -> None:
-        """Widen the windows, and find the floor and ceiling that the next bar may leave."""
-        floor = self.levels.below + 1
-        ceiling = self.levels.above - 1
+    def _bound(self) -> None:
+        """Find the floor and ceiling that the next bar may leave."""
+        levels = self.levels
+        floor = levels.below + 1
+        ceiling = levels.above - 1
+        self.ceiling = ceiling if ceiling < self._highest else self._highest
+        self.floor = floor if floor > self._lowest else self._lowest
+
+    def _widen(self) -> None:
+        """Give the windows what the bars since the last time reached: before they are looked at."""
         for window in self.windows:
-            if high > window.high:
-                window.high = high
-            if low < window.low:
-                window.low = low
-            if window.high < ceiling:
-                ceiling = window.high
-            if window.low > floor:
-                floor = window.low
-        self.floor = floor
-        self.ceiling = ceiling
+            if self._highest > window.high:
+                window.high = self._highest
+            if self._lowest < window.low:
+                window.low = self._lowest
+
+    def _narrow(self) -> None:
+        """The windows are others now: find the narrowest, and with it floor and ceiling."""
+        highest = FAR
+        lowest = -FAR
+        for window in self.windows:
+            if window.high < highest:
+                highest = window.high
+            if window.low > lowest:
+                lowest = window.low
+        self._highest = highest
+        self._lowest = lowest
+        self._bound()
 
     def _touch(self, row: PackedRow, end_ms: int, session: str, position: int) -> None:
         """Let a bar that reaches the nearest levels touch what it spans."""
@@ -155,8 +193,7 @@ class RangeTracker:
                 self.touches.append(touch)
                 if not live.spec.first_touch:
                     self._rank(touch, position)
-            live.levels = live.watched()
-            for level in live.levels:
+            for level in live.watched():
                 self.levels.insert(level, live)
             if live.finished:
                 self._finish(live)
@@ -171,7 +208,10 @@ class RangeTracker:
 
     def _fill(self, instant_ms: int, after_ms: int) -> None:
         """List the ranges of every civil date that may have begun in some zone."""
-        self.next_day = self._list_starts(self.next_day, instant_ms, after_ms, self.upcoming)
+        if self.next_day * DAY_MS - ZONE_REACH_MS <= instant_ms:
+            upcoming = self.upcoming.copy()
+            self.next_day = self._list_starts(self.next_day, instant_ms, after_ms, upcoming)
+            self.upcoming = upcoming
 
     def _list_starts(
         self, day: int, instant_ms: int, after_ms: int, upcoming: list[RangeSpec]
@@ -198,14 +238,14 @@ class RangeTracker:
         self.windows.append(window)
 
     def _end_windows(self, instant_ms: int, position: int) -> None:
-        ended = False
+        ended: list[RangeWindow] = []
         for window in self.windows:
             if window.spec.window_end_ms <= instant_ms:
                 window.have = position - window.opened_at
-                self.awaiting.append(window)
-                ended = True
+                ended.append(window)
         if ended:
             self.windows = [window for window in self.windows if window.have < 0]
+            self.awaiting = self.awaiting + ended
 
     def _publish_due(self, instant_ms: int) -> None:
         due = False
@@ -233,8 +273,7 @@ class RangeTracker:
         self.alive[spec.key] = live
         self._watch(live)
         if spec.expires_ms != NEVER_MS:
-            self.expiring.append(spec)
-            self.expiring.sort(key=_by_expiry)
+            self.expiring = sorted([*self.expiring, spec], key=_by_expiry)
 
     def _missing(self, window: RangeWindow) -> str:
         """Why a range has no levels: the first reason that holds, "" when it has them."""
@@ -248,13 +287,12 @@ class RangeTracker:
         return ""
 
     def _watch(self, live: LiveRange) -> None:
-        live.levels = live.watched()
-        for level in live.levels:
+        for level in live.watched():
             self.levels.insert(level, live)
         self.levels.refresh(self.last[4])
 
     def _unwatch(self, live: LiveRange) -> None:
-        for level in live.levels:
+        for level in live.watched():
             self.levels.remove(level, live)
 
     def _rank(self, touch: RangeTouch, position: int) -> None:
@@ -274,7 +312,6 @@ class RangeTracker:
         if known is None:
             return
         live = self._change(known)
-        live.levels = []
         self.levels.refresh(self.last[4])
         live.expired = True
         live.event_ms = spec.expires_ms
@@ -339,12 +376,13 @@ class RangeTracker:
             self.touched[key] = True
 
     def capture(self) -> RangesMoment:
-        """The present moment, for `install` and `moment_data`."""
+        """The present moment, for `install` and `ranges_data`."""
+        self._widen()
         return RangesMoment(
             open_windows(self.windows),
-            self.awaiting.copy(),
-            self.expiring.copy(),
-            self.upcoming.copy(),
+            self.awaiting,
+            self.expiring,
+            self.upcoming,
             self.next_day,
             self.latest_touch,
             self.journal.place,
@@ -363,21 +401,21 @@ class RangeTracker:
             window.low = low
             window.has_previous_close = has_previous_close
             self.windows.append(window)
-        self.awaiting = moment.awaiting.copy()
-        self.expiring = moment.expiring.copy()
-        self.upcoming = moment.upcoming.copy()
+        self.awaiting = moment.awaiting
+        self.expiring = moment.expiring
+        self.upcoming = moment.upcoming
         self.next_day = moment.next_day
         self.latest_touch = moment.latest_touch
         self.levels.refresh(self.last[4])
         self._find_next()
-        self._widen(NO_BAR, -NO_BAR)
+        self._narrow()
 
     def _rewind(self, place: int) -> None:
         for key, before in self.journal.since(place).items():
             self._take_out(key)
             if before is not None:
                 self.alive[key] = before
-                for level in before.levels:
+                for level in before.watched():
                     self.levels.insert(level, before)
         self.journal.cut(place)
 
@@ -403,34 +441,12 @@ class RangeTracker:
         self.next_ms = NEVER_MS
         self.floor = -FAR
         self.ceiling = FAR
+        self._highest = FAR
+        self._lowest = -FAR
         self.last = (NO_BAR, 0, 0, 0, 0, None)
 
-    def moment_data(self, moment: RangesMoment) -> list[Any]:
-        """Plain data of a moment; the calendar's part is not in it."""
-        latest = moment.latest_touch
-        return [
-            [
-                window_data(spec, opened_at, -1, high, low, has_previous_close)
-                for spec, opened_at, high, low, has_previous_close in moment.windows
-            ],
-            [
-                window_data(
-                    each.spec,
-                    each.opened_at,
-                    each.have,
-                    each.high,
-                    each.low,
-                    each.has_previous_close,
-                )
-                for each in moment.awaiting
-            ],
-            None if latest is None else [latest.touch_id, latest.bar_ms, latest.position],
-            moment.place,
-            [[spec.kind_index, spec.start_ms // 1000] for spec in moment.expiring],
-        ]
-
     def moment_of(self, data: list[Any], watermark_ms: int) -> RangesMoment:
-        """The moment of its `moment_data`; nothing changes here."""
+        """The moment of its `ranges_data`; nothing changes here."""
         windows, awaiting, latest, place, expiring = data
         upcoming: list[RangeSpec] = []
         day = (watermark_ms + ZONE_REACH_MS) // DAY_MS - 3
@@ -461,7 +477,7 @@ class RangeTracker:
             self.finished[live.spec.key] = live
             return
         self.alive[live.spec.key] = live
-        for level in live.levels:
+        for level in live.watched():
             self.levels.insert(level, live)
 
     def _restored_window(self, values: list[Any]) -> RangeWindow:

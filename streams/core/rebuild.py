@@ -14,7 +14,7 @@ from streams.core.range_events import range_event
 from streams.core.ring import HOLE, Moment
 from streams.core.sessions import NOWHERE_MS
 from streams.core.stamp import Stamp
-from streams.core.swings import standing_swings
+from streams.core.swing_sides import standing_swings
 from streams.core.ticks import TickScale
 from streams.core.tracks import SymbolTracks
 
@@ -75,7 +75,7 @@ class Rebuild:
         tracks.remembering = False
         stamp.muted = True
         self._go_to(base, firsts[0])
-        tracks.run_again(shared, NOWHERE_MS, {})
+        self._run_again(shared, NOWHERE_MS, {})
         branch = None if firsts[0] != firsts[1] else tracks.capture(HOLE)
 
         old_events, old_touches = self._run_on(old_rows[len(shared) :], watermark_ms)
@@ -118,8 +118,32 @@ class Rebuild:
         if tracks.first_label_ms == NOWHERE_MS:
             tracks.watermark_ms = watermark_ms
         else:
-            tracks.run_again(rows, watermark_ms, facts)
+            self._run_again(rows, watermark_ms, facts)
         return facts, tracks.touches
+
+    def _run_again(self, rows: list[PackedRow], watermark_ms: int, facts: dict[str, Event]) -> None:
+        """In-session bars in order, then the time up to a watermark (`NOWHERE_MS`: not).
+
+        `facts` takes the last version of every fact on the way.
+        """
+        tracks = self._tracks
+        calendar = tracks.calendar
+        base_ms = tracks.base_ms
+        for row in rows:
+            start: int = row[0]
+            if start == tracks.smooth_ms:
+                if type(row[5]) is not int:
+                    tracks.whole = False
+                said = tracks.step(row, row[2], row[3], start + base_ms, 0)
+            else:
+                tracks.settle()
+                said = tracks.place(row, calendar.slot_end(start, base_ms), True, 0)
+            for event in said:
+                facts[event.id] = event
+        tracks.settle()
+        if watermark_ms > tracks.watermark_ms:
+            for event in tracks.pass_time(watermark_ms, 0):
+                facts[event.id] = event
 
     def _standing(
         self, branch: Moment | None, old: dict[str, Event], new: dict[str, Event]

@@ -10,10 +10,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from streams.core.book import PackedRow
-from streams.core.range_windows import RangesMoment
+from streams.core.calendar import Calendar
+from streams.core.range_windows import RangesMoment, ranges_data
 from streams.core.ranges import RangeTracker
 from streams.core.sessions import NOWHERE_MS
-from streams.core.swings import SideMoment, SwingTracker, moment_data
+from streams.core.swing_sides import SideMoment, moment_data
+from streams.core.swings import SwingTracker
 
 SESSION: Final = 0
 HOUR: Final = 1
@@ -24,7 +26,59 @@ HOLE_BARS: Final = 4
 HOUR_MS: Final = 3_600_000
 RECENT_MS: Final = 2 * HOUR_MS
 """Hours are kept so long after the end of their session, which late bars know nothing of."""
+FOREVER_MS: Final = 1 << 62
 NO_ROW: Final[PackedRow] = (NOWHERE_MS, 0, 0, 0, 0, None)
+
+
+class MomentClock:
+    """When a symbol's next moment is due: at the hours of its session, and at its close.
+
+    Attributes
+    ----------
+    next_ms
+        The next of them, `FOREVER_MS` while there is no session.
+    session
+        Index of the session of the last one.
+    """
+
+    def __init__(self, calendar: Calendar, base_ms: int) -> None:
+        self.next_ms = FOREVER_MS
+        self.session = -1
+        self._calendar = calendar
+        self._base_ms = base_ms
+        self._session_close_ms = FOREVER_MS
+
+    def reset(self) -> None:
+        """Before the first bar."""
+        self.next_ms = FOREVER_MS
+        self.session = -1
+
+    def find(self, session: int, watermark_ms: int) -> None:
+        """Find the first one after a watermark, which lies in that session."""
+        self.next_ms = FOREVER_MS
+        calendar = self._calendar
+        if not calendar.has_session(session):
+            return
+        closes = calendar.close_ms(session)
+        self._session_close_ms = closes
+        if self._base_ms < HOUR_MS:
+            opened = calendar.open_ms(session)
+            hours = max(watermark_ms - opened, 0) // HOUR_MS + 1
+            closes = min(closes, opened + hours * HOUR_MS)
+        self.next_ms = closes
+
+    def kind_before(self, instant_ms: int) -> int:
+        """Kind of the moment before a jump to an instant: corrections behind it must find one."""
+        if instant_ms < self.next_ms:
+            return HOLE
+        return SESSION if instant_ms >= self._session_close_ms else HOUR
+
+    def recent_ms(self, session: int, watermark_ms: int) -> int:
+        """Hours and holes before it are no longer kept."""
+        recent_ms = watermark_ms - RECENT_MS
+        if self._calendar.has_session(session):
+            recent_ms = min(recent_ms, self._calendar.open_ms(session))
+        return recent_ms
 
 
 class Moment:
@@ -56,7 +110,7 @@ class Moment:
         self.swing_counts: list[int] = []
         self.data: list[Any] | None = None
 
-    def folded(self, ranges: RangeTracker) -> list[Any]:
+    def folded(self) -> list[Any]:
         """Plain data."""
         if self.data is not None:
             return [self.kind, self.number, *self.data[2:]]
@@ -71,7 +125,7 @@ class Moment:
             _row_data(self.before),
             self.sessions,
             self.derived,
-            ranges.moment_data(self.ranges),
+            ranges_data(self.ranges),
             moment_data(self.swings),
             self.swing_counts,
         ]

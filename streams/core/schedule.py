@@ -28,6 +28,8 @@ class RangeSpec:
     ----------
     key
         start_ms x 256 + index of the kind: equal for the same range of both symbols of a group.
+    label
+        Kind and name, as ids have them.
     start_ms, window_end_ms
         Window by label, half-open.
     to_ms
@@ -41,6 +43,12 @@ class RangeSpec:
     session
         ISO date of the session of `start_ms`.
     """
+
+    __slots__ = (
+        "coverage", "expires_ms", "first_touch", "key", "kind", "kind_index", "label", "name",
+        "need", "previous_close", "publish_ms", "rank", "session", "start_ms", "to_ms",
+        "true_open_is_close", "window_end_ms",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -64,6 +72,7 @@ class RangeSpec:
         self.coverage = kind.coverage
         self.key = start_ms * 256 + planned.index
         self.name = name
+        self.label = f"{kind.kind}|{name}"
         self.start_ms = start_ms
         self.window_end_ms = window_end_ms
         self.to_ms = to_ms

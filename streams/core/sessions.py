@@ -86,6 +86,14 @@ class SessionTracker:
         Whether a `publish_*` has something to say.
     """
 
+    __slots__ = (
+        "_base_ms", "_calendar", "_derived", "_first_position", "_gap", "_gap_changed",
+        "_gap_facts", "_interval", "_measured", "_opened", "_quality", "_quality_changed",
+        "_quality_facts", "_scale", "_session_facts", "_slots_before", "_standing", "_symbol",
+        "date", "due", "index", "last_full_ms", "pending", "segment", "segment_close_ms",
+        "segment_open_ms",
+    )  # fmt: skip
+
     def __init__(self, plan: InstrumentPlan, derived: DerivedBars) -> None:
         self._symbol = plan.symbol
         self._interval = plan.base

@@ -20,6 +20,8 @@ class Stamp:
         While bars are run again: what they say is compared, and not published as it is.
     """
 
+    __slots__ = ("first_seq", "muted", "out", "watermark_ms")
+
     def __init__(self) -> None:
         self.first_seq = 0
         self.watermark_ms = 0

@@ -132,7 +132,7 @@ class SymbolState:
                 table.drop(number)
         for number, moment in kept.items():
             if number not in table:
-                found[f"{self._name}/ring/{table.put(number)}"] = moment.folded(tracks.ranges)
+                found[f"{self._name}/ring/{table.put(number)}"] = moment.folded()
 
     def hot(self, places: StatePlaces | None = None) -> list[Any]:
         """The part that changes with every bar, for the records made last."""
@@ -148,7 +148,7 @@ class SymbolState:
             mark,
             engine.had_bar,
             tracks.first_label_ms,
-            tracks.capture(HOUR).folded(tracks.ranges),
+            tracks.capture(HOUR).folded(),
             tracks.ring.made,
             [[moment.number, places.moments.put(moment.number)] for moment in tracks.ring.stored()],
             [journal.first, journal.place, [places.journal.put(key) for key in journal.blocks()]],

@@ -8,199 +8,172 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from schemas.events import Prior, Side, Swing, TouchLink
-from streams.core.book import PackedRow
+from schemas.events import Event, Prior, Side, Swing, TouchLink, renumbered
 from streams.core.plan import InstrumentPlan
 from streams.core.range_windows import TouchRank
-from streams.core.stamp import Stamp
+from streams.core.swing_sides import (
+    FAR,
+    HIGHEST_CLASS,
+    VERSION_PARTS,
+    SideMoment,
+    SwingPoint,
+    SwingSide,
+)
 
-HIGHEST_CLASS: Final = 6
 MINUTE_MS: Final = 60_000
 NOWHERE: Final = -(1 << 62)
-FAR: Final = 1 << 62
-
-
-class SwingPoint:
-    """One swing; `key` is its price in ticks, negated for a low.
-
-    Attributes
-    ----------
-    event
-        The swing as published last: what a later version takes over.
-    position
-        Number of the bar among the in-session bars of the symbol, from 1.
-    """
-
-    # Default of the class, because few swings ever get another value.
-    swing_class: int = 1
-
-    def __init__(
-        self,
-        event: Swing,
-        side: int,
-        start_ms: int,
-        position: int,
-        key: int,
-        prior: Prior | None,
-    ) -> None:
-        self.event = event
-        self.side = side
-        self.start_ms = start_ms
-        self.position = position
-        self.key = key
-        self.prior = prior
-
-
-class SwingSide:
-    """Swings of one side.
-
-    Attributes
-    ----------
-    earlier
-        Per class N (index 1 to 5) the key of the last but one swing of class N or more, `FAR` while
-        there is none: nothing is as high as that.
-    last
-        Per class N the last swing of class N or more.
-    structural
-        Swings of the structural class or more that may still change, or be a prior, in order of
-        time.
-    """
-
-    def __init__(self) -> None:
-        self.earlier: list[int] = [FAR] * HIGHEST_CLASS
-        self.last: list[SwingPoint | None] = [None] * HIGHEST_CLASS
-        self.structural: list[SwingPoint] = []
-
-
-class SideMoment:
-    """A side of the swings at one moment: the swings are shared, what changes in them is copied."""
-
-    def __init__(self, side: SwingSide) -> None:
-        self.earlier = side.earlier.copy()
-        self.last = side.last.copy()
-        self.structural = side.structural.copy()
-        self.versions = [
-            (swing, swing.event, swing.swing_class, swing.prior)
-            for swing in [*side.last, *side.structural]
-            if swing is not None
-        ]
 
 
 class SwingTracker:
     """All swings of one symbol.
 
-    Contract: `add` takes each bar that is a swing of class 1 (`SymbolEngine` compares neighbours),
+    Contract: `add` takes each bar that is a swing of class 1 (`SymbolTracks` compares neighbours),
     in order, and publishes what it makes and changes.
 
     Attributes
     ----------
+    lows, highs
+        The two sides; they stay the same objects.
     counts
         Swings of the whole history by class; index 0 is unused.
     """
 
+    __slots__ = (
+        "_calendar", "_changed", "_denominator", "_numerator", "_prefix", "_sides",
+        "_structural_class", "_symbol", "counts", "highs", "lows",
+    )  # fmt: skip
+
     def __init__(self, plan: InstrumentPlan) -> None:
         self._symbol = plan.symbol
+        self._prefix = f"swing|{plan.symbol}|"
         self._calendar = plan.calendar
         self._numerator = plan.scale.numerator
         self._denominator = plan.scale.denominator
         self._structural_class = plan.structural_class
-        self._sides = [SwingSide(), SwingSide()]
+        self.lows = SwingSide(0)
+        self.highs = SwingSide(1)
+        self.lows.opposite = self.highs
+        self.highs.opposite = self.lows
+        self._sides = [self.lows, self.highs]
         self._changed: list[SwingPoint] = []
         self.counts = [0] * (HIGHEST_CLASS + 1)
 
     def add(
         self,
-        side: int,
-        row: PackedRow,
+        ours: SwingSide,
+        ticks: int,
+        start_ms: int,
         position: int,
         session: str,
         end_ms: int,
         link: TouchRank | None,
-        stamp: Stamp,
+        first_seq: int,
+        out: list[Event],
     ) -> None:
         """A swing of class 1; dropped when its price repeats the last kept one of its side.
 
         Parameters
         ----------
-        side
-            1 for a high, 0 for a low.
-        row, position, session
-            The swing's bar, its number and ISO session date.
+        ours
+            `highs` or `lows`.
+        ticks, start_ms, position, session
+            The swing's price, its bar, the bar's number and ISO session date.
         end_ms
-            End of the next bar, which decides it.
+            End of the next bar, which decides it, and watermark of the record.
         link
             Latest touch up to the swing's bar.
-        stamp
-            The record, with all outputs that precede swings.
+        first_seq, out
+            Place of the record in the output, with all outputs that precede swings.
         """
-        ours = self._sides[side]
-        last = ours.last
-        middle = last[1]
-        ticks: int = row[2] if side == 1 else row[3]
-        key = ticks if side == 1 else -ticks
-        if middle is not None and middle.key == key:
+        key = ticks * ours.sign
+        middle = ours.key
+        if key == middle:
             return
-        start_ms: int = row[0]
+        before = ours.before
+        decided: SwingPoint | None = None
+        if middle >= before and middle >= key:
+            decided = ours.newest()
+        ours.before = middle
+        ours.key = key
+        ours.start_ms = start_ms
+        ours.position = position
+        ours.point = None
+        if decided is not None and self._structural_class > 1:
+            self._cascade(ours, decided)
+            self._publish(end_ms, first_seq, out)
         touch: TouchLink | None = None
         if link is not None:
             touch = TouchLink(
                 link.touch_id, (start_ms - link.bar_ms) // MINUTE_MS, position - link.position
             )
+        numerator = self._numerator
+        denominator = self._denominator
         prior: Prior | None = None
-        opposite = self._sides[1 - side].last[1]
-        if opposite is not None:
-            apart = key + opposite.key
-            points = ((apart if apart >= 0 else -apart) * self._numerator) / self._denominator
-            prior = Prior(opposite.start_ms, points, position - opposite.position)
-        out = stamp.out
-        name: Side = "high" if side == 1 else "low"
+        theirs = ours.opposite
+        if theirs.event is not None:
+            apart = key + theirs.key
+            if apart < 0:
+                apart = -apart
+            points = (apart * numerator) / denominator
+            prior = Prior(theirs.start_ms, points, position - theirs.position)
         event = Swing(
-            f"swing|{self._symbol}|{start_ms}|{name}",
+            f"{self._prefix}{start_ms}{ours.suffix}",
             "upsert",
-            stamp.first_seq + len(out),
+            first_seq + len(out),
             0,
             self._symbol,
             session,
             end_ms,
-            stamp.watermark_ms,
+            end_ms,
             None,
             start_ms,
-            name,
-            (ticks * self._numerator) / self._denominator,
+            ours.name,
+            (ticks * numerator) / denominator,
             1,
             prior,
             touch,
         )
-        swing = SwingPoint(event, side, start_ms, position, key, prior)
         self.counts[1] += 1
-        last[1] = swing
-        decides = False
-        if middle is not None:
-            before = ours.earlier[1]
-            known = middle.key
-            ours.earlier[1] = known
-            decides = known >= before and known >= key
-        if not decides and self._structural_class > 1:
-            out.append(event)
-            return
-        self._changed.append(swing)
+        ours.event = event
+        out.append(event)
         if self._structural_class == 1:
-            self._become_structural(swing)
-        if decides and middle is not None:
-            self._cascade(ours, middle)
-        self._publish(end_ms, stamp)
+            self._rise(ours, decided, end_ms, first_seq, out)
+        elif decided is not None and event.id < out[-2].id:
+            # As text an instant may come before an earlier one: 10 before 9, -2 after -1.
+            _sort_swings(first_seq, out)
+
+    def _rise(
+        self,
+        ours: SwingSide,
+        decided: SwingPoint | None,
+        end_ms: int,
+        first_seq: int,
+        out: list[Event],
+    ) -> None:
+        """Every swing is structural: publish the newest one again with all that it changes."""
+        out.pop()
+        newest = ours.newest()
+        assert newest is not None
+        self._changed.append(newest)
+        self._become_structural(newest)
+        if decided is not None:
+            self._cascade(ours, decided)
+        self._publish(end_ms, first_seq, out)
 
     def _cascade(self, ours: SwingSide, swing: SwingPoint) -> None:
         """The middle of three enters the next class, and may decide a middle of three there."""
         earlier = ours.earlier
         last = ours.last
+        changed = self._changed
+        counts = self.counts
         level = 1
         while True:
+            counts[level] -= 1
             level += 1
+            counts[level] += 1
             swing.swing_class = level
-            self.counts[level] += 1
-            self.counts[level - 1] -= 1
-            self._mark(swing)
+            if swing not in changed:
+                changed.append(swing)
             if level == self._structural_class:
                 self._become_structural(swing)
             if level == HIGHEST_CLASS:
@@ -234,7 +207,7 @@ class SwingTracker:
                 continue
             opposite.prior = self._prior(opposite, swing)
             self._mark(opposite)
-        ours.structural.append(swing)
+        ours.structural = [*ours.structural, swing]
         self._forget(ours, theirs)
         self._forget(theirs, ours)
 
@@ -242,39 +215,39 @@ class SwingTracker:
         """Drop structural swings that cannot change and that no later swing can have as prior."""
         kept = side.structural
         if self._structural_class == 1:
-            del kept[:-1]
+            side.structural = kept[-1:]
             return
-        candidate = self._earliest_undecided(opposite)
-        if candidate is None:
-            return
-        while len(kept) >= 2 and kept[1].start_ms < candidate.start_ms:
-            kept.pop(0)
+        candidate_ms = self._earliest_undecided(opposite)
+        first = 0
+        while first + 1 < len(kept) and kept[first + 1].start_ms < candidate_ms:
+            first += 1
+        if first:
+            side.structural = kept[first:]
 
-    def _earliest_undecided(self, side: SwingSide) -> SwingPoint | None:
-        """The earliest swing of a side that may still reach the structural class."""
-        for level in range(self._structural_class - 1, 0, -1):
+    def _earliest_undecided(self, side: SwingSide) -> int:
+        """Label of the earliest swing of a side that may still reach the structural class."""
+        for level in range(self._structural_class - 1, 1, -1):
             swing = side.last[level]
             if swing is not None:
-                return swing
-        return None
+                return swing.start_ms
+        return NOWHERE if side.key == FAR else side.start_ms
 
-    def _publish(self, end_ms: int, stamp: Stamp) -> None:
+    def _publish(self, end_ms: int, first_seq: int, out: list[Event]) -> None:
         """Append the changed swings, by id: all were decided at the end of the record's bar."""
         changed = self._changed
         if len(changed) > 1:
             changed.sort(key=_by_id)
-        out = stamp.out
         for swing in changed:
             known = swing.event
             event = Swing(
                 known.id,
                 "upsert",
-                stamp.first_seq + len(out),
+                first_seq + len(out),
                 0,
                 known.symbol,
                 known.session,
                 end_ms,
-                stamp.watermark_ms,
+                end_ms,
                 None,
                 known.start_ms,
                 known.side,
@@ -294,19 +267,20 @@ class SwingTracker:
     def install(self, moment: list[SideMoment], counts: list[int]) -> None:
         """Go to a moment, which stays as it is."""
         for side, then in zip(self._sides, moment, strict=True):
-            side.earlier = then.earlier.copy()
-            side.last = then.last.copy()
-            side.structural = then.structural.copy()
-            for swing, event, swing_class, prior in then.versions:
-                swing.event = event
-                swing.swing_class = swing_class
-                swing.prior = prior
+            versions = then.versions
+            for at in range(0, len(versions), VERSION_PARTS):
+                swing: SwingPoint = versions[at]
+                swing.event = versions[at + 1]
+                swing.swing_class = versions[at + 2]
+                swing.prior = versions[at + 3]
+            side.install(then.earlier, then.last, then.structural)
         self.counts = counts.copy()
         self._changed.clear()
 
     def reset(self) -> None:
         """Before the first bar."""
-        self._sides = [SwingSide(), SwingSide()]
+        for side in self._sides:
+            side.reset()
         self.counts = [0] * (HIGHEST_CLASS + 1)
 
     def undecided(self) -> list[str]:
@@ -314,7 +288,7 @@ class SwingTracker:
         return [
             swing.event.id
             for side in self._sides
-            for swing in [*side.last, *side.structural]
+            for swing in [*side.all_last(), *side.structural]
             if swing is not None
         ]
 
@@ -323,11 +297,13 @@ class SwingTracker:
         return [SideMoment(self._side_of(number, values)) for number, values in enumerate(data)]
 
     def _side_of(self, number: int, values: list[Any]) -> SwingSide:
-        side = SwingSide()
+        side = SwingSide(number)
         swings = [self._restored(number, row) for row in values[0]]
-        side.earlier = [FAR if key is None else key for key in values[1]]
-        side.last = [None if at is None else swings[at] for at in values[2]]
-        side.structural = [swings[at] for at in values[3]]
+        side.install(
+            [FAR if key is None else key for key in values[1]],
+            [None if at is None else swings[at] for at in values[2]],
+            [swings[at] for at in values[3]],
+        )
         return side
 
     def _restored(self, side: int, row: list[Any]) -> SwingPoint:
@@ -358,46 +334,19 @@ class SwingTracker:
         return swing
 
 
-def moment_data(moment: list[SideMoment]) -> list[Any]:
-    """Plain data of a moment: lows, then highs."""
-    return [_side_data(side) for side in moment]
+def _sort_swings(first_seq: int, out: list[Event]) -> None:
+    """Put the swings at the end of a record's outputs in order of id."""
+    at = len(out)
+    while at > 0 and type(out[at - 1]) is Swing:
+        at -= 1
+    found = sorted(out[at:], key=_event_id)
+    del out[at:]
+    for event in found:
+        out.append(renumbered(event, first_seq + len(out)))
 
 
-def standing_swings(moment: list[SideMoment]) -> list[Swing]:
-    """Events of the swings that could still change at a moment."""
-    return [event for side in moment for _, event, _, _ in side.versions]
-
-
-def _side_data(side: SideMoment) -> list[Any]:
-    """Every swing once, then the places that refer to it by its number."""
-    places: dict[int, int] = {}
-    rows: list[Any] = []
-    for swing, event, swing_class, prior in side.versions:
-        if swing.start_ms not in places:
-            places[swing.start_ms] = len(rows)
-            rows.append(_swing_data(swing, event, swing_class, prior))
-    return [
-        rows,
-        [None if key == FAR else key for key in side.earlier],
-        [None if swing is None else places[swing.start_ms] for swing in side.last],
-        [places[swing.start_ms] for swing in side.structural],
-    ]
-
-
-def _swing_data(
-    swing: SwingPoint, event: Swing, swing_class: int, prior: Prior | None
-) -> list[Any]:
-    link = event.touch
-    start_ms = swing.start_ms
-    return [
-        start_ms,
-        swing.position,
-        swing.key,
-        swing_class,
-        event.event_ms - start_ms,
-        None if prior is None else [prior.start_ms, prior.points, prior.bars],
-        None if link is None else [link.id, link.minutes, link.bars],
-    ]
+def _event_id(event: Event) -> str:
+    return event.id
 
 
 def _by_id(swing: SwingPoint) -> str:

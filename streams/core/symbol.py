@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from schemas.events import Output
-from schemas.records import Bar, Cancel, Clock, LogRecord, field_values
+from schemas.records import Bar, Cancel, Clock, LogRecord
 from streams.core.book import BarBook, PackedRow
 from streams.core.checks import RecordChecks
 from streams.core.corrections import (
@@ -27,7 +27,6 @@ from streams.core.schedule import RangeSchedule
 from streams.core.sessions import NOWHERE_MS
 from streams.core.stamp import Stamp
 from streams.core.tracks import SymbolTracks
-from streams.core.volume import GREATEST_VOLUME, GREATEST_WHOLE, written_volume
 
 FATES: Final = (
     "accepted",
@@ -45,10 +44,12 @@ SECOND_MS: Final = 1_000
 
 
 class SymbolEngine:
-    """Records of one symbol.
+    """Records of one symbol; bars of the smooth road go past it (`GroupEngine.apply`).
 
     Attributes
     ----------
+    checks
+        What records must pass.
     tracks
         What follows its bars.
     book, off_book
@@ -84,8 +85,7 @@ class SymbolEngine:
         self._calendar = plan.calendar
         self._base = plan.base
         self._base_ms = plan.base_ms
-        self._ticks: dict[Any, Any] = plan.scale.cache
-        self._checks = RecordChecks(plan)
+        self.checks = RecordChecks(plan)
         self._stamp = stamp
         self._revisions = revisions
         self._rebuild = Rebuild(self.tracks, stamp, plan.scale)
@@ -107,48 +107,11 @@ class SymbolEngine:
         return None if watermark_ms == NOWHERE_MS else watermark_ms
 
     def bar(self, bar: Bar, offset: int) -> list[Any]:
-        """Take a bar; see `GroupEngine.apply`."""
-        _, interval, label, open_price, high_price, low_price, close_price, volume, _ = (
-            field_values(bar)
-        )
-        tracks = self.tracks
-        start: int = label
-        if start != tracks.smooth_ms or interval != self._base:
-            return self._general_bar(bar, offset)
-        if type(volume) is int:
-            amount: int = volume
-            if not 0 <= amount < GREATEST_WHOLE:
-                return self._general_bar(bar, offset)
-        elif volume is not None:
-            if not 0 <= volume < GREATEST_VOLUME:
-                return self._general_bar(bar, offset)
-            volume = written_volume(volume)
-            tracks.whole = False
-        ticks = self._ticks
-        try:
-            row: PackedRow = (
-                label,
-                ticks[open_price],
-                ticks[high_price],
-                ticks[low_price],
-                ticks[close_price],
-                volume,
-            )
-        except KeyError:
-            row = (label, *self._checks.prices(bar), volume)
-        high: int = row[2]
-        low: int = row[3]
-        if not (low <= row[1] <= high and low <= row[4] <= high):
-            return self._general_bar(bar, offset)
-        self.fate = "accepted"
-        return tracks.step(row, start + self._base_ms, offset)
-
-    def _general_bar(self, bar: Bar, offset: int) -> list[Any]:
-        """Any bar: checked in the order of bars-and-quality section 5."""
+        """Take any bar, checked in the order of bars-and-quality section 5."""
         tracks = self.tracks
         tracks.settle()
         start = bar.start_ms
-        checks = self._checks
+        checks = self.checks
         checks.interval(bar.interval)
         in_session = checks.label(start)
         open_, high, low, close = checks.prices(bar)
@@ -177,7 +140,7 @@ class SymbolEngine:
         tracks = self.tracks
         tracks.settle()
         time_ms = clock.time_ms
-        self._checks.clock(time_ms)
+        self.checks.clock(time_ms)
         self._check_ahead(time_ms)
         if time_ms <= tracks.watermark_ms:
             self._count("idle")
@@ -190,8 +153,8 @@ class SymbolEngine:
         tracks = self.tracks
         tracks.settle()
         start = cancel.start_ms
-        self._checks.interval(cancel.interval)
-        in_session = self._checks.label(start)
+        self.checks.interval(cancel.interval)
+        in_session = self.checks.label(start)
         self._check_horizon(start)
         known = (self.book if in_session else self.off_book).find(start)
         if known is None:
@@ -203,7 +166,7 @@ class SymbolEngine:
 
     def check(self, record: LogRecord) -> None:
         """Check a record for all that does not depend on the state."""
-        checks = self._checks
+        checks = self.checks
         if isinstance(record, Clock):
             checks.clock(record.time_ms)
             return

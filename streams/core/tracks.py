@@ -10,10 +10,10 @@ give equal results.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any
 
 from schemas.events import Event
-from streams.core.book import BarBook, PackedRow
+from streams.core.book import MOST_OPEN_ROWS, BarBook, PackedRow
 from streams.core.calendar import Calendar
 from streams.core.derived import DerivedBars
 from streams.core.live_range import RangeTouch
@@ -26,19 +26,17 @@ from streams.core.ring import (
     HOLE,
     HOLE_BARS,
     HOUR,
-    HOUR_MS,
     NO_ROW,
-    RECENT_MS,
     SESSION,
     Moment,
+    MomentClock,
     MomentRing,
 )
 from streams.core.schedule import RangeSchedule
 from streams.core.sessions import NOWHERE_MS, SessionTracker
 from streams.core.stamp import Stamp
+from streams.core.swing_sides import SwingSide
 from streams.core.swings import SwingTracker
-
-FOREVER_MS: Final = 1 << 62
 
 
 class SymbolTracks:
@@ -46,8 +44,10 @@ class SymbolTracks:
 
     Attributes
     ----------
-    watermark_ms
-        Greatest of all bar ends accepted and of the clock records; `NOWHERE_MS` before the first.
+    base, base_ms
+        Name and length of the base interval.
+    ticks
+        Prices seen lately, in ticks.
     first_label_ms
         Label of the symbol's first bar; `NOWHERE_MS` before it.
     position
@@ -55,7 +55,7 @@ class SymbolTracks:
     smooth_ms
         Label that takes the smooth road; `NOWHERE_MS` when none does.
     whole
-        Whether the bars of the smooth road that are not settled had whole volumes only.
+        Whether the bars of the smooth road that are not settled all had volumes, and whole ones.
     ring
         Moments to go back to.
     remembering
@@ -63,6 +63,15 @@ class SymbolTracks:
     range_keys, touches
         While muted: ranges that changed, by kind and name, and the touches.
     """
+
+    __slots__ = (
+        "_before", "_book", "_books", "_clock", "_due_ms", "_fresh", "_highs", "_later_ms", "_lows",
+        "_pairs", "_partner", "_passed_ms", "_plan",
+        "_scale", "_smooth_allowed", "_stamp", "_sweep_due", "base",
+        "base_ms", "calendar", "derived", "first_label_ms", "last", "number", "position",
+        "range_keys", "ranges", "remembering", "ring", "session_begun", "sessions", "smooth_ms",
+        "swings", "symbol", "ticks", "touches", "whole",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -76,8 +85,10 @@ class SymbolTracks:
         self.symbol = plan.symbol
         self.number = number
         self.calendar: Calendar = plan.calendar
+        self.base = plan.base
         self.base_ms = plan.base_ms
-        self.watermark_ms = NOWHERE_MS
+        self.ticks: dict[Any, Any] = plan.scale.cache
+        self._passed_ms = NOWHERE_MS
         self.first_label_ms = NOWHERE_MS
         self.position = 0
         self.smooth_ms = NOWHERE_MS
@@ -87,6 +98,7 @@ class SymbolTracks:
         self.ranges = RangeTracker(plan, schedule, paired)
         self.swings = SwingTracker(plan)
         self.ring = MomentRing()
+        self._clock = MomentClock(plan.calendar, plan.base_ms)
         self.range_keys: dict[str, int] = {}
         self.touches: list[RangeTouch] = []
         self.session_begun = False
@@ -95,7 +107,8 @@ class SymbolTracks:
         self._book = books[0]
         self._plan = plan
         self._scale = plan.scale
-        self._with_swings = plan.swings
+        self._highs = self.swings.highs if plan.swings else None
+        self._lows = self.swings.lows if plan.swings else None
         self._stamp = stamp
         self._pairs: PairTracker | None = None
         self._partner: SymbolTracks | None = None
@@ -103,11 +116,18 @@ class SymbolTracks:
         self._smooth_allowed = plan.max_ahead_ms == 0 or plan.max_ahead_ms >= plan.base_ms
         self._sweep_due = False
         self._due_ms = NOWHERE_MS
+        self._later_ms = NOWHERE_MS
         self._fresh: list[PackedRow] = []
         self.remembering = True
-        self._next_moment_ms = FOREVER_MS
-        self._session_close_ms = FOREVER_MS
-        self._remembered_session = -1
+
+    @property
+    def watermark_ms(self) -> int:
+        """Greatest of all bar ends and clock records; `NOWHERE_MS` before the first."""
+        return self._passed_ms if self.smooth_ms == NOWHERE_MS else self.smooth_ms
+
+    @watermark_ms.setter
+    def watermark_ms(self, instant_ms: int) -> None:
+        self._passed_ms = instant_ms
 
     def join(self, pairs: PairTracker, partner: SymbolTracks) -> None:
         """The other symbol of the group, and what follows both."""
@@ -119,96 +139,124 @@ class SymbolTracks:
         self.first_label_ms = label_ms
         self.sessions.begin(self.calendar.session_of(label_ms))
         self.ranges.begin(label_ms)
-        self._remembered_session = self.sessions.index
-        self._find_next_moment()
+        self._clock.session = self.sessions.index
+        self._clock.find(self.sessions.index, self.watermark_ms)
 
-    def step(self, row: PackedRow, end: int, offset: int) -> list[Event]:
+    def step(self, row: PackedRow, high: int, low: int, end: int, offset: int) -> list[Event]:
         """The smooth road: the bar labelled `smooth_ms`."""
-        high: int = row[2]
-        low: int = row[3]
         last = self.last
         before = self._before
         fresh = self._fresh
         fresh.append(row)
-        self.watermark_ms = end
         self.smooth_ms = end
         self._before = last
         self.last = row
-        side = -1
-        if self._with_swings:
-            peak: int = last[2]
-            if peak >= high and peak >= before[2]:
-                side = 1
-            else:
-                trough: int = last[3]
-                if trough <= low and trough <= before[3]:
-                    side = 0
+        side: SwingSide | None = None
+        price: int = last[2]
+        if price >= high and price >= before[2]:
+            side = self._highs
+        else:
+            price = last[3]
+            if price <= low and price <= before[3]:
+                side = self._lows
         ranges = self.ranges
-        link = ranges.latest_touch
         if high > ranges.ceiling or low < ranges.floor:
-            ranges.reach(row, end, self.sessions.date, self.position + len(fresh))
-            if ranges.changed:
-                return self._due(end, offset, side, link)
-        if end >= self._due_ms:
-            return self._due(end, offset, side, link)
-        if side < 0:
-            return []
-        stamp = self._stamp
-        out = stamp.begin(offset, end)
-        number = self.position + len(fresh) - 1
-        self.swings.add(side, last, number, self.sessions.date, end, link, stamp)
+            link = ranges.latest_touch
+            ranges.reach(row, high, low, end, self.sessions.date, self.position + len(fresh))
+            if ranges.changed or end >= self._due_ms:
+                return self._due(end, offset, side, price, link)
+        elif end >= self._due_ms:
+            return self._due(end, offset, side, price, ranges.latest_touch)
+        out: list[Event] = []
+        if side is not None:
+            self.swings.add(
+                side,
+                price,
+                last[0],
+                self.position + len(fresh) - 1,
+                self.sessions.date,
+                end,
+                ranges.latest_touch,
+                offset * 1_000_000,
+                out,
+            )
         return out
 
     def settle(self) -> None:
         """Hand the bars of the smooth road on: no window of theirs has ended before now."""
         fresh = self._fresh
-        if not fresh:
-            return
-        self.position += len(fresh)
-        self.derived.take(fresh, self.whole)
-        if not self._stamp.muted:
-            self._book.open_rows.extend(fresh)
-        self.whole = True
-        fresh.clear()
+        if fresh:
+            self.position += len(fresh)
+            self.derived.take(fresh, self.whole)
+            self._keep(fresh)
 
-    def _due(self, end: int, offset: int, side: int, link: TouchRank | None) -> list[Event]:
+    def _due(
+        self, end: int, offset: int, side: SwingSide | None, price: int, link: TouchRank | None
+    ) -> list[Event]:
         """The smooth road comes to the end of a window, of a session, or a moment of a range."""
         stamp = self._stamp
         out = stamp.begin(offset, end)
-        sessions = self.sessions
-        ranges = self.ranges
-        derived = self.derived
-        date = sessions.date
-        self.settle()
-        if end >= ranges.next_ms:
-            ranges.last = self.last
-            ranges.advance(end, self.position)
-        if end >= sessions.last_full_ms:
-            self._leave_smooth_road()
-            self._settle_sessions(end)
-            self._find_road()
-        elif end >= self._due_ms:
-            if end >= derived.next_end_ms:
-                derived.close_until(end, self.position)
-            if not stamp.muted:
-                self._book.seal()
-            self._find_due()
-        self._publish()
-        if side >= 0:
-            self.swings.add(side, self._before, self.position - 1, date, end, link, stamp)
-        if end >= self._next_moment_ms:
+        date = self.sessions.date
+        later = end >= self._later_ms
+        if later:
+            self._turn(end)
+        else:
+            if end >= self._due_ms:
+                self._roll(end)
+            if self.ranges.changed:
+                self._publish_ranges()
+        if side is not None:
+            number = self.position + len(self._fresh) - 1
+            self.swings.add(
+                side, price, self._before[0], number, date, end, link, stamp.first_seq, out
+            )
+        if later and end >= self._clock.next_ms:
             self._remember_boundary()
         return out
 
+    def _roll(self, end: int) -> None:
+        """`settle`, and close the windows of derived bars that end: nothing was published yet."""
+        fresh = self._fresh
+        self.position += len(fresh)
+        due_ms = self.derived.roll(fresh, self.whole, end, self.position)
+        self._due_ms = due_ms if due_ms < self._later_ms else self._later_ms
+        self._keep(fresh)
+
+    def _keep(self, fresh: list[PackedRow]) -> None:
+        if not self._stamp.muted:
+            rows = self._book.open_rows
+            rows.extend(fresh)
+            if len(rows) >= MOST_OPEN_ROWS:
+                self._book.pack()
+        self.whole = True
+        fresh.clear()
+
+    def _turn(self, end: int) -> None:
+        """Whatever the clockwork has for an instant on the smooth road, in order."""
+        sessions = self.sessions
+        ranges = self.ranges
+        if end >= sessions.last_full_ms:
+            self.settle()
+            self._advance_ranges(end)
+            self._leave_smooth_road()
+            self._settle_sessions(end)
+            self._find_road()
+        else:
+            self._roll(end)
+            if end >= ranges.next_ms:
+                self._advance_ranges(end)
+            if not self._stamp.muted:
+                self._book.seal()
+            self._find_due()
+        self._publish()
+
+    def _advance_ranges(self, instant_ms: int) -> None:
+        self.ranges.last = self.last
+        self.ranges.advance(instant_ms, self.position)
+
     def _find_due(self) -> None:
-        due_ms = self.derived.next_grid_ms(self.watermark_ms)
-        if self.ranges.next_ms < due_ms:
-            due_ms = self.ranges.next_ms
-        if self.sessions.last_full_ms < due_ms:
-            due_ms = self.sessions.last_full_ms
-        if self._next_moment_ms < due_ms:
-            due_ms = self._next_moment_ms
-        self._due_ms = due_ms
+        self._later_ms = min(self.ranges.next_ms, self.sessions.last_full_ms, self._clock.next_ms)
+        self._due_ms = min(self.derived.next_grid_ms(self.smooth_ms), self._later_ms)
 
     def _settle_sessions(self, instant_ms: int) -> None:
         """Move the sessions on; once a session, forget what nothing can reach any more."""
@@ -236,20 +284,17 @@ class SymbolTracks:
         if self.first_label_ms == NOWHERE_MS:
             return NOWHERE_MS
         oldest = self.sessions.index - self._plan.horizon_sessions
-        if not self.calendar.has_session(oldest):
-            return self.calendar.first_ms
-        return self.calendar.open_ms(oldest)
+        known = self.calendar.has_session(oldest)
+        return self.calendar.open_ms(oldest) if known else self.calendar.first_ms
 
     def _find_road(self) -> None:
-        """Whether the next slot's bar may take the smooth road."""
-        sessions = self.sessions
-        self.smooth_ms = NOWHERE_MS
+        """Off the smooth road: whether the next slot's bar may take it."""
         if (
             self._smooth_allowed
             and self._before[0] != NOWHERE_MS
-            and sessions.unbroken(self.watermark_ms)
+            and self.sessions.unbroken(self._passed_ms)
         ):
-            self.smooth_ms = self.watermark_ms
+            self.smooth_ms = self._passed_ms
             self._find_due()
 
     def place(self, row: PackedRow, end: int, in_session: bool, offset: int) -> list[Event]:
@@ -262,26 +307,28 @@ class SymbolTracks:
         self._leave_smooth_road()
         if self.first_label_ms == NOWHERE_MS:
             self.begin(start)
-        swing_side = -1
+        side: SwingSide | None = None
         last = self.last
         link = self.ranges.latest_touch
         if in_session:
             self._move(start)
             link = self.ranges.latest_touch
-            swing_side = self._take(row, end)
+            side = self._take(row, end)
             if not stamp.muted:
                 self._book.open_rows.append(row)
                 self._book.seal()
-        position = self.position - 1
         if end > self.watermark_ms:
             self.watermark_ms = end
         self._move(end)
         self._find_road()
         self._publish()
-        if swing_side >= 0:
+        if side is not None:
             session = self.calendar.date(self.calendar.session_of(last[0]))
-            self.swings.add(swing_side, last, position, session, end, link, stamp)
-        if self.watermark_ms >= self._next_moment_ms:
+            price = last[2] if side is self._highs else last[3]
+            self.swings.add(
+                side, price, last[0], self.position - 1, session, end, link, stamp.first_seq, out
+            )
+        if self.watermark_ms >= self._clock.next_ms:
             self._remember_boundary()
         return out
 
@@ -298,42 +345,20 @@ class SymbolTracks:
         self._move(time_ms)
         self._find_road()
         self._publish()
-        if time_ms >= self._next_moment_ms:
+        if time_ms >= self._clock.next_ms:
             self._remember_boundary()
         return out
-
-    def run_again(self, rows: list[PackedRow], watermark_ms: int, facts: dict[str, Event]) -> None:
-        """In-session bars in order, then the time up to a watermark (`NOWHERE_MS`: not).
-
-        `facts` takes the last version of every fact on the way.
-        """
-        calendar = self.calendar
-        base_ms = self.base_ms
-        for row in rows:
-            start: int = row[0]
-            if start == self.smooth_ms:
-                if type(row[5]) is float:
-                    self.whole = False
-                said = self.step(row, start + base_ms, 0)
-            else:
-                self.settle()
-                said = self.place(row, calendar.slot_end(start, base_ms), True, 0)
-            for event in said:
-                facts[event.id] = event
-        self.settle()
-        if watermark_ms > self.watermark_ms:
-            for event in self.pass_time(watermark_ms, 0):
-                facts[event.id] = event
 
     def _leave_smooth_road(self) -> None:
         if self.smooth_ms != NOWHERE_MS:
             self.sessions.all_present(self.smooth_ms)
+            self._passed_ms = self.smooth_ms
             self.smooth_ms = NOWHERE_MS
 
-    def _take(self, row: PackedRow, end: int) -> int:
+    def _take(self, row: PackedRow, end: int) -> SwingSide | None:
         """Hand an in-session bar to every tracker; all of them stand at its label.
 
-        Returns 1 or 0 when it makes the bar before a swing high or low, otherwise -1.
+        Returns the side of which the bar before it is a swing now.
         """
         start, open_, high, low, close, volume = row
         last, before = self.last, self._before
@@ -343,22 +368,20 @@ class SymbolTracks:
         self.sessions.bar(end, high, low, volume, self.position)
         self.derived.add(start, open_, high, low, close, volume)
         self.ranges.bar(row, end, self.sessions.date, self.position)
-        if not self._with_swings or before[0] == NOWHERE_MS:
-            return -1
+        if before[0] == NOWHERE_MS:
+            return None
         if last[2] >= high and last[2] >= before[2]:
-            return 1
-        return 0 if last[3] <= low and last[3] <= before[3] else -1
+            return self._highs
+        return self._lows if last[3] <= low and last[3] <= before[3] else None
 
     def _move(self, instant_ms: int) -> None:
-        self.ranges.last = self.last
-        self.ranges.advance(instant_ms, self.position)
+        self._advance_ranges(instant_ms)
         self._settle_sessions(instant_ms)
 
     def _publish(self) -> None:
         """Events of the record, kind by kind in the order of bars-and-quality section 6."""
         stamp = self._stamp
         sessions = self.sessions
-        ranges = self.ranges
         if sessions.pending:
             sessions.publish_sessions(stamp)
         if self.derived.closed:
@@ -367,46 +390,46 @@ class SymbolTracks:
             sessions.publish_quality(stamp)
             sessions.publish_gaps(stamp)
             sessions.pending = False
-        if ranges.changed:
-            publish_ranges(ranges.changed, self.symbol, self._scale, stamp)
-            if ranges.touches:
-                publish_touches(ranges.touches, self.symbol, self._scale, stamp)
-            if stamp.muted:
-                self.touches.extend(ranges.touches)
-                for live in ranges.changed:
-                    self.range_keys[live.label] = live.spec.key
-            elif self._pairs is not None and self._partner is not None:
-                watermark_ms = stamp.watermark_ms
-                stamp.watermark_ms = max(watermark_ms, self._partner.watermark_ms)
-                self._pairs.publish(self.number, ranges.touches, stamp)
-                stamp.watermark_ms = watermark_ms
-            ranges.settle()
+        if self.ranges.changed:
+            self._publish_ranges()
         if self._sweep_due:
             self._sweep_due = False
             if self._pairs is not None and self._partner is not None:
                 self._pairs.sweep(self.number, self.horizon_ms(), self._partner.horizon_ms())
 
+    def _publish_ranges(self) -> None:
+        """Ranges that the record changed, their touches, and the pairs of these."""
+        stamp = self._stamp
+        ranges = self.ranges
+        publish_ranges(ranges.changed, self.symbol, self._scale, stamp)
+        if ranges.touches:
+            publish_touches(ranges.touches, self.symbol, self._scale, stamp)
+            if self._pairs is not None and self._partner is not None and not stamp.muted:
+                self._pairs.publish(self.number, ranges.touches, self._partner.watermark_ms, stamp)
+        if stamp.muted:
+            self.touches.extend(ranges.touches)
+            for live in ranges.changed:
+                self.range_keys[live.label] = live.spec.key
+        ranges.settle()
+
     def _remember_boundary(self) -> None:
         """The watermark has reached an hour or a session: keep the moment."""
+        session = self.sessions.index
         if self.remembering:
-            index = self.sessions.index
-            if index != self._remembered_session:
+            if session != self._clock.session:
                 self.ring.add(self.capture(SESSION))
-                self._remembered_session = index
+                self._clock.session = session
                 if not self._stamp.muted:
                     self.prune()
             else:
                 self.ring.add(self.capture(HOUR))
-        self._find_next_moment()
+        self._clock.find(session, self.watermark_ms)
         if self.smooth_ms != NOWHERE_MS:
             self._find_due()
 
     def prune(self) -> None:
         """Forget the moments that nothing goes back to any more."""
-        index = self.sessions.index
-        recent_ms = self.watermark_ms - RECENT_MS
-        if self.calendar.has_session(index):
-            recent_ms = min(recent_ms, self.calendar.open_ms(index))
+        recent_ms = self._clock.recent_ms(self.sessions.index, self.watermark_ms)
         self.ring.prune(self.horizon_ms(), recent_ms)
         if self.ring.moments:
             self.ranges.journal.forget_before(self.ring.moments[0].place)
@@ -415,10 +438,7 @@ class SymbolTracks:
         """Before slots go by without a bar: keep the moment, for the bars that come late."""
         if not self.remembering:
             return
-        kind = HOLE
-        if instant_ms >= self._next_moment_ms:
-            # Corrections behind the jump must find a moment before it.
-            kind = SESSION if instant_ms >= self._session_close_ms else HOUR
+        kind = self._clock.kind_before(instant_ms)
         latest = self.ring.moments[-1] if self.ring.moments else None
         if latest is not None and latest.watermark_ms == self.watermark_ms:
             if latest.kind > kind:
@@ -429,19 +449,6 @@ class SymbolTracks:
             self.ring.add(self.capture(HOLE))
             self.ring.limit_holes()
 
-    def _find_next_moment(self) -> None:
-        self._next_moment_ms = FOREVER_MS
-        index = self.sessions.index
-        if not self.calendar.has_session(index):
-            return
-        closes = self.calendar.close_ms(index)
-        self._session_close_ms = closes
-        if self.base_ms < HOUR_MS:
-            opened = self.calendar.open_ms(index)
-            hours = max(self.watermark_ms - opened, 0) // HOUR_MS + 1
-            closes = min(closes, opened + hours * HOUR_MS)
-        self._next_moment_ms = closes
-
     def capture(self, kind: int) -> Moment:
         """The present moment, between two records."""
         self.settle()
@@ -449,8 +456,7 @@ class SymbolTracks:
             self.sessions.all_present(self.smooth_ms)
         place = self.ranges.journal.place
         moment = Moment(kind, self.watermark_ms, self.position, place)
-        moment.last = self.last
-        moment.before = self._before
+        moment.last, moment.before = self.last, self._before
         moment.sessions = self.sessions.snapshot()
         moment.derived = self.derived.snapshot()
         moment.ranges = self.ranges.capture()
@@ -467,16 +473,15 @@ class SymbolTracks:
         self.smooth_ms = NOWHERE_MS
         self.watermark_ms = moment.watermark_ms
         self.position = moment.position
-        self.last = moment.last
-        self._before = moment.before
+        self.last, self._before = moment.last, moment.before
         self.derived.restore(moment.derived)
         self.sessions.restore(moment.sessions)
         self.ranges.last = moment.last
         if moment.ranges is not None:
             self.ranges.install(moment.ranges)
         self.swings.install(moment.swings, moment.swing_counts)
-        self._remembered_session = self.sessions.index
-        self._find_next_moment()
+        self._clock.session = self.sessions.index
+        self._clock.find(self.sessions.index, self.watermark_ms)
         self._find_road()
 
     def reset(self) -> None:
@@ -487,11 +492,9 @@ class SymbolTracks:
         self.watermark_ms = NOWHERE_MS
         self.first_label_ms = NOWHERE_MS
         self.position = 0
-        self.last = NO_ROW
-        self._before = NO_ROW
+        self.last = self._before = NO_ROW
         self.derived.reset()
         self.sessions.reset()
         self.ranges.reset()
         self.swings.reset()
-        self._remembered_session = -1
-        self._next_moment_ms = FOREVER_MS
+        self._clock.reset()

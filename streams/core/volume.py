@@ -8,8 +8,8 @@ Volume = int | float | None
 
 GREATEST_VOLUME: Final = 1e300
 """Sums stay finite doubles below it."""
-GREATEST_WHOLE: Final = 1 << 60
-"""Whole volumes below it take the smooth road."""
+WHOLE_BITS: Final = 60
+"""Whole volumes of no more bits take the smooth road."""
 EXACT_DOUBLES: Final = 9_007_199_254_740_992.0
 LARGEST_INTEGER: Final = (1 << 63) - 1
 

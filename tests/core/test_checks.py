@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from schemas.records import Bar, Cancel, Clock, LogRecord
+from streams.core.rejection import RecordRejected
 from tests.core.scenario import MINUTE_MS, Tape, at, equity, flat, minutes
 
 START = at("2025-07-02 09:33")
@@ -219,6 +220,32 @@ def test_off_session_bars_are_deduplicated_like_others() -> None:
     assert tape.engine.fate == "cancelled"
     counters = tape.engine.counters("ACME")
     assert (counters["off_session"], counters["duplicates"], counters["accepted"]) == (1, 1, 1)
+
+
+def test_a_bar_has_its_own_fate_where_it_takes_the_offset_of_a_duplicate() -> None:
+    # A log does not keep duplicates, so the next record gets the offset they were tried with.
+    engine = equity().engine
+    run = minutes("ACME", "2025-07-02 09:30", 5)
+    for offset, record in enumerate(run[:4]):
+        engine.apply(record, offset)
+    engine.apply(run[3], 4)
+    assert engine.fate == "duplicates"
+    engine.apply(run[4], 4)
+    assert engine.fate == "accepted"
+
+
+def test_a_refused_bar_leaves_the_fate_of_the_record_before_it_and_corrects_nothing() -> None:
+    engine = equity().engine
+    run = minutes("ACME", "2025-07-02 09:30", 5)
+    for offset, record in enumerate(run[:4]):
+        engine.apply(record, offset)
+    engine.apply(replace(run[3], volume=7), 4)
+    before = engine.correction
+    with pytest.raises(RecordRejected, match="not a multiple"):
+        engine.apply(replace(run[4], open=100.001), 5)
+    assert before is not None
+    assert (engine.fate, engine.offset) == ("changed", 5)
+    assert engine.correction is None
 
 
 def test_a_hole_in_the_run_is_late_once_the_watermark_has_passed_it() -> None:

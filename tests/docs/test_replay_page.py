@@ -11,7 +11,9 @@ from tests.docs.test_pages import ROOT
 
 PAGE = ROOT / "docs" / "replay.md"
 STEP = re.compile(r"^```console\n(.*?)^```\n(?:^```\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
-PROGRAM = re.compile(r"^```python\n((?:(?!```).)*)```\n\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PROGRAM = re.compile(
+    r"^```python\n((?:(?!```).)*)```\n\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL
+)
 ELISION = "..."
 
 

@@ -42,8 +42,13 @@ OUTPUTS_OF_A_RECORD = 1_000_000
 class Engine(Protocol):
     """What a tape needs of an engine; a broken one wraps a sound one."""
 
-    fate: str
-    correction: Correction | None
+    @property
+    def fate(self) -> str:
+        """What became of the last record."""
+
+    @property
+    def correction(self) -> Correction | None:
+        """What the last record corrected."""
 
     def apply(self, record: LogRecord, offset: int) -> list[Output]:
         """Take one record."""
