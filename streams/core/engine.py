@@ -44,8 +44,9 @@ class GroupEngine:
     """
 
     __slots__ = (
-        "_last_correction", "_last_fate", "_last_tracks", "_members", "_revision_places", "_revisions", "_smooth",
-        "_stamp", "_states", "_symbols", "_tracked", "_tracks", "offset", "plan",
+        "_last_correction", "_last_fate", "_last_tracks", "_members", "_revision_places",
+        "_revisions", "_smooth", "_stamp", "_states", "_symbols", "_tracked", "_tracks", "offset",
+        "plan",
     )  # fmt: skip
 
     def __init__(self, plan: GroupPlan) -> None:
@@ -201,7 +202,7 @@ class GroupEngine:
 
     @property
     def mark_ms(self) -> int:
-        """Watermark of the symbol of the last record not refused; `NOWHERE_MS` where it has none."""
+        """Watermark of the symbol of the last record not refused; `NOWHERE_MS` if it has none."""
         tracks = self._last_tracks
         return NOWHERE_MS if tracks is None else tracks.watermark_ms
 
