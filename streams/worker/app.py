@@ -35,6 +35,9 @@ REQUEST_BYTES = 17 * 1_048_576
 FETCH_BYTES = 1_048_576
 """Of one partition at once; less than a record batch would let a busy partition hide the others."""
 STATE_TABLE = "state"
+STEP_BARS_AGAIN = 20_000
+"""Bars that corrections may let run again in one step, beside those of the last one: a tenth of a
+second."""
 
 logger = logging.getLogger("tapeline.worker")
 
@@ -136,13 +139,25 @@ class WorkerApp(BatchApp):
         fold = self.folds.get(message.partition)
         if fold is None:
             fold = self._open_fold(message.partition)
-        step = fold.fold(message.value)
 
         def done() -> None:
             message.done = True
             event.ack()
 
-        await committer.put(Work(step, message.handed_at, done))
+        while True:
+            step = fold.fold(message.value, STEP_BARS_AGAIN)
+            whole = step.next_offset >= message.next_offset
+            await committer.put(
+                Work(step, message.handed_at, message.owned_at, done if whole else _go_on)
+            )
+            if whole:
+                return
+            # Health is asked for, and partitions are taken away, also while history is put right.
+            await asyncio.sleep(0)
+            if self.folds.get(message.partition) is not fold:
+                # Not done, so it stays uncommitted: whoever has the partition now goes on with it.
+                event.ack()
+                return
 
     async def _write(self, committer: Committer) -> None:
         try:
@@ -260,6 +275,10 @@ class WorkerApp(BatchApp):
                 )
             )
         return found
+
+
+def _go_on() -> None:
+    """A step that is not the last of its chunk is written: its state says so, nothing else."""
 
 
 def make_app(

@@ -63,13 +63,30 @@ class OutputBatch(BatchBuilder):  # type: ignore[misc]
 
 
 class Work:
-    """A step on its way: when its chunk was handed out, and whom to tell that it is written."""
+    """A step on its way.
 
-    __slots__ = ("done", "handed_at", "step")
+    Parameters
+    ----------
+    handed_at
+        When its chunk was handed out.
+    owned_at
+        When its partition last was certainly ours.
+    done
+        Told when all is written.
+    """
 
-    def __init__(self, step: Step, handed_at: float, done: Callable[[], None]) -> None:
+    __slots__ = ("done", "handed_at", "owned_at", "step")
+
+    def __init__(
+        self,
+        step: Step,
+        handed_at: float,
+        owned_at: Callable[[], float],
+        done: Callable[[], None],
+    ) -> None:
         self.step = step
         self.handed_at = handed_at
+        self.owned_at = owned_at
         self.done = done
 
 
@@ -156,11 +173,11 @@ class Committer:
         """Write one step: all four stages."""
         step = work.step
         await self._breathe()
-        self._guard.check(work.handed_at)
+        self._guard.check(work.owned_at())
         try:
             await self._send_outputs(step)
             await self._breathe()
-            self._guard.check(work.handed_at)
+            self._guard.check(work.owned_at())
             await self._send_state(step)
         except Exception:
             self._metrics.send_errors += 1

@@ -58,10 +58,11 @@ def _leave(code: int) -> NoReturn:
 
 
 class ZombieGuard:
-    """Refuses to write what was handed out too long ago.
+    """Refuses to write what may not be ours any more.
 
     A process that sleeps past its session has a successor, whose outputs and states it must not
-    follow with older ones.
+    follow with older ones. A chunk is ours when it is handed out, and whenever the coordinator
+    confirms a heartbeat of the same generation: slow work is no sleep.
 
     Parameters
     ----------
@@ -79,14 +80,14 @@ class ZombieGuard:
         """Seconds by the guard's clock."""
         return self._clock()
 
-    def check(self, handed_at: float) -> None:
-        """Raise `ZombieError` when a chunk that was handed out then may not be written now."""
-        age = self._clock() - handed_at
+    def check(self, owned_at: float) -> None:
+        """Raise `ZombieError` when what was certainly ours then may not be written now."""
+        age = self._clock() - owned_at
         if age > self._limit_s:
             raise ZombieError(
-                f"a chunk waited {age:.1f} s, more than half the session ({self._limit_s:.1f} s): "
-                "another worker may own its partition by now. This process ends without writing; "
-                "start it again"
+                f"a chunk waited {age:.1f} s without a heartbeat, more than half the session "
+                f"({self._limit_s:.1f} s): another worker may own its partition by now. This "
+                "process ends without writing; start it again"
             )
 
 

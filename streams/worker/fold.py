@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 
 from msgspec import Struct, field
@@ -129,13 +130,17 @@ class PartitionFold:
         for group, records in stored.groups.items():
             self.seats[group] = Seat(config, group, records)
 
-    def fold(self, records: Chunk) -> Step:
+    def fold(self, records: Chunk, most_again: int | None = None) -> Step:
         """Take the next records of the partition.
 
         Parameters
         ----------
         records
             In order; those below `next_offset` were taken before and are skipped.
+        most_again
+            End the step, short of the last record, after a correction that lets more bars than
+            these have run again; None: no limit. What a step costs must be bounded, and a chunk of
+            old corrections costs a thousand times one of new bars.
 
         Raises
         ------
@@ -153,7 +158,7 @@ class PartitionFold:
         if not records:
             return Step(self._partition, expected, 0)
         step = Step(self._partition, records[-1].offset + 1, len(records))
-        touched = self._take(records, step)
+        touched = self._take(records, step, most_again)
         for seat in touched:
             engine = seat.engine
             changed = engine.changed()
@@ -161,11 +166,12 @@ class PartitionFold:
         self.next_offset = step.next_offset
         return step
 
-    def _take(self, records: Chunk, step: Step) -> list[Seat]:
-        """Give every record to its engine; the groups that had one."""
+    def _take(self, records: Chunk, step: Step, most_again: int | None) -> list[Seat]:
+        """Give every record to its engine, or some of them; the groups that had one."""
         counts, decode, seats = self._counts, self._decode, self._by_symbol
         fates = counts.fates
         touched: dict[str, Seat] = {}
+        left = sys.maxsize if most_again is None else most_again
         # One loop without calls of our own: a bar without events costs no more than its engine.
         for record in records:
             symbol = None
@@ -199,6 +205,12 @@ class PartitionFold:
             close_ms = seat.closes.next_ms
             if close_ms is None or known >= close_ms:
                 self._keep(seat, offset, known, step.outputs)
+            if engine.correction is not None:
+                left -= engine.correction.bars_again
+                if left < 0:
+                    step.next_offset = offset + 1
+                    step.records = sum(1 for each in records if each.offset <= offset)
+                    break
         return list(touched.values())
 
     def _say(

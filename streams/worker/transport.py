@@ -13,11 +13,12 @@ Private names of Faust 0.15.3 used here, in `table` and in `app`: of the consume
 `_create_worker_consumer`, `_ensure_consumer`, `_fetch_records`; of the application `_assignment`,
 `_crash`, `_new_transport`; of the store `_db_for_partition`, `_new_store_by_url`,
 `_open_for_partition`; of aiokafka 0.14.0 the class `BatchBuilder` and its `_builder` and
-`_relative_offset`; of its consumer `_closed`, `_fetch_max_bytes`, `_fetch_max_wait_ms`,
-`_fetcher`; of the fetcher `_closed`, `_create_fetch_waiter`, `_fetch_max_wait_ms`, `_notify`,
-`_records`, `_subscriptions`, `_wait_consume_future`; of what it fetched `_check_crcs`,
-`_partition_records`, `_records`, `_topic_partition`, `_update_position`. The versions are pinned
-exactly, and the crash suite in tests/kafka gates their upgrades.
+`_relative_offset`; of its consumer `_closed`, `_coordinator`, `_fetch_max_bytes`,
+`_fetch_max_wait_ms`, `_fetcher`; of the coordinator `_do_heartbeat` and `generation`; of the
+fetcher `_closed`, `_create_fetch_waiter`, `_fetch_max_wait_ms`, `_notify`, `_records`,
+`_subscriptions`, `_wait_consume_future`; of what it fetched `_check_crcs`, `_partition_records`,
+`_records`, `_topic_partition`, `_update_position`. The versions are pinned exactly, and the crash
+suite in tests/kafka gates their upgrades.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any, NoReturn
 
 import faust
@@ -45,6 +47,41 @@ FETCH_BYTES = 2 * 1_048_576
 """Of all partitions at once; a poll takes it whole, while the next is on its way."""
 
 
+class Membership:
+    """When the group's coordinator last confirmed that this process is a member.
+
+    Heartbeats go out from the client's thread, whatever the worker computes. A process that was
+    stopped has none, and one that was replaced gets no confirmation of its generation.
+    """
+
+    def __init__(self) -> None:
+        self._watched: Any = None
+        self._confirmed: tuple[int, float] = (0, 0.0)
+
+    def watch(self, coordinator: Any) -> int:
+        """Take note of a coordinator's heartbeats from now on; its generation."""
+        if coordinator is not self._watched:
+            self._watched = coordinator
+            coordinator._do_heartbeat = self._noted(coordinator, coordinator._do_heartbeat)
+        return int(coordinator.generation)
+
+    def _noted(self, coordinator: Any, beat: Callable[[], Awaitable[bool]]) -> Any:
+        async def noted() -> bool:
+            # The answer may come late: what it says was true when it was asked for.
+            generation, asked_at = int(coordinator.generation), time.monotonic()
+            confirmed = await beat()
+            if confirmed and coordinator.generation == generation:
+                self._confirmed = generation, asked_at
+            return confirmed
+
+        return noted
+
+    def since(self, generation: int, handed_at: float) -> float:
+        """The last moment at which what was handed out in a generation was certainly ours."""
+        confirmed, asked_at = self._confirmed
+        return max(handed_at, asked_at) if confirmed == generation else handed_at
+
+
 class BatchMessage(ConsumerMessage):  # type: ignore[misc]
     """A chunk of one source partition.
 
@@ -56,9 +93,18 @@ class BatchMessage(ConsumerMessage):  # type: ignore[misc]
         Set by the worker when everything that follows from the chunk is written.
     handed_at
         When it was handed out, by the monotonic clock.
+    owned_at
+        When it last was certainly ours.
     """
 
-    def __init__(self, tp: TP, records: Chunk, generation_id: int, handed_at: float) -> None:
+    def __init__(
+        self,
+        tp: TP,
+        records: Chunk,
+        generation_id: int,
+        handed_at: float,
+        owned_at: Callable[[], float],
+    ) -> None:
         first = records[0]
         super().__init__(
             tp.topic,
@@ -78,6 +124,7 @@ class BatchMessage(ConsumerMessage):  # type: ignore[misc]
         self.next_offset = records[-1].offset + 1
         self.done = False
         self.handed_at = handed_at
+        self.owned_at = owned_at
 
 
 class BatchSchema(Schema):  # type: ignore[misc]
@@ -132,6 +179,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.positions: Positions[TP] = Positions()
+        self._membership = Membership()
 
     def _new_consumer_thread(self) -> BatchThread:
         return BatchThread(self, loop=self.loop, beacon=self.beacon)
@@ -165,6 +213,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             for tp, each in found.items()
             if tp not in changelogs
         }
+        member_of = self._membership.watch(self._thread._ensure_consumer()._coordinator)
         lost: set[TP] = set()
         for tp, chunk in in_turn(sources):
             if not self._goes_on(generation) or self.app.rebalancing:
@@ -182,7 +231,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             elif due:
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
                 self.positions.hand_out(tp, due)
-                yield tp, BatchMessage(tp, due, generation, time.monotonic())
+                now = time.monotonic()
+                owned_at = partial(self._membership.since, member_of, now)
+                yield tp, BatchMessage(tp, due, generation, now, owned_at)
 
     def _goes_on(self, generation: int) -> bool:
         return bool(self.flow_active) and self.app.consumer_generation_id == generation

@@ -85,7 +85,7 @@ class Desk:
         def done() -> None:
             self.done.append((step.partition, step.next_offset))
 
-        await self.committer.put(Work(step, 0.0, done))
+        await self.committer.put(Work(step, 0.0, lambda: 0.0, done))
         await settled()
 
 

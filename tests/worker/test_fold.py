@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +63,23 @@ def test_chunks_and_restarts_leave_every_message_as_it_was(
     cuts.sort()
     restarts = data.draw(st.sets(st.sampled_from(cuts))) if cuts else set()
     assert run(RECORDS, cuts, restarts) == WHOLE
+
+
+def test_a_chunk_of_old_corrections_is_taken_in_steps_of_bounded_work() -> None:
+    bars = [each for each in equity_log(2) if isinstance(each, Bar)]
+    old = [msgspec.structs.replace(bar, close=bar.low) for bar in bars[:60:7]]
+    records = raw_records([*bars, *old])
+    whole = fold_of(StoredPartition()).fold(records)
+    fold, steps = fold_of(StoredPartition()), []
+    while fold.next_offset != len(records):
+        steps.append(fold.fold(records, most_again=1_000))
+    assert len(steps) > len(old) // 2
+    assert sum(step.records for step in steps) == len(records)
+    found: dict[str, list[Message]] = {}
+    for step in steps:
+        for topic, messages in step.outputs.items():
+            found.setdefault(topic, []).extend(messages)
+    assert found == whole.outputs
 
 
 def test_a_repeated_chunk_is_skipped_by_what_the_state_includes() -> None:
