@@ -21,6 +21,7 @@ from schemas.topics import input_log, snapshot_topic
 from streams.feeds.items import Refusal
 from streams.inputs import dead_letter
 from streams.kafka.connection import admin_client, plain_errors
+from streams.kafka.raw_records import RawRecord, raw_records
 
 FETCH_MS = 500
 MOST_WAITING = 20_000
@@ -180,6 +181,7 @@ class _Reader:
         self._extents = extents
         self._fetch_records = fetch_records
         self._decode = RecordDecoder().decode
+        self._raw: dict[int, list[RawRecord]] = {}
         self._next: dict[int, int] = {}
         self._times: dict[int, int] = {}
         self._open: set[int] = set()
@@ -217,13 +219,18 @@ class _Reader:
         return await self._poll(set(self._next), bounded=False)
 
     async def _poll(self, partitions: set[int], bounded: bool) -> list[LogItem]:
-        places = [TopicPartition(self._topic, each) for each in sorted(partitions)]
-        found = await self._consumer.getmany(
-            *places, timeout_ms=FETCH_MS, max_records=self._fetch_records
-        )
+        if not all(self._raw.get(each) for each in partitions):
+            await self._receive({each for each in partitions if not self._raw.get(each)}, bounded)
         arrived: list[LogItem] = []
-        for place, records in found.items():
-            partition = place.partition
+        for partition in sorted(partitions):
+            waiting = self._raw.get(partition)
+            if not waiting:
+                continue
+            # A few at a time: what they lead to is written while the processor still has it.
+            records, self._raw[partition] = (
+                waiting[: self._fetch_records],
+                waiting[self._fetch_records :],
+            )
             end = self._extents[partition].end or 0
             items = self._items(partition, records, end if bounded else None)
             if not bounded:
@@ -234,8 +241,22 @@ class _Reader:
                 self._open.discard(partition)
                 self.order.finish(partition)
                 # What lies beyond the end is for whoever follows.
+                self._raw[partition] = []
+                place = TopicPartition(self._topic, partition)
                 self._consumer.seek(place, end)
                 self._consumer.pause(place)
+        return arrived
+
+    async def _receive(self, partitions: set[int], bounded: bool) -> None:
+        """Take what was fetched of some partitions, or wait a little for it."""
+        places = {TopicPartition(self._topic, each) for each in partitions}
+        fetcher = self._consumer._fetcher
+        # The order needs all partitions; who follows takes what is there.
+        pressed = not bounded and any(self._raw.values())
+        with fetcher._subscriptions.fetch_context():
+            found = await raw_records(fetcher, places, 0.0 if pressed else FETCH_MS / 1_000)
+        for place, records in found.items():
+            self._raw[place.partition] = records
         if found:
             self._heard = time.monotonic()
         elif bounded and time.monotonic() - self._heard > SILENCE_SECONDS:
@@ -243,9 +264,8 @@ class _Reader:
         if not bounded:
             for paused in self._consumer.paused():
                 self._consumer.resume(paused)
-        return arrived
 
-    def _items(self, partition: int, records: list[Any], end: int | None) -> list[LogItem]:
+    def _items(self, partition: int, records: list[RawRecord], end: int | None) -> list[LogItem]:
         items = []
         expected = self._next[partition]
         decode = self._decode

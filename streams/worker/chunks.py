@@ -5,27 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-
-class RawRecord(Protocol):
-    """What is read of a record of the log: its place, its time and its bytes."""
-
-    @property
-    def offset(self) -> int:
-        """Place in the partition."""
-        ...
-
-    @property
-    def timestamp(self) -> int:
-        """CreateTime, epoch milliseconds."""
-        ...
-
-    @property
-    def value(self) -> bytes | None:
-        """The record; None for a tombstone, which no feed writes."""
-        ...
-
+from streams.kafka.raw_records import RawRecord
 
 Chunk = Sequence[RawRecord]
 Place = TypeVar("Place")

@@ -15,9 +15,10 @@ from streams.core.engine import GroupEngine
 from streams.core.rejection import RecordRejected
 from streams.core.sessions import NOWHERE_MS
 from streams.kafka.event_messages import Message, Writer
+from streams.kafka.raw_records import RawRecord
 from streams.kafka.snapshots import CloseClock, snapshot_messages, topic
 from streams.planning import plan_group, settings_hash
-from streams.worker.chunks import Chunk, RawRecord, from_offset
+from streams.worker.chunks import Chunk, from_offset
 from streams.worker.state_records import (
     GroupChange,
     StoredGroup,

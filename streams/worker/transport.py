@@ -38,8 +38,8 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from mode.utils.futures import notify
 
+from streams.kafka.raw_records import raw_records
 from streams.worker.chunks import Chunk, Positions, in_turn, split
-from streams.worker.raw_records import raw_records
 
 IDLE_POLL_MS = 500
 BUSY_POLL_MS = 20

@@ -12,7 +12,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from streams.worker.raw_records import take_all
+from streams.kafka.raw_records import take_all
 
 LOG = TopicPartition("tape.bars.v1", 3)
 GZIP = 1

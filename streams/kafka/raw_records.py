@@ -2,7 +2,7 @@
 
 A record of the client has eleven fields, which cost three times as much as the parsing. A chunk
 needs three of them: offset, time and value, and the parser's own objects have those. The private
-names used here are in the list of `transport`.
+names used here are in the list of `streams.worker.transport`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,31 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Protocol
 
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import CorruptRecordException
 from aiokafka.structs import TopicPartition
 
-from streams.worker.chunks import RawRecord
+
+class RawRecord(Protocol):
+    """What is read of a record of the log: its place, its time and its bytes."""
+
+    @property
+    def offset(self) -> int:
+        """Place in the partition."""
+        ...
+
+    @property
+    def timestamp(self) -> int:
+        """CreateTime, epoch milliseconds."""
+        ...
+
+    @property
+    def value(self) -> bytes | None:
+        """The record; None for a tombstone, which no feed writes."""
+        ...
+
 
 Found = dict[TopicPartition, list[RawRecord]]
 
