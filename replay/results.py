@@ -148,7 +148,8 @@ async def replay_into(
                 progress(replay)
         counts, hashes = files.finish()
         found = manifest(replay, options)
-        found["run_id"] = None if topics is None else topics.run_id
+        if topics is not None:
+            found["run_id"] = topics.run_id
         superseded = getattr(replay.source, "superseded", 0)
         found["counters"] = tally.counters(replay.fold.fates, replay.released, superseded)
         found["topics"] = counts
