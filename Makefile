@@ -19,6 +19,9 @@ CODE := schemas streams replay tests $(patsubst %/,%,$(sort $(dir $(wildcard ben
 
 SAMPLE_BOOKS := --bars ES=$(SAMPLE)/es.csv --bars NQ=$(SAMPLE)/nq.csv
 
+# A newer pip is no news for somebody who wants to see a run.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -41,7 +44,6 @@ help:
 run: $(VENV)/.installed-runtime
 	$(VENV)/bin/tapeline sample $(SAMPLE)
 	$(VENV)/bin/tapeline run $(SAMPLE_BOOKS) --out $(OUT)
-	@echo "Results: $(OUT)/*.jsonl, one file per topic, and $(OUT)/manifest.json"
 
 test: lint pure-test compiled-test-if-possible
 

@@ -20,7 +20,7 @@ from replay.run import Replay, ReplayOptions
 from replay.sources import LogSource
 from schemas.codec import RecordDecoder, encode
 from schemas.config import Config
-from schemas.events import Event, Retract
+from schemas.events import OUTPUTS_PER_RECORD, Event, Retract
 from schemas.topics import OUTPUT_TOPICS, topic_of
 from streams.feeds.items import InputError
 from streams.kafka.messages import event_time_ms
@@ -28,8 +28,6 @@ from streams.routing import Router
 from streams.store.checkpoint import plan_hash
 from streams.store.layout import LOG_FILE, StoreError
 from streams.store.reading import VIEW_TYPES, StoreReader
-
-OUTPUTS_PER_RECORD = 1_000_000
 
 
 async def view_of_log(

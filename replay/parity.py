@@ -383,18 +383,3 @@ class TypeComparison:
         elif self._group_of is not None and entry.symbol is not None:
             found["group"] = self._group_of(entry.symbol)
         return found
-
-
-def compare(
-    kind: str,
-    a: Sequence[Entry],
-    b: Sequence[Entry],
-    ignored: frozenset[str] = frozenset(),
-    compacted: tuple[bool, bool] = (False, False),
-    limit: int = DEFAULT_LIMIT,
-) -> tuple[TypeResult, list[Difference]]:
-    """Compare two whole sequences of events of one type."""
-    differences = Differences(limit)
-    comparison = TypeComparison(kind, differences, ignored, compacted)
-    comparison.run(Piece(a, ended=True), Piece(b, ended=True))
-    return comparison.finish(), differences.listed()

@@ -15,8 +15,8 @@ import orjson
 from msgspec import Struct
 
 from replay.sources import LogSource
+from schemas.events import OUTPUTS_PER_RECORD
 
-SEQ_OF_RECORD = 1_000_000
 NO_SEQ = -1
 NO_PARTITION = -1
 BEFORE_ALL = -(1 << 62)
@@ -62,7 +62,7 @@ class Entry(NamedTuple):
     @property
     def record(self) -> int:
         """Offset of the log record that caused it, `NO_SEQ` where that is not known."""
-        return NO_SEQ if self.seq < 0 else self.seq // SEQ_OF_RECORD
+        return NO_SEQ if self.seq < 0 else self.seq // OUTPUTS_PER_RECORD
 
 
 class Stretch(Struct, frozen=True):
@@ -220,7 +220,7 @@ def _source_place(source: str, partition: int) -> tuple[int, int]:
     """Partition and seq of a dead letter: those of ``topic/partition/offset``, else unknown."""
     parts = source.rsplit("/", 2)
     if len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal():
-        return int(parts[1]), int(parts[2]) * SEQ_OF_RECORD
+        return int(parts[1]), int(parts[2]) * OUTPUTS_PER_RECORD
     return partition, NO_SEQ
 
 

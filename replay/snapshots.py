@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaTimeoutError
 
 from replay.sources import StoredState
+from streams.kafka.blocks import read_block
 from streams.kafka.snapshots import FORMAT, SnapshotPart, joined
 
-FETCH_MS = 1_000
-SILENCE_SECONDS = 30.0
 FIRST_BLOCK = 16
 GROWTH = 2
 
@@ -60,27 +57,10 @@ class SnapshotReader:
         block = FIRST_BLOCK
         while low > begin:
             high, low = low, max(begin, low - block)
-            for value in reversed(await self._block(place, low, high)):
+            for value in reversed(await read_block(self._consumer, place, low, high)):
                 sets.take(value)
             block *= GROWTH
         return sets.states()
-
-    async def _block(self, place: TopicPartition, low: int, high: int) -> list[Any]:
-        consumer = self._consumer
-        consumer.assign([place])
-        consumer.seek(place, low)
-        values: list[Any] = []
-        heard = time.monotonic()
-        while await consumer.position(place) < high:
-            records = (await consumer.getmany(place, timeout_ms=FETCH_MS)).get(place, [])
-            if records:
-                heard = time.monotonic()
-            elif time.monotonic() - heard > SILENCE_SECONDS:
-                raise KafkaTimeoutError(
-                    f"nothing came of {self._topic} for {SILENCE_SECONDS:.0f} s"
-                )
-            values.extend(record for record in records if record.offset < high)
-        return values
 
 
 class _Sets:

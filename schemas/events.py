@@ -29,6 +29,8 @@ from typing import Literal, TypeVar
 from msgspec import Struct, field
 from msgspec.structs import astuple, replace
 
+OUTPUTS_PER_RECORD = 1_000_000
+"""``seq`` is the source offset times this, plus the index among the outputs of that record."""
 Op = Literal["upsert", "retract"]
 Volume = int | float | None
 SessionState = Literal["open", "closed"]
@@ -290,6 +292,22 @@ def revised(
 ) -> NumberedEvent:
     """The same fact as another version of it."""
     return replace(event, seq=seq, rev=rev, watermark_ms=watermark_ms, corrects=corrects)
+
+
+def retracted(fact: Event, seq: int, rev: int, watermark_ms: int, corrects: int | None) -> Retract:
+    """That a fact is taken back."""
+    return Retract(
+        type_of(fact),
+        fact.id,
+        "retract",
+        seq,
+        rev,
+        fact.symbol,
+        fact.session,
+        fact.event_ms,
+        watermark_ms,
+        corrects,
+    )
 
 
 def content_of(event: Event) -> tuple[object, ...]:

@@ -11,7 +11,6 @@ from typing import Annotated
 import msgspec
 import orjson
 import typer
-from rich.console import Console
 
 import streams
 from replay.sources import LogMissingError
@@ -27,7 +26,7 @@ from streams.cli_kafka import add_to as add_kafka
 from streams.cli_replay import add_to as add_replay
 from streams.cli_runs import add_to as add_runs
 from streams.cli_store import add_to as add_store
-from streams.cli_store import instant_of, run_and_report
+from streams.cli_store import run_and_report
 from streams.cli_verify import add_to as add_verify
 from streams.core import engine
 from streams.core.corrections import Correction
@@ -35,12 +34,23 @@ from streams.embedded import run_files
 from streams.explanation import explanation
 from streams.feeds.items import InputError
 from streams.kafka.errors import BrokerError, TopicsError
+from streams.options import (
+    BarsOption,
+    BootstrapOption,
+    ConfigOption,
+    FilesArgument,
+    JsonOption,
+    TzOption,
+    UntilOption,
+    instant_of,
+)
 from streams.progress import ProgressBar
 from streams.run_directory import ForeignFolderError
 from streams.samples import SEED, SESSIONS, write_samples
 from streams.store.layout import StoreError
 from streams.summary import RunResult
 from streams.tables import print_summary, summary_data
+from streams.terminal import plain_console
 
 USAGE = 2
 BUG = 70
@@ -66,12 +76,6 @@ add_runs(app)
 add_checks(app)
 add_verify(app)
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", help="Configuration file; ./tapeline.toml if it is there."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
-
 
 def _version(asked: bool) -> None:
     if asked:
@@ -93,18 +97,8 @@ def root(
 @app.command(cls=OrderedCommand)
 def run(
     context: typer.Context,
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(help="CSV, CSV.gz, Parquet or logs (.jsonl, .jsonl.gz)."),
-    ] = None,
-    bars: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--bars",
-            metavar="SYMBOL=FILE",
-            help="A table of one symbol's bars; its place among the files counts.",
-        ),
-    ] = None,
+    files: FilesArgument = None,
+    bars: BarsOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; replaced if it is one.")
     ] = None,
@@ -112,10 +106,8 @@ def run(
         Path | None, typer.Option(help="Folder of a durable store; it takes what is new.")
     ] = None,
     config: ConfigOption = None,
-    until: Annotated[
-        str | None, typer.Option(help="Clock for every symbol at this time (ISO, offset or Z).")
-    ] = None,
-    tz: Annotated[str | None, typer.Option(help="Zone of times without offset.")] = None,
+    until: UntilOption = None,
+    tz: TzOption = None,
     as_corrected: Annotated[
         bool,
         typer.Option("--as-corrected", help="Last versions of a log, sorted."),
@@ -176,8 +168,7 @@ def _report(result: RunResult, as_json: bool) -> None:
     if as_json:
         typer.echo(orjson.dumps(summary_data(result), option=orjson.OPT_INDENT_2).decode())
     else:
-        # What files hold is shown as it is, also what looks like markup.
-        print_summary(Console(markup=False, emoji=False), result)
+        print_summary(plain_console(), result)
 
 
 @app.command()
@@ -208,9 +199,7 @@ def worker(
     ] = None,
     data_dir: Annotated[Path, typer.Option(help="Folder of local state.")] = Path("tapeline-data"),
     config: ConfigOption = None,
-    bootstrap: Annotated[
-        str | None, typer.Option(help="Addresses of brokers, over those of the configuration.")
-    ] = None,
+    bootstrap: BootstrapOption = None,
     http_host: Annotated[str, typer.Option(help="Where health is served.")] = "127.0.0.1",
     http_port: Annotated[
         int | None, typer.Option(min=1, max=65_535, help="Its port; 9464 + instance.")

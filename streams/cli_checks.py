@@ -13,16 +13,24 @@ from replay.bounds import parse_offsets
 from replay.comparison import ParityOptions, ParityReport, parity, report_data
 from replay.opening import Origin, source_of
 from replay.parity import DEFAULT_LIMIT, FIELDS
-from replay.recorded import SEQ_OF_RECORD, RecordedError, Stretch
+from replay.recorded import RecordedError, Stretch
 from replay.recorded_files import RecordedFolder, recorded
 from replay.why import Answer, answer_data, why
 from schemas.config import Config
 from schemas.config_loading import load_config
+from schemas.events import OUTPUTS_PER_RECORD
 from schemas.topics import EVENT_TYPES
 from streams.arguments import OrderedCommand, sources_in_order
-from streams.cli_store import BootstrapOption, ConfigOption, instant_of
 from streams.feeds.items import InputError
 from streams.kafka.connection import broker_address, silence_client
+from streams.options import (
+    BootstrapOption,
+    ConfigOption,
+    JsonOption,
+    TzOption,
+    UntilOption,
+    instant_of,
+)
 from streams.parity_tables import print_parity
 from streams.why_tables import print_answer
 
@@ -31,7 +39,6 @@ DIFFERENT = 1
 SideArgument = Annotated[
     str, typer.Argument(help="Run directory or store; topics, topics:PREFIX; run:ID.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
 
 
 def parity_command(
@@ -109,8 +116,8 @@ def _records(option: str, texts: list[str] | None, rounded_up: bool = False) -> 
     if not texts:
         return {}
     bound = parse_offsets(option, texts).offsets or {}
-    rounding = SEQ_OF_RECORD - 1 if rounded_up else 0
-    return {partition: (seq + rounding) // SEQ_OF_RECORD for partition, seq in bound.items()}
+    rounding = OUTPUTS_PER_RECORD - 1 if rounded_up else 0
+    return {partition: (seq + rounding) // OUTPUTS_PER_RECORD for partition, seq in bound.items()}
 
 
 def why_command(
@@ -129,10 +136,8 @@ def why_command(
     store: Annotated[Path | None, typer.Option("--store", help="The log of a store.")] = None,
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
-    tz: Annotated[str | None, typer.Option(help="Zone of times without offset.")] = None,
-    until: Annotated[
-        str | None, typer.Option(help="Clock for every symbol at this time (ISO, offset or Z).")
-    ] = None,
+    tz: TzOption = None,
+    until: UntilOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show which records and bars made an event; exit code 1 when the log has no such event."""

@@ -18,8 +18,8 @@ from rich.status import Status
 from rich.table import Table
 
 from schemas.config_loading import load_config
-from streams.cli_kafka import BootstrapOption, ConfigOption, JsonOption
 from streams.feeds.items import InputError
+from streams.options import BootstrapOption, ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from schemas.config import KafkaConfig

@@ -9,7 +9,6 @@ import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
@@ -21,6 +20,14 @@ from rich.table import Table
 from schemas.config_loading import load_config
 from streams.arguments import OrderedCommand, sources_in_order
 from streams.feeds.items import InputError
+from streams.options import (
+    BarsOption,
+    BootstrapOption,
+    ConfigOption,
+    FilesArgument,
+    JsonOption,
+    TzOption,
+)
 from streams.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -30,16 +37,6 @@ if TYPE_CHECKING:
 NOT_AS_WANTED = 1
 LAST_SECOND = 253_402_300_799
 """9999-12-31 23:59:59: what can be shown as a date."""
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", help="Configuration file; ./tapeline.toml if it is there."),
-]
-BootstrapOption = Annotated[
-    str | None,
-    typer.Option("--bootstrap", metavar="HOST:PORT", help="Brokers; else [kafka] bootstrap."),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
 topics_app = typer.Typer(help="Make, describe and delete the topics.", no_args_is_help=True)
 
@@ -126,23 +123,13 @@ def topics_delete(
 
 def publish(
     context: typer.Context,
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(help="CSV, CSV.gz, Parquet or logs (.jsonl, .jsonl.gz)."),
-    ] = None,
-    bars: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--bars",
-            metavar="SYMBOL=FILE",
-            help="A table of one symbol's bars; its place among the files counts.",
-        ),
-    ] = None,
+    files: FilesArgument = None,
+    bars: BarsOption = None,
     speed: Annotated[str, typer.Option(help="Event time in real time: a factor, or max.")] = "max",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on after the last record found in the topic.")
     ] = False,
-    tz: Annotated[str | None, typer.Option(help="Zone of times without offset.")] = None,
+    tz: TzOption = None,
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
     json: JsonOption = False,

@@ -9,67 +9,49 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
 
-from replay.bounds import Bound, parse_bound, parse_offsets
-from replay.fold import selected
-from replay.opening import Origin, read_manifest, source_of
+from replay.opening import read_manifest, source_of
 from replay.processes import MOST_PROCESSES, replay_in_processes
 from replay.results import Sinks, replay_into
-from replay.run import Replay, ReplayOptions
+from replay.run import Replay
 from replay.sources import FETCH_RECORDS
 from schemas.config import Config
 from schemas.config_loading import load_config
-from streams.arguments import OrderedCommand, sources_in_order
+from streams.arguments import OrderedCommand
 from streams.cli_recording import Watch, destination, parse_replay_speed, print_lines, record
-from streams.cli_store import BootstrapOption, ConfigOption, instant_of
 from streams.feeds.items import InputError
 from streams.kafka.connection import broker_address, silence_client
+from streams.options import (
+    BarsOption,
+    BootstrapOption,
+    ConfigOption,
+    JsonOption,
+    TzOption,
+    UntilOption,
+)
+from streams.replay_options import (
+    AsCorrected,
+    FromOffset,
+    FromOption,
+    GroupsOption,
+    NoSnapshots,
+    ReplayFiles,
+    ReplayStore,
+    SymbolsOption,
+    ToOffset,
+    ToOption,
+    WarmupOption,
+    names_in,
+    origin_of,
+    stretch_of,
+)
 from streams.run_directory import MANIFEST, MANIFEST_MARK
 from streams.summary import RunResult
 from streams.tables import print_summary, summary_data
+from streams.terminal import plain_console
 
 DIFFERENT = 1
 
-FilesArgument = Annotated[
-    list[str] | None,
-    typer.Argument(help="Logs or tables of bars, or one run directory; none: --store, or a topic."),
-]
-BarsOption = Annotated[
-    list[str] | None,
-    typer.Option("--bars", metavar="SYMBOL=FILE", help="A table of one symbol's bars."),
-]
-ReplayStore = Annotated[Path | None, typer.Option("--store", help="Replay the log of a store.")]
-FromOption = Annotated[
-    str | None, typer.Option("--from", help="Session date (its open) or ISO time.")
-]
-ToOption = Annotated[str | None, typer.Option("--to", help="Session date (its close) or ISO time.")]
-FromOffset = Annotated[
-    list[str] | None,
-    typer.Option("--from-offset", metavar="[PARTITION:]OFFSET", help="First offset to replay."),
-]
-ToOffset = Annotated[
-    list[str] | None,
-    typer.Option("--to-offset", metavar="[PARTITION:]OFFSET", help="Offset after the last one."),
-]
-SymbolsOption = Annotated[
-    str | None, typer.Option("--symbols", help="Only these, separated by commas.")
-]
-GroupsOption = Annotated[
-    str | None, typer.Option("--groups", help="Only these, separated by commas.")
-]
-AsCorrected = Annotated[
-    bool,
-    typer.Option(
-        "--as-corrected/--as-recorded",
-        help="Last versions of all bars, sorted; or the log's own order, what live saw.",
-    ),
-]
-WarmupOption = Annotated[
-    int | None,
-    typer.Option("--warmup-sessions", min=0, help="Without a snapshot, begin so many earlier."),
-]
-NoSnapshots = Annotated[bool, typer.Option("--no-snapshots", help="Do not begin with snapshots.")]
 SpeedOption = Annotated[
     str, typer.Option(metavar="N|max", help="So many times event time, 0.1 to 100000; or max.")
 ]
@@ -107,7 +89,7 @@ ProcessesOption = Annotated[
 
 def replay(
     context: typer.Context,
-    files: FilesArgument = None,
+    files: ReplayFiles = None,
     bars: BarsOption = None,
     store: ReplayStore = None,
     bootstrap: BootstrapOption = None,
@@ -134,11 +116,9 @@ def replay(
         Path | None, typer.Option("--manifest", help="Repeat this run, and compare.")
     ] = None,
     config: ConfigOption = None,
-    tz: Annotated[str | None, typer.Option(help="Zone of times without offset.")] = None,
-    until: Annotated[
-        str | None, typer.Option(help="Clock for every symbol at this time (ISO, offset or Z).")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
+    tz: TzOption = None,
+    until: UntilOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Run the core over a stretch of a log, as live saw it or as we know it now."""
     settings = load_config(config)
@@ -146,34 +126,16 @@ def replay(
     if manifest is not None:
         _repeat(settings, manifest, out, bootstrap, json)
         return
-    # `files` and `bars` are read from the context, where they have kept their common order.
-    inputs = tuple(sources_in_order(context))
-    origin = Origin(
-        files=inputs,
-        store=store,
-        bootstrap=None if inputs or store else broker_address(settings.kafka, bootstrap),
-        zone=tz,
-        until_ms=None if until is None else instant_of("--until", until),
-        fetch_records=fetch_records,
-    )
+    origin = origin_of(context, settings)
     watch = Watch(parse_replay_speed(speed), skip_idle)
-    named_symbols, named_groups = names_in(symbols), names_in(groups)
-    options = ReplayOptions(
-        start=bound("--from", from_, "--from-offset", from_offset),
-        stop=bound("--to", to, "--to-offset", to_offset),
-        selection=selected(settings, named_symbols, named_groups),
-        as_corrected=as_corrected,
-        snapshots=not no_snapshots,
-        warmup_sessions=warmup_sessions,
-        follow=then_follow,
-    )
+    options = stretch_of(settings, context.params)
     given = {
         "from": from_,
         "to": to,
         "from_offset": from_offset,
         "to_offset": to_offset,
-        "symbols": named_symbols,
-        "groups": named_groups,
+        "symbols": names_in(symbols),
+        "groups": names_in(groups),
         "warmup_sessions": warmup_sessions,
         "no_snapshots": no_snapshots,
         "speed": speed,
@@ -199,38 +161,21 @@ def replay(
         _compare_with_run(recorded, result, json)
 
 
-def bound(option: str, text: str | None, other: str, offsets: list[str] | None) -> Bound | None:
-    """Bound of two options, of which one may be given.
-
-    Raises
-    ------
-    InputError
-        When both are given, or one is none.
-    """
-    if text is not None and offsets:
-        raise InputError(f"{option} and {other}: name one of them")
-    if text is not None:
-        return parse_bound(option, text)
-    return parse_offsets(other, offsets) if offsets else None
-
-
-def names_in(text: str | None) -> list[str]:
-    """Names of an option that takes several, separated by commas."""
-    return [] if text is None else [name.strip() for name in text.split(",") if name.strip()]
-
-
 def _report(result: RunResult, as_json: bool) -> None:
     if as_json:
         found = result.manifest
         data = {**summary_data(result), "source": found["source"], "run_id": found.get("run_id")}
         typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
     else:
-        print_summary(_console(), result)
+        console = plain_console()
+        print_summary(console, result)
         run_id = result.manifest.get("run_id")
         if run_id is not None:
-            _console().print(f"Results: the topics of run {run_id} (tapeline runs show {run_id})")
+            plain_console().print(
+                f"Results: the topics of run {run_id} (tapeline runs show {run_id})"
+            )
         for name, state in result.manifest["start_state"].items():
-            _console().print(f"{name}: began with {_state_text(state)}.")
+            console.print(f"{name}: began with {_state_text(state)}.")
 
 
 def _state_text(state: dict[str, Any]) -> str:
@@ -283,11 +228,6 @@ async def _again(config: Config, before: dict[str, Any], folder: Path, bootstrap
     async with Replay(config, source, options_again(before, config)) as run:
         sinks = Sinks(folder)
         return await replay_into(run, sinks, before["options"], by_partition=BY_PARTITION in before)
-
-
-def _console() -> Console:
-    # What files hold is shown as it is, also what looks like markup.
-    return Console(markup=False, emoji=False)
 
 
 def add_to(app: typer.Typer) -> None:

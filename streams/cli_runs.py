@@ -14,16 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.config_loading import load_config
-from streams.cli_store import BootstrapOption, ConfigOption
 from streams.feeds.items import InputError
 from streams.kafka.connection import broker_address, silence_client
+from streams.options import BootstrapOption, ConfigOption, JsonOption
 
 PIPE_WIDTH = 160
 
 if TYPE_CHECKING:
     from replay.run_catalogue import Run
-
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
 runs_app = typer.Typer(
     help="Runs of replays into topics of their own: list, show, delete.", no_args_is_help=True

@@ -8,35 +8,27 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import orjson
 import typer
-from rich.console import Console
 
 from schemas.config import Config
 from schemas.config_loading import load_config
 from streams.core.corrections import Correction
 from streams.feeds.items import InputError
-from streams.feeds.times import EPOCH, MILLISECOND
 from streams.inputs import Source
+from streams.options import BootstrapOption, ConfigOption, instant_of
 from streams.progress import ProgressBar
+from streams.terminal import plain_console
 
 StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of the store.")]
 SymbolOption = Annotated[
     str | None, typer.Option("--symbol", help="Of this symbol; of pairs: of this group.")
 ]
 TypeOption = Annotated[str | None, typer.Option("--type", help="Of this type, such as touch.")]
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", help="Configuration file; ./tapeline.toml if it is there."),
-]
-BootstrapOption = Annotated[
-    str | None, typer.Option("--bootstrap", help="Brokers, instead of those of the configuration.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON Lines instead of a table.")]
+LinesOption = Annotated[bool, typer.Option("--json", help="JSON Lines instead of a table.")]
 
 
 def run_and_report(
@@ -64,7 +56,7 @@ def run_and_report(
     if as_json:
         typer.echo(orjson.dumps(store_summary(result), option=orjson.OPT_INDENT_2).decode())
     else:
-        print_store_summary(_console(), result)
+        print_store_summary(plain_console(), result)
 
 
 def state(
@@ -75,7 +67,7 @@ def state(
         str | None,
         typer.Option("--as-of", help="As it stood at this ISO time, or session date (its close)."),
     ] = None,
-    json: JsonOption = False,
+    json: LinesOption = False,
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
 ) -> None:
@@ -105,7 +97,7 @@ def tail(
     follow: Annotated[
         bool, typer.Option("--follow", help="Wait for more; of topics, not of a store.")
     ] = False,
-    json: JsonOption = False,
+    json: LinesOption = False,
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
 ) -> None:
@@ -127,7 +119,7 @@ def tail(
 def gaps(
     store: StoreOption = None,
     symbol: SymbolOption = None,
-    json: JsonOption = False,
+    json: LinesOption = False,
 ) -> None:
     """Show missing bars by session: expected, present, holes."""
     from streams.store.reading import StoreReader
@@ -138,7 +130,7 @@ def gaps(
         if json:
             _write(orjson.dumps(session) for session in sessions)
         else:
-            print_gaps(_console(), sessions, reader.sessions(symbol))
+            print_gaps(plain_console(), sessions, reader.sessions(symbol))
 
 
 class TailOptions(NamedTuple):
@@ -201,7 +193,7 @@ async def _tail_topic(
         options.from_ms,
         options.follow,
     )
-    rows = EventRows(_console(), topic)
+    rows = EventRows(plain_console(), topic)
     async for line in lines:
         if options.kind is not None and orjson.loads(line)["type"] != options.kind:
             continue
@@ -209,23 +201,6 @@ async def _tail_topic(
             _write([line])
         else:
             rows.print(line)
-
-
-def instant_of(option: str, text: str) -> int:
-    """Instant of an option, UTC epoch milliseconds.
-
-    Raises
-    ------
-    InputError
-        When it is no time with an offset.
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(f"{option} {text}: is no ISO time") from error
-    if moment.tzinfo is None:
-        raise InputError(f"{option} {text}: has no offset; append Z or +hh:mm")
-    return (moment - EPOCH) // MILLISECOND
 
 
 def add_to(app: typer.Typer) -> None:
@@ -254,9 +229,4 @@ def _show(lines: Iterable[bytes], title: str, as_lines: bool) -> None:
     if as_lines:
         _write(lines)
     else:
-        print_events(_console(), lines, title)
-
-
-def _console() -> Console:
-    # What files hold is shown as it is, also what looks like markup.
-    return Console(markup=False, emoji=False)
+        print_events(plain_console(), lines, title)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -22,40 +21,38 @@ from replay.causality import Finding
 from replay.causality import Report as CausalityReport
 from replay.determinism import VARIATIONS, Outcome, check_determinism
 from replay.determinism import Report as DeterminismReport
-from replay.fold import selected
-from replay.opening import Origin, source_of
+from replay.opening import source_of
 from replay.prefixes import check_causality
-from replay.run import ReplayOptions
-from schemas.config import Config
 from schemas.config_loading import load_config
-from streams.arguments import OrderedCommand, sources_in_order
-from streams.cli_replay import (
-    AsCorrected,
+from streams.arguments import OrderedCommand
+from streams.kafka.connection import silence_client
+from streams.options import (
     BarsOption,
-    FilesArgument,
+    BootstrapOption,
+    ConfigOption,
+    JsonOption,
+    TzOption,
+    UntilOption,
+)
+from streams.replay_options import (
+    AsCorrected,
     FromOffset,
     FromOption,
     GroupsOption,
     NoSnapshots,
+    ReplayFiles,
     ReplayStore,
     SymbolsOption,
     ToOffset,
     ToOption,
     WarmupOption,
-    bound,
-    names_in,
+    origin_of,
+    stretch_of,
 )
-from streams.cli_store import BootstrapOption, ConfigOption, instant_of
-from streams.kafka.connection import broker_address, silence_client
+from streams.terminal import plain_console
 
 FAILED = 1
 SHOWN_BYTES = 400
-
-TzOption = Annotated[str | None, typer.Option(help="Zone of times without offset.")]
-UntilOption = Annotated[
-    str | None, typer.Option(help="Clock for every symbol at this time (ISO, offset or Z).")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
 
 verify_app = typer.Typer(
     help="Prove that replays hold: no rewritten readings, the same bytes anywhere.",
@@ -66,7 +63,7 @@ verify_app = typer.Typer(
 @verify_app.command(cls=OrderedCommand)
 def causality(
     context: typer.Context,
-    files: FilesArgument = None,
+    files: ReplayFiles = None,
     bars: BarsOption = None,
     store: ReplayStore = None,
     bootstrap: BootstrapOption = None,
@@ -89,8 +86,9 @@ def causality(
     json: JsonOption = False,
 ) -> None:
     """Count what was published and later rewritten without a correction; 0, or exit code 1."""
-    settings, origin = _origin(context, store, bootstrap, config, tz, until)
-    options = _options(settings, context.params)
+    settings = load_config(config)
+    silence_client()
+    origin, options = origin_of(context, settings), stretch_of(settings, context.params)
     with _counting("Prefixes", prefixes) as progress:
         report = asyncio.run(
             check_causality(
@@ -113,7 +111,7 @@ def causality(
 @verify_app.command(cls=OrderedCommand)
 def determinism(
     context: typer.Context,
-    files: FilesArgument = None,
+    files: ReplayFiles = None,
     bars: BarsOption = None,
     store: ReplayStore = None,
     bootstrap: BootstrapOption = None,
@@ -132,8 +130,9 @@ def determinism(
     json: JsonOption = False,
 ) -> None:
     """Replay with other hash seeds, zones, fetch sizes, splits; equal bytes, or exit code 1."""
-    settings, origin = _origin(context, store, bootstrap, config, tz, until)
-    options = _options(settings, context.params)
+    settings = load_config(config)
+    silence_client()
+    origin, options = origin_of(context, settings), stretch_of(settings, context.params)
     report = check_determinism(
         settings, origin, options, VARIATIONS, None if json else _print_outcome
     )
@@ -145,39 +144,6 @@ def determinism(
         typer.echo("NOT deterministic.")
     if not report.equal:
         raise typer.Exit(FAILED)
-
-
-def _origin(
-    context: typer.Context,
-    store: Path | None,
-    bootstrap: str | None,
-    config: Path | None,
-    tz: str | None,
-    until: str | None,
-) -> tuple[Config, Origin]:
-    """Configuration and source; `files` and `bars` have kept their common order in the context."""
-    settings = load_config(config)
-    silence_client()
-    inputs = tuple(sources_in_order(context))
-    origin = Origin(
-        files=inputs,
-        store=store,
-        bootstrap=None if inputs or store else broker_address(settings.kafka, bootstrap),
-        zone=tz,
-        until_ms=None if until is None else instant_of("--until", until),
-    )
-    return settings, origin
-
-
-def _options(config: Config, given: dict[str, Any]) -> ReplayOptions:
-    return ReplayOptions(
-        start=bound("--from", given["from_"], "--from-offset", given["from_offset"]),
-        stop=bound("--to", given["to"], "--to-offset", given["to_offset"]),
-        selection=selected(config, names_in(given["symbols"]), names_in(given["groups"])),
-        as_corrected=given["as_corrected"],
-        snapshots=not given["no_snapshots"],
-        warmup_sessions=given["warmup_sessions"],
-    )
 
 
 @contextmanager
@@ -218,7 +184,7 @@ def _print_causality(report: CausalityReport) -> None:
         table.add_column("rewritten", justify="right")
         for kind, count in report.rewritten.items():
             table.add_row(kind, str(count))
-        _console().print(table)
+        plain_console().print(table)
         typer.echo(f"{report.repainted_ends} prefixes end between a reading and its rewriting.")
     for finding in report.findings:
         typer.echo(_finding_text(finding))
@@ -265,11 +231,6 @@ def _short(text: str | None) -> str:
 
 def _clock(instant_ms: int) -> str:
     return datetime.fromtimestamp(instant_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _console() -> Console:
-    # What files hold is shown as it is, also what looks like markup.
-    return Console(markup=False, emoji=False)
 
 
 def add_to(app: typer.Typer) -> None:

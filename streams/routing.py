@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from schemas.config import Config
 from schemas.events import Output
@@ -91,11 +91,6 @@ class Router:
         for symbol in self._config.members(group):
             if symbol in self._by_symbol:
                 self._by_symbol[symbol] = engine
-
-    def watermarks(self) -> Iterator[tuple[str, int | None]]:
-        """Symbols that had a record, by name, with their watermarks."""
-        for symbol in self.symbols():
-            yield symbol, self._by_symbol[symbol].watermark_ms(symbol)
 
     def base_of(self, symbol: str) -> str:
         """Base interval of a symbol; 1m for one that will be refused."""

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.stored_run import StoreResult
+from streams.terminal import number_table
 
 FACT_COLUMNS = ("new", "changed", "recalculated", "retracted")
 COMMON = frozenset(
@@ -72,11 +73,11 @@ def print_store_summary(console: Console, result: StoreResult) -> None:
         f"Ranges: {ranges['created']} created, {ranges['recalculated']} recalculated,"
         f" {ranges['open']} still open."
     )
-    table = _table("Facts", "type", *FACT_COLUMNS)
+    table = number_table("Facts", "type", *FACT_COLUMNS)
     for kind, found in facts.items():
         table.add_row(kind, *(str(found[name]) for name in FACT_COLUMNS))
     console.print(table)
-    table = _table("Symbols", "symbol", "open ranges", "last time (UTC)")
+    table = number_table("Symbols", "symbol", "open ranges", "last time (UTC)")
     for symbol, found in summary["symbols"].items():
         table.add_row(symbol, str(found["open_ranges"]), found["last"] or "-")
     console.print(table)
@@ -155,7 +156,7 @@ def print_events(console: Console, lines: Iterable[bytes], title: str) -> None:
 
 def print_gaps(console: Console, sessions: Iterable[dict[str, Any]], total: int) -> None:
     """Sessions that miss bars, a line a hole."""
-    table = _table("Missing bars", "symbol", "session", "expected", "present", "missing")
+    table = number_table("Missing bars", "symbol", "session", "expected", "present", "missing")
     for name in ("hole from (UTC)", "to", "slots", "state"):
         table.add_column(name)
     incomplete = 0
@@ -183,15 +184,6 @@ def _shown(name: str, value: Any) -> str:
     if isinstance(value, dict):
         return ",".join(f"{key}:{_shown(key, each)}" for key, each in value.items())
     return str(value)
-
-
-def _table(title: str, *names: str) -> Table:
-    """A table whose first column is text and whose others are numbers."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(names[0])
-    for name in names[1:]:
-        table.add_column(name, justify="right")
-    return table
 
 
 def instant(instant_ms: int) -> str:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.summary import RunResult
+from streams.terminal import number_table
 
 STATES = {
     "unbroken": "unbroken",
@@ -80,23 +81,14 @@ def _letters(counters: dict[str, Any]) -> int:
 
 
 def _changes_table(changes: dict[str, Any]) -> Table:
-    table = _table("Changed by corrections", "type", "new", "changed", "retracted")
+    table = number_table("Changed by corrections", "type", "new", "changed", "retracted")
     for kind, counts in changes.items():
         table.add_row(kind, *(str(counts[name]) for name in ("new", "changed", "retracted")))
     return table
 
 
-def _table(title: str, *names: str) -> Table:
-    """A table whose first column is text and whose others are numbers."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(names[0])
-    for name in names[1:]:
-        table.add_column(name, justify="right")
-    return table
-
-
 def _symbols_table(symbols: dict[str, Any]) -> Table:
-    table = _table(
+    table = number_table(
         "Bars, sessions, quality",
         "symbol",
         "bars",
@@ -123,7 +115,7 @@ def _symbols_table(symbols: dict[str, Any]) -> Table:
 
 def _structure_table(symbols: dict[str, Any]) -> Table:
     heads = [f"class {number}" for number in CLASSES]
-    table = _table("Touches, swings by class", "symbol", "touches", *heads)
+    table = number_table("Touches, swings by class", "symbol", "touches", *heads)
     for symbol, totals in symbols.items():
         swings = totals["swings"]
         counts = ["-" if swings is None else str(swings.get(str(each), 0)) for each in CLASSES]
@@ -135,7 +127,7 @@ def _ranges_table(symbols: dict[str, Any]) -> Table:
     states = [
         state for state in STATES if any(state in totals["ranges"] for totals in symbols.values())
     ]
-    table = _table("Ranges by state", "symbol", *(STATES[state] for state in states))
+    table = number_table("Ranges by state", "symbol", *(STATES[state] for state in states))
     for symbol, totals in symbols.items():
         if totals["ranges"]:
             table.add_row(symbol, *(str(totals["ranges"].get(state, 0)) for state in states))

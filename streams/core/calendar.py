@@ -133,18 +133,6 @@ class Calendar:
             total += -((opened - min(instant_ms, closes[position])) // base_ms)
         return total
 
-    def slots_ended(self, index: int, instant_ms: int, base_ms: int) -> int:
-        """Number of slots of a session that end at or before the instant."""
-        total = 0
-        closes = self.segment_closes(index)
-        for position, opened in enumerate(self.segment_opens(index)):
-            closed = closes[position]
-            if instant_ms >= closed:
-                total += -((opened - closed) // base_ms)
-            elif instant_ms > opened:
-                total += (instant_ms - opened) // base_ms
-        return total
-
     def segment_of(self, index: int, instant_ms: int) -> int:
         """Position of the segment with open <= instant < close, or -1."""
         closes = self.segment_closes(index)

@@ -16,13 +16,12 @@ from schemas.events import (
     Pair,
     Quality,
     Range,
-    Retract,
     Session,
     Swing,
     Touch,
     content_of,
+    retracted,
     revised,
-    type_of,
 )
 from schemas.intervals import parse_interval
 from schemas.records import Bar
@@ -181,20 +180,7 @@ class Revisions:
                 change.new = revised(change.new, seq, rev, mark_ms, corrects)
                 out.append(change.new)
                 continue
-            out.append(
-                Retract(
-                    type_of(fact),
-                    fact.id,
-                    "retract",
-                    seq,
-                    rev,
-                    fact.symbol,
-                    fact.session,
-                    fact.event_ms,
-                    mark_ms,
-                    corrects,
-                )
-            )
+            out.append(retracted(fact, seq, rev, mark_ms, corrects))
         return out
 
     def forget_settled(self, horizons: list[int], labels: set[str], swings: set[str]) -> None:

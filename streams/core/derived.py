@@ -16,7 +16,7 @@ from streams.core.book import PackedRow
 from streams.core.calendar import Calendar
 from streams.core.plan import InstrumentPlan
 from streams.core.stamp import Stamp
-from streams.core.volume import LARGEST_INTEGER, Volume, add_volume, written_volume
+from streams.core.volume import Volume, add_volume, written_volume
 from streams.core.windows import NO_END, DayTotals, Window
 
 
@@ -197,17 +197,36 @@ class DerivedBars:
         have = len(rows)
         if window.fed:
             self._feed(window.fed[0], start_ms, opened, high, low, close, have, total)
+        self._publish(
+            window, self._session_date, (start_ms, end_ms, opened, high, low, close), total, have,
+            have, False, quality,
+        )  # fmt: skip
+
+    def _publish(
+        self,
+        window: Window,
+        session: str,
+        bar: tuple[int, int, int, int, int, int],
+        total: Volume,
+        have: int,
+        need: int,
+        truncated: bool,
+        quality: float,
+    ) -> None:
+        """Say a window's bar: its start, end and prices in ticks, its volume, its slots."""
+        start_ms, end_ms, opened, high, low, close = bar
         stamp = self._stamp
+        closed = self.closed
         numerator = self._numerator
         denominator = self._denominator
-        self.closed.append(
+        closed.append(
             DerivedBar(
                 f"{window.prefix}{start_ms}",
                 "upsert",
-                stamp.first_seq,
+                stamp.first_seq + len(closed),
                 0,
                 self._symbol,
-                self._session_date,
+                session,
                 end_ms,
                 stamp.watermark_ms,
                 None,
@@ -218,11 +237,11 @@ class DerivedBars:
                 (high * numerator) / denominator,
                 (low * numerator) / denominator,
                 (close * numerator) / denominator,
-                total if total <= LARGEST_INTEGER else written_volume(total),
+                written_volume(total),
                 have,
-                have,
-                True,
-                False,
+                need,
+                have == need,
+                truncated,
                 quality,
             )
         )
@@ -286,36 +305,10 @@ class DerivedBars:
             return
         if window.is_week and self._measured:
             quality = (100 * have) / need
-        stamp = self._stamp
-        closed = self.closed
-        numerator = self._numerator
-        denominator = self._denominator
-        closed.append(
-            DerivedBar(
-                f"{window.prefix}{start_ms}",
-                "upsert",
-                stamp.first_seq + len(closed),
-                0,
-                self._symbol,
-                window.session,
-                end_ms,
-                stamp.watermark_ms,
-                None,
-                window.name,
-                start_ms,
-                end_ms,
-                (opened * numerator) / denominator,
-                (high * numerator) / denominator,
-                (low * numerator) / denominator,
-                (close * numerator) / denominator,
-                written_volume(total),
-                have,
-                need,
-                have == need,
-                window.truncated,
-                quality,
-            )
-        )
+        self._publish(
+            window, window.session, (start_ms, end_ms, opened, high, low, close), total, have, need,
+            window.truncated, quality,
+        )  # fmt: skip
 
     def _feed(
         self,

@@ -22,7 +22,7 @@ from aiokafka.errors import (
 )
 
 from schemas.config import KafkaConfig
-from streams.kafka.connection import admin_client, plain_errors
+from streams.kafka.connection import administered
 from streams.kafka.errors import TopicsError
 from streams.kafka.topics import (
     FoundTopic,
@@ -52,9 +52,8 @@ async def describe_topics(kafka: KafkaConfig, bootstrap: str) -> tuple[TopicRepo
     BrokerError
         When the broker does not answer or refuses.
     """
-    with plain_errors(bootstrap, "describing topics"):
-        async with admin_client(bootstrap) as admin:
-            return await _reports(admin, wanted_topics(kafka))
+    async with administered(bootstrap, "describing topics") as admin:
+        return await _reports(admin, wanted_topics(kafka))
 
 
 async def create_topics(kafka: KafkaConfig, bootstrap: str) -> tuple[TopicReport, ...]:
@@ -70,15 +69,14 @@ async def create_topics(kafka: KafkaConfig, bootstrap: str) -> tuple[TopicReport
         When the broker does not answer or refuses.
     """
     wanted = wanted_topics(kafka)
-    with plain_errors(bootstrap, "making topics"):
-        async with admin_client(bootstrap) as admin:
-            before = await _reports(admin, wanted)
-            _refuse_differing(before)
-            missing = [report.wanted for report in before if report.found is None]
-            if missing:
-                await _make(admin, missing)
-                # Somebody else may have made one in between, and otherwise.
-                _refuse_differing(await _until_visible(admin, wanted))
+    async with administered(bootstrap, "making topics") as admin:
+        before = await _reports(admin, wanted)
+        _refuse_differing(before)
+        missing = [report.wanted for report in before if report.found is None]
+        if missing:
+            await _make(admin, missing)
+            # Somebody else may have made one in between, and otherwise.
+            _refuse_differing(await _until_visible(admin, wanted))
     return before
 
 
@@ -90,11 +88,10 @@ async def delete_topics(kafka: KafkaConfig, bootstrap: str) -> tuple[str, ...]:
     BrokerError
         When the broker does not answer or refuses.
     """
-    with plain_errors(bootstrap, "deleting topics"):
-        async with admin_client(bootstrap) as admin:
-            there = await _reports(admin, wanted_topics(kafka))
-            names = tuple(each.wanted.name for each in there if each.found is not None)
-            await _delete(admin, names)
+    async with administered(bootstrap, "deleting topics") as admin:
+        there = await _reports(admin, wanted_topics(kafka))
+        names = tuple(each.wanted.name for each in there if each.found is not None)
+        await _delete(admin, names)
     return names
 
 
@@ -106,9 +103,8 @@ async def topic_names(bootstrap: str) -> list[str]:
     BrokerError
         When the broker does not answer or refuses.
     """
-    with plain_errors(bootstrap, "listing topics"):
-        async with admin_client(bootstrap) as admin:
-            return sorted(await admin.list_topics())
+    async with administered(bootstrap, "listing topics") as admin:
+        return sorted(await admin.list_topics())
 
 
 async def create_new(wanted: Sequence[WantedTopic], bootstrap: str) -> None:
@@ -121,13 +117,12 @@ async def create_new(wanted: Sequence[WantedTopic], bootstrap: str) -> None:
     BrokerError
         When the broker does not answer or refuses.
     """
-    with plain_errors(bootstrap, "making topics"):
-        async with admin_client(bootstrap) as admin:
-            there = {*await admin.list_topics()}.intersection(each.name for each in wanted)
-            if there:
-                raise TopicsError(f"{', '.join(sorted(there))}: there already; nothing was written")
-            await _make(admin, wanted)
-            _refuse_differing(await _until_visible(admin, wanted))
+    async with administered(bootstrap, "making topics") as admin:
+        there = {*await admin.list_topics()}.intersection(each.name for each in wanted)
+        if there:
+            raise TopicsError(f"{', '.join(sorted(there))}: there already; nothing was written")
+        await _make(admin, wanted)
+        _refuse_differing(await _until_visible(admin, wanted))
 
 
 async def delete_named(names: Sequence[str], bootstrap: str) -> None:
@@ -138,9 +133,8 @@ async def delete_named(names: Sequence[str], bootstrap: str) -> None:
     BrokerError
         When the broker does not answer or refuses.
     """
-    with plain_errors(bootstrap, "deleting topics"):
-        async with admin_client(bootstrap) as admin:
-            await _delete(admin, names)
+    async with administered(bootstrap, "deleting topics") as admin:
+        await _delete(admin, names)
 
 
 async def _delete(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
@@ -164,13 +158,12 @@ async def partitions_of(names: Sequence[str], bootstrap: str) -> dict[str, int]:
     BrokerError
         When the broker does not answer or refuses.
     """
-    with plain_errors(bootstrap, "looking for topics"):
-        async with admin_client(bootstrap) as admin:
-            counts = {
-                each["topic"]: len(each["partitions"])
-                for each in await admin.describe_topics()
-                if each["topic"] in names
-            }
+    async with administered(bootstrap, "looking for topics") as admin:
+        counts = {
+            each["topic"]: len(each["partitions"])
+            for each in await admin.describe_topics()
+            if each["topic"] in names
+        }
     missing = [name for name in names if name not in counts]
     if missing:
         raise TopicsError(

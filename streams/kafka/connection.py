@@ -102,3 +102,11 @@ async def admin_client(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
         yield admin
     finally:
         await admin.close()
+
+
+@asynccontextmanager
+async def administered(bootstrap: str, doing: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client for administration, whose errors are one sentence; see `plain_errors`."""
+    with plain_errors(bootstrap, doing):
+        async with admin_client(bootstrap) as admin:
+            yield admin

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaTimeoutError
 
+from streams.kafka.blocks import read_block
 from streams.kafka.messages import NOBODY
 from streams.kafka.resume import COMPARED, Tail
 
 FIRST_BLOCK = 2_000
 GROWTH = 4
-FETCH_MS = 1_000
-SILENCE_SECONDS = 30.0
 
 
 class TailReader:
@@ -56,23 +53,10 @@ class TailReader:
     async def _read_block(self, read: _PartitionTail) -> None:
         high = read.low
         low = max(read.begin, high - read.block)
-        consumer, place = self._consumer, read.place
-        consumer.assign([place])
-        consumer.seek(place, low)
         found: dict[str, list[Any]] = {}
-        heard = time.monotonic()
-        while await consumer.position(place) < high:
-            records = (await consumer.getmany(place, timeout_ms=FETCH_MS)).get(place, [])
-            if records:
-                heard = time.monotonic()
-            elif time.monotonic() - heard > SILENCE_SECONDS:
-                raise KafkaTimeoutError(
-                    f"nothing came of {self._topic} for {SILENCE_SECONDS:.0f} s"
-                )
-            for record in records:
-                if record.offset < high:
-                    symbol = NOBODY if record.key is None else record.key.decode(errors="replace")
-                    found.setdefault(symbol, []).append(record)
+        for record in await read_block(self._consumer, read.place, low, high):
+            symbol = NOBODY if record.key is None else record.key.decode(errors="replace")
+            found.setdefault(symbol, []).append(record)
         read.take(found)
         read.low = low
         read.block *= GROWTH

@@ -15,7 +15,17 @@ from heapq import merge
 import orjson
 
 from schemas.codec import decode_event
-from schemas.events import Event, Output, Pair, Reject, Retract, content_of, revised, type_of
+from schemas.events import (
+    OUTPUTS_PER_RECORD,
+    Event,
+    Output,
+    Pair,
+    Reject,
+    Retract,
+    content_of,
+    retracted,
+    revised,
+)
 from schemas.records import Bar, Clock
 from streams.core.corrections import Change, in_order
 from streams.core.engine import GroupEngine
@@ -24,7 +34,6 @@ from streams.store.checkpoint import RunMark
 from streams.store.keeper import Keeper
 from streams.store.layout import VIEW, state_prefix, view_key
 
-OUTPUTS_PER_RECORD = 1_000_000
 VIEW_TYPES = ("derived_bar", "session", "quality", "gap", "range", "touch", "swing")
 
 
@@ -136,15 +145,4 @@ def _stamped(
         watermark_ms = watermark_ms if own is None else own
     if change.new is not None:
         return revised(change.new, seq, rev, watermark_ms, corrects)
-    return Retract(
-        type_of(fact),
-        fact.id,
-        "retract",
-        seq,
-        rev,
-        fact.symbol,
-        fact.session,
-        fact.event_ms,
-        watermark_ms,
-        corrects,
-    )
+    return retracted(fact, seq, rev, watermark_ms, corrects)

@@ -11,7 +11,6 @@ from pathlib import Path
 from streams.worker.fold import Counts
 from streams.worker.metrics import Page, PartitionGauges, WorkerMetrics, counted
 
-HEAD_BYTES = 8_192
 PATIENCE_S = 5.0
 BACKLOG = 16
 TEXT = "text/plain; version=0.0.4; charset=utf-8"

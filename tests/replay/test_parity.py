@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replay.parity import Differences, Piece, TypeComparison, compare
+from replay.parity import Difference, Differences, Piece, TypeComparison, TypeResult
 from replay.recorded import Entry, entry_of
 
 MINUTE_MS = 60_000
@@ -40,6 +40,21 @@ def other(entry: Entry, **fields: Any) -> Entry:
 
 
 EVENTS = tuple(gap(record) for record in range(40))
+
+
+def compare(
+    kind: str,
+    a: Sequence[Entry],
+    b: Sequence[Entry],
+    ignored: frozenset[str] = frozenset(),
+    compacted: tuple[bool, bool] = (False, False),
+    limit: int = 20,
+) -> tuple[TypeResult, list[Difference]]:
+    """Compare two whole sequences of events of one type."""
+    differences = Differences(limit)
+    comparison = TypeComparison(kind, differences, ignored, compacted)
+    comparison.run(Piece(a, ended=True), Piece(b, ended=True))
+    return comparison.finish(), differences.listed()
 
 
 def found(a: Sequence[Entry], b: Sequence[Entry], **options: Any) -> list[tuple[str, str, int]]:

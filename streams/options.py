@@ -1,0 +1,55 @@
+"""Options that several commands have, and what they mean."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.feeds.items import InputError
+from streams.feeds.times import EPOCH, MILLISECOND
+
+FilesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(help="CSV, CSV.gz, Parquet or logs (.jsonl, .jsonl.gz)."),
+]
+BarsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--bars",
+        metavar="SYMBOL=FILE",
+        help="A table of one symbol's bars; its place among the files counts.",
+    ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="Configuration file; ./tapeline.toml if it is there."),
+]
+BootstrapOption = Annotated[
+    str | None,
+    typer.Option("--bootstrap", metavar="HOST:PORT", help="Brokers; else [kafka] bootstrap."),
+]
+TzOption = Annotated[str | None, typer.Option(help="Zone of times without offset.")]
+UntilOption = Annotated[
+    str | None, typer.Option(help="Clock for every symbol at this time (ISO, offset or Z).")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
+
+
+def instant_of(option: str, text: str) -> int:
+    """Instant of an option, UTC epoch milliseconds.
+
+    Raises
+    ------
+    InputError
+        When it is no time with an offset.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"{option} {text}: is no ISO time") from error
+    if moment.tzinfo is None:
+        raise InputError(f"{option} {text}: has no offset; append Z or +hh:mm")
+    return (moment - EPOCH) // MILLISECOND
