@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -14,30 +15,40 @@ from schemas.topics import topic_of
 
 
 class InputHash:
-    """Contents of the records of each partition, in order of their offsets."""
+    """Contents of the records of each partition, in order of their offsets.
+
+    The digest of a partition is that of two: of the lengths of the contents, eight bytes each, and
+    of the contents one after the other.
+    """
 
     def __init__(self) -> None:
-        self._hashes: dict[int, Any] = {}
+        self._hashes: dict[int, tuple[Any, Any]] = {}
 
-    def add(self, items: Iterable[LogItem]) -> None:
+    def add(self, items: Sequence[LogItem]) -> None:
         """The next records; those of a file are not counted, its own checksum is known."""
+        if not items or type(items[0].place) is not bytes:
+            return
         pieces: dict[int, list[bytes]] = {}
-        for partition, _, _, _, value in items:
-            if type(value) is not bytes:
-                continue
-            found = pieces.get(partition)
-            if found is None:
-                found = pieces[partition] = []
-            found.append(b"%d:%b" % (len(value), value))
-        for partition, parts in pieces.items():
+        partitions = {item[0] for item in items}
+        if len(partitions) == 1:
+            pieces[partitions.pop()] = [item[4] for item in items]
+        else:
+            for item in items:
+                pieces.setdefault(item[0], []).append(item[4])
+        for partition, values in pieces.items():
             known = self._hashes.get(partition)
             if known is None:
-                known = self._hashes[partition] = hashlib.sha256()
-            known.update(b"".join(parts))
+                known = self._hashes[partition] = (hashlib.sha256(), hashlib.sha256())
+            lengths, contents = known
+            lengths.update(struct.pack(f"<{len(values)}q", *map(len, values)))
+            contents.update(b"".join(values))
 
     def digests(self) -> dict[str, str]:
         """Hexadecimal digests by partition."""
-        return {str(each): found.hexdigest() for each, found in sorted(self._hashes.items())}
+        return {
+            str(partition): hashlib.sha256(lengths.digest() + contents.digest()).hexdigest()
+            for partition, (lengths, contents) in sorted(self._hashes.items())
+        }
 
 
 class PartitionHashes:

@@ -121,13 +121,21 @@ class _Seat:
 class _Route:
     """The short way of the bars of one symbol, once one of them has gone the long way."""
 
-    __slots__ = ("engine", "fates", "partition", "seat", "tracks")
+    __slots__ = ("accepted", "engine", "fates", "partition", "seat", "span", "tracks")
 
     def __init__(
-        self, seat: _Seat, engine: GroupEngine, symbol: str, partition: int, fates: Counter[str]
+        self,
+        seat: _Seat,
+        engine: GroupEngine,
+        symbol: str,
+        partition: int,
+        span: PartitionSpan,
+        fates: Counter[str],
     ) -> None:
         self.seat = seat
         self.engine = engine
+        self.span = span
+        self.accepted = 0
         self.tracks = engine.tracks(symbol)
         self.partition = partition
         self.fates = fates
@@ -149,8 +157,6 @@ class ReplayFold:
     ----------
     spans
         By partition.
-    fates
-        What became of the records inside the bounds, by symbol.
     """
 
     def __init__(
@@ -165,7 +171,7 @@ class ReplayFold:
         self.spans = {
             partition: PartitionSpan(start) for partition, start in sorted(starts.items())
         }
-        self.fates: dict[str, Counter[str]] = {}
+        self._fates: dict[str, Counter[str]] = {}
         self._config = config
         self._source = source
         self._window = window
@@ -181,6 +187,14 @@ class ReplayFold:
         """Whether every partition has met its end."""
         return all(span.stop is not None for span in self.spans.values())
 
+    @property
+    def fates(self) -> dict[str, Counter[str]]:
+        """What became of the records inside the bounds, by symbol."""
+        for symbol, route in self._routes.items():
+            self._fates[symbol]["accepted"] += route.accepted
+            route.accepted = 0
+        return self._fates
+
     def engines(self) -> dict[str, GroupEngine]:
         """Engines of the groups that are wanted, by group."""
         return {
@@ -195,17 +209,16 @@ class ReplayFold:
         A bar of a known symbol, inside the bounds: that is nearly every record of a long replay.
         """
         out: list[Release] = []
-        add, spans, routes = out.append, self.spans, self._routes
+        add, routes = out.append, self._routes
         for item in items:
             partition, offset, _, content, _ = item
-            span = spans[partition]
             route = routes.get(content.symbol) if type(content) is Bar else None
-            if route is None or route.partition != partition or not span.inside:
+            if route is None or route.partition != partition or not route.span.inside:
                 release = self.take(item)
                 if release is not None:
                     add(release)
                 continue
-            engine = route.engine
+            engine, span = route.engine, route.span
             if engine.offset >= offset:
                 span.next_offset = offset + 1
                 continue
@@ -224,8 +237,12 @@ class ReplayFold:
                 if mark > span.watermark_ms and self._passes(span, mark, offset):
                     continue
             span.next_offset = offset + 1
-            route.fates[engine.fate] += 1
-            correction = engine.correction
+            if engine.smooth:
+                route.accepted += 1
+                correction = None
+            else:
+                route.fates[engine.fate] += 1
+                correction = engine.correction
             add(Release(item, events, None, seat.group, seat.watermark_ms, correction))
         return out
 
@@ -272,15 +289,15 @@ class ReplayFold:
                 return None
         if span.start is None or not seat.wanted:
             return None
-        fates = self.fates.get(symbol)
+        fates = self._fates.get(symbol)
         if fates is None:
-            fates = self.fates[symbol] = Counter()
+            fates = self._fates[symbol] = Counter()
         fates[engine.fate] += 1
         names = self._selection.names
         if stops is None and names is None:
             span.inside = True
             if symbol not in self._routes:
-                self._routes[symbol] = _Route(seat, engine, symbol, partition, fates)
+                self._routes[symbol] = _Route(seat, engine, symbol, partition, span, fates)
         if names is not None and events:
             events = [event for event in events if event.symbol in names]
         known = None if seat.watermark_ms == BEFORE_ALL else seat.watermark_ms

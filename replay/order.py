@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heapreplace
+from operator import attrgetter
 
 from replay.items import LogItem
 
+TIME_MS = attrgetter("time_ms")
 BEFORE_ALL = -(1 << 62)
 
 
@@ -64,7 +66,7 @@ class TotalOrder:
             reached[partition] = instant
             if len(heads) == 1:
                 out.extend(queue)
-                reached[partition] = max(instant, max(item.time_ms for item in queue))
+                reached[partition] = max(instant, max(map(TIME_MS, queue)))
                 queue.clear()
                 break
             out.append(queue.popleft())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack
+from itertools import islice
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -181,7 +182,7 @@ class _Reader:
         self._extents = extents
         self._fetch_records = fetch_records
         self._decode = RecordDecoder().decode
-        self._raw: dict[int, list[RawRecord]] = {}
+        self._raw: dict[int, Iterator[RawRecord]] = {}
         self._next: dict[int, int] = {}
         self._times: dict[int, int] = {}
         self._open: set[int] = set()
@@ -219,18 +220,18 @@ class _Reader:
         return await self._poll(set(self._next), bounded=False)
 
     async def _poll(self, partitions: set[int], bounded: bool) -> list[LogItem]:
-        if not all(self._raw.get(each) for each in partitions):
-            await self._receive({each for each in partitions if not self._raw.get(each)}, bounded)
+        lacking = partitions - self._raw.keys()
+        if lacking:
+            await self._receive(lacking, bounded)
         arrived: list[LogItem] = []
         for partition in sorted(partitions):
             waiting = self._raw.get(partition)
-            if not waiting:
+            if waiting is None:
                 continue
             # A few at a time: what they lead to is written while the processor still has it.
-            records, self._raw[partition] = (
-                waiting[: self._fetch_records],
-                waiting[self._fetch_records :],
-            )
+            records = list(islice(waiting, self._fetch_records))
+            if len(records) < self._fetch_records:
+                del self._raw[partition]
             end = self._extents[partition].end or 0
             items = self._items(partition, records, end if bounded else None)
             if not bounded:
@@ -241,7 +242,7 @@ class _Reader:
                 self._open.discard(partition)
                 self.order.finish(partition)
                 # What lies beyond the end is for whoever follows.
-                self._raw[partition] = []
+                self._raw.pop(partition, None)
                 place = TopicPartition(self._topic, partition)
                 self._consumer.seek(place, end)
                 self._consumer.pause(place)
@@ -252,7 +253,7 @@ class _Reader:
         places = {TopicPartition(self._topic, each) for each in partitions}
         fetcher = self._consumer._fetcher
         # The order needs all partitions; who follows takes what is there.
-        pressed = not bounded and any(self._raw.values())
+        pressed = not bounded and bool(self._raw)
         with fetcher._subscriptions.fetch_context():
             found = await raw_records(fetcher, places, 0.0 if pressed else FETCH_MS / 1_000)
         for place, records in found.items():

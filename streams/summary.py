@@ -188,12 +188,16 @@ class RunSummary:
         What corrections published is left to `corrected`, which knows what it replaced.
         """
         for event in events:
-            if isinstance(event, DerivedBar):
+            kind = type(event)
+            # Most events first.
+            if kind is Swing or kind is Retract:
+                continue
+            if kind is DerivedBar:
                 if event.corrects is None:
                     self._symbol(event.symbol).derived_bar(event)
-            elif isinstance(event, Reject):
+            elif kind is Reject:
                 self._reject(event)
-            elif not isinstance(event, Swing | Retract) and event.corrects is None:
+            elif event.corrects is None:
                 self._add_rare(event)
 
     def corrected(self, changes: Sequence[Change]) -> None:

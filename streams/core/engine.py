@@ -41,22 +41,24 @@ class GroupEngine:
     ----------
     offset
         Source offset of the last record.
+    smooth
+        Whether the last record took the smooth road: it was accepted, and corrected nothing.
     """
 
     __slots__ = (
         "_last_correction", "_last_fate", "_last_tracks", "_members", "_revision_places",
-        "_revisions", "_smooth", "_stamp", "_states", "_symbols", "_tracked", "_tracks", "offset",
-        "plan",
+        "_revisions", "_stamp", "_states", "_symbols", "_tracked", "_tracks", "offset", "plan",
+        "smooth",
     )  # fmt: skip
 
     def __init__(self, plan: GroupPlan) -> None:
         self.plan = plan
         self.offset = -1
+        self.smooth = False
+        # These two are of the last record that did not take the smooth road.
         self._last_fate = "idle"
         self._last_correction: Correction | None = None
         self._last_tracks: SymbolTracks | None = None
-        # Whether the last record took the smooth road: these two are of the last that did not.
-        self._smooth = False
         self._stamp = Stamp()
         self._symbols: dict[str, SymbolEngine] = {}
         self._tracks: dict[str, SymbolTracks] = {}
@@ -143,7 +145,7 @@ class GroupEngine:
         if open_ < low or open_ > high or close < low or close > high:
             return self._take(record, offset)
         self.offset = offset
-        self._smooth = True
+        self.smooth = True
         self._last_tracks = tracks
         row = (label, open_, high, low, close, volume)
         out: list[Any] = tracks.step(row, high, low, label + tracks.base_ms, offset)
@@ -164,7 +166,7 @@ class GroupEngine:
         """Until more is known, the record has no fate: that of the last one stands."""
         self._last_fate = self.fate
         self._last_correction = None
-        self._smooth = False
+        self.smooth = False
         self.offset = offset
 
     def _take(self, record: LogRecord, offset: int) -> list[Output]:
@@ -193,12 +195,12 @@ class GroupEngine:
     @property
     def fate(self) -> str:
         """What became of the last record not refused: one of `streams.core.symbol.FATES`."""
-        return "accepted" if self._smooth else self._last_fate
+        return "accepted" if self.smooth else self._last_fate
 
     @property
     def correction(self) -> Correction | None:
         """What the last record did if it was a late, changed or cancelled bar, otherwise None."""
-        return None if self._smooth else self._last_correction
+        return None if self.smooth else self._last_correction
 
     @property
     def mark_ms(self) -> int:

@@ -1,15 +1,19 @@
 """Records of the log as the client's parser makes them.
 
 A record of the client has eleven fields, which cost three times as much as the parsing. A chunk
-needs three of them: offset, time and value, and the parser's own objects have those. The private
-names used here are in the list of `streams.worker.transport`.
+needs three of them: offset, time and value, and the parser's own objects have those. An answer of
+the broker holds thousands of records, and they are parsed as they are asked for: those of a chunk
+are gone before the next are made, and memory is used again while the processor still has it. The
+private names used here are in the list of `streams.worker.transport`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from functools import partial
+from itertools import chain, dropwhile
 from typing import Any, Protocol
 
 from aiokafka.consumer.fetcher import FetchResult
@@ -36,7 +40,7 @@ class RawRecord(Protocol):
         ...
 
 
-Found = dict[TopicPartition, list[RawRecord]]
+Found = dict[TopicPartition, Iterator[RawRecord]]
 
 
 async def raw_records(fetcher: Any, wanted: Collection[Any], timeout_s: float) -> Found:
@@ -66,10 +70,10 @@ async def raw_records(fetcher: Any, wanted: Collection[Any], timeout_s: float) -
                 # An error of the partition: raised there.
                 raised: Found = await fetcher.fetched_records({tp})
                 return raised
-            records = take_all(result)
+            records = unparsed(result)
             del fetcher._records[tp]
             fetcher._notify(fetcher._wait_consume_future)
-            if records:
+            if records is not None:
                 found[tp] = records
         left_s = deadline - time.monotonic()
         if found or left_s <= 0:
@@ -82,8 +86,13 @@ async def raw_records(fetcher: Any, wanted: Collection[Any], timeout_s: float) -
         waiter.result()
 
 
-def take_all(result: Any) -> list[RawRecord]:
-    """The records of one partition's answer; none when it is not ours any more, or was sought.
+def unparsed(result: Any) -> Iterator[RawRecord] | None:
+    """The records of one partition's answer, on their way; its position is that after them.
+
+    Returns
+    -------
+    Iterator[RawRecord] | None
+        None when the partition is not ours any more, or was sought.
 
     Raises
     ------
@@ -91,20 +100,25 @@ def take_all(result: Any) -> list[RawRecord]:
         When a checksum is wrong.
     """
     if not result.has_more() or not result.check_assignment(result._topic_partition):
-        return []
+        return None
     parsed = result._partition_records
-    found: list[RawRecord] = []
+    # It refers back to the answer, whose megabytes would wait for the collector.
+    parsed._records_iterator = None
+    found: list[Iterable[RawRecord]] = []
     batches = parsed._records
     while batches.has_next():
         batch = batches.next_batch()
         if parsed._check_crcs and not batch.validate_crc():
             raise CorruptRecordException(f"Invalid CRC - {result._topic_partition}")
         if not batch.is_control_batch:
-            records = list(batch)
-            if records and records[0].offset < parsed.next_fetch_offset:
-                # The broker answers with whole batches, wherever the reading starts.
-                records = [each for each in records if each.offset >= parsed.next_fetch_offset]
-            found += records
+            first = parsed.next_fetch_offset
+            # The broker answers with whole batches, wherever the reading starts.
+            whole = batch.base_offset >= first
+            found.append(batch if whole else dropwhile(partial(_below, first), batch))
         parsed.next_fetch_offset = batch.next_offset
     result._update_position()
-    return found
+    return chain.from_iterable(found)
+
+
+def _below(offset: int, record: RawRecord) -> bool:
+    return record.offset < offset

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from operator import attrgetter
 from typing import Generic, TypeVar
 
@@ -15,10 +16,11 @@ Item = TypeVar("Item")
 _OFFSET = attrgetter("offset")
 
 
-def split(records: Chunk, size: int) -> Iterator[Chunk]:
-    """The records in chunks of at most `size`, in order."""
-    for start in range(0, len(records), size):
-        yield records[start : start + size]
+def split(records: Iterable[RawRecord], size: int) -> Iterator[Chunk]:
+    """The records in chunks of at most `size`, in order; no more than one is taken ahead."""
+    left = iter(records)
+    while chunk := list(islice(left, size)):
+        yield chunk
 
 
 def from_offset(records: Chunk, offset: int) -> Chunk:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -12,7 +16,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from streams.kafka.raw_records import take_all
+from streams.kafka.raw_records import RawRecord, unparsed
 
 LOG = TopicPartition("tape.bars.v1", 3)
 GZIP = 1
@@ -46,6 +50,12 @@ async def fetched(content: bytes, position: int) -> tuple[FetchResult, Any]:
     return result, assignment.state_value(LOG)
 
 
+def records_of(result: FetchResult) -> Iterable[RawRecord]:
+    found = unparsed(result)
+    assert found is not None
+    return found
+
+
 BATCHES = (
     pytest.param(record_batch(0, [b"a", b"b", None]), 0, id="one batch"),
     pytest.param(record_batch(0, [b"a"]) + record_batch(1, [b"b", b"c"]), 0, id="two batches"),
@@ -62,7 +72,7 @@ async def test_offsets_times_values_and_the_next_position_are_those_of_the_clien
 ) -> None:
     result, place = await fetched(content, position)
     theirs, their_place = await fetched(content, position)
-    found = [(each.offset, each.timestamp, each.value) for each in take_all(result)]
+    found = [(each.offset, each.timestamp, each.value) for each in records_of(result)]
     assert found == [(each.offset, each.timestamp, each.value) for each in theirs.getall()]
     assert place.position == their_place.position
 
@@ -70,7 +80,7 @@ async def test_offsets_times_values_and_the_next_position_are_those_of_the_clien
 async def test_what_was_fetched_before_a_seek_is_not_handed_out() -> None:
     result, place = await fetched(record_batch(0, [b"a", b"b"]), 0)
     place.seek(1)
-    assert take_all(result) == []
+    assert unparsed(result) is None
     assert place.position == 1
 
 
@@ -79,4 +89,19 @@ async def test_a_batch_that_was_damaged_on_its_way_is_refused() -> None:
     content[-2] ^= 1
     result, _ = await fetched(bytes(content), 0)
     with pytest.raises(CorruptRecordException, match=r"tape\.bars\.v1"):
-        take_all(result)
+        unparsed(result)
+
+
+async def test_an_answer_goes_with_its_last_record_and_needs_no_collector() -> None:
+    result, _ = await fetched(record_batch(0, [b"a", b"b", b"c"]), 0)
+    answer = weakref.ref(result._partition_records)
+    gc.collect()
+    gc.disable()
+    try:
+        records = iter(records_of(result))
+        del result
+        assert [each.offset for each in islice(records, 2)] == [0, 1]
+        assert [each.offset for each in records] == [2]
+        assert answer() is None
+    finally:
+        gc.enable()
