@@ -17,7 +17,7 @@ from msgspec import Struct
 from schemas.config import Config
 from schemas.topics import input_log, worker_app_id
 from streams.core.sessions import NOWHERE_MS
-from streams.worker.committer import OUTPUT_BATCH_BYTES, Committer, Work
+from streams.worker.committer import OUTPUT_BATCH_BYTES, SNAPSHOT_BYTES_A_PLACE, Committer, Work
 from streams.worker.exits import ZombieGuard, hard_exit
 from streams.worker.fold import Counts, LogHoleError, PartitionFold
 from streams.worker.metrics import PartitionGauges, WorkerMetrics
@@ -29,8 +29,10 @@ REQUEST_S = 40.0
 PRODUCE_S = 30.0
 COMMIT_S = 1.0
 QUEUE_CHUNKS = 2
-"""Waiting to be folded. With the committer's steps they must be written within half a session, on
-the slowest machine: more in hand would make a busy worker take itself for one that has slept."""
+"""Waiting to be folded, beside the committer's steps."""
+TURNS = 4
+"""Of the event loop after each step: a request goes out, and an answer gets to who waits for it,
+within a few turns, and each would otherwise wait for a whole chunk to be folded."""
 REQUEST_BYTES = 17 * 1_048_576
 FETCH_BYTES = 1_048_576
 """Of one partition at once; less than a record batch would let a busy partition hide the others."""
@@ -38,6 +40,8 @@ STATE_TABLE = "state"
 STEP_BARS_AGAIN = 20_000
 """Bars that corrections may let run again in one step, beside those of the last one: a tenth of a
 second."""
+STEP_SNAPSHOT_BYTES = SNAPSHOT_BYTES_A_PLACE
+"""Of the states that one step may leave as snapshots, beside the last of them."""
 
 logger = logging.getLogger("tapeline.worker")
 
@@ -145,15 +149,16 @@ class WorkerApp(BatchApp):
             event.ack()
 
         while True:
-            step = fold.fold(message.value, STEP_BARS_AGAIN)
+            step = fold.fold(message.value, STEP_BARS_AGAIN, STEP_SNAPSHOT_BYTES)
             whole = step.next_offset >= message.next_offset
             await committer.put(
                 Work(step, message.handed_at, message.owned_at, done if whole else _go_on)
             )
+            # Health is asked for, and partitions are taken away, also while history is put right.
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
             if whole:
                 return
-            # Health is asked for, and partitions are taken away, also while history is put right.
-            await asyncio.sleep(0)
             if self.folds.get(message.partition) is not fold:
                 # Not done, so it stays uncommitted: whoever has the partition now goes on with it.
                 event.ack()

@@ -24,7 +24,10 @@ from streams.worker.fold import Step
 from streams.worker.metrics import WorkerMetrics
 from streams.worker.state_records import Pair, batches
 
-STEPS_IN_HAND = 5
+STEPS_IN_HAND = 12
+"""As many partitions wait for their acknowledgements at the same time."""
+SNAPSHOT_BYTES_A_PLACE = 1_000_000
+"""A step takes a place more for each of these that its snapshots have."""
 OUTPUT_BATCH_BYTES = 900_000
 CHANGELOG_BYTES = 15 * 1_048_576
 """Least of what the changelog accepts (16 MiB), with room for the frame."""
@@ -126,7 +129,8 @@ class Committer:
 
     async def put(self, work: Work) -> None:
         """Queue a step; waits while too many are in hand."""
-        await self._room.acquire()
+        for _ in range(_places(work.step)):
+            await self._room.acquire()
         partition = work.step.partition
         line = self._lines.get(partition)
         if line is not None:
@@ -160,8 +164,8 @@ class Committer:
         try:
             while line:
                 await self.commit(line[0])
-                line.popleft()
-                self._room.release()
+                for _ in range(_places(line.popleft().step)):
+                    self._room.release()
         except Exception as error:
             # The line stays: what follows a step that was not written must not be written.
             if not self._failure.done():
@@ -242,3 +246,7 @@ class Committer:
     async def _breathe(self) -> None:
         if self._pause is not None:
             await self._pause()
+
+
+def _places(step: Step) -> int:
+    return min(1 + step.snapshot_bytes // SNAPSHOT_BYTES_A_PLACE, STEPS_IN_HAND)

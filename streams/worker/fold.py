@@ -54,6 +54,8 @@ class Step(Struct):
         Messages by topic, in their order.
     changes
         Changed state records of the groups that had records.
+    snapshot_bytes
+        Of the snapshots among the outputs.
     """
 
     partition: int
@@ -61,6 +63,7 @@ class Step(Struct):
     records: int
     outputs: dict[str, list[Message]] = field(default_factory=dict)
     changes: list[GroupChange] = field(default_factory=list)
+    snapshot_bytes: int = 0
 
 
 class Seat:
@@ -131,7 +134,12 @@ class PartitionFold:
         for group, records in stored.groups.items():
             self.seats[group] = Seat(config, group, records)
 
-    def fold(self, records: Chunk, most_again: int | None = None) -> Step:
+    def fold(
+        self,
+        records: Chunk,
+        most_again: int | None = None,
+        most_snapshot_bytes: int | None = None,
+    ) -> Step:
         """Take the next records of the partition.
 
         Parameters
@@ -142,6 +150,10 @@ class PartitionFold:
             End the step, short of the last record, after a correction that lets more bars than
             these have run again; None: no limit. What a step costs must be bounded, and a chunk of
             old corrections costs a thousand times one of new bars.
+        most_snapshot_bytes
+            End the step after a snapshot that makes those of the step longer than this; None: no
+            limit. Sessions of a whole market close at one instant, and all states at once are as
+            much again as what is held of them.
 
         Raises
         ------
@@ -159,7 +171,7 @@ class PartitionFold:
         if not records:
             return Step(self._partition, expected, 0)
         step = Step(self._partition, records[-1].offset + 1, len(records))
-        touched = self._take(records, step, most_again)
+        touched = self._take(records, step, most_again, most_snapshot_bytes)
         for seat in touched:
             engine = seat.engine
             changed = engine.changed()
@@ -167,12 +179,19 @@ class PartitionFold:
         self.next_offset = step.next_offset
         return step
 
-    def _take(self, records: Chunk, step: Step, most_again: int | None) -> list[Seat]:
+    def _take(
+        self,
+        records: Chunk,
+        step: Step,
+        most_again: int | None,
+        most_snapshot_bytes: int | None,
+    ) -> list[Seat]:
         """Give every record to its engine, or some of them; the groups that had one."""
         counts, decode, seats = self._counts, self._decode, self._by_symbol
         fates = counts.fates
         touched: dict[str, Seat] = {}
         left = sys.maxsize if most_again is None else most_again
+        bytes_left = sys.maxsize if most_snapshot_bytes is None else most_snapshot_bytes
         # One loop without calls of our own: a bar without events costs no more than its engine.
         for record in records:
             symbol = None
@@ -205,13 +224,13 @@ class PartitionFold:
                 self._say(seat, events, known, step.outputs)
             close_ms = seat.closes.next_ms
             if close_ms is None or known >= close_ms:
-                self._keep(seat, offset, known, step.outputs)
+                self._keep(seat, offset, known, step)
             if engine.correction is not None:
                 left -= engine.correction.bars_again
-                if left < 0:
-                    step.next_offset = offset + 1
-                    step.records = sum(1 for each in records if each.offset <= offset)
-                    break
+            if left < 0 or step.snapshot_bytes > bytes_left:
+                step.next_offset = offset + 1
+                step.records = sum(1 for each in records if each.offset <= offset)
+                break
         return list(touched.values())
 
     def _say(
@@ -236,7 +255,7 @@ class PartitionFold:
         seat: Seat,
         offset: int,
         watermark_ms: int,
-        outputs: dict[str, list[Message]],
+        step: Step,
     ) -> None:
         session = seat.closes.passed(watermark_ms)
         if session is None:
@@ -245,7 +264,8 @@ class PartitionFold:
         messages = snapshot_messages(
             seat.group, session, offset, seat.settings, seat.engine.snapshot(), watermark_ms
         )
-        outputs.setdefault(self._snapshots, []).extend(messages)
+        step.outputs.setdefault(self._snapshots, []).extend(messages)
+        step.snapshot_bytes += sum(len(each.value or b"") for each in messages)
         self._counts.snapshots += 1
 
     def _find(self, symbol: str) -> Seat:

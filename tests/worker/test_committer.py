@@ -11,7 +11,13 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from streams.kafka.event_messages import Message
-from streams.worker.committer import Committer, OutputBatch, Work
+from streams.worker.committer import (
+    SNAPSHOT_BYTES_A_PLACE,
+    STEPS_IN_HAND,
+    Committer,
+    OutputBatch,
+    Work,
+)
 from streams.worker.exits import ZombieGuard
 from streams.worker.fold import Step
 from streams.worker.metrics import WorkerMetrics
@@ -112,6 +118,27 @@ async def test_a_step_waits_for_the_one_before_it_in_its_partition_and_for_no_ot
     await desk.broker.acknowledge(2)
     assert desk.done == [(0, 1)]
     assert desk.broker.sent[3:] == [(TOUCHES, 0)]
+    desk.running.cancel()
+
+
+async def test_steps_with_large_snapshots_wait_for_room_but_never_for_more_than_there_is() -> None:
+    desk = Desk()
+    for partition in (0, 1):
+        heavy = a_step(partition)
+        heavy.snapshot_bytes = (STEPS_IN_HAND - 1) * SNAPSHOT_BYTES_A_PLACE * (partition + 1)
+        putting = asyncio.create_task(desk.put(heavy))
+        await settled()
+    assert not putting.done()
+    assert desk.broker.sent == [(TOUCHES, 0)]
+    for number in (0, 1):
+        await desk.broker.acknowledge(number)
+    await asyncio.wait_for(putting, 1.0)
+    assert desk.done == [(0, 1)]
+    assert desk.broker.sent[2:] == [(TOUCHES, 1)]
+    for number in (2, 3):
+        await desk.broker.acknowledge(number)
+    for partition in range(STEPS_IN_HAND):
+        await asyncio.wait_for(desk.put(a_step(partition)), 1.0)
     desk.running.cancel()
 
 

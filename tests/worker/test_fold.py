@@ -82,6 +82,21 @@ def test_a_chunk_of_old_corrections_is_taken_in_steps_of_bounded_work() -> None:
     assert found == whole.outputs
 
 
+def test_a_chunk_with_closes_of_sessions_is_taken_in_steps_of_bounded_snapshots() -> None:
+    fold, steps = fold_of(StoredPartition()), []
+    while fold.next_offset != len(RECORDS):
+        steps.append(fold.fold(RECORDS, most_snapshot_bytes=1))
+    closes = len({message.key.split(b"|")[1] for message in WHOLE[snapshot_topic()]})
+    # The last record closes a session, too.
+    assert [step.snapshot_bytes > 1 for step in steps] == [True] * closes
+    assert sum(step.records for step in steps) == len(RECORDS)
+    found: dict[str, list[Message]] = {}
+    for step in steps:
+        for topic, messages in step.outputs.items():
+            found.setdefault(topic, []).extend(messages)
+    assert found == WHOLE
+
+
 def test_a_repeated_chunk_is_skipped_by_what_the_state_includes() -> None:
     first = fold_of(StoredPartition())
     step = first.fold(RECORDS[:100])
