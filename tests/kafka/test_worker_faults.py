@@ -29,7 +29,7 @@ from tests.kafka.worker_process import (
 
 FOLDING = "loaded in"
 FILE_BYTES = 64 * 1024
-"""Too little for the local store of a session."""
+"""Too little for the local store of nine sessions."""
 
 
 class LimitedWorker(WorkerProcess):
@@ -132,7 +132,7 @@ async def test_a_full_disk_stops_the_worker_plainly_and_with_room_again_it_is_ex
     broker: Broker, topic_prefix: str, tmp_path: Path
 ) -> None:
     config = await prepared(broker, topic_prefix)
-    log = acme_log(3)
+    log = acme_log(9)
     await append(config, 0, log)
     with LimitedWorker(config, tmp_path / "worker") as limited:
         assert limited.wait() == 74
