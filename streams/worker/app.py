@@ -30,9 +30,11 @@ PRODUCE_S = 30.0
 COMMIT_S = 1.0
 QUEUE_CHUNKS = 2
 """Waiting to be folded, beside the committer's steps."""
+LARGE_STEP = 500
 TURNS = 4
-"""Of the event loop after each step: a request goes out, and an answer gets to who waits for it,
-within a few turns, and each would otherwise wait for a whole chunk to be folded."""
+"""Of the event loop after a large step, one after others: a request goes out, and an answer gets to
+who waits for it, within a few turns, and each would otherwise wait for a whole chunk to be folded.
+What comes live in small chunks would only come later."""
 REQUEST_BYTES = 17 * 1_048_576
 FETCH_BYTES = 1_048_576
 """Of one partition at once; less than a record batch would let a busy partition hide the others."""
@@ -155,7 +157,7 @@ class WorkerApp(BatchApp):
                 Work(step, message.handed_at, message.owned_at, done if whole else _go_on)
             )
             # Health is asked for, and partitions are taken away, also while history is put right.
-            for _ in range(TURNS):
+            for _ in range(TURNS if step.records >= LARGE_STEP else 1):
                 await asyncio.sleep(0)
             if whole:
                 return
