@@ -126,7 +126,7 @@ async def _run(
     )
     app.metrics.zombie_exits = instance.zombie_exits
     port = instance.port if options.http_port is None else options.http_port
-    server = await _health(app).start(options.http_host, port)
+    await _health(app).start(options.http_host, port)
     logger.info(
         "instance %s, %s partitions, state in %s, health on http://%s:%s",
         instance.number,
@@ -146,13 +146,10 @@ async def _run(
     logger.info("draining: what is in hand is written and committed")
     watching.cancel()
     await _drain(app)
-    starting.cancel()
-    server.close()
-    logger.info("drained")
 
 
-async def _drain(app: WorkerApp) -> None:
-    """Stop the application, or end the process when it does not stop."""
+async def _drain(app: WorkerApp) -> NoReturn:
+    """Stop the application, and end the process whether it stops or not."""
     # Told to stop while it joins the group, a consumer waits for the group, maybe for minutes.
     holds_nothing = not app.folds
     stopping = asyncio.ensure_future(app.stop())
@@ -160,10 +157,11 @@ async def _drain(app: WorkerApp) -> None:
     await asyncio.wait({stopping}, timeout=EMPTY_DRAIN_S if holds_nothing else DRAIN_S)
     if stopping.done():
         stopping.result()
-    elif holds_nothing:
+        # What is left of loops and clients has nothing to do any more, and no order to end in.
+        quiet_exit("drained")
+    if holds_nothing:
         quiet_exit("drained: nothing was in hand")
-    else:
-        hard_exit(f"not drained in {DRAIN_S:.0f} s: the next start repeats what was not committed")
+    hard_exit(f"not drained in {DRAIN_S:.0f} s: the next start repeats what was not committed")
 
 
 async def _watch(app: WorkerApp) -> None:

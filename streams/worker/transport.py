@@ -17,8 +17,8 @@ Private names of Faust 0.15.3 used here, in `table` and in `app`: of the consume
 `_fetch_max_wait_ms`, `_fetcher`; of the coordinator `_do_heartbeat` and `generation`; of the
 fetcher `_closed`, `_create_fetch_waiter`, `_fetch_max_wait_ms`, `_notify`, `_records`,
 `_subscriptions`, `_wait_consume_future`; of what it fetched `_check_crcs`, `_partition_records`,
-`_records`, `_topic_partition`, `_update_position`. The versions are pinned exactly, and the crash
-suite in tests/kafka gates their upgrades.
+`_records`, `_records_iterator`, `_topic_partition`, `_update_position`. The versions are pinned
+exactly, and the crash suite in tests/kafka gates their upgrades.
 """
 
 from __future__ import annotations
@@ -171,6 +171,13 @@ class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         # Before the client's own task goes on and makes the next request.
         fetcher._fetch_max_wait_ms = BUSY_POLL_MS if found else IDLE_POLL_MS
         return found
+
+    def close(self) -> None:
+        """Told to stop amid a rebalance: the client is closed when its thread ends, and there.
+
+        Faust would close it in the loop of the application, though it belongs to that of the
+        thread: two threads in one loop of libuv at a time can end the process by a fault.
+        """
 
 
 class BatchConsumer(driver.Consumer):  # type: ignore[misc]
