@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -28,13 +29,9 @@ class InputHash:
         """The next records; those of a file are not counted, its own checksum is known."""
         if not items or type(items[0].place) is not bytes:
             return
-        pieces: dict[int, list[bytes]] = {}
-        partitions = {item[0] for item in items}
-        if len(partitions) == 1:
-            pieces[partitions.pop()] = [item[4] for item in items]
-        else:
-            for item in items:
-                pieces.setdefault(item[0], []).append(item[4])
+        pieces: defaultdict[int, list[bytes]] = defaultdict(list)
+        for partition, _, _, _, content in items:
+            pieces[partition].append(content)
         for partition, values in pieces.items():
             known = self._hashes.get(partition)
             if known is None:

@@ -190,10 +190,10 @@ class ReplayFold:
     @property
     def fates(self) -> dict[str, Counter[str]]:
         """What became of the records inside the bounds, by symbol."""
+        found = {symbol: Counter(fates) for symbol, fates in self._fates.items()}
         for symbol, route in self._routes.items():
-            self._fates[symbol]["accepted"] += route.accepted
-            route.accepted = 0
-        return self._fates
+            found[symbol]["accepted"] += route.accepted
+        return found
 
     def engines(self) -> dict[str, GroupEngine]:
         """Engines of the groups that are wanted, by group."""

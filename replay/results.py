@@ -137,13 +137,9 @@ async def replay_into(
         # When nobody knows when more comes, nothing waits for it.
         at_once = replay.options.follow or replay.pace is not None
         parts = PartitionHashes() if by_partition or replay.options.follow else None
-        write = files.write
         async for batch in replay.batches():
             for release in batch:
-                if release.letter is not None or release.correction is not None:
-                    write_results(files, tally, release.events, release.letter, release.correction)
-                elif release.events:
-                    write(release.events)
+                write_results(files, tally, release.events, release.letter, release.correction)
             if parts is not None:
                 parts.add(batch)
             if topics is not None:

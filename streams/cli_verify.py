@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -21,8 +22,10 @@ from replay.causality import Finding
 from replay.causality import Report as CausalityReport
 from replay.determinism import VARIATIONS, Outcome, check_determinism
 from replay.determinism import Report as DeterminismReport
-from replay.opening import source_of
+from replay.opening import Origin, source_of
 from replay.prefixes import check_causality
+from replay.run import ReplayOptions
+from schemas.config import Config
 from schemas.config_loading import load_config
 from streams.arguments import OrderedCommand
 from streams.kafka.connection import silence_client
@@ -86,9 +89,7 @@ def causality(
     json: JsonOption = False,
 ) -> None:
     """Count what was published and later rewritten without a correction; 0, or exit code 1."""
-    settings = load_config(config)
-    silence_client()
-    origin, options = origin_of(context, settings), stretch_of(settings, context.params)
+    settings, origin, options = _asked_for(context, config)
     with _counting("Prefixes", prefixes) as progress:
         report = asyncio.run(
             check_causality(
@@ -130,9 +131,7 @@ def determinism(
     json: JsonOption = False,
 ) -> None:
     """Replay with other hash seeds, zones, fetch sizes, splits; equal bytes, or exit code 1."""
-    settings = load_config(config)
-    silence_client()
-    origin, options = origin_of(context, settings), stretch_of(settings, context.params)
+    settings, origin, options = _asked_for(context, config)
     report = check_determinism(
         settings, origin, options, VARIATIONS, None if json else _print_outcome
     )
@@ -144,6 +143,13 @@ def determinism(
         typer.echo("NOT deterministic.")
     if not report.equal:
         raise typer.Exit(FAILED)
+
+
+def _asked_for(context: typer.Context, config: Path | None) -> tuple[Config, Origin, ReplayOptions]:
+    """What is replayed; the client keeps quiet meanwhile."""
+    settings = load_config(config)
+    silence_client()
+    return settings, origin_of(context, settings), stretch_of(settings, context.params)
 
 
 @contextmanager

@@ -30,10 +30,9 @@ PRODUCE_S = 30.0
 COMMIT_S = 1.0
 QUEUE_CHUNKS = 2
 """Waiting to be folded, beside the committer's steps."""
-LARGE_STEP = 500
 TURNS = 4
-"""Of the event loop after a large step, one after others: a request goes out, and an answer gets to
-who waits for it, within a few turns, and each would otherwise wait for a whole chunk to be folded.
+"""Of the event loop after a full chunk, one after others: a request goes out, and an answer gets to
+who waits for it, within a few turns, and each would otherwise wait for the next chunk to be folded.
 What comes live in small chunks would only come later."""
 REQUEST_BYTES = 17 * 1_048_576
 FETCH_BYTES = 1_048_576
@@ -150,6 +149,7 @@ class WorkerApp(BatchApp):
             message.done = True
             event.ack()
 
+        turns = TURNS if len(message.value) == self.options.chunk_records else 1
         while True:
             step = fold.fold(message.value, STEP_BARS_AGAIN, STEP_SNAPSHOT_BYTES)
             whole = step.next_offset >= message.next_offset
@@ -157,7 +157,7 @@ class WorkerApp(BatchApp):
                 Work(step, message.handed_at, message.owned_at, done if whole else _go_on)
             )
             # Health is asked for, and partitions are taken away, also while history is put right.
-            for _ in range(TURNS if step.records >= LARGE_STEP else 1):
+            for _ in range(turns):
                 await asyncio.sleep(0)
             if whole:
                 return

@@ -191,7 +191,7 @@ class PartitionFold:
         fates = counts.fates
         touched: dict[str, Seat] = {}
         left = sys.maxsize if most_again is None else most_again
-        bytes_left = sys.maxsize if most_snapshot_bytes is None else most_snapshot_bytes
+        most_bytes = sys.maxsize if most_snapshot_bytes is None else most_snapshot_bytes
         # One loop without calls of our own: a bar without events costs no more than its engine.
         for record in records:
             symbol = None
@@ -227,7 +227,7 @@ class PartitionFold:
                 self._keep(seat, offset, known, step)
             if engine.correction is not None:
                 left -= engine.correction.bars_again
-            if left < 0 or step.snapshot_bytes > bytes_left:
+            if left < 0 or step.snapshot_bytes > most_bytes:
                 step.next_offset = offset + 1
                 step.records = sum(1 for each in records if each.offset <= offset)
                 break

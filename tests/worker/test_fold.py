@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from itertools import pairwise
 
 import msgspec
@@ -38,19 +39,26 @@ def stored_by(step: Step) -> list[Pair]:
     return [pair for batch in batches(step.changes, step.next_offset, ROOMY) for pair in batch]
 
 
+def outputs_of(steps: Iterable[Step]) -> dict[str, list[Message]]:
+    """The messages of steps that follow each other, by topic."""
+    found: dict[str, list[Message]] = {}
+    for step in steps:
+        for topic, messages in step.outputs.items():
+            found.setdefault(topic, []).extend(messages)
+    return found
+
+
 def run(records: list[Raw], cuts: list[int], restarts: set[int]) -> dict[str, list[Message]]:
     """All messages, by topic: chunks end at the cuts, and after some the process is a new one."""
     table: dict[bytes, bytes] = {}
-    found: dict[str, list[Message]] = {}
+    steps = []
     fold = fold_of(StoredPartition())
     for first, end in pairwise([0, *cuts, len(records)]):
-        step = fold.fold(records[first:end])
-        for topic, messages in step.outputs.items():
-            found.setdefault(topic, []).extend(messages)
-        table.update(stored_by(step))
+        steps.append(fold.fold(records[first:end]))
+        table.update(stored_by(steps[-1]))
         if end in restarts:
             fold = fold_of(read_partition(table.items()))
-    return found
+    return outputs_of(steps)
 
 
 WHOLE = run(RECORDS, [], set())
@@ -75,11 +83,7 @@ def test_a_chunk_of_old_corrections_is_taken_in_steps_of_bounded_work() -> None:
         steps.append(fold.fold(records, most_again=1_000))
     assert len(steps) > len(old) // 2
     assert sum(step.records for step in steps) == len(records)
-    found: dict[str, list[Message]] = {}
-    for step in steps:
-        for topic, messages in step.outputs.items():
-            found.setdefault(topic, []).extend(messages)
-    assert found == whole.outputs
+    assert outputs_of(steps) == whole.outputs
 
 
 def test_a_chunk_with_closes_of_sessions_is_taken_in_steps_of_bounded_snapshots() -> None:
@@ -90,11 +94,7 @@ def test_a_chunk_with_closes_of_sessions_is_taken_in_steps_of_bounded_snapshots(
     # The last record closes a session, too.
     assert [step.snapshot_bytes > 1 for step in steps] == [True] * closes
     assert sum(step.records for step in steps) == len(RECORDS)
-    found: dict[str, list[Message]] = {}
-    for step in steps:
-        for topic, messages in step.outputs.items():
-            found.setdefault(topic, []).extend(messages)
-    assert found == WHOLE
+    assert outputs_of(steps) == WHOLE
 
 
 def test_a_repeated_chunk_is_skipped_by_what_the_state_includes() -> None:
