@@ -8,6 +8,8 @@ Questions, each against the yardstick (a), a plain-Python fold of 1m bars to 5m 
 (c) the same with JSON decoded before and encoded after it;
 (d) `tapeline run` from CSV to files, a whole process, against (c).
 
+The collector looks for cycles as seldom as in every process of Tapeline, for the yardstick as well.
+
 Also: cost per bar of the last five sessions against the first five, peak memory of (d) for a fifth
 of the sessions and for all, size of the state, and the time from a label to its session.
 """
@@ -37,6 +39,7 @@ from schemas.config import Config
 from schemas.config_loading import read_config
 from schemas.records import Bar, LogRecord
 from streams.calendars import load_calendar
+from streams.collector import rare_collections
 from streams.core import engine as engine_module
 from streams.core.engine import GroupEngine
 from streams.planning import plan_group
@@ -347,7 +350,8 @@ def main() -> None:
     totals = Totals()
     for number, pair in enumerate(pairs):
         bars = merged(pair, arguments.sessions, 2 * number)
-        engine = measure_group(config, pair, bars, totals)
+        with rare_collections():
+            engine = measure_group(config, pair, bars, totals)
     figures = report(totals, engine, bars, arguments)
     show(figures)
     if arguments.json is not None:

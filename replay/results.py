@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,11 @@ from replay.run import Replay
 from schemas.config import config_hash
 from schemas.events import Output, Reject
 from streams.calendars import calendar_checksum, time_zone_version
+from streams.collector import rare_collections
 from streams.core.corrections import Correction
 from streams.core.symbol import FATES
 from streams.run_directory import MANIFEST_MARK, RunDirectory, TopicFiles
 from streams.summary import RunResult, RunSummary
-
-YOUNG_OBJECTS = 50_000
 
 if TYPE_CHECKING:
     # The Kafka client is slow to import, and most replays go to files.
@@ -121,7 +119,7 @@ async def replay_into(
     started = time.time()
     topics = sinks.topics
     with ExitStack() as stack:
-        stack.enter_context(_rare_collections())
+        stack.enter_context(rare_collections())
         directory = None
         if sinks.folder is not None:
             directory = stack.enter_context(RunDirectory(sinks.folder, tally.summary.add))
@@ -192,17 +190,6 @@ def swings_of(replay: Replay) -> dict[str, dict[int, int]]:
         for symbol in (plan.symbol for plan in engine.plan.instruments)
         if symbol in replay.fold.fates
     }
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Look for cycles less often: a replay makes many objects, and hardly a cycle."""
-    before = gc.get_threshold()
-    gc.set_threshold(YOUNG_OBJECTS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def wall(started: float) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Bars in memory, packed: many small objects become one."""
+"""Bars in memory and in states, packed: many small objects become one."""
 
 from __future__ import annotations
 
+from binascii import a2b_base64, b2a_base64
 from typing import Any
 
 from msgspec.msgpack import Decoder, Encoder
@@ -11,7 +12,6 @@ Row = tuple[int, int, int, int, int, int | float | None]
 
 _ENCODER = Encoder()
 _DECODER = Decoder(list[Row])
-_LISTS = Decoder(list[list[Any]])
 
 
 def pack_rows(rows: list[Any]) -> bytes:
@@ -30,6 +30,11 @@ def unpack_rows(packed: bytes) -> list[Any]:
     return list(_DECODER.decode(packed))
 
 
-def unpack_lists(packed: bytes) -> list[Any]:
-    """The rows of `pack_rows` as lists: plain data as it is stored."""
-    return list(_LISTS.decode(packed))
+def packed_text(packed: bytes) -> str:
+    """What `pack_rows` gave as Base64: plain data, three quarters of the rows as JSON."""
+    return b2a_base64(packed, newline=False).decode("ascii")
+
+
+def packed_bytes(text: str) -> bytes:
+    """The bytes of a `packed_text`."""
+    return a2b_base64(text)

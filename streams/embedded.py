@@ -12,6 +12,7 @@ from schemas.codec import encode
 from schemas.config import Config, config_hash
 from schemas.records import Clock, LogRecord
 from streams.calendars import calendar_checksum, load_zone, time_zone_version
+from streams.collector import rare_collections
 from streams.core.corrections import Correction
 from streams.core.rejection import RecordRejected
 from streams.core.symbol import FATES
@@ -69,6 +70,7 @@ def run_files(
     if as_corrected and not all(source.is_log for source in sources):
         raise InputError("--as-corrected sorts a log (.jsonl); tables of bars are sorted by hand")
     with ExitStack() as stack:
+        stack.enter_context(rare_collections())
         feeds = open_feeds(sources, router, zone_table, stack)
         summary = RunSummary()
         directory = stack.enter_context(RunDirectory(folder, summary.add))

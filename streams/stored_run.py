@@ -18,6 +18,7 @@ from schemas.codec import encode
 from schemas.config import Config, config_hash
 from schemas.records import Bar, Cancel, Clock, LogRecord
 from streams.calendars import load_zone
+from streams.collector import rare_collections
 from streams.core.corrections import Correction
 from streams.core.rejection import RecordRejected
 from streams.feeds.items import Feed, InputError, Item, Refusal
@@ -127,6 +128,7 @@ def run_into_store(
     _check_outside(sources, folder)
     zone = None if options.zone is None else load_zone(options.zone)
     with ExitStack() as stack:
+        stack.enter_context(rare_collections())
         # Inputs that cannot be used are found before a store is made.
         feeds = open_feeds(sources, Router(config), zone, stack)
         store = stack.enter_context(OpenStore(folder, hook))

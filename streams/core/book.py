@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import Any, Final
 
-from schemas.packing import pack_rows, unpack_lists, unpack_rows
+from schemas.packing import pack_rows, packed_bytes, packed_text, unpack_rows
 from streams.core.calendar import Calendar
 from streams.core.volume import Volume
 
@@ -46,12 +46,12 @@ class BarChunk:
         packed = self.packed
         return packed if isinstance(packed, list) else unpack_rows(packed)
 
-    def plain_rows(self) -> list[Any]:
-        """The bars as plain data, a list each."""
+    def stored(self) -> Any:
+        """The bars as plain data: text, or a list each where they are not packed."""
         packed = self.packed
         if isinstance(packed, list):
             return [list(row) for row in packed]
-        return unpack_lists(packed)
+        return packed_text(packed)
 
 
 class BarBook:
@@ -115,12 +115,15 @@ class BarBook:
             packed = pack_rows(rows)
         except OverflowError:
             packed = list(rows)
+        self._set(key, BarChunk(packed))
+
+    def _set(self, key: int, chunk: BarChunk) -> None:
         if key not in self._chunks:
             if self._keys and key < self._keys[-1]:
                 insort(self._keys, key)
             else:
                 self._keys.append(key)
-        self._chunks[key] = BarChunk(packed)
+        self._chunks[key] = chunk
         self._read_key = NO_KEY
         if self._tracked:
             self._touched[key] = True
@@ -214,7 +217,7 @@ class BarBook:
             self._read_key = NO_KEY
 
     def chunks(self) -> list[list[Any]]:
-        """All chunks: ``[session, number, rows]`` each; an empty one has lost its bars."""
+        """All chunks: ``[session, number, bars]`` each; an empty one has lost its bars."""
         self.pack()
         return [self._chunk_data(key) for key in self._keys]
 
@@ -235,13 +238,17 @@ class BarBook:
         self._tracked = True
 
     def _chunk_data(self, key: int) -> list[Any]:
-        rows = self._chunks[key].plain_rows()
-        return [key >> NUMBER_BITS, (key & ((1 << NUMBER_BITS) - 1)) - NUMBER_ZERO, rows]
+        number = (key & ((1 << NUMBER_BITS) - 1)) - NUMBER_ZERO
+        return [key >> NUMBER_BITS, number, self._chunks[key].stored()]
 
     def restore(self, chunks: list[list[Any]]) -> None:
-        """Take chunks as `chunks` gives them, in order."""
-        for session, number, rows in chunks:
-            self._store(_key(session, number), [tuple(row) for row in rows])
+        """Take chunks as `chunks` gives them, in order, or with all their bars as lists."""
+        for session, number, bars in chunks:
+            key = _key(session, number)
+            if isinstance(bars, list):
+                self._store(key, [tuple(row) for row in bars])
+            else:
+                self._set(key, BarChunk(packed_bytes(bars)))
 
 
 def _key(session: int, number: int) -> int:

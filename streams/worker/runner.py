@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import time
@@ -16,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from schemas.config import Config
+from streams.collector import rare_collections
 from streams.worker.cluster import check_cluster
 from streams.worker.exits import (
     BUG,
@@ -41,9 +41,6 @@ WATCH_S = 5.0
 LOOPBACK = "127.0.0.1"
 SESSION_S = 10.0
 CHUNK_RECORDS = 1_500
-YOUNG_OBJECTS = 50_000
-YOUNG_COLLECTIONS = 20
-OLD_COLLECTIONS = 100
 DEFAULT_DATA_DIR = Path("tapeline-data")
 
 logger = logging.getLogger("tapeline.worker")
@@ -89,14 +86,11 @@ def run_worker(
         When a folder or port cannot be had.
     """
     set_up_logging(options.log_json)
-    # The state of a hundred symbols is a million objects without a cycle. By default they would be
-    # looked through again and again while a chunk is folded, which takes a third of the time.
-    gc.set_threshold(YOUNG_OBJECTS, YOUNG_COLLECTIONS, OLD_COLLECTIONS)
     import uvloop
 
     # Before Faust is imported: it makes its loops and threads by the policy in force.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    with claim_instance(options.data_dir, options.instance) as instance:
+    with rare_collections(), claim_instance(options.data_dir, options.instance) as instance:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         loop.run_until_complete(_run(config, options, instance, pause))

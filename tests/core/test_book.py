@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.packing import packed_bytes, unpack_rows
 from schemas.records import Bar, LogRecord
+from streams.core.engine import GroupEngine
 from tests.core.scenario import MINUTE_MS, Tape, at, coin, equity, flat, minutes, utc
 
 OPEN = at("2025-07-02 09:30")
@@ -95,6 +97,20 @@ def test_the_state_does_not_grow_with_history() -> None:
         return len(str(tape.engine.snapshot()))
 
     assert size(40) <= 1.05 * size(4)
+
+
+def test_a_state_whose_bars_are_lists_gives_the_same_state() -> None:
+    tape = equity()
+    tape.take(*varied("ACME", OPEN, 130))
+    state = tape.engine.snapshot()
+    written = {
+        key: [*content[:2], [list(row) for row in unpack_rows(packed_bytes(content[2]))]]
+        if key.startswith("ACME/bars/")
+        else content
+        for key, content in state.items()
+    }
+    assert written != state
+    assert GroupEngine.restore(tape.engine.plan, written).snapshot() == state
 
 
 def test_prices_beyond_machine_integers_are_remembered_too() -> None:

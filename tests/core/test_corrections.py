@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.events import Retract
+from schemas.packing import packed_bytes, unpack_rows
 from schemas.records import Bar, Cancel, Clock
 from tests.core.scenario import MINUTE_MS, Tape, at, equity, flat, minutes
 
@@ -147,6 +148,6 @@ def test_the_state_keeps_no_more_bars_and_moments_than_the_horizon_asks_for() ->
         tape.take(*minutes("ACME", f"2025-{day} 09:30", 390))
     state = tape.engine.snapshot()
     chunks = [record for key, record in state.items() if key.startswith("ACME/bars/")]
-    assert sum(len(rows) for _, _, rows in chunks) == 390
+    assert sum(len(unpack_rows(packed_bytes(bars))) for _, _, bars in chunks) == 390
     moments = [key for key in state if key.startswith("ACME/ring/")]
     assert 2 <= len(moments) <= 5
