@@ -214,7 +214,7 @@ class Committer:
             yield builder
 
     async def _send_state(self, step: Step) -> None:
-        for pairs in batches(step.changes, step.next_offset, CHANGELOG_BYTES):
+        for pairs in batches(step.state.take(), step.next_offset, CHANGELOG_BYTES):
             builder = BatchBuilder(CHANGELOG_BYTES + 1_048_576, 0)
             for key, value in pairs:
                 builder.append(timestamp=None, key=key, value=value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterable
 
 from msgspec import Struct, field
 
@@ -43,29 +44,6 @@ class Counts:
         self.skipped = 0
 
 
-class Step(Struct):
-    """What one chunk leaves to be written.
-
-    Attributes
-    ----------
-    next_offset
-        Source offset after the last record of the chunk.
-    outputs
-        Messages by topic, in their order.
-    changes
-        Changed state records of the groups that had records.
-    snapshot_bytes
-        Of the snapshots among the outputs.
-    """
-
-    partition: int
-    next_offset: int
-    records: int
-    outputs: dict[str, list[Message]] = field(default_factory=dict)
-    changes: list[GroupChange] = field(default_factory=list)
-    snapshot_bytes: int = 0
-
-
 class Seat:
     """A group's engine and what goes with each of its outputs.
 
@@ -89,6 +67,50 @@ class Seat:
         known = [mark for mark in marks if mark is not None]
         self.watermark_ms = max(known, default=NOWHERE_MS)
         self.closes = CloseClock(plan.instruments[0].calendar, max(known, default=None))
+
+
+class StateChange:
+    """Changed state records of some groups, as of the record after which this was made.
+
+    They are taken when they are asked for, at the latest before the groups go on: what a burst has
+    to say is on its way before anybody spends time on states.
+    """
+
+    def __init__(self, seats: Iterable[Seat] = ()) -> None:
+        self._seats = list(seats)
+        self._taken: list[GroupChange] = []
+
+    def take(self) -> list[GroupChange]:
+        """The changes of all groups; the same whenever they are asked for."""
+        for seat in self._seats:
+            engine = seat.engine
+            changed = engine.changed()
+            self._taken.append(group_change(seat.group, engine.offset, changed, seat.settings))
+        self._seats.clear()
+        return self._taken
+
+
+class Step(Struct):
+    """What one chunk leaves to be written.
+
+    Attributes
+    ----------
+    next_offset
+        Source offset after the last record of the chunk.
+    outputs
+        Messages by topic, in their order.
+    state
+        Of the groups that had records.
+    snapshot_bytes
+        Of the snapshots among the outputs.
+    """
+
+    partition: int
+    next_offset: int
+    records: int
+    outputs: dict[str, list[Message]] = field(default_factory=dict)
+    state: StateChange = field(default_factory=StateChange)
+    snapshot_bytes: int = 0
 
 
 class PartitionFold:
@@ -131,6 +153,7 @@ class PartitionFold:
         self._snapshots = topic(config.kafka.topic_prefix)
         self._decode = RecordDecoder().decode
         self._by_symbol: dict[str, Seat] = {}
+        self._state = StateChange()
         for group, records in stored.groups.items():
             self.seats[group] = Seat(config, group, records)
 
@@ -171,11 +194,9 @@ class PartitionFold:
         if not records:
             return Step(self._partition, expected, 0)
         step = Step(self._partition, records[-1].offset + 1, len(records))
+        self._state.take()
         touched = self._take(records, step, most_again, most_snapshot_bytes)
-        for seat in touched:
-            engine = seat.engine
-            changed = engine.changed()
-            step.changes.append(group_change(seat.group, engine.offset, changed, seat.settings))
+        step.state = self._state = StateChange(touched)
         self.next_offset = step.next_offset
         return step
 

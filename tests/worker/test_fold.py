@@ -36,7 +36,7 @@ def fold_of(stored: StoredPartition, partition: int = 0, partitions: int = 1) ->
 
 
 def stored_by(step: Step) -> list[Pair]:
-    return [pair for batch in batches(step.changes, step.next_offset, ROOMY) for pair in batch]
+    return [pair for batch in batches(step.state.take(), step.next_offset, ROOMY) for pair in batch]
 
 
 def outputs_of(steps: Iterable[Step]) -> dict[str, list[Message]]:
@@ -97,6 +97,15 @@ def test_a_chunk_with_closes_of_sessions_is_taken_in_steps_of_bounded_snapshots(
     assert outputs_of(steps) == WHOLE
 
 
+def test_a_state_that_is_asked_for_late_is_that_of_its_step() -> None:
+    at_once, late = fold_of(StoredPartition()), fold_of(StoredPartition())
+    parts = [RECORDS[:100], RECORDS[100:101], RECORDS[101:500]]
+    expected = [stored_by(at_once.fold(part)) for part in parts]
+    steps = [late.fold(part) for part in parts]
+    assert [stored_by(step) for step in reversed(steps)] == expected[::-1]
+    assert stored_by(steps[0]) == expected[0]
+
+
 def test_a_repeated_chunk_is_skipped_by_what_the_state_includes() -> None:
     first = fold_of(StoredPartition())
     step = first.fold(RECORDS[:100])
@@ -112,7 +121,7 @@ def test_a_group_that_is_ahead_of_the_checkpoint_skips_what_it_has() -> None:
     stored = read_partition(table.items())
     stored.checkpoint = 50
     repeated = fold_of(stored).fold(RECORDS[50:100])
-    assert (repeated.outputs, repeated.changes) == ({}, [])
+    assert (repeated.outputs, repeated.state.take()) == ({}, [])
     assert repeated.next_offset == 100
 
 
@@ -159,7 +168,7 @@ def test_records_of_another_partition_become_dead_letters() -> None:
     letters = [json.loads(each.value or b"") for each in step.outputs[topic_of("reject")]]
     assert [each["code"] for each in letters] == ["wrong_partition"] * 2
     assert [each["source"] for each in letters] == [f"{LOG}/{wrong}/0", f"{LOG}/{wrong}/1"]
-    assert step.changes == []
+    assert step.state.take() == []
 
 
 @pytest.mark.parametrize(
