@@ -209,7 +209,9 @@ def measure_process(folder: Path, symbols: int, sessions: int) -> tuple[float, f
             path = folder / f"{symbol}.csv"
             rows += write_csv(path, book(symbol, sessions, 2 * number + side))
             books += ["--bars", f"{symbol}={path}"]
-    command = [sys.executable, "-m", "streams.cli", "run", *books, "--out", str(folder / "out")]
+    # -P: what this process imports, not what lies in the current folder.
+    command = [sys.executable, "-P", "-m", "streams.cli", "run", *books]
+    command += ["--out", str(folder / "out")]
     command += ["--config", str(folder / "tapeline.toml"), "--json"]
     started = time.perf_counter()
     done = subprocess.run(

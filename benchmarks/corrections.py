@@ -205,7 +205,7 @@ def measure_store(folder: Path, sessions: int) -> dict[str, float]:
 
     def run(*words: str) -> float:
         started = time.perf_counter()
-        command = [sys.executable, "-m", "streams.cli", "run", *words, "--json"]
+        command = [sys.executable, "-P", "-m", "streams.cli", "run", *words, "--json"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - started
 
@@ -236,7 +236,7 @@ def write_csv(path: Path, bars: Sequence[Bar]) -> None:
 
 def has_store() -> bool:
     """Whether this version runs with a store."""
-    command = [sys.executable, "-m", "streams.cli", "run", "--help"]
+    command = [sys.executable, "-P", "-m", "streams.cli", "run", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return "--store" in done.stdout
 
