@@ -15,7 +15,7 @@ from faust.types import TP
 from msgspec import Struct
 
 from schemas.config import Config
-from schemas.topics import input_log, worker_app_id
+from schemas.topics import input_log, snapshot_topic, worker_app_id
 from streams.core.sessions import NOWHERE_MS
 from streams.worker.committer import OUTPUT_BATCH_BYTES, SNAPSHOT_BYTES_A_PLACE, Committer, Work
 from streams.worker.exits import ZombieGuard, hard_exit
@@ -127,6 +127,7 @@ class WorkerApp(BatchApp):
             self.committer = Committer(
                 producer,
                 self.table.changelog_topic_name,
+                snapshot_topic(self.config.kafka.topic_prefix),
                 self.table,
                 guard,
                 self.metrics,
@@ -149,15 +150,15 @@ class WorkerApp(BatchApp):
             message.done = True
             event.ack()
 
-        turns = TURNS if len(message.value) == self.options.chunk_records else 1
+        full = len(message.value) == self.options.chunk_records
         while True:
-            step = fold.fold(message.value, STEP_BARS_AGAIN, STEP_SNAPSHOT_BYTES)
+            step = fold.fold(message.value, STEP_BARS_AGAIN, STEP_SNAPSHOT_BYTES, put_off=not full)
             whole = step.next_offset >= message.next_offset
             await committer.put(
                 Work(step, message.handed_at, message.owned_at, done if whole else _go_on)
             )
             # Health is asked for, and partitions are taken away, also while history is put right.
-            for _ in range(turns):
+            for _ in range(TURNS if full else 1):
                 await asyncio.sleep(0)
             if whole:
                 return

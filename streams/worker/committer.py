@@ -1,8 +1,8 @@
 """Writes what chunks leave, in the order that survives a kill, while the next ones are folded.
 
-1. outputs, all acknowledged; 2. changed state and checkpoint in the changelog, one record batch,
-acknowledged; 3. the same in the local store; 4. the chunk is done, its source offset may be
-committed. A kill before 2 repeats the same bytes, a kill after 2 is skipped on repetition.
+1. outputs, then snapshots, all acknowledged; 2. changed state and checkpoint in the changelog, one
+record batch, acknowledged; 3. the same in the local store; 4. the chunk is done, its source offset
+may be committed. A kill before 2 repeats the same bytes, a kill after 2 is skipped on repetition.
 
 All that is promised is promised within a partition: steps of one go one after the other, those of
 different partitions wait for their acknowledgements at the same time.
@@ -100,8 +100,8 @@ class Committer:
     ----------
     producer
         Idempotent, acks of all replicas.
-    changelog
-        Name of the changelog topic.
+    changelog, snapshots
+        Names of these topics.
     pause
         Awaited before each stage; tests put random waits there.
     """
@@ -110,6 +110,7 @@ class Committer:
         self,
         producer: AIOKafkaProducer,
         changelog: str,
+        snapshots: str,
         store: StateWriter,
         guard: ZombieGuard,
         metrics: WorkerMetrics,
@@ -117,6 +118,7 @@ class Committer:
     ) -> None:
         self._producer = producer
         self._changelog = changelog
+        self._snapshots = snapshots
         self._store = store
         self._guard = guard
         self._metrics = metrics
@@ -179,7 +181,11 @@ class Committer:
         await self._breathe()
         self._guard.check(work.owned_at())
         try:
-            await self._send_outputs(step)
+            await self._send_outputs(step.partition, step.outputs)
+            # One after the other: all of a market at one instant are as much as all that is held.
+            while messages := step.state.snapshot():
+                await self._breathe()
+                await self._send_outputs(step.partition, {self._snapshots: messages})
             await self._breathe()
             self._guard.check(work.owned_at())
             await self._send_state(step)
@@ -191,12 +197,12 @@ class Committer:
         self._metrics.records += step.records
         self._metrics.chunk_seconds.observe(self._guard.now() - work.handed_at)
 
-    async def _send_outputs(self, step: Step) -> None:
+    async def _send_outputs(self, partition: int, outputs: dict[str, list[Message]]) -> None:
         acknowledged = []
-        for topic, messages in step.outputs.items():
+        for topic, messages in outputs.items():
             for builder in self._builders(messages):
                 acknowledged.append(
-                    await self._producer.send_batch(builder, topic, partition=step.partition)
+                    await self._producer.send_batch(builder, topic, partition=partition)
                 )
                 self._metrics.batches[topic] += 1
             self._metrics.messages[topic] += len(messages)
@@ -214,7 +220,7 @@ class Committer:
             yield builder
 
     async def _send_state(self, step: Step) -> None:
-        for pairs in batches(step.state.take(), step.next_offset, CHANGELOG_BYTES):
+        for pairs in batches(step.state.changes(), step.next_offset, CHANGELOG_BYTES):
             builder = BatchBuilder(CHANGELOG_BYTES + 1_048_576, 0)
             for key, value in pairs:
                 builder.append(timestamp=None, key=key, value=value)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
@@ -44,6 +45,14 @@ class Counts:
         self.skipped = 0
 
 
+class Close(NamedTuple):
+    """The record with which a group passed the close of a session."""
+
+    session: str
+    offset: int
+    watermark_ms: int
+
+
 class Seat:
     """A group's engine and what goes with each of its outputs.
 
@@ -51,6 +60,9 @@ class Seat:
     ----------
     watermark_ms
         Greatest of the group; `NOWHERE_MS` before its first bar or clock.
+    close
+        What the state is to be kept of, as soon as somebody has the time, at the latest before the
+        next record.
     """
 
     def __init__(self, config: Config, group: str, stored: StoredGroup | None) -> None:
@@ -67,10 +79,25 @@ class Seat:
         known = [mark for mark in marks if mark is not None]
         self.watermark_ms = max(known, default=NOWHERE_MS)
         self.closes = CloseClock(plan.instruments[0].calendar, max(known, default=None))
+        self.close: Close | None = None
+
+    def snapshot(self) -> list[Message]:
+        """The state at the close; there must be one."""
+        close = self.close
+        assert close is not None
+        self.close = None
+        return snapshot_messages(
+            self.group,
+            close.session,
+            close.offset,
+            self.settings,
+            self.engine.snapshot(),
+            close.watermark_ms,
+        )
 
 
 class StateChange:
-    """Changed state records of some groups, as of the record after which this was made.
+    """States of some groups, as of the record after which this was made.
 
     They are taken when they are asked for, at the latest before the groups go on: what a burst has
     to say is on its way before anybody spends time on states.
@@ -78,16 +105,25 @@ class StateChange:
 
     def __init__(self, seats: Iterable[Seat] = ()) -> None:
         self._seats = list(seats)
-        self._taken: list[GroupChange] = []
+        self._snapshots: deque[list[Message]] = deque()
+        self._changes: list[GroupChange] = []
 
-    def take(self) -> list[GroupChange]:
-        """The changes of all groups; the same whenever they are asked for."""
+    def snapshot(self) -> list[Message]:
+        """Messages of the next snapshot that was put off; none when there are no more."""
+        if self._snapshots:
+            return self._snapshots.popleft()
+        return next((seat.snapshot() for seat in self._seats if seat.close is not None), [])
+
+    def changes(self) -> list[GroupChange]:
+        """Changed state records of all groups; the same whenever they are asked for."""
         for seat in self._seats:
+            if seat.close is not None:
+                self._snapshots.append(seat.snapshot())
             engine = seat.engine
             changed = engine.changed()
-            self._taken.append(group_change(seat.group, engine.offset, changed, seat.settings))
+            self._changes.append(group_change(seat.group, engine.offset, changed, seat.settings))
         self._seats.clear()
-        return self._taken
+        return self._changes
 
 
 class Step(Struct):
@@ -162,6 +198,7 @@ class PartitionFold:
         records: Chunk,
         most_again: int | None = None,
         most_snapshot_bytes: int | None = None,
+        put_off: bool = False,
     ) -> Step:
         """Take the next records of the partition.
 
@@ -177,6 +214,9 @@ class PartitionFold:
             End the step after a snapshot that makes those of the step longer than this; None: no
             limit. Sessions of a whole market close at one instant, and all states at once are as
             much again as what is held of them.
+        put_off
+            Leave snapshots to whoever writes the step, but for those of groups that go on in the
+            same chunk: outputs do not wait for them.
 
         Raises
         ------
@@ -194,8 +234,8 @@ class PartitionFold:
         if not records:
             return Step(self._partition, expected, 0)
         step = Step(self._partition, records[-1].offset + 1, len(records))
-        self._state.take()
-        touched = self._take(records, step, most_again, most_snapshot_bytes)
+        self._state.changes()
+        touched = self._take(records, step, most_again, most_snapshot_bytes, put_off)
         step.state = self._state = StateChange(touched)
         self.next_offset = step.next_offset
         return step
@@ -206,6 +246,7 @@ class PartitionFold:
         step: Step,
         most_again: int | None,
         most_snapshot_bytes: int | None,
+        put_off: bool,
     ) -> list[Seat]:
         """Give every record to its engine, or some of them; the groups that had one."""
         counts, decode, seats = self._counts, self._decode, self._by_symbol
@@ -228,6 +269,8 @@ class PartitionFold:
                     counts.skipped += 1
                     continue
                 touched[seat.group] = seat
+                if seat.close is not None:
+                    self._keep(seat, step)
                 events = engine.apply(parsed, offset)
             except CodecError as error:
                 self._refuse(record, error.code, error.reason, error.symbol, step)
@@ -245,7 +288,12 @@ class PartitionFold:
                 self._say(seat, events, known, step.outputs)
             close_ms = seat.closes.next_ms
             if close_ms is None or known >= close_ms:
-                self._keep(seat, offset, known, step)
+                session = seat.closes.passed(known)
+                if session is not None:
+                    seat.close = Close(session, offset, known)
+                    self._counts.snapshots += 1
+                    if not put_off:
+                        self._keep(seat, step)
             if engine.correction is not None:
                 left -= engine.correction.bars_again
             if left < 0 or step.snapshot_bytes > most_bytes:
@@ -271,23 +319,11 @@ class PartitionFold:
             else:
                 outputs[topic] = [message]
 
-    def _keep(
-        self,
-        seat: Seat,
-        offset: int,
-        watermark_ms: int,
-        step: Step,
-    ) -> None:
-        session = seat.closes.passed(watermark_ms)
-        if session is None:
-            return
-        # The state as of this record, whatever else the chunk holds: a replay finds it there.
-        messages = snapshot_messages(
-            seat.group, session, offset, seat.settings, seat.engine.snapshot(), watermark_ms
-        )
+    def _keep(self, seat: Seat, step: Step) -> None:
+        # The state as of the close, whatever else the chunk holds: a replay finds it there.
+        messages = seat.snapshot()
         step.outputs.setdefault(self._snapshots, []).extend(messages)
         step.snapshot_bytes += sum(len(each.value or b"") for each in messages)
-        self._counts.snapshots += 1
 
     def _find(self, symbol: str) -> Seat:
         config = self._config

@@ -19,11 +19,12 @@ from streams.worker.committer import (
     Work,
 )
 from streams.worker.exits import ZombieGuard
-from streams.worker.fold import Step
+from streams.worker.fold import StateChange, Step
 from streams.worker.metrics import WorkerMetrics
 from streams.worker.state_records import Pair
 
 CHANGELOG = "changelog"
+SNAPSHOTS = "tape.snapshots.v1"
 TOUCHES = "tape.touches.v1"
 
 
@@ -75,6 +76,17 @@ def a_step(partition: int, next_offset: int = 1) -> Step:
     return Step(partition, next_offset, 1, {TOUCHES: [message]})
 
 
+class HeldStates(StateChange):
+    """Snapshots that are taken when they are asked for."""
+
+    def __init__(self, put_off: list[list[Message]]) -> None:
+        super().__init__()
+        self._put_off = put_off
+
+    def snapshot(self) -> list[Message]:
+        return self._put_off.pop(0) if self._put_off else []
+
+
 class Desk:
     """A committer at work."""
 
@@ -83,7 +95,7 @@ class Desk:
         self.disk = Disk()
         self.done: list[tuple[int, int]] = []
         self.committer = Committer(
-            self.broker, CHANGELOG, self.disk, ZombieGuard(1e9), WorkerMetrics()
+            self.broker, CHANGELOG, SNAPSHOTS, self.disk, ZombieGuard(1e9), WorkerMetrics()
         )
         self.running = asyncio.create_task(self.committer.run())
 
@@ -104,6 +116,24 @@ async def test_outputs_are_acknowledged_before_the_state_and_the_state_before_th
     assert (desk.disk.written, desk.done) == ([], [])
     await desk.broker.acknowledge(1)
     assert (desk.disk.written, desk.done) == ([0], [(0, 1)])
+    desk.running.cancel()
+
+
+async def test_snapshots_that_were_put_off_follow_the_outputs_one_by_one_before_the_state() -> None:
+    desk = Desk()
+    step = a_step(0)
+    put_off = [
+        [Message(0, b"ES|2025-07-01|0", b"{}", [])],
+        [Message(0, b"NQ|2025-07-01|0", b"{}", [])],
+    ]
+    step.state = HeldStates(put_off)
+    await desk.put(step)
+    for number in range(3):
+        assert desk.broker.sent == [(TOUCHES, 0), (SNAPSHOTS, 0), (SNAPSHOTS, 0)][: number + 1]
+        assert len(put_off) == 2 - number
+        await desk.broker.acknowledge(number)
+    assert desk.broker.sent[3:] == [(CHANGELOG, 0)]
+    assert desk.done == []
     desk.running.cancel()
 
 

@@ -36,7 +36,9 @@ def fold_of(stored: StoredPartition, partition: int = 0, partitions: int = 1) ->
 
 
 def stored_by(step: Step) -> list[Pair]:
-    return [pair for batch in batches(step.state.take(), step.next_offset, ROOMY) for pair in batch]
+    return [
+        pair for batch in batches(step.state.changes(), step.next_offset, ROOMY) for pair in batch
+    ]
 
 
 def outputs_of(steps: Iterable[Step]) -> dict[str, list[Message]]:
@@ -45,16 +47,20 @@ def outputs_of(steps: Iterable[Step]) -> dict[str, list[Message]]:
     for step in steps:
         for topic, messages in step.outputs.items():
             found.setdefault(topic, []).extend(messages)
+        while put_off := step.state.snapshot():
+            found.setdefault(snapshot_topic(), []).extend(put_off)
     return found
 
 
-def run(records: list[Raw], cuts: list[int], restarts: set[int]) -> dict[str, list[Message]]:
+def run(
+    records: list[Raw], cuts: list[int], restarts: set[int], put_off: bool = False
+) -> dict[str, list[Message]]:
     """All messages, by topic: chunks end at the cuts, and after some the process is a new one."""
     table: dict[bytes, bytes] = {}
     steps = []
     fold = fold_of(StoredPartition())
     for first, end in pairwise([0, *cuts, len(records)]):
-        steps.append(fold.fold(records[first:end]))
+        steps.append(fold.fold(records[first:end], put_off=put_off))
         table.update(stored_by(steps[-1]))
         if end in restarts:
             fold = fold_of(read_partition(table.items()))
@@ -64,13 +70,40 @@ def run(records: list[Raw], cuts: list[int], restarts: set[int]) -> dict[str, li
 WHOLE = run(RECORDS, [], set())
 
 
-@given(st.lists(st.integers(1, len(RECORDS) - 1), unique=True, max_size=8), st.data())
+@given(
+    st.lists(st.integers(1, len(RECORDS) - 1), unique=True, max_size=8), st.booleans(), st.data()
+)
 def test_chunks_and_restarts_leave_every_message_as_it_was(
-    cuts: list[int], data: st.DataObject
+    cuts: list[int], put_off: bool, data: st.DataObject
 ) -> None:
     cuts.sort()
     restarts = data.draw(st.sets(st.sampled_from(cuts))) if cuts else set()
-    assert run(RECORDS, cuts, restarts) == WHOLE
+    assert run(RECORDS, cuts, restarts, put_off) == WHOLE
+
+
+@pytest.mark.parametrize("asked", ["at once", "with the changes", "after the next chunk"])
+def test_a_snapshot_that_is_put_off_is_that_of_the_close_whenever_it_is_asked_for(
+    asked: str,
+) -> None:
+    due = [each for each in WHOLE[snapshot_topic()] if each.key.startswith(b"ACME|2025-11-24|")]
+    (close,) = {json.loads(each.value or b"")["offset"] for each in due}
+    fold = fold_of(StoredPartition())
+    fold.fold(RECORDS[:close])
+    step = fold.fold(RECORDS[close : close + 1], put_off=True)
+    assert snapshot_topic() not in step.outputs
+    if asked == "with the changes":
+        step.state.changes()
+    elif asked == "after the next chunk":
+        fold.fold(RECORDS[close + 1 :])
+    assert step.state.snapshot() == due
+    assert step.state.snapshot() == []
+
+
+def test_a_snapshot_is_not_put_off_when_its_group_goes_on_in_the_chunk() -> None:
+    step = fold_of(StoredPartition()).fold(RECORDS, put_off=True)
+    put_off = step.state.snapshot()
+    assert step.outputs[snapshot_topic()] + put_off == WHOLE[snapshot_topic()]
+    assert len(put_off) == 1, "the last record closes a session, too"
 
 
 def test_a_chunk_of_old_corrections_is_taken_in_steps_of_bounded_work() -> None:
@@ -121,7 +154,7 @@ def test_a_group_that_is_ahead_of_the_checkpoint_skips_what_it_has() -> None:
     stored = read_partition(table.items())
     stored.checkpoint = 50
     repeated = fold_of(stored).fold(RECORDS[50:100])
-    assert (repeated.outputs, repeated.state.take()) == ({}, [])
+    assert (repeated.outputs, repeated.state.changes()) == ({}, [])
     assert repeated.next_offset == 100
 
 
@@ -168,7 +201,7 @@ def test_records_of_another_partition_become_dead_letters() -> None:
     letters = [json.loads(each.value or b"") for each in step.outputs[topic_of("reject")]]
     assert [each["code"] for each in letters] == ["wrong_partition"] * 2
     assert [each["source"] for each in letters] == [f"{LOG}/{wrong}/0", f"{LOG}/{wrong}/1"]
-    assert step.state.take() == []
+    assert step.state.changes() == []
 
 
 @pytest.mark.parametrize(
