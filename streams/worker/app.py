@@ -154,8 +154,9 @@ class WorkerApp(BatchApp):
         while True:
             step = fold.fold(message.value, STEP_BARS_AGAIN, STEP_SNAPSHOT_BYTES, put_off=not full)
             whole = step.next_offset >= message.next_offset
+            next_ = done if whole else _go_on
             await committer.put(
-                Work(step, message.handed_at, message.owned_at, done if whole else _go_on)
+                Work(step, message.handed_at, message.owned_at, next_, live=not full)
             )
             # Health is asked for, and partitions are taken away, also while history is put right.
             for _ in range(TURNS if full else 1):

@@ -76,9 +76,11 @@ class Work:
         When its partition last was certainly ours.
     done
         Told when all is written.
+    live
+        It came when there was no backlog: all that is being said goes before its state.
     """
 
-    __slots__ = ("done", "handed_at", "owned_at", "step")
+    __slots__ = ("done", "handed_at", "live", "owned_at", "step")
 
     def __init__(
         self,
@@ -86,11 +88,13 @@ class Work:
         handed_at: float,
         owned_at: Callable[[], float],
         done: Callable[[], None],
+        live: bool = False,
     ) -> None:
         self.step = step
         self.handed_at = handed_at
         self.owned_at = owned_at
         self.done = done
+        self.live = live
 
 
 class Committer:
@@ -128,6 +132,8 @@ class Committer:
         self._writing: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ends: dict[int, int] = {}
+        self._speaking = 0
+        self._silence = asyncio.Event()
 
     async def put(self, work: Work) -> None:
         """Queue a step; waits while too many are in hand."""
@@ -181,7 +187,14 @@ class Committer:
         await self._breathe()
         self._guard.check(work.owned_at())
         try:
+            self._speaking += 1
+            self._silence.clear()
             await self._send_outputs(step.partition, step.outputs)
+            self._speaking -= 1
+            if self._speaking == 0:
+                self._silence.set()
+            if work.live:
+                await self._silence.wait()
             # One after the other: all of a market at one instant are as much as all that is held.
             while messages := step.state.snapshot():
                 await self._breathe()

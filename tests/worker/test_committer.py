@@ -99,11 +99,11 @@ class Desk:
         )
         self.running = asyncio.create_task(self.committer.run())
 
-    async def put(self, step: Step) -> None:
+    async def put(self, step: Step, live: bool = False) -> None:
         def done() -> None:
             self.done.append((step.partition, step.next_offset))
 
-        await self.committer.put(Work(step, 0.0, lambda: 0.0, done))
+        await self.committer.put(Work(step, 0.0, lambda: 0.0, done, live))
         await settled()
 
 
@@ -134,6 +134,22 @@ async def test_snapshots_that_were_put_off_follow_the_outputs_one_by_one_before_
         await desk.broker.acknowledge(number)
     assert desk.broker.sent[3:] == [(CHANGELOG, 0)]
     assert desk.done == []
+    desk.running.cancel()
+
+
+async def test_live_all_that_is_being_said_goes_before_any_state() -> None:
+    desk = Desk()
+    for partition in range(3):
+        await desk.put(a_step(partition), live=True)
+    for number in (0, 2):
+        await desk.broker.acknowledge(number)
+    assert desk.broker.sent == [(TOUCHES, 0), (TOUCHES, 1), (TOUCHES, 2)]
+    await desk.broker.acknowledge(1)
+    assert sorted(desk.broker.sent[3:]) == [(CHANGELOG, 0), (CHANGELOG, 1), (CHANGELOG, 2)]
+    await desk.put(a_step(3), live=True)
+    for number in (3, 4, 5):
+        await desk.broker.acknowledge(number)
+    assert sorted(desk.done) == [(0, 1), (1, 1), (2, 1)], "a state under way is not held back"
     desk.running.cancel()
 
 
