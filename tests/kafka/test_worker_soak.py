@@ -20,6 +20,7 @@ from schemas.config_loading import read_config
 from schemas.partition import partition_for
 from schemas.records import LogRecord
 from streams.calendars import load_calendar
+from streams.drill.worker_process import UP
 from streams.kafka.administration import create_topics
 from streams.samples import sample_book, with_duplicates, with_late_bars
 from tests.kafka.broker import Broker
@@ -77,6 +78,8 @@ async def end_somehow(worker: WorkerProcess, how: str) -> None:
         worker.signal(signal.SIGCONT)
         return
     if how == "drain":
+        # Before it takes signals, one ends a process like any other.
+        await worker.until(UP)
         assert worker.drain() == 0
         return
     worker.kill()
