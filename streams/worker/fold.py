@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter, deque
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from msgspec import Struct, field
 
@@ -45,14 +44,6 @@ class Counts:
         self.skipped = 0
 
 
-class Close(NamedTuple):
-    """The record with which a group passed the close of a session."""
-
-    session: str
-    offset: int
-    watermark_ms: int
-
-
 class Seat:
     """A group's engine and what goes with each of its outputs.
 
@@ -60,9 +51,9 @@ class Seat:
     ----------
     watermark_ms
         Greatest of the group; `NOWHERE_MS` before its first bar or clock.
-    close
-        What the state is to be kept of, as soon as somebody has the time, at the latest before the
-        next record.
+    closed
+        Date of the session whose close the last record passed, until the state is kept: as soon as
+        somebody has the time, at the latest before the next record.
     """
 
     def __init__(self, config: Config, group: str, stored: StoredGroup | None) -> None:
@@ -79,20 +70,20 @@ class Seat:
         known = [mark for mark in marks if mark is not None]
         self.watermark_ms = max(known, default=NOWHERE_MS)
         self.closes = CloseClock(plan.instruments[0].calendar, max(known, default=None))
-        self.close: Close | None = None
+        self.closed: str | None = None
 
     def snapshot(self) -> list[Message]:
-        """The state at the close; there must be one."""
-        close = self.close
-        assert close is not None
-        self.close = None
+        """The state at the close of a session; one must have closed."""
+        session, self.closed = self.closed, None
+        assert session is not None
+        engine = self.engine
         return snapshot_messages(
             self.group,
-            close.session,
-            close.offset,
+            session,
+            engine.offset,
             self.settings,
-            self.engine.snapshot(),
-            close.watermark_ms,
+            engine.snapshot(),
+            self.watermark_ms,
         )
 
 
@@ -112,12 +103,12 @@ class StateChange:
         """Messages of the next snapshot that was put off; none when there are no more."""
         if self._snapshots:
             return self._snapshots.popleft()
-        return next((seat.snapshot() for seat in self._seats if seat.close is not None), [])
+        return next((seat.snapshot() for seat in self._seats if seat.closed is not None), [])
 
     def changes(self) -> list[GroupChange]:
         """Changed state records of all groups; the same whenever they are asked for."""
         for seat in self._seats:
-            if seat.close is not None:
+            if seat.closed is not None:
                 self._snapshots.append(seat.snapshot())
             engine = seat.engine
             changed = engine.changed()
@@ -269,7 +260,7 @@ class PartitionFold:
                     counts.skipped += 1
                     continue
                 touched[seat.group] = seat
-                if seat.close is not None:
+                if seat.closed is not None:
                     self._keep(seat, step)
                 events = engine.apply(parsed, offset)
             except CodecError as error:
@@ -288,9 +279,8 @@ class PartitionFold:
                 self._say(seat, events, known, step.outputs)
             close_ms = seat.closes.next_ms
             if close_ms is None or known >= close_ms:
-                session = seat.closes.passed(known)
-                if session is not None:
-                    seat.close = Close(session, offset, known)
+                seat.closed = seat.closes.passed(known)
+                if seat.closed is not None:
                     self._counts.snapshots += 1
                     if not put_off:
                         self._keep(seat, step)

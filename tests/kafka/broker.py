@@ -32,7 +32,8 @@ LOGGING = "org.slf4j:slf4j-simple:1.7.36"
 COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
 HEAP = ("-Xms256m", "-Xmx512m", "-XX:G1HeapRegionSize=8m")
-"""Kafka's own advice for G1: a request of more than half a region makes it mark the whole heap."""
+"""A request of more than half a region makes the collector mark the whole heap; large regions are
+Kafka's own advice."""
 START_SECONDS = 90.0
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.05
