@@ -132,9 +132,9 @@ class StateTable(faust.Table):  # type: ignore[misc]
 
     def next_changelog_offset(self, partition: int) -> int:
         """Where the changelog ended when the table was recovered."""
-        tp = TP(self.changelog_topic_name, partition)
-        highwater: int = self.app.tables.recovery.active_highwaters[tp]
-        return highwater + 1
+        ends: dict[TP, int] = dict(self.app.tables.recovery.active_highwaters)
+        # Not of the counter itself, which would take an unknown end for 0.
+        return ends[TP(self.changelog_topic_name, partition)] + 1
 
     def _items(self, partition: int) -> Iterator[Pair]:
         offset_key = self.data.offset_key

@@ -24,8 +24,9 @@ exactly, and the crash suite in tests/kafka gates their upgrades.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, NoReturn
 
@@ -45,6 +46,15 @@ IDLE_POLL_MS = 500
 BUSY_POLL_MS = 20
 FETCH_BYTES = 2 * 1_048_576
 """Of all partitions at once; a poll takes it whole, while the next is on its way."""
+REASSIGN_S = 1.0
+MOST_REASSIGNED = 30
+"""Refused assignments in a row, a second apart: a member that is gone leaves within its session."""
+
+logger = logging.getLogger("tapeline.worker")
+
+
+class AssignmentError(RuntimeError):
+    """The group hands out partitions of the log without their changelogs."""
 
 
 class Membership:
@@ -187,9 +197,59 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         super().__init__(*arguments, **options)
         self.positions: Positions[TP] = Positions()
         self._membership = Membership()
+        self._refused = 0
 
     def _new_consumer_thread(self) -> BatchThread:
         return BatchThread(self, loop=self.loop, beacon=self.beacon)
+
+    # -- coming into the group
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Join the group for the source and its changelogs, or not at all.
+
+        Told to stop before its tables are known, Faust would join for the source alone. The leader
+        would then assign source partitions without their changelogs, and a static member would have
+        them at its next start too: for the broker it never left.
+        """
+        wanted = set(topics)
+        if wanted >= self.app.tables.changelog_topics:
+            await super().subscribe(wanted)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Take an assignment, or ask for another where partitions come without their changelogs.
+
+        Until that comes everything stays as it is in a rebalance: nothing is read.
+        """
+        stateless = self._without_changelog(assigned)
+        if not stateless:
+            self._refused = 0
+            await super().on_partitions_assigned(assigned, generation_id)
+            return
+        self._refused += 1
+        if self._refused > MOST_REASSIGNED:
+            self.app.crash_with(
+                AssignmentError(
+                    f"partitions {stateless} of the log came {self._refused} times without their "
+                    "changelogs: a member of the group subscribes to other topics than this "
+                    "worker. Stop all workers for longer than a session, then start them again"
+                )
+            )
+        logger.warning("partitions %s came without their changelogs, asking again", stateless)
+        await asyncio.sleep(REASSIGN_S)
+        thread = self._thread
+        thread.thread_loop.call_soon_threadsafe(
+            thread._ensure_consumer()._coordinator.request_rejoin
+        )
+
+    def _without_changelog(self, assigned: set[TP]) -> list[int]:
+        return sorted(
+            {
+                tp.partition
+                for changelog in self.app.tables.changelog_topics
+                for tp in assigned
+                if not self._is_changelog_tp(tp) and TP(changelog, tp.partition) not in assigned
+            }
+        )
 
     # -- handing out
 

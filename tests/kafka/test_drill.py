@@ -107,7 +107,7 @@ async def test_a_drill_of_all_faults_holds_and_leaves_neither_topics_nor_folders
     drill = Drill(broker, topic_prefix, tmp_path, *arguments)
     with drill.running() as process:
         code, out, err = await finished(process)
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, ""), out
     report = json.loads(out)
     assert report["holds"] is True
     assert set(found(report)) <= {"table view"}

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from schemas.config import Config, built_in_config
 from schemas.config_loading import read_config
 from schemas.records import LogRecord
-from schemas.topics import input_log
+from schemas.topics import input_log, worker_app_id
 from streams.calendars import load_calendar
 from streams.kafka.administration import create_topics
 from streams.kafka.connection import admin_client
@@ -20,6 +25,8 @@ from streams.samples import sample_book
 from tests.kafka.broker import Broker, require_broker
 from tests.kafka.expectation import FACTS, embedded_run, read_outputs, without_duplicates
 from tests.kafka.worker_process import (
+    PATIENCE_S,
+    POLL_S,
     WorkerProcess,
     append,
     configuration,
@@ -41,6 +48,14 @@ class LimitedWorker(WorkerProcess):
         resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
 
 
+class HalfMember(WorkerProcess):
+    """A worker that joins for the log alone, so that nobody has its changelogs."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        super().__init__(config, folder)
+        self._program = (sys.executable, "-P", str(Path(__file__).with_name("half_member.py")))
+
+
 async def prepared(broker: Broker, prefix: str) -> Config:
     """A configuration of one partition whose topics are there and empty."""
     base = with_kafka(built_in_config(), broker.bootstrap, prefix, 1)
@@ -60,6 +75,27 @@ async def assert_exact(config: Config, folder: Path, log: Sequence[LogRecord]) -
     expected = embedded_run(config, folder, log)
     for kind in FACTS:
         assert without_duplicates(found[kind]) == expected[kind], kind
+
+
+async def until_member(config: Config, topics: set[str]) -> None:
+    """Wait until the group of the workers has one member, which subscribes to these topics."""
+    group = worker_app_id(config.kafka.topic_prefix)
+    async with admin_client(config.kafka.bootstrap) as admin, asyncio.timeout(PATIENCE_S):
+        found: list[set[str]] = []
+        while found != [topics]:
+            # The broker makes the topic of commits when the first group asks for it.
+            with suppress(GroupCoordinatorNotAvailableError):
+                found = await subscriptions(admin, group)
+            await asyncio.sleep(POLL_S)
+
+
+async def subscriptions(admin: AIOKafkaAdminClient, group: str) -> list[set[str]]:
+    """Topics of each member of a group that is not assigning just now."""
+    (answer,) = await admin.describe_consumer_groups([group])
+    state, members = answer.groups[0][2], answer.groups[0][5]
+    if state != "Stable":
+        return []
+    return [set(ConsumerProtocolMemberMetadata.decode(each[3]).subscription) for each in members]
 
 
 async def keep_running(worker: WorkerProcess) -> None:
@@ -196,3 +232,19 @@ async def test_a_second_worker_of_the_same_ordinal_is_refused_and_of_another_is_
             # A worker that is told to stop while it starts stops in good order, too.
             await second.start_until("health on")
             assert second.drain() == 0
+
+
+async def test_partitions_that_come_without_their_state_are_not_taken_but_asked_for_again(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    config = await prepared(broker, topic_prefix)
+    log = acme_log(2)
+    with HalfMember(config, tmp_path / "worker"):
+        await until_member(config, {input_log(topic_prefix)})
+    await append(config, 0, log)
+    # A static member that comes back within its session is given what it had before.
+    with WorkerProcess(config, tmp_path / "worker") as worker:
+        await until_committed(config, [len(log)], [worker])
+        assert "partitions [0] came without their changelogs, asking again" in worker.said()
+        assert worker.drain() == 0
+    await assert_exact(config, tmp_path / "embedded", log)

@@ -1,11 +1,19 @@
-"""What belongs to the thread of the client is left to it."""
+"""What belongs to the thread of the client is left to it; the group is joined as a whole."""
 
 from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any
 
-from streams.worker.transport import BatchThread
+import pytest
+from faust.transport.drivers.aiokafka import Consumer
+from faust.types import TP
+
+from streams.worker import transport
+from streams.worker.transport import MOST_REASSIGNED, AssignmentError, BatchConsumer, BatchThread
+
+LOG, STATE = "tape.bars.v1", "tape-worker-state-changelog"
 
 
 class Closable:
@@ -29,3 +37,72 @@ async def test_a_rebalance_that_ends_after_a_stop_closes_nothing_in_the_wrong_lo
     assert not coordinator.closed_in
     # Else the thread, which closes it at its end, would take it for closed.
     assert not thread._consumer._closed
+
+
+class Joining:
+    """A consumer that has not joined yet, and what it does about it."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.subscribed: list[set[str]] = []
+        self.taken: list[set[TP]] = []
+        self.asked_again = 0
+        consumer: Any = BatchConsumer.__new__(BatchConsumer)
+        consumer.app = SimpleNamespace(
+            tables=SimpleNamespace(changelog_topics={STATE}), crash_with=self._crash
+        )
+        coordinator = SimpleNamespace(request_rejoin=self._rejoin)
+        consumer._thread = SimpleNamespace(
+            thread_loop=asyncio.get_running_loop(),
+            _ensure_consumer=lambda: SimpleNamespace(_coordinator=coordinator),
+        )
+        consumer._refused = 0
+        self.consumer = consumer
+        patch.setattr(transport, "REASSIGN_S", 0.0)
+        patch.setattr(Consumer, "subscribe", self._subscribe)
+        patch.setattr(Consumer, "on_partitions_assigned", self._assigned)
+
+    async def _subscribe(self, topics: set[str]) -> None:
+        self.subscribed.append(topics)
+
+    async def _assigned(self, assigned: set[TP], generation_id: int) -> None:
+        self.taken.append(assigned)
+
+    def _rejoin(self) -> None:
+        self.asked_again += 1
+
+    def _crash(self, error: Exception) -> None:
+        raise error
+
+
+@pytest.fixture
+async def joining(monkeypatch: pytest.MonkeyPatch) -> Joining:
+    return Joining(monkeypatch)
+
+
+async def test_told_to_stop_before_the_tables_are_known_nothing_is_subscribed(
+    joining: Joining,
+) -> None:
+    await joining.consumer.subscribe([LOG])
+    assert joining.subscribed == []
+    await joining.consumer.subscribe([STATE, LOG])
+    assert joining.subscribed == [{LOG, STATE}]
+
+
+async def test_an_assignment_without_some_changelog_is_not_taken(joining: Joining) -> None:
+    half = {TP(LOG, 0), TP(LOG, 1), TP(STATE, 1)}
+    await joining.consumer.on_partitions_assigned(half, 7)
+    await asyncio.sleep(0)
+    assert (joining.taken, joining.asked_again) == ([], 1)
+    # A changelog alone is no harm.
+    whole = {TP(LOG, 1), TP(STATE, 1), TP(STATE, 2)}
+    await joining.consumer.on_partitions_assigned(whole, 8)
+    await joining.consumer.on_partitions_assigned(set(), 9)
+    await asyncio.sleep(0)
+    assert (joining.taken, joining.asked_again) == ([whole, set()], 1)
+
+
+async def test_a_group_that_never_assigns_right_ends_the_worker(joining: Joining) -> None:
+    for generation in range(MOST_REASSIGNED):
+        await joining.consumer.on_partitions_assigned({TP(LOG, 3)}, generation)
+    with pytest.raises(AssignmentError, match=r"partitions \[3\] of the log came 31 times"):
+        await joining.consumer.on_partitions_assigned({TP(LOG, 3)}, MOST_REASSIGNED)
