@@ -23,13 +23,11 @@ from schemas.events import (
     Swing,
     Touch,
 )
-from schemas.records import Bar, Clock, LogRecord
+from schemas.records import LogRecord
 from schemas.symbols import NAME_RULE, is_name
 
 ErrorCode = Literal["decode_error", "schema_error"]
 
-INT64_MAX = 2**63 - 1
-INT64_MIN = -(2**63)
 EXACT_FLOAT_LIMIT = 2**53
 KNOWN_SYMBOLS_LIMIT = 65_536
 
@@ -83,18 +81,6 @@ class RecordDecoder:
             _refuse(raw, error)
         if record.symbol not in self._known:
             self._remember(record.symbol)
-        # The JSON library gives integers of any size; the contracts and every store have 64 bits.
-        # Written out, because three calls would cost as much as the decoding.
-        if isinstance(record, Bar):
-            volume = record.volume
-            if volume is not None and not INT64_MIN <= volume <= INT64_MAX:
-                _refuse_integer(volume, "volume", record.symbol)
-        elif isinstance(record, Clock):
-            if not INT64_MIN <= record.time_ms <= INT64_MAX:
-                _refuse_integer(record.time_ms, "time_ms", record.symbol)
-            return record
-        if not INT64_MIN <= record.start_ms <= INT64_MAX:
-            _refuse_integer(record.start_ms, "start_ms", record.symbol)
         return record
 
     def _remember(self, symbol: str) -> None:
@@ -102,13 +88,6 @@ class RecordDecoder:
             raise CodecError("schema_error", f"Expected {NAME_RULE} - at `$.symbol`")
         if len(self._known) < KNOWN_SYMBOLS_LIMIT:
             self._known.add(symbol)
-
-
-def _refuse_integer(value: int | float, name: str, symbol: str) -> None:
-    # A volume may be a float of any size: the core judges it.
-    if isinstance(value, int):
-        reason = f"Expected an integer of at most 64 bits - at `$.{name}`"
-        raise CodecError("schema_error", reason, symbol)
 
 
 class _Head(msgspec.Struct):

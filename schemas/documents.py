@@ -44,7 +44,6 @@ SYMBOL_SCHEMA = {
     "maxLength": 64,
     "pattern": "^[^\\s\\u0000-\\u001f\\u007f-\\u009f|]+$",
 }
-INT64_SCHEMA = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
 
 RECORD_STRUCTS: dict[str, type[msgspec.Struct]] = {"bar": Bar, "cancel": Cancel, "clock": Clock}
 EVENT_STRUCTS: dict[str, type[msgspec.Struct]] = {
@@ -133,20 +132,13 @@ def _describe(name: str, schema: dict[str, Any]) -> None:
     )
     for field, entry in schema["properties"].items():
         entry["description"] = field_meaning(name, field)
-        if name in RECORD_STRUCTS:
-            _tighten(field, entry)
+        if name in RECORD_STRUCTS and field == "symbol":
+            entry.update(SYMBOL_SCHEMA)
     if name in EVENT_STRUCTS and name != "reject":
         schema["properties"]["op"]["enum"] = ["upsert"]
     if name == "retract":
         schema["properties"]["op"]["enum"] = ["retract"]
         schema["properties"]["type"]["enum"] = [each for each in EVENT_STRUCTS if each != "reject"]
-
-
-def _tighten(field: str, entry: dict[str, Any]) -> None:
-    if field == "symbol":
-        entry.update(SYMBOL_SCHEMA)
-    elif field in ("start_ms", "time_ms"):
-        entry.update(INT64_SCHEMA)
 
 
 def _nested_of(schemas: dict[str, dict[str, Any]], name: str) -> dict[str, dict[str, Any]]:

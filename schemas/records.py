@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import astuple
 
 BarSource = Literal["live", "file", "fill"]
+INT64_MAX = 2**63 - 1
+INT64_MIN = -(2**63)
+Int64 = Annotated[int, Meta(ge=INT64_MIN, le=INT64_MAX)]
+"""The JSON library gives integers of any size; the contracts and every store have 64 bits."""
 
 
 class Bar(Struct, frozen=True, gc=False, tag_field="type", tag="bar", forbid_unknown_fields=True):
@@ -31,12 +35,12 @@ class Bar(Struct, frozen=True, gc=False, tag_field="type", tag="bar", forbid_unk
 
     symbol: str
     interval: str
-    start_ms: int
+    start_ms: Int64
     open: float
     high: float
     low: float
     close: float
-    volume: int | float | None = None
+    volume: Int64 | float | None = None
     source: BarSource | None = None
 
 
@@ -47,7 +51,7 @@ class Cancel(
 
     symbol: str
     interval: str
-    start_ms: int
+    start_ms: Int64
 
 
 class Clock(
@@ -56,7 +60,7 @@ class Clock(
     """All bars of `symbol` that end at or before `time_ms` (UTC) are in, or missing."""
 
     symbol: str
-    time_ms: int
+    time_ms: Int64
 
 
 LogRecord = Bar | Cancel | Clock

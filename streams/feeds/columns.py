@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from schemas.codec import INT64_MAX, normal_volume
-from schemas.records import Bar
+from schemas.codec import normal_volume
+from schemas.records import INT64_MAX, Bar
 from schemas.symbols import NAME_RULE, is_name
 from streams.core.calendar import ZoneTable
 from streams.feeds.items import InputError, Refusal

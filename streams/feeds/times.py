@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from schemas.codec import INT64_MAX, INT64_MIN
+from schemas.records import INT64_MAX, INT64_MIN
 from streams.core.calendar import ZoneTable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -248,6 +248,11 @@ class WorkerApp(BatchApp):
         unknown = [each.partition for each in self.gauges() if each.input_lag is None]
         return f"end of partitions {unknown} not known yet" if unknown else None
 
+    def client_failure(self) -> BaseException | None:
+        """Why the client no longer takes part in its group, None while it does."""
+        failure: BaseException | None = self.consumer.coordination_failure()
+        return failure
+
     def recovery_progress(self) -> object:
         """What changes while a rebalance or a recovery goes on; None while there is none."""
         if not (self.rebalancing or self._assignment is None or self.in_recovery):
@@ -318,6 +323,9 @@ def faust_settings(config: Config, options: WorkerOptions) -> dict[str, Any]:
         instance = f"{worker_app_id(config.kafka.topic_prefix)}-{options.instance}"
     return {
         "broker": brokers,
+        # Part of what the group remembers of a member. By default it has the name of the host, and
+        # a static member that came back on another one would not take its own assignment.
+        "canonical_url": "http://worker",
         "store": "rocksdb://",
         "datadir": str(options.data_dir),
         "version": 1,

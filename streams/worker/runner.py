@@ -159,13 +159,17 @@ async def _drain(app: WorkerApp) -> NoReturn:
 
 
 async def _watch(app: WorkerApp) -> None:
-    """End the process when a rebalance or recovery stands still.
+    """End the process when its client left the group, or a rebalance or recovery stands still.
 
-    Faust gives up a recovery whose requests take too long, and would wait for ever.
+    Faust hears nothing of the one, gives up a recovery whose requests take too long, and would wait
+    for ever.
     """
     clock = StandstillClock(STANDSTILL_S)
     while True:
         await asyncio.sleep(WATCH_S)
+        failure = app.client_failure()
+        if failure is not None:
+            hard_exit(f"the client left its group: {failure}. Start it again")
         if clock.stands_still(app.recovery_progress(), time.monotonic()):
             hard_exit(
                 f"no progress for {STANDSTILL_S:.0f} s ({app.is_ready()}): the broker does not "

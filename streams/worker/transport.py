@@ -9,16 +9,17 @@ known position, and commit only what the worker has declared done.
 Private names of Faust 0.15.3 used here, in `table` and in `app`: of the consumer `_acked`,
 `_acked_index`, `_add_gap`, `_committed_offset`, `_filter_tps_with_pending_acks`, `_getmany`,
 `_is_changelog_tp`, `_new_consumer_thread`, `_new_offset`, `_thread`, `_to_message`,
-`_unacked_messages`, `_wait_next_records`, `_waiting_for_ack`; of its thread
+`_unacked_messages`, `_wait_next_records`, `_waiting_for_ack`; of its thread `_consumer`,
 `_create_worker_consumer`, `_ensure_consumer`, `_fetch_records`; of the application `_assignment`,
 `_crash`, `_new_transport`; of the store `_db_for_partition`, `_new_store_by_url`,
 `_open_for_partition`; of aiokafka 0.14.0 the class `BatchBuilder` and its `_builder` and
 `_relative_offset`; of its consumer `_closed`, `_coordinator`, `_fetch_max_bytes`,
-`_fetch_max_wait_ms`, `_fetcher`; of the coordinator `_do_heartbeat` and `generation`; of the
-fetcher `_closed`, `_create_fetch_waiter`, `_fetch_max_wait_ms`, `_notify`, `_records`,
-`_subscriptions`, `_wait_consume_future`; of what it fetched `_check_crcs`, `_partition_records`,
-`_records`, `_records_iterator`, `_topic_partition`, `_update_position`. The versions are pinned
-exactly, and the crash suite in tests/kafka gates their upgrades.
+`_fetch_max_wait_ms`, `_fetcher`; of the coordinator `_coordination_task`, `_do_heartbeat`,
+`generation` and `request_rejoin`; of the fetcher `_closed`, `_create_fetch_waiter`,
+`_fetch_max_wait_ms`, `_notify`, `_records`, `_subscriptions`, `_wait_consume_future`; of what it
+fetched `_check_crcs`, `_partition_records`, `_records`, `_records_iterator`, `_topic_partition`,
+`_update_position`. The versions are pinned exactly, and the crash suite in tests/kafka gates their
+upgrades.
 """
 
 from __future__ import annotations
@@ -240,6 +241,15 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         thread.thread_loop.call_soon_threadsafe(
             thread._ensure_consumer()._coordinator.request_rejoin
         )
+
+    def coordination_failure(self) -> BaseException | None:
+        """What ended the client's part in the group, None while it goes on."""
+        client = self._thread._consumer
+        task = None if client is None else client._coordinator._coordination_task
+        if task is None or not task.done() or task.cancelled():
+            return None
+        failure: BaseException | None = task.exception()
+        return failure
 
     def _without_changelog(self, assigned: set[TP]) -> list[int]:
         return sorted(

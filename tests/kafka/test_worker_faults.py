@@ -17,11 +17,12 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from schemas.config import Config, built_in_config
 from schemas.config_loading import read_config
 from schemas.records import LogRecord
-from schemas.topics import input_log, worker_app_id
+from schemas.topics import changelog_topic, input_log, worker_app_id
 from streams.calendars import load_calendar
 from streams.kafka.administration import create_topics
 from streams.kafka.connection import admin_client
 from streams.samples import sample_book
+from streams.worker.runner import SESSION_S
 from tests.kafka.broker import Broker, require_broker
 from tests.kafka.expectation import FACTS, embedded_run, read_outputs, without_duplicates
 from tests.kafka.worker_process import (
@@ -46,6 +47,16 @@ class LimitedWorker(WorkerProcess):
         super().start()
         assert self.pid is not None
         resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
+
+
+class ElsewhereWorker(WorkerProcess):
+    """A worker on another host: what a container is that was made again."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        super().__init__(config, folder)
+        program = "import socket; socket.gethostname = lambda: 'elsewhere'\n"
+        program += "from streams.cli import app; app()"
+        self._program = (sys.executable, "-P", "-c", program, "worker")
 
 
 class HalfMember(WorkerProcess):
@@ -232,6 +243,37 @@ async def test_a_second_worker_of_the_same_ordinal_is_refused_and_of_another_is_
             # A worker that is told to stop while it starts stops in good order, too.
             await second.start_until("health on")
             assert second.drain() == 0
+
+
+async def test_a_static_member_that_comes_back_on_another_host_goes_on_at_once(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    config = await prepared(broker, topic_prefix)
+    log = acme_log(2)
+    await append(config, 0, log[:300])
+    with WorkerProcess(config, tmp_path / "worker") as worker:
+        await until_committed(config, [300], [worker])
+        assert worker.drain() == 0
+    await append(config, 0, log[300:])
+    with ElsewhereWorker(config, tmp_path / "worker") as elsewhere:
+        async with asyncio.timeout(SESSION_S / 2):
+            await until_committed(config, [len(log)], [elsewhere])
+        assert elsewhere.drain() == 0
+    await assert_exact(config, tmp_path / "embedded", log)
+
+
+async def test_a_worker_whose_client_left_its_group_ends(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    config = await prepared(broker, topic_prefix)
+    with WorkerProcess(config, tmp_path / "worker") as worker:
+        await until_member(config, {input_log(topic_prefix), changelog_topic(topic_prefix)})
+        assert worker.drain() == 0
+    # It is assigned what it had before, of which it does not want the half.
+    with HalfMember(config, tmp_path / "worker") as half:
+        assert half.wait() == 70
+        assert "the client left its group: " in half.last_words()
+        assert half.last_words().endswith("Start it again")
 
 
 async def test_partitions_that_come_without_their_state_are_not_taken_but_asked_for_again(
