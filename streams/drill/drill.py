@@ -225,7 +225,7 @@ async def _until_committed(kafka: KafkaConfig) -> dict[int, int]:
         moved_at = time.monotonic()
         while True:
             found = await committed_offsets(admin, kafka)
-            if found != reached:
+            if found and found != reached:
                 reached, moved_at = found, time.monotonic()
             left = {each: end - reached.get(each, 0) for each, end in ends.items()}
             left = {each: count for each, count in left.items() if count > 0}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaTimeoutError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from schemas.config import KafkaConfig
 from schemas.topics import input_log, worker_app_id
@@ -53,12 +52,18 @@ async def read_topics(
 
 
 async def committed_offsets(admin: AIOKafkaAdminClient, kafka: KafkaConfig) -> dict[int, int]:
-    """Offsets of the log that the workers have committed, by partition; where there are any."""
+    """Offsets of the log that the workers have committed, by partition; where there are any.
+
+    None also where the cluster cannot say at the moment: a broker that was away knows no others
+    yet, and makes the topic of commits when the first group asks for it.
+    """
     group, topic = worker_app_id(kafka.topic_prefix), input_log(kafka.topic_prefix)
     found: dict[Any, Any] = {}
-    # The broker makes the topic of commits when the first group asks for it.
-    with suppress(GroupCoordinatorNotAvailableError):
+    try:
         found = await admin.list_consumer_group_offsets(group)
+    except KafkaError as error:
+        if not error.retriable:
+            raise
     return {place.partition: each.offset for place, each in found.items() if place.topic == topic}
 
 
