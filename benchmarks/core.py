@@ -8,7 +8,8 @@ Questions, each against the yardstick (a), a plain-Python fold of 1m bars to 5m 
 (c) the same with JSON decoded before and encoded after it;
 (d) `tapeline run` from CSV to files, a whole process, against (c).
 
-The collector looks for cycles as seldom as in every process of Tapeline, for the yardstick as well.
+Figures are those of the middle group, and of the middle of three processes. The collector looks for
+cycles as seldom as in every process of Tapeline, for the yardstick as well.
 
 Also: cost per bar of the last five sessions against the first five, peak memory of (d) for a fifth
 of the sessions and for all, size of the state, and the time from a label to its session.
@@ -28,6 +29,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -47,6 +49,7 @@ from streams.samples import sample_book
 
 FIRST_SESSION = "2025-01-02"
 EDGE_SESSIONS = 5
+PROCESSES = 3
 FIVE_MINUTES_MS = 300_000
 PEAK_OF_CHILD = """
 import resource, subprocess, sys
@@ -90,16 +93,19 @@ class FiveMinuteFold:
 
 @dataclass
 class Totals:
-    """Seconds and counts over all groups."""
+    """Counts over all groups, and what a bar took in each."""
 
     bars: int = 0
     events: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
-    edge_bars: dict[str, int] = field(default_factory=dict)
+    seconds_a_bar: dict[str, list[float]] = field(default_factory=dict)
 
-    def add(self, name: str, seconds: float) -> None:
-        """Add seconds to one measurement."""
-        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+    def add(self, name: str, seconds: float, bars: int) -> None:
+        """Add what the bars of one group took in one measurement."""
+        self.seconds_a_bar.setdefault(name, []).append(seconds / bars)
+
+    def microseconds(self, name: str) -> float:
+        """Of a bar in the middle group: what else the machine did in a moment does not count."""
+        return median(self.seconds_a_bar[name]) * 1e6
 
 
 def groups(symbols: int) -> list[tuple[str, str]]:
@@ -145,42 +151,45 @@ def measure_group(
     started = time.perf_counter()
     for bar in bars:
         fold.apply(bar)
-    totals.add("a", time.perf_counter() - started)
+    totals.add("a", time.perf_counter() - started, len(bars))
 
     group = "-".join(pair)
     engine = GroupEngine(plan_group(config, group))
     apply = engine.apply
-    edges = session_edges(bars)
     events = 0
-    seen = -1
-    started = begun = time.perf_counter()
-    for number, bar in enumerate(bars):
-        events += len(apply(bar, number))
-        if number in edges:
-            now = time.perf_counter()
-            totals.add(edges[number], now - begun)
-            totals.edge_bars[edges[number]] = totals.edge_bars.get(edges[number], 0) + number - seen
-            begun, seen = now, number
-    totals.add("b", time.perf_counter() - started)
+    seconds = 0.0
+    begin = 0
+    for name, end in session_edges(bars):
+        part = bars[begin:end]
+        if not part:
+            continue
+        started = time.perf_counter()
+        for number, bar in enumerate(part, begin):
+            events += len(apply(bar, number))
+        taken = time.perf_counter() - started
+        totals.add(name, taken, len(part))
+        seconds += taken
+        begin = end
+    totals.add("b", seconds, len(bars))
     totals.bars += len(bars)
     totals.events += events
     measure_json(config, group, bars, totals)
     return engine
 
 
-def session_edges(bars: list[Bar]) -> dict[int, str]:
-    """Number of the last bar of the first five sessions, of those between, and of the last five."""
+def session_edges(bars: list[Bar]) -> list[tuple[str, int]]:
+    """Ends of the bars of the first five sessions, of those between, and of the last five."""
     calendar = load_calendar("CME_EQUITY")
     first = calendar.session_of(bars[0].start_ms)
     last = calendar.session_of(bars[-1].start_ms)
     early = calendar.close_ms(first + EDGE_SESSIONS - 1)
     late = calendar.open_ms(last - EDGE_SESSIONS + 1)
     labels = [bar.start_ms for bar in bars]
-    return {
-        bisect_left(labels, early) - 1: "first",
-        bisect_left(labels, late) - 1: "between",
-        len(bars) - 1: "last",
-    }
+    return [
+        ("first", bisect_left(labels, early)),
+        ("between", bisect_left(labels, late)),
+        ("last", len(bars)),
+    ]
 
 
 def measure_json(config: Config, group: str, bars: list[Bar], totals: Totals) -> None:
@@ -195,11 +204,13 @@ def measure_json(config: Config, group: str, bars: list[Bar], totals: Totals) ->
         events = apply(decode(line), offset)
         if events:
             encoder.encode_lines(events)
-    totals.add("c", time.perf_counter() - started)
+    totals.add("c", time.perf_counter() - started, len(bars))
 
 
-def measure_process(folder: Path, symbols: int, sessions: int) -> tuple[float, float, int]:
-    """(d): seconds and peak megabytes of one `tapeline run`, and its rows."""
+def measure_process(
+    folder: Path, symbols: int, sessions: int, times: int
+) -> tuple[float, float, int]:
+    """(d): seconds of the middle and peak megabytes of the last `tapeline run`, and its rows."""
     pairs = groups(symbols)
     (folder / "tapeline.toml").write_text(configuration(pairs))
     books = []
@@ -213,12 +224,17 @@ def measure_process(folder: Path, symbols: int, sessions: int) -> tuple[float, f
     command = [sys.executable, "-P", "-m", "streams.cli", "run", *books]
     command += ["--out", str(folder / "out")]
     command += ["--config", str(folder / "tapeline.toml"), "--json"]
-    started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", PEAK_OF_CHILD, *command], check=True, capture_output=True, text=True
-    )
-    seconds = time.perf_counter() - started
-    return seconds, int(done.stdout) / 1024, rows
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK_OF_CHILD, *command],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        seconds.append(time.perf_counter() - started)
+    return median(seconds), int(done.stdout) / 1024, rows
 
 
 def write_csv(path: Path, bars: Iterator[Bar]) -> int:
@@ -263,14 +279,13 @@ def _size(data: object) -> int:
 
 def report(totals: Totals, engine: GroupEngine, bars: list[Bar], arguments: Any) -> dict[str, Any]:
     """All figures of the run."""
-    per_bar = {name: totals.seconds[name] / totals.bars * 1e6 for name in ("a", "b", "c")}
-    edge = {name: totals.seconds[name] / totals.edge_bars[name] * 1e6 for name in ("first", "last")}
+    per_bar = {name: totals.microseconds(name) for name in ("a", "b", "c")}
     lookup, plain = measure_lookup(bars)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        small = measure_process(folder, arguments.symbols, max(1, arguments.sessions // 5))
+        small = measure_process(folder, arguments.symbols, max(1, arguments.sessions // 5), 1)
     with tempfile.TemporaryDirectory() as name:
-        whole = measure_process(Path(name), arguments.symbols, arguments.sessions)
+        whole = measure_process(Path(name), arguments.symbols, arguments.sessions, PROCESSES)
     per_bar["d"] = whole[0] / whole[2] * 1e6
     return {
         "machine": machine(),
@@ -285,7 +300,9 @@ def report(totals: Totals, engine: GroupEngine, bars: list[Bar], arguments: Any)
             "b / a": per_bar["b"] / per_bar["a"],
             "c / a": per_bar["c"] / per_bar["a"],
             "d / c": per_bar["d"] / per_bar["c"],
-            "last five sessions / first five": edge["last"] / edge["first"],
+            "last five sessions / first five": (
+                totals.microseconds("last") / totals.microseconds("first")
+            ),
         },
         "peak_megabytes_of_d": {
             f"{max(1, arguments.sessions // 5)} sessions": small[1],

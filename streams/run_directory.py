@@ -18,7 +18,7 @@ from schemas.topics import OUTPUT_TOPICS, topic_of
 
 MANIFEST = "manifest.json"
 MANIFEST_MARK = "output_sha256"
-FLUSH_EVENTS = 512
+FLUSH_EVENTS = 128
 LARGE_LETTER = 1 << 12
 WRITE_BYTES = 1 << 18
 
