@@ -32,11 +32,19 @@ from tests.kafka.worker_process import (
     configuration,
     until_committed,
     with_kafka,
+    work_off,
 )
 
 FOLDING = "loaded in"
 FILE_BYTES = 64 * 1024
 """Too little for the local store of nine sessions."""
+ELSEWHERE = "import socket; socket.gethostname = lambda: 'elsewhere'\n"
+ELSEWHERE_PROGRAM = (
+    sys.executable, "-P", "-c", f"{ELSEWHERE}from streams.cli import app; app()", "worker",
+)  # fmt: skip
+"""The worker on another host: what a container is that was made again."""
+HALF_PROGRAM = (sys.executable, "-P", str(Path(__file__).with_name("half_member.py")))
+"""A worker that joins for the log alone, so that nobody has its changelogs."""
 
 
 class LimitedWorker(WorkerProcess):
@@ -46,24 +54,6 @@ class LimitedWorker(WorkerProcess):
         super().start()
         assert self.pid is not None
         resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
-
-
-class ElsewhereWorker(WorkerProcess):
-    """A worker on another host: what a container is that was made again."""
-
-    def __init__(self, config: Config, folder: Path) -> None:
-        super().__init__(config, folder)
-        program = "import socket; socket.gethostname = lambda: 'elsewhere'\n"
-        program += "from streams.cli import app; app()"
-        self._program = (sys.executable, "-P", "-c", program, "worker")
-
-
-class HalfMember(WorkerProcess):
-    """A worker that joins for the log alone, so that nobody has its changelogs."""
-
-    def __init__(self, config: Config, folder: Path) -> None:
-        super().__init__(config, folder)
-        self._program = (sys.executable, "-P", str(Path(__file__).with_name("half_member.py")))
 
 
 async def prepared(broker: Broker, prefix: str) -> Config:
@@ -186,9 +176,7 @@ async def test_a_full_disk_stops_the_worker_plainly_and_with_room_again_it_is_ex
         assert f"the local state {store} cannot be written" in limited.last_words()
         assert "Make room" in limited.last_words()
         assert "Traceback" not in limited.said()
-    with WorkerProcess(config, tmp_path / "worker") as repaired:
-        await until_committed(config, [len(log)], [repaired])
-        assert repaired.drain() == 0
+    await work_off(WorkerProcess(config, tmp_path / "worker"), len(log))
     await assert_exact(config, tmp_path / "embedded", log)
 
 
@@ -250,13 +238,10 @@ async def test_a_static_member_that_comes_back_on_another_host_goes_on_at_once(
     config = await prepared(broker, topic_prefix)
     log = acme_log(2)
     await append(config, 0, log[:300])
-    with WorkerProcess(config, tmp_path / "worker") as worker:
-        await until_committed(config, [300], [worker])
-        assert worker.drain() == 0
+    await work_off(WorkerProcess(config, tmp_path / "worker"), 300)
     await append(config, 0, log[300:])
-    with ElsewhereWorker(config, tmp_path / "worker") as elsewhere:
-        await until_committed(config, [len(log)], [elsewhere])
-        assert elsewhere.drain() == 0
+    elsewhere = WorkerProcess(config, tmp_path / "worker", program=ELSEWHERE_PROGRAM)
+    await work_off(elsewhere, len(log))
     await assert_exact(config, tmp_path / "embedded", log)
 
 
@@ -268,7 +253,7 @@ async def test_a_worker_whose_client_left_its_group_ends(
         await until_member(config, {input_log(topic_prefix), changelog_topic(topic_prefix)})
         assert worker.drain() == 0
     # It is assigned what it had before, of which it does not want the half.
-    with HalfMember(config, tmp_path / "worker") as half:
+    with WorkerProcess(config, tmp_path / "worker", program=HALF_PROGRAM) as half:
         assert half.wait() == 70
         assert "the client left its group: " in half.last_words()
         assert half.last_words().endswith("Start it again")
@@ -279,12 +264,11 @@ async def test_partitions_that_come_without_their_state_are_not_taken_but_asked_
 ) -> None:
     config = await prepared(broker, topic_prefix)
     log = acme_log(2)
-    with HalfMember(config, tmp_path / "worker"):
+    with WorkerProcess(config, tmp_path / "worker", program=HALF_PROGRAM):
         await until_member(config, {input_log(topic_prefix)})
     await append(config, 0, log)
     # A static member that comes back within its session is given what it had before.
-    with WorkerProcess(config, tmp_path / "worker") as worker:
-        await until_committed(config, [len(log)], [worker])
-        assert "partitions [0] came without their changelogs, asking again" in worker.said()
-        assert worker.drain() == 0
+    worker = WorkerProcess(config, tmp_path / "worker")
+    await work_off(worker, len(log))
+    assert "partitions [0] came without their changelogs, asking again" in worker.said()
     await assert_exact(config, tmp_path / "embedded", log)

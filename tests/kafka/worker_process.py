@@ -32,6 +32,8 @@ class WorkerProcess(DrilledProcess):
 
     Parameters
     ----------
+    program
+        First words of the command; not used where it is ragged.
     ragged
         Chunks of a few records and a random wait before every step of writing, so that kills land
         everywhere; and the shortest session.
@@ -43,10 +45,12 @@ class WorkerProcess(DrilledProcess):
         folder: Path,
         *,
         instance: int = 0,
+        program: Sequence[str] = PLAIN_PROGRAM,
         ragged: bool = False,
         dynamic: bool = False,
     ) -> None:
-        program = (*RAGGED_PROGRAM, "--session-s", str(SESSION_S)) if ragged else PLAIN_PROGRAM
+        if ragged:
+            program = (*RAGGED_PROGRAM, "--session-s", str(SESSION_S))
         super().__init__(config, folder, instance=instance, dynamic=dynamic, program=program)
 
     async def start_until(self, text: str) -> None:
@@ -137,6 +141,13 @@ async def until_committed(
             for worker in workers:
                 assert worker.code() is None, f"worker ended with {worker.code()}\n{said}"
             await asyncio.sleep(POLL_S)
+
+
+async def work_off(worker: WorkerProcess, records: int) -> None:
+    """Start a worker, wait until it has committed so many records of a lone partition, drain it."""
+    with worker:
+        await until_committed(worker.config, [records], [worker])
+        assert worker.drain() == 0
 
 
 def with_kafka(config: Config, bootstrap: str, prefix: str, partitions: int) -> Config:
