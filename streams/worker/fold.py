@@ -269,8 +269,7 @@ class PartitionFold:
             except RecordRejected as error:
                 self._refuse(record, error.code, error.reason, symbol, step)
                 continue
-            smooth = engine.smooth
-            fates["accepted" if smooth else engine.fate] += 1
+            fates[engine.fate] += 1
             known = seat.watermark_ms
             mark_ms = engine.mark_ms
             if mark_ms > known:
@@ -286,7 +285,7 @@ class PartitionFold:
                     self._counts.snapshots += 1
                     if not put_off:
                         self._keep(seat, step)
-            if not smooth and engine.correction is not None:
+            if engine.correction is not None:
                 left -= engine.correction.bars_again
             if left < 0 or step.snapshot_bytes > most_bytes:
                 step.next_offset = offset + 1
