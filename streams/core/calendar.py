@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 DAY_MS: Final = 86_400_000
@@ -19,6 +20,8 @@ LAST_DAY: Final = 2_932_896
 FIRST_DAY: Final = -719_162
 
 
+# Twenty ranges a day carry the same dates.
+@lru_cache(maxsize=1_024)
 def iso_date(day: int) -> str:
     """ISO date of a number of days since 1970-01-01."""
     return date.fromordinal(EPOCH_ORDINAL + day).isoformat()
@@ -168,6 +171,26 @@ class Calendar:
         position = self.segment_of(index, start_ms)
         return position >= 0 and (start_ms - self.segment_opens(index)[position]) % base_ms == 0
 
+    def end_around(self, instant_ms: int, base_ms: int) -> int:
+        """End of the slot that an instant lies inside of; the instant where it splits none."""
+        index = self.session_of(instant_ms)
+        position = self.segment_of(index, instant_ms) if self.has_session(index) else -1
+        if position < 0:
+            return instant_ms
+        passed = (instant_ms - self.segment_opens(index)[position]) % base_ms
+        if passed == 0:
+            return instant_ms
+        return min(instant_ms - passed + base_ms, self.segment_closes(index)[position])
+
+    def label_before(self, end_ms: int, base_ms: int) -> int:
+        """Label of the bar that ends at an instant: a segment's last one may be short."""
+        index = self.session_of(end_ms - 1)
+        position = self.segment_of(index, end_ms - 1) if self.has_session(index) else -1
+        if position < 0 or self.segment_closes(index)[position] != end_ms:
+            return end_ms - base_ms
+        opened = self.segment_opens(index)[position]
+        return opened + (end_ms - 1 - opened) // base_ms * base_ms
+
     def count_slots(self, from_ms: int, to_ms: int, base_ms: int) -> int:
         """Number of slots of all sessions with from <= label < to."""
         index = self.session_of(from_ms)
@@ -245,12 +268,17 @@ class ZoneTable:
 
     def to_utc(self, wall_ms: int) -> int | None:
         """Instant of a wall time; the first of two, None for one that a clock change skips."""
-        index = bisect_right(self._instants, wall_ms) - 1
-        for candidate in range(max(index - 2, 0), min(index + 3, len(self._instants))):
+        instants = self._instants
+        index = bisect_right(instants, wall_ms) - 1
+        # No offset is as long as a day.
+        last = index + 1 == len(instants)
+        if wall_ms - instants[index] > DAY_MS and (last or instants[index + 1] - wall_ms > DAY_MS):
+            return wall_ms - self._offsets[index]
+        for candidate in range(max(index - 2, 0), min(index + 3, len(instants))):
             instant = wall_ms - self._offsets[candidate]
-            if candidate > 0 and instant < self._instants[candidate]:
+            if candidate > 0 and instant < instants[candidate]:
                 continue
-            if candidate + 1 < len(self._instants) and instant >= self._instants[candidate + 1]:
+            if candidate + 1 < len(instants) and instant >= instants[candidate + 1]:
                 continue
             return instant
         return None

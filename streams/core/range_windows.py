@@ -66,6 +66,10 @@ class RangesMoment:
         Place in the journal.
     """
 
+    __slots__ = (
+        "awaiting", "expiring", "latest_touch", "next_day", "place", "upcoming", "windows",
+    )  # fmt: skip
+
     def __init__(
         self,
         windows: list[tuple[RangeSpec, int, int, int, bool]],

@@ -125,7 +125,7 @@ class RangeTracker:
             self.upcoming = self.upcoming[opened:]
         self._end_windows(instant_ms, position)
         self._publish_due(instant_ms)
-        while self.expiring and self.expiring[0].expires_ms <= instant_ms:
+        while self.expiring and self.expiring[0].due_ms <= instant_ms:
             expired = self.expiring[0]
             self.expiring = self.expiring[1:]
             self._expire(expired)
@@ -314,7 +314,7 @@ class RangeTracker:
         live = self._change(known)
         self.levels.refresh(self.last[4])
         live.expired = True
-        live.event_ms = spec.expires_ms
+        live.event_ms = max(live.event_ms, spec.expires_ms)
         index = self._calendar.session_of(spec.expires_ms)
         session = self._calendar.date(index) if self._calendar.has_session(index) else spec.session
         touch = RangeTouch(live, "expired", -1, 0, spec.expires_ms, spec.expires_ms, session, False)
@@ -361,8 +361,8 @@ class RangeTracker:
         for window in self.awaiting:
             if window.spec.publish_ms < earliest:
                 earliest = window.spec.publish_ms
-        if self.expiring and self.expiring[0].expires_ms < earliest:
-            earliest = self.expiring[0].expires_ms
+        if self.expiring and self.expiring[0].due_ms < earliest:
+            earliest = self.expiring[0].due_ms
         self.next_ms = earliest
 
     def track(self) -> None:
@@ -465,10 +465,10 @@ class RangeTracker:
         """The range of a `LiveRange.snapshot`."""
         live = restore_range(self._schedule.find(values[0], values[1] * 1000), values)
         last_bar_ms = max(live.bars_ms)
-        if live.expired:
-            live.event_ms = live.spec.expires_ms
-        elif last_bar_ms != NO_BAR:
+        if last_bar_ms != NO_BAR:
             live.event_ms = self._calendar.slot_end(last_bar_ms, self._base_ms)
+        if live.expired:
+            live.event_ms = max(live.event_ms, live.spec.expires_ms)
         return live
 
     def put_back(self, live: LiveRange) -> None:

@@ -95,6 +95,11 @@ class Moment:
         there.
     """
 
+    __slots__ = (
+        "before", "data", "derived", "kind", "last", "number", "place", "position", "ranges",
+        "sessions", "swing_counts", "swings", "watermark_ms",
+    )  # fmt: skip
+
     def __init__(self, kind: int, watermark_ms: int, position: int, place: int) -> None:
         self.kind = kind
         self.number = 0

@@ -6,6 +6,7 @@ Rules: market-structure section 1. Nothing here looks at a bar.
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from schemas.templates import RangeKind
@@ -38,6 +39,8 @@ class RangeSpec:
         Instant at which the range is decided.
     expires_ms
         Expiry, or `NEVER_MS`.
+    due_ms
+        When expiry is said: at the end of the bar it lies inside of, which still counts.
     need
         Slots the calendar expects in the window.
     session
@@ -45,8 +48,8 @@ class RangeSpec:
     """
 
     __slots__ = (
-        "coverage", "expires_ms", "first_touch", "key", "kind", "kind_index", "label", "name",
-        "need", "previous_close", "publish_ms", "rank", "session", "start_ms", "to_ms",
+        "coverage", "due_ms", "expires_ms", "first_touch", "key", "kind", "kind_index", "label",
+        "name", "need", "previous_close", "publish_ms", "rank", "session", "start_ms", "to_ms",
         "true_open_is_close", "window_end_ms",
     )  # fmt: skip
 
@@ -59,6 +62,7 @@ class RangeSpec:
         to_ms: int,
         publish_ms: int,
         expires_ms: int,
+        due_ms: int,
         need: int,
         session: str,
     ) -> None:
@@ -78,6 +82,7 @@ class RangeSpec:
         self.to_ms = to_ms
         self.publish_ms = publish_ms
         self.expires_ms = expires_ms
+        self.due_ms = due_ms
         self.need = need
         self.session = session
 
@@ -183,7 +188,7 @@ class RangeSchedule:
             return None
         to = end
         if kind.true_open == "close" and kind.machine == "poi":
-            to = end - self._base_ms
+            to = self._calendar.label_before(end, self._base_ms)
         return self._at(planned, name, start, end, to)
 
     def _monthly(self, planned: PlannedKind, day: int) -> RangeSpec | None:
@@ -240,6 +245,7 @@ class RangeSchedule:
             opened,
             opened,
             calendar.close_ms(index),
+            calendar.close_ms(index),
             calendar.slot_count(previous, self._base_ms),
             calendar.date(previous),
         )
@@ -253,12 +259,13 @@ class RangeSchedule:
             return None
         kind = planned.kind
         publish = to if kind.machine == "first_touch" else calendar.slot_end(to, self._base_ms)
-        expires = NEVER_MS
+        expires = due = NEVER_MS
         if kind.expires_minutes is not None:
             expires = to + kind.expires_minutes * MINUTE_MS
+            due = calendar.end_around(expires, self._base_ms)
         need = calendar.count_slots(start, end, self._base_ms)
         session = calendar.date(calendar.session_of(start))
-        return RangeSpec(planned, name, start, end, to, publish, expires, need, session)
+        return RangeSpec(planned, name, start, end, to, publish, expires, due, need, session)
 
     def _first_full(self, day: int, days: int, step: int) -> int | None:
         """First date from `day` on, by steps, inside `days`, that is a full session."""
@@ -278,6 +285,8 @@ class RangeSchedule:
         return None
 
 
+# Templates name the same few times for every day.
+@lru_cache(maxsize=1_024)
 def wall_ms(text: str) -> int:
     """Milliseconds from midnight of a wall time ``HH:MM``."""
     hours, _, minutes = text.partition(":")

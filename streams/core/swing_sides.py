@@ -139,6 +139,8 @@ class SwingSide:
 class SideMoment:
     """A side of the swings at one moment: the swings are shared, what changes in them is copied."""
 
+    __slots__ = ("earlier", "last", "structural", "versions")
+
     def __init__(self, side: SwingSide) -> None:
         self.earlier = side.all_earlier()
         self.last = side.all_last()

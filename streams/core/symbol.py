@@ -195,14 +195,14 @@ class SymbolEngine:
         correction = Correction(self.symbol, start, self._as_bar(known), self._as_bar(row))
         self.correction = correction
         old_first = tracks.first_label_ms
-        base = tracks.ring.latest_before(end)
+        # A history that may begin elsewhere is run from its start: all of it is in the books.
+        base = tracks.ring.latest_before(end) if start > old_first else None
         old_rows = self._rows_after(base)
         self._edit(start, in_session, known, row)
         new_first = self._first_label(start, row is not None)
         if not in_session and new_first == old_first:
             # The view is blind to it, and the symbol's history starts where it did.
             return []
-        # No moment is older than the first bar.
         assert base is None or new_first == old_first
         correction.changes = in_order(
             self._rebuild.run(

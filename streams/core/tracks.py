@@ -66,11 +66,10 @@ class SymbolTracks:
 
     __slots__ = (
         "_before", "_book", "_books", "_clock", "_due_ms", "_fresh", "_highs", "_later_ms", "_lows",
-        "_pairs", "_partner", "_passed_ms", "_plan",
-        "_scale", "_smooth_allowed", "_stamp", "_sweep_due", "base",
-        "base_ms", "calendar", "derived", "first_label_ms", "last", "number", "position",
-        "range_keys", "ranges", "remembering", "ring", "session_begun", "sessions", "smooth_ms",
-        "swings", "symbol", "ticks", "touches", "whole",
+        "_pairs", "_partner", "_passed_ms", "_plan", "_scale", "_smooth_allowed", "_stamp",
+        "_sweep_due", "base", "base_ms", "calendar", "derived", "first_label_ms", "last", "number",
+        "position", "range_keys", "ranges", "remembering", "ring", "session_begun", "sessions",
+        "smooth_ms", "swings", "symbol", "ticks", "touches", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -88,10 +87,8 @@ class SymbolTracks:
         self.base = plan.base
         self.base_ms = plan.base_ms
         self.ticks: dict[Any, Any] = plan.scale.cache
-        self._passed_ms = NOWHERE_MS
-        self.first_label_ms = NOWHERE_MS
+        self._passed_ms = self.smooth_ms = self.first_label_ms = NOWHERE_MS
         self.position = 0
-        self.smooth_ms = NOWHERE_MS
         self.whole = True
         self.derived = DerivedBars(plan, stamp)
         self.sessions = SessionTracker(plan, self.derived)
@@ -115,8 +112,7 @@ class SymbolTracks:
         self._before: PackedRow = NO_ROW
         self._smooth_allowed = plan.max_ahead_ms == 0 or plan.max_ahead_ms >= plan.base_ms
         self._sweep_due = False
-        self._due_ms = NOWHERE_MS
-        self._later_ms = NOWHERE_MS
+        self._due_ms = self._later_ms = NOWHERE_MS
         self._fresh: list[PackedRow] = []
         self.remembering = True
 
@@ -153,11 +149,12 @@ class SymbolTracks:
         self.last = row
         side: SwingSide | None = None
         price: int = last[2]
-        if price >= high and price >= before[2]:
+        edge: int = before[2]
+        if price >= high and price >= edge:
             side = self._highs
         else:
-            price = last[3]
-            if price <= low and price <= before[3]:
+            price, edge = last[3], before[3]
+            if price <= low and price <= edge:
                 side = self._lows
         ranges = self.ranges
         if high > ranges.ceiling or low < ranges.floor:
@@ -255,8 +252,10 @@ class SymbolTracks:
         self.ranges.advance(instant_ms, self.position)
 
     def _find_due(self) -> None:
-        self._later_ms = min(self.ranges.next_ms, self.sessions.last_full_ms, self._clock.next_ms)
-        self._due_ms = min(self.derived.next_grid_ms(self.smooth_ms), self._later_ms)
+        # `min` of two is compiled, of three it is not.
+        later_ms = min(self.ranges.next_ms, self.sessions.last_full_ms)
+        self._later_ms = later_ms = min(later_ms, self._clock.next_ms)
+        self._due_ms = min(self.derived.next_grid_ms(self.smooth_ms), later_ms)
 
     def _settle_sessions(self, instant_ms: int) -> None:
         """Move the sessions on; once a session, forget what nothing can reach any more."""
@@ -436,7 +435,8 @@ class SymbolTracks:
 
     def _remember_hole(self, instant_ms: int) -> None:
         """Before slots go by without a bar: keep the moment, for the bars that come late."""
-        if not self.remembering:
+        if not self.remembering or self.watermark_ms == NOWHERE_MS:
+            # A history that is run again begins with a label, and knows nothing before its bar.
             return
         kind = self._clock.kind_before(instant_ms)
         latest = self.ring.moments[-1] if self.ring.moments else None

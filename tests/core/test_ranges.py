@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.records import LogRecord
+from schemas.records import Bar, Clock, LogRecord
 from tests.core.scenario import (
     DAY_MS,
     MINUTE_MS,
@@ -262,6 +262,53 @@ def test_the_open_of_a_slot_of_four_hours_is_a_true_open() -> None:
     assert (fact["true_open"], fact["high"], fact["poc"]) == (101.0, 104.0, 104.0)
     assert (fact["have"], fact["need"]) == (6, 6)
     assert fact["event_ms"] == at("2025-12-08 22:00")
+
+
+def weekly(calendar: str, base: str, **kind: object) -> Tape:
+    """X with one range a week, from a Sunday to its Monday."""
+    own = template("own", "America/New_York", {"period": "week", "kind": "Own"} | kind)
+    toml = f'[instruments.X]\ntick = 1\ncalendar = "{calendar}"\nbase = "{base}"\nmax_ahead = 0\n'
+    return Tape(f'{toml}ranges = ["own"]\n{own}', "X")
+
+
+OWN = "X|Own|Week of 2025-07-06"
+
+
+@pytest.mark.parametrize("clocked", [False, True])
+def test_a_bar_that_an_expiry_lies_inside_of_counts_whatever_a_clock_says(clocked: bool) -> None:
+    tape = weekly("24/7", "60m", start="00:00", until="04:00", expires_minutes=90)
+    tape.take(*run_of("X", at("2025-07-06 00:00"), "60m", 29))
+    if clocked:
+        tape.take(Clock("X", at("2025-07-07 05:30")))
+    beyond = Bar("X", "60m", at("2025-07-07 05:00"), 100.0, 104.0, 99.0, 100.0, 1)
+    tape.take(beyond, flat("X", at("2025-07-07 06:00"), 100.0, "60m"))
+    fact = tape.view[f"range|{OWN}"]
+    assert (fact["expired"], when(fact["expires_ms"])) == (True, "2025-07-07 05:30")
+    assert fact["state"] != "unbroken"
+    # Not before the bar whose break it tells of.
+    assert when(fact["event_ms"]) == "2025-07-07 06:00"
+    assert when(tape.view[f"touch|{OWN}|expired"]["event_ms"]) == "2025-07-07 05:30"
+
+
+@pytest.mark.parametrize(
+    ("calendar", "base", "until", "first", "to"),
+    [
+        ("CME_EQUITY", "60m", "17:00", "2025-07-06 18:00", "2025-07-07 16:00"),
+        ("CME_EQUITY", "240m", "17:00", "2025-07-06 18:00", "2025-07-07 14:00"),
+        ("XNYS", "60m", "16:00", "2025-07-07 09:30", "2025-07-07 15:30"),
+    ],
+)
+def test_the_last_bar_of_a_window_may_be_a_short_one(
+    calendar: str, base: str, until: str, first: str, to: str
+) -> None:
+    tape = weekly(calendar, base, start="17:00", until=until, true_open="close", coverage=0)
+    plan = tape.plan.instruments[0]
+    start = at(first)
+    while start <= at(to):
+        tape.take(flat("X", start, 100.0, base))
+        start = plan.calendar.slot_end(start, plan.base_ms)
+    fact = tape.view[f"range|{OWN}"]
+    assert (when(fact["to_ms"]), fact["true_open"]) == (to, 100.0)
 
 
 PRIOR = 'ranges = ["prior_session"]\n'
