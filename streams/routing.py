@@ -49,7 +49,7 @@ class Router:
         if engine is None:
             engine = self._find(record.symbol)
         out = engine.apply(record, offset)
-        self.correction = engine.correction
+        self.correction = None if engine.smooth else engine.correction
         return out
 
     def check(self, record: LogRecord) -> None:

@@ -8,7 +8,7 @@ interval adds each bar's volume itself, because sums of doubles depend on their 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from schemas.events import DerivedBar, Event, renumbered
 from schemas.intervals import Interval
@@ -18,6 +18,9 @@ from streams.core.plan import InstrumentPlan
 from streams.core.stamp import Stamp
 from streams.core.volume import Volume, add_volume, written_volume
 from streams.core.windows import NO_END, DayTotals, Window
+
+# Final names of a module are variables of C once compiled; imported ones are looked up.
+_new_bar: Final = DerivedBar
 
 
 class DerivedBars:
@@ -135,6 +138,8 @@ class DerivedBars:
         total: Any = window.volume
         if total is None:
             total = 0
+        high: int
+        low: int
         for row in rows:
             _, _, high, low, _, volume = row
             if high > highest:
@@ -154,10 +159,10 @@ class DerivedBars:
         Nothing may have been published for the record. Returns the next `next_grid_ms`.
         """
         window = self.finest
-        first = rows[0]
+        first_ms: int = rows[0][0]
         if (
             window.end_ms != NO_END
-            or end_ms - first[0] != window.length_ms
+            or end_ms - first_ms != window.length_ms
             or not self._chain
             or not whole
             or self.fractional
@@ -186,6 +191,10 @@ class DerivedBars:
         self, window: Window, rows: list[PackedRow], end_ms: int, quality: float
     ) -> None:
         """What `_close` does, for a window that was never opened: these are all its bars."""
+        high: int
+        low: int
+        other_high: int
+        other_low: int
         start_ms, opened, high, low, close, total = rows[0]
         for row in rows[1:]:
             _, _, other_high, other_low, close, volume = row
@@ -219,20 +228,22 @@ class DerivedBars:
         closed = self.closed
         numerator = self._numerator
         denominator = self._denominator
+        # One object for all fields that hold it.
+        end: Any = end_ms
         closed.append(
-            DerivedBar(
+            _new_bar(
                 f"{window.prefix}{start_ms}",
                 "upsert",
                 stamp.first_seq + len(closed),
                 0,
                 self._symbol,
                 session,
-                end_ms,
+                end,
                 stamp.watermark_ms,
                 None,
                 window.name,
                 start_ms,
-                end_ms,
+                end,
                 (opened * numerator) / denominator,
                 (high * numerator) / denominator,
                 (low * numerator) / denominator,

@@ -27,6 +27,8 @@ from streams.core.volume import GREATEST_VOLUME, WHOLE_BITS, written_volume
 STATE_VERSION: Final = 2
 HOT: Final = "hot"
 REVISIONS: Final = 64
+# Final names of a module are variables of C once compiled; imported ones are looked up.
+_values: Final = field_values
 
 
 class GroupEngine:
@@ -113,15 +115,21 @@ class GroupEngine:
             taken.
         """
         # The smooth road: the next bar of an unbroken run, and nearly all are.
+        interval: str
         label: int
+        open_: int
+        high: int
+        low: int
+        close: int
         try:
-            symbol, interval, label, open_price, high_price, low_price, close_price, volume, _ = (
-                field_values(record)
+            symbol, interval, start, open_price, high_price, low_price, close_price, volume, _ = (
+                _values(record)
             )
             tracks = self._tracks[symbol]
         except (ValueError, KeyError):
             # Other records have fewer fields.
             return self._take(record, offset)
+        label = start
         if label != tracks.smooth_ms or interval != tracks.base:
             return self._take(record, offset)
         if type(volume) is int:
@@ -136,18 +144,18 @@ class GroupEngine:
             tracks.whole = False
         ticks = tracks.ticks
         try:
-            open_: int = ticks[open_price]
-            high: int = ticks[high_price]
-            low: int = ticks[low_price]
-            close: int = ticks[close_price]
+            row = (
+                start, ticks[open_price], ticks[high_price], ticks[low_price], ticks[close_price],
+                volume,
+            )  # fmt: skip
         except KeyError:
-            open_, high, low, close = self._unseen_prices(record, offset)
+            row = (start, *self._unseen_prices(record, offset), volume)
+        _, open_, high, low, close, _ = row
         if open_ < low or open_ > high or close < low or close > high:
             return self._take(record, offset)
         self.offset = offset
         self.smooth = True
         self._last_tracks = tracks
-        row = (label, open_, high, low, close, volume)
         out: list[Any] = tracks.step(row, high, low, label + tracks.base_ms, offset)
         if self._revisions.known:
             self._revise(tracks, out)

@@ -22,6 +22,10 @@ from streams.core.swing_sides import (
 
 MINUTE_MS: Final = 60_000
 NOWHERE: Final = -(1 << 62)
+# Final names of a module are variables of C once compiled; imported ones are looked up.
+_new_swing: Final = Swing
+_new_prior: Final = Prior
+_new_link: Final = TouchLink
 
 
 class SwingTracker:
@@ -103,7 +107,7 @@ class SwingTracker:
             self._publish(end_ms, first_seq, out)
         touch: TouchLink | None = None
         if link is not None:
-            touch = TouchLink(
+            touch = _new_link(
                 link.touch_id, (start_ms - link.bar_ms) // MINUTE_MS, position - link.position
             )
         numerator = self._numerator
@@ -115,16 +119,18 @@ class SwingTracker:
             if apart < 0:
                 apart = -apart
             points = (apart * numerator) / denominator
-            prior = Prior(theirs.start_ms, points, position - theirs.position)
-        event = Swing(
+            prior = _new_prior(theirs.start_ms, points, position - theirs.position)
+        # One object for both fields that hold it.
+        end: Any = end_ms
+        event = _new_swing(
             f"{self._prefix}{start_ms}{ours.suffix}",
             "upsert",
             first_seq + len(out),
             0,
             self._symbol,
             session,
-            end_ms,
-            end_ms,
+            end,
+            end,
             None,
             start_ms,
             ours.name,
@@ -239,7 +245,7 @@ class SwingTracker:
             changed.sort(key=_by_id)
         for swing in changed:
             known = swing.event
-            event = Swing(
+            event = _new_swing(
                 known.id,
                 "upsert",
                 first_seq + len(out),
