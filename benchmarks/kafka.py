@@ -181,14 +181,16 @@ def measure_rival(name: str, config: Config, bars: int) -> Figures:
     """Run one of `benchmarks.kafka_rivals`."""
     kafka = config.kafka
     words = [kafka.bootstrap, input_log(kafka.topic_prefix), str(kafka.partitions), str(bars)]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.kafka_rivals", name, *words],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False,
-        capture_output=True,
-        timeout=PATIENCE_S,
-    )
+    # Faust makes a folder for its data where it stands.
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.kafka_rivals", name, *words],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            check=False,
+            capture_output=True,
+            timeout=PATIENCE_S,
+        )
     if done.returncode != 0:
         raise SystemExit(f"{name} ended with {done.returncode}: {done.stderr.decode()[-4_000:]}")
     found = json.loads(done.stdout.splitlines()[-1])
