@@ -17,6 +17,8 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
+import sys
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -70,5 +72,9 @@ if __name__ == "__main__":
     parser.add_argument("--bootstrap", default="127.0.0.1:9092", help="addresses of the brokers")
     parser.add_argument("--once", action="store_true", help="end where the topic ends now")
     arguments = parser.parse_args()
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(print_view(arguments.bootstrap, arguments.topic, not arguments.once))
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(print_view(arguments.bootstrap, arguments.topic, not arguments.once))
+    except BrokenPipeError:
+        # Whoever read this has gone (`| head`); what is left to print goes nowhere, at exit too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -16,6 +17,7 @@ import typer
 
 from schemas.config import Config
 from schemas.config_loading import load_config
+from schemas.topics import EVENT_TYPES
 from streams.core.corrections import Correction
 from streams.feeds.items import InputError
 from streams.inputs import Source
@@ -25,7 +27,11 @@ from streams.terminal import plain_console
 
 StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of the store.")]
 SymbolOption = Annotated[
-    str | None, typer.Option("--symbol", help="Of this symbol; of pairs: of this group.")
+    str | None,
+    typer.Option(
+        "--symbol",
+        help="Of this symbol; a pair is of its group and, in topics, of each member.",
+    ),
 ]
 TypeOption = Annotated[str | None, typer.Option("--type", help="Of this type, such as touch.")]
 LinesOption = Annotated[bool, typer.Option("--json", help="JSON Lines instead of a table.")]
@@ -61,7 +67,14 @@ def run_and_report(
 
 def state(
     store: StoreOption = None,
-    symbol: SymbolOption = None,
+    symbol: Annotated[
+        str | None,
+        typer.Option(
+            "--symbol",
+            help="Of this symbol; a pair is of its group and, in topics without --as-of, of each"
+            " member.",
+        ),
+    ] = None,
     kind: TypeOption = None,
     as_of: Annotated[
         str | None,
@@ -104,6 +117,8 @@ def tail(
     """Show the events of a topic, or of a store, in order; JSON Lines where nobody watches."""
     from streams.store.reading import StoreReader
 
+    if kind is not None and kind not in EVENT_TYPES:
+        raise InputError(f"--type {kind}: is none of {', '.join(EVENT_TYPES)}")
     from_ms = None if from_ is None else instant_of("--from", from_)
     as_lines = json or not sys.stdout.isatty()
     if store is None:
@@ -118,7 +133,7 @@ def tail(
 
 def gaps(
     store: StoreOption = None,
-    symbol: SymbolOption = None,
+    symbol: Annotated[str | None, typer.Option("--symbol", help="Of this symbol.")] = None,
     json: LinesOption = False,
 ) -> None:
     """Show missing bars by session: expected, present, holes."""
@@ -194,13 +209,15 @@ async def _tail_topic(
         options.follow,
     )
     rows = EventRows(plain_console(), topic)
-    async for line in lines:
-        if options.kind is not None and orjson.loads(line)["type"] != options.kind:
-            continue
-        if as_lines:
-            _write([line])
-        else:
-            rows.print(line)
+    # Closed before the loop of asyncio ends, also where nobody reads what is printed any more.
+    async with aclosing(lines):
+        async for line in lines:
+            if options.kind is not None and orjson.loads(line)["type"] != options.kind:
+                continue
+            if as_lines:
+                _write([line])
+            else:
+                rows.print(line)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -12,43 +12,43 @@ events after the last token kept come again, those before do not.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal
 
 from msgspec import Struct, json
 from msgspec import ValidationError as TokenError
 
-from schemas.codec import CodecError, decode_event
-from schemas.events import (
-    DerivedBar,
-    Event,
-    Gap,
-    Pair,
-    Range,
-    Reject,
-    Retract,
-    Session,
-    Touch,
+from schemas.events import Event, Reject
+from schemas.records import INT64_MAX
+from streams.received import (
+    Removed,
+    SymbolFilter,
+    UnreadableEventError,
+    event_of,
+    is_final,
+    seq_of,
 )
+
+__all__ = [
+    "LostPositionError",
+    "Position",
+    "Removed",
+    "ResumeToken",
+    "Since",
+    "Subscription",
+    "UnreadableEventError",
+    "is_final",
+]
 
 Since = Literal["beginning", "now"]
 VERSION = "v1"
 POLL_MS = 500
-FINISHED = ("resolved", "incomplete")
-
-
-class Removed(Struct, frozen=True):
-    """A fact left the view: the tombstone of `id`, with what its headers and key say."""
-
-    type: str
-    id: str
-    seq: int
-    rev: int
-    symbol: str
-    watermark_ms: int
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 
 
 class Position(Struct, frozen=True):
@@ -90,11 +90,11 @@ class ResumeToken(Struct, frozen=True):
             raise ValueError(f"{text[:60]!r} is no resume token: {error}") from error
 
 
-class UnreadableEventError(ValueError):
-    """A message of an output topic that this version cannot read; nothing was skipped.
+class LostPositionError(RuntimeError):
+    """The place to go on from is not in the topic (any more): going on would leave something out.
 
-    A topic's name carries the version of its schema. Fields added to it are passed over; anything
-    else needs a newer version of this package.
+    So it is when the topic was deleted and made again, or lost what it held. What was made of its
+    events is of the topic that was; begin again with ``since="beginning"``.
     """
 
 
@@ -112,6 +112,7 @@ class Subscription:
     since
         ``"now"``, ``"beginning"`` (of what the topics still hold: the current view, then news), a
         `ResumeToken`, or an instant of event time: UTC milliseconds, or a datetime with offset.
+        Before 1970: everything; later than all that is there: what is new.
     final_only
         Only facts that bars in order cannot change any more: derived bars, touches, closed sessions
         and gaps, finished ranges, whole pairs. Corrections may still change them.
@@ -124,6 +125,15 @@ class Subscription:
         Where to go on after the last event handed out.
     duplicates
         Messages dropped because their `seq` had been seen.
+
+    Raises
+    ------
+    ValueError
+        When there are no topics, one is of another version, or `since` is none of these.
+    LookupError
+        On entering, when a topic does not exist.
+    LostPositionError
+        On entering, when a topic does not reach as far as the `ResumeToken`.
     """
 
     def __init__(
@@ -141,19 +151,18 @@ class Subscription:
                 raise ValueError(f"topic {topic!r}: read here is {VERSION}")
         if not topics:
             raise ValueError("no topics: name at least one")
-        if isinstance(since, datetime) and since.tzinfo is None:
-            raise ValueError(f"since {since}: has no offset")
         self.duplicates = 0
         self._topics = tuple(topics)
         self._bootstrap = bootstrap
-        self._symbols = None if symbols is None else frozenset(symbols)
-        self._since = since
+        self._symbols = None if symbols is None else SymbolFilter(symbols)
+        self._since = _checked(since)
         self._final_only = final_only
         self._follow = follow
         self._consumer: Any = None
         self._ready: deque[Any] = deque()
         self._seen: dict[str, Position] = {}
         self._ends: dict[str, int] = {}
+        self._one_by_one = False
 
     @property
     def token(self) -> ResumeToken:
@@ -204,12 +213,13 @@ class Subscription:
         ends = await consumer.end_offsets(partitions)
         self._ends = {_name(partition): end for partition, end in ends.items()}
         starts = dict(ends) if since == "now" else dict(first)
-        if isinstance(since, datetime):
-            since = int(since.timestamp() * 1000)
-        if isinstance(since, int):
+        # Kafka knows no time before 1970: that is the beginning.
+        if isinstance(since, int) and since > 0:
             found = await consumer.offsets_for_times(dict.fromkeys(partitions, since))
             for partition, place in found.items():
                 starts[partition] = ends[partition] if place is None else place.offset
+        if isinstance(since, ResumeToken):
+            _check_reach(since, self._topics, self._ends)
         for partition in partitions:
             name = _name(partition)
             seq = -1
@@ -238,20 +248,65 @@ class Subscription:
         Raises
         ------
         UnreadableEventError
-            When a message is of no schema that this version knows.
+            When a message is of no schema that this version knows; again, when asked again.
+        LostPositionError
+            When the topic was made again meanwhile, or lost what comes next.
         StopAsyncIteration
             At the end, with ``follow=False``.
         """
         while True:
             while self._ready:
-                event = self._take(self._ready.popleft())
+                event = self._take(self._ready[0])
+                # Only now: a message that cannot be read stays the next one.
+                self._ready.popleft()
                 if event is not None:
                     return event
             if not self._follow and await self._at_end():
                 raise StopAsyncIteration
+            await self._fetch()
+
+    async def _fetch(self) -> None:
+        """Make ready what has come, waiting a little when it is nothing."""
+        from aiokafka.errors import OffsetOutOfRangeError
+
+        try:
+            if self._one_by_one:
+                await self._fetch_one_by_one()
+                return
             found = await self._consumer.getmany(timeout_ms=POLL_MS)
-            for partition in sorted(found):
-                self._ready.extend(found[partition])
+        except OffsetOutOfRangeError as error:
+            [(partition, offset)] = error.args[0].items()
+            raise LostPositionError(
+                f"{_name(partition)}: does not hold offset {offset}, the next one, any more:"
+                " the topic was made again or lost messages; read it anew, from its beginning"
+            ) from error
+        except UnicodeDecodeError:
+            self._begin_one_by_one()
+            return
+        for partition in sorted(found):
+            self._ready.extend(found[partition])
+
+    def _begin_one_by_one(self) -> None:
+        """Read on so that the message has a place whose header the client itself cannot read.
+
+        It reads the name of a header as text, and when it fails it has lost the whole answer.
+        """
+        self._one_by_one = True
+        for partition in self._consumer.assignment():
+            self._consumer.seek(partition, self._seen[_name(partition)].offset)
+
+    async def _fetch_one_by_one(self) -> None:
+        for partition in sorted(self._consumer.assignment()):
+            try:
+                found = await self._consumer.getmany(partition, max_records=1)
+            except UnicodeDecodeError as error:
+                if self._ready:
+                    return
+                place = f"{_name(partition)}/{await self._consumer.position(partition)}"
+                raise UnreadableEventError(place, "the name of a header is no UTF-8") from error
+            self._ready.extend(found.get(partition, ()))
+        if not self._ready:
+            await asyncio.sleep(POLL_MS / 1000)
 
     async def _at_end(self) -> bool:
         for partition in self._consumer.assignment():
@@ -264,57 +319,52 @@ class Subscription:
         name = _name(message)
         if not self._follow and message.offset >= self._ends[name]:
             return None
-        headers = dict(message.headers)
         known = self._seen[name]
-        seq = int(headers["seq"]) if "seq" in headers else None
+        seq = seq_of(message)
         if seq is not None and seq <= known.seq:
             self.duplicates += 1
             self._seen[name] = Position(message.offset + 1, known.seq)
             return None
-        event = _decoded(message, headers, seq)
+        event = event_of(message)
         self._seen[name] = Position(message.offset + 1, known.seq if seq is None else seq)
-        if self._symbols is not None and not _symbols_of(event) & self._symbols:
+        if self._symbols is not None and not self._symbols.passes(event):
             return None
         if self._final_only and not is_final(event):
             return None
         return event
 
 
+def _checked(since: object) -> Since | ResumeToken | int:
+    """Where to begin, an instant as UTC milliseconds."""
+    if isinstance(since, ResumeToken):
+        return since
+    if since == "beginning" or since == "now":
+        return since
+    if isinstance(since, datetime):
+        if since.utcoffset() is None:
+            raise ValueError(f"since {since}: has no offset")
+        return (since - EPOCH) // MILLISECOND
+    if isinstance(since, int) and not isinstance(since, bool):
+        if since > INT64_MAX:
+            raise ValueError(f"since {since}: UTC milliseconds end at {INT64_MAX}")
+        return since
+    raise ValueError(
+        f"since {since!r}: is none of 'beginning', 'now', a ResumeToken, a datetime with offset,"
+        " an integer of UTC milliseconds"
+    )
+
+
+def _check_reach(token: ResumeToken, topics: Collection[str], ends: dict[str, int]) -> None:
+    """Refuse a token of topics that were longer than those that are there."""
+    for name, known in sorted(token.positions.items()):
+        if name.rpartition("/")[0] not in topics or known.offset <= ends.get(name, -1):
+            continue
+        there = f"the topic ends at {ends[name]}" if name in ends else "there is no such partition"
+        raise LostPositionError(
+            f"{name}: the token goes on at offset {known.offset}, but {there}: it was made again"
+            " or lost messages; read it anew, since='beginning'"
+        )
+
+
 def _name(place: Any) -> str:
     return f"{place.topic}/{place.partition}"
-
-
-def _decoded(message: Any, headers: dict[str, bytes], seq: int | None) -> Event | Removed | Reject:
-    place = f"{message.topic}/{message.partition}/{message.offset}"
-    if message.value is None:
-        if seq is None or "rev" not in headers or message.key is None:
-            raise UnreadableEventError(f"{place}: a tombstone without key, seq and rev")
-        fact_id = message.key.decode()
-        kind, symbol = fact_id.split("|")[:2]
-        return Removed(kind, fact_id, seq, int(headers["rev"]), symbol, message.timestamp)
-    try:
-        event = decode_event(message.value)
-    except CodecError as error:
-        raise UnreadableEventError(f"{place}: {error.reason}") from error
-    if isinstance(event, Retract):
-        return Removed(event.type, event.id, event.seq, event.rev, event.symbol, event.watermark_ms)
-    return event
-
-
-def _symbols_of(event: Event | Removed | Reject) -> frozenset[str | None]:
-    if isinstance(event, Pair):
-        return frozenset((event.group, *event.times))
-    return frozenset((event.symbol,))
-
-
-def is_final(event: Event | Removed | Reject) -> bool:
-    """Whether bars in order cannot change a fact any more; a removal is final."""
-    if isinstance(event, Session):
-        return event.state == "closed"
-    if isinstance(event, Gap):
-        return event.state == "closed"
-    if isinstance(event, Range):
-        return event.expired or event.state in FINISHED
-    if isinstance(event, Pair):
-        return event.delta_min is not None
-    return isinstance(event, DerivedBar | Touch | Removed | Reject)

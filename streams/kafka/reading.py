@@ -13,7 +13,8 @@ from schemas.events import Event, Reject
 from schemas.topics import EVENT_TYPES, topic_of
 from streams.kafka.connection import plain_errors
 from streams.kafka.errors import TopicsError
-from streams.subscription import Removed, Since, Subscription
+from streams.received import Removed
+from streams.subscription import Since, Subscription
 
 REJECTS = "reject"
 
@@ -49,6 +50,8 @@ async def current_view(
     ------
     BrokerError, TopicsError
         When the broker does not answer, or a topic is missing.
+    UnreadableEventError
+        When a message is no event.
     """
     kinds = [each for each in EVENT_TYPES if each != REJECTS and kind in (None, each)]
     if not kinds:
@@ -74,7 +77,7 @@ async def topic_lines(
     Parameters
     ----------
     from_ms
-        Begin with what was published at this market time or later.
+        Begin with what was published at this market time or later; before 1970: with everything.
     follow
         Wait for more at the end.
 
@@ -82,6 +85,10 @@ async def topic_lines(
     ------
     BrokerError, TopicsError
         When the broker does not answer, or the topic is missing.
+    LostPositionError
+        When the topic is made again while it is followed.
+    UnreadableEventError
+        When a message is no event.
     """
     since: Since | int = "beginning" if from_ms is None else from_ms
     async with aclosing(_events([topic], bootstrap, symbol, since, follow)) as events:

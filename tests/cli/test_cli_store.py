@@ -135,6 +135,8 @@ USAGE = {
     "no store": (("gaps",), "--store DIR"),
     "not a store": (("state", "--store", "."), "is no store"),
     "no such type": (("state", "--store", "S", "--type", "bar"), "derived_bar"),
+    "no such type in a tail": (("tail", "gaps", "--store", "S", "--type", "bar"), "derived_bar"),
+    "no such type in a tail of topics": (("tail", "gaps", "--type", "bar"), "--type bar: is none"),
     "no such topic": (("tail", "bars", "--store", "S"), "tape.touches.v1"),
     "a foreign folder": (("run", "--bars", "A=a.csv", "--store", "."), "no part of a store"),
     "its own log": (("run", "S/log.jsonl", "--store", "S"), "in the store itself"),

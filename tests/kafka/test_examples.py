@@ -15,7 +15,7 @@ from schemas.codec import encode
 from schemas.events import Output, Retract
 from tests.docs.pages import blocks
 from tests.kafka.broker import Broker
-from tests.kafka.test_subscription import START_MS, append, topic_with, touch
+from tests.kafka.test_subscription import LIMIT_SECONDS, START_MS, append, topic_with, touch
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,6 +58,31 @@ async def test_the_plain_consumer_prints_each_step_of_the_view_once(
         json.loads(encode(second)),
     ]
     assert lines[2:] == [f"removed {first.id}"]
+
+
+@pytest.mark.parametrize("options", [(), ("--once",)], ids=["follow", "once"])
+async def test_the_plain_consumer_ends_without_a_word_when_its_reader_has_gone(
+    broker: Broker, topic_prefix: str, options: tuple[str, ...]
+) -> None:
+    topic = await topic_with(broker, f"{topic_prefix}.touches.v1", [touch(1), touch(2)])
+    # Unbuffered, nothing would be left to print at exit.
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(ROOT / "examples" / "plain_consumer.py"),
+            *(topic, "--bootstrap", broker.bootstrap, *options),
+            env=environment,
+            stdout=writer,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(LIMIT_SECONDS):
+            _, complaint = await process.communicate()
+    finally:
+        os.close(writer)
+    assert (process.returncode, complaint) == (0, b"")
 
 
 async def test_the_table_shows_the_newest_touches_of_the_symbols_asked_for(

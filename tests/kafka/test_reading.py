@@ -13,7 +13,7 @@ import pytest
 from schemas.codec import encode
 from schemas.events import Retract
 from tests.kafka.broker import Broker
-from tests.kafka.test_subscription import START_MS, append, touch
+from tests.kafka.test_subscription import START_MS, append, append_raw, make_again, touch
 
 LIMIT_SECONDS = 60
 
@@ -86,6 +86,72 @@ async def test_a_tail_that_follows_shows_what_comes(
         second = process.stdout.readline()
         process.terminate()
     assert [json.loads(line)["seq"] for line in (first, second)] == [1, 2]
+
+
+@pytest.mark.parametrize("options", [(), ("--follow",)], ids=["to the end", "follow"])
+async def test_a_tail_whose_reader_has_gone_ends_without_a_word(
+    broker: Broker, topic_prefix: str, place: Path, options: tuple[str, ...]
+) -> None:
+    await append(broker, f"{topic_prefix}.touches.v1", [touch(seq) for seq in range(1, 20)])
+    # Unbuffered, nothing would be left to print at exit.
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run(
+            command("tail", "touches", *options),
+            cwd=place,
+            env=environment,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (ended.returncode, ended.stderr) == (74, b"")
+
+
+async def test_a_tail_from_before_1970_is_everything(
+    broker: Broker, topic_prefix: str, place: Path
+) -> None:
+    await append(broker, f"{topic_prefix}.touches.v1", [touch(1), touch(2)])
+    shown = tapeline(place, "tail", "touches", "--from", "1960-01-01T00:00:00Z")
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert shown.stdout.splitlines() == [encode(touch(1)), encode(touch(2))]
+
+
+async def test_a_message_that_cannot_be_read_ends_with_2_and_its_place(
+    broker: Broker, topic_prefix: str, place: Path
+) -> None:
+    topic = f"{topic_prefix}.touches.v1"
+    await append(broker, topic, [touch(1)])
+    await append_raw(broker, topic, b"hello", b"\xff")
+    for arguments in (("tail", "touches"), ("state", "--json")):
+        shown = tapeline(place, *arguments)
+        assert shown.returncode == 2
+        assert shown.stderr.startswith(f"tapeline: {topic}/0/1: this message cannot be".encode())
+        assert shown.stderr.count(b"\n") == 1
+
+
+async def test_a_topic_made_again_ends_a_tail_that_follows_with_2(
+    broker: Broker, topic_prefix: str, place: Path
+) -> None:
+    topic = f"{topic_prefix}.touches.v1"
+    await append(broker, topic, [touch(1), touch(2)])
+    with subprocess.Popen(
+        command("tail", "touches", "--follow"),
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert [json.loads(process.stdout.readline())["seq"] for _ in range(2)] == [1, 2]
+        await make_again(broker, topic, [])
+        _, said = process.communicate(timeout=LIMIT_SECONDS)
+    assert process.returncode == 2
+    assert said.startswith(f"tapeline: {topic}/0: does not hold offset 2".encode())
+    assert said.count(b"\n") == 1
 
 
 def test_an_unknown_topic_and_a_silent_broker_are_named(place: Path, tmp_path: Path) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from schemas.codec import encode
 from schemas.events import Output, Retract, Session, Touch, type_of
 from schemas.topics import catalogue
 from streams.subscription import (
+    LostPositionError,
+    Position,
     Removed,
     ResumeToken,
     Subscription,
@@ -22,6 +28,7 @@ from streams.subscription import (
 from tests.kafka.broker import Broker
 
 START_MS = 1_751_463_000_000
+LIMIT_SECONDS = 60
 
 
 def touch(seq: int, symbol: str = "ES") -> Touch:
@@ -80,6 +87,35 @@ async def append(broker: Broker, topic: str, events: Iterable[Output]) -> None:
                     ("group", b"ES-NQ"),
                 ],
             )
+
+
+async def append_raw(
+    broker: Broker,
+    topic: str,
+    value: bytes | None,
+    key: bytes | None,
+    headers: Sequence[tuple[str, bytes]] = (),
+) -> None:
+    """Write a message that no worker writes."""
+    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap, acks="all") as producer:
+        await producer.send_and_wait(topic, value, key=key, headers=headers)
+
+
+async def make_again(broker: Broker, topic: str, events: Iterable[Output]) -> None:
+    """Delete a topic and make one of the same name."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    async with asyncio.timeout(LIMIT_SECONDS):
+        await admin.start()
+        try:
+            await admin.delete_topics([topic])
+        finally:
+            await admin.close()
+        while True:
+            try:
+                await topic_with(broker, topic, events)
+            except TopicAlreadyExistsError:
+                continue
+            return
 
 
 async def read(broker: Broker, topic: str, **options: Any) -> tuple[list[Any], Subscription]:
@@ -141,14 +177,99 @@ async def test_only_the_symbols_asked_for_come(broker: Broker, topic_prefix: str
     assert (await read(broker, topic, symbols=["NQ"]))[0] == [touch(2, "NQ")]
 
 
+async def test_an_instant_before_1970_is_the_beginning_and_a_late_one_is_the_end(
+    broker: Broker, topic_prefix: str
+) -> None:
+    sent = [touch(1), touch(2)]
+    topic = await topic_with(broker, f"{topic_prefix}.touches.v1", sent)
+    for early in (0, -5, -(2**63) - 1, datetime(1960, 1, 1, tzinfo=UTC)):
+        assert (await read(broker, topic, since=early))[0] == sent
+    for late in (2**63 - 1, datetime.max.replace(tzinfo=UTC)):
+        assert (await read(broker, topic, since=late))[0] == []
+
+
 async def test_a_message_of_no_known_schema_is_named_and_not_skipped(
     broker: Broker, topic_prefix: str
 ) -> None:
     topic = await topic_with(broker, f"{topic_prefix}.touches.v1", [touch(1)])
-    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
-        await producer.send_and_wait(topic, b'{"type":"touch","id":"x"}', key=b"x")
+    await append_raw(broker, topic, b'{"type":"touch","id":"x"}', b"x")
     with pytest.raises(UnreadableEventError, match=f"{topic}/0/1"):
         await read(broker, topic)
+
+
+async def test_what_cannot_be_read_is_still_the_next_message_when_asked_again(
+    broker: Broker, topic_prefix: str
+) -> None:
+    topic = await topic_with(broker, f"{topic_prefix}.touches.v1", [touch(1)])
+    await append_raw(broker, topic, None, b"touch", [("seq", b"2"), ("rev", b"1")])
+    await append(broker, topic, [touch(3)])
+    async with Subscription([topic], bootstrap=broker.bootstrap, since="beginning") as events:
+        assert await anext(events) == touch(1)
+        for _ in range(2):
+            with pytest.raises(UnreadableEventError, match=f"{topic}/0/1"):
+                await anext(events)
+        assert events.token.positions == {f"{topic}/0": Position(1, 1)}
+
+
+async def test_a_header_that_the_client_cannot_read_has_a_place_too(
+    broker: Broker, topic_prefix: str
+) -> None:
+    class Latin(str):
+        def encode(self, *_: Any) -> bytes:
+            return b"\xe9"
+
+    sent = [touch(1), touch(2), touch(3)]
+    topic = await topic_with(broker, f"{topic_prefix}.touches.v1", sent)
+    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
+        batch = producer.create_batch()
+        batch._builder = _DefaultRecordBatchBuilderPy(2, 0, False, -1, -1, -1, 1_000)
+        batch.append(timestamp=START_MS, key=b"x", value=b"{}", headers=[(Latin("e"), b"")])
+        await (await producer.send_batch(batch, topic, partition=0))
+    async with Subscription([topic], bootstrap=broker.bootstrap, since="beginning") as events:
+        assert [await anext(events) for _ in sent] == sent
+        for _ in range(2):
+            with pytest.raises(UnreadableEventError, match=f"{topic}/0/3: .*name of a header"):
+                await anext(events)
+
+
+async def test_a_token_that_goes_on_beyond_the_end_of_a_topic_is_refused(
+    broker: Broker, topic_prefix: str
+) -> None:
+    topic = await topic_with(broker, f"{topic_prefix}.touches.v1", [touch(1), touch(2), touch(3)])
+    _, subscription = await read(broker, topic)
+    token = subscription.token
+    assert (await read(broker, topic, since=token))[0] == []
+    await make_again(broker, topic, [touch(1), touch(2)])
+    for follow in (False, True):
+        events = Subscription([topic], bootstrap=broker.bootstrap, since=token, follow=follow)
+        with pytest.raises(LostPositionError, match=f"{topic}/0: .* offset 3, .* ends at 2"):
+            await events.__aenter__()
+
+
+async def test_a_token_of_a_partition_that_is_not_there_is_refused(
+    broker: Broker, topic_prefix: str
+) -> None:
+    topic = await topic_with(broker, f"{topic_prefix}.touches.v1", [touch(1)])
+    other = "tape.pairs.v1/7"
+    token = ResumeToken({f"{topic}/0": Position(0, -1), other: Position(5, 5)})
+    # What it says of topics that are not read is nobody's concern.
+    assert (await read(broker, topic, since=token))[0] == [touch(1)]
+    token = ResumeToken({f"{topic}/0": Position(1, 1), f"{topic}/1": Position(0, -1)})
+    with pytest.raises(LostPositionError, match=f"{topic}/1: .* no such partition"):
+        await read(broker, topic, since=token)
+
+
+async def test_a_topic_made_again_while_it_is_read_is_named(
+    broker: Broker, topic_prefix: str
+) -> None:
+    sent = [touch(1), touch(2), touch(3)]
+    topic = await topic_with(broker, f"{topic_prefix}.touches.v1", sent)
+    async with Subscription([topic], bootstrap=broker.bootstrap, since="beginning") as events:
+        assert [await anext(events) for _ in sent] == sent
+        await make_again(broker, topic, [touch(1)])
+        with pytest.raises(LostPositionError, match=f"{topic}/0: .* offset 3"):
+            async with asyncio.timeout(LIMIT_SECONDS):
+                await anext(events)
 
 
 async def test_a_topic_that_does_not_exist_is_named(broker: Broker, topic_prefix: str) -> None:
@@ -159,6 +280,15 @@ async def test_a_topic_that_does_not_exist_is_named(broker: Broker, topic_prefix
 def test_a_topic_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match=r"touches\.v2"):
         Subscription(["tape.touches.v2"])
+
+
+@pytest.mark.parametrize(
+    "since",
+    ["latest", "Beginning", "", 1.5e12, True, None, 2**63, datetime(2025, 7, 2), b"now"],
+)
+def test_a_beginning_that_is_none_is_refused(since: Any) -> None:
+    with pytest.raises(ValueError, match=r"^since "):
+        Subscription(["tape.touches.v1"], since=since)
 
 
 def test_a_token_that_is_none_is_refused() -> None:
