@@ -82,6 +82,8 @@ class WorkerApp(BatchApp):
         Of chunks, batches and the cluster.
     folds
         By partition, as long as the partition is ours.
+    took_records
+        Since the partitions were dealt out: there may be something to write.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class WorkerApp(BatchApp):
         self.counts = Counts()
         self.metrics = WorkerMetrics()
         self.folds: dict[int, PartitionFold] = {}
+        self.took_records = False
         self.log_name = input_log(config.kafka.topic_prefix)
         self.table = StateTable(self, STATE_TABLE)
         self.committer: Committer | None = None
@@ -142,6 +145,7 @@ class WorkerApp(BatchApp):
 
     async def _take(self, event: Any, committer: Committer) -> None:
         message: BatchMessage = event.message
+        self.took_records = True
         fold = self.folds.get(message.partition)
         if fold is None:
             fold = self._open_fold(message.partition)
@@ -212,14 +216,34 @@ class WorkerApp(BatchApp):
         self._revoked_at = time.monotonic()
         self.metrics.rebalances += 1
         self.folds.clear()
+        self.took_records = False
         if self.committer is not None:
             self.committer.forget()
 
     async def _recovered(self, *_: Any, **__: Any) -> None:
+        try:
+            await self._open_folds()
+        except Exception as error:
+            self.crash_with(error)
         self.metrics.recoveries += 1
         self.metrics.stale_states = self.table.stale
         if self._revoked_at is not None:
             self.metrics.recovery_seconds = time.monotonic() - self._revoked_at
+
+    async def _open_folds(self) -> None:
+        """Load all that was recovered, while nothing is read yet and nobody is told to be ready.
+
+        A state that cannot be used stops the worker now, not at the next record of its partition.
+        """
+        # Of a recovery before this one, which the next rebalance overtook.
+        self.folds.clear()
+        for tp in sorted(self.consumer.assignment()):
+            if self.tables.recovery.signal_recovery_start.is_set():
+                # Overtaken again: what is assigned now was not recovered yet.
+                return
+            if tp.topic == self.log_name:
+                self._open_fold(tp.partition)
+                await asyncio.sleep(0)
 
     def start_offset(self, tp: TP, committed: int | None) -> int | None:
         """Where to read from: what was committed, else what the state includes."""
@@ -258,7 +282,7 @@ class WorkerApp(BatchApp):
         if not (self.rebalancing or self._assignment is None or self.in_recovery):
             return None
         offsets = self.tables.recovery.active_offsets
-        return self.rebalancing_count, sum(each or 0 for each in offsets.values())
+        return self.rebalancing_count, len(self.folds), sum(each or 0 for each in offsets.values())
 
     def gauges(self) -> list[PartitionGauges]:
         """Where each source partition stands."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 BUG = 70
@@ -29,10 +31,6 @@ class ForeignWriterError(RuntimeError):
     """Somebody else wrote to a changelog partition that is ours."""
 
 
-class StoreWriteError(RuntimeError):
-    """The local store takes nothing more; the message names its folder and the way out."""
-
-
 def hard_exit(error: BaseException | str, code: int = BUG) -> NoReturn:
     """Say why, and end the process without any clean-up."""
     if isinstance(error, BaseException):
@@ -48,6 +46,21 @@ def quiet_exit(message: str) -> NoReturn:
     """End the process in good order, though threads that hold nothing do not end."""
     logger.info(message)
     _leave(0)
+
+
+@contextmanager
+def leaving_when_told() -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the process with 0 as long as there is nothing to drain."""
+
+    def leave(*_: object) -> NoReturn:
+        quiet_exit("told to stop before anything was begun")
+
+    before = {each: signal.signal(each, leave) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _leave(code: int) -> NoReturn:

@@ -86,6 +86,12 @@ def metrics_page(
     """The page of ``/metrics``."""
     page = Page()
     page.metric("ready", "gauge", "1 when assigned, recovered and reading.", [({}, int(ready))])
+    page.metric(
+        "start_time_seconds",
+        "gauge",
+        "When the process began, in seconds since 1970.",
+        [({}, metrics.started_s)],
+    )
     _partitions(page, gauges)
     _totals(page, counts, metrics)
     page.histogram(

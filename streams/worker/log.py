@@ -86,3 +86,15 @@ def set_up_logging(as_json: bool, level: int = logging.INFO) -> None:
     # What they say of every request is of no use to who runs a worker.
     for name in (*NOISY, "streams.worker"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def log_line(message: str, with_error: bool) -> None:
+    """Write one line of JSON for what ends a worker before, or instead of, its run.
+
+    Parameters
+    ----------
+    with_error
+        Add what is being handled, with its traceback.
+    """
+    set_up_logging(as_json=True)
+    logging.getLogger("tapeline.worker").critical(message, exc_info=with_error)

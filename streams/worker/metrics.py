@@ -34,9 +34,16 @@ class Histogram:
 
 
 class WorkerMetrics:
-    """What the committer and the application count, since the process began."""
+    """What the committer and the application count, since the process began.
+
+    Attributes
+    ----------
+    started_s
+        When that was, in seconds since 1970.
+    """
 
     def __init__(self) -> None:
+        self.started_s = 0.0
         self.chunk_seconds = Histogram(CHUNK_SECONDS)
         self.state_bytes = Histogram(VALUE_BYTES)
         self.records = 0

@@ -16,13 +16,13 @@ from msgspec import Struct
 
 from schemas.config import Config
 from streams.collector import rare_collections
+from streams.kafka.connection import broker_address
 from streams.worker.cluster import check_cluster
 from streams.worker.exits import (
     BUG,
     IO_FAILURE,
     ForeignWriterError,
     StandstillClock,
-    StoreWriteError,
     ZombieError,
     hard_exit,
     quiet_exit,
@@ -30,6 +30,7 @@ from streams.worker.exits import (
 from streams.worker.health import HealthServer, metrics_page
 from streams.worker.instance import Instance, claim_instance
 from streams.worker.log import set_up_logging
+from streams.worker.store_errors import StoreWriteError, wants_room
 
 if TYPE_CHECKING:
     from streams.worker.app import WorkerApp
@@ -102,6 +103,7 @@ async def _run(
     instance: Instance,
     pause: Callable[[], Awaitable[None]] | None,
 ) -> None:
+    started_s = time.time()
     from streams.worker.app import WorkerOptions, make_app
 
     partitions = await check_cluster(config)
@@ -118,6 +120,7 @@ async def _run(
         on_crash=lambda error: _crash(instance, error),
         pause=pause,
     )
+    app.metrics.started_s = started_s
     app.metrics.zombie_exits = instance.zombie_exits
     port = instance.port if options.http_port is None else options.http_port
     await _health(app).start(options.http_host, port)
@@ -145,7 +148,7 @@ async def _run(
 async def _drain(app: WorkerApp) -> NoReturn:
     """Stop the application, and end the process whether it stops or not."""
     # Told to stop while it joins the group, a consumer waits for the group, maybe for minutes.
-    holds_nothing = not app.folds
+    holds_nothing = not app.took_records
     stopping = asyncio.ensure_future(app.stop())
     # Not `wait_for`: services of Faust swallow its cancellation, and it would wait for ever.
     await asyncio.wait({stopping}, timeout=EMPTY_DRAIN_S if holds_nothing else DRAIN_S)
@@ -199,12 +202,17 @@ def _crash(instance: Instance, error: BaseException) -> NoReturn:
         # A full disk must not keep the process.
         with suppress(OSError):
             instance.count_zombie_exit()
-    hard_exit(error, IO_FAILURE if isinstance(error, StoreWriteError) else BUG)
+    want = isinstance(error, StoreWriteError) or wants_room(error)
+    hard_exit(error, IO_FAILURE if want else BUG)
 
 
 def with_bootstrap(config: Config, bootstrap: str | None) -> Config:
-    """The configuration with another broker address."""
-    if bootstrap is None:
-        return config
-    kafka = msgspec.structs.replace(config.kafka, bootstrap=bootstrap)
+    """The configuration with another broker address.
+
+    Raises
+    ------
+    ConfigError
+        When it is no address.
+    """
+    kafka = msgspec.structs.replace(config.kafka, bootstrap=broker_address(config.kafka, bootstrap))
     return msgspec.structs.replace(config, kafka=kafka)

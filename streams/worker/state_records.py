@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct, field
 
 from streams.core.engine import HOT
@@ -20,6 +21,8 @@ CHECKPOINT_KEY = b"|checkpoint"
 FORMAT = 1
 RECORD_BYTES = 32
 """What a record of a batch takes beside its key and value, at most."""
+KEY_SHOWN = 80
+"""Bytes of a foreign key that a message quotes."""
 
 Pair = tuple[bytes, bytes]
 
@@ -30,6 +33,10 @@ class StateFormatError(ValueError):
 
 class SettingsChangedError(ValueError):
     """State that was made with other settings of its group."""
+
+
+class ForeignRecordError(ValueError):
+    """A record among the state that no worker writes."""
 
 
 class StoredGroup(Struct):
@@ -73,6 +80,32 @@ def offset_of(value: bytes) -> int:
     return int(value[1 : value.index(b",")])
 
 
+def check_record(key: bytes | None, value: bytes | None) -> None:
+    """Raise `ForeignRecordError` when a record is none that a worker writes.
+
+    Its content is looked through but not taken apart: recovery has many of them.
+    """
+    if key is None or value is None:
+        raise _foreign(key, "no key" if key is None else "no value")
+    group, divider, name = key.partition(b"|")
+    if not (divider and name and (group or key == CHECKPOINT_KEY)):
+        raise _foreign(key, "keys of a worker are group|name")
+    try:
+        key.decode()
+        items = msgspec.json.decode(value, type=list[msgspec.Raw])
+        # Below 0 for a group whose only records were refused.
+        int(bytes(items[0]) if items else b"")
+    except (ValueError, msgspec.DecodeError) as error:
+        raise _foreign(key, str(error)) from error
+    if len(items) != (3 if name == HOT.encode() else 2):
+        raise _foreign(key, "values of a worker are [offset, content]")
+
+
+def _foreign(key: bytes | None, why: str) -> ForeignRecordError:
+    shown = repr(key if key is None else key[:KEY_SHOWN])
+    return ForeignRecordError(f"the record of key {shown} is no state of a worker ({why})")
+
+
 def checkpoint_pair(next_offset: int) -> Pair:
     """The record that says how far a partition is."""
     return CHECKPOINT_KEY, pack(next_offset, {"v": FORMAT})
@@ -97,9 +130,12 @@ def read_partition(items: Iterable[Pair]) -> StoredPartition:
     ------
     StateFormatError
         When a record is of another format.
+    ForeignRecordError
+        When a record is none that a worker writes.
     """
     found = StoredPartition()
     for key, value in items:
+        check_record(key, value)
         content = unpack(value)
         if key == CHECKPOINT_KEY:
             if content[1].get("v") != FORMAT:

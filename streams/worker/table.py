@@ -10,14 +10,16 @@ import rocksdict
 from faust.stores.rocksdb import Store
 from faust.types import TP
 
-from streams.worker.exits import StoreWriteError
 from streams.worker.state_records import (
     CHECKPOINT_KEY,
+    ForeignRecordError,
     Pair,
     StoredPartition,
+    check_record,
     offset_of,
     read_partition,
 )
+from streams.worker.store_errors import opening, reading, writing
 
 MEGABYTE = 1 << 20
 STORE_OPTIONS = {
@@ -29,22 +31,51 @@ STORE_OPTIONS = {
 }
 
 
-class StoreBrokenError(RuntimeError):
-    """The local store cannot be used; the message names its folder and the way out."""
-
-
 class StateStore(Store):  # type: ignore[misc]
-    """The local store, with a plain message where it cannot be opened."""
+    """The local store, with a plain message where it cannot be opened or read."""
 
     def _open_for_partition(self, partition: int) -> Any:
-        try:
+        with opening(self.partition_path(partition)):
             return super()._open_for_partition(partition)
-        except Exception as error:
-            # Faust waits for the lock of a worker that is still going, by this word.
-            raise StoreBrokenError(
-                f"the local state {self.partition_path(partition)} cannot be opened ({error}). "
-                "If no other worker uses it, delete the folder: it is made again from the changelog"
-            ) from error
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        """Offset of the last changelog record that a partition's store holds."""
+        offset = self.value(tp.partition, self.offset_key)
+        return None if offset is None else int(offset)
+
+    def value(self, partition: int, key: bytes) -> bytes | None:
+        """What is stored under a key of a partition."""
+        db = self._db_for_partition(partition)
+        with reading(self.partition_path(partition)):
+            found: bytes | None = db.get(key)
+        return found
+
+    def pairs(self, partition: int) -> Iterator[Pair]:
+        """All that is stored of a partition, in the order of the keys.
+
+        Raises
+        ------
+        StoreDamagedError
+            At the latest when the last pair was taken: until then they may be a part.
+        """
+        db = self._db_for_partition(partition)
+        with reading(self.partition_path(partition)):
+            place = db.iter()
+            place.seek_to_first()
+            while place.valid():
+                yield place.key(), place.value()
+                place.next()
+            # At a block that cannot be read it ends as at the end: only its status tells which.
+            place.status()
+
+    def write_pairs(self, partition: int, pairs: Iterable[Pair]) -> None:
+        """Write pairs at once."""
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for key, value in pairs:
+            batch.put(key, value)
+        db = self._db_for_partition(partition)
+        with writing(self.partition_path(partition)):
+            db.write(batch)
 
 
 class StateTable(faust.Table):  # type: ignore[misc]
@@ -62,7 +93,6 @@ class StateTable(faust.Table):  # type: ignore[misc]
             app, name=name, key_type=bytes, value_type=bytes, options=dict(STORE_OPTIONS)
         )
         self.stale = 0
-        self.on_broken: Any = None
 
     def _new_store_by_url(self, url: Any) -> StateStore:
         return StateStore(
@@ -93,33 +123,33 @@ class StateTable(faust.Table):  # type: ignore[misc]
         for event in batch:
             by_partition.setdefault(event.message.partition, []).append(event.message)
         for partition, messages in by_partition.items():
-            db = self._db(partition)
             latest: dict[bytes, bytes] = {}
             for message in messages:
-                known = latest.get(message.key) or db.get(message.key)
+                self._check(message)
+                known = latest.get(message.key) or self.data.value(partition, message.key)
                 if known is not None and offset_of(known) > offset_of(message.value):
                     self.stale += 1
                     continue
                 latest[message.key] = message.value
             self._write(partition, latest.items(), messages[-1].offset)
 
+    def _check(self, message: Any) -> None:
+        try:
+            check_record(message.key, message.value)
+        except ForeignRecordError as error:
+            raise ForeignRecordError(
+                f"{message.topic} partition {message.partition} offset {message.offset}: {error}. "
+                "Somebody else writes to the changelog. Let only workers do so, then build anew: "
+                "use another topic prefix, or delete the topics of this one and publish again"
+            ) from error
+
     def write(self, partition: int, pairs: Iterable[Pair], changelog_offset: int) -> None:
         """Write records at once with the offset of the last of them in the changelog."""
         self._write(partition, pairs, changelog_offset)
 
     def _write(self, partition: int, pairs: Iterable[Pair], changelog_offset: int) -> None:
-        batch = rocksdict.WriteBatch(raw_mode=True)
-        for key, value in pairs:
-            batch.put(key, value)
-        batch.put(self.data.offset_key, b"%d" % changelog_offset)
-        try:
-            self._db(partition).write(batch)
-        except Exception as error:
-            path = self.data.partition_path(partition)
-            raise StoreWriteError(
-                f"the local state {path} cannot be written ({error}). Make room, or mend what the "
-                "message names, and start again: what is missing comes back from the changelog"
-            ) from error
+        offset = self.data.offset_key, b"%d" % changelog_offset
+        self.data.write_pairs(partition, [*pairs, offset])
 
     def read(self, partition: int) -> StoredPartition:
         """All that is stored of a partition."""
@@ -127,7 +157,7 @@ class StateTable(faust.Table):  # type: ignore[misc]
 
     def checkpoint(self, partition: int) -> int | None:
         """Next source offset of a partition; None where nothing was ever written."""
-        value = self._db(partition).get(CHECKPOINT_KEY)
+        value = self.data.value(partition, CHECKPOINT_KEY)
         return None if value is None else offset_of(value)
 
     def next_changelog_offset(self, partition: int) -> int:
@@ -138,9 +168,6 @@ class StateTable(faust.Table):  # type: ignore[misc]
 
     def _items(self, partition: int) -> Iterator[Pair]:
         offset_key = self.data.offset_key
-        for key, value in self._db(partition).items():
+        for key, value in self.data.pairs(partition):
             if key != offset_key:
                 yield key, value
-
-    def _db(self, partition: int) -> Any:
-        return self.data._db_for_partition(partition)

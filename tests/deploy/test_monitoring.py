@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,13 @@ def test_the_dashboard_shows_every_metric() -> None:
     assert [name for name in sorted(families) if name not in shown] == []
 
 
+def test_the_page_of_workers_lists_every_metric_and_no_other() -> None:
+    page = (ROOT / "docs" / "workers.md").read_text("utf-8").partition("## Metrics")[2]
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    listed = {f"tapeline_{name}" for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert listed == {re.sub("_(bucket|sum|count)$", "", name) for name in EXPORTED}
+
+
 def test_panels_and_legends_are_whole() -> None:
     panels = dashboard()["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
@@ -128,6 +136,41 @@ def test_an_alert_says_how_bad_it_is_and_what_is_wrong_and_the_page_explains_it(
         assert rule["annotations"]["summary"]
         assert f"`{rule['alert']}`" in page
     assert set(re.findall(r"`(Tapeline\w+)`", page)) == set(names)
+
+
+def scraped(name: str, metrics: WorkerMetrics) -> float:
+    """A number without labels, as a worker shows it at a scrape."""
+    page = metrics_page(Counts(), metrics, [], False)
+    (line,) = [each for each in page.splitlines() if each.startswith(f"{name} ")]
+    return float(line.split()[1])
+
+
+def started_at(second: float) -> WorkerMetrics:
+    """Numbers of a worker that was started then and has not written anything."""
+    metrics = WorkerMetrics()
+    metrics.started_s = second
+    return metrics
+
+
+@pytest.mark.parametrize(
+    ("starts", "fires"),
+    [
+        ([0.0], False),
+        ([0.0, 300.0, 600.0], False),
+        ([0.0, 20.5, 41.0, 61.25], True),
+    ],
+)
+def test_a_worker_that_ends_whenever_it_is_started_is_known_by_its_starts(
+    starts: list[float], fires: bool
+) -> None:
+    (expression,) = [rule["expr"] for rule in rules() if rule["alert"] == "TapelineRestarts"]
+    found = re.fullmatch(r"changes\((tapeline_\w+)\[15m\]\) > (\d+)", expression)
+    assert found is not None
+    # Two scrapes of each process, none of which gets to write a record.
+    processes = [started_at(1_764_000_000.0 + start) for start in starts for _ in range(2)]
+    series = [scraped(found[1], each) for each in processes]
+    changes = sum(1 for before, after in pairwise(series) if before != after)
+    assert (changes > int(found[2])) == fires
 
 
 def test_every_worker_is_scraped_at_the_port_it_listens_on() -> None:

@@ -53,7 +53,7 @@ KILLS = 6
 PIECES = 300
 PIECE_S = 0.2
 FOLDING = "loaded in"
-"""What a worker logs when it begins to fold a partition."""
+"""What a worker logs when it has loaded the state of a partition."""
 PAIR = partition_for("ES-NQ", PARTITIONS)
 ACME = partition_for("ACME", PARTITIONS)
 

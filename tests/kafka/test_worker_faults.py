@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import GroupCoordinatorNotAvailableError
@@ -19,6 +22,7 @@ from schemas.config_loading import read_config
 from schemas.records import LogRecord
 from schemas.topics import changelog_topic, input_log, worker_app_id
 from streams.calendars import load_calendar
+from streams.drill.worker_process import CONFIGURATION_FILE
 from streams.kafka.administration import create_topics
 from streams.kafka.connection import admin_client
 from streams.samples import sample_book
@@ -50,10 +54,12 @@ HALF_PROGRAM = (sys.executable, "-P", str(Path(__file__).with_name("half_member.
 class LimitedWorker(WorkerProcess):
     """A worker whose files cannot grow beyond a size: to a store the same as a full disk."""
 
+    file_bytes = FILE_BYTES
+
     def start(self) -> None:
         super().start()
         assert self.pid is not None
-        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (self.file_bytes, self.file_bytes))
 
 
 async def prepared(broker: Broker, prefix: str) -> Config:
@@ -153,7 +159,7 @@ async def test_a_broken_store_stops_the_worker_with_the_way_out_which_is_exact(
         (store / "CURRENT").write_bytes(b"nonsense\n")
         worker.start()
         assert worker.wait() == 70
-        assert "delete the folder: it is made again from the changelog" in worker.said()
+        assert "Delete the folder: it is made again from the changelog" in worker.last_words()
         for each in store.iterdir():
             each.unlink()
         await append(config, 0, log[300:])
@@ -162,6 +168,75 @@ async def test_a_broken_store_stops_the_worker_with_the_way_out_which_is_exact(
     finally:
         worker.kill()
     await assert_exact(config, tmp_path / "embedded", log)
+
+
+async def test_a_damaged_block_stops_the_worker_before_it_reads_and_a_new_store_is_exact(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    config = await prepared(broker, topic_prefix)
+    log = acme_log(4)
+    await append(config, 0, log[:-50])
+    worker = WorkerProcess(config, tmp_path / "worker")
+    await work_off(worker, len(log) - 50)
+    # What was in its journal becomes a file when it is opened again.
+    try:
+        await worker.start_until(FOLDING)
+        assert worker.drain() == 0
+    finally:
+        worker.kill()
+    (store,) = worker.store.rglob("state-0.db")
+    for file in store.glob("*.sst"):
+        content = bytearray(file.read_bytes())
+        middle = len(content) // 2
+        content[middle : middle + 8] = bytes(each ^ 0xFF for each in content[middle : middle + 8])
+        file.write_bytes(content)
+    with worker:
+        assert worker.wait() == 70
+        assert f"the local state {store} is damaged (Corruption: " in worker.last_words()
+        assert "Delete the folder: it is made again from the changelog" in worker.last_words()
+    shutil.rmtree(store)
+    await append(config, 0, log[-50:])
+    await work_off(worker, len(log))
+    await assert_exact(config, tmp_path / "embedded", log)
+
+
+async def test_a_foreign_record_in_the_changelog_is_named_whether_the_store_is_kept_or_not(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    config = await prepared(broker, topic_prefix)
+    await append(config, 0, acme_log(1))
+    worker = WorkerProcess(config, tmp_path / "worker")
+    await work_off(worker, 390)
+    changelog = changelog_topic(topic_prefix)
+    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
+        sent = await producer.send_and_wait(changelog, b"bar", b"foo", partition=0)
+    for _ in range(2):
+        with worker:
+            assert worker.wait() == 70
+        assert f"{changelog} partition 0 offset {sent.offset}: " in worker.last_words()
+        assert "key b'foo' is no state of a worker" in worker.last_words()
+        assert "use another topic prefix" in worker.last_words()
+        worker.wipe()
+
+
+async def test_a_state_of_other_settings_stops_the_worker_before_it_is_ready(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    config = await prepared(broker, topic_prefix)
+    await append(config, 0, acme_log(1))
+    await work_off(WorkerProcess(config, tmp_path / "worker"), 390)
+    (tmp_path / "worker" / CONFIGURATION_FILE).unlink()
+    acme = config.instrument("ACME")
+    assert acme is not None
+    other = msgspec.structs.replace(
+        config,
+        instruments={**config.instruments, "ACME": msgspec.structs.replace(acme, ranges=())},
+    )
+    # There is no record to read: the state alone tells.
+    with WorkerProcess(other, tmp_path / "worker") as worker:
+        assert worker.wait() == 70
+        assert "the stored state of group ACME was made with other settings" in worker.last_words()
+        assert FOLDING not in worker.said_since_start()
 
 
 async def test_a_full_disk_stops_the_worker_plainly_and_with_room_again_it_is_exact(
@@ -176,6 +251,12 @@ async def test_a_full_disk_stops_the_worker_plainly_and_with_room_again_it_is_ex
         assert f"the local state {store} cannot be written" in limited.last_words()
         assert "Make room" in limited.last_words()
         assert "Traceback" not in limited.said()
+        # Nobody has made room, not even for opening it: it ends the same way.
+        limited.file_bytes = FILE_BYTES // 4
+        limited.start()
+        assert limited.wait() == 74
+        assert f"the local state {store} cannot be written" in limited.last_words()
+        assert "Make room" in limited.last_words()
     await work_off(WorkerProcess(config, tmp_path / "worker"), len(log))
     await assert_exact(config, tmp_path / "embedded", log)
 

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -79,7 +79,7 @@ class WorkerProcess(DrilledProcess):
             time.sleep(POLL_S)
         return code
 
-    def __enter__(self) -> WorkerProcess:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

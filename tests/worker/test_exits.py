@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from streams.worker.exits import StandstillClock, ZombieError, ZombieGuard
+from streams.worker.exits import StandstillClock, ZombieError, ZombieGuard, leaving_when_told
 
 
 def test_a_chunk_older_than_half_a_session_is_not_written() -> None:
@@ -32,6 +33,13 @@ def test_a_hard_exit_says_why_and_ends_the_process_with_70_before_any_clean_up()
     assert done.returncode == 70
     assert b"ValueError: the log ends" in done.stderr
     assert done.stdout == b""
+
+
+def test_signals_are_who_had_them_before_when_nothing_is_loaded_any_more() -> None:
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+    with leaving_when_told():
+        assert signal.getsignal(signal.SIGTERM) not in before
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
 
 
 def test_what_moves_now_and_then_does_not_stand_still() -> None:

@@ -53,10 +53,12 @@ def test_the_page_of_a_worker_shows_partitions_counts_and_memory() -> None:
     counts.fates["duplicates"] += 2
     counts.rejects["off_tick"] += 1
     metrics.records = 7
+    metrics.started_s = 1_764_000_000.25
     page = metrics_page(counts, metrics, [PartitionGauges(3, 100, 90, 80, {"ES-NQ": 5})], True)
     lines = page.splitlines()
     for line in (
         "tapeline_ready 1",
+        "tapeline_start_time_seconds 1764000000.25",
         'tapeline_input_lag_records{partition="3"} 10',
         'tapeline_committed_lag_records{partition="3"} 20',
         'tapeline_watermark_ms{partition="3",group="ES-NQ"} 5',

@@ -12,6 +12,7 @@ from streams.planning import settings_hash
 from streams.state_values import pack, unpack
 from streams.worker.state_records import (
     CHECKPOINT_KEY,
+    ForeignRecordError,
     GroupChange,
     SettingsChangedError,
     StateFormatError,
@@ -19,6 +20,7 @@ from streams.worker.state_records import (
     TooLargeError,
     batch_bytes,
     batches,
+    check_record,
     check_settings,
     checkpoint_pair,
     group_change,
@@ -56,6 +58,44 @@ def test_an_empty_store_has_no_checkpoint() -> None:
 def test_state_of_another_format_is_refused_with_the_way_out() -> None:
     with pytest.raises(StateFormatError, match="rebuild the state by replay"):
         read_partition([(CHECKPOINT_KEY, pack(3, {"v": 99}))])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (b"foo", b"[1,2]"),
+        (b"foo|", b"[1,2]"),
+        (b"|foo", b"[1,2]"),
+        (b"\xff|foo", b"[1,2]"),
+        (None, b"[1,2]"),
+        (b"A|ring", None),
+        (b"A|ring", b""),
+        (b"A|ring", b"bar"),
+        (b"A|ring", b"[]"),
+        (b"A|ring", b"[1]"),
+        (b"A|ring", b'["1",2]'),
+        (b"A|ring", b"[1.5,2]"),
+        (b"A|ring", b"[1,2,3]"),
+        (b"A|ring", b"[1,{]"),
+        (b"A|hot", b"[1,2]"),
+        (CHECKPOINT_KEY, b"{}"),
+    ],
+)
+def test_a_record_that_no_worker_writes_is_refused(key: bytes | None, value: bytes | None) -> None:
+    with pytest.raises(ForeignRecordError, match="is no state of a worker"):
+        check_record(key, value)
+
+
+def test_whatever_a_worker_writes_is_taken() -> None:
+    for offset in (-1, 0, LARGE):
+        written = group_change("É", offset, {"hot": [LARGE, "é"], "É/ring/0": None}, "abc").pairs
+        for pair in [*written, checkpoint_pair(offset)]:
+            check_record(*pair)
+
+
+def test_a_stored_record_that_no_worker_writes_is_named() -> None:
+    with pytest.raises(ForeignRecordError, match=r"key b'foo' .*group\|name"):
+        read_partition([checkpoint_pair(5), (b"foo", b"bar")])
 
 
 def change(group: str, size: int) -> GroupChange:

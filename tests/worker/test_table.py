@@ -1,0 +1,211 @@
+"""The state table: all that is stored or an error, and nothing that no worker wrote."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
+
+import pytest
+from faust.types import TP
+
+from schemas.config import built_in_config
+from streams.worker.app import WorkerApp, WorkerOptions, make_app
+from streams.worker.state_records import (
+    ForeignRecordError,
+    Pair,
+    StoredPartition,
+    checkpoint_pair,
+    group_change,
+)
+from streams.worker.store_errors import StoreDamagedError, StoreLockedError
+
+GROUPS = 60
+WRITES = 12
+FLIPPED = 8
+"""Bytes."""
+TRIED = 80
+"""Places over the length of a file, and as many of its last bytes, where index and footer lie."""
+
+
+def stop(error: BaseException) -> NoReturn:
+    raise error
+
+
+def app_in(folder: Path) -> WorkerApp:
+    """An application that is never started, with its store in a folder."""
+    options = WorkerOptions(
+        data_dir=folder, partitions=1, instance=None, session_s=10.0, chunk_records=10
+    )
+    return make_app(built_in_config(), options, on_crash=stop)
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[WorkerApp]:
+    """The same, whose store is closed at the end."""
+    app = app_in(folder)
+    try:
+        yield app
+    finally:
+        for db in app.table.data._dbs.values():
+            db.close()
+
+
+def state() -> list[Pair]:
+    """State of some groups, each of which takes a block of a file or more."""
+    pairs: list[Pair] = []
+    for number in range(GROUPS):
+        content = [f"{number}.{each}" for each in range(700)]
+        pairs += group_change(f"G{number:02}", number, {"hot": content}, "hash").pairs
+    return [*pairs, checkpoint_pair(GROUPS)]
+
+
+def stored_in(folder: Path) -> tuple[StoredPartition, Path]:
+    """Write the state into a store; what it holds, and its only file of data."""
+    with opened(folder) as app:
+        app.table.write(0, state(), 2 * GROUPS)
+        app.table.data._db_for_partition(0).flush()
+        whole = app.table.read(0)
+    (file,) = folder.rglob("*.sst")
+    return whole, file
+
+
+def damaged_copy(folder: Path, file: Path, copy: Path, place: int) -> None:
+    """A copy of a folder, some bytes of one of its files flipped."""
+    shutil.copytree(folder, copy)
+    target = copy / file.relative_to(folder)
+    content = bytearray(target.read_bytes())
+    for each in range(place, min(place + FLIPPED, len(content))):
+        content[each] ^= 0xFF
+    target.write_bytes(content)
+
+
+def read_or_damage(folder: Path) -> StoredPartition | str:
+    """All that a store holds, or what it says of its damage."""
+    with opened(folder) as app:
+        try:
+            return app.table.read(0)
+        except StoreDamagedError as error:
+            return str(error)
+
+
+def test_a_store_is_read_whole(tmp_path: Path) -> None:
+    whole, _ = stored_in(tmp_path)
+    assert whole.checkpoint == GROUPS
+    assert sorted(whole.groups) == [f"G{number:02}" for number in range(GROUPS)]
+    with opened(tmp_path) as app:
+        assert app.table.read(0) == whole
+        assert app.table.checkpoint(0) == GROUPS
+        assert app.table.data.persisted_offset(TP("changelog", 0)) == 2 * GROUPS
+
+
+def test_wherever_a_file_is_damaged_a_part_of_the_state_never_passes_for_the_whole(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "sound"
+    whole, file = stored_in(folder)
+    size = file.stat().st_size
+    places = [size * each // TRIED for each in range(TRIED)]
+    places += range(size - TRIED * FLIPPED, size, FLIPPED)
+    unharmed = 0
+    for number, place in enumerate(places):
+        copy = tmp_path / f"damaged-{number}"
+        damaged_copy(folder, file, copy, place)
+        said = read_or_damage(copy)
+        if isinstance(said, str):
+            (store,) = copy.rglob("state-0.db")
+            assert said.startswith(f"the local state {store} is damaged (Corruption: ")
+            assert said.endswith("Delete the folder: it is made again from the changelog")
+        else:
+            # What describes a file is no part of the state.
+            assert said == whole, place
+            unharmed += 1
+    assert unharmed < len(places) // 4
+
+
+def test_a_damaged_journal_leaves_a_state_of_before_with_its_place_in_the_changelog(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "killed"
+    with opened(tmp_path / "running") as app:
+        for number in range(WRITES):
+            pairs = group_change("G", number, {"hot": [number] * 900}, "hash").pairs
+            app.table.write(0, [*pairs, checkpoint_pair(number)], number)
+        shutil.copytree(tmp_path / "running", folder)
+    (journal,) = [each for each in folder.rglob("*.log") if each.stat().st_size]
+    size = journal.stat().st_size
+    for number in range(WRITES):
+        copy = tmp_path / f"damaged-{number}"
+        damaged_copy(folder, journal, copy, size * number // WRITES)
+        with opened(copy) as app:
+            read = app.table.read(0)
+            offset = app.table.data.persisted_offset(TP("changelog", 0))
+        # What is missing comes back from the changelog, which goes on after that place.
+        assert offset == read.checkpoint
+        assert offset is None or read.groups["G"].records == {"hot": [offset] * 900}
+
+
+def test_a_damaged_block_is_named_by_whoever_reads_it_first(tmp_path: Path) -> None:
+    folder = tmp_path / "sound"
+    _, file = stored_in(folder)
+    key, value = state()[0]
+    records = file.read_bytes()
+    copy = tmp_path / "first"
+    damaged_copy(folder, file, copy, records.index(b"G00|hot"))
+    with opened(copy) as app, pytest.raises(StoreDamagedError, match="is damaged"):
+        app.table.apply_changelog_batch([event(2 * GROUPS + 1, key, value)])
+    copy = tmp_path / "last"
+    damaged_copy(folder, file, copy, records.index(b"|checkpoint"))
+    with opened(copy) as app:
+        with pytest.raises(StoreDamagedError, match="is damaged"):
+            app.table.checkpoint(0)
+        with pytest.raises(StoreDamagedError, match="is damaged"):
+            app.table.data.persisted_offset(TP("changelog", 0))
+
+
+def test_faust_waits_for_a_store_in_use_and_for_no_damaged_one(tmp_path: Path) -> None:
+    folder = tmp_path / "sound"
+    _, file = stored_in(folder)
+    with opened(folder) as user, opened(folder) as other:
+        user.table.read(0)
+        with pytest.raises(StoreLockedError, match="If no other worker uses it") as locked:
+            other.table.read(0)
+    # The word by which it decides.
+    assert "lock" in repr(locked.value)
+    copy = tmp_path / "damaged"
+    damaged_copy(folder, file, copy, 0)
+    with opened(copy) as app, pytest.raises(StoreDamagedError, match="block checksum") as damaged:
+        app.table.read(0)
+    assert "lock" not in repr(damaged.value)
+
+
+def event(offset: int, key: bytes | None, value: bytes | None) -> SimpleNamespace:
+    """A record of the changelog as Faust hands it over in recovery."""
+    return SimpleNamespace(
+        message=SimpleNamespace(
+            topic="tape-worker-state-changelog", partition=0, offset=offset, key=key, value=value
+        )
+    )
+
+
+def test_a_record_of_the_changelog_that_no_worker_wrote_is_named_and_not_stored(
+    tmp_path: Path,
+) -> None:
+    pairs = state()
+    batch = [event(offset, *pair) for offset, pair in enumerate(pairs)]
+    with opened(tmp_path) as app:
+        with pytest.raises(ForeignRecordError) as refused:
+            app.table.apply_changelog_batch([*batch, event(len(pairs), b"foo", b"bar")])
+        said = str(refused.value)
+        assert said.startswith(
+            f"tape-worker-state-changelog partition 0 offset {len(pairs)}: the record of key "
+            "b'foo' is no state of a worker (keys of a worker are group|name). "
+        )
+        assert "use another topic prefix, or delete the topics of this one" in said
+        # Nothing of the batch: the next start meets it again, whether the folder is kept or not.
+        assert app.table.data.persisted_offset(TP("changelog", 0)) is None
+        app.table.apply_changelog_batch(batch)
+        assert app.table.checkpoint(0) == GROUPS
