@@ -28,7 +28,8 @@ from schemas.symbols import NAME_RULE, is_name
 
 ErrorCode = Literal["decode_error", "schema_error"]
 
-EXACT_FLOAT_LIMIT = 2**53
+EXPONENT_FORM = 1e16
+"""From here on JSON writes a double with an exponent, below it a whole one with ``.0``."""
 KNOWN_SYMBOLS_LIMIT = 65_536
 
 _ENCODER = msgspec.json.Encoder()
@@ -145,8 +146,8 @@ def encode(value: LogRecord | Event | Retract | Reject) -> bytes:
 
 
 def normal_volume(volume: int | float | None) -> int | float | None:
-    """The volume as it is written: whole numbers below 2**53 as integers, so without ``.0``."""
-    if isinstance(volume, float) and abs(volume) < EXACT_FLOAT_LIMIT and volume.is_integer():
+    """The volume as it is written: whole numbers as integers, so without ``.0``."""
+    if isinstance(volume, float) and abs(volume) < EXPONENT_FORM and volume.is_integer():
         return int(volume)
     return volume
 

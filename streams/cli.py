@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from functools import partial
@@ -45,9 +46,11 @@ from streams.options import (
     instant_of,
 )
 from streams.progress import ProgressBar
+from streams.received import UnreadableEventError
 from streams.run_directory import ForeignFolderError
 from streams.samples import SEED, SESSIONS, write_samples
 from streams.store.layout import StoreError
+from streams.subscription import LostPositionError
 from streams.summary import RunResult
 from streams.tables import print_summary, summary_data
 from streams.terminal import plain_console
@@ -56,6 +59,7 @@ USAGE = 2
 BUG = 70
 IO_FAILURE = 74
 INTERRUPTED = 130
+LOG_JSON = "--log-json"
 COMMAND_LINE_ERROR = typer.BadParameter.__mro__[2]
 """Base of all that the parser refuses; typer keeps it in different places in different versions."""
 
@@ -179,6 +183,7 @@ def sample(
     json: JsonOption = False,
 ) -> None:
     """Write deterministic sample books: ES, NQ and an equity, and some with faults."""
+    _check_can_be_folder(folder)
     files = write_samples(folder, sessions, seed)
     if json:
         typer.echo(orjson.dumps([str(file) for file in files]).decode())
@@ -207,26 +212,30 @@ def worker(
     dynamic: Annotated[
         bool, typer.Option("--dynamic", help="Join without static membership.")
     ] = False,
-    log_json: Annotated[bool, typer.Option("--log-json", help="Logs as JSON Lines.")] = False,
+    log_json: Annotated[bool, typer.Option(LOG_JSON, help="Logs as JSON Lines.")] = False,
 ) -> None:
     """Run a worker on a Kafka cluster until it is told to stop."""
-    # Only a worker needs Faust: the other commands start faster without it.
-    from streams.worker.instance import InstanceTakenError
-    from streams.worker.runner import RunOptions, run_worker, with_bootstrap
+    from streams.worker.exits import leaving_when_told
 
-    settings = with_bootstrap(load_config(config), bootstrap)
-    options = RunOptions(
-        instance=instance,
-        data_dir=data_dir,
-        http_host=http_host,
-        http_port=http_port,
-        log_json=log_json,
-        dynamic=dynamic,
-    )
-    try:
-        run_worker(settings, options)
-    except InstanceTakenError as error:
-        raise InputError(str(error)) from error
+    # Before the rest is imported, which takes a second.
+    with leaving_when_told():
+        # Only a worker needs Faust: the other commands start faster without it.
+        from streams.worker.instance import InstanceTakenError
+        from streams.worker.runner import RunOptions, run_worker, with_bootstrap
+
+        settings = with_bootstrap(load_config(config), bootstrap)
+        options = RunOptions(
+            instance=instance,
+            data_dir=data_dir,
+            http_host=http_host,
+            http_port=http_port,
+            log_json=log_json,
+            dynamic=dynamic,
+        )
+        try:
+            run_worker(settings, options)
+        except InstanceTakenError as error:
+            raise InputError(str(error)) from error
 
 
 @config_app.command("check")
@@ -252,8 +261,17 @@ def schemas(
     folder: Annotated[Path, typer.Argument(help="Where the documents go.")] = Path("schemas"),
 ) -> None:
     """Write the JSON Schemas and the AsyncAPI document."""
+    _check_can_be_folder(folder)
     for path in write_schemas(folder):
         typer.echo(path)
+
+
+def _check_can_be_folder(folder: Path) -> None:
+    for path in (folder, *folder.parents):
+        if os.path.lexists(path):
+            if not path.is_dir():
+                raise InputError(f"{path}: is not a folder")
+            return
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -263,37 +281,49 @@ def main(arguments: list[str] | None = None) -> int:
         LogMissingError,
         ConfigError,
         ForeignFolderError,
+        LostPositionError,
         StoreError,
         TopicsError,
         UnknownZoneError,
+        UnreadableEventError,
     )
+    given = sys.argv[1:] if arguments is None else arguments
+    # Also of a command line that is not taken: who reads the log of a worker reads JSON.
+    fail = partial(_fail, LOG_JSON in given)
     try:
         code = app(args=arguments, prog_name="tapeline", standalone_mode=False)
         if code == INTERRUPTED:
-            return _fail("interrupted", INTERRUPTED)
+            return fail("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else 0
     except typer.Abort:
-        return _fail("interrupted", INTERRUPTED)
+        return fail("interrupted", INTERRUPTED)
     except errors as error:
-        return _fail(str(error), USAGE)
+        return fail(str(error), USAGE)
     except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
+        return fail("interrupted", INTERRUPTED)
     except (BrokenPipeError, SystemExit):
         # Whoever read the output has gone; of that, Rich makes an exit of its own.
         sys.stderr.close()
         return IO_FAILURE
     except BrokerError as error:
-        return _fail(str(error), IO_FAILURE)
+        return fail(str(error), IO_FAILURE)
     except OSError as error:
-        return _fail(f"reading or writing failed: {error}", IO_FAILURE)
+        return fail(f"reading or writing failed: {error}", IO_FAILURE)
     except Exception as error:
         if isinstance(error, COMMAND_LINE_ERROR):
-            return _fail(f"{error} (see tapeline --help)", USAGE)
+            return fail(f"{error} (see tapeline --help)", USAGE)
+        return fail("this is a bug of tapeline; nothing was written", BUG)
+
+
+def _fail(as_json: bool, message: str, code: int) -> int:
+    """Say why a command ends, and of a bug also where; the exit code."""
+    if as_json:
+        from streams.worker.log import log_line
+
+        log_line(message, with_error=code == BUG)
+        return code
+    if code == BUG:
         traceback.print_exc()
-        return _fail("this is a bug of tapeline; nothing was written", BUG)
-
-
-def _fail(message: str, code: int) -> int:
     typer.echo(f"tapeline: {message}", err=True)
     return code
 

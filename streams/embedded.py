@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from streams.core.rejection import RecordRejected
 from streams.core.symbol import FATES
 from streams.corrected import FinalBars
 from streams.feeds.items import Feed, InputError, Item, Refusal
-from streams.inputs import Progress, Source, dead_letter, in_order, open_feeds, reported
+from streams.inputs import Progress, Source, dead_letter, in_order, open_feeds, reported, symbols_of
 from streams.routing import Router
-from streams.run_directory import MANIFEST_MARK, RunDirectory
+from streams.run_directory import MANIFEST_MARK, RunDirectory, check_outside
 from streams.summary import RunResult, RunSummary
 
 WORK = ("rebuilds", "bars_again")
@@ -46,7 +46,7 @@ def run_files(
     Parameters
     ----------
     until_ms
-        Append a clock record at this instant for each symbol of the input.
+        Append a clock record at this instant for each symbol of the inputs; see `symbols_of`.
     zone
         Zone of times without offset; without it such a file is refused.
     progress
@@ -60,6 +60,8 @@ def run_files(
     ------
     InputError
         When an input cannot be used; nothing was written.
+    ForeignFolderError
+        When the folder cannot be replaced, or an input lies in it; nothing was written.
     FeedBroken, OSError
         When reading or writing failed on the way; an earlier run in `folder` is as it was.
     LostRowError
@@ -73,12 +75,14 @@ def run_files(
         stack.enter_context(rare_collections())
         feeds = open_feeds(sources, router, zone_table, stack)
         summary = RunSummary()
+        check_outside(folder, [source.path for source in sources])
         directory = stack.enter_context(RunDirectory(folder, summary.add))
         run = _Run(router, directory, summary, explain)
         ordered = in_order(sources, feeds, router)
         if progress is not None:
             ordered = reported(ordered, feeds, progress)
         rows = 0
+        reader = router
         if as_corrected:
             final = FinalBars(config, router)
             rows = run.sort(ordered, final)
@@ -87,7 +91,8 @@ def run_files(
         else:
             rows = run.take_all(ordered)
         if until_ms is not None:
-            run.clocks(until_ms)
+            met = run.refused.union(reader.symbols())
+            run.clocks(until_ms, symbols_of(config, sources, met))
         counts, hashes = directory.files.finish()
         manifest = {
             **_inputs(config, sources, feeds, router),
@@ -118,6 +123,7 @@ class _Run:
         self.router = router
         self.until_clocks = 0
         self.superseded = 0
+        self.refused: set[str] = set()
         self._directory = directory
         self._summary = summary
         self._explain = explain
@@ -178,9 +184,9 @@ class _Run:
             self.offset += 1
             self.until_clocks += 1
 
-    def clocks(self, until_ms: int) -> None:
-        """One clock for each symbol, in order of name."""
-        for symbol in self.router.symbols():
+    def clocks(self, until_ms: int, symbols: Iterable[str]) -> None:
+        """One clock for each symbol."""
+        for symbol in symbols:
             self.until_clocks += 1
             clock = Clock(symbol, until_ms)
             try:
@@ -195,6 +201,8 @@ class _Run:
         self._refuse(source, raw, Refusal(error.code, error.reason, record.symbol))
 
     def _refuse(self, source: str, raw: bytes, refusal: Refusal) -> None:
+        if refusal.symbol is not None:
+            self.refused.add(refusal.symbol)
         self._directory.files.write_letter(dead_letter(source, raw, refusal))
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from schemas.config import Config
 from schemas.events import Reject
 from schemas.ids import reject_id
 from schemas.symbols import NAME_RULE, is_name
@@ -97,6 +98,21 @@ def in_order(
     if sources[0].is_log:
         return in_sequence(feeds)
     return merged(feeds, SlotEnds(router))
+
+
+def symbols_of(config: Config, sources: Sequence[Source], met: Iterable[str]) -> list[str]:
+    """Symbols of the inputs, by name: the clocks of ``--until`` go to each.
+
+    A symbol that the command line names is one of them though its file has no row: its silence is
+    what the clock shall tell. So is one whose rows were all refused.
+
+    Parameters
+    ----------
+    met
+        Symbols that rows name; those that are not configured are left out.
+    """
+    named = {source.symbol for source in sources if source.symbol is not None}
+    return sorted(symbol for symbol in named.union(met) if config.instrument(symbol) is not None)
 
 
 def reported(

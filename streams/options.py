@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from streams.feeds.items import InputError
-from streams.feeds.times import EPOCH, MILLISECOND
+from streams.feeds.times import whole_ms
 
 FilesArgument = Annotated[
     list[str] | None,
@@ -29,7 +29,7 @@ ConfigOption = Annotated[
 ]
 BootstrapOption = Annotated[
     str | None,
-    typer.Option("--bootstrap", metavar="HOST:PORT", help="Brokers; else [kafka] bootstrap."),
+    typer.Option("--bootstrap", metavar="HOST:PORT", help="Brokers; else \\[kafka] bootstrap."),
 ]
 TzOption = Annotated[str | None, typer.Option(help="Zone of times without offset.")]
 UntilOption = Annotated[
@@ -44,7 +44,7 @@ def instant_of(option: str, text: str) -> int:
     Raises
     ------
     InputError
-        When it is no time with an offset.
+        When it is no time with an offset, or not in whole milliseconds.
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -52,4 +52,7 @@ def instant_of(option: str, text: str) -> int:
         raise InputError(f"{option} {text}: is no ISO time") from error
     if moment.tzinfo is None:
         raise InputError(f"{option} {text}: has no offset; append Z or +hh:mm")
-    return (moment - EPOCH) // MILLISECOND
+    try:
+        return whole_ms(moment, text)
+    except ValueError as error:
+        raise InputError(f"{option} {text}: is no time in whole milliseconds") from error

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +15,7 @@ import orjson
 
 from schemas.events import Output, Reject, Retract
 from schemas.topics import OUTPUT_TOPICS, topic_of
+from streams.store.layout import LOCK_FILE, TOPICS_FOLDER
 
 MANIFEST = "manifest.json"
 MANIFEST_MARK = "output_sha256"
@@ -166,8 +167,7 @@ class RunDirectory:
         check_replaceable(folder, self._place)
         self._shown = folder
         self._count = count
-        self._part = self._place.with_name(f".{self._place.name}.tapeline-part")
-        self._old = self._place.with_name(f".{self._place.name}.tapeline-old")
+        self._part, self._old = _beside(self._place)
         self._made: list[Path] = []
         self._lock = -1
         self._committed = False
@@ -281,11 +281,49 @@ def check_replaceable(shown: Path, place: Path) -> None:
         raise ForeignFolderError(
             f"{shown}: holds {others[0]}, which is no part of a run; name another folder"
         )
+    if place.name == TOPICS_FOLDER and (place.parent / LOCK_FILE).exists():
+        raise ForeignFolderError(f"{shown}: holds the topics of a store; name another folder")
     if Path.cwd().is_relative_to(place) or os.path.ismount(place):
         raise ForeignFolderError(
             f"{shown}: a folder that is the current one or a mount cannot be replaced;"
             " name a folder inside it"
         )
+
+
+def check_outside(folder: Path, inputs: Iterable[str]) -> None:
+    """Refuse a folder that cannot be replaced, or that an input lies in, which would be lost.
+
+    Parameters
+    ----------
+    folder
+        Where the run shall lie.
+    inputs
+        Paths of files and folders that it reads.
+
+    Raises
+    ------
+    ForeignFolderError
+        Naming the input, or as `check_replaceable`.
+    """
+    place = Path(os.path.realpath(folder))
+    check_replaceable(folder, place)
+    replaced = (place, *_beside(place))
+    for path in inputs:
+        file = Path(os.path.realpath(path))
+        # The link itself, too, may lie there.
+        link = Path(os.path.realpath(Path(path).parent), Path(path).name)
+        if any(file.is_relative_to(each) or link.is_relative_to(each) for each in replaced):
+            raise ForeignFolderError(
+                f"{folder}: the input {path} lies in it and would be lost; name another folder"
+            )
+
+
+def _beside(place: Path) -> tuple[Path, Path]:
+    """Where a run is written, and where the earlier one waits until it is replaced."""
+    return (
+        place.with_name(f".{place.name}.tapeline-part"),
+        place.with_name(f".{place.name}.tapeline-old"),
+    )
 
 
 def _is_ours(manifest: Path) -> bool:

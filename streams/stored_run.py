@@ -23,7 +23,7 @@ from streams.core.corrections import Correction
 from streams.core.rejection import RecordRejected
 from streams.feeds.items import Feed, InputError, Item, Refusal
 from streams.feeds.log_feed import LogFeed
-from streams.inputs import Progress, Source, in_order, open_feeds, reported
+from streams.inputs import Progress, Source, in_order, open_feeds, reported, symbols_of
 from streams.routing import Router
 from streams.store.checkpoint import RunMark
 from streams.store.counts import Counts
@@ -47,7 +47,7 @@ class StoreOptions:
     Attributes
     ----------
     until_ms
-        Append a clock record at this instant for each symbol of the input.
+        Append a clock record at this instant for each symbol of the inputs; see `symbols_of`.
     zone
         Zone of times without offset; without it such a file is refused.
     from_ms
@@ -133,7 +133,8 @@ def run_into_store(
         feeds = open_feeds(sources, Router(config), zone, stack)
         store = stack.enter_context(OpenStore(folder, hook))
         keeper = Keeper(config, store, explain, options.least_again)
-        run = _Run(keeper, feeds, options, _fingerprint(config, sources, options))
+        fingerprint = _fingerprint(config, sources, options)
+        run = _Run(keeper, sources, feeds, options, fingerprint)
         rows = in_order(sources, feeds, keeper.router)
         if progress is not None:
             rows = reported(rows, feeds, progress)
@@ -146,7 +147,12 @@ class _Run:
     """The loop: every row becomes a record of the log, nothing, or a dead letter."""
 
     def __init__(
-        self, keeper: Keeper, feeds: Sequence[Feed], options: StoreOptions, fingerprint: str
+        self,
+        keeper: Keeper,
+        sources: Sequence[Source],
+        feeds: Sequence[Feed],
+        options: StoreOptions,
+        fingerprint: str,
     ) -> None:
         self._keeper = keeper
         self._feeds = feeds
@@ -155,7 +161,7 @@ class _Run:
         self._is_log = bool(feeds) and isinstance(feeds[0], LogFeed)
         self._rows = 0
         self._done = 0
-        self._symbols: set[str] = set()
+        self._symbols = set(symbols_of(keeper.config, sources, ()))
         mark = keeper.store.checkpoint.run
         same = mark is not None and mark.fingerprint == fingerprint
         self._repeated = mark is not None and same and mark.finished
@@ -183,8 +189,8 @@ class _Run:
         for feed, item, superseded in self._with_next(rows):
             self._rows += 1
             content = item[0]
-            if not isinstance(content, Refusal) and content.symbol not in self._symbols:
-                self._meet(content.symbol)
+            if content.symbol is not None and content.symbol not in self._symbols:
+                self._symbols.update(symbols_of(self._keeper.config, (), [content.symbol]))
             if self._options.replace and isinstance(content, Bar) and not self._is_early(content):
                 self._spans.fill(content)
             if self._rows > self._done:
@@ -218,10 +224,6 @@ class _Run:
         except RecordRejected:
             return False
         return True
-
-    def _meet(self, symbol: str) -> None:
-        if self._keeper.config.instrument(symbol) is not None:
-            self._symbols.add(symbol)
 
     def _take(self, feed: Feed, item: Item, superseded: bool) -> None:
         content, row, line = item
@@ -334,7 +336,8 @@ def _fingerprint(config: Config, sources: Sequence[Source], options: StoreOption
 
 
 def _check_outside(sources: Sequence[Source], folder: Path) -> None:
-    place = folder.resolve()
+    place = os.path.realpath(folder)
     for source in sources:
-        if Path(source.path).resolve().is_relative_to(place):
+        # Not `Path.resolve`, which fails at links that lead in a circle.
+        if Path(os.path.realpath(source.path)).is_relative_to(place):
             raise StoreError(f"{source.path}: lies in the store itself; give it another --store")

@@ -8,7 +8,7 @@ from schemas.intervals import parse_interval
 from schemas.records import Bar
 from streams.core.plan import InstrumentPlan
 from streams.core.rejection import RecordRejected
-from streams.core.volume import GREATEST_VOLUME, Volume, written_volume
+from streams.core.volume import GREATEST_VOLUME, Volume, refusal_of_volume, written_volume
 
 MINUTE_MS: Final = 60_000
 SECOND_MS: Final = 1_000
@@ -94,5 +94,5 @@ class RecordChecks:
         if volume is None:
             return None
         if not 0 <= volume < GREATEST_VOLUME:
-            raise RecordRejected("bad_volume", f"volume {volume!r} is negative or not finite")
+            raise RecordRejected("bad_volume", refusal_of_volume(volume))
         return written_volume(volume)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 Volume = int | float | None
@@ -10,7 +11,8 @@ GREATEST_VOLUME: Final = 1e300
 """Sums stay finite doubles below it."""
 WHOLE_BITS: Final = 60
 """Whole volumes of no more bits take the smooth road."""
-EXACT_DOUBLES: Final = 9_007_199_254_740_992.0
+EXPONENT_FORM: Final = 1e16
+"""From here on JSON writes a double with an exponent, below it a whole one with ``.0``."""
 LARGEST_INTEGER: Final = (1 << 63) - 1
 
 
@@ -29,4 +31,11 @@ def written_volume(total: Volume) -> Volume:
         return total if total <= LARGEST_INTEGER else float(total)
     if total is None:
         return None
-    return int(total) if total.is_integer() and total < EXACT_DOUBLES else total
+    return int(total) if total.is_integer() and total < EXPONENT_FORM else total
+
+
+def refusal_of_volume(volume: int | float) -> str:
+    """Why a volume is refused, in words."""
+    if volume < 0 or volume != volume or volume == inf:
+        return f"volume {volume!r} is negative or not finite"
+    return f"volume {volume!r} is too large; it must be below {GREATEST_VOLUME:.0e}"

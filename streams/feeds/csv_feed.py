@@ -101,6 +101,11 @@ class CsvFeed:
                     header = _cells(line)
                 except (ValueError, csv.Error) as error:
                     raise InputError(f"{self.path}: the header is not text: {error}") from error
+                if any("\r" in name.strip() for name in header):
+                    raise InputError(
+                        f"{self.path}: lines end with a carriage return in one place and with a"
+                        " line feed in another; end all of them with a line feed"
+                    )
                 rest = block.lines[number + 1 :]
                 # Names such as start_ms must not slow down the rows below them.
                 self._begun = [_Rows(rest, block.first + number + 1, _plain(rest))]

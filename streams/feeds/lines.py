@@ -41,6 +41,9 @@ class Block(NamedTuple):
 class LineReader:
     """Reads one file in blocks of whole lines.
 
+    Lines end with a line feed, or, in a file that begins without any, with a carriage return alone,
+    as old programs write them. A carriage return before a line feed is left to the caller.
+
     Attributes
     ----------
     bytes_read
@@ -58,6 +61,7 @@ class LineReader:
         self._file = cast(BinaryIO, self._plain)
         if path.endswith(".gz"):
             self._file = cast(BinaryIO, gzip.GzipFile(fileobj=self._file, mode="rb"))
+        self._returns_alone = False
         try:
             self._start = self._beginning()
         except InputError:
@@ -78,13 +82,19 @@ class LineReader:
             raise InputError(f"{self.path}: the file is empty")
         if b"\0" in start[:SEARCHED_FOR_NUL]:
             raise InputError(f"{self.path}: the file is binary, not text")
-        return start.removeprefix(BYTE_ORDER_MARK)
+        # One at the end of the block may belong to a line feed.
+        self._returns_alone = b"\n" not in start and b"\r" in start[:-1]
+        return self._with_line_feeds(start.removeprefix(BYTE_ORDER_MARK))
 
     def _read(self) -> bytes:
         try:
-            return self._file.read(BLOCK_BYTES)
+            data = self._file.read(BLOCK_BYTES)
         except (OSError, EOFError, zlib.error) as error:
             raise FeedBroken(f"{self.path}: reading failed: {error}") from error
+        return self._with_line_feeds(data)
+
+    def _with_line_feeds(self, data: bytes) -> bytes:
+        return data.replace(b"\r", b"\n") if self._returns_alone else data
 
     def blocks(self) -> Iterator[Block]:
         """All lines, in order.

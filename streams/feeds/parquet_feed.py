@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from streams.feeds.columns import BarColumns
 from streams.feeds.items import FeedBroken, InputError, Item
 
 ROWS_AT_ONCE = 16_384
+NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+FIRST_INSTANT = datetime(1970, 1, 1)
 
 
 class ParquetFeed:
@@ -104,16 +106,42 @@ class ParquetFeed:
 
     def _cells(self, at_once: int) -> Iterator[tuple[str, ...]]:
         for batch in self._file.iter_batches(batch_size=at_once, columns=self._names):
-            columns = [
-                [_text(value) for value in batch.column(name).to_pylist()] for name in self._names
-            ]
-            yield from zip(*columns, strict=True)
+            yield from zip(*(_texts(batch.column(name)) for name in self._names), strict=True)
 
 
-def _text(value: object) -> str:
-    """A cell as CSV would write it."""
-    if value is None:
+def _texts(column: Any) -> list[str]:
+    """Cells of a column as CSV would write them."""
+    from pyarrow import int64, types
+
+    kind = column.type
+    if types.is_timestamp(kind):
+        unit, offset = NANOSECONDS[kind.unit], "" if kind.tz is None else "+00:00"
+        return [_stamp(count, unit, offset) for count in column.view(int64()).to_pylist()]
+    return ["" if value is None else str(value) for value in column.to_pylist()]
+
+
+def _stamp(count: int | None, unit: int, offset: str) -> str:
+    """A timestamp as ISO text, to its last nanosecond.
+
+    Read from its number, because Python's times have no nanoseconds and end with the year 9999, and
+    pyarrow would ask the machine for the zone.
+
+    Parameters
+    ----------
+    count
+        Units since 1970, None for a missing value.
+    unit
+        Nanoseconds of a unit.
+    offset
+        What follows the time.
+    """
+    if count is None:
         return ""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return str(value)
+    microseconds, nanoseconds = divmod(count * unit, 1_000)
+    try:
+        moment = FIRST_INSTANT + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return f"{count * unit} ns since 1970"
+    if nanoseconds:
+        return f"{moment.isoformat(timespec='microseconds')}{nanoseconds:03}{offset}"
+    return moment.isoformat() + offset

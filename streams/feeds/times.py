@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from math import isfinite
 
 from schemas.records import INT64_MAX, INT64_MIN
 from streams.core.calendar import ZoneTable
@@ -13,6 +16,8 @@ MILLISECOND = timedelta(milliseconds=1)
 SHORT_INTEGER = 18
 """Digits of integers that are certainly within 64 bits."""
 KNOWN_HOURS = 4096
+FINER = re.compile(r"[.,][0-9]{3}0*[1-9]")
+"""More than milliseconds, in the text itself: Python's times end with microseconds."""
 
 
 class NaiveTimeError(ValueError):
@@ -51,7 +56,11 @@ def time_reader(zone: ZoneTable | None) -> Callable[[str], int]:
             key = text[:14] + text[19:]
             hour_ms = hours.get(key)
             if hour_ms is None:
-                hour_ms = _parse(f"{text[:14]}00:00{text[19:]}", zone)
+                try:
+                    hour_ms = _parse(f"{text[:14]}00:00{text[19:]}", zone)
+                except ValueError:
+                    # What is wrong must be said of the text as it is.
+                    return _parse(text, zone)
                 if len(hours) >= KNOWN_HOURS:
                     hours.clear()
                 hours[key] = hour_ms
@@ -71,14 +80,27 @@ def _parse(text: str, zone: ZoneTable | None) -> int:
     except ValueError:
         raise ValueError(f"{text!r} is no time") from None
     if moment.tzinfo is not None:
-        return (moment - EPOCH) // MILLISECOND
+        return whole_ms(moment, stripped)
     if zone is None:
         raise NaiveTimeError(f"time {text!r} has no offset")
-    wall_ms = (moment.replace(tzinfo=UTC) - EPOCH) // MILLISECOND
+    wall_ms = whole_ms(moment.replace(tzinfo=UTC), stripped)
     instant = zone.to_utc(wall_ms)
     if instant is None:
         raise ValueError(f"{text!r} does not exist in {zone.zone}")
     return instant
+
+
+def whole_ms(moment: datetime, text: str) -> int:
+    """UTC epoch milliseconds of an ISO time, which is also given as it was written.
+
+    Raises
+    ------
+    ValueError
+        When it lies between two milliseconds: rounded, it would be another bar's time.
+    """
+    if FINER.search(text):
+        raise ValueError(f"{text!r} is no time in whole milliseconds")
+    return (moment - EPOCH) // MILLISECOND
 
 
 def _number(text: str) -> int | None:
@@ -90,12 +112,28 @@ def _number(text: str) -> int | None:
         For a number that is no instant: with a fraction, or of more than 64 bits.
     """
     try:
-        number: int | float = int(text)
+        number: int | Decimal = int(text)
     except ValueError:
-        try:
-            number = float(text)
-        except ValueError:
+        decimal = _decimal(text)
+        if decimal is None:
             return None
+        number = decimal
     if "_" in text or not INT64_MIN <= number <= INT64_MAX or number != int(number):
         raise ValueError(f"{text!r} is no time in whole milliseconds")
     return int(number)
+
+
+def _decimal(text: str) -> Decimal | None:
+    """The number exactly as it is written, None for what is none.
+
+    A double of this size has no room for fractions below a quarter of a microsecond.
+    """
+    try:
+        double = float(text)
+    except ValueError:
+        return None
+    try:
+        return Decimal(text) if isfinite(double) else Decimal("inf")
+    except InvalidOperation:
+        # An exponent of twenty digits.
+        return None

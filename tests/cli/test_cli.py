@@ -6,8 +6,10 @@ import gzip
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from streams import __main__ as entry
 from streams import cli
 from tests.embedded.books import HEADER, row, write
 
@@ -159,6 +162,15 @@ USAGE = {
     "empty file": (("run", "--bars", "A=empty.csv", "--out", "x"), "empty"),
     "out is a file": (("run", "--bars", "A=book.csv", "--out", "book.csv"), "not a folder"),
     "samples over other files": (("sample", "."), "tapeline.toml"),
+    "samples into a file": (("sample", "book.csv"), "book.csv: is not a folder"),
+    "samples below a file": (("sample", "book.csv/sample"), "book.csv: is not a folder"),
+    "schemas into a file": (("schemas", "book.csv"), "book.csv: is not a folder"),
+    "schemas below a file": (("schemas", "book.csv/schemas"), "book.csv: is not a folder"),
+    "schemas into a link to nowhere": (("schemas", "nowhere"), "nowhere: is not a folder"),
+    "until between two milliseconds": (
+        ("run", "book.csv", "--out", "x", "--until", "2025-07-02T10:00:00.0001Z"),
+        "whole milliseconds",
+    ),
     "foreign folder": (("run", "--bars", "A=book.csv", "--out", "."), "book.csv"),
 }
 
@@ -172,6 +184,7 @@ def test_wrong_usage_ends_with_2_and_one_plain_message(
     (tmp_path / "tapeline.toml").write_text("[groups]\n")
     (tmp_path / "empty.csv").write_bytes(b"")
     (tmp_path / "folder").mkdir()
+    (tmp_path / "nowhere").symlink_to("missing")
     done = tapeline(tmp_path, *arguments)
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
@@ -185,6 +198,9 @@ def test_a_file_without_permission_ends_with_2(
     path = write(tmp_path / "book.csv", [row(0)])
     path.chmod(0)
     monkeypatch.chdir("/")
+    arguments = ["run", "--bars", f"A={tmp_path / 'missing.csv'}", "--out", str(tmp_path / "x")]
+    # What the command imports may lie where only its owner reads.
+    assert cli.main(arguments) == 2
     with unprivileged():
         assert cli.main(["run", "--bars", f"A={path}", "--out", str(tmp_path / "x")]) == 2
     assert f"{path}: Permission denied" in capsys.readouterr().err
@@ -307,6 +323,28 @@ def test_an_interrupted_run_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(cli, "load_config", interrupted)
     assert cli.main(["config", "check"]) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+def test_an_interrupt_while_the_command_line_is_imported_ends_with_130(tmp_path: Path) -> None:
+    # The run would wait for this one for ever, so the interrupt cannot come too late.
+    os.mkfifo(tmp_path / "book.csv")
+    options = ("run", "--bars", "A=book.csv", "--out", "x")
+    command = [sys.executable, "-X", "importtime", "-m", "streams", *options]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.endswith(" typer\n"):
+                break
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert said.endswith("tapeline: interrupted\n")
+    assert "Traceback" not in said
+
+
+def test_the_command_begins_where_an_interrupt_is_caught(repository_root: Path) -> None:
+    project = tomllib.loads((repository_root / "pyproject.toml").read_text())["project"]
+    assert project["scripts"]["tapeline"] == f"{entry.__name__}:{entry.main.__name__}"
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ RULES: list[tuple[str, LogRecord]] = [
     ("bad_volume", odd(volume=-1)),
     ("bad_volume", odd(volume=float("nan"))),
     ("bad_volume", odd(volume=float("inf"))),
+    ("bad_volume", odd(volume=1e300)),
     ("beyond_horizon", odd(start_ms=at("2025-06-16 09:30"))),
     ("ahead_of_time", odd(start_ms=at("2025-08-06 17:00"))),
     ("unknown_interval", Cancel("ACME", "5m", LATE)),

@@ -49,6 +49,9 @@ BAD_ROWS = {
     "high below low": (f"{OPEN_MS + MINUTE_MS},10,9,11,10,5", "inconsistent_ohlc"),
     "negative volume": (row(1, volume="-1"), "bad_volume"),
     "infinite volume": (row(1, volume="inf"), "bad_volume"),
+    "volume too large": (row(1, volume="1e300"), "bad_volume"),
+    "volume beyond 64 bits": (row(1, volume=str(1 << 63)), "schema_error"),
+    "between two milliseconds": (row(1).replace(",", ".5,", 1), "schema_error"),
     "far ahead": (row(36 * 1440), "ahead_of_time"),
     "text for a price": (row(1, "ten"), "schema_error"),
     "empty price": (row(1, ""), "schema_error"),
@@ -74,6 +77,22 @@ def test_a_bad_row_is_one_dead_letter_and_the_rest_goes_on(
     assert letter["reason"]
     assert result.manifest["counters"]["accepted"] == 3
     assert result.manifest["counters"]["rejects"] == {code: 1}
+
+
+def test_a_volume_that_is_too_large_is_called_so(tmp_path: Path) -> None:
+    result = run(tmp_path, acme(write(tmp_path / "book.csv", [row(0, volume="1e300")])))
+    [letter] = lines(result, "rejects")
+    assert letter["reason"] == "volume 1e+300 is too large; it must be below 1e+300"
+
+
+def test_whole_volumes_are_whole_however_they_are_written_and_summed(tmp_path: Path) -> None:
+    rows = [row(minute, volume="9007199254740993.0") for minute in range(2)]
+    path = write(tmp_path / "book.csv", [*rows, rows[1], row(1, volume="9007199254740992")])
+    result = run(tmp_path, acme(path), until_ms=OPEN_MS + 5 * MINUTE_MS)
+    text = (result.folder / "tape.bars.derived.v1.jsonl").read_text()
+    assert '"volume":18014398509481984,' in text
+    # A double cannot hold the odd number, so all four rows say the same.
+    assert result.manifest["counters"]["duplicates"] == 2
 
 
 def test_repeated_changed_and_late_rows_are_told_apart(tmp_path: Path) -> None:
@@ -202,6 +221,16 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "thesis.tex").exists()
 
 
+def test_an_input_that_lies_in_the_folder_is_not_destroyed(tmp_path: Path) -> None:
+    result = run(tmp_path, acme(write(tmp_path / "book.csv", [row(0)])))
+    before = {path.name: path.read_bytes() for path in result.folder.iterdir()}
+    inside = result.folder / "tape.sessions.v1.jsonl"
+    with pytest.raises(ForeignFolderError, match=r"sessions\.v1\.jsonl lies in it"):
+        run(tmp_path, Source(str(inside)))
+    assert {path.name: path.read_bytes() for path in result.folder.iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["book.csv", "out"]
+
+
 def test_a_full_disk_leaves_the_earlier_run_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +263,67 @@ def test_until_appends_one_clock_for_each_symbol(tmp_path: Path) -> None:
         ("B", 3),
     ]
     assert result.manifest["counters"]["clocks"] == 2
+
+
+SILENT = {
+    "a header alone": [],
+    "rows that nobody can read": [row(0, "x"), "soon"],
+    "rows that are refused": [row(0, "-1")],
+}
+
+
+@pytest.mark.parametrize("rows", SILENT.values(), ids=SILENT.keys())
+def test_until_reaches_a_symbol_whose_file_has_no_usable_row(
+    tmp_path: Path, rows: list[str]
+) -> None:
+    close = OPEN_MS + 390 * MINUTE_MS
+    book = write(tmp_path / "book.csv", [row(0)])
+    silent = write(tmp_path / "silent.csv", rows)
+    toml = '[instruments.default]\ncalendar = "XNYS"\n'
+    sources = (Source(str(silent), "A"), Source(str(book), "B"))
+    result = run(tmp_path, *sources, toml=toml, until_ms=close)
+    counters = result.manifest["counters"]
+    assert (counters["until_clocks"], counters["clocks"]) == (2, 2)
+    assert counters["symbols"]["A"]["clocks"] == 1
+    [closed] = [each for each in lines(result, "sessions") if each["state"] == "closed"]
+    # The clock of A comes first, by name.
+    assert (closed["symbol"], closed["seq"] // 1_000_000) == ("B", len(rows) + 2)
+    alone = run(tmp_path, *sources[1:], toml=toml, until_ms=close)
+    assert [each["id"] for each in lines(alone, "sessions")] == [
+        each["id"] for each in lines(result, "sessions")
+    ]
+
+
+def test_until_reaches_a_symbol_that_only_an_unreadable_row_names(tmp_path: Path) -> None:
+    rows = [f"A,{row(0, 'x')}", "B", f"C,{row(0, '-1')}"]
+    path = write(tmp_path / "book.csv", rows, header=f"symbol,{HEADER}")
+    counters = run(tmp_path, Source(str(path)), until_ms=OPEN_MS).manifest["counters"]
+    assert sorted(counters["symbols"]) == ["A", "C"]
+    assert counters["until_clocks"] == 2
+
+
+def test_until_reaches_no_symbol_that_nobody_names_or_that_is_not_configured(
+    tmp_path: Path,
+) -> None:
+    toml = "[instruments]\ndefault = false\n"
+    empty = write(tmp_path / "empty.csv", [], header=f"symbol,{HEADER}")
+    result = run(tmp_path, Source(str(empty)), toml=toml, until_ms=OPEN_MS)
+    assert result.manifest["counters"]["until_clocks"] == 0
+    other = write(tmp_path / "other.csv", [row(0)])
+    result = run(tmp_path, Source(str(other), "OTHER"), toml=toml, until_ms=OPEN_MS)
+    assert result.manifest["counters"]["until_clocks"] == 0
+    assert codes(result) == {"unknown_symbol": 1}
+
+
+def test_until_reaches_every_symbol_of_a_log_that_is_sorted_first(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    refused = log_line(0).replace("ACME", "REFUSED").replace('"open":10', '"open":-1')
+    unreadable = log_line(0).replace("ACME", "UNREADABLE").replace('"open":10', '"open":"x"')
+    log.write_text("\n".join([log_line(0), refused, unreadable]) + "\n")
+    result = run(tmp_path, Source(str(log)), until_ms=OPEN_MS + MINUTE_MS, as_corrected=True)
+    # One for each at the end, and that of ACME at its watermark.
+    assert result.manifest["counters"]["until_clocks"] == 4
+    assert sorted(result.manifest["counters"]["symbols"]) == ["ACME", "REFUSED", "UNREADABLE"]
 
 
 def test_files_are_merged_by_end_then_symbol_then_position(tmp_path: Path) -> None:

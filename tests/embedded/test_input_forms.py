@@ -75,7 +75,7 @@ def _content(result: RunResult) -> dict[str, str]:
     return hashes
 
 
-@pytest.mark.parametrize("form", ["plain", "bom", "crlf", "cut", "blank", "gzip", "quotes"])
+@pytest.mark.parametrize("form", ["plain", "bom", "crlf", "cr", "cut", "blank", "gzip", "quotes"])
 def test_a_book_means_the_same_in_every_form(tmp_path: Path, form: str) -> None:
     text = "\n".join([HEADER, *(row(minute) for minute in range(20))]) + "\n"
     expected = _content(run(tmp_path, acme(write(tmp_path / "plain.csv", text.splitlines()[1:]))))
@@ -83,6 +83,7 @@ def test_a_book_means_the_same_in_every_form(tmp_path: Path, form: str) -> None:
         "plain": text.encode(),
         "bom": b"\xef\xbb\xbf" + text.encode(),
         "crlf": text.replace("\n", "\r\n").encode(),
+        "cr": text.replace("\n", "\r").encode(),
         "cut": text[:-1].encode(),
         "blank": text.replace("\n", "\n\n").encode(),
         "gzip": gzip.compress(text.encode()),

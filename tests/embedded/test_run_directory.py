@@ -18,6 +18,7 @@ from streams.run_directory import (
     MANIFEST_MARK,
     ForeignFolderError,
     RunDirectory,
+    check_outside,
 )
 
 MANIFEST: dict[str, Any] = {MANIFEST_MARK: {}}
@@ -231,3 +232,48 @@ def test_a_file_is_no_place_for_a_run(tmp_path: Path) -> None:
     for folder in (tmp_path / "file", tmp_path / "file" / "out"):
         with pytest.raises(ForeignFolderError, match="file is not a folder"):
             RunDirectory(folder, _nobody)
+
+
+def test_the_topics_of_a_store_are_no_run(tmp_path: Path) -> None:
+    topics = tmp_path / "store" / "topics"
+    topics.mkdir(parents=True)
+    (topics / "tape.gaps.v1.jsonl").write_text("")
+    (tmp_path / "store" / "lock").touch()
+    with pytest.raises(ForeignFolderError, match="holds the topics of a store"):
+        RunDirectory(topics, _nobody)
+
+
+INSIDE = {
+    "a file of the run": ("out", "out/tape.gaps.v1.jsonl"),
+    "through a link to the folder": ("link", "out/tape.gaps.v1.jsonl"),
+    "from a link to the folder": ("out", "link/tape.gaps.v1.jsonl"),
+    "a link to a file of the run": ("out", "pointer.jsonl"),
+    "a link that lies there": ("out", "out/tape.pairs.v1.jsonl"),
+    "the folder itself": ("out", "out"),
+    "by another way": ("out", "out/../out/tape.gaps.v1.jsonl"),
+    "what a killed run left": ("out", ".out.tapeline-part/tape.gaps.v1.jsonl"),
+    "the earlier run of a killed one": ("out", ".out.tapeline-old/tape.gaps.v1.jsonl"),
+}
+
+
+@pytest.mark.parametrize(("folder", "path"), INSIDE.values(), ids=INSIDE.keys())
+def test_a_folder_that_an_input_lies_in_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, path: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _write_run(tmp_path / "out")
+    (tmp_path / "link").symlink_to("out")
+    (tmp_path / "pointer.jsonl").symlink_to("out/tape.gaps.v1.jsonl")
+    (tmp_path / "book.csv").touch()
+    (tmp_path / "out" / "tape.pairs.v1.jsonl").unlink()
+    (tmp_path / "out" / "tape.pairs.v1.jsonl").symlink_to(tmp_path / "book.csv")
+    for named in (path, str(tmp_path / path)):
+        with pytest.raises(ForeignFolderError, match=f"the input {named} lies in it"):
+            check_outside(Path(folder), ["book.csv", named])
+
+
+def test_inputs_elsewhere_are_no_hindrance(tmp_path: Path) -> None:
+    _write_run(tmp_path / "out")
+    (tmp_path / "circle.csv").symlink_to("circle.csv")
+    for name in ("out.csv", "outer/book.csv", ".out.tapeline-part.csv", "circle.csv"):
+        check_outside(tmp_path / "out", [str(tmp_path / name)])

@@ -111,6 +111,10 @@ HEADERS = {
     "no UTF-8": (b"\xff\xfe\n", "the header is not text"),
     "a quote that stays open": (b'"time,open\n', "the header is not text"),
     "a row instead": (_row(1), "no time column"),
+    "two ends of lines": (
+        b"time,open,high,low,close\r60000,1,1,1,1\r120000,1,1,1,1\n",
+        "end all of them with a line feed",
+    ),
 }
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streams.feeds import lines as module
 from streams.feeds.items import FeedBroken, InputError
-from streams.feeds.lines import KEPT_OF_LONG_LINE, LINE_LIMIT_BYTES, LineReader
+from streams.feeds.lines import BLOCK_BYTES, KEPT_OF_LONG_LINE, LINE_LIMIT_BYTES, LineReader
 
 
 def _lines(path: Path) -> list[tuple[int, bytes]]:
@@ -42,6 +42,27 @@ def test_every_line_comes_once_with_its_number(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK_BYTES", block)
         assert _lines(path) == _numbered(content)
+
+
+@pytest.mark.parametrize("name", ["book.csv", "book.csv.gz"])
+def test_lines_may_end_with_carriage_returns_alone(tmp_path: Path, name: str) -> None:
+    rows = b"\r".join(b"%d,%s" % (number, b"7" * 20) for number in range(2 * BLOCK_BYTES // 25))
+    content = b"\xef\xbb\xbfa,b\r" + rows + b"\r"
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    reader = LineReader(str(path))
+    lines = [line for block in reader.blocks() for line in block.text.split(b"\n")]
+    assert lines == [b"a,b", *rows.split(b"\r")]
+    assert reader.sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_block_that_ends_between_carriage_return_and_line_feed_is_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BLOCK_BYTES", 4)
+    path = tmp_path / "book.csv"
+    path.write_bytes(b"a,b\r\n1,2\r\n")
+    assert _lines(path) == [(1, b"a,b\r"), (2, b"1,2\r")]
 
 
 LONG = b"9" * (3 * LINE_LIMIT_BYTES)

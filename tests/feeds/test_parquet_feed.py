@@ -31,6 +31,7 @@ def _feed(folder: Path, columns: dict[str, Any], symbol: str | None = "X") -> Pa
 TIMES = {
     "milliseconds": ("start_ms", pyarrow.array([START_MS], pyarrow.int64())),
     "timestamp with zone": ("time", pyarrow.array([START], pyarrow.timestamp("us", "UTC"))),
+    "nanoseconds": ("time", pyarrow.array([START_MS * 10**6], pyarrow.timestamp("ns", "UTC"))),
     "another zone": ("time", pyarrow.array([START], pyarrow.timestamp("ms", "America/New_York"))),
     "text": ("timestamp", pyarrow.array(["2025-07-02T09:30:00-04:00"])),
 }
@@ -68,6 +69,31 @@ def test_a_missing_value_is_an_empty_cell(tmp_path: Path) -> None:
     }
     assert line == 2
     feed.close()
+
+
+STAMPS = {
+    "a microsecond": ("us", START_MS * 1_000 + 1, "2025-07-02T13:30:00.000001+00:00"),
+    "a nanosecond": ("ns", START_MS * 1_000_000 + 1, "2025-07-02T13:30:00.000000001+00:00"),
+}
+
+
+@pytest.mark.parametrize(("unit", "count", "text"), STAMPS.values(), ids=STAMPS.keys())
+def test_a_timestamp_between_two_milliseconds_is_refused(
+    tmp_path: Path, unit: str, count: int, text: str
+) -> None:
+    times = pyarrow.array([count], pyarrow.timestamp(unit, "America/New_York"))
+    [(refusal, row, _)] = _feed(tmp_path, {"time": times, **PRICES})
+    reason = f"time: '{text}' is no time in whole milliseconds"
+    assert refusal == Refusal("schema_error", reason, "X")
+    assert row[0] == text
+
+
+def test_a_timestamp_beyond_the_year_9999_is_one_refusal(tmp_path: Path) -> None:
+    prices = {name: values * 2 for name, values in PRICES.items()}
+    times = pyarrow.array([10**15, START_MS // 1_000], pyarrow.timestamp("s", "UTC"))
+    (refusal, _, _), (bar, _, _) = _feed(tmp_path, {"time": times, **prices})
+    assert isinstance(refusal, Refusal)
+    assert isinstance(bar, Bar)
 
 
 def test_a_timestamp_without_zone_asks_for_one(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -23,6 +24,10 @@ SAME_INSTANT = (
     "2025-07-02T09:30:00-04:00",
     "2025-07-02T09:30-04:00",
     "2025-07-02T09:30:00.000-04:00",
+    "2025-07-02T13:30:00.000000Z",
+    "2025-07-02T13:30:00,000000000Z",
+    "1751463000000.000000",
+    "1.751463e12",
     "20250702T133000Z",
 )
 
@@ -48,6 +53,32 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         time_reader(None)(text)
 
 
+BETWEEN_MILLISECONDS = (
+    "2025-07-02T13:30:00.000001Z",
+    "2025-07-02T13:30:00.0000001Z",
+    "2025-07-02T13:30:00.000000001Z",
+    "2025-07-02 13:30:00,1234+00:00",
+    "20250702T133000.0001Z",
+    "2025-07-02T09:30:00.000001",
+    "2025-07-02T09:30:00.000000001",
+    "1751463000000.5",
+    "1751463000000.0001",
+    "1751463000000.00000000000000000001",
+)
+
+
+@pytest.mark.parametrize("text", BETWEEN_MILLISECONDS)
+def test_a_time_between_two_milliseconds_is_refused_however_it_is_written(text: str) -> None:
+    read = time_reader(load_zone("America/New_York"))
+    with pytest.raises(ValueError, match=f"'{re.escape(text)}' is no time in whole milliseconds"):
+        read(text)
+
+
+def test_a_time_that_is_none_is_named_as_it_is_written() -> None:
+    with pytest.raises(ValueError, match="'2025-13-02T13:31:07Z' is no time"):
+        time_reader(None)("2025-13-02T13:31:07Z")
+
+
 def test_a_wall_time_that_a_clock_change_skips_is_refused() -> None:
     read = time_reader(load_zone("America/New_York"))
     with pytest.raises(ValueError, match="does not exist"):
@@ -67,7 +98,8 @@ def test_of_a_wall_time_that_occurs_twice_the_first_is_meant() -> None:
 def test_the_short_way_through_an_hour_agrees_with_the_long_one(
     moment: datetime, offset: int, separator: str
 ) -> None:
-    aware = moment.replace(tzinfo=timezone(timedelta(minutes=offset)))
+    whole = moment.replace(microsecond=moment.microsecond // 1_000 * 1_000)
+    aware = whole.replace(tzinfo=timezone(timedelta(minutes=offset)))
     read = time_reader(None)
     for text in (aware.isoformat(separator), aware.replace(minute=0).isoformat(separator)):
         assert read(text) == (datetime.fromisoformat(text) - EPOCH) // MILLISECOND

@@ -148,6 +148,37 @@ def test_clocks_are_kept_when_they_raise_the_watermark(tmp_path: Path) -> None:
     assert result.symbols["A"]["last_ms"] == close
 
 
+def test_a_clock_reaches_a_symbol_whose_file_has_no_usable_row(tmp_path: Path) -> None:
+    """As it does with one row that is a duplicate."""
+    evening = label(1, 395)
+    book = write(tmp_path / "a.csv", walk(0, minutes=100))
+    files = {
+        "duplicate": write(tmp_path / "duplicate.csv", walk(0, minutes=1)),
+        "header": write(tmp_path / "header.csv"),
+        "unreadable": write(tmp_path / "unreadable.csv", extra=("soon,1,1,1,1,1",)),
+    }
+    views = {}
+    for name, path in files.items():
+        load(tmp_path / name, ("A", book))
+        result = load(tmp_path / name, ("A", path), until_ms=evening)
+        assert result.symbols["A"]["last_ms"] == evening
+        assert (result.counts.rows["clock"], result.counts.appended) == (1, 1)
+        views[name] = view(tmp_path / name)
+        again = load(tmp_path / name, ("A", path), until_ms=evening)
+        assert again.counts.rows["clock"] == 0
+    assert views["header"] == views["unreadable"] == views["duplicate"]
+    sessions = [fact for name, fact in views["header"].items() if name.startswith("session")]
+    assert [fact["state"] for fact in sessions] == ["closed", "closed"]
+
+
+def test_a_clock_begins_no_history(tmp_path: Path) -> None:
+    header = write(tmp_path / "header.csv")
+    result = load(tmp_path / "S", ("A", header), until_ms=label(0, 390))
+    assert view(tmp_path / "S") == {}
+    assert result.counts.rows["clock"] == 1
+    assert [each["type"] for each in log_lines(tmp_path / "S")] == ["clock"]
+
+
 def test_the_log_of_a_store_makes_the_same_store_again(tmp_path: Path) -> None:
     wrong = walk(1) | {label(1, 60): row(label(1, 60), 99)}
     load(tmp_path / "S", ("A", write(tmp_path / "a.csv", walk(0), wrong)), until_ms=label(1, 395))
@@ -316,6 +347,21 @@ def test_the_log_of_the_store_is_no_input_of_it(tmp_path: Path) -> None:
     load(tmp_path / "S", ("A", write(tmp_path / "a.csv", walk(0))))
     with pytest.raises(StoreError, match="in the store itself"):
         load(tmp_path / "S", ("", tmp_path / "S" / "log.jsonl"))
+
+
+def test_a_link_to_the_log_of_the_store_is_no_input_of_it_either(tmp_path: Path) -> None:
+    load(tmp_path / "S", ("A", write(tmp_path / "a.csv", walk(0, minutes=10))))
+    (tmp_path / "log.jsonl").symlink_to("S/log.jsonl")
+    (tmp_path / "link").symlink_to("S")
+    for path, folder in (("log.jsonl", "S"), ("S/log.jsonl", "link"), ("link/log.jsonl", "S")):
+        with pytest.raises(StoreError, match="lies in the store itself"):
+            load(tmp_path / folder, ("", tmp_path / path))
+
+
+def test_links_in_a_circle_are_no_input(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").symlink_to("log.jsonl")
+    with pytest.raises(InputError, match=r"log\.jsonl"):
+        load(tmp_path / "S", ("", tmp_path / "log.jsonl"))
 
 
 def test_a_state_that_was_lost_is_made_again_from_the_log(tmp_path: Path) -> None:

@@ -1,0 +1,26 @@
+"""Where the command ``tapeline`` begins, and ``python -m streams``."""
+
+from __future__ import annotations
+
+import sys
+
+INTERRUPTED = 130
+
+
+def main() -> int:
+    """Run a command; see `streams.cli.main`.
+
+    All it needs is imported here, so that an interrupt during that, too, is one plain message.
+    """
+    try:
+        from streams.cli import main as command_line
+
+        return command_line()
+    except KeyboardInterrupt:
+        # Nothing that prints more finely is there yet.
+        sys.stderr.write("tapeline: interrupted\n")
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
