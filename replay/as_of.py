@@ -91,12 +91,14 @@ def view_of_store(
         When the folder is no store, or was made with another configuration.
     """
     _check_type(kind)
-    instant_ms = bound.time_ms
-    if instant_ms is None:
-        instant_ms = bound.instant(calendars_of(config, None), "close")
-    assert instant_ms is not None, "a view is of an instant, not of offsets"
     with StoreReader(folder) as reader:
         _check_plans(config, folder, reader)
+        instant_ms = bound.time_ms
+        if instant_ms is None:
+            # Only the groups of the store count; an empty one has none.
+            groups = reader.checkpoint.plans or None
+            instant_ms = bound.instant(calendars_of(config, groups), "close")
+        assert instant_ms is not None, "a view is of an instant, not of offsets"
         end = first_above(config, folder / LOG_FILE, reader.checkpoint.log_records, instant_ms)
         facts: dict[str, bytes] = {}
         for topic in _topics(kind):

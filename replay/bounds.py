@@ -70,7 +70,7 @@ def parse_offsets(option: str, texts: Iterable[str]) -> Bound:
     Raises
     ------
     InputError
-        When one is no such offset.
+        When one is no such offset, or a partition is given twice.
     """
     offsets: dict[int, int] = {}
     for text in texts:
@@ -78,27 +78,61 @@ def parse_offsets(option: str, texts: Iterable[str]) -> Bound:
         number = partition if colon else "0"
         if not (number.isdecimal() and offset.isdecimal()):
             raise InputError(f"{option} {text}: say OFFSET or PARTITION:OFFSET")
+        if int(number) in offsets:
+            raise InputError(f"{option} {text}: partition {int(number)} was given before")
         offsets[int(number)] = int(offset)
     return Bound(offsets=offsets)
 
 
-def calendars_of(config: Config, groups: Iterable[str] | None) -> list[Calendar]:
+def calendars_of(
+    config: Config, groups: Iterable[str] | None, known: Iterable[str] | None = None
+) -> list[Calendar]:
     """Calendars that a session date refers to.
 
-    Those of the groups that were selected; without a selection those of all configured
-    instruments, or that of the default one where none is configured.
+    Those of the groups that were selected; without a selection those of the symbols of the log,
+    where they are known before it is read; otherwise those of all configured instruments, or that
+    of the default one where none is configured.
+
+    Parameters
+    ----------
+    known
+        The symbols of the log; None: nobody knows them yet.
+
+    Raises
+    ------
+    InputError
+        When no symbol is configured.
     """
     symbols: list[str] = []
-    if groups is None:
-        symbols.extend(config.instruments)
-    else:
+    if groups is not None:
         for group in groups:
             symbols.extend(config.members(group))
+    else:
+        symbols.extend(config.instruments if known is None else known)
     found = [config.instrument(symbol) for symbol in symbols] or [config.default]
     names = {each.calendar for each in found if each is not None}
     if not names:
         raise InputError("a session date needs an instrument: no symbol of the selection is known")
     return [load_calendar(name) for name in sorted(names)]
+
+
+def no_session_between(start: Bound, stop: Bound, calendars: Sequence[Calendar]) -> str | None:
+    """What is to be said where no session has a date from the one to the other bound.
+
+    None where one has, where the dates are the wrong way round, or a bound is no date.
+    """
+    if start.day is None or stop.day is None or start.day > stop.day:
+        return None
+    if any(
+        calendar.has_session(calendar.index_of_day(day))
+        for calendar in calendars
+        for day in range(start.day, stop.day + 1)
+    ):
+        return None
+    first, last = (date.fromordinal(each + EPOCH_DAY) for each in (start.day, stop.day))
+    names = ", ".join(calendar.calendar_id for calendar in calendars)
+    when = f"--from {first} --to {last}"
+    return f"{when}: no session of the selection has such a date (calendars: {names})"
 
 
 def warm_up_ms(calendars: Sequence[Calendar], instant_ms: int, sessions: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from replay.parity import (
     TypeComparison,
     TypeResult,
 )
-from replay.recorded import Entry, Recorded, Stretch, plain
+from replay.recorded import Entry, Recorded, RecordedError, Stretch, plain
 from replay.recorded_files import BLOCK_BYTES
 from replay.surroundings import Surroundings, surroundings
 from schemas.config import Config
@@ -27,6 +28,10 @@ from schemas.topics import EVENT_TYPES
 DELIVERY = frozenset({"seq", "rev", "watermark_ms", "corrects"})
 """Fields that are not of the view (bars-and-quality section 1)."""
 DIGEST_BYTES = 16
+
+
+class NothingToCompareError(ValueError):
+    """Two runs have events, and none of them is in what was to be compared."""
 
 
 class ParityOptions(Struct, frozen=True, kw_only=True):
@@ -93,11 +98,13 @@ async def parity(
     Raises
     ------
     RecordedError
-        When a side holds what is no event.
+        When a side holds what is no event, or no offset says what of one is in the other.
+    NothingToCompareError
+        When bounds and names leave nothing of either side. Sides without any event are equal.
     """
     chosen = ParityOptions() if options is None else options
-    stretch = a.stretch.both(b.stretch).both(chosen.stretch)
-    work = _Work(a, b, config, chosen, stretch)
+    stretch, cuts = _cuts(a, b, chosen.stretch)
+    work = _Work(a, b, config, chosen, cuts)
     types = {}
     for kind in EVENT_TYPES:
         if chosen.types is None or kind in chosen.types:
@@ -105,6 +112,8 @@ async def parity(
                 types[kind] = await work.views(kind)
             else:
                 types[kind] = await work.events(kind)
+    if work.held and not work.compared:
+        raise NothingToCompareError(_nothing(a, b, chosen, stretch))
     listed = work.differences.listed()
     around = None
     if listed:
@@ -118,38 +127,118 @@ async def parity(
         listed[: chosen.limit],
         listed[0] if listed else None,
         around,
-        _notes(a, b, work.unplaced),
+        _notes(a, b, work),
     )
 
 
-def _notes(a: Recorded, b: Recorded, unplaced: int) -> list[str]:
+def _cuts(a: Recorded, b: Recorded, chosen: Stretch) -> tuple[Stretch, tuple[Stretch, Stretch]]:
+    """What both cover, and which events of each side that are.
+
+    The events of sorted bars are known by positions in the sorted sequence: offsets of the log that
+    was read cut the other side, never these.
+    """
+    sides = (a, b)
+    for side, other in (sides, sides[::-1]):
+        if side.stretch.sorted and not other.corrected:
+            raise RecordedError(
+                f"{side.name}: a stretch as corrected begins and ends at positions of sorted bars,"
+                f" and {other.name} has offsets of a log; compare replays of one mode, or a replay"
+                " as corrected of everything"
+            )
+    if a.corrected and b.corrected:
+        names = Stretch(symbols=a.stretch.both(b.stretch).symbols)
+        positions = [side.stretch for side in sides if side.stretch.sorted]
+        stretch = reduce(Stretch.both, positions, names).both(chosen)
+        return stretch, (stretch, stretch)
+    for side, other in (sides, sides[::-1]):
+        if side.corrected and _covers_less(other.stretch, side.stretch):
+            raise RecordedError(
+                f"{other.name} covers less of the log than {side.name}, whose sorted bars no offset"
+                " of a log cuts; compare replays of one mode"
+            )
+    stretch = a.stretch.both(b.stretch).both(chosen)
+    uncut = Stretch(symbols=stretch.symbols).both(chosen)
+    first, second = (uncut if side.corrected else stretch for side in sides)
+    return stretch, (first, second)
+
+
+def _covers_less(one: Stretch, other: Stretch) -> bool:
+    """Whether a stretch is known to begin or end inside another one."""
+    begins = any(start > other.starts.get(each, 0) for each, start in one.starts.items())
+    # What the other one does not bound, it may have ended at the same place.
+    return begins or any(stop < other.stops.get(each, 0) for each, stop in one.stops.items())
+
+
+def _nothing(a: Recorded, b: Recorded, options: ParityOptions, stretch: Stretch) -> str:
+    """Why no event of two runs was compared."""
+    kinds = "event" if options.types is None else " or ".join(options.types)
+    found = f"{a.name} and {b.name}: nothing to compare: neither has any {kinds}"
+    if options.symbols is not None:
+        found += f" of {', '.join(sorted(options.symbols))}"
+    if stretch.symbols is not None:
+        found += " of the symbols that both cover"
+    spans = [
+        f"{each}:[{stretch.starts.get(each, 0)}, {stretch.stops.get(each, 'end')})"
+        for each in sorted({*stretch.starts, *stretch.stops})
+    ]
+    if spans:
+        found += f" at the offsets that both cover: {', '.join(spans)}"
+    return found
+
+
+def _notes(a: Recorded, b: Recorded, work: _Work) -> list[str]:
     found = []
+    if not work.held:
+        found.append("neither side has an event")
     inputs = [side.inputs for side in (a, b)]
     if None not in inputs and inputs[0] != inputs[1]:
         found.append("the inputs are not the same: other SHA-256 in the manifests")
+    hashes = [side.configuration for side in (a, b)]
+    if None not in hashes and hashes[0] != hashes[1]:
+        first, second = (str(each)[:12] for each in hashes)
+        found.append(f"the configurations are not the same: hash {first} of A, {second} of B")
     for side in (a, b):
+        if getattr(side, "incomplete", False):
+            found.append(f"{side.name} is incomplete: no manifest says which records it covers")
         dropped = getattr(side, "duplicates", 0)
         if dropped:
             found.append(f"{side.name}: {dropped} messages said again were dropped by seq")
-    if unplaced:
-        found.append(f"{unplaced} dead letters of files were left out: they name no offset")
+    if work.unplaced:
+        found.append(f"{work.unplaced} dead letters of files were left out: they name no offset")
     return found
 
 
 class _Work:
-    """One comparison, type by type."""
+    """One comparison, type by type.
+
+    Attributes
+    ----------
+    held, compared
+        Events that the sides have of the types compared, and those of them that were compared.
+    unplaced
+        Dead letters that were left out because they name no offset.
+    """
 
     def __init__(
-        self, a: Recorded, b: Recorded, config: Config, options: ParityOptions, stretch: Stretch
+        self,
+        a: Recorded,
+        b: Recorded,
+        config: Config,
+        options: ParityOptions,
+        cuts: tuple[Stretch, Stretch],
     ) -> None:
         self.differences = Differences(options.limit)
+        self.held = 0
+        self.compared = 0
         self.unplaced = 0
         self._sides = (a, b)
         self._config = config
         self._options = options
-        self._stretch = stretch
-        if options.symbols is not None:
-            self._stretch = stretch.both(Stretch(symbols=options.symbols))
+        named = Stretch(symbols=options.symbols)
+        self._cuts = [
+            cut.both(named) if side.spread_over == 1 else cut.both(named).spread(side.spread_over)
+            for side, cut in zip(self._sides, cuts, strict=True)
+        ]
 
     async def events(self, kind: str) -> TypeResult:
         """Event by event."""
@@ -163,6 +252,7 @@ class _Work:
             self._options.ignored,
             (a.compacted, b.compacted),
             self._config.group_of,
+            placed=a.placed and b.placed,
         )
         pieces = (Piece(), Piece())
         batches = [side.batches(kind).__aiter__() for side in self._sides]
@@ -177,8 +267,10 @@ class _Work:
         return comparison.finish()
 
     def _inside(self, side: int, entries: list[Entry], comparison: TypeComparison) -> list[Entry]:
-        stretch = self._stretch
+        stretch = self._cuts[side]
+        self.held += len(entries)
         if stretch.whole:
+            self.compared += len(entries)
             return entries
         kept = []
         for entry in entries:
@@ -188,21 +280,27 @@ class _Work:
             if stretch.beyond(entry):
                 comparison.later(side, entry)
             self.unplaced += stretch.unplaced(entry)
+        self.compared += len(kept)
         return kept
 
     def _equal_bytes(self, kind: str) -> TypeResult | None:
         """The result where both have files that are equal to the byte, else None."""
         files = [side.file(kind) for side in self._sides]
         first, second = files
-        if first is None or second is None or not self._stretch.whole or first[1] != second[1]:
+        whole = all(cut.whole for cut in self._cuts)
+        if first is None or second is None or not whole or first[1] != second[1]:
             return None
         lines = _equal_lines(first[0], second[0], first[1])
-        return None if lines is None else TypeResult(lines, lines, lines)
+        if lines is None:
+            return None
+        self.held += lines
+        self.compared += lines
+        return TypeResult(lines, lines, lines)
 
     async def views(self, kind: str) -> TypeResult:
         """Fact by fact: what the events leave."""
         ignored = DELIVERY | self._options.ignored
-        folds = [await self._folded(side, kind, ignored) for side in self._sides]
+        folds = [await self._folded(side, kind, ignored) for side in range(len(self._sides))]
         first, second = folds
         wanted = {
             fact_id
@@ -215,7 +313,7 @@ class _Work:
             await self._view_differences(kind, wanted, ignored, result)
         return result
 
-    async def _folded(self, side: Recorded, kind: str, ignored: frozenset[str]) -> dict[str, bytes]:
+    async def _folded(self, side: int, kind: str, ignored: frozenset[str]) -> dict[str, bytes]:
         """Digest of the content of every fact that is left."""
         found: dict[str, bytes] = {}
         async for entry in self._entries(side, kind):
@@ -225,10 +323,12 @@ class _Work:
                 found[entry.id] = _digest(entry, ignored)
         return found
 
-    async def _entries(self, side: Recorded, kind: str) -> AsyncIterator[Entry]:
-        async for batch in side.batches(kind):
+    async def _entries(self, side: int, kind: str) -> AsyncIterator[Entry]:
+        async for batch in self._sides[side].batches(kind):
+            self.held += len(batch)
             for entry in batch:
-                if self._stretch.holds(entry):
+                if self._cuts[side].holds(entry):
+                    self.compared += 1
                     yield entry
 
     async def _view_differences(
@@ -237,16 +337,16 @@ class _Work:
         """Say what differs: the facts are read again, all others are passed over."""
         last: list[dict[str, Entry]] = []
         later: list[set[str]] = []
-        for side in self._sides:
+        for side, cut in zip(self._sides, self._cuts, strict=True):
             kept: dict[str, Entry] = {}
             gone_on: set[str] = set()
             async for batch in side.batches(kind):
                 for entry in batch:
                     if entry.id not in wanted:
                         continue
-                    if self._stretch.holds(entry):
+                    if cut.holds(entry):
                         kept[entry.id] = entry
-                    elif side.compacted and self._stretch.beyond(entry):
+                    elif side.compacted and cut.beyond(entry):
                         gone_on.add(entry.id)
             last.append({each: entry for each, entry in kept.items() if not entry.gone})
             later.append(gone_on)

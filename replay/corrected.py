@@ -6,9 +6,10 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from replay.fingerprint import InputHash
+from replay.fold import Selection
 from replay.items import Extent, LogItem
 from replay.order import TotalOrder
-from replay.sources import FETCH_RECORDS, LogSource, StoredState
+from replay.sources import FETCH_RECORDS, LogMissingError, LogSource, StoredState
 from schemas.config import Config
 from schemas.events import Reject
 from schemas.records import LogRecord
@@ -19,6 +20,7 @@ from streams.kafka.messages import event_time_ms
 from streams.routing import Router
 
 BATCH = FETCH_RECORDS
+EVERYTHING = Selection()
 
 
 class CorrectedSource:
@@ -27,23 +29,42 @@ class CorrectedSource:
     The whole of it is read first, because a bar may be corrected anywhere behind. Offsets are the
     positions in the sorted sequence; after the bars comes a clock for each symbol at its watermark.
 
+    Parameters
+    ----------
+    selection
+        What is wanted: a partition that holds nothing of it is not read, and is empty.
+
     Attributes
     ----------
+    log
+        By partition that was read, which offsets of the log that were; after entering.
     letters
-        Dead letters of what is not valid in itself, after entering.
+        Dead letters of what is not valid in itself, of the selection; after entering.
+    symbols
+        Those of the final bars and the clocks.
     input_hash
         Of what was read.
     superseded
         Records that a later version or a cancel replaced.
+
+    Raises
+    ------
+    LogMissingError
+        On entering, when the log no longer begins at offset 0: what is missing may be final.
     """
 
-    def __init__(self, source: LogSource, config: Config) -> None:
+    def __init__(
+        self, source: LogSource, config: Config, selection: Selection = EVERYTHING
+    ) -> None:
         self.extents: dict[int, Extent] = {}
+        self.log: dict[int, Extent] = {}
+        self.symbols: frozenset[str] = frozenset()
         self.letters: list[Reject] = []
         self.superseded = 0
         self.input_hash = InputHash()
         self._source = source
         self._config = config
+        self._selection = selection
         self._router = Router(config)
         self._records: dict[int, list[LogRecord]] = {}
 
@@ -61,16 +82,39 @@ class CorrectedSource:
 
     async def _read(self) -> None:
         extents = self._source.extents
-        final = {each: FinalBars(self._config, self._router) for each in extents}
-        async for items in self._source.read({each: extents[each].begin for each in extents}):
+        starts = {each: extents[each].begin for each in self._wanted()}
+        for partition, begin in starts.items():
+            if begin > 0:
+                raise LogMissingError(
+                    f"partition {partition}: the log begins at offset {begin}; as corrected, the"
+                    f" records from 0 to {begin - 1} would be needed, and nothing replaces them"
+                )
+        final = {each: FinalBars(self._config, self._router) for each in starts}
+        ends = dict.fromkeys(starts, 0)
+        async for items in self._source.read(starts):
             self.input_hash.add(items)
             for item in items:
+                ends[item.partition] = item.offset + 1
                 self._add(item, final[item.partition])
+        self._records = {each: [] for each in extents}
         for partition, bars in final.items():
             left = bars.bars()
             self.superseded += bars.taken - len(left)
             self._records[partition] = [*left, *bars.clocks()]
-            self.extents[partition] = Extent(0, len(self._records[partition]))
+            known = extents[partition].end
+            self.log[partition] = Extent(0, ends[partition] if known is None else known)
+        self.extents = {each: Extent(0, len(found)) for each, found in self._records.items()}
+        self.symbols = frozenset(
+            record.symbol for found in self._records.values() for record in found
+        )
+
+    def _wanted(self) -> list[int]:
+        """Partitions that may hold something of the selection."""
+        groups, extents = self._selection.groups, self._source.extents
+        if groups is None:
+            return sorted(extents)
+        places = {self._source.partition_of(group) for group in groups}
+        return [each for each in sorted(extents) if each in places or None in places]
 
     def _add(self, item: LogItem, final: FinalBars) -> None:
         content = item.content
@@ -88,7 +132,17 @@ class CorrectedSource:
                 content = Refusal(error.code, error.reason, content.symbol)
             else:
                 return
-        self.letters.append(self._source.letter(item, content))
+        # A share of the groups makes no difference: who has it leaves the letters of others out.
+        if self._selects(content.symbol):
+            self.letters.append(self._source.letter(item, content))
+
+    def _selects(self, symbol: str | None) -> bool:
+        """Whether dead letters of a symbol are wanted, as those of a replay as recorded are."""
+        groups, names = self._selection.groups, self._selection.names
+        if groups is None or symbol is None:
+            return groups is None
+        known = names is None or symbol in names
+        return known and self._config.group_of(symbol) in groups
 
     def partition_of(self, group: str) -> int | None:
         """That of the log."""
@@ -105,14 +159,14 @@ class CorrectedSource:
     async def read(
         self, starts: Mapping[int, int], follow: bool = False
     ) -> AsyncGenerator[list[LogItem], None]:
-        """The final bars, all partitions in the total order."""
+        """The final bars from these positions on, all partitions in the total order."""
         order = TotalOrder(starts)
-        for partition in starts:
+        for partition, start in starts.items():
             order.add(
                 partition,
                 [
                     LogItem(partition, offset, event_time_ms(record, self._router), record, None)
-                    for offset, record in enumerate(self._records[partition])
+                    for offset, record in enumerate(self._records[partition][start:], start)
                 ],
             )
             order.finish(partition)

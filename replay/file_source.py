@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import dropwhile, islice
 from pathlib import Path
@@ -18,12 +18,13 @@ from schemas.records import Clock
 from streams.calendars import load_zone
 from streams.core.rejection import RecordRejected
 from streams.feeds.items import Feed, Refusal
-from streams.inputs import Source, dead_letter, in_order, open_feeds
+from streams.inputs import Source, dead_letter, in_order, open_feeds, symbols_of
 from streams.kafka.messages import event_time_ms
 from streams.routing import Router
 
 BATCH = FETCH_RECORDS
 BEFORE_ALL = 0
+STORE = "store"
 
 
 class FileSource:
@@ -36,15 +37,18 @@ class FileSource:
     zone
         Zone of times without offset; without it such a file is refused.
     until_ms
-        A clock for each symbol at this instant, after all rows.
+        A clock for each symbol at this instant, after all rows; see `symbols_of`.
     expected
         SHA-256 of files by path: another content is refused.
     records
         Only so many rows; None: all.
     kind
-        What the manifest calls it.
+        What the manifest calls it. Of the log of a ``store``, which grows, what is read is hashed
+        as of a topic; of other files the manifest names the checksum of the whole.
     fetch_records
         Most rows handed over at once; the results do not depend on it.
+    symbols
+        Those of the rows, where somebody knows them; None: as the inputs are named.
 
     Raises
     ------
@@ -62,8 +66,10 @@ class FileSource:
         records: int | None = None,
         kind: str = "files",
         fetch_records: int = BATCH,
+        symbols: Collection[str] | None = None,
     ) -> None:
         self.extents: dict[int, Extent] = {0: Extent(0, None)}
+        self.symbols = _symbols_of(inputs) if symbols is None else symbols
         self._config = config
         self._inputs = inputs
         self._zone = zone
@@ -112,20 +118,26 @@ class FileSource:
     def _items(self) -> Iterator[LogItem]:
         router = self._router
         check = router.check
+        stored = self._kind == STORE
+        refused: set[str] = set()
         last = BEFORE_ALL
         offset = -1
         rows = in_order(self._inputs, self._feeds, router)
         for offset, (feed, (content, row, line)) in enumerate(islice(rows, self._records)):
-            if not isinstance(content, Refusal):
+            if isinstance(content, Refusal):
+                if content.symbol is not None:
+                    refused.add(content.symbol)
+            else:
                 try:
                     check(content)
                     last = event_time_ms(content, router)
                 except RecordRejected:
                     # It stays where it is; what is wrong with it, the fold says.
                     pass
-            yield LogItem(0, offset, last, content, (feed, row, line))
+            yield LogItem(0, offset, last, content, row if stored else (feed, row, line))
         if self._until_ms is not None:
-            for symbol in router.symbols():
+            met = refused.union(router.symbols())
+            for symbol in symbols_of(self._config, self._inputs, met):
                 offset += 1
                 clock = Clock(symbol, self._until_ms)
                 yield LogItem(0, offset, self._until_ms, clock, None)
@@ -135,6 +147,9 @@ class FileSource:
         if item.place is None:
             assert isinstance(item.content, Clock)
             return dead_letter(f"--until {item.content.symbol}:1", encode(item.content), refusal)
+        if self._kind == STORE:
+            # Every record has a line.
+            return dead_letter(f"{self._inputs[0].path}:{item.offset + 1}", item.place, refusal)
         feed, row, line = item.place
         return dead_letter(f"{feed.path}:{line}", feed.raw(row), refusal)
 
@@ -150,6 +165,12 @@ class FileSource:
             "until_ms": self._until_ms,
             "records": self._records,
         }
+
+
+def _symbols_of(inputs: Sequence[Source]) -> Collection[str] | None:
+    """Symbols of the inputs; None when one of them names its symbols in its rows."""
+    found = [each.symbol for each in inputs if each.symbol is not None]
+    return found if len(found) == len(inputs) else None
 
 
 def _sha256(path: str) -> str:

@@ -26,7 +26,10 @@ class InputHash:
         self._hashes: dict[int, tuple[Any, Any]] = {}
 
     def add(self, items: Sequence[LogItem]) -> None:
-        """The next records; those of a file are not counted, its own checksum is known."""
+        """The next records, whose places are their bytes.
+
+        Those of files have others and are not counted: the checksums of the files are known.
+        """
         if not items or type(items[0].place) is not bytes:
             return
         pieces: defaultdict[int, list[bytes]] = defaultdict(list)

@@ -10,9 +10,10 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
-from replay.file_source import BATCH, FileSource
+from replay.file_source import BATCH, STORE, FileSource
+from replay.manifest_check import check_manifest
 from replay.sources import FETCH_RECORDS, LogSource
-from schemas.config import Config
+from schemas.config import Config, config_hash
 from streams.feeds.items import InputError
 from streams.inputs import Source
 from streams.run_directory import MANIFEST
@@ -65,7 +66,7 @@ def source_of(config: Config, origin: Origin) -> Opened:
     Raises
     ------
     InputError
-        When there is none, or a folder is no run.
+        When there is none, a folder is no run, or its run had another configuration.
     StoreError
         When a folder is no store.
     """
@@ -81,10 +82,7 @@ def source_of(config: Config, origin: Origin) -> Opened:
             )
         )
     if origin.store is not None:
-        records = _log_records(origin.store) if origin.ends is None else origin.ends[0]
-        log = Source(str(origin.store / LOG_FILE))
-        rows = _rows(origin)
-        return Opened(FileSource(config, [log], records=records, kind="store", fetch_records=rows))
+        return Opened(_of_store(config, origin.store, origin))
     if origin.bootstrap is None:
         raise InputError("no source: name a file, --store DIR, or --bootstrap")
     # Only a topic needs the Kafka client: replays of files start faster without it.
@@ -111,6 +109,21 @@ async def ended(config: Config, origin: Origin) -> Origin:
     return replace(origin, ends={each: end for each, end in ends.items() if end is not None})
 
 
+def _of_store(config: Config, store: Path, origin: Origin) -> FileSource:
+    with StoreReader(store) as reader:
+        checkpoint = reader.checkpoint
+    groups = checkpoint.plans
+    return FileSource(
+        config,
+        [Source(str(store / LOG_FILE))],
+        records=checkpoint.log_records if origin.ends is None else origin.ends[0],
+        kind=STORE,
+        fetch_records=_rows(origin),
+        # An empty store has none, and says nothing about its symbols.
+        symbols=[symbol for group in groups for symbol in config.members(group)] or None,
+    )
+
+
 def _log_records(store: Path) -> int:
     with StoreReader(store) as reader:
         return reader.checkpoint.log_records
@@ -127,8 +140,16 @@ def _of_run(config: Config, folder: Path, fetch_records: int) -> Opened:
         raise InputError(
             f"{folder}: is the run of a replay; repeat it by --manifest {folder / MANIFEST}"
         )
-    options = manifest["options"]
-    source = FileSource(
+    check_configuration(config, manifest, str(folder))
+    return Opened(inputs_again(config, manifest, fetch_records), manifest)
+
+
+def inputs_again(
+    config: Config, manifest: Mapping[str, Any], fetch_records: int = BATCH
+) -> FileSource:
+    """The inputs of a run of files once more, refused on entering if they changed."""
+    inputs, options = manifest["inputs"], manifest["options"]
+    return FileSource(
         config,
         sources_in(inputs),
         options["tz"],
@@ -136,8 +157,35 @@ def _of_run(config: Config, folder: Path, fetch_records: int) -> Opened:
         {each["path"]: each["sha256"] for each in inputs},
         kind="run",
         fetch_records=fetch_records,
+        symbols=manifest.get("counters", {}).get("symbols"),
     )
-    return Opened(source, manifest)
+
+
+def check_configuration(config: Config, manifest: Mapping[str, Any], name: str) -> None:
+    """Refuse a configuration that a run was not made with: it would lead to other results.
+
+    Parameters
+    ----------
+    name
+        Of the run, for the message.
+
+    Raises
+    ------
+    InputError
+        Naming both hashes.
+    """
+    now, then = config_hash(config), manifest["config_hash"]
+    if now != then:
+        raise InputError(
+            f"{name}: the configuration is another one than that of the manifest (hash {now[:12]},"
+            f" then {then[:12]}); name its file by --config"
+        )
+
+
+def is_corrected(manifest: Mapping[str, Any]) -> bool:
+    """Whether a run was made in the order of what is known now, not in that of its log."""
+    options = manifest["options"]
+    return bool(options.get("as_corrected")) or manifest.get("mode") == "as-corrected"
 
 
 def sources_in(inputs: Sequence[dict[str, Any]]) -> list[Source]:
@@ -151,7 +199,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        When it is missing or none.
+        When it is missing, none, or damaged.
     """
     try:
         found = orjson.loads(path.read_bytes())
@@ -159,6 +207,4 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: is not there") from error
     except orjson.JSONDecodeError as error:
         raise InputError(f"{path}: is no manifest ({error})") from error
-    if not isinstance(found, dict) or "options" not in found:
-        raise InputError(f"{path}: is no manifest of a run")
-    return found
+    return check_manifest(found, str(path))

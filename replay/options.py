@@ -119,7 +119,16 @@ def options_of(config: Config, keywords: Keywords) -> ReplayOptions:
     ------
     InputError
         When a bound is none, or a name is not configured.
+    TypeError
+        When there is no such keyword, or a value is of another type.
     """
+    unknown = sorted(keywords.keys() - Keywords.__annotations__.keys())
+    if unknown:
+        known = ", ".join(Keywords.__annotations__)
+        raise TypeError(f"{', '.join(unknown)}: is no keyword of a replay; there are {known}")
+    for name in ("symbols", "groups"):
+        if isinstance(keywords.get(name), str):
+            raise TypeError(f"{name}={keywords[name]!r}: say a list of names, [{keywords[name]!r}]")
     return ReplayOptions(
         start=bound_of("start", keywords.get("start")),
         stop=bound_of("stop", keywords.get("stop")),
@@ -138,13 +147,20 @@ def bound_of(name: str, when: When | None) -> Bound | None:
     ------
     InputError
         When it is none, or a datetime has no zone.
+    TypeError
+        When it is something else.
     """
     if when is None or isinstance(when, Bound):
         return when
     if isinstance(when, str):
         return parse_bound(name, when)
-    if isinstance(when, int):
+    if isinstance(when, int) and not isinstance(when, bool):
         return Bound(time_ms=when)
+    if not isinstance(when, datetime):
+        raise TypeError(
+            f"{name}={when!r}: say a session date or an ISO time as text, whole milliseconds, a"
+            " datetime with a zone, or a Bound"
+        )
     if when.tzinfo is None:
         raise InputError(f"{name} {when}: has no zone; add tzinfo=UTC")
     return Bound(time_ms=(when - EPOCH) // MILLISECOND)

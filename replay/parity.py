@@ -230,6 +230,8 @@ class TypeComparison:
         Of A and B, whether superseded versions may be gone.
     group_of
         Group of a symbol, where messages are compared with lines; None: not compared.
+    placed
+        Whether both sides know in which partitions their events lie.
     pending_limit
         Events of a side that may wait for their partner.
 
@@ -247,6 +249,7 @@ class TypeComparison:
         compacted: tuple[bool, bool] = (False, False),
         group_of: Callable[[str], str] | None = None,
         pending_limit: int = PENDING_LIMIT,
+        placed: bool = True,
     ) -> None:
         self.result = TypeResult()
         self._kind = kind
@@ -255,6 +258,7 @@ class TypeComparison:
         self._compacted = compacted
         self._group_of = group_of
         self._pending_limit = pending_limit
+        self._placed = placed
         self._sides = (_Side(), _Side())
         self._fields: Counter[str] = Counter()
 
@@ -374,7 +378,8 @@ class TypeComparison:
     def _with_message(self, entry: Entry, event: dict[str, Any]) -> dict[str, Any]:
         """Fields of an event, and what its message says beside its value."""
         found = dict(event)
-        if entry.partition != NO_PARTITION and "seq" not in self._ignored:
+        known = self._placed and entry.partition != NO_PARTITION
+        if known and "seq" not in self._ignored:
             found["partition"] = entry.partition
         if entry.time_ms is not None:
             found["time_ms"] = entry.time_ms

@@ -75,11 +75,14 @@ class Stretch(Struct, frozen=True):
         is covered from its beginning, or to its end.
     symbols
         Symbols and groups; None: all.
+    sorted
+        Whether starts and stops are positions of sorted bars, not offsets of a log.
     """
 
     starts: Mapping[int, int] = {}
     stops: Mapping[int, int] = {}
     symbols: frozenset[str] | None = None
+    sorted: bool = False
 
     def holds(self, entry: Entry) -> bool:
         """Whether an event belongs to it."""
@@ -117,6 +120,14 @@ class Stretch(Struct, frozen=True):
         """Whether nothing is left out."""
         return not self.starts and not self.stops and self.symbols is None
 
+    def spread(self, partitions: int) -> Stretch:
+        """That of a log of one partition, 0, for events that lie in so many."""
+        starts, stops = (
+            dict.fromkeys(range(partitions), each[0]) if 0 in each else {}
+            for each in (self.starts, self.stops)
+        )
+        return Stretch(starts, stops, self.symbols, self.sorted)
+
 
 class Recorded(Protocol):
     """What a run left; an asynchronous context."""
@@ -137,8 +148,28 @@ class Recorded(Protocol):
         ...
 
     @property
+    def corrected(self) -> bool:
+        """Whether its events are of sorted bars; once it was opened."""
+        ...
+
+    @property
+    def placed(self) -> bool:
+        """Whether its events are known to lie in partitions: files do not say where."""
+        ...
+
+    @property
+    def spread_over(self) -> int:
+        """Over how many partitions lie the events of a log of one; 1: all lie as in their log."""
+        ...
+
+    @property
     def inputs(self) -> list[str] | None:
         """SHA-256 of the files it was made from, where a manifest names them."""
+        ...
+
+    @property
+    def configuration(self) -> str | None:
+        """Hash of the configuration it was made with, where a manifest names it."""
         ...
 
     async def __aenter__(self) -> Recorded:

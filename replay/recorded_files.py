@@ -6,16 +6,14 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from replay.corrected import CorrectedSource
-from replay.opening import Origin, read_manifest, source_of
+from replay.opening import Origin, is_corrected, read_manifest, source_of
 from replay.recorded import NO_PARTITION, Entry, Recorded, RecordedError, Stretch, entry_of
-from replay.repetition import source_again
+from replay.run_manifest import covered, input_checksums, log_again
 from replay.sources import LogSource
 from schemas.config import Config
 from schemas.partition import partition_for
-from schemas.topics import topic_of
+from schemas.topics import RUN_ID_RULE, is_run_id, run_prefix, topic_of
 from streams.feeds.items import InputError
-from streams.inputs import Source
 from streams.run_directory import MANIFEST, MANIFEST_MARK
 from streams.store.layout import STATE_FOLDER, TOPICS_FOLDER
 from streams.store.reading import StoreReader
@@ -23,8 +21,6 @@ from streams.store.reading import StoreReader
 BLOCK_BYTES = 1 << 20
 TOPICS = "topics"
 RUN = "run:"
-BOUNDS = ("from", "to", "from_offset", "to_offset")
-"""Options of a replay that leave a part of its log out."""
 
 
 class _Files:
@@ -33,15 +29,31 @@ class _Files:
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
         self.compacted = False
+        self.spread_over = 1
         self.stretch = Stretch()
         self._config = config
         self._partitions = 1
         self._by_symbol: dict[str, int] = {}
 
     @property
+    def placed(self) -> bool:
+        """Whether its log had several partitions."""
+        return self._partitions > 1
+
+    @property
     def inputs(self) -> list[str] | None:
         """Not known."""
         return None
+
+    @property
+    def configuration(self) -> str | None:
+        """Not known."""
+        return None
+
+    @property
+    def corrected(self) -> bool:
+        """A store has the order of its log."""
+        return False
 
     async def __aexit__(self, *_: object) -> None:
         """Nothing stays open."""
@@ -104,7 +116,7 @@ class RecordedFolder(_Files):
         self.manifest = read_manifest(self._folder / MANIFEST)
         if MANIFEST_MARK not in self.manifest:
             raise InputError(f"{self._folder / MANIFEST}: is no manifest of a run")
-        self.stretch, self._partitions = covered(self.manifest, self._config)
+        self.stretch, self._partitions = covered(self.manifest, self._config, self.name)
         return self
 
     def file(self, kind: str) -> tuple[Path, int] | None:
@@ -118,29 +130,21 @@ class RecordedFolder(_Files):
     @property
     def inputs(self) -> list[str] | None:
         """SHA-256 of the files of the run, None where it was made from a topic or a store."""
-        source = self.manifest.get("source", {"kind": "files", "files": []})
-        if source["kind"] not in ("files", "run"):
-            return None
-        files = self.manifest.get("inputs", source.get("files"))
-        return [each["sha256"] for each in files]
+        return input_checksums(self.manifest)
+
+    @property
+    def configuration(self) -> str | None:
+        """Hash of the configuration of the run."""
+        return str(self.manifest["config_hash"])
 
     @property
     def corrected(self) -> bool:
         """Whether it was run in the order of what is known now, not in that of its log."""
-        options = self.manifest["options"]
-        return bool(options.get("as_corrected")) or self.manifest.get("mode") == "as-corrected"
+        return is_corrected(self.manifest)
 
     def log(self) -> LogSource:
         """The inputs of the run, which must be the same files, or the same topic."""
-        try:
-            if "source" in self.manifest:
-                source = source_again(self.manifest, self._config, self._bootstrap)
-            else:
-                origin = Origin(files=(Source(str(self._folder)),))
-                source = source_of(self._config, origin).source
-        except InputError as error:
-            raise RecordedError(str(error)) from error
-        return CorrectedSource(source, self._config) if self.corrected else source
+        return log_again(self.manifest, self._config, self._bootstrap, self.name)
 
 
 class RecordedStore(_Files):
@@ -168,33 +172,6 @@ class RecordedStore(_Files):
         return source_of(self._config, Origin(store=self._folder)).source
 
 
-def covered(manifest: Mapping[str, Any], config: Config) -> tuple[Stretch, int]:
-    """Which records a manifest covers, and over how many partitions its log went.
-
-    The manifest of a run of files covers everything, in one partition.
-    """
-    source = manifest.get("source")
-    if source is None:
-        return Stretch(), 1
-    spans = {int(number): span for number, span in source["partitions"].items()}
-    partitions = 1
-    if source["kind"] == "topic":
-        partitions = source.get("partition_count") or max(config.kafka.partitions, *spans, 1)
-    options = manifest["options"]
-    groups = list(options.get("groups") or ())
-    symbols = list(options.get("symbols") or ())
-    names: frozenset[str] | None = None
-    if groups or symbols:
-        members = (member for group in groups for member in config.members(group))
-        names = frozenset((*symbols, *groups, *members, *map(config.group_of, symbols)))
-    # A topic grows, files do not.
-    if source["kind"] != "topic" and not any(options.get(bound) for bound in BOUNDS):
-        return Stretch(symbols=names), partitions
-    starts = {number: span["start"] for number, span in spans.items() if span["start"] > 0}
-    stops = {number: span["stop"] for number, span in spans.items()}
-    return Stretch(starts, stops, names), partitions
-
-
 def recorded(name: str, config: Config, bootstrap: str) -> Recorded:
     """What a name of the command line stands for, not yet opened.
 
@@ -220,8 +197,10 @@ def recorded(name: str, config: Config, bootstrap: str) -> Recorded:
         if name != TOPICS and not rest:
             raise InputError(f"{name}: say topics:PREFIX or run:ID")
         if kind == TOPICS:
-            return RecordedTopics(name, bootstrap, rest or prefix, rest or prefix)
-        return RecordedTopics(name, bootstrap, f"{prefix}.run.{rest}", prefix)
+            return RecordedTopics(name, bootstrap, rest or prefix, config)
+        if not is_run_id(rest):
+            raise InputError(f"{name}: the id of a run must be {RUN_ID_RULE}")
+        return RecordedTopics(name, bootstrap, run_prefix(rest, prefix), config, rest)
     folder = Path(name)
     if (folder / STATE_FOLDER).is_dir():
         return RecordedStore(folder, config)

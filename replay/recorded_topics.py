@@ -15,9 +15,13 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
+from replay.opening import is_corrected
 from replay.recorded import BEFORE_ALL, NO_SEQ, Entry, RecordedError, Stretch, entry_of
+from replay.run_catalogue import find_run
+from replay.run_manifest import covered, input_checksums, log_again
 from replay.sources import LogSource
 from replay.topic_source import TopicSource
+from schemas.config import Config
 from schemas.topics import EVENT_TYPES, topic_of
 from streams.kafka.connection import admin_client, plain_errors
 
@@ -38,32 +42,55 @@ class RecordedTopics:
         As it was named.
     prefix
         First part of the names of the topics.
-    log_prefix
-        That of the input log.
+    run_id
+        Of a run; its manifest says which records it covers. None: topics of workers.
 
     Attributes
     ----------
     duplicates
         Messages that were dropped because their seq had been seen: a worker that was killed says
         the same again.
+    manifest
+        Of a complete run, once it was opened; otherwise None.
+    spread_over
+        See `Recorded`; known once it was opened.
+    incomplete
+        Whether it is a run without a manifest: nothing says which records it covers.
     """
 
     compacted = True
+    placed = True
 
-    def __init__(self, name: str, bootstrap: str, prefix: str, log_prefix: str) -> None:
+    def __init__(
+        self, name: str, bootstrap: str, prefix: str, config: Config, run_id: str | None = None
+    ) -> None:
         self.name = name
         self.stretch = Stretch()
         self.duplicates = 0
+        self.manifest: dict[str, Any] | None = None
+        self.incomplete = False
+        self.spread_over = 1
         self._bootstrap = bootstrap
         self._prefix = prefix
-        self._log_prefix = log_prefix
+        self._config = config
+        self._run_id = run_id
         self._spans: dict[TopicPartition, tuple[int, int]] = {}
         self._stack = AsyncExitStack()
 
     @property
     def inputs(self) -> list[str] | None:
-        """Not known."""
-        return None
+        """SHA-256 of the files of a run, where it was made from files."""
+        return None if self.manifest is None else input_checksums(self.manifest)
+
+    @property
+    def configuration(self) -> str | None:
+        """Hash of the configuration of a run; what workers had is not known."""
+        return None if self.manifest is None else str(self.manifest["config_hash"])
+
+    @property
+    def corrected(self) -> bool:
+        """Whether they are of a run as corrected; workers take the order of the log."""
+        return self.manifest is not None and is_corrected(self.manifest)
 
     async def __aenter__(self) -> RecordedTopics:
         wanted = [topic_of(kind, self._prefix) for kind in EVENT_TYPES]
@@ -78,6 +105,8 @@ class RecordedTopics:
                 raise RecordedError(
                     f"{self.name}: {self._bootstrap} has no topics {self._prefix}.*.v1"
                 )
+            if self._run_id is not None:
+                await self._read_manifest(self._run_id, max(found.values()))
             places = [
                 TopicPartition(topic, number)
                 for topic, count in found.items()
@@ -88,6 +117,15 @@ class RecordedTopics:
             ends = await consumer.end_offsets(places)
         self._spans = {place: (begins[place], ends[place]) for place in places}
         return self
+
+    async def _read_manifest(self, run_id: str, partitions: int) -> None:
+        run = await find_run(run_id, self._config.kafka.topic_prefix, self._bootstrap)
+        self.manifest, self.incomplete = run.manifest, run.manifest is None
+        if run.manifest is not None:
+            self.stretch, _ = covered(run.manifest, self._config, self.name)
+            if run.manifest["source"]["kind"] != "topic":
+                # Files have one partition; what comes of them lies where a worker would put it.
+                self.spread_over = partitions
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
@@ -105,8 +143,11 @@ class RecordedTopics:
         return None
 
     def log(self) -> LogSource:
-        """The log the worker read."""
-        return TopicSource(self._bootstrap, self._log_prefix)
+        """The log that the worker, or the run, read."""
+        if self.manifest is not None:
+            return log_again(self.manifest, self._config, self._bootstrap, self.name)
+        prefix = self._prefix if self._run_id is None else self._config.kafka.topic_prefix
+        return TopicSource(self._bootstrap, prefix)
 
     async def batches(self, kind: str) -> AsyncIterator[list[Entry]]:
         """Messages of the topic of a type; see `Recorded`."""

@@ -6,41 +6,49 @@ from collections.abc import Mapping
 from typing import Any
 
 from replay.bounds import Bound
-from replay.file_source import FileSource
+from replay.file_source import STORE, FileSource
 from replay.fold import selected
-from replay.opening import sources_in
+from replay.items import Extent
+from replay.opening import check_configuration, is_corrected, sources_in
 from replay.run import ReplayOptions
 from replay.sources import LogMissingError, LogSource
 from replay.topic_source import TopicSource
-from schemas.config import Config, config_hash
-from streams.feeds.items import InputError
+from schemas.config import Config
 from streams.run_directory import MANIFEST_MARK
 
 BY_PARTITION = "partition_sha256"
 """In the manifest of a run that followed: its partitions arrived in turns of their own."""
-COMPARED = ("topics", "input_sha256", "calendars", "time_zone_version")
+INPUT = "input_sha256"
+COMPARED = ("topics", INPUT, "calendars", "time_zone_version")
 
 
-def source_again(manifest: Mapping[str, Any], config: Config, bootstrap: str) -> LogSource:
+def source_again(
+    manifest: Mapping[str, Any], config: Config, bootstrap: str, name: str
+) -> LogSource:
     """The source of a manifest, not yet opened.
+
+    Parameters
+    ----------
+    name
+        Of the run, for messages.
 
     Raises
     ------
     InputError
         When the configuration is another one.
     """
-    if config_hash(config) != manifest["config_hash"]:
-        raise InputError(
-            f"the configuration is another one than that of the manifest (hash"
-            f" {config_hash(config)[:12]}, then {manifest['config_hash'][:12]}); name its file by"
-            " --config"
-        )
+    check_configuration(config, manifest, name)
     source = manifest["source"]
     if source["kind"] == "topic":
         prefix = source["topic"].removesuffix(".bars.v1")
-        return _SameCluster(bootstrap, prefix, source)
+        # As corrected all of the log decides: what came later is not to be in it.
+        corrected = is_corrected(manifest)
+        spans = source["partitions"].items() if corrected else ()
+        ends = {int(each): span["end"] for each, span in spans}
+        return _SameCluster(bootstrap, prefix, source, ends)
     files = source["files"]
-    expected = {} if source["kind"] == "store" else {each["path"]: each["sha256"] for each in files}
+    # A store's log may have grown; what is read of it has a hash of its own.
+    expected = {} if source["kind"] == STORE else {each["path"]: each["sha256"] for each in files}
     return FileSource(
         config,
         sources_in(files),
@@ -53,22 +61,48 @@ def source_again(manifest: Mapping[str, Any], config: Config, bootstrap: str) ->
 
 
 class _SameCluster(TopicSource):
-    """The topic of a manifest, which must be that of the same cluster."""
+    """The topic of a manifest, which must be that of the same cluster.
 
-    def __init__(self, bootstrap: str, prefix: str, source: Mapping[str, Any]) -> None:
+    Parameters
+    ----------
+    ends
+        By partition, where it ends for this replay, however far it goes now.
+    """
+
+    def __init__(
+        self, bootstrap: str, prefix: str, source: Mapping[str, Any], ends: Mapping[int, int]
+    ) -> None:
         super().__init__(bootstrap, prefix)
         self._wanted = source
+        self._known_ends = ends
 
     async def __aenter__(self) -> TopicSource:
         await super().__aenter__()
+        try:
+            self._check()
+        except LogMissingError:
+            await self.__aexit__()
+            raise
+        self.extents |= {
+            each: Extent(self.extents[each].begin, end) for each, end in self._known_ends.items()
+        }
+        return self
+
+    def _check(self) -> None:
         found = self.identity()["cluster_id"]
         if found != self._wanted["cluster_id"]:
-            await self.__aexit__()
             raise LogMissingError(
                 f"the cluster at {self.bootstrap} is {found}, the manifest is of"
                 f" {self._wanted['cluster_id']}"
             )
-        return self
+        for partition, wanted in self._known_ends.items():
+            extent = self.extents.get(partition)
+            end = 0 if extent is None or extent.end is None else extent.end
+            if end < wanted:
+                raise LogMissingError(
+                    f"{self.topic} partition {partition}: the log ends at offset {end}, that of the"
+                    f" manifest at {wanted}; it is another log"
+                )
 
 
 def options_again(manifest: Mapping[str, Any], config: Config) -> ReplayOptions:
@@ -80,7 +114,7 @@ def options_again(manifest: Mapping[str, Any], config: Config) -> ReplayOptions:
     return ReplayOptions(
         start=Bound(offsets={int(each): span["start"] for each, span in partitions}),
         stop=Bound(offsets={int(each): span["stop"] for each, span in partitions}),
-        selection=selected(config, options["symbols"], options["groups"]),
+        selection=selected(config, options.get("symbols") or (), options.get("groups") or ()),
         as_corrected=corrected,
         snapshots=any(state["kind"] == "snapshot" for state in states),
         read_from={int(each): span["read_from"] for each, span in partitions},
@@ -93,7 +127,8 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     hashes = BY_PARTITION if BY_PARTITION in before else MANIFEST_MARK
     for name in (hashes, *COMPARED):
         old, new = before.get(name), now.get(name)
-        if old == new:
+        if old == new or (name == INPUT and not old):
+            # Manifests of earlier versions name no hash of a store's log.
             continue
         if isinstance(old, dict) and isinstance(new, dict):
             for key in sorted({*old, *new}):
@@ -102,3 +137,18 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         else:
             found.append(f"{name}: then {old}, now {new}")
     return found
+
+
+def names_input(before: Mapping[str, Any]) -> bool:
+    """Whether a manifest says what was read: manifests of earlier versions do not of stores."""
+    source = before["source"]
+    nothing = all(span["stop"] <= span["read_from"] for span in source["partitions"].values())
+    return source["kind"] != STORE or nothing or bool(before.get(INPUT))
+
+
+def version_note(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """What is to be said of the versions that made two runs; None when it was the same one."""
+    then, this = before.get("code_version"), now.get("code_version")
+    if then == this:
+        return None
+    return f"The manifest was made by tapeline {then}, the repetition by {this}."

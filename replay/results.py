@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 import streams
+from replay.corrected import CorrectedSource
 from replay.fingerprint import PartitionHashes
 from replay.run import Replay
 from schemas.config import config_hash
@@ -201,9 +202,13 @@ def manifest(replay: Replay, options: dict[str, Any]) -> dict[str, Any]:
     """All that decides the results of a replay that has ended (replay.md section 3)."""
     used = (replay.config.instrument(symbol) for symbol in replay.fold.fates)
     calendars = sorted({instrument.calendar for instrument in used if instrument is not None})
+    names = replay.options.selection.names
+    source = replay.source
+    # Sorted bars have positions of their own; whoever repeats it needs to know what was read.
+    extents = source.log if isinstance(source, CorrectedSource) else source.extents
     partitions = {}
     for partition, span in replay.fold.spans.items():
-        extent = replay.source.extents[partition]
+        extent = extents[partition]
         partitions[str(partition)] = {
             "begin": extent.begin,
             "end": extent.end,
@@ -212,7 +217,7 @@ def manifest(replay: Replay, options: dict[str, Any]) -> dict[str, Any]:
             "stop": span.next_offset,
         }
     return {
-        "source": {**replay.source.identity(), "partitions": partitions},
+        "source": {**source.identity(), "partitions": partitions},
         "input_sha256": replay.input_digests(),
         "mode": "as-corrected" if replay.options.as_corrected else "as-recorded",
         "start_state": replay.start_states,
@@ -221,6 +226,7 @@ def manifest(replay: Replay, options: dict[str, Any]) -> dict[str, Any]:
         "time_zone_version": time_zone_version(),
         "code_version": streams.__version__,
         "options": options,
+        "selected": None if names is None else sorted(names),
         "seam_offset": {str(each): offset for each, offset in sorted(replay.seam_offsets.items())},
     }
 

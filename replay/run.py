@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
-from replay.bounds import calendars_of, warm_up_ms
+from replay.beginning import WarmUp, beginning
 from replay.corrected import CorrectedSource
 from replay.fingerprint import InputHash
-from replay.fold import ReplayFold, Window
+from replay.fold import ReplayFold
 from replay.items import LogItem, Release
 from replay.opening import Origin, source_of
 from replay.options import Keywords, Named, Pace, ReplayOptions, inputs_of, options_of
-from replay.sources import LogMissingError, LogSource, StoredState
+from replay.sources import LogSource
 from schemas.config import Config
 from schemas.events import Output, Reject
 from streams.feeds.items import InputError
@@ -71,7 +71,9 @@ class Replay:
         self.given = config
         self.config = config.without_max_ahead() if self.options.as_corrected else config
         self.source: LogSource = (
-            CorrectedSource(source, config) if self.options.as_corrected else source
+            CorrectedSource(source, config, self.options.selection)
+            if self.options.as_corrected
+            else source
         )
         self.start_states: dict[str, dict[str, Any]] = {}
         self.seam_offsets: dict[int, int] = {}
@@ -88,7 +90,8 @@ class Replay:
         self.heard: Callable[[list[LogItem]], None] | None = None
         self._pace = pace
         self._begun = False
-        self._warm_ms: int | None = None
+        self._warm_up: WarmUp | None = None
+        self._accepted_ms: int | None = None
         self._fold: ReplayFold | None = None
 
     @classmethod
@@ -181,31 +184,16 @@ class Replay:
 
     async def _begin(self) -> None:
         options, source = self.options, self.source
-        start, stop, selection = options.start, options.stop, options.selection
         partitions = self._partitions()
         if options.follow and any(source.extents[each].end is None for each in partitions):
             raise InputError("only a topic can be followed: files do not grow")
-        if any(bound is not None and bound.day is not None for bound in (start, stop)):
-            calendars = calendars_of(self.config, selection.groups)
-        else:
-            calendars = []
-        self.from_ms = None if start is None else start.instant(calendars, "open")
-        self.to_ms = None if stop is None else stop.instant(calendars, "close")
-        if self.from_ms is not None and self.to_ms is not None and self.from_ms >= self.to_ms:
-            raise InputError("--from does not lie before --to")
-        window = Window(
-            self.from_ms,
-            self.to_ms,
-            None if start is None else start.offsets,
-            None if stop is None else stop.offsets,
+        begun = await beginning(self.config, source, options, partitions)
+        self.from_ms, self.to_ms = begun.window.from_ms, begun.window.to_ms
+        self.read_from, self.start_states = begun.read_from, begun.said
+        self._warm_up = WarmUp(begun)
+        self._fold = ReplayFold(
+            self.config, source, self.read_from, begun.window, options.selection, begun.states
         )
-        begins = {each: source.extents[each].begin for each in partitions}
-        limits = await self._limits(window, begins)
-        states: Mapping[str, StoredState] = {}
-        if options.snapshots and limits != begins:
-            states = await source.states(limits)
-        await self._places(begins, limits, states)
-        self._fold = ReplayFold(self.config, source, self.read_from, window, selection, states)
         if options.follow:
             ends = {each: source.extents[each].end for each in partitions}
             self.seam_offsets = {each: end for each, end in ends.items() if end is not None}
@@ -217,59 +205,6 @@ class Replay:
             return extents
         wanted = {self.source.partition_of(group) for group in groups}
         return extents if None in wanted else [each for each in extents if each in wanted]
-
-    async def _limits(self, window: Window, begins: Mapping[int, int]) -> dict[int, int]:
-        """Offsets at or below the start of each partition."""
-        if window.starts is not None:
-            return {each: window.starts.get(each, begin) for each, begin in begins.items()}
-        if window.from_ms is None:
-            return dict(begins)
-        found = await self.source.first_at(window.from_ms + 1)
-        return {each: found[each] for each in begins}
-
-    async def _places(
-        self,
-        begins: Mapping[int, int],
-        limits: Mapping[int, int],
-        states: Mapping[str, StoredState],
-    ) -> None:
-        """Where each partition is read from, and what that makes of the start."""
-        lowest: dict[int, int] = {}
-        for group, state in sorted(states.items()):
-            partition = self.source.partition_of(group) or 0
-            lowest[partition] = min(lowest.get(partition, state.offset + 1), state.offset + 1)
-            self.start_states[group] = {
-                "kind": "snapshot",
-                "offset": state.offset,
-                "session": state.session,
-            }
-        warm = await self._warm_places()
-        for partition, begin in begins.items():
-            if partition in lowest:
-                self.read_from[partition] = lowest[partition]
-                continue
-            kind, place = "log start", begin
-            if self.options.read_from is not None:
-                place = self.options.read_from[partition]
-                kind = "warm-up" if place > begin else kind
-            elif warm is not None and limits[partition] > begin:
-                kind, place = "warm-up", min(warm[partition], limits[partition])
-            elif begin > 0:
-                raise LogMissingError(
-                    f"partition {partition}: the log begins at offset {begin}, and no snapshot is"
-                    f" there to replace the records from 0 to {begin - 1}; give"
-                    " --warmup-sessions to begin without them"
-                )
-            self.read_from[partition] = place
-            self.start_states[f"partition {partition}"] = {"kind": kind, "offset": place}
-
-    async def _warm_places(self) -> dict[int, int] | None:
-        sessions = self.options.warmup_sessions
-        if sessions is None or self.from_ms is None:
-            return None
-        calendars = calendars_of(self.config, self.options.selection.groups)
-        self._warm_ms = warm_up_ms(calendars, self.from_ms, sessions)
-        return await self.source.first_at(self._warm_ms)
 
     def batches(self) -> AsyncGenerator[list[Release], None]:
         """Releases in the total order, as many at once as are there.
@@ -286,18 +221,20 @@ class Replay:
         if isinstance(self.source, CorrectedSource):
             for letter in self.source.letters:
                 self.rejects[letter.code] += 1
-        stream = self._kept(self.source.read(self.read_from, self.options.follow))
+        stream = self._kept(self.source.read(dict(self.read_from), self.options.follow))
         async for items in stream:
             if not items and self.options.follow:
                 # So a source says that its seam is reached, and later that nothing has arrived.
                 self.live.set()
             if self.heard is not None:
                 self.heard(items)
+            # A repetition does not read what lies before the warm-up: its hash is without it, too.
+            items = self._warm(items)
             if pace is None:
-                out = fold.take_all(self._warm(items))
+                out = fold.take_all(items)
                 left: list[LogItem] = []
             else:
-                out, left = [], self._warm(items)
+                out, left = [], items
             for item in left:
                 release = fold.take(item)
                 if release is None:
@@ -305,14 +242,15 @@ class Replay:
                 if pace is not None:
                     if not self._begun:
                         self._lead_in(pace, item)
+                    due_ms = self._due_ms(release)
                     if not self._paced(item):
                         goes = not pace.stopped
-                    elif not (goes := pace.at_once(item.time_ms)):
+                    elif not (goes := pace.at_once(due_ms)):
                         # Whoever waits has got everything before.
                         if out:
                             yield self._counted(out)
                             out = []
-                        goes = await pace.release(item.time_ms)
+                        goes = await pace.release(due_ms)
                     if not goes:
                         fold.spans[item.partition].next_offset = item.offset
                         break
@@ -331,6 +269,17 @@ class Replay:
         """Whether a record was there when the replay was opened; a later one has its own pace."""
         return item.offset < self.seam_offsets.get(item.partition, item.offset + 1)
 
+    def _due_ms(self, release: Release) -> int:
+        """Event time of a record for the pace: a refused one goes right after the one before it.
+
+        What it says may be why it was refused; nobody shall wait for a year that does not come.
+        """
+        if release.letter is None:
+            self._accepted_ms = release.item.time_ms
+        elif self._accepted_ms is None:
+            return release.item.time_ms if self.from_ms is None else self.from_ms
+        return self._accepted_ms
+
     def _lead_in(self, pace: Pace, first: LogItem) -> None:
         """An hour lasts an hour, not one bar less; but nobody waits for years without a log."""
         self._begun = True
@@ -339,15 +288,16 @@ class Replay:
 
     def _warm(self, items: list[LogItem]) -> list[LogItem]:
         """The items without those before the warm-up."""
-        warm_ms = self._warm_ms
-        if warm_ms is None:
+        warm_up = self._warm_up
+        if warm_up is None or not warm_up:
             return items
-        for position, item in enumerate(items):
-            if item.time_ms >= warm_ms:
-                self._warm_ms = None
-                self.read_from[item.partition] = item.offset
-                return items[position:]
-        return []
+        kept = []
+        for item in items:
+            if warm_up.leaves_out(item.partition, item.offset, item.time_ms):
+                self.fold.spans[item.partition].next_offset = item.offset + 1
+            else:
+                kept.append(item)
+        return kept
 
     def _counted(self, releases: list[Release]) -> list[Release]:
         self.released += len(releases)

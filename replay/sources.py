@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -44,6 +44,11 @@ class LogSource(Protocol):
     @property
     def extents(self) -> Mapping[int, Extent]:
         """What is there, by partition, fixed when the source was opened."""
+        ...
+
+    @property
+    def symbols(self) -> Collection[str] | None:
+        """Its symbols, once it was opened, where they are known before reading; else None."""
         ...
 
     async def __aenter__(self) -> LogSource:

@@ -74,6 +74,7 @@ async def _part(side: Recorded, partition: int, record: int, reach: int) -> LogP
     found: list[LoggedRecord] = []
     try:
         async with side.log() as source:
+            partition = _partition(source, partition)
             begin = max(record - reach, _begin(source, partition))
             async for item in _items(source, partition, begin):
                 if item.offset > record + reach:
@@ -84,6 +85,11 @@ async def _part(side: Recorded, partition: int, record: int, reach: int) -> LogP
     if not any(each.offset == record for each in found):
         return LogPart(found, f"{side.name}: its log has no offset {record} in {partition}")
     return LogPart(found)
+
+
+def _partition(source: LogSource, partition: int) -> int:
+    """That of a log in which records of a partition lie: files have one, topics of a run more."""
+    return next(iter(source.extents)) if len(source.extents) == 1 else partition
 
 
 def _begin(source: LogSource, partition: int) -> int:
@@ -108,9 +114,10 @@ async def _parting(
         try:
             for source in (a, b):
                 await stack.enter_async_context(source)
-            start = max(begin, _begin(a, partition), _begin(b, partition))
-            first = await stack.enter_async_context(aclosing(_closable(a, partition, start)))
-            second = await stack.enter_async_context(aclosing(_closable(b, partition, start)))
+            places = [_partition(each, partition) for each in (a, b)]
+            start = max(begin, _begin(a, places[0]), _begin(b, places[1]))
+            first = await stack.enter_async_context(aclosing(_closable(a, places[0], start)))
+            second = await stack.enter_async_context(aclosing(_closable(b, places[1], start)))
             for offset in range(start, last + 1):
                 left, right = await anext(first, None), await anext(second, None)
                 if left is None and right is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack
 from itertools import islice
 from typing import Any
@@ -62,6 +62,7 @@ class TopicSource:
         self.topic = input_log(prefix)
         self.bootstrap = bootstrap
         self.extents: dict[int, Extent] = {}
+        self.symbols: Collection[str] | None = None
         self._snapshots = snapshot_topic(prefix)
         self._fetch_records = fetch_records
         self._ends = {} if ends is None else ends
@@ -140,8 +141,8 @@ class TopicSource:
             if start < begin:
                 raise LogMissingError(
                     f"{self.topic} partition {partition}: the replay needs the records from offset"
-                    f" {start} on, the log begins at {begin}; begin at a session whose snapshot is"
-                    " kept, or give --warmup-sessions"
+                    f" {start} on, the log begins at {begin}; begin later, or say an instant by"
+                    " --from, --no-snapshots and --warmup-sessions"
                 )
         reader = _Reader(self.topic, self._consumer, self.extents, self._fetch_records)
         with plain_errors(self.bootstrap, f"reading {self.topic}"):

@@ -10,8 +10,14 @@ import orjson
 import typer
 
 from replay.bounds import parse_offsets
-from replay.comparison import ParityOptions, ParityReport, parity, report_data
-from replay.opening import Origin, source_of
+from replay.comparison import (
+    NothingToCompareError,
+    ParityOptions,
+    ParityReport,
+    parity,
+    report_data,
+)
+from replay.opening import Origin, check_configuration, source_of
 from replay.parity import DEFAULT_LIMIT, FIELDS
 from replay.recorded import RecordedError, Stretch
 from replay.recorded_files import RecordedFolder, recorded
@@ -71,7 +77,7 @@ def parity_command(
     bootstrap: BootstrapOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare two runs event by event; exit code 1 when they differ."""
+    """Compare two runs event by event; exit code 1 when they differ, 2 if nothing is compared."""
     for kind in types or ():
         if kind not in EVENT_TYPES:
             raise InputError(f"--type {kind}: is none of {', '.join(EVENT_TYPES)}")
@@ -107,7 +113,7 @@ async def _parity(
     try:
         async with recorded(a, config, bootstrap) as first, recorded(b, config, bootstrap) as other:
             return await parity(first, other, config, options)
-    except RecordedError as error:
+    except (NothingToCompareError, RecordedError) as error:
         raise InputError(str(error)) from error
 
 
@@ -172,6 +178,7 @@ async def _why(config: Config, origin: Origin, event_id: str) -> Answer | None:
             assert origin.bootstrap is not None
             run = RecordedFolder(Path(origin.files[0].path), config, origin.bootstrap)
             async with run:
+                check_configuration(config, run.manifest, run.name)
                 settings = config.without_max_ahead() if run.corrected else config
                 return await why(run.log, settings, event_id)
         return await why(lambda: source_of(config, origin).source, config, event_id)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 
-from replay.opening import read_manifest, source_of
+from replay.opening import is_corrected, read_manifest, source_of
 from replay.processes import MOST_PROCESSES, replay_in_processes
 from replay.results import Sinks, replay_into
 from replay.run import Replay
@@ -41,16 +42,21 @@ from streams.replay_options import (
     ToOffset,
     ToOption,
     WarmupOption,
+    check_folder,
+    inputs_in,
     names_in,
     origin_of,
     stretch_of,
 )
-from streams.run_directory import MANIFEST, MANIFEST_MARK
+from streams.run_directory import MANIFEST, MANIFEST_MARK, check_outside
 from streams.summary import RunResult
 from streams.tables import print_summary, summary_data
 from streams.terminal import plain_console
 
 DIFFERENT = 1
+WITH_MANIFEST = ("manifest", "out", "config", "bootstrap", "json")
+"""Parameters that may be given with a manifest; all others it decides itself."""
+PARTS = ("from_", "to", "from_offset", "to_offset", "symbols", "groups")
 
 SpeedOption = Annotated[
     str, typer.Option(metavar="N|max", help="So many times event time, 0.1 to 100000; or max.")
@@ -124,6 +130,7 @@ def replay(
     settings = load_config(config)
     silence_client()
     if manifest is not None:
+        _check_alone(context)
         _repeat(settings, manifest, out, bootstrap, json)
         return
     origin = origin_of(context, settings)
@@ -148,6 +155,8 @@ def replay(
             "--processes: needs --out, goes at --speed max without --skip-idle, and neither"
             " --to-topics nor --then-follow"
         )
+    if out is not None:
+        check_folder(out, origin)
     if out is None and not to_topics:
         asyncio.run(print_lines(settings, origin, options, watch))
         return
@@ -157,8 +166,22 @@ def replay(
     else:
         result, recorded = asyncio.run(record(settings, origin, options, where, given, watch))
     _report(result, json)
-    if recorded is not None and not any(each is not None for each in (from_, to)):
-        _compare_with_run(recorded, result, json)
+    if recorded is not None:
+        stopped = watch.control is not None and watch.control.stopped
+        _compare_with_run(recorded, result, stopped or _is_part(context.params), json)
+
+
+def _check_alone(context: typer.Context) -> None:
+    """Refuse what a repetition would not heed: its manifest says what is read, and how."""
+    for param in context.command.params:
+        source = None if param.name is None else context.get_parameter_source(param.name)
+        if source is None or source.name == "DEFAULT" or param.name in WITH_MANIFEST:
+            continue
+        option = param.param_type_name == "option"
+        named = "/".join((*param.opts, *param.secondary_opts)) if option else "FILE"
+        raise InputError(
+            f"{named}: does not go with --manifest, which repeats a run as it was; leave it out"
+        )
 
 
 def _report(result: RunResult, as_json: bool) -> None:
@@ -184,47 +207,79 @@ def _state_text(state: dict[str, Any]) -> str:
     return f"the {state['kind']}, offset {state['offset']}"
 
 
-def _compare_with_run(recorded: dict[str, Any], result: RunResult, as_json: bool) -> None:
-    """Say whether a run directory's inputs led to its outputs once more."""
+def _is_part(given: Mapping[str, Any]) -> bool:
+    """Whether options leave a part of a run out."""
+    return any(given[name] for name in PARTS)
+
+
+def _compare_with_run(
+    recorded: dict[str, Any], result: RunResult, part: bool, as_json: bool
+) -> None:
+    """Say whether a run directory's inputs led to its outputs once more; exit code 1 if not."""
+    corrected = is_corrected(result.manifest)
+    if corrected != is_corrected(recorded):
+        modes = ("as recorded", "as corrected")
+        text = f"The run directory is {modes[not corrected]}, the replay {modes[corrected]}"
+        typer.echo(f"{text}: not compared.", err=as_json)
+        return
+    if part:
+        typer.echo(
+            "A part of the run was replayed: not compared; tapeline parity compares its folder with"
+            " the same part of the run directory.",
+            err=as_json,
+        )
+        return
     before, now = recorded[MANIFEST_MARK], result.manifest[MANIFEST_MARK]
     different = [name for name in before if before[name] != now[name]]
-    text = (
-        f"differs from the run directory in {', '.join(different)}"
-        if different
-        else "equal to the run directory, byte for byte"
-    )
-    typer.echo(f"The replay is {text}." if not different else f"The replay {text}.", err=as_json)
+    if not different:
+        typer.echo("The replay is equal to the run directory, byte for byte.", err=as_json)
+        return
+    typer.echo(f"The replay differs from the run directory in {', '.join(different)}.", err=as_json)
+    raise typer.Exit(DIFFERENT)
 
 
 def _repeat(
     config: Config, path: Path, out: Path | None, bootstrap: str | None, as_json: bool
 ) -> None:
     """Repeat the run of a manifest and say whether it came out the same; exit code 1 if not."""
-    from replay.repetition import differences
+    from replay.repetition import differences, names_input, version_note
 
     before = read_manifest(path / MANIFEST if path.is_dir() else path)
     if "source" not in before:
         raise InputError(f"{path}: is the run of files; replay its folder: tapeline replay DIR")
+    if out is not None:
+        check_outside(out, [str(path), *inputs_in(before)])
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "again" if out is None else out
         address = broker_address(config.kafka, bootstrap)
-        result = asyncio.run(_again(config, before, folder, address))
+        result = asyncio.run(_again(config, before, folder, address, str(path)))
     found = differences(before, result.manifest)
+    note = version_note(before, result.manifest)
+    if note is not None and not as_json:
+        typer.echo(note)
     if as_json:
-        typer.echo(orjson.dumps({"equal": not found, "differences": found}).decode())
+        said = {"equal": not found, "differences": found, "notes": [note] if note else []}
+        typer.echo(orjson.dumps(said).decode())
     elif found:
         for line in found:
             typer.echo(line)
-    else:
+    elif names_input(before):
         typer.echo("Equal: outputs, input, calendars and time zones are those of the manifest.")
+    else:
+        typer.echo(
+            "Equal: outputs, calendars and time zones are those of the manifest; of an earlier"
+            " version, it does not say what the log was."
+        )
     if found:
         raise typer.Exit(DIFFERENT)
 
 
-async def _again(config: Config, before: dict[str, Any], folder: Path, bootstrap: str) -> RunResult:
+async def _again(
+    config: Config, before: dict[str, Any], folder: Path, bootstrap: str, name: str
+) -> RunResult:
     from replay.repetition import BY_PARTITION, options_again, source_again
 
-    source = source_again(before, config, bootstrap)
+    source = source_again(before, config, bootstrap, name)
     async with Replay(config, source, options_again(before, config)) as run:
         sinks = Sinks(folder)
         return await replay_into(run, sinks, before["options"], by_partition=BY_PARTITION in before)

@@ -10,7 +10,7 @@ import typer
 
 from replay.bounds import Bound, parse_bound, parse_offsets
 from replay.fold import selected
-from replay.opening import Origin
+from replay.opening import Origin, read_manifest
 from replay.run import ReplayOptions
 from replay.sources import FETCH_RECORDS
 from schemas.config import Config
@@ -18,6 +18,7 @@ from streams.arguments import sources_in_order
 from streams.feeds.items import InputError
 from streams.kafka.connection import broker_address
 from streams.options import instant_of
+from streams.run_directory import MANIFEST, check_outside
 
 ReplayFiles = Annotated[
     list[str] | None,
@@ -76,6 +77,20 @@ def origin_of(context: typer.Context, config: Config) -> Origin:
         until_ms=None if given["until"] is None else instant_of("--until", given["until"]),
         fetch_records=given.get("fetch_records", FETCH_RECORDS),
     )
+
+
+def check_folder(out: Path, origin: Origin) -> None:
+    """Refuse a folder for results that an input lies in; see `check_outside`."""
+    paths = [each.path for each in origin.files]
+    if len(paths) == 1 and Path(paths[0]).is_dir():
+        paths += inputs_in(read_manifest(Path(paths[0]) / MANIFEST))
+    check_outside(out, paths)
+
+
+def inputs_in(manifest: Mapping[str, Any]) -> list[str]:
+    """Paths of the files that a run was made from, or a replay."""
+    files = manifest.get("inputs") or manifest.get("source", {}).get("files") or []
+    return [each["path"] for each in files]
 
 
 def stretch_of(config: Config, given: Mapping[str, Any]) -> ReplayOptions:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from schemas.config import config_hash
+from schemas.config_loading import load_config
 from streams import cli
 from tests.embedded.books import OPEN_MS, row, write
 
@@ -71,9 +73,12 @@ def test_parity_as_json_says_the_same(said: pytest.CaptureFixture[str]) -> None:
     [
         (["--type", "gap"], 0),
         (["--type", "gap", "--type", "derived_bar"], 1),
-        (["--symbol", "ES"], 0),
+        (["--symbol", "ES"], 2),
+        (["--type", "pair"], 0),
         (["--symbol", "ACME"], 1),
-        (["--from-seq", "25000000", "--to-seq", "28000000"], 0),
+        (["--from-seq", "20000000", "--to-seq", "28000000"], 0),
+        (["--from-seq", "25000000", "--to-seq", "28000000"], 2),
+        (["--from-seq", "99999999999999"], 2),
         (["--to-seq", "4000000"], 0),
         (["--to-seq", "0:4000001"], 1),
         (["--view"], 1),
@@ -131,6 +136,7 @@ def test_what_the_log_does_not_lead_to_ends_with_1(said: pytest.CaptureFixture[s
 
 
 USAGE = {
+    "no symbol of either": (("parity", "book", "book", "--symbol", "E"), "nothing to compare"),
     "no run": (("parity", "book", "nothing"), "is no run directory and no store"),
     "no type": (("parity", "book", "book", "--type", "bar"), "derived_bar"),
     "no seq": (("parity", "book", "book", "--from-seq", "noon"), "--from-seq noon"),
@@ -151,6 +157,23 @@ def test_wrong_usage_ends_with_2_and_one_plain_message(
     shown = said.readouterr().err
     assert message in shown
     assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize("folder", ["book", "again"])
+def test_why_of_a_run_with_another_configuration_ends_with_2_and_names_both_hashes(
+    place: Path, capsys: pytest.CaptureFixture[str], folder: str
+) -> None:
+    assert cli.main(["replay", "--bars", "ACME=book.csv", "--out", "again"]) == 0
+    (place / "other.toml").write_text(f"{CONFIGURATION}swings = false\n")
+    capsys.readouterr()
+    assert cli.main(["why", BAR_ID, folder, "--config", "other.toml"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    hashes = [config_hash(load_config(Path(f"{name}.toml"))) for name in ("other", "tapeline")]
+    assert f"{folder}: the configuration is another one" in said.err
+    assert all(each[:12] in said.err for each in hashes)
+    assert "--config" in said.err
+    assert cli.main(["why", BAR_ID, folder]) == 0
 
 
 def test_a_run_whose_input_is_another_file_by_now_ends_with_2(

@@ -12,7 +12,9 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from replay.bounds import Bound, parse_bound
+from replay.corrected import CorrectedSource
 from replay.fold import Selection, selected
+from replay.items import Extent
 from replay.run import Replay, ReplayOptions
 from replay.sources import LogMissingError
 from replay.topic_source import TopicSource
@@ -42,7 +44,7 @@ from tests.kafka.recording import (
     starts_of,
 )
 from tests.kafka.test_reading import tapeline
-from tests.kafka.worker_process import WorkerProcess, append, until_committed
+from tests.kafka.worker_process import WorkerProcess, append, configuration, until_committed
 
 KILLS = 4
 
@@ -204,6 +206,51 @@ async def test_a_log_that_lost_its_beginning_is_refused_unless_snapshots_stand_f
         await outputs_of(recording, ReplayOptions(start=begin))
     with pytest.raises(LogMissingError, match=f"begins at {lost + 10}"):
         await outputs_of(recording, ReplayOptions(start=Bound(offsets={PAIR: 5})))
+
+
+async def test_a_run_as_corrected_is_repeated_over_as_much_of_the_log_as_it_read(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    config = await prepare(broker.bootstrap, topic_prefix)
+    log = logs(1)
+    for partition, records in enumerate(log):
+        await append(config, partition, records[:300])
+    settings = tmp_path / "tapeline.toml"
+    settings.write_text(configuration(config))
+    mode = ("--as-corrected", "--symbols", "ES", "--config", str(settings))
+    done = tapeline(tmp_path, "replay", *mode, "--out", "final")
+    assert done.returncode == 0, done.stderr
+    spans = orjson.loads((tmp_path / "final" / "manifest.json").read_bytes())["source"]
+    assert {each: (span["begin"], span["end"]) for each, span in spans["partitions"].items()} == {
+        str(PAIR): (0, 300)
+    }
+    for partition, records in enumerate(log):
+        await append(config, partition, records[300:330])
+    again = tapeline(tmp_path, "replay", "--manifest", "final", "--config", str(settings))
+    assert again.stdout.startswith(b"Equal"), again
+    source = TopicSource(broker.bootstrap, topic_prefix)
+    async with Replay(config, source, ReplayOptions(as_corrected=True)) as run:
+        # What came meanwhile is in a new replay.
+        assert isinstance(run.source, CorrectedSource)
+        assert run.source.log[PAIR] == Extent(0, 330)
+    # Partitions of others are not read, and may lack what they like.
+    recording = Recording(config, log, {}, tmp_path)
+    await truncate(recording, TSLA, 20)
+    lines = (tmp_path / "final" / f"{topic_of('derived_bar')}.jsonl").read_bytes().splitlines()
+    asked = ("why", orjson.loads(lines[0])["id"], "final", "--config", str(settings))
+    why = tapeline(tmp_path, *asked)
+    assert why.returncode == 0, why.stderr
+    # Another log of that name ends elsewhere.
+    spans["partitions"][str(PAIR)]["end"] = 331
+    manifest = orjson.loads((tmp_path / "final" / "manifest.json").read_bytes())
+    (tmp_path / "final" / "manifest.json").write_bytes(orjson.dumps({**manifest, "source": spans}))
+    other = tapeline(tmp_path, "replay", "--manifest", "final", "--config", str(settings))
+    assert other.returncode != 0
+    assert b"the log ends at offset 330, that of the manifest at 331" in other.stderr
+    await truncate(recording, PAIR, 20)
+    cut = tapeline(tmp_path, "replay", *mode, "--out", "cut")
+    assert cut.returncode != 0
+    assert b"the log begins at offset 20; as corrected, the records from 0 to 19" in cut.stderr
 
 
 async def truncate(recording: Recording, partition: int, begin: int) -> None:

@@ -14,19 +14,30 @@ from typing import Any
 
 import pytest
 
-from replay.bounds import parse_bound
-from replay.results import Sinks, replay_into
+from replay.bounds import Bound, parse_bound
+from replay.comparison import ParityReport, parity
+from replay.fold import selected
+from replay.recorded_files import recorded as named
+from replay.results import Sinks, replay_into, replay_to_folder
 from replay.run import Replay, ReplayOptions
 from replay.run_catalogue import find_runs
 from replay.run_topics import RunTopics, partitions_of
+from schemas.codec import encode
 from schemas.config import Config
+from schemas.events import OUTPUTS_PER_RECORD
+from schemas.partition import partition_for
 from schemas.topics import EVENT_TYPES, input_log, output_topics, run_prefix, run_topics, topic_of
+from streams.calendars import load_calendar
+from streams.embedded import run_files
 from streams.feeds.items import InputError
+from streams.inputs import Source
 from streams.kafka.administration import create_new, topic_names
 from streams.kafka.errors import TopicsError
 from streams.kafka.topics import WantedTopic
+from streams.samples import sample_book
 from tests.kafka.broker import Broker
 from tests.kafka.recording import (
+    FIRST_DAY,
     PARTITIONS,
     Outputs,
     Recording,
@@ -149,6 +160,92 @@ def test_an_id_that_could_be_part_of_another_name_is_none(
 ) -> None:
     with pytest.raises(InputError, match="must be"):
         RunTopics(recording.config.kafka, recording.config.kafka.bootstrap, run_id)
+
+
+async def compared(config: Config, a: str, b: str) -> ParityReport:
+    """The report of two names."""
+    bootstrap = config.kafka.bootstrap
+    async with named(a, config, bootstrap) as first, named(b, config, bootstrap) as second:
+        return await parity(first, second, config)
+
+
+async def test_a_run_of_a_stretch_cuts_what_it_is_compared_with(
+    recording: Recording, tmp_path: Path
+) -> None:
+    config = recording.config
+    run = await run_into_topics(recording, "cut", folder=tmp_path / "cut")
+    report = await compared(config, "topics", "run:cut")
+    assert report.equal, report.differences
+    assert report.stretch.stops == {
+        partition: span.next_offset for partition, span in run.fold.spans.items()
+    }
+    assert 0 < report.types["swing"].a == report.types["swing"].b
+    assert not any(each.superseded for each in report.types.values())
+    assert (await compared(config, "run:cut", str(tmp_path / "cut"))).equal
+    options = ReplayOptions(start=DAY.start, stop=DAY.stop, selection=selected(config, ["ES"], []))
+    await run_into_topics(recording, "cut-es", options)
+    report = await compared(config, "run:cut-es", "topics")
+    assert report.equal, report.differences
+    assert report.stretch.symbols == frozenset({"ES", "ES-NQ"})
+
+
+async def test_a_run_of_files_in_topics_is_cut_by_the_offsets_of_its_files(
+    recording: Recording, tmp_path: Path
+) -> None:
+    config = recording.config
+    es = sample_book("ES", load_calendar("CME_EQUITY"), FIRST_DAY, 1, 1)
+    acme = sample_book("ACME", load_calendar("XNYS"), FIRST_DAY, 1, 2, 12_500, 0.01)
+    bars = sorted([*es, *acme], key=lambda bar: bar.start_ms)
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"".join(encode(bar) + b"\n" for bar in bars))
+    run_files(config, [Source(str(log))], tmp_path / "whole")
+    arguments = ("--from-offset", "600", "--to-offset", "1500", "--to-topics", "--run-id", "files")
+    done = tapeline(
+        recording.folder, "replay", str(log), *arguments, "--out", "part", *settings_of(recording)
+    )
+    assert done.returncode == 0, done.stderr
+    async with Replay.files(
+        config, [log], start=Bound(offsets={0: 1_000}), stop=Bound(offsets={0: 1_300})
+    ) as run:
+        await replay_to_folder(
+            run, tmp_path / "less", {"from_offset": ["1000"], "to_offset": ["1300"]}
+        )
+    for other in (tmp_path / "whole", recording.folder / "part", tmp_path / "less"):
+        report = await compared(config, str(other), "run:files")
+        assert report.equal, report.differences
+        assert report.types["derived_bar"].equal > 50
+    path = tmp_path / "whole" / f"{topic_of('derived_bar')}.jsonl"
+    lines = path.read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    inside = range(600 * OUTPUTS_PER_RECORD, 1_500 * OUTPUTS_PER_RECORD)
+    at = next(
+        place
+        for place, event in enumerate(events)
+        if event["symbol"] == "ACME" and event["seq"] in inside
+    )
+    path.write_text(
+        "\n".join([*lines[:at], json.dumps({**events[at], "volume": 0}), *lines[at + 1 :]])
+    )
+    report = await compared(config, "run:files", str(tmp_path / "whole"))
+    [difference] = report.differences
+    assert difference.partition == partition_for("ACME", PARTITIONS) != 0
+    # The log around it is that of the files, which have one partition, not that of the cluster.
+    assert report.around is not None
+    assert report.around.a == report.around.b
+    assert difference.record in [each.offset for each in report.around.a.records]
+
+
+async def test_nobody_knows_what_an_incomplete_run_covers(recording: Recording) -> None:
+    kafka = recording.config.kafka
+    async with (
+        Replay(recording.config, recording.source(), DAY) as run,
+        RunTopics(kafka, kafka.bootstrap, "cut-short", PARTITIONS) as topics,
+    ):
+        await topics.write(await anext(run.batches()))
+    report = await compared(recording.config, "run:cut-short", "topics")
+    assert not report.equal
+    said = "run:cut-short is incomplete: no manifest says which records it covers"
+    assert said in report.notes
 
 
 async def test_a_prefix_that_looks_like_a_run_is_neither_written_nor_listed_nor_deleted(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -74,6 +74,7 @@ class MemorySource:
         self._outputs = outputs
         self._random = Random(seed)
         self.opened = 0
+        self.symbols: Collection[str] | None = None
 
     async def __aenter__(self) -> MemorySource:
         self.opened += 1

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from msgspec.structs import replace
 
-from replay.comparison import ParityOptions, ParityReport, parity
+from replay.comparison import NothingToCompareError, ParityOptions, ParityReport, parity
 from replay.parity import What
 from replay.recorded import RecordedError, Stretch
 from replay.recorded_files import recorded
@@ -202,8 +202,11 @@ def test_the_manifest_of_a_partial_replay_cuts_the_other_side(
         "tz": None,
         "until_ms": None,
         "records": None,
-        "partitions": {"0": {"begin": 0, "end": None, "start": start, "stop": stop}},
+        "partitions": {
+            "0": {"begin": 0, "end": None, "read_from": 0, "start": start, "stop": stop}
+        },
     }
+    manifest |= {"mode": "as-recorded", "start_state": {}}
     manifest["options"] = {"from_offset": [str(start)], "to_offset": [str(stop)]}
     place.write_bytes(orjson.dumps(manifest))
     report = compared(runs[0], other)
@@ -215,6 +218,57 @@ def test_the_manifest_of_a_partial_replay_cuts_the_other_side(
     manifest["options"] |= {"symbols": ["NQ"]}
     place.write_bytes(orjson.dumps(manifest))
     assert compared(runs[0], other).stretch.symbols == frozenset({"NQ", "ES-NQ"})
+
+
+NOTHING: dict[str, tuple[dict[str, Any], str]] = {
+    "a symbol that nobody has": (
+        {"symbols": frozenset({"ESX"})},
+        "neither has any event of ESX$",
+    ),
+    "a stretch that lies behind both": (
+        {"stretch": Stretch(starts={0: 99_999})},
+        r"neither has any event at the offsets that both cover: 0:\[99999, end\)$",
+    ),
+    "a type that this symbol never has": (
+        {"types": ("pair",), "symbols": frozenset({"ES"})},
+        "neither has any pair of ES$",
+    ),
+}
+
+
+@pytest.mark.parametrize("view", [False, True])
+@pytest.mark.parametrize(("options", "said"), NOTHING.values(), ids=NOTHING.keys())
+def test_a_comparison_of_nothing_is_no_comparison(
+    runs: tuple[Path, Path], options: dict[str, Any], said: str, view: bool
+) -> None:
+    with pytest.raises(NothingToCompareError, match=f"nothing to compare: {said}"):
+        compared(*runs, view=view, **options)
+
+
+@pytest.mark.parametrize("view", [False, True])
+def test_what_has_no_events_on_either_side_is_equal_and_said_to_have_none(
+    runs: tuple[Path, Path], tmp_path: Path, view: bool
+) -> None:
+    none = ran(tmp_path, log()[:1], "none")
+    for path in none.glob("*.jsonl"):
+        path.write_bytes(b"")
+    report = compared(none, none, view=view)
+    assert report.equal
+    assert report.notes == ["neither side has an event"]
+    # A side alone that has none is no such case.
+    assert not compared(none, runs[0], view=view).equal
+
+
+def test_other_configurations_are_said_to_be_others(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    other = copy(runs[0], tmp_path)
+    place = other / "manifest.json"
+    manifest = orjson.loads(place.read_bytes())
+    then, manifest["config_hash"] = manifest["config_hash"], "f" * 64
+    place.write_bytes(orjson.dumps(manifest))
+    said = f"the configurations are not the same: hash {then[:12]} of A, {'f' * 12} of B"
+    assert compared(runs[0], other).notes == [said]
 
 
 def test_a_store_is_equal_to_the_run_over_the_same_rows(

@@ -120,9 +120,83 @@ def test_a_run_directory_is_replayed_from_its_inputs_and_compared(
     assert tapeline("replay", "live", "--out", "again") == 0
     assert "equal to the run directory" in capsys.readouterr().out
     assert outputs(books / "again") == outputs(books / "live")
+    found = manifest(books / "live")
+    found["output_sha256"]["tape.touches.v1"] = "0" * 64  # type: ignore[index]
+    (books / "live" / "manifest.json").write_text(json.dumps(found))
+    assert tapeline("replay", "live", "--out", "again") == 1
+    assert "differs from the run directory in tape.touches.v1." in capsys.readouterr().out
     (books / "es.csv").write_text((books / "es.csv").read_text() + "\n")
     assert tapeline("replay", "live", "--out", "again") == 2
     assert "es.csv: is not the file of that run any more" in capsys.readouterr().err
+
+
+PARTS = {
+    "symbols": ("--symbols", "ES"),
+    "groups": ("--groups", "ACME"),
+    "offsets": ("--from-offset", "100", "--to-offset", "5000"),
+    "an end": ("--to-offset", "5000"),
+    "times": ("--from", "2025-11-21"),
+}
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS.keys())
+def test_a_part_of_a_run_directory_is_not_compared_with_the_whole(
+    books: Path, capsys: pytest.CaptureFixture[str], part: tuple[str, ...]
+) -> None:
+    assert tapeline("run", *BOOKS, "--out", "live") == 0
+    assert tapeline("replay", "live", "--out", "part", *part) == 0
+    said = capsys.readouterr().out
+    assert "A part of the run was replayed: not compared" in said
+    assert "differs" not in said
+    # What compares them cuts the whole to the part.
+    assert tapeline("parity", "live", "part") == 0
+
+
+def test_a_run_directory_is_not_compared_with_a_replay_in_another_order(
+    books: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = str(log_of(troubled(), books / "log.jsonl"))
+    assert tapeline("run", log, "--out", "live") == 0
+    assert tapeline("replay", "live", "--out", "again", "--as-corrected") == 0
+    said = capsys.readouterr().out
+    assert "The run directory is as recorded, the replay as corrected: not compared." in said
+    assert tapeline("run", log, "--out", "live", "--as-corrected") == 0
+    assert tapeline("replay", "live", "--out", "again", "--as-corrected") == 0
+    assert "equal to the run directory" in capsys.readouterr().out
+
+
+def test_a_run_with_a_clock_for_a_silent_symbol_is_replayed_to_the_byte(books: Path) -> None:
+    header = (books / "acme.csv").read_text().splitlines()[0]
+    (books / "silent.csv").write_text(header + "\nno bar\n")
+    (books / "named.csv").write_text(f"symbol,{header}\nNAMED,soon{',1' * header.count(',')}\n")
+    inputs = ("--bars", "ES=es.csv", "--bars", "SILENT=silent.csv", "named.csv")
+    assert tapeline("run", *inputs, "--out", "live", "--until", "2025-12-31T00:00Z") == 0
+    assert tapeline("replay", "live", "--out", "again") == 0
+    assert outputs(books / "again") == outputs(books / "live")
+    counters = manifest(books / "again")["counters"]
+    assert set(counters["symbols"]) == {"ES", "NAMED", "SILENT"}  # type: ignore[index]
+
+
+def test_a_replay_into_the_folder_of_its_own_input_is_refused(
+    books: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tapeline("run", *BOOKS, "--out", "live") == 0
+    (books / "live.jsonl").symlink_to("live/tape.sessions.v1.jsonl")
+    assert tapeline("run", "live.jsonl", "--out", "of-live") == 0
+    assert tapeline("replay", "live.jsonl", "--out", "again") == 0
+    before = outputs(books / "live")
+    capsys.readouterr()
+    for arguments in (
+        ("live",),
+        ("of-live",),
+        ("live.jsonl",),
+        ("live/tape.gaps.v1.jsonl",),
+        ("--manifest", "again"),
+        ("live.jsonl", "--processes", "2"),
+    ):
+        assert tapeline("replay", *arguments, "--out", "live") == 2
+        assert "lies in it and would be lost" in capsys.readouterr().err
+    assert outputs(books / "live") == before
 
 
 def test_a_manifest_repeats_a_replay_and_finds_what_is_different(
@@ -152,7 +226,58 @@ def test_a_repetition_with_another_configuration_is_refused(
     assert tapeline("replay", *BOOKS, "--out", "run") == 0
     (books / "other.toml").write_text("[instruments.ES]\nswings = false\n")
     assert tapeline("replay", "--manifest", "run", "--config", "other.toml") == 2
-    assert "the configuration is another one" in capsys.readouterr().err
+    assert "run: the configuration is another one" in capsys.readouterr().err
+    assert tapeline("run", *BOOKS, "--out", "live") == 0
+    capsys.readouterr()
+    assert tapeline("replay", "live", "--out", "again", "--config", "other.toml") == 2
+    said = capsys.readouterr().err
+    assert "live: the configuration is another one" in said
+    assert str(manifest(books / "live")["config_hash"])[:12] in said
+    assert not (books / "again").exists()
+
+
+STRETCHES = {
+    "all": (),
+    "two days": ("--from", "2025-11-21", "--to", "2025-11-22T00:00Z"),
+    "after a warm-up": ("--from", "2025-11-24", "--warmup-sessions", "1"),
+    "as corrected": ("--as-corrected",),
+}
+
+
+@pytest.mark.parametrize("stretch", STRETCHES.values(), ids=STRETCHES.keys())
+def test_a_store_that_has_grown_repeats_a_run_and_one_that_was_altered_does_not(
+    books: Path, capsys: pytest.CaptureFixture[str], stretch: tuple[str, ...]
+) -> None:
+    assert tapeline("run", "--bars", "ES=es.csv", "--store", "store") == 0
+    assert tapeline("replay", "--store", "store", "--out", "run", *stretch) == 0
+    assert tapeline("run", "--bars", "NQ=nq.csv", "--store", "store") == 0
+    capsys.readouterr()
+    assert tapeline("replay", "--manifest", "run") == 0
+    assert capsys.readouterr().out.startswith("Equal: outputs, input, ")
+    log = books / "store" / "log.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    at = manifest(books / "run")["source"]["partitions"]["0"]["read_from"] + 7  # type: ignore[index]
+    # The close of a bar inside a window of five minutes is in no output.
+    bar = json.loads(lines[at])
+    bar["close"] = bar["low"] if bar["close"] != bar["low"] else bar["high"]
+    lines[at] = json.dumps(bar, separators=(",", ":")).encode() + b"\n"
+    log.write_bytes(b"".join(lines))
+    assert tapeline("replay", "--manifest", "run") == 1
+    assert capsys.readouterr().out.startswith("input_sha256 0: then ")
+
+
+def test_a_manifest_that_names_no_hash_of_a_store_is_not_said_to_have_its_input(
+    books: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tapeline("run", "--bars", "ES=es.csv", "--store", "store") == 0
+    assert tapeline("replay", "--store", "store", "--out", "run") == 0
+    found = {**manifest(books / "run"), "input_sha256": {}}
+    (books / "run" / "manifest.json").write_text(json.dumps(found))
+    capsys.readouterr()
+    assert tapeline("replay", "--manifest", "run") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Equal: outputs, calendars and time zones")
+    assert "does not say what the log was" in said
 
 
 def test_without_a_folder_the_events_are_printed_in_their_order(

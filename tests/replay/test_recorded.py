@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 from replay.recorded import NO_SEQ, Entry, RecordedError, Stretch, entry_of, plain
-from replay.recorded_files import covered
-from schemas.config import built_in_config
 
 
 def entry(record: int, partition: int = 0, symbol: str = "ES") -> Entry:
@@ -63,16 +61,8 @@ def test_two_stretches_cover_what_both_do() -> None:
     assert not both.whole
 
 
-def test_the_manifest_of_a_replay_says_what_it_covers() -> None:
-    span = {"begin": 0, "end": 90, "read_from": 0, "start": 10, "stop": 50}
-    source = {"kind": "topic", "partition_count": 4, "partitions": {"2": span}}
-    manifest = {"source": source, "options": {"symbols": [], "groups": ["ES-NQ"]}}
-    names = frozenset({"ES", "NQ", "ES-NQ"})
-    assert covered(manifest, built_in_config()) == (Stretch({2: 10}, {2: 50}, names), 4)
-    assert covered({"inputs": []}, built_in_config()) == (Stretch(), 1)
-    # Files do not grow: all of them is everything.
-    source |= {"kind": "files", "partitions": {"0": span}}
-    manifest["options"] = {"from": None, "to": None}
-    assert covered(manifest, built_in_config()) == (Stretch(), 1)
-    manifest["options"] = {"from": "2025-12-09", "to": None}
-    assert covered(manifest, built_in_config()) == (Stretch({0: 10}, {0: 50}), 1)
+def test_the_stretch_of_one_partition_is_that_of_events_in_many() -> None:
+    spread = Stretch({0: 5}, {0: 9}, frozenset({"ES"})).spread(3)
+    assert spread == Stretch({0: 5, 1: 5, 2: 5}, {0: 9, 1: 9, 2: 9}, frozenset({"ES"}))
+    assert Stretch({}, {0: 9}).spread(2) == Stretch({}, {0: 9, 1: 9})
+    assert Stretch().spread(3).whole

@@ -242,8 +242,11 @@ async def test_offsets_bound_a_stretch_exactly() -> None:
 async def test_warm_up_leaves_out_the_history_before_it() -> None:
     start = parse_bound("--from", "2025-11-26")
     _, run = await replayed(ReplayOptions(start=start, snapshots=False, warmup_sessions=1))
-    assert {state["kind"] for state in run.start_states.values()} == {"warm-up"}
     assert max(run.read_from.values()) > 0
+    for partition, begun in run.read_from.items():
+        # Where nothing lies before the warm-up, nothing was left out.
+        kind = "warm-up" if begun else "log start"
+        assert run.start_states[f"partition {partition}"] == {"kind": kind, "offset": begun}
 
 
 @pytest.mark.parametrize(
@@ -263,6 +266,11 @@ def test_a_bound_that_is_no_time_is_refused(text: str, said: str) -> None:
 def test_an_offset_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="say OFFSET or PARTITION:OFFSET"):
         parse_offsets("--to-offset", [text])
+
+
+def test_a_second_offset_of_a_partition_is_refused() -> None:
+    with pytest.raises(InputError, match="--to-offset 0:7: partition 0 was given before"):
+        parse_offsets("--to-offset", ["5", "1:5", "0:7"])
 
 
 async def test_an_end_before_the_start_is_refused() -> None:

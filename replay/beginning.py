@@ -1,0 +1,211 @@
+"""Where a replay begins to read, and with what: stored states, a warm-up, or the log's start."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from replay.bounds import Bound, calendars_of, no_session_between, warm_up_ms
+from replay.fold import Window
+from replay.options import ReplayOptions
+from replay.sources import LogMissingError, LogSource, StoredState
+from schemas.config import Config
+from streams.core.calendar import Calendar
+from streams.feeds.items import InputError
+
+
+class Beginning(Struct, frozen=True):
+    """What a replay begins with.
+
+    Attributes
+    ----------
+    states
+        By group.
+    read_from
+        By partition, the first offset that is read; `WarmUp` moves it on.
+    said
+        What each group with a state, and each partition without one, begins with; for the manifest.
+    warm_ms
+        Open of the first session of the warm-up, None without one.
+    """
+
+    window: Window
+    states: Mapping[str, StoredState]
+    read_from: dict[int, int]
+    said: dict[str, dict[str, Any]]
+    warm_ms: int | None = None
+
+
+async def beginning(
+    config: Config, source: LogSource, options: ReplayOptions, partitions: Collection[int]
+) -> Beginning:
+    """Find it in a source that is open.
+
+    Parameters
+    ----------
+    partitions
+        Those that hold something of the selection.
+
+    Raises
+    ------
+    InputError
+        When the bounds leave nothing, name no partition that is read, or do not go together.
+    LogMissingError
+        When the log does not begin at offset 0 and nothing replaces what is missing.
+    """
+    window = _window(config, source, options, partitions)
+    warm_ms = _warm_ms(config, source, options, window.from_ms)
+    begins = {each: source.extents[each].begin for each in partitions}
+    limits = await _limits(source, window, begins)
+    states: Mapping[str, StoredState] = {}
+    if options.snapshots and limits != begins:
+        states = await source.states(limits)
+    said: dict[str, dict[str, Any]] = {}
+    read_from: dict[int, int] = {}
+    for group, state in sorted(states.items()):
+        partition = source.partition_of(group) or 0
+        place = state.offset + 1
+        read_from[partition] = min(read_from.get(partition, place), place)
+        said[group] = {"kind": "snapshot", "offset": state.offset, "session": state.session}
+    warm = None if warm_ms is None else await source.first_at(warm_ms)
+    for partition in partitions:
+        if partition in read_from:
+            continue
+        if options.read_from is not None:
+            place = options.read_from[partition]
+        elif warm is not None:
+            place = _warm_place(source, partition, min(warm[partition], limits[partition]), limits)
+        else:
+            place = _log_start(partition, begins[partition])
+        read_from[partition] = place
+        said[f"partition {partition}"] = {
+            "kind": "warm-up" if place > 0 else "log start",
+            "offset": place,
+        }
+    return Beginning(window, states, read_from, said, warm_ms)
+
+
+class WarmUp:
+    """Leaves out what lies before a warm-up, where the source has no index to begin there.
+
+    Parameters
+    ----------
+    begun
+        Kept up to date: where reading began, and what is said of it.
+    """
+
+    def __init__(self, begun: Beginning) -> None:
+        self._begun = begun
+        # A partition with a state is read from there, however far back that lies.
+        self._before = (
+            set()
+            if begun.warm_ms is None
+            else {each for each in begun.read_from if f"partition {each}" in begun.said}
+        )
+
+    def leaves_out(self, partition: int, offset: int, time_ms: int) -> bool:
+        """Whether the next record of a partition lies before the first one of the warm-up."""
+        if partition not in self._before:
+            return False
+        begun = self._begun
+        assert begun.warm_ms is not None
+        if time_ms >= begun.warm_ms:
+            self._before.discard(partition)
+            return False
+        begun.read_from[partition] = offset + 1
+        begun.said[f"partition {partition}"] = {"kind": "warm-up", "offset": offset + 1}
+        return True
+
+    def __bool__(self) -> bool:
+        return bool(self._before)
+
+
+def _window(
+    config: Config, source: LogSource, options: ReplayOptions, partitions: Collection[int]
+) -> Window:
+    start, stop = options.start, options.stop
+    calendars: list[Calendar] = []
+    if any(bound is not None and bound.day is not None for bound in (start, stop)):
+        calendars = calendars_of(config, options.selection.groups, source.symbols)
+    from_ms = None if start is None else start.instant(calendars, "open")
+    to_ms = None if stop is None else stop.instant(calendars, "close")
+    if from_ms is not None and to_ms is not None and from_ms >= to_ms:
+        assert start is not None
+        assert stop is not None
+        empty = no_session_between(start, stop, calendars)
+        raise InputError("--from does not lie before --to" if empty is None else empty)
+    starts, stops = (None if each is None else each.offsets for each in (start, stop))
+    for option, bound in (("--from-offset", start), ("--to-offset", stop)):
+        _check_partitions(option, bound, partitions)
+    for partition in sorted((starts or {}).keys() & (stops or {}).keys()):
+        assert starts is not None
+        assert stops is not None
+        if starts[partition] > stops[partition]:
+            raise InputError(
+                f"--from-offset {partition}:{starts[partition]} lies behind --to-offset"
+                f" {partition}:{stops[partition]}"
+            )
+    return Window(from_ms, to_ms, starts, stops)
+
+
+def _check_partitions(option: str, bound: Bound | None, partitions: Collection[int]) -> None:
+    offsets = {} if bound is None or bound.offsets is None else bound.offsets
+    for partition, offset in sorted(offsets.items()):
+        if partition not in partitions:
+            known = ", ".join(map(str, sorted(partitions)))
+            raise InputError(
+                f"{option} {partition}:{offset}: there is no partition {partition} among those that"
+                f" are read ({known})"
+            )
+
+
+def _warm_ms(
+    config: Config, source: LogSource, options: ReplayOptions, from_ms: int | None
+) -> int | None:
+    sessions = options.warmup_sessions
+    if sessions is None:
+        return None
+    if sessions < 0:
+        raise InputError(f"--warmup-sessions {sessions}: say how many sessions, 0 or more")
+    if from_ms is None:
+        raise InputError(
+            f"--warmup-sessions {sessions}: is counted back from an instant; say by --from where"
+            " the replay begins"
+        )
+    calendars = calendars_of(config, options.selection.groups, source.symbols)
+    return warm_up_ms(calendars, from_ms, sessions)
+
+
+async def _limits(
+    source: LogSource, window: Window, begins: Mapping[int, int]
+) -> Mapping[int, int]:
+    """Offsets at or below the start of each partition."""
+    if window.starts is not None:
+        return {each: window.starts.get(each, begin) for each, begin in begins.items()}
+    if window.from_ms is None:
+        return begins
+    found = await source.first_at(window.from_ms + 1)
+    return {each: found[each] for each in begins}
+
+
+def _warm_place(source: LogSource, partition: int, place: int, limits: Mapping[int, int]) -> int:
+    begin, end = source.extents[partition]
+    if begin > 0 and limits[partition] == begin and begin != end:
+        raise LogMissingError(
+            f"partition {partition}: the log begins at offset {begin}, with a record after --from:"
+            " nothing is left to warm up with, and the beginning of the stretch may be missing;"
+            " begin later"
+        )
+    return place
+
+
+def _log_start(partition: int, begin: int) -> int:
+    if begin > 0:
+        raise LogMissingError(
+            f"partition {partition}: the log begins at offset {begin}, and no snapshot is there to"
+            f" replace the records from 0 to {begin - 1}; to begin without them, say an instant by"
+            " --from, and --warmup-sessions"
+        )
+    return begin

@@ -1,0 +1,43 @@
+"""Keywords of a replay in Python: one that cannot be heeded is named, never dropped."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from replay.bounds import Bound
+from replay.options import bound_of, options_of
+from replay.run import Replay
+from schemas.config import built_in_config
+
+CONFIG = built_in_config()
+
+
+@pytest.mark.parametrize(
+    ("keywords", "said"),
+    [
+        ({"end": "2025-12-09"}, "end: is no keyword of a replay; there are start, stop, symbols"),
+        ({"symbols": "ES"}, r"symbols='ES': say a list of names, \['ES'\]"),
+        ({"groups": "ES-NQ"}, "groups='ES-NQ': say a list of names"),
+        ({"start": 1.5}, "start=1.5: say a session date or an ISO time as text, whole millis"),
+        ({"stop": True}, "stop=True: say"),
+        ({"stop": date(2025, 12, 9)}, "stop=datetime.date"),
+    ],
+)
+def test_a_keyword_that_cannot_be_heeded_is_a_type_error(
+    keywords: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(TypeError, match=said):
+        Replay.files(CONFIG, [("ES", "es.csv")], **keywords)
+
+
+def test_keywords_mean_what_they_say() -> None:
+    moment = datetime(2025, 12, 9, tzinfo=UTC)
+    assert bound_of("start", moment) == bound_of("start", 1_765_238_400_000)
+    assert bound_of("start", moment) == bound_of("start", "2025-12-09T00:00:00Z")
+    assert bound_of("stop", Bound(offsets={0: 3})) == Bound(offsets={0: 3})
+    options = options_of(CONFIG, {"symbols": ["ES"], "warmup_sessions": 2})
+    assert options.selection.groups == frozenset({"ES-NQ"})
+    assert options.warmup_sessions == 2
