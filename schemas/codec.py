@@ -31,6 +31,9 @@ ErrorCode = Literal["decode_error", "schema_error"]
 EXPONENT_FORM = 1e16
 """From here on JSON writes a double with an exponent, below it a whole one with ``.0``."""
 KNOWN_SYMBOLS_LIMIT = 65_536
+RECORD_LIMIT_BYTES = 1 << 18
+"""A longer one is refused everywhere: lines of files are read no further."""
+LONG_RECORD = f"the line is longer than {RECORD_LIMIT_BYTES} bytes"
 
 _ENCODER = msgspec.json.Encoder()
 _ANY = msgspec.json.Decoder()
@@ -76,6 +79,8 @@ class RecordDecoder:
         CodecError
             When the bytes are no record; prices and times are not judged beyond their types.
         """
+        if len(raw) > RECORD_LIMIT_BYTES:
+            raise CodecError("decode_error", LONG_RECORD)
         try:
             record: LogRecord = self._decode(raw)
         except (ValueError, RecursionError) as error:

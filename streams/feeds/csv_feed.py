@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from schemas.codec import LONG_RECORD
 from schemas.records import Bar
 from streams.core.calendar import ZoneTable
 from streams.feeds.columns import BarColumns
 from streams.feeds.items import InputError, Item, Refusal
-from streams.feeds.lines import LONG_LINE, LineReader
+from streams.feeds.lines import LineReader
 
 
 class _Rows(NamedTuple):
@@ -134,7 +135,7 @@ class CsvFeed:
         for lines, first, plain, too_long in chain(self._begun, self._blocks):
             blank = 0
             if too_long:
-                yield Refusal("decode_error", LONG_LINE, self._symbol), lines[0], first
+                yield Refusal("decode_error", LONG_RECORD, self._symbol), lines[0], first
             elif plain:
                 for number, line in enumerate(lines, first):
                     content = bar(line.split(","))  # type: ignore[arg-type]

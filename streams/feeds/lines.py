@@ -9,15 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+from schemas.codec import RECORD_LIMIT_BYTES
 from streams.feeds.items import FeedBroken, InputError
 
-BLOCK_BYTES = 1 << 18
-LINE_LIMIT_BYTES = BLOCK_BYTES
-"""At least a block, so that only lines which span blocks have to be measured."""
+BLOCK_BYTES = RECORD_LIMIT_BYTES
+"""A line that is too long spans blocks: only such lines have to be measured."""
 KEPT_OF_LONG_LINE = 1 << 16
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 SEARCHED_FOR_NUL = 1 << 12
-LONG_LINE = f"the line is longer than {LINE_LIMIT_BYTES} bytes"
 
 
 class Block(NamedTuple):
@@ -112,12 +111,12 @@ class LineReader:
             first_end = data.find(b"\n")
             if first_end < 0:
                 begun += data
-                if too_long or len(begun) > LINE_LIMIT_BYTES:
+                if too_long or len(begun) > RECORD_LIMIT_BYTES:
                     begun, too_long = begun[:KEPT_OF_LONG_LINE], True
                 data = self._read()
                 continue
             last_end = data.rfind(b"\n")
-            if too_long or len(begun) + first_end > LINE_LIMIT_BYTES:
+            if too_long or len(begun) + first_end > RECORD_LIMIT_BYTES:
                 line = begun + data[: min(first_end, KEPT_OF_LONG_LINE)]
                 yield Block(line[:KEPT_OF_LONG_LINE], number, True)
                 number += 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from schemas.codec import CodecError, RecordDecoder
+from schemas.codec import LONG_RECORD, CodecError, RecordDecoder
 from streams.feeds.items import Item, Refusal
-from streams.feeds.lines import LONG_LINE, LineReader
+from streams.feeds.lines import LineReader
 
 
 class LogFeed:
@@ -35,7 +35,7 @@ class LogFeed:
         for text, first, too_long in self._reader.blocks():
             if too_long:
                 self.rows += 1
-                yield Refusal("decode_error", LONG_LINE, None), text, first
+                yield Refusal("decode_error", LONG_RECORD, None), text, first
                 continue
             lines = text.split(b"\n")
             blank = 0

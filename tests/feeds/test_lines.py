@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.codec import RECORD_LIMIT_BYTES
 from streams.feeds import lines as module
 from streams.feeds.items import FeedBroken, InputError
-from streams.feeds.lines import BLOCK_BYTES, KEPT_OF_LONG_LINE, LINE_LIMIT_BYTES, LineReader
+from streams.feeds.lines import BLOCK_BYTES, KEPT_OF_LONG_LINE, LineReader
 
 
 def _lines(path: Path) -> list[tuple[int, bytes]]:
@@ -65,13 +66,13 @@ def test_a_block_that_ends_between_carriage_return_and_line_feed_is_no_line(
     assert _lines(path) == [(1, b"a,b\r"), (2, b"1,2\r")]
 
 
-LONG = b"9" * (3 * LINE_LIMIT_BYTES)
+LONG = b"9" * (3 * RECORD_LIMIT_BYTES)
 LONG_LINES = {
     "in the middle": (b"a\n" + LONG + b"\nb\nc\n", [1, 3, 4], 2),
     "first": (LONG + b"\nb\n", [2], 1),
     "last, complete": (b"a\n" + LONG + b"\n", [1], 2),
     "last, cut": (b"a\n" + LONG, [1], 2),
-    "one byte too long": (b"a\n" + LONG[: LINE_LIMIT_BYTES + 1] + b"\nb\n", [1, 3], 2),
+    "one byte too long": (b"a\n" + LONG[: RECORD_LIMIT_BYTES + 1] + b"\nb\n", [1, 3], 2),
 }
 
 
@@ -96,7 +97,7 @@ def _blocks_lines(block: module.Block) -> list[tuple[int, bytes]]:
 
 def test_a_line_of_just_the_limit_is_a_line(tmp_path: Path) -> None:
     path = tmp_path / "book.csv"
-    path.write_bytes(b"a\n" + LONG[:LINE_LIMIT_BYTES] + b"\nb\n")
+    path.write_bytes(b"a\n" + LONG[:RECORD_LIMIT_BYTES] + b"\nb\n")
     assert [number for number, _ in _lines(path)] == [1, 2, 3]
     assert not any(block.too_long for block in LineReader(str(path)).blocks())
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from schemas.codec import RECORD_LIMIT_BYTES
 from schemas.records import Bar, Cancel, Clock
 from streams.feeds.items import Refusal
-from streams.feeds.lines import KEPT_OF_LONG_LINE, LINE_LIMIT_BYTES
+from streams.feeds.lines import KEPT_OF_LONG_LINE
 from streams.feeds.log_feed import LogFeed
 
 BAR = (
@@ -48,7 +49,7 @@ def test_a_line_that_is_no_record_says_why_and_whose_it_is(tmp_path: Path) -> No
 
 
 def test_a_line_beyond_the_limit_is_one_refusal_of_its_beginning(tmp_path: Path) -> None:
-    long = b'"' + b"x" * (2 * LINE_LIMIT_BYTES)
+    long = b'"' + b"x" * (2 * RECORD_LIMIT_BYTES)
     feed = _feed(tmp_path, CLOCK + b"\n" + long + b"\n" + CLOCK)
     found = [(type(content), feed.raw(row), line) for content, row, line in feed]
     assert found == [

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.codec import CodecError, RecordDecoder, decode_event, encode, normal_volume
+from schemas.codec import (
+    RECORD_LIMIT_BYTES,
+    CodecError,
+    RecordDecoder,
+    decode_event,
+    encode,
+    normal_volume,
+)
 from schemas.event_examples import event_examples, record_examples, retract_example
 from schemas.events import Event, Reject, Retract
 from schemas.records import Bar, Cancel, Clock, LogRecord
@@ -254,6 +261,15 @@ def test_a_field_of_a_later_version_is_passed_over() -> None:
     touch = event_examples()["touch"]
     written = {**json.loads(encode(touch)), "since": 2}
     assert decode_event(json.dumps(written).encode()) == touch
+
+
+def test_a_record_beyond_the_limit_is_a_decode_error_whatever_it_holds() -> None:
+    bar = encode(Bar("ES", "1m", 0, 1.0, 1.0, 1.0, 1.0, 1))
+    assert RecordDecoder().decode(bar.ljust(RECORD_LIMIT_BYTES)).symbol == "ES"
+    with pytest.raises(CodecError) as caught:
+        RecordDecoder().decode(bar.ljust(RECORD_LIMIT_BYTES + 1))
+    assert (caught.value.code, caught.value.symbol) == ("decode_error", None)
+    assert str(RECORD_LIMIT_BYTES) in caught.value.reason
 
 
 def test_half_an_event_is_a_decode_error() -> None:
