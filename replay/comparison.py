@@ -198,11 +198,7 @@ def _notes(a: Recorded, b: Recorded, work: _Work) -> list[str]:
         first, second = (str(each)[:12] for each in hashes)
         found.append(f"the configurations are not the same: hash {first} of A, {second} of B")
     for side in (a, b):
-        if getattr(side, "incomplete", False):
-            found.append(f"{side.name} is incomplete: no manifest says which records it covers")
-        dropped = getattr(side, "duplicates", 0)
-        if dropped:
-            found.append(f"{side.name}: {dropped} messages said again were dropped by seq")
+        found += side.remarks()
     if work.unplaced:
         found.append(f"{work.unplaced} dead letters of files were left out: they name no offset")
     return found

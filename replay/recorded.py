@@ -172,6 +172,10 @@ class Recorded(Protocol):
         """Hash of the configuration it was made with, where a manifest names it."""
         ...
 
+    def remarks(self) -> list[str]:
+        """What is to be known of it beside its events, once they were read."""
+        ...
+
     async def __aenter__(self) -> Recorded:
         """Open it; what comes later is not read."""
         ...

@@ -50,6 +50,10 @@ class _Files:
         """Not known."""
         return None
 
+    def remarks(self) -> list[str]:
+        """Nothing: files are written once, and whole."""
+        return []
+
     @property
     def corrected(self) -> bool:
         """A store has the order of its log."""

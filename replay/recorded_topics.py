@@ -92,6 +92,15 @@ class RecordedTopics:
         """Whether they are of a run as corrected; workers take the order of the log."""
         return self.manifest is not None and is_corrected(self.manifest)
 
+    def remarks(self) -> list[str]:
+        """What was said twice, and whether anything tells what it covers."""
+        found = []
+        if self.incomplete:
+            found.append(f"{self.name} is incomplete: no manifest says which records it covers")
+        if self.duplicates:
+            found.append(f"{self.name}: {self.duplicates} messages said again were dropped by seq")
+        return found
+
     async def __aenter__(self) -> RecordedTopics:
         wanted = [topic_of(kind, self._prefix) for kind in EVENT_TYPES]
         with plain_errors(self._bootstrap, f"reading the topics of {self._prefix}"):

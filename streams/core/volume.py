@@ -5,14 +5,14 @@ from __future__ import annotations
 from math import inf
 from typing import Final
 
+from schemas.codec import normal_volume
+
 Volume = int | float | None
 
 GREATEST_VOLUME: Final = 1e300
 """Sums stay finite doubles below it."""
 WHOLE_BITS: Final = 60
 """Whole volumes of no more bits take the smooth road."""
-EXPONENT_FORM: Final = 1e16
-"""From here on JSON writes a double with an exponent, below it a whole one with ``.0``."""
 LARGEST_INTEGER: Final = (1 << 63) - 1
 
 
@@ -29,9 +29,7 @@ def written_volume(total: Volume) -> Volume:
     """Volume as it is published: whole numbers without a fraction, doubles beyond 64 bits."""
     if isinstance(total, int):
         return total if total <= LARGEST_INTEGER else float(total)
-    if total is None:
-        return None
-    return int(total) if total.is_integer() and total < EXPONENT_FORM else total
+    return normal_volume(total)
 
 
 def refusal_of_volume(volume: int | float) -> str:

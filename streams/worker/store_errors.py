@@ -13,7 +13,7 @@ LOCKED = ("While lock file", "lock hold by")
 DAMAGED = "Corruption"
 
 
-class StoreError(RuntimeError):
+class LocalStoreError(RuntimeError):
     """The local store fails; the message names its folder and the way out."""
 
     def __repr__(self) -> str:
@@ -22,7 +22,7 @@ class StoreError(RuntimeError):
         return f"{type(self).__name__}()"
 
 
-class StoreBrokenError(StoreError):
+class StoreBrokenError(LocalStoreError):
     """The local store cannot be opened."""
 
 
@@ -34,17 +34,17 @@ class StoreLockedError(StoreBrokenError):
         return f"{type(self).__name__}(lock)"
 
 
-class StoreDamagedError(StoreError):
+class StoreDamagedError(LocalStoreError):
     """The local store cannot be read as it was written: nothing of it may be used."""
 
 
-class StoreWriteError(StoreError):
+class StoreWriteError(LocalStoreError):
     """The local store takes nothing more, mostly for want of room."""
 
 
 @contextmanager
 def opening(path: Path) -> Iterator[None]:
-    """Turn what RocksDB raises when it opens a store into a `StoreError`."""
+    """Turn what RocksDB raises when it opens a store into a `LocalStoreError`."""
     try:
         yield
     except Exception as error:
@@ -65,7 +65,7 @@ def reading(path: Path) -> Iterator[None]:
     """Turn what RocksDB raises when it reads into a `StoreDamagedError`."""
     try:
         yield
-    except StoreError:
+    except LocalStoreError:
         raise
     except Exception as error:
         raise _damaged(path, error) from error
@@ -73,10 +73,10 @@ def reading(path: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what RocksDB raises when it writes into a `StoreError`."""
+    """Turn what RocksDB raises when it writes into a `LocalStoreError`."""
     try:
         yield
-    except StoreError:
+    except LocalStoreError:
         raise
     except Exception as error:
         if str(error).startswith(DAMAGED):

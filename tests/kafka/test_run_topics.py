@@ -75,6 +75,16 @@ async def run_into_topics(
     return run
 
 
+async def leave_in_the_middle(recording: Recording, run_id: str) -> None:
+    """Begin a run into topics, and end it as an error or a signal would."""
+    kafka = recording.config.kafka
+    async with (
+        Replay(recording.config, recording.source(), DAY) as run,
+        RunTopics(kafka, kafka.bootstrap, run_id, PARTITIONS) as topics,
+    ):
+        await topics.write(await anext(run.batches()))
+
+
 def settings_of(recording: Recording) -> tuple[str, str]:
     return "--config", str(recording.folder / "tapeline.toml")
 
@@ -140,12 +150,7 @@ async def test_a_run_is_made_listed_shown_and_deleted_by_the_tool_and_nothing_el
 
 async def test_a_replay_that_fails_leaves_an_incomplete_run(recording: Recording) -> None:
     kafka = recording.config.kafka
-    async with (
-        Replay(recording.config, recording.source(), DAY) as run,
-        RunTopics(kafka, kafka.bootstrap, "failed", PARTITIONS) as topics,
-    ):
-        # Left in the middle: by an error, a signal, or as here.
-        await topics.write(await anext(run.batches()))
+    await leave_in_the_middle(recording, "failed")
     runs = {each.run_id: each for each in await find_runs(kafka.topic_prefix, kafka.bootstrap)}
     assert runs["failed"].state == "incomplete"
     assert runs["failed"].manifest is None
@@ -236,12 +241,7 @@ async def test_a_run_of_files_in_topics_is_cut_by_the_offsets_of_its_files(
 
 
 async def test_nobody_knows_what_an_incomplete_run_covers(recording: Recording) -> None:
-    kafka = recording.config.kafka
-    async with (
-        Replay(recording.config, recording.source(), DAY) as run,
-        RunTopics(kafka, kafka.bootstrap, "cut-short", PARTITIONS) as topics,
-    ):
-        await topics.write(await anext(run.batches()))
+    await leave_in_the_middle(recording, "cut-short")
     report = await compared(recording.config, "run:cut-short", "topics")
     assert not report.equal
     said = "run:cut-short is incomplete: no manifest says which records it covers"

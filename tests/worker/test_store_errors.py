@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from streams.worker.store_errors import (
+    LocalStoreError,
     StoreBrokenError,
     StoreDamagedError,
-    StoreError,
     StoreLockedError,
     StoreWriteError,
     opening,
@@ -47,10 +47,10 @@ RIGHT = "IO error: Permission denied: While open a file for random read: /d/cloc
 def test_an_error_of_the_store_is_of_its_kind_with_folder_cause_and_way_out(
     doing: Callable[[Path], AbstractContextManager[None]],
     said: str,
-    kind: type[StoreError],
+    kind: type[LocalStoreError],
     way_out: str,
 ) -> None:
-    with pytest.raises(StoreError) as raised, doing(Path("/d/state-0.db")):
+    with pytest.raises(LocalStoreError) as raised, doing(Path("/d/state-0.db")):
         raise Exception(said)
     error = raised.value
     assert type(error) is kind
