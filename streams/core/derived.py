@@ -15,6 +15,7 @@ from schemas.intervals import Interval
 from streams.core.book import PackedRow
 from streams.core.calendar import Calendar
 from streams.core.plan import InstrumentPlan
+from streams.core.ratio import ratio
 from streams.core.stamp import Stamp
 from streams.core.volume import Volume, add_volume, written_volume
 from streams.core.windows import NO_END, DayTotals, Window
@@ -175,7 +176,7 @@ class DerivedBars:
         quality = 100.0
         if self._measured:
             due = self._slots_before - ((self._segment_open_ms - end_ms) // self._base_ms)
-            quality = (100 * (position - self._present_base)) / due
+            quality = ratio(100 * (position - self._present_base), due)
         self._close_whole(window, rows, end_ms, quality)
         # Windows of a chain end in each other: the next one is open, or the last one is gone.
         while window.fed:
@@ -244,10 +245,10 @@ class DerivedBars:
                 window.name,
                 start_ms,
                 end,
-                (opened * numerator) / denominator,
-                (high * numerator) / denominator,
-                (low * numerator) / denominator,
-                (close * numerator) / denominator,
+                ratio(opened * numerator, denominator),
+                ratio(high * numerator, denominator),
+                ratio(low * numerator, denominator),
+                ratio(close * numerator, denominator),
                 written_volume(total),
                 have,
                 need,
@@ -297,7 +298,7 @@ class DerivedBars:
         if end_ms > self._segment_close_ms:
             end_ms = self._segment_close_ms
         due = self._slots_before - ((self._segment_open_ms - end_ms) // self._base_ms)
-        return (100 * (position - self._present_base)) / due
+        return ratio(100 * (position - self._present_base), due)
 
     def _close(self, window: Window, quality: float) -> None:
         start_ms, end_ms = window.start_ms, window.end_ms
@@ -315,7 +316,7 @@ class DerivedBars:
         if not window.published or (have < need and not self._publish_incomplete):
             return
         if window.is_week and self._measured:
-            quality = (100 * have) / need
+            quality = ratio(100 * have, need)
         self._publish(
             window, window.session, (start_ms, end_ms, opened, high, low, close), total, have, need,
             window.truncated, quality,

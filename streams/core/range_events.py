@@ -12,6 +12,7 @@ from streams.core.live_range import (
     LiveRange,
     RangeTouch,
 )
+from streams.core.ratio import ratio
 from streams.core.schedule import NEVER_MS
 from streams.core.stamp import Stamp
 from streams.core.ticks import TickScale
@@ -57,11 +58,11 @@ def range_event(live: LiveRange, symbol: str, scale: TickScale, stamp: Stamp) ->
         None if spec.expires_ms == NEVER_MS else spec.expires_ms,
         STATES[live.state],
         live.expired,
-        (live.high * numerator) / denominator if complete else None,
-        (live.low * numerator) / denominator if complete else None,
-        (live.true_open * numerator) / denominator if poi else None,
-        (live.poc * numerator) / denominator if poi else None,
-        (live.rpp * numerator) / denominator if poi else None,
+        ratio(live.high * numerator, denominator) if complete else None,
+        ratio(live.low * numerator, denominator) if complete else None,
+        ratio(live.true_open * numerator, denominator) if poi else None,
+        ratio(live.poc * numerator, denominator) if poi else None,
+        ratio(live.rpp * numerator, denominator) if poi else None,
         live.have,
         spec.need,
         live.reason or None,

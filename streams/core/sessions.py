@@ -12,6 +12,7 @@ from schemas.ids import gap_id, quality_id, session_id
 from streams.core.calendar import EARLY_CLOSE
 from streams.core.derived import DerivedBars
 from streams.core.plan import InstrumentPlan
+from streams.core.ratio import ratio
 from streams.core.stamp import Stamp
 from streams.core.volume import Volume, written_volume
 
@@ -332,7 +333,7 @@ class SessionTracker:
             fact.due,
             fact.actual,
             fact.due - fact.actual,
-            (100 * fact.actual) / fact.due,
+            ratio(100 * fact.actual, fact.due),
         )
 
     def _gap_event(self, fact: GapFact, stamp: Stamp) -> Gap:

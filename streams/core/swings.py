@@ -11,6 +11,7 @@ from typing import Any, Final
 from schemas.events import Event, Prior, Side, Swing, TouchLink, renumbered
 from streams.core.plan import InstrumentPlan
 from streams.core.range_windows import TouchRank
+from streams.core.ratio import ratio
 from streams.core.swing_sides import (
     FAR,
     HIGHEST_CLASS,
@@ -118,7 +119,7 @@ class SwingTracker:
             apart = key + theirs.key
             if apart < 0:
                 apart = -apart
-            points = (apart * numerator) / denominator
+            points = ratio(apart * numerator, denominator)
             prior = _new_prior(theirs.start_ms, points, position - theirs.position)
         # One object for both fields that hold it.
         end: Any = end_ms
@@ -134,7 +135,7 @@ class SwingTracker:
             None,
             start_ms,
             ours.name,
-            (ticks * numerator) / denominator,
+            ratio(ticks * numerator, denominator),
             1,
             prior,
             touch,
@@ -199,7 +200,7 @@ class SwingTracker:
             self._changed.append(swing)
 
     def _prior(self, swing: SwingPoint, opposite: SwingPoint) -> Prior:
-        points = (abs(swing.key + opposite.key) * self._numerator) / self._denominator
+        points = ratio(abs(swing.key + opposite.key) * self._numerator, self._denominator)
         return Prior(opposite.start_ms, points, swing.position - opposite.position)
 
     def _become_structural(self, swing: SwingPoint) -> None:
@@ -330,7 +331,7 @@ class SwingTracker:
             None,
             start_ms,
             name,
-            ((row[2] if side == 1 else -row[2]) * self._numerator) / self._denominator,
+            ratio((row[2] if side == 1 else -row[2]) * self._numerator, self._denominator),
             row[3],
             prior,
             link,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from streams.core.ratio import ratio
 from streams.core.rejection import RecordRejected
 
 CACHE_LIMIT: Final = 1 << 16
@@ -41,7 +42,7 @@ class TickScale:
 
     def price(self, ticks: int) -> float:
         """Nearest double of the decimal of a number of ticks."""
-        return (ticks * self.numerator) / self.denominator
+        return ratio(ticks * self.numerator, self.denominator)
 
     def ticks(self, price: float) -> int:
         """Number of ticks of a price; also remembered in `cache`.
@@ -88,7 +89,7 @@ class TickScale:
         scaled = price * self.denominator
         if -1e15 < scaled < 1e15:
             units = round(scaled)
-            if units / self.denominator == price and units % self.numerator == 0:
+            if ratio(units, self.denominator) == price and units % self.numerator == 0:
                 return units // self.numerator
         else:
             numerator, denominator = _fraction(repr(price))

@@ -59,6 +59,15 @@ def impurities(source: str) -> list[Violation]:
     return sorted(set(found), key=lambda violation: (violation.line, violation.message))
 
 
+def true_divisions(source: str) -> list[Violation]:
+    """Every `/` of a module's text: the compiler divides integers beyond 53 bits as doubles."""
+    return [
+        Violation(node.lineno, f"divides: {ast.unparse(node)}")
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.BinOp, ast.AugAssign)) and isinstance(node.op, ast.Div)
+    ]
+
+
 def _impure_names(tree: ast.Module) -> Iterator[Violation]:
     origins = _imported_origins(tree)
     bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and _is_bound(node)}

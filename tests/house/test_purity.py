@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.purity import impurities
+from tests.house.purity import impurities, true_divisions
 from tests.house.source_tree import module_name, modules
 
 pytestmark = pytest.mark.source_tree
@@ -17,6 +17,23 @@ CORE = [pytest.param(path, id=module_name(path)) for path in modules("streams/co
 @pytest.mark.parametrize("path", CORE)
 def test_a_core_module_is_pure(path: Path) -> None:
     assert impurities(path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("path", CORE)
+def test_the_core_divides_in_one_place(path: Path) -> None:
+    divided = true_divisions(path.read_text("utf-8"))
+    assert bool(divided) == (path.name == "ratio.py"), divided
+
+
+@pytest.mark.parametrize(
+    "source", ["def f(a: int, b: int) -> float:\n    return a / b", "A = 1\nA /= 2"]
+)
+def test_a_true_division_is_noticed(source: str) -> None:
+    assert [found.line for found in true_divisions(source)] == [2]
+
+
+def test_a_whole_division_passes() -> None:
+    assert true_divisions("HALF = 7 // 2") == []
 
 
 def test_the_core_has_modules_to_look_at() -> None:
