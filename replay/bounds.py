@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from schemas.config import Config
+from schemas.symbols import names_of
 from streams.calendars import load_calendar
 from streams.core.calendar import Calendar
 from streams.feeds.items import InputError
@@ -71,9 +72,11 @@ def parse_offsets(option: str, texts: Iterable[str]) -> Bound:
     ------
     InputError
         When one is no such offset, or a partition is given twice.
+    TypeError
+        When one text is given instead of a list.
     """
     offsets: dict[int, int] = {}
-    for text in texts:
+    for text in names_of(option, texts):
         partition, colon, offset = text.rpartition(":")
         number = partition if colon else "0"
         if not (number.isdecimal() and offset.isdecimal()):

@@ -23,6 +23,7 @@ from replay.recorded import Entry, Recorded, RecordedError, Stretch, plain
 from replay.recorded_files import BLOCK_BYTES
 from replay.surroundings import Surroundings, surroundings
 from schemas.config import Config
+from schemas.symbols import names_of
 from schemas.topics import EVENT_TYPES
 
 DELIVERY = frozenset({"seq", "rev", "watermark_ms", "corrects"})
@@ -62,6 +63,13 @@ class ParityOptions(Struct, frozen=True, kw_only=True):
     view: bool = False
     limit: int = DEFAULT_LIMIT
     around: int = 3
+
+    def __post_init__(self) -> None:
+        # A text is a collection, too: of its letters, or of all texts that lie in it.
+        for name in ("types", "symbols", "ignored"):
+            given = getattr(self, name)
+            if given is not None:
+                names_of(name, given)
 
 
 class ParityReport(Struct, frozen=True):

@@ -11,6 +11,7 @@ from replay.items import LogItem, Release
 from replay.sources import LogSource, StoredState
 from schemas.config import Config
 from schemas.records import Bar
+from schemas.symbols import names_of
 from streams.core.engine import GroupEngine
 from streams.core.rejection import RecordRejected
 from streams.feeds.items import InputError, Refusal
@@ -62,6 +63,12 @@ class Selection(Struct, frozen=True):
     groups: frozenset[str] | None = None
     names: frozenset[str] | None = None
     share: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("groups", "names"):
+            given = getattr(self, name)
+            if given is not None:
+                names_of(name, given)
 
     def takes(self, group: str) -> bool:
         """Whether the results of a group are wanted here."""
@@ -379,7 +386,10 @@ def selected(config: Config, symbols: Collection[str], groups: Collection[str]) 
     ------
     InputError
         When a name is neither configured nor accepted.
+    TypeError
+        When one text is given instead of a collection.
     """
+    symbols, groups = names_of("symbols", symbols), names_of("groups", groups)
     if not symbols and not groups:
         return Selection()
     for symbol in symbols:

@@ -126,9 +126,6 @@ def options_of(config: Config, keywords: Keywords) -> ReplayOptions:
     if unknown:
         known = ", ".join(Keywords.__annotations__)
         raise TypeError(f"{', '.join(unknown)}: is no keyword of a replay; there are {known}")
-    for name in ("symbols", "groups"):
-        if isinstance(keywords.get(name), str):
-            raise TypeError(f"{name}={keywords[name]!r}: say a list of names, [{keywords[name]!r}]")
     return ReplayOptions(
         start=bound_of("start", keywords.get("start")),
         stop=bound_of("stop", keywords.get("stop")),
@@ -167,7 +164,15 @@ def bound_of(name: str, when: When | None) -> Bound | None:
 
 
 def inputs_of(inputs: Sequence[Named]) -> tuple[Source, ...]:
-    """Inputs as sources, in their order, which decides between rows of equal slots."""
+    """Inputs as sources, in their order, which decides between rows of equal slots.
+
+    Raises
+    ------
+    TypeError
+        When it is one path instead of a list.
+    """
+    if isinstance(inputs, str | bytes | PathLike):
+        raise TypeError(f"inputs={inputs!r}: say a list of files, [{inputs!r}]")
     found = []
     for each in inputs:
         symbol, path = each if isinstance(each, tuple) else (None, each)

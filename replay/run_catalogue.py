@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 from msgspec import Struct
 
+from schemas.symbols import names_of
 from schemas.topics import RUN_ID_RULE, input_log, is_run_id, run_manifest_topic, run_of, run_prefix
 from streams.feeds.items import InputError
 from streams.kafka.administration import delete_named, topic_names
@@ -86,7 +87,10 @@ async def delete_runs(run_ids: Sequence[str], prefix: str, bootstrap: str) -> tu
     ------
     InputError
         When one is no run; nothing was deleted then.
+    TypeError
+        When `run_ids` is one text instead of a list.
     """
+    names_of("run_ids", run_ids)
     for run_id in run_ids:
         _check(run_id)
     topics = topics_of_runs(await topic_names(bootstrap), prefix)

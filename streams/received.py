@@ -20,6 +20,7 @@ from schemas.events import (
     Touch,
 )
 from schemas.records import INT64_MAX
+from schemas.symbols import names_of
 from schemas.topics import EVENT_TYPES
 
 FINISHED = ("resolved", "incomplete")
@@ -127,10 +128,21 @@ class SymbolFilter:
     ----------
     symbols
         Symbols and groups.
+
+    Attributes
+    ----------
+    without_events
+        Those of which no event has come yet.
+
+    Raises
+    ------
+    TypeError
+        When `symbols` is one text instead of a collection.
     """
 
     def __init__(self, symbols: Collection[str]) -> None:
-        self._symbols = frozenset(symbols)
+        self._symbols = frozenset(names_of("symbols", symbols))
+        self.without_events = set(self._symbols)
         self._groups: dict[str, frozenset[str]] = {}
 
     def passes(self, event: Event | Removed | Reject) -> bool:
@@ -138,11 +150,15 @@ class SymbolFilter:
         if isinstance(event, Pair):
             names = frozenset((event.group, *event.times))
             self._groups[event.group] = names
+            self.without_events -= names
             return not names.isdisjoint(self._symbols)
         if isinstance(event, Removed) and event.type == "pair":
             names = self._groups.get(event.symbol, self._symbols)
             return not names.isdisjoint(self._symbols)
-        return event.symbol in self._symbols
+        if event.symbol not in self._symbols:
+            return False
+        self.without_events.discard(event.symbol)
+        return True
 
 
 def _removed(message: Any) -> Removed:

@@ -13,6 +13,7 @@ events after the last token kept come again, those before do not.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,8 @@ from msgspec import ValidationError as TokenError
 
 from schemas.events import Event, Reject
 from schemas.records import INT64_MAX
+from schemas.symbols import names_of
+from streams.escaping import escaped
 from streams.received import (
     Removed,
     SymbolFilter,
@@ -43,6 +46,8 @@ __all__ = [
     "UnreadableEventError",
     "is_final",
 ]
+
+logger = logging.getLogger("tapeline.subscription")
 
 Since = Literal["beginning", "now"]
 VERSION = "v1"
@@ -108,7 +113,9 @@ class Subscription:
     bootstrap
         Addresses of the brokers.
     symbols
-        Only facts of these; a pair is of its group and of each of its members.
+        Only facts of these; a pair is of its group and of each of its members. Those of which
+        nothing came before the ends that the topics had at the start are named then, once, by one
+        line of the logger ``tapeline.subscription``.
     since
         ``"now"``, ``"beginning"`` (of what the topics still hold: the current view, then news), a
         `ResumeToken`, or an instant of event time: UTC milliseconds, or a datetime with offset.
@@ -128,6 +135,8 @@ class Subscription:
 
     Raises
     ------
+    TypeError
+        When `topics` or `symbols` is one text instead of a list of names.
     ValueError
         When there are no topics, one is of another version, or `since` is none of these.
     LookupError
@@ -146,13 +155,14 @@ class Subscription:
         final_only: bool = False,
         follow: bool = True,
     ) -> None:
-        for topic in topics:
+        names = names_of("topics", topics)
+        for topic in names:
             if topic.rpartition(".")[2] != VERSION:
                 raise ValueError(f"topic {topic!r}: read here is {VERSION}")
-        if not topics:
+        if not names:
             raise ValueError("no topics: name at least one")
         self.duplicates = 0
-        self._topics = tuple(topics)
+        self._topics = names
         self._bootstrap = bootstrap
         self._symbols = None if symbols is None else SymbolFilter(symbols)
         self._since = _checked(since)
@@ -163,6 +173,7 @@ class Subscription:
         self._seen: dict[str, Position] = {}
         self._ends: dict[str, int] = {}
         self._one_by_one = False
+        self._symbols_checked = symbols is None
 
     @property
     def token(self) -> ResumeToken:
@@ -230,6 +241,9 @@ class Subscription:
                 seq = known.seq
             self._seen[name] = Position(starts[partition], seq)
             consumer.seek(partition, starts[partition])
+        if starts == ends:
+            # Nothing will have been read at the ends, so nothing is known about any symbol.
+            self._symbols_checked = True
 
     async def __aexit__(
         self,
@@ -261,8 +275,10 @@ class Subscription:
                 self._ready.popleft()
                 if event is not None:
                     return event
-            if not self._follow and await self._at_end():
-                raise StopAsyncIteration
+            if not (self._follow and self._symbols_checked) and await self._at_end():
+                self._name_symbols_without_events()
+                if not self._follow:
+                    raise StopAsyncIteration
             await self._fetch()
 
     async def _fetch(self) -> None:
@@ -313,6 +329,19 @@ class Subscription:
             if await self._consumer.position(partition) < self._ends[_name(partition)]:
                 return False
         return True
+
+    def _name_symbols_without_events(self) -> None:
+        """A name that was mistyped, or of another prefix, yields nothing: that is worth a line."""
+        if self._symbols_checked or self._symbols is None:
+            return
+        self._symbols_checked = True
+        if self._symbols.without_events:
+            names = ", ".join(sorted(map(escaped, self._symbols.without_events)))
+            logger.warning(
+                "no event of %s up to the ends of %s; is the name right?",
+                names,
+                escaped(", ".join(self._topics)),
+            )
 
     def _take(self, message: Any) -> Event | Removed | Reject | None:
         """The event of a message, None when it is a duplicate or was not asked for."""

@@ -22,6 +22,7 @@ from aiokafka.errors import (
 )
 
 from schemas.config import KafkaConfig
+from schemas.symbols import names_of
 from streams.kafka.connection import administered
 from streams.kafka.errors import TopicsError
 from streams.kafka.topics import (
@@ -132,7 +133,10 @@ async def delete_named(names: Sequence[str], bootstrap: str) -> None:
     ------
     BrokerError
         When the broker does not answer or refuses.
+    TypeError
+        When `names` is one text instead of a list.
     """
+    names_of("names", names)
     async with administered(bootstrap, "deleting topics") as admin:
         await _delete(admin, names)
 
@@ -158,6 +162,7 @@ async def partitions_of(names: Sequence[str], bootstrap: str) -> dict[str, int]:
     BrokerError
         When the broker does not answer or refuses.
     """
+    names_of("names", names)
     async with administered(bootstrap, "looking for topics") as admin:
         counts = {
             each["topic"]: len(each["partitions"])

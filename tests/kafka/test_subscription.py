@@ -126,6 +126,62 @@ async def read(broker: Broker, topic: str, **options: Any) -> tuple[list[Any], S
         return [event async for event in events], subscription
 
 
+@pytest.mark.parametrize(
+    ("topics", "options", "said"),
+    [
+        ("tape.touches.v1", {}, "topics='tape.touches.v1': say a list of names"),
+        (["tape.touches.v1"], {"symbols": "ES"}, "symbols='ES': say a list of names"),
+        (["tape.touches.v1"], {"symbols": [7]}, "symbols: 7 is no name"),
+    ],
+)
+def test_one_name_in_the_place_of_a_list_is_refused(
+    topics: Any, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(TypeError, match=said):
+        Subscription(topics, **options)
+
+
+def lines_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the logger of subscriptions was given."""
+    return [each.getMessage() for each in caplog.records if each.name == "tapeline.subscription"]
+
+
+async def test_a_symbol_without_events_is_named_once_where_the_topics_ended(
+    broker: Broker, topic_prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = await topic_with(broker, f"{topic_prefix}.touches.v1", [touch(1), touch(2, "NQ")])
+    found, _ = await read(broker, topic, symbols=["ES", "EX", "A\x1b[2J\u202eB"])
+    assert found == [touch(1)]
+    assert lines_of(caplog) == [
+        rf"no event of A\x1b[2J\u202eB, EX up to the ends of {topic}; is the name right?"
+    ]
+
+
+async def test_a_symbol_without_events_is_named_while_its_topic_is_followed(
+    broker: Broker, topic_prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = await topic_with(broker, f"{topic_prefix}.touches.v1", [touch(1)])
+    subscription = Subscription(
+        [topic], bootstrap=broker.bootstrap, symbols=["ES", "EX"], since="beginning"
+    )
+    async with asyncio.timeout(LIMIT_SECONDS), subscription as events:
+        assert await anext(events) == touch(1)
+        waiting = asyncio.ensure_future(anext(events))
+        while not lines_of(caplog):
+            await asyncio.wait([waiting], timeout=0.05)
+        await append(broker, topic, [touch(2, "EX"), touch(3)])
+        assert [await waiting, await anext(events)] == [touch(2, "EX"), touch(3)]
+    assert len(lines_of(caplog)) == 1
+
+
+async def test_where_nothing_was_read_no_symbol_is_named(
+    broker: Broker, topic_prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = await topic_with(broker, f"{topic_prefix}.touches.v1", [touch(1)])
+    assert (await read(broker, topic, symbols=["EX"], since="now"))[0] == []
+    assert lines_of(caplog) == []
+
+
 async def test_events_come_typed_and_in_order_and_each_once(
     broker: Broker, topic_prefix: str
 ) -> None:

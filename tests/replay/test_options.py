@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from replay.bounds import Bound
+from replay.bounds import Bound, parse_offsets
+from replay.comparison import ParityOptions
+from replay.fold import Selection, selected
 from replay.options import bound_of, options_of
 from replay.run import Replay
 from schemas.config import built_in_config
@@ -31,6 +35,30 @@ def test_a_keyword_that_cannot_be_heeded_is_a_type_error(
 ) -> None:
     with pytest.raises(TypeError, match=said):
         Replay.files(CONFIG, [("ES", "es.csv")], **keywords)
+
+
+@pytest.mark.parametrize(
+    ("call", "given", "said"),
+    [
+        (
+            lambda each: Replay.files(CONFIG, each),
+            "es.csv",
+            r"inputs='es.csv': say a list of files",
+        ),
+        (lambda each: Replay.files(CONFIG, each), Path("es.csv"), "es.csv.*: say a list of files"),
+        (lambda each: selected(CONFIG, each, ()), "ES", "symbols='ES': say a list of names"),
+        (lambda each: selected(CONFIG, (), each), "ES-NQ", "groups='ES-NQ': say a list of names"),
+        (lambda each: Selection(groups=each), "ES-NQ", "groups='ES-NQ': say a list of names"),
+        (lambda each: parse_offsets("--stop", each), "12", "--stop='12': say a list of names"),
+        (lambda each: ParityOptions(types=each), "touch", "types='touch': say a list of names"),
+        (lambda each: ParityOptions(symbols=each), "ES", "symbols='ES': say a list of names"),
+    ],
+)
+def test_one_text_in_the_place_of_a_list_is_a_type_error(
+    call: Callable[[Any], object], given: Any, said: str
+) -> None:
+    with pytest.raises(TypeError, match=said):
+        call(given)
 
 
 def test_keywords_mean_what_they_say() -> None:
