@@ -217,7 +217,7 @@ class BarBook:
             self._read_key = NO_KEY
 
     def chunks(self) -> list[list[Any]]:
-        """All chunks: ``[session, number, bars]`` each; an empty one has lost its bars."""
+        """All chunks: ``[session date, number, bars]`` each; an empty one has lost its bars."""
         self.pack()
         return [self._chunk_data(key) for key in self._keys]
 
@@ -239,12 +239,13 @@ class BarBook:
 
     def _chunk_data(self, key: int) -> list[Any]:
         number = (key & ((1 << NUMBER_BITS) - 1)) - NUMBER_ZERO
-        return [key >> NUMBER_BITS, number, self._chunks[key].stored()]
+        day = self._calendar.stored_day(key >> NUMBER_BITS)
+        return [day, number, self._chunks[key].stored()]
 
     def restore(self, chunks: list[list[Any]]) -> None:
         """Take chunks as `chunks` gives them, in order, or with all their bars as lists."""
-        for session, number, bars in chunks:
-            key = _key(session, number)
+        for day, number, bars in chunks:
+            key = _key(self._calendar.index_from_day(day), number)
             if isinstance(bars, list):
                 self._store(key, [tuple(row) for row in bars])
             else:

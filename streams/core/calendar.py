@@ -86,6 +86,20 @@ class Calendar:
         index = bisect_left(self._days, day)
         return index if index < len(self._days) and self._days[index] == day else -1
 
+    def stored_day(self, index: int) -> int:
+        """Date that names a session in stored state, as days since 1970-01-01.
+
+        An index would name another session once the calendar has one more or one less before it.
+        What lies beyond the last session is named by the day after it.
+        """
+        if index < len(self._days):
+            return self._days[index]
+        return self._days[-1] + 1
+
+    def index_from_day(self, day: int) -> int:
+        """Index of the session of a date, or of the next one: the session of a `stored_day`."""
+        return bisect_left(self._days, day)
+
     def segment_opens(self, index: int) -> list[int]:
         """Opens of the segments of a session."""
         return self._opens[index]
@@ -232,6 +246,14 @@ class DailyCalendar(Calendar):
         return index
 
     def index_of_day(self, day: int) -> int:
+        """The day itself."""
+        return day
+
+    def stored_day(self, index: int) -> int:
+        """The index itself."""
+        return index
+
+    def index_from_day(self, day: int) -> int:
         """The day itself."""
         return day
 

@@ -24,11 +24,15 @@ from streams.core.symbol import SymbolEngine
 from streams.core.tracks import SymbolTracks
 from streams.core.volume import GREATEST_VOLUME, WHOLE_BITS, written_volume
 
-STATE_VERSION: Final = 2
+STATE_VERSION: Final = 3
 HOT: Final = "hot"
 REVISIONS: Final = 64
 # Final names of a module are variables of C once compiled; imported ones are looked up.
 _values: Final = field_values
+
+
+class StateVersionError(ValueError):
+    """State that another version of the core made."""
 
 
 class GroupEngine:
@@ -346,13 +350,15 @@ class GroupEngine:
 
         Raises
         ------
+        StateVersionError
+            When the state is of another version.
         ValueError
-            When the state is of another version or of other symbols than the plan.
+            When it is of other symbols than the plan.
         """
         engine = GroupEngine(plan)
         hot = records[HOT]
         if hot["v"] != STATE_VERSION:
-            raise ValueError(f"state version {hot['v']} is not {STATE_VERSION}")
+            raise StateVersionError(f"state version {hot['v']} is not {STATE_VERSION}")
         if list(hot["symbols"]) != [member.symbol for member in engine._members]:
             raise ValueError(f"state is of {list(hot['symbols'])}, not of group {plan.group}")
         engine.offset = hot["offset"]

@@ -355,12 +355,12 @@ class SessionTracker:
         )
 
     def snapshot(self) -> list[Any]:
-        """Plain data between two records."""
+        """Plain data between two records; the session is named by its date."""
         gap = self._gap
         quality = self._quality
         opened = self._standing
         return [
-            self.index,
+            self._calendar.stored_day(self.index),
             self.segment,
             self.due,
             self._first_position,
@@ -374,7 +374,7 @@ class SessionTracker:
 
     def restore(self, data: list[Any]) -> None:
         """Take the values of `snapshot`."""
-        self.index = data[0]
+        self.index = self._calendar.index_from_day(data[0])
         self.due = data[2]
         self._first_position = data[3]
         self._slots_before = data[4]
@@ -401,7 +401,8 @@ class SessionTracker:
 
     def _facts(self, data: list[Any]) -> tuple[QualityFact, GapFact | None, SessionFact | None]:
         """The facts of a snapshot that can still change."""
-        index, _, _, _, _, quality, gap, opened = data
+        day, _, _, _, _, quality, gap, opened = data
+        index = self._calendar.index_from_day(day)
         date = self._calendar.date(index) if self._calendar.has_session(index) else ""
         session: SessionFact | None = None
         if opened is not None:

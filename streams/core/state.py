@@ -2,7 +2,7 @@
 
 Contracts section 5: a few records that change at different rates, under fixed ring keys. The hot
 part changes with every bar; beside it lie ranges and their journal (blocks of 64), moments of the
-ring, and bars (chunks of at most 60).
+ring, and bars (chunks of at most 60). Sessions are named by their dates, as days since 1970-01-01.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from streams.core.symbol import SymbolEngine
 from streams.core.tracks import SymbolTracks
 
 RANGES: Final = 64
-SPARE_SESSIONS: Final = 3
-"""Bars may lie in the sessions of the horizon, that of the watermark, and the one after it."""
 
 
 class StatePlaces:
@@ -28,6 +26,7 @@ class StatePlaces:
         self.ranges = PlaceTable(RANGES)
         self.moments = PlaceTable(1)
         self.journal = PlaceTable(1)
+        self.sessions = PlaceTable(1)
 
 
 class SymbolState:
@@ -42,7 +41,7 @@ class SymbolState:
     def __init__(self, symbol: SymbolEngine, horizon_sessions: int) -> None:
         self._engine = symbol
         self._name = symbol.symbol
-        self._sessions = horizon_sessions + SPARE_SESSIONS
+        self._horizon = horizon_sessions
         self._places = StatePlaces()
 
     def track(self) -> None:
@@ -56,8 +55,8 @@ class SymbolState:
         engine = self._engine
         engine.tracks.settle()
         found: dict[str, Any] = {}
-        self._add_bars(found, "bars", engine.book.chunks())
-        self._add_bars(found, "off", engine.off_book.chunks())
+        self._add_bars(found, places, "bars", engine.book.chunks())
+        self._add_bars(found, places, "off", engine.off_book.chunks())
         tracker = engine.tracks.ranges
         self._add_ranges(found, places, sorted([*tracker.alive, *tracker.finished]))
         self._add_journal(found, places, 0)
@@ -76,8 +75,8 @@ class SymbolState:
         engine = self._engine
         engine.tracks.settle()
         found: dict[str, Any] = {}
-        self._add_bars(found, "bars", engine.book.take_touched())
-        self._add_bars(found, "off", engine.off_book.take_touched())
+        self._add_bars(found, self._places, "bars", engine.book.take_touched())
+        self._add_bars(found, self._places, "off", engine.off_book.take_touched())
         tracker = engine.tracks.ranges
         self._add_ranges(found, self._places, list(tracker.touched))
         tracker.touched.clear()
@@ -86,9 +85,23 @@ class SymbolState:
         self._add_moments(found, self._places)
         return found
 
-    def _add_bars(self, found: dict[str, Any], part: str, chunks: list[list[Any]]) -> None:
+    def _add_bars(
+        self, found: dict[str, Any], places: StatePlaces, part: str, chunks: list[list[Any]]
+    ) -> None:
+        """Chunks of one session have a place in common, which a later session takes over."""
+        table = places.sessions
         for chunk in chunks:
-            found[f"{self._name}/{part}/{chunk[0] % self._sessions}/{chunk[1]}"] = chunk
+            if chunk[0] not in table:
+                self._drop_sessions(table)
+            found[f"{self._name}/{part}/{table.put(chunk[0])}/{chunk[1]}"] = chunk
+
+    def _drop_sessions(self, table: PlaceTable) -> None:
+        """Give the places of sessions beyond the horizon to others."""
+        calendar = self._engine.tracks.calendar
+        oldest = self._engine.tracks.sessions.index - self._horizon
+        for day in [key for key in table.keys if key is not None]:
+            if calendar.index_from_day(day) < oldest:
+                table.drop(day)
 
     def _add_ranges(self, found: dict[str, Any], places: StatePlaces, keys: list[int]) -> None:
         tracker = self._engine.tracks.ranges
@@ -153,6 +166,7 @@ class SymbolState:
             [[moment.number, places.moments.put(moment.number)] for moment in tracks.ring.stored()],
             [journal.first, journal.place, [places.journal.put(key) for key in journal.blocks()]],
             places.ranges.record_count(),
+            places.sessions.keys.copy(),
         ]
 
     def restore(self, hot: list[Any], records: dict[str, Any]) -> None:
@@ -172,7 +186,7 @@ class SymbolState:
         self._restore_moments(tracks, records, hot[5])
         present = stored_moment(hot[3])
         tracks.install(present)
-        self._restore_bars(records)
+        self._restore_bars(records, hot[8])
         engine.count_from_here()
         engine.book.settle()
         engine.off_book.settle()
@@ -215,18 +229,24 @@ class SymbolState:
             keys[place] = number
         self._places.moments.restore(keys)
 
-    def _restore_bars(self, records: dict[str, Any]) -> None:
+    def _restore_bars(self, records: dict[str, Any], days: list[Any]) -> None:
+        """`days` are the session dates by place: a record of another date is left over."""
         engine = self._engine
-        newest = engine.tracks.sessions.index + 1
-        oldest = newest + 2 - self._sessions
+        oldest = engine.tracks.sessions.index - self._horizon
+        places: dict[str, int] = {}
+        for place, day in enumerate(days):
+            if day is not None and engine.tracks.calendar.index_from_day(day) >= oldest:
+                places[str(place)] = day
         for part, book in (("bars", engine.book), ("off", engine.off_book)):
             prefix = f"{self._name}/{part}/"
             found = [
                 chunk
                 for key, chunk in records.items()
-                if key.startswith(prefix) and oldest <= chunk[0] <= newest
+                if key.startswith(prefix)
+                and places.get(key[len(prefix) : key.rindex("/")]) == chunk[0]
             ]
             book.restore(sorted(found, key=_by_place))
+        self._places.sessions.restore(days.copy())
 
 
 def _by_place(chunk: list[Any]) -> tuple[int, int]:

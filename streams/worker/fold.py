@@ -12,7 +12,8 @@ from schemas.codec import CodecError, RecordDecoder
 from schemas.config import Config
 from schemas.events import Output
 from schemas.partition import partition_for
-from streams.core.engine import GroupEngine
+from streams.core.engine import GroupEngine, StateVersionError
+from streams.core.plan import GroupPlan
 from streams.core.rejection import RecordRejected
 from streams.core.sessions import NOWHERE_MS
 from streams.kafka.event_messages import Message, Writer
@@ -22,6 +23,7 @@ from streams.planning import plan_group, settings_hash
 from streams.worker.chunks import Chunk, from_offset
 from streams.worker.state_records import (
     GroupChange,
+    StateFormatError,
     StoredGroup,
     StoredPartition,
     check_settings,
@@ -65,7 +67,7 @@ class Seat:
             self.engine = GroupEngine(plan)
         else:
             check_settings(stored, group, self.settings)
-            self.engine = GroupEngine.restore(plan, stored.records)
+            self.engine = _restored(plan, stored)
         marks = [self.engine.watermark_ms(each.symbol) for each in plan.instruments]
         known = [mark for mark in marks if mark is not None]
         self.watermark_ms = max(known, default=NOWHERE_MS)
@@ -85,6 +87,16 @@ class Seat:
             engine.snapshot(),
             self.watermark_ms,
         )
+
+
+def _restored(plan: GroupPlan, stored: StoredGroup) -> GroupEngine:
+    try:
+        return GroupEngine.restore(plan, stored.records)
+    except StateVersionError as error:
+        raise StateFormatError(
+            f"the stored state of group {plan.group} was made by another version of Tapeline"
+            f" ({error}): build anew under another topic prefix, or run the version that wrote it"
+        ) from error
 
 
 class StateChange:

@@ -7,6 +7,7 @@ import pytest
 from schemas.intervals import parse_interval
 from streams.calendars import load_calendar, load_zone
 from streams.core.calendar import DailyCalendar, ZoneTable, iso_date, week_of
+from tests.calendars.altered import REMOVED, altered
 from tests.core.scenario import HOUR_MS, MINUTE_MS, at, day_number, lunch_calendar, utc
 
 CALENDAR = lunch_calendar()
@@ -56,6 +57,25 @@ def test_a_session_is_found_by_its_date_and_a_date_without_one_is_not() -> None:
     assert CALENDAR.index_of_day(day_number("2025-07-07")) == 3
     assert CALENDAR.index_of_day(day_number("2025-07-05")) == -1
     assert CALENDAR.index_of_day(day_number("2025-07-08")) == -1
+
+
+def test_a_stored_date_names_the_session_that_it_named_before_others_came_or_went() -> None:
+    known = load_calendar("XNYS")
+    session = known.index_of_day(day_number("2025-11-10"))
+    day = known.stored_day(session)
+    assert day == day_number("2025-11-10")
+    fewer = altered("XNYS", {"2024-05-02": REMOVED, "2025-11-05": REMOVED})
+    assert fewer.date(fewer.index_from_day(day)) == "2025-11-10"
+    assert fewer.index_from_day(day) == session - 2
+
+
+def test_what_lies_beyond_the_last_session_is_stored_too() -> None:
+    assert [CALENDAR.index_from_day(CALENDAR.stored_day(index)) for index in range(5)] == [
+        0, 1, 2, 3, 4,
+    ]  # fmt: skip
+    assert not CALENDAR.has_session(4)
+    days = DailyCalendar()
+    assert [days.index_from_day(days.stored_day(day)) for day in (-1, 0, 20_000)] == [-1, 0, 20_000]
 
 
 SLOTS: dict[str, tuple[int, int, int]] = {

@@ -12,18 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.codec import encode
+from schemas.config import built_in_config
 from schemas.partition import partition_for
 from schemas.records import Bar
 from schemas.topics import input_log, snapshot_topic, topic_of
 from streams.kafka.event_messages import Message
+from streams.state_values import unpack
 from streams.worker.fold import Counts, LogHoleError, PartitionFold, Step
 from streams.worker.state_records import (
     Pair,
     SettingsChangedError,
+    StateFormatError,
+    StoredGroup,
     StoredPartition,
     batches,
     read_partition,
 )
+from tests.worker.earlier_version import changelog
 from tests.worker.log_records import CONFIG, SYMBOL, Raw, equity_log, raw_records
 
 LOG = input_log()
@@ -237,3 +242,23 @@ def test_volumes_beyond_64_bits_are_kept_in_the_state() -> None:
     step = first.fold(records[:3])
     again = fold_of(read_partition(stored_by(step)))
     assert again.fold(records[3:]).outputs == first.fold(records[3:]).outputs
+
+
+def test_state_of_an_earlier_version_is_refused_with_the_way_out() -> None:
+    with pytest.raises(StateFormatError, match="build anew under another topic prefix"):
+        PartitionFold(
+            built_in_config(), LOG, 0, 1, read_partition(dict(changelog()).items()), Counts()
+        )
+
+
+def test_a_group_whose_state_is_of_an_earlier_version_is_named() -> None:
+    stored = StoredPartition(360)
+    for key, value in changelog():
+        group, _, name = key.decode().partition("|")
+        if group:
+            records = stored.groups.setdefault(group, StoredGroup())
+            records.records[name], *rest = unpack(value)[1:]
+            records.settings = rest[0] if rest else records.settings
+    expected = r"group ES-NQ .* \(state version 2 is not 3\): build anew under another topic prefix"
+    with pytest.raises(StateFormatError, match=expected):
+        PartitionFold(built_in_config(), LOG, 0, 1, stored, Counts())
