@@ -13,6 +13,8 @@ OUT := out
 PY := $(VENV)/bin/python
 COMPILED_PY := $(COMPILED)/bin/python
 BUILD_FILES := pyproject.toml setup.py
+# Exact versions with hashes of all that development and continuous integration install.
+LOCK := requirements/dev.txt
 CORE := $(shell find streams schemas replay -type f -not -path '*/__pycache__/*')
 # Folders without Python files are an error to mypy.
 CODE := schemas streams replay tests $(patsubst %/,%,$(sort $(dir $(wildcard benchmarks/*.py examples/*.py))))
@@ -25,12 +27,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test lint pure-test compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
+.PHONY: help run test lint lock pure-test compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
 
 help:
 	@echo "make run        install, write sample books, run them, print the summary"
 	@echo "make test       lint, all tests, and the tests on the compiled core where a compiler is"
 	@echo "make lint       ruff and mypy --strict"
+	@echo "make lock       write $(LOCK) again after pyproject.toml changed (UPGRADE=--upgrade: newest versions)"
 	@echo "make compiled   install with the core compiled, into $(COMPILED)"
 	@echo "make bench      benchmarks/core.py on the plain Python core; bench-compiled on the other"
 	@echo "make bench-corrections  benchmarks/corrections.py: what a late or changed bar costs"
@@ -101,6 +104,10 @@ bench-replay: $(VENV)/.installed-dev
 bench-compiled: compiled
 	$(COMPILED_PY) benchmarks/core.py
 
+lock: $(VENV)/.installed-dev
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+		$(UPGRADE) --extra dev --custom-compile-command "make lock" --output-file $(LOCK) pyproject.toml
+
 schemas: $(VENV)/.installed-runtime
 	$(VENV)/bin/tapeline schemas schemas/generated
 
@@ -125,14 +132,16 @@ $(VENV)/.installed-runtime: $(BUILD_FILES) | $(PY)
 	$(PY) -m pip install --quiet --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: $(BUILD_FILES) | $(PY)
+$(VENV)/.installed-dev: $(BUILD_FILES) $(LOCK) | $(PY)
 	@echo "Installing tapeline and what its tests need into $(VENV)"
-	$(PY) -m pip install --quiet --editable '.[dev]'
+	$(PY) -m pip install --quiet --require-hashes --requirement $(LOCK)
+	$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.installed-runtime
 
 # build/ is emptied first: setuptools installs whatever an earlier build left there.
-$(COMPILED)/.installed: $(BUILD_FILES) $(CORE) | $(COMPILED_PY)
+$(COMPILED)/.installed: $(BUILD_FILES) $(LOCK) $(CORE) | $(COMPILED_PY)
 	@echo "Compiling the core and installing it into $(COMPILED)"
+	$(COMPILED_PY) -m pip install --quiet --require-hashes --requirement $(LOCK)
 	rm -rf build
-	TAPELINE_COMPILE=1 $(COMPILED_PY) -m pip install --quiet '.[test]'
+	TAPELINE_COMPILE=1 $(COMPILED_PY) -m pip install --quiet --no-deps --no-build-isolation .
 	@touch $@

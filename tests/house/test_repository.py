@@ -84,7 +84,8 @@ def test_every_dependency_has_its_reason_written_down() -> None:
 
 def test_the_compiling_build_uses_the_versions_that_are_tested() -> None:
     project = _project()
-    tested = {_name(each): each for each in project["project"]["optional-dependencies"]["dev"]}
+    extra = project["project"]["optional-dependencies"]["dev"]
+    tested = {_name(each): each for each in (*project["project"]["dependencies"], *extra)}
     for requirement in project["build-system"]["requires"]:
         assert tested[_name(requirement)] == requirement
 
