@@ -26,7 +26,7 @@ from streams.calendars import UnknownZoneError
 from streams.feeds.items import InputError
 from streams.kafka.errors import BrokerError
 from streams.run_directory import ForeignFolderError
-from streams.store.layout import StoreError
+from streams.store.layout import StoreDamagedError, StoreError
 
 COMMAND = (sys.executable, "-P", "-m", "replay.child")
 FAILURES: Mapping[str, type[Exception]] = {
@@ -37,6 +37,7 @@ FAILURES: Mapping[str, type[Exception]] = {
         InputError,
         LogMissingError,
         OSError,
+        StoreDamagedError,
         StoreError,
         UnknownZoneError,
     )

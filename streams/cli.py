@@ -49,17 +49,18 @@ from streams.progress import ProgressBar
 from streams.received import UnreadableEventError
 from streams.run_directory import ForeignFolderError
 from streams.samples import SEED, SESSIONS, write_samples
-from streams.store.layout import StoreError
+from streams.store.layout import StoreDamagedError, StoreError
 from streams.subscription import LostPositionError
 from streams.summary import RunResult
 from streams.tables import print_summary, summary_data
 from streams.terminal import plain_console
 
 USAGE = 2
-BUG = 70
+BROKEN = 70
 IO_FAILURE = 74
 INTERRUPTED = 130
 LOG_JSON = "--log-json"
+BUG = "this is a bug of tapeline; what was written before it stays as it is"
 COMMAND_LINE_ERROR = typer.BadParameter.__mro__[2]
 """Base of all that the parser refuses; typer keeps it in different places in different versions."""
 
@@ -307,22 +308,24 @@ def main(arguments: list[str] | None = None) -> int:
         return IO_FAILURE
     except BrokerError as error:
         return fail(str(error), IO_FAILURE)
+    except StoreDamagedError as error:
+        return fail(str(error), BROKEN)
     except OSError as error:
         return fail(f"reading or writing failed: {error}", IO_FAILURE)
     except Exception as error:
         if isinstance(error, COMMAND_LINE_ERROR):
             return fail(f"{error} (see tapeline --help)", USAGE)
-        return fail("this is a bug of tapeline; nothing was written", BUG)
+        return fail(BUG, BROKEN, bug=True)
 
 
-def _fail(as_json: bool, message: str, code: int) -> int:
+def _fail(as_json: bool, message: str, code: int, bug: bool = False) -> int:
     """Say why a command ends, and of a bug also where; the exit code."""
     if as_json:
         from streams.worker.log import log_line
 
-        log_line(message, with_error=code == BUG)
+        log_line(message, with_error=bug)
         return code
-    if code == BUG:
+    if bug:
         traceback.print_exc()
     typer.echo(f"tapeline: {message}", err=True)
     return code

@@ -30,7 +30,7 @@ from streams.store.counts import Counts
 from streams.store.keeper import LEAST_AGAIN, Keeper, content_of
 from streams.store.layout import StoreError, check_folder
 from streams.store.opened import OpenStore, no_hook
-from streams.store.rebuild import rebuild
+from streams.store.rebuild import check_readable, rebuild
 from streams.store.spans import Spans
 
 STEP_ROWS = 20_000
@@ -267,6 +267,7 @@ class _Run:
         if self._repeated:
             return
         if self._options.replace:
+            self._spans.check_readable(self._keeper)
             self._commit()
             for bar in self._spans.missing(self._keeper):
                 self._append(Cancel(bar.symbol, bar.interval, bar.start_ms), "--replace")
@@ -276,6 +277,8 @@ class _Run:
         keeper = self._keeper
         groups = sorted(keeper.rebuilds)
         if groups:
+            for group in groups:
+                check_readable(keeper, group)
             self._commit()
             self._begin()
             for group in groups:

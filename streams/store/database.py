@@ -6,10 +6,24 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rocksdict import AccessType, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
+from rocksdict import (
+    AccessType,
+    DBCompressionType,
+    DBRecoveryMode,
+    Options,
+    Rdict,
+    ReadOptions,
+    WriteBatch,
+    WriteOptions,
+)
+
+from streams.store.layout import StoreDamagedError, way_out
 
 OPEN_TRIES = 3
 KEPT_LOGS = 1
+CORRUPTION = "Corruption"
+CATALOGUE = ("MANIFEST", "CURRENT")
+"""Files that say which others count: without them the database cannot be opened at all."""
 
 
 class Database:
@@ -25,7 +39,10 @@ class Database:
     Raises
     ------
     OSError
-        When it cannot be opened, or later read or written.
+        When it cannot be opened, or later read or written, mostly for want of room.
+    StoreDamagedError
+        When what was written cannot be read back. An iteration may raise it at its end: until then
+        what it gave may be a part.
     """
 
     def __init__(self, path: Path, read_only: bool = False) -> None:
@@ -33,22 +50,43 @@ class Database:
         options.create_if_missing(not read_only)
         options.set_compression_type(DBCompressionType.lz4())
         options.set_keep_log_file_num(KEPT_LOGS)
+        # A batch that a kill tore at the end never was; one that is damaged is not passed over.
+        options.set_wal_recovery_mode(DBRecoveryMode.tolerate_corrupted_tail_records())
         self._path = path
         self._rows: Any = _opened(path, options, read_only)
+        self._reading = ReadOptions()
+        self._reading.set_verify_checksums(True)
         self._durable = WriteOptions()
         self._durable.sync = True
 
     def get(self, key: bytes) -> bytes | None:
         """Value of a key."""
-        value: bytes | None = self._rows.get(key)
+        try:
+            value: bytes | None = self._rows.get(key, read_opt=self._reading)
+        except Exception as error:
+            raise failure(self._path, error) from error
         return value
 
     def scan(self, prefix: bytes, first: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Keys with a beginning and their values, in order of bytes, from the key `first` on."""
-        for key, value in self._rows.items(from_key=max(prefix, first)):
-            if not key.startswith(prefix):
-                return
-            yield key, value
+        try:
+            place = self._rows.iter(self._reading)
+            place.seek(max(prefix, first))
+            while place.valid():
+                key = place.key()
+                if not key.startswith(prefix):
+                    return
+                yield key, place.value()
+                place.next()
+            # At a block that cannot be read it ends as at the end: only its status tells which.
+            place.status()
+        except Exception as error:
+            raise failure(self._path, error) from error
+
+    def check(self, prefix: bytes) -> None:
+        """Read what lies under a prefix, for its damage only, before something follows from it."""
+        for _ in self.scan(prefix):
+            pass
 
     def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Write all of the changes or none; None deletes. They are on disk when it returns."""
@@ -60,12 +98,15 @@ class Database:
                 batch.put(key, value)
         try:
             self._rows.write(batch, self._durable)
-        except Exception as error:  # what RocksDB raises has no class of its own
-            raise OSError(f"{self._path}: {error}") from error
+        except Exception as error:
+            raise failure(self._path, error) from error
 
     def close(self) -> None:
-        """Close the files."""
-        self._rows.close()
+        """Write what is only in memory and in the log of the database, and close the files."""
+        try:
+            self._rows.close()
+        except Exception as error:
+            raise failure(self._path, error) from error
 
 
 def _opened(path: Path, options: Any, read_only: bool) -> Any:
@@ -76,5 +117,21 @@ def _opened(path: Path, options: Any, read_only: bool) -> Any:
             return Rdict(str(path), options, access_type=access)
         except Exception as error:
             if not left:
-                raise OSError(f"{path}: {error}") from error
+                raise failure(path, error) from error
     raise AssertionError("no try was left")
+
+
+def failure(path: Path, error: Exception) -> OSError | StoreDamagedError:
+    """What an exception of RocksDB is, which has no class of its own: its words tell.
+
+    Parameters
+    ----------
+    path
+        Folder of the database; the store is the folder around it.
+    """
+    said = str(error)
+    if not said.startswith(CORRUPTION):
+        return OSError(f"{path}: {said}")
+    if any(name in said for name in CATALOGUE):
+        return OSError(f"{path}: the database cannot be opened ({said}); {way_out(path.parent)}")
+    return StoreDamagedError(f"{path}: is damaged ({said}); {way_out(path.parent)}")

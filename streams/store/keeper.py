@@ -30,8 +30,9 @@ from streams.store.layout import (
     bars_prefix,
     state_prefix,
     view_key,
+    way_out,
 )
-from streams.store.opened import OpenStore, way_out
+from streams.store.opened import OpenStore
 from streams.store.step import Step
 
 DIGEST_BYTES = 16

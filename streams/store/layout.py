@@ -34,7 +34,11 @@ _LABEL_BYTES = 8
 
 
 class StoreError(ValueError):
-    """A folder that is no store, is in use, is damaged, or belongs to another configuration."""
+    """A folder that is no store, is in use, or belongs to another configuration or version."""
+
+
+class StoreDamagedError(RuntimeError):
+    """Files of a store are not what was written: nothing that follows from them may be used."""
 
 
 class FolderLock:
@@ -110,3 +114,8 @@ def bar_key(symbol: str, start_ms: int) -> bytes:
 def label_of(key: bytes) -> int:
     """Label of the bar under a key."""
     return int.from_bytes(key[-_LABEL_BYTES:], "big") - _LABEL_SHIFT
+
+
+def way_out(folder: Path) -> str:
+    """What to do with a store whose state cannot be used."""
+    return f"make another from its log: tapeline run {folder / LOG_FILE} --store NEW"

@@ -29,6 +29,7 @@ from streams.store.layout import (
     TOPICS_FOLDER,
     FolderLock,
     StoreError,
+    way_out,
 )
 from streams.store.step import Step
 
@@ -167,8 +168,3 @@ def stored_checkpoint(folder: Path, database: Database) -> Checkpoint:
         return read_checkpoint(raw)
     except ValueError as error:
         raise StoreError(f"{folder}: {error}; {way_out(folder)}") from error
-
-
-def way_out(folder: Path) -> str:
-    """What to do with a store whose state cannot be used."""
-    return f"make another from its log: tapeline run {folder / LOG_FILE} --store NEW"

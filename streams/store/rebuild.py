@@ -32,9 +32,23 @@ from streams.core.engine import GroupEngine
 from streams.planning import plan_group
 from streams.store.checkpoint import RunMark
 from streams.store.keeper import Keeper
-from streams.store.layout import VIEW, state_prefix, view_key
+from streams.store.layout import VIEW, bars_prefix, state_prefix, view_key
 
 VIEW_TYPES = ("derived_bar", "session", "quality", "gap", "range", "touch", "swing")
+
+
+def check_readable(keeper: Keeper, group: str) -> None:
+    """Read all that a rebuild of a group reads, before records are committed that need one.
+
+    Raises
+    ------
+    StoreDamagedError
+        When a part of it cannot be read: so far nothing was added to the log.
+    """
+    symbols = keeper.config.members(group)
+    bars = [bars_prefix(symbol) for symbol in symbols]
+    for prefix in (*bars, *_view_prefixes(group, symbols), state_prefix(group)):
+        keeper.store.database.check(prefix)
 
 
 def rebuild(keeper: Keeper, group: str, mark: Callable[[], RunMark]) -> None:
@@ -100,8 +114,7 @@ def _changes(
     keeper: Keeper, group: str, symbols: tuple[str, ...], found: dict[str, Event]
 ) -> Iterator[Change]:
     """What differs between the stored view of a group and another; `found` is used up."""
-    prefixes = [view_key(f"{kind}|{symbol}|") for kind in VIEW_TYPES for symbol in symbols]
-    for prefix in (*prefixes, view_key(f"pair|{group}|")):
+    for prefix in _view_prefixes(group, symbols):
         for key, line in keeper.store.database.scan(prefix):
             known = decode_event(line)
             assert not isinstance(known, Retract | Reject)
@@ -110,6 +123,11 @@ def _changes(
                 yield Change(known, new)
     for new in found.values():
         yield Change(None, new)
+
+
+def _view_prefixes(group: str, symbols: tuple[str, ...]) -> list[bytes]:
+    prefixes = [view_key(f"{kind}|{symbol}|") for kind in VIEW_TYPES for symbol in symbols]
+    return [*prefixes, view_key(f"pair|{group}|")]
 
 
 def _clock(engine: GroupEngine, symbols: tuple[str, ...]) -> Clock:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from schemas.records import Bar
 from streams.feeds.items import Feed
 from streams.store.keeper import Keeper
+from streams.store.layout import bars_prefix
 
 Span = tuple[int, int]
 """Labels of the first and last bar, inclusive."""
@@ -42,6 +43,17 @@ class Spans:
         spans = self.taken[self._places[id(feed)]]
         first, last = spans.get(bar.symbol, (bar.start_ms, bar.start_ms))
         spans[bar.symbol] = (min(first, bar.start_ms), max(last, bar.start_ms))
+
+    def check_readable(self, keeper: Keeper) -> None:
+        """Read all stored bars of the symbols, before what the files say of them is committed.
+
+        Raises
+        ------
+        StoreDamagedError
+            When one cannot be read: so far nothing was added to the log.
+        """
+        for symbol in sorted(self._labels):
+            keeper.store.database.check(bars_prefix(symbol))
 
     def missing(self, keeper: Keeper) -> list[Bar]:
         """Stored bars inside the spans that no file has, by symbol, then label."""

@@ -97,7 +97,7 @@ def test_a_bug_at_the_start_is_one_line_of_json_with_its_traceback(tmp_path: Pat
     )
     assert done.returncode == 70
     (line,) = [json.loads(each) for each in done.stderr.splitlines()]
-    assert line["message"] == "this is a bug of tapeline; nothing was written"
+    assert line["message"].startswith("this is a bug of tapeline")
     assert "KeyError: 'broken'" in line["error"]
 
 
