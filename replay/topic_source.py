@@ -257,8 +257,8 @@ class _Reader:
         pressed = not bounded and bool(self._raw)
         with fetcher._subscriptions.fetch_context():
             found = await raw_records(fetcher, places, 0.0 if pressed else FETCH_MS / 1_000)
-        for place, records in found.items():
-            self._raw[place.partition] = records
+        for place, fetched in found.items():
+            self._raw[place.partition] = fetched.records
         if found:
             self._heard = time.monotonic()
         elif bounded and time.monotonic() - self._heard > SILENCE_SECONDS:

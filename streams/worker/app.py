@@ -154,7 +154,7 @@ class WorkerApp(BatchApp):
             message.done = True
             event.ack()
 
-        full = len(message.value) == self.options.chunk_records
+        full = len(message.value.records) == self.options.chunk_records
         while True:
             step = fold.fold(message.value, STEP_BARS_AGAIN, STEP_SNAPSHOT_BYTES, put_off=not full)
             whole = step.next_offset >= message.next_offset
@@ -306,10 +306,11 @@ class WorkerApp(BatchApp):
             found.append(
                 PartitionGauges(
                     tp.partition,
-                    consumer.highwater(tp),
+                    consumer.log_end(tp),
                     consumer.positions.of(tp),
                     consumer._committed_offset[tp],
                     marks,
+                    consumer.highwater(tp),
                 )
             )
         return found

@@ -1,33 +1,14 @@
-"""Chunks of log records by offset: splitting, trimming, turns, and how far each partition is."""
+"""Chunks of the log: their turns, and how far each partition is by what they cover."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from operator import attrgetter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
-from streams.kafka.raw_records import RawRecord
+from streams.kafka.raw_records import Chunk
 
-Chunk = Sequence[RawRecord]
 Place = TypeVar("Place")
 Item = TypeVar("Item")
-_OFFSET = attrgetter("offset")
-
-
-def split(records: Iterable[RawRecord], size: int) -> Iterator[Chunk]:
-    """The records in chunks of at most `size`, in order; no more than one is taken ahead."""
-    left = iter(records)
-    while chunk := list(islice(left, size)):
-        yield chunk
-
-
-def from_offset(records: Chunk, offset: int) -> Chunk:
-    """The records at or above an offset."""
-    if not records or records[0].offset >= offset:
-        return records
-    return records[bisect_left(records, offset, key=_OFFSET) :]
 
 
 def in_turn(queues: Mapping[Place, Iterable[Item]]) -> Iterator[tuple[Place, Item]]:
@@ -62,29 +43,28 @@ class Positions(Generic[Place]):
         """Next offset to hand out."""
         return self._next.get(place)
 
-    def admit(self, place: Place, records: Chunk) -> Chunk | None:
+    def admit(self, place: Place, chunk: Chunk) -> Chunk | None:
         """The part of a chunk that is due.
 
         Returns
         -------
         Chunk | None
-            Records from the position on; empty when all were handed out before or the partition
-            is not ours; None when records in between are missing: seek to the position and read
-            again. The same hole a second time is a hole in the log, and handed out as it is:
-            what it means is for the worker to say.
+            What the chunk covers from the position on; it covers nothing when all was handed out
+            before or the partition is not ours; None when it begins above the position: seek to
+            the position and read again. The same hole a second time is a hole in the log, and
+            handed out as it is: what it means is for the worker to decide.
         """
         position = self._next.get(place)
         if position is None:
-            return ()
-        due = from_offset(records, position)
-        if due and due[0].offset > position and self._sought.get(place) != position:
+            return chunk.since(chunk.end)
+        if chunk.first > position and self._sought.get(place) != position:
             self._sought[place] = position
             return None
-        return due
+        return chunk.since(position)
 
-    def hand_out(self, place: Place, records: Chunk) -> None:
-        """The records are on their way to the worker."""
-        self._next[place] = records[-1].offset + 1
+    def hand_out(self, place: Place, chunk: Chunk) -> None:
+        """The chunk is on its way to the worker."""
+        self._next[place] = chunk.end
 
     def done(self, place: Place, next_offset: int) -> None:
         """All below `next_offset` is written: outputs, state and local store."""

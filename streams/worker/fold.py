@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, field
 
@@ -17,10 +17,9 @@ from streams.core.plan import GroupPlan
 from streams.core.rejection import RecordRejected
 from streams.core.sessions import NOWHERE_MS
 from streams.kafka.event_messages import Message, Writer
-from streams.kafka.raw_records import RawRecord
+from streams.kafka.raw_records import Chunk, RawRecord
 from streams.kafka.snapshots import CloseClock, snapshot_messages, topic
 from streams.planning import plan_group, settings_hash
-from streams.worker.chunks import Chunk, from_offset
 from streams.worker.state_records import (
     GroupChange,
     StateFormatError,
@@ -135,7 +134,7 @@ class Step(Struct):
     Attributes
     ----------
     next_offset
-        Source offset after the last record of the chunk.
+        Source offset after all that is done of the chunk.
     outputs
         Messages by topic, in their order.
     state
@@ -198,7 +197,7 @@ class PartitionFold:
 
     def fold(
         self,
-        records: Chunk,
+        chunk: Chunk,
         most_again: int | None = None,
         most_snapshot_bytes: int | None = None,
         put_off: bool = False,
@@ -207,8 +206,8 @@ class PartitionFold:
 
         Parameters
         ----------
-        records
-            In order; those below `next_offset` were taken before and are skipped.
+        chunk
+            What is below `next_offset` was taken before and is skipped; it may be without records.
         most_again
             End the step, short of the last record, after a correction that lets more bars than
             these have run again; None: no limit. What a step costs must be bounded, and a chunk of
@@ -224,19 +223,21 @@ class PartitionFold:
         Raises
         ------
         LogHoleError
-            When the first is above `next_offset`, or above 0 without any state.
+            When the chunk begins above `next_offset`, or above 0 without any state.
         """
         counts = self._counts
         # Without any state the log must begin: a lost changelog is no new partition.
         expected = self.next_offset or 0
-        if records and records[0].offset > expected:
-            raise self._hole(records[0].offset)
-        due = from_offset(records, expected)
-        counts.skipped += len(records) - len(due)
-        records = due
+        if chunk.first > expected:
+            raise self._hole(chunk.first)
+        due = chunk.since(expected)
+        records = due.records
+        counts.skipped += len(chunk.records) - len(records)
+        step = Step(self._partition, due.end, len(records))
         if not records:
-            return Step(self._partition, expected, 0)
-        step = Step(self._partition, records[-1].offset + 1, len(records))
+            # Markers of transactions take offsets, too: nothing but the offset goes on.
+            self.next_offset = due.end
+            return step
         self._state.changes()
         touched = self._take(records, step, most_again, most_snapshot_bytes, put_off)
         step.state = self._state = StateChange(touched)
@@ -245,7 +246,7 @@ class PartitionFold:
 
     def _take(
         self,
-        records: Chunk,
+        records: Sequence[RawRecord],
         step: Step,
         most_again: int | None,
         most_snapshot_bytes: int | None,

@@ -117,6 +117,12 @@ def _partitions(page: Page, gauges: list[PartitionGauges]) -> None:
         [(labels, each.committed_lag) for labels, each in places],
     )
     page.metric(
+        "undecided_records",
+        "gauge",
+        "Records of the log behind the first of an open transaction, which cannot be read yet.",
+        [(labels, each.undecided) for labels, each in places],
+    )
+    page.metric(
         "watermark_ms",
         "gauge",
         "Greatest watermark of a group.",

@@ -58,13 +58,22 @@ class WorkerMetrics:
 
 
 class PartitionGauges(Struct, frozen=True):
-    """Where one partition stands; None where it is not known yet."""
+    """Where one partition stands; None where it is not known yet.
+
+    Attributes
+    ----------
+    log_end
+        Offset up to which it can be read; where no transaction is open, that of the next record.
+    high_watermark
+        Offset up to which it is written.
+    """
 
     partition: int
     log_end: int | None
     handed_out: int | None
     committed: int | None
     watermarks_ms: dict[str, int]
+    high_watermark: int | None = None
 
     @property
     def input_lag(self) -> int | None:
@@ -75,6 +84,11 @@ class PartitionGauges(Struct, frozen=True):
     def committed_lag(self) -> int | None:
         """Records of the log whose results are not committed yet."""
         return _difference(self.log_end, self.committed)
+
+    @property
+    def undecided(self) -> int | None:
+        """Offsets of the log from the first of an open transaction on: not to be read yet."""
+        return _difference(self.high_watermark, self.log_end)
 
 
 class Page:

@@ -14,12 +14,14 @@ Private names of Faust 0.15.3 used here, in `table` and in `app`: of the consume
 `_crash`, `_new_transport`; of the store `_db_for_partition`, `_new_store_by_url`,
 `_open_for_partition`; of aiokafka 0.14.0 the class `BatchBuilder` and its `_builder` and
 `_relative_offset`; of its consumer `_closed`, `_coordinator`, `_fetch_max_bytes`,
-`_fetch_max_wait_ms`, `_fetcher`; of the coordinator `_coordination_task`, `_do_heartbeat`,
-`generation` and `request_rejoin`; of the fetcher `_closed`, `_create_fetch_waiter`,
-`_fetch_max_wait_ms`, `_notify`, `_records`, `_subscriptions`, `_wait_consume_future`; of what it
-fetched `_check_crcs`, `_partition_records`, `_records`, `_records_iterator`, `_topic_partition`,
-`_update_position`. The versions are pinned exactly, and the crash suite in tests/kafka gates their
-upgrades.
+`_fetch_max_wait_ms`, `_fetcher`, `_isolation_level`; of the coordinator `_coordination_task`,
+`_do_heartbeat`, `generation` and `request_rejoin`; of the fetcher `_closed`,
+`_create_fetch_waiter`, `_fetch_max_wait_ms`, `_notify`, `_records`, `_subscriptions`,
+`_wait_consume_future`; of what it fetched `_aborted_producers`, `_check_crcs`,
+`_consume_aborted_up_to`, `_contains_abort_marker`, `_isolation_level`, `_partition_records`,
+`_records`, `_records_iterator`, `_topic_partition`, `_update_position`, and of its batches
+`is_control_batch`, `is_transactional`, `producer_id`. The versions are pinned exactly, and the
+crash suite in tests/kafka gates their upgrades.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from mode.utils.futures import notify
 
-from streams.kafka.raw_records import raw_records
-from streams.worker.chunks import Chunk, Positions, in_turn, split
+from streams.kafka.raw_records import Chunk, raw_records, split
+from streams.worker.chunks import Positions, in_turn
 
 IDLE_POLL_MS = 500
 BUSY_POLL_MS = 20
@@ -99,7 +101,7 @@ class BatchMessage(ConsumerMessage):  # type: ignore[misc]
     Attributes
     ----------
     next_offset
-        Source offset after the last record.
+        Source offset after all that the chunk covers.
     done
         Set by the worker when everything that follows from the chunk is written.
     handed_at
@@ -111,28 +113,27 @@ class BatchMessage(ConsumerMessage):  # type: ignore[misc]
     def __init__(
         self,
         tp: TP,
-        records: Chunk,
+        chunk: Chunk,
         generation_id: int,
         handed_at: float,
         owned_at: Callable[[], float],
     ) -> None:
-        first = records[0]
         super().__init__(
             tp.topic,
             tp.partition,
-            first.offset,
-            first.timestamp / 1000.0,
+            chunk.first,
+            chunk.records[0].timestamp / 1000.0 if chunk.records else 0.0,
             0,
             None,
             None,
-            records,
+            chunk,
             None,
             0,
             0,
             tp,
             generation_id=generation_id,
         )
-        self.next_offset = records[-1].offset + 1
+        self.next_offset = chunk.end
         self.done = False
         self.handed_at = handed_at
         self.owned_at = owned_at
@@ -163,6 +164,8 @@ class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = IDLE_POLL_MS
         consumer._fetch_max_bytes = FETCH_BYTES
+        # Faust asks for it only of an application that writes by transactions itself.
+        consumer._isolation_level = "read_committed"
         return consumer
 
     async def _fetch_records(
@@ -301,16 +304,22 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             if due is None:
                 lost.add(tp)
                 position = self.positions.of(tp)
-                self.log.warning(
-                    "%s: %s skipped to %s, reading again", tp, position, chunk[0].offset
-                )
+                self.log.warning("%s: %s skipped to %s, reading again", tp, position, chunk.first)
                 await self.seek_wait({tp: position})
-            elif due:
-                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+            elif due.first < due.end:
+                self.app.monitor.track_tp_end_offset(tp, self.log_end(tp))
                 self.positions.hand_out(tp, due)
                 now = time.monotonic()
                 owned_at = partial(self._membership.since, member_of, now)
                 yield tp, BatchMessage(tp, due, generation, now, owned_at)
+
+    def log_end(self, tp: TP) -> int | None:
+        """Offset up to which a partition can be read: behind it a transaction may be open.
+
+        None until the first answer of the broker.
+        """
+        end: int | None = self._thread._ensure_consumer().last_stable_offset(TopicPartition(*tp))
+        return end
 
     def _goes_on(self, generation: int) -> bool:
         return bool(self.flow_active) and self.app.consumer_generation_id == generation

@@ -33,7 +33,7 @@ def exported() -> dict[str, set[str]]:
     counts.rejects["bad_json"] += 1
     metrics.messages["tape.touches.v1"] += 1
     metrics.batches["tape.touches.v1"] += 1
-    gauges = [PartitionGauges(0, 10, 5, 3, {"ES-NQ": 1})]
+    gauges = [PartitionGauges(0, 10, 5, 3, {"ES-NQ": 1}, 12)]
     found: dict[str, set[str]] = {}
     for line in metrics_page(counts, metrics, gauges, True).splitlines():
         sample = re.match(r"(\w+)(?:\{(.*)\})? ", line)

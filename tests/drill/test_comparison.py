@@ -23,6 +23,7 @@ from streams.drill.messages import FACTS, Said, said
 from streams.drill.oracle import expected
 from streams.drill.report import checks_of
 from streams.kafka.event_messages import Message
+from streams.kafka.raw_records import Chunk
 from streams.worker.fold import Counts, PartitionFold, Step
 from streams.worker.state_records import StoredPartition, batches
 
@@ -56,7 +57,7 @@ def step_of_a_worker(records: list[Stored]) -> Step:
     fold = PartitionFold(
         CONFIG, input_log(PREFIX), PARTITION, CONFIG.kafka.partitions, stored, Counts()
     )
-    return fold.fold(records)
+    return fold.fold(Chunk(0, len(records), records))
 
 
 STEP = step_of_a_worker(LOG)

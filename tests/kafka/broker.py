@@ -244,6 +244,8 @@ def server_settings(port: int, controller_port: int, data: Path) -> dict[str, st
         "transaction.state.log.replication.factor": "1",
         "transaction.state.log.min.isr": "1",
         "transaction.state.log.num.partitions": "8",
+        # A transaction whose producer is gone is aborted soon after its time.
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",

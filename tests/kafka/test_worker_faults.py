@@ -6,7 +6,6 @@ import asyncio
 import resource
 import shutil
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,22 +17,17 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from schemas.config import Config, built_in_config
-from schemas.config_loading import read_config
-from schemas.records import LogRecord
 from schemas.topics import changelog_topic, input_log, worker_app_id
-from streams.calendars import load_calendar
 from streams.drill.worker_process import CONFIGURATION_FILE
 from streams.kafka.administration import create_topics
 from streams.kafka.connection import admin_client
-from streams.samples import sample_book
+from tests.kafka.acme import acme_log, assert_exact, prepared
 from tests.kafka.broker import Broker, require_broker
-from tests.kafka.expectation import FACTS, embedded_run, read_outputs, without_duplicates
 from tests.kafka.worker_process import (
     PATIENCE_S,
     POLL_S,
     WorkerProcess,
     append,
-    configuration,
     until_committed,
     with_kafka,
     work_off,
@@ -60,27 +54,6 @@ class LimitedWorker(WorkerProcess):
         super().start()
         assert self.pid is not None
         resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (self.file_bytes, self.file_bytes))
-
-
-async def prepared(broker: Broker, prefix: str) -> Config:
-    """A configuration of one partition whose topics are there and empty."""
-    base = with_kafka(built_in_config(), broker.bootstrap, prefix, 1)
-    config = read_config(configuration(base), "test")
-    await create_topics(config.kafka, broker.bootstrap)
-    return config
-
-
-def acme_log(sessions: int) -> list[LogRecord]:
-    return list(
-        sample_book("ACME", load_calendar("XNYS"), "2025-11-24", sessions, 11, 12_500, 0.01)
-    )
-
-
-async def assert_exact(config: Config, folder: Path, log: Sequence[LogRecord]) -> None:
-    found = await read_outputs(config, 0)
-    expected = embedded_run(config, folder, log)
-    for kind in FACTS:
-        assert without_duplicates(found[kind]) == expected[kind], kind
 
 
 async def until_member(config: Config, topics: set[str]) -> None:

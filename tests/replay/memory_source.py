@@ -23,6 +23,7 @@ from streams.feeds.items import Refusal
 from streams.inputs import dead_letter
 from streams.kafka.event_messages import Message
 from streams.kafka.messages import event_time_ms
+from streams.kafka.raw_records import Chunk
 from streams.kafka.snapshots import SnapshotPart, joined
 from streams.routing import Router
 from streams.worker.fold import Counts, PartitionFold
@@ -61,7 +62,7 @@ def live(config: Config, log: Mapping[int, Sequence[Any]]) -> Live:
     found: Live = {}
     for partition, records in log.items():
         fold = PartitionFold(config, input_log(), partition, len(log), StoredPartition(), Counts())
-        found[partition] = fold.fold(records).outputs if records else {}
+        found[partition] = fold.fold(Chunk(0, len(records), records)).outputs
     return found
 
 

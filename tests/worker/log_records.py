@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from schemas.codec import encode
@@ -10,6 +10,7 @@ from schemas.config import Config
 from schemas.config_loading import read_config
 from schemas.records import LogRecord
 from streams.calendars import load_calendar
+from streams.kafka.raw_records import Chunk
 from streams.samples import sample_book
 
 SYMBOL = "ACME"
@@ -32,6 +33,11 @@ def raw_records(records: Iterable[LogRecord | bytes], first: int = 0) -> list[Ra
         Raw(offset, 1_000, each if isinstance(each, bytes) else encode(each))
         for offset, each in enumerate(records, first)
     ]
+
+
+def chunk(records: Sequence[Raw]) -> Chunk:
+    """Records without a gap as a chunk."""
+    return Chunk(records[0].offset, records[-1].offset + 1, records)
 
 
 def equity_log(sessions: int, first: str = "2025-11-24") -> list[LogRecord]:

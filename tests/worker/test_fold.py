@@ -17,6 +17,7 @@ from schemas.partition import partition_for
 from schemas.records import Bar
 from schemas.topics import input_log, snapshot_topic, topic_of
 from streams.kafka.event_messages import Message
+from streams.kafka.raw_records import Chunk
 from streams.state_values import unpack
 from streams.worker.fold import Counts, LogHoleError, PartitionFold, Step
 from streams.worker.state_records import (
@@ -29,7 +30,7 @@ from streams.worker.state_records import (
     read_partition,
 )
 from tests.worker.earlier_version import changelog
-from tests.worker.log_records import CONFIG, SYMBOL, Raw, equity_log, raw_records
+from tests.worker.log_records import CONFIG, SYMBOL, Raw, chunk, equity_log, raw_records
 
 LOG = input_log()
 ROOMY = 1 << 24
@@ -65,7 +66,7 @@ def run(
     steps = []
     fold = fold_of(StoredPartition())
     for first, end in pairwise([0, *cuts, len(records)]):
-        steps.append(fold.fold(records[first:end], put_off=put_off))
+        steps.append(fold.fold(chunk(records[first:end]), put_off=put_off))
         table.update(stored_by(steps[-1]))
         if end in restarts:
             fold = fold_of(read_partition(table.items()))
@@ -93,19 +94,19 @@ def test_a_snapshot_that_is_put_off_is_that_of_the_close_whenever_it_is_asked_fo
     due = [each for each in WHOLE[snapshot_topic()] if each.key.startswith(b"ACME|2025-11-24|")]
     (close,) = {json.loads(each.value or b"")["offset"] for each in due}
     fold = fold_of(StoredPartition())
-    fold.fold(RECORDS[:close])
-    step = fold.fold(RECORDS[close : close + 1], put_off=True)
+    fold.fold(chunk(RECORDS[:close]))
+    step = fold.fold(chunk(RECORDS[close : close + 1]), put_off=True)
     assert snapshot_topic() not in step.outputs
     if asked == "with the changes":
         step.state.changes()
     elif asked == "after the next chunk":
-        fold.fold(RECORDS[close + 1 :])
+        fold.fold(chunk(RECORDS[close + 1 :]))
     assert step.state.snapshot() == due
     assert step.state.snapshot() == []
 
 
 def test_a_snapshot_is_not_put_off_when_its_group_goes_on_in_the_chunk() -> None:
-    step = fold_of(StoredPartition()).fold(RECORDS, put_off=True)
+    step = fold_of(StoredPartition()).fold(chunk(RECORDS), put_off=True)
     put_off = step.state.snapshot()
     assert step.outputs[snapshot_topic()] + put_off == WHOLE[snapshot_topic()]
     assert len(put_off) == 1, "the last record closes a session, too"
@@ -115,10 +116,10 @@ def test_a_chunk_of_old_corrections_is_taken_in_steps_of_bounded_work() -> None:
     bars = [each for each in equity_log(2) if isinstance(each, Bar)]
     old = [msgspec.structs.replace(bar, close=bar.low) for bar in bars[:60:7]]
     records = raw_records([*bars, *old])
-    whole = fold_of(StoredPartition()).fold(records)
+    whole = fold_of(StoredPartition()).fold(chunk(records))
     fold, steps = fold_of(StoredPartition()), []
     while fold.next_offset != len(records):
-        steps.append(fold.fold(records, most_again=1_000))
+        steps.append(fold.fold(chunk(records), most_again=1_000))
     assert len(steps) > len(old) // 2
     assert sum(step.records for step in steps) == len(records)
     assert outputs_of(steps) == whole.outputs
@@ -127,7 +128,7 @@ def test_a_chunk_of_old_corrections_is_taken_in_steps_of_bounded_work() -> None:
 def test_a_chunk_with_closes_of_sessions_is_taken_in_steps_of_bounded_snapshots() -> None:
     fold, steps = fold_of(StoredPartition()), []
     while fold.next_offset != len(RECORDS):
-        steps.append(fold.fold(RECORDS, most_snapshot_bytes=1))
+        steps.append(fold.fold(chunk(RECORDS), most_snapshot_bytes=1))
     closes = len({message.key.split(b"|")[1] for message in WHOLE[snapshot_topic()]})
     # The last record closes a session, too.
     assert [step.snapshot_bytes > 1 for step in steps] == [True] * closes
@@ -138,41 +139,66 @@ def test_a_chunk_with_closes_of_sessions_is_taken_in_steps_of_bounded_snapshots(
 def test_a_state_that_is_asked_for_late_is_that_of_its_step() -> None:
     at_once, late = fold_of(StoredPartition()), fold_of(StoredPartition())
     parts = [RECORDS[:100], RECORDS[100:101], RECORDS[101:500]]
-    expected = [stored_by(at_once.fold(part)) for part in parts]
-    steps = [late.fold(part) for part in parts]
+    expected = [stored_by(at_once.fold(chunk(part))) for part in parts]
+    steps = [late.fold(chunk(part)) for part in parts]
     assert [stored_by(step) for step in reversed(steps)] == expected[::-1]
     assert stored_by(steps[0]) == expected[0]
 
 
 def test_a_repeated_chunk_is_skipped_by_what_the_state_includes() -> None:
     first = fold_of(StoredPartition())
-    step = first.fold(RECORDS[:100])
+    step = first.fold(chunk(RECORDS[:100]))
     again = fold_of(read_partition(stored_by(step)))
-    repeated = again.fold(RECORDS[:120])
+    repeated = again.fold(chunk(RECORDS[:120]))
     assert repeated.records == 20
-    assert repeated.outputs == first.fold(RECORDS[100:120]).outputs
+    assert repeated.outputs == first.fold(chunk(RECORDS[100:120])).outputs
 
 
 def test_a_group_that_is_ahead_of_the_checkpoint_skips_what_it_has() -> None:
-    step = fold_of(StoredPartition()).fold(RECORDS[:100])
+    step = fold_of(StoredPartition()).fold(chunk(RECORDS[:100]))
     table = dict(stored_by(step))
     stored = read_partition(table.items())
     stored.checkpoint = 50
-    repeated = fold_of(stored).fold(RECORDS[50:100])
+    repeated = fold_of(stored).fold(chunk(RECORDS[50:100]))
     assert (repeated.outputs, repeated.state.changes()) == ({}, [])
     assert repeated.next_offset == 100
 
 
 def test_a_log_that_goes_on_above_the_state_stops_with_both_offsets() -> None:
     fold = fold_of(StoredPartition())
-    fold.fold(RECORDS[:10])
+    fold.fold(chunk(RECORDS[:10]))
     with pytest.raises(LogHoleError, match=r"offset 10, the log goes on at 12"):
-        fold.fold(RECORDS[12:20])
+        fold.fold(chunk(RECORDS[12:20]))
+
+
+def test_offsets_without_records_are_no_holes_and_the_state_goes_on_behind_them() -> None:
+    fold = fold_of(StoredPartition())
+    markers = fold.fold(Chunk(0, 2, ()))
+    assert (markers.records, markers.next_offset) == (0, 2)
+    moved = [record._replace(offset=record.offset + 3) for record in RECORDS[:10]]
+    step = fold.fold(Chunk(2, 15, moved))
+    assert (step.records, step.next_offset) == (10, 15)
+    last = fold.fold(Chunk(15, 17, ()))
+    assert (last.records, fold.next_offset) == (0, 17)
+    table = dict(stored_by(step)) | dict(stored_by(last))
+    again = fold_of(read_partition(table.items()))
+    assert again.next_offset == 17
+    with pytest.raises(LogHoleError, match=r"offset 17, the log goes on at 18"):
+        again.fold(Chunk(18, 19, [RECORDS[10]._replace(offset=18)]))
+
+
+def test_a_marker_behind_a_step_that_ends_early_is_taken_by_the_next() -> None:
+    bars = [each for each in equity_log(2) if isinstance(each, Bar)]
+    records = raw_records([*bars, msgspec.structs.replace(bars[0], close=bars[0].low)])
+    fold, taken = fold_of(StoredPartition()), Chunk(0, len(records) + 1, records)
+    assert fold.fold(taken, most_again=0).next_offset == len(records)
+    rest = fold.fold(taken)
+    assert (rest.records, rest.next_offset) == (0, len(records) + 1)
 
 
 def test_without_any_state_the_log_must_begin() -> None:
     with pytest.raises(LogHoleError, match=r"offset 0, the log goes on at 12.*changelog was lost"):
-        fold_of(StoredPartition()).fold(RECORDS[12:20])
+        fold_of(StoredPartition()).fold(chunk(RECORDS[12:20]))
 
 
 def test_a_first_watermark_and_each_session_close_leave_a_snapshot_and_nothing_else_does() -> None:
@@ -192,7 +218,7 @@ def test_messages_carry_the_greatest_watermark_and_ascending_seq() -> None:
 
 
 def test_state_of_other_settings_is_refused() -> None:
-    step = fold_of(StoredPartition()).fold(RECORDS[:10])
+    step = fold_of(StoredPartition()).fold(chunk(RECORDS[:10]))
     stored = read_partition(stored_by(step))
     stored.groups[SYMBOL].settings = "other"
     with pytest.raises(SettingsChangedError):
@@ -202,7 +228,7 @@ def test_state_of_other_settings_is_refused() -> None:
 def test_records_of_another_partition_become_dead_letters() -> None:
     due = partition_for(SYMBOL, 4)
     wrong = (due + 1) % 4
-    step = fold_of(StoredPartition(), wrong, 4).fold(RECORDS[:2])
+    step = fold_of(StoredPartition(), wrong, 4).fold(chunk(RECORDS[:2]))
     letters = [json.loads(each.value or b"") for each in step.outputs[topic_of("reject")]]
     assert [each["code"] for each in letters] == ["wrong_partition"] * 2
     assert [each["source"] for each in letters] == [f"{LOG}/{wrong}/0", f"{LOG}/{wrong}/1"]
@@ -223,7 +249,7 @@ def test_what_cannot_be_taken_becomes_a_dead_letter_with_its_symbol(
     raw: bytes | None, code: str, symbol: str | None
 ) -> None:
     good = RECORDS[0]
-    step = fold_of(StoredPartition()).fold([good, Raw(1, 1_000, raw)])
+    step = fold_of(StoredPartition()).fold(chunk([good, Raw(1, 1_000, raw)]))
     (letter,) = step.outputs[topic_of("reject")]
     content = json.loads(letter.value or b"")
     assert (content["code"], content["symbol"]) == (code, symbol)
@@ -239,9 +265,9 @@ def test_volumes_beyond_64_bits_are_kept_in_the_state() -> None:
     ]
     records = raw_records(log)
     first = fold_of(StoredPartition())
-    step = first.fold(records[:3])
+    step = first.fold(chunk(records[:3]))
     again = fold_of(read_partition(stored_by(step)))
-    assert again.fold(records[3:]).outputs == first.fold(records[3:]).outputs
+    assert again.fold(chunk(records[3:])).outputs == first.fold(chunk(records[3:])).outputs
 
 
 def test_state_of_an_earlier_version_is_refused_with_the_way_out() -> None:

@@ -45,7 +45,12 @@ def test_counters_are_in_order_of_their_label() -> None:
 
 def test_a_lag_is_known_when_both_its_ends_are() -> None:
     gauges = PartitionGauges(3, 100, 90, None, {"ES-NQ": 5})
-    assert (gauges.input_lag, gauges.committed_lag) == (10, None)
+    assert (gauges.input_lag, gauges.committed_lag, gauges.undecided) == (10, None, None)
+
+
+def test_what_lies_behind_an_open_transaction_is_shown_and_no_lag() -> None:
+    gauges = PartitionGauges(3, 100, 100, 100, {}, 130)
+    assert (gauges.input_lag, gauges.committed_lag, gauges.undecided) == (0, 0, 30)
 
 
 def test_the_page_of_a_worker_shows_partitions_counts_and_memory() -> None:
@@ -54,13 +59,14 @@ def test_the_page_of_a_worker_shows_partitions_counts_and_memory() -> None:
     counts.rejects["off_tick"] += 1
     metrics.records = 7
     metrics.started_s = 1_764_000_000.25
-    page = metrics_page(counts, metrics, [PartitionGauges(3, 100, 90, 80, {"ES-NQ": 5})], True)
+    page = metrics_page(counts, metrics, [PartitionGauges(3, 100, 90, 80, {"ES-NQ": 5}, 107)], True)
     lines = page.splitlines()
     for line in (
         "tapeline_ready 1",
         "tapeline_start_time_seconds 1764000000.25",
         'tapeline_input_lag_records{partition="3"} 10',
         'tapeline_committed_lag_records{partition="3"} 20',
+        'tapeline_undecided_records{partition="3"} 7',
         'tapeline_watermark_ms{partition="3",group="ES-NQ"} 5',
         "tapeline_records_total 7",
         "tapeline_duplicates_total 2",

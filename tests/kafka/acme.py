@@ -1,0 +1,39 @@
+"""A log of one equity on a broker, and what a worker must have made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from schemas.config import Config, built_in_config
+from schemas.config_loading import read_config
+from schemas.records import LogRecord
+from streams.calendars import load_calendar
+from streams.kafka.administration import create_topics
+from streams.samples import sample_book
+from tests.kafka.broker import Broker
+from tests.kafka.expectation import FACTS, embedded_run, read_outputs, without_duplicates
+from tests.kafka.worker_process import configuration, with_kafka
+
+
+async def prepared(broker: Broker, prefix: str) -> Config:
+    """A configuration of one partition whose topics are there and empty."""
+    base = with_kafka(built_in_config(), broker.bootstrap, prefix, 1)
+    config = read_config(configuration(base), "test")
+    await create_topics(config.kafka, broker.bootstrap)
+    return config
+
+
+def acme_log(sessions: int) -> list[LogRecord]:
+    """Complete sessions, 390 records each."""
+    return list(
+        sample_book("ACME", load_calendar("XNYS"), "2025-11-24", sessions, 11, 12_500, 0.01)
+    )
+
+
+async def assert_exact(config: Config, folder: Path, log: Sequence[LogRecord | bytes]) -> None:
+    """Every fact is that of an embedded run over the log."""
+    found = await read_outputs(config, 0)
+    expected = embedded_run(config, folder, log)
+    for kind in FACTS:
+        assert without_duplicates(found[kind]) == expected[kind], kind
