@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from replay.control import ControlState
+from streams.instants import instant_text
 
 WINDOW_S = 5.0
 _REFRESHES_PER_SECOND = 8
@@ -121,7 +122,7 @@ class Meter:
 
 def progress_line(state: ControlState, pace: Pace) -> str:
     """Event time, bars/s, speed factor and ETA, as text."""
-    parts = ["-" if state.event_ms is None else _instant(state.event_ms)]
+    parts = ["-" if state.event_ms is None else instant_text(state.event_ms)]
     if state.paused and state.toward is None:
         parts.append("paused")
     elif state.toward is not None:
@@ -196,10 +197,6 @@ class ReplayBar:
         if self._hint is None:
             return row
         return Group(row, Text(self._hint, style="dim", no_wrap=True, overflow="ellipsis"))
-
-
-def _instant(event_ms: int) -> str:
-    return f"{datetime.fromtimestamp(event_ms // 1_000, UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
 def _factor(value: float) -> str:

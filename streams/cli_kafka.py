@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
@@ -20,6 +19,7 @@ from rich.table import Table
 from schemas.config_loading import load_config
 from streams.arguments import OrderedCommand, sources_in_order
 from streams.feeds.items import InputError
+from streams.instants import instant_text
 from streams.options import (
     BarsOption,
     BootstrapOption,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from streams.kafka.topics import TopicReport
 
 NOT_AS_WANTED = 1
-LAST_SECOND = 253_402_300_799
 """9999-12-31 23:59:59: what can be shown as a date."""
 
 topics_app = typer.Typer(help="Make, describe and delete the topics.", no_args_is_help=True)
@@ -186,8 +185,7 @@ def _print_publication(result: PublishResult) -> None:
     for name in ("partition", "messages", "until"):
         table.add_column(name, justify="right", no_wrap=True)
     for symbol, count in sorted(result.symbols.items()):
-        seconds = min(count.last_ms // 1_000, LAST_SECOND)
-        until = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        until = instant_text(count.last_ms)
         table.add_row(symbol or "(none)", str(count.partition), f"{count.published:,}", until)
     if result.symbols:
         console.print(table)

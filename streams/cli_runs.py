@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from schemas.config_loading import load_config
 from streams.feeds.items import InputError
+from streams.instants import DATE_AND_TIME, instant_text
 from streams.kafka.connection import broker_address, silence_client
 from streams.options import BootstrapOption, ConfigOption, JsonOption
 
@@ -194,4 +194,4 @@ def _topics_table(run: Run, prefix: str) -> Table:
 def _when(run: Run) -> str:
     if run.started_ms is None:
         return ""
-    return f"{datetime.fromtimestamp(run.started_ms / 1_000, UTC):%Y-%m-%d %H:%M:%S}"
+    return instant_text(run.started_ms, DATE_AND_TIME)

@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +27,7 @@ from replay.run import ReplayOptions
 from schemas.config import Config
 from schemas.config_loading import load_config
 from streams.arguments import OrderedCommand
+from streams.instants import instant_text
 from streams.kafka.connection import silence_client
 from streams.options import (
     BarsOption,
@@ -203,7 +203,7 @@ def _print_causality(report: CausalityReport) -> None:
 
 
 def _finding_text(finding: Finding) -> str:
-    read = _clock(finding.old.watermark_ms)
+    read = instant_text(finding.old.watermark_ms)
     if finding.new is None:
         what = "never there in the longer run"
     else:
@@ -233,10 +233,6 @@ def _short(text: str | None) -> str:
     if text is None:
         return "(nothing)"
     return text if len(text) <= SHOWN_BYTES else f"{text[:SHOWN_BYTES]}..."
-
-
-def _clock(instant_ms: int) -> str:
-    return datetime.fromtimestamp(instant_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from schemas.records import Bar
 from streams.core.corrections import Change, Correction
+from streams.instants import ISO, instant_text
 
 
 def explanation(offset: int, correction: Correction) -> Iterator[str]:
@@ -22,8 +22,9 @@ def explanation(offset: int, correction: Correction) -> Iterator[str]:
         kind = "late"
     elif correction.after is None:
         kind = "cancelled"
+    slot = instant_text(correction.start_ms, ISO)
     yield (
-        f"offset {offset}: {correction.symbol} bar of {_instant(correction.start_ms)} {kind}:"
+        f"offset {offset}: {correction.symbol} bar of {slot} {kind}:"
         f" {_bar(correction.before)} -> {_bar(correction.after)}"
     )
     if not correction.bars_again and not correction.changes:
@@ -31,7 +32,7 @@ def explanation(offset: int, correction: Correction) -> Iterator[str]:
         return
     start = "the first bar"
     if correction.from_ms is not None:
-        start = _instant(correction.from_ms)
+        start = instant_text(correction.from_ms, ISO)
     yield (
         f"  from {start} on {correction.bars_again} bars run again,"
         f" {len(correction.changes)} ids changed"
@@ -51,7 +52,3 @@ def _bar(bar: Bar | None) -> str:
         return "none"
     volume = "" if bar.volume is None else f" volume {bar.volume}"
     return f"{bar.open} {bar.high} {bar.low} {bar.close}{volume}"
-
-
-def _instant(instant_ms: int) -> str:
-    return datetime.fromtimestamp(instant_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -11,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from streams.instants import DATE_AND_TIME, TIME, instant_text
 from streams.stored_run import StoreResult
 from streams.terminal import number_table
 
@@ -18,6 +18,7 @@ FACT_COLUMNS = ("new", "changed", "recalculated", "retracted")
 COMMON = frozenset(
     {"id", "op", "seq", "rev", "type", "symbol", "session", "event_ms", "watermark_ms", "corrects"}
 )
+WITHOUT_ZONE = "%Y-%m-%dT%H:%M:%S"
 LETTER_COLUMNS = ("code", "source", "reason")
 
 
@@ -48,7 +49,9 @@ def store_summary(result: StoreResult) -> dict[str, Any]:
         "symbols": {
             symbol: {
                 "last_ms": found["last_ms"],
-                "last": None if found["last_ms"] is None else instant(found["last_ms"]),
+                "last": None
+                if found["last_ms"] is None
+                else instant_text(found["last_ms"], DATE_AND_TIME),
                 "open_ranges": found["open_ranges"],
             }
             for symbol, found in result.symbols.items()
@@ -88,6 +91,10 @@ def print_store_summary(console: Console, result: StoreResult) -> None:
     for line in _remarks(summary):
         console.print(line, soft_wrap=True)
     console.print(f"Store: {result.folder}", soft_wrap=True)
+
+
+def _last(instant_ms: int | None) -> str | None:
+    return None if instant_ms is None else instant_text(instant_ms, DATE_AND_TIME)
 
 
 def _remarks(summary: dict[str, Any]) -> Iterable[str]:
@@ -141,7 +148,7 @@ def event_words(event: dict[str, Any]) -> tuple[str, str, str, str]:
         if name not in COMMON and value is not None
     ]
     time_ms = event.get("event_ms", event["watermark_ms"])
-    return instant(time_ms), event["op"], event["id"], " ".join(words)
+    return instant_text(time_ms, DATE_AND_TIME), event["op"], event["id"], " ".join(words)
 
 
 def print_events(console: Console, lines: Iterable[bytes], title: str) -> None:
@@ -167,8 +174,8 @@ def print_gaps(console: Console, sessions: Iterable[dict[str, Any]], total: int)
         for hole in found["holes"]:
             table.add_row(
                 *head,
-                instant(hole["start_ms"]),
-                instant(hole["end_ms"])[11:],
+                instant_text(hole["start_ms"], DATE_AND_TIME),
+                instant_text(hole["end_ms"], TIME),
                 str(hole["missing"]),
                 hole["state"],
             )
@@ -180,12 +187,7 @@ def print_gaps(console: Console, sessions: Iterable[dict[str, Any]], total: int)
 
 def _shown(name: str, value: Any) -> str:
     if isinstance(value, int) and name.endswith("_ms"):
-        return instant(value).replace(" ", "T")
+        return instant_text(value, WITHOUT_ZONE)
     if isinstance(value, dict):
         return ",".join(f"{key}:{_shown(key, each)}" for key, each in value.items())
     return str(value)
-
-
-def instant(instant_ms: int) -> str:
-    """A time as tables show it, UTC."""
-    return datetime.fromtimestamp(instant_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

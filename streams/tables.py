@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from streams.instants import TIME, instant_text
 from streams.summary import RunResult
 from streams.terminal import number_table
 
@@ -142,8 +142,8 @@ def _gaps_table(result: RunResult) -> Table:
         table.add_row(
             gap.symbol,
             gap.session,
-            _instant(gap.start_ms, "%m-%d %H:%M:%S"),
-            _instant(gap.end_ms, "%H:%M:%S"),
+            instant_text(gap.start_ms, "%m-%d %H:%M:%S"),
+            instant_text(gap.end_ms, TIME),
             f"{gap.missing} x {gap.interval}",
             gap.state,
         )
@@ -203,7 +203,3 @@ def summary_data(result: RunResult) -> dict[str, Any]:
 
 def _percent(quality: float | None) -> str:
     return "-" if quality is None else f"{quality:.3f}"
-
-
-def _instant(instant_ms: int, form: str) -> str:
-    return datetime.fromtimestamp(instant_ms / 1000, UTC).strftime(form)

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from replay.chain import Cause, LoggedBar
 from replay.why import Answer, Version
-from streams.log_text import instant_text, record_text
+from streams.instants import instant_text
+from streams.log_text import record_text
 
 SHOWN_BARS = 8
 IDENTITY = frozenset({"type", "id", "op", "seq", "symbol", "session"})

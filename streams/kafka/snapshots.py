@@ -15,7 +15,7 @@ from msgspec import Struct
 from schemas.topics import DEFAULT_PREFIX, snapshot_topic
 from streams.core.calendar import Calendar
 from streams.kafka.event_messages import Message
-from streams.state_values import pack
+from streams.state_values import decoded, encoded
 
 PART_BYTES = 400_000
 FORMAT = 1
@@ -95,7 +95,7 @@ def snapshot_messages(
     part_bytes: int = PART_BYTES,
 ) -> list[Message]:
     """The messages of one snapshot, of about `part_bytes` each: whole records, in their order."""
-    packed = [(name, pack(content)[1:-1]) for name, content in records.items()]
+    packed = [(name, encoded(content)) for name, content in records.items()]
     found = list(_portions(packed, part_bytes))
     messages = []
     for number, portion in enumerate(found):
@@ -127,11 +127,7 @@ def joined(parts: Iterable[SnapshotPart]) -> dict[str, Any] | None:
         return None
     if len({(each.group, each.session, each.offset, each.parts) for each in found}) > 1:
         return None
-    return {
-        name: msgspec.json.decode(content)
-        for each in found
-        for name, content in each.records.items()
-    }
+    return {name: decoded(content) for each in found for name, content in each.records.items()}
 
 
 def topic(prefix: str = DEFAULT_PREFIX) -> str:

@@ -6,8 +6,6 @@ import gc
 import hashlib
 from collections.abc import Callable, Iterator
 
-import orjson
-
 from schemas.codec import CodecError, RecordDecoder, encode
 from schemas.config import Config
 from schemas.events import Output, Reject
@@ -20,6 +18,7 @@ from streams.feeds.items import Refusal
 from streams.inputs import dead_letter
 from streams.planning import plan_group
 from streams.routing import Router
+from streams.state_values import decoded, encoded
 from streams.store.checkpoint import RunMark, Slot, plan_hash
 from streams.store.counts import Counts
 from streams.store.layout import (
@@ -101,7 +100,7 @@ class Keeper:
         gc.disable()
         try:
             records = {
-                key[len(prefix) :].decode(): orjson.loads(value)
+                key[len(prefix) :].decode(): decoded(value)
                 for key, value in self.store.database.scan(prefix)
             }
             return GroupEngine.restore(plan, records) if records else GroupEngine(plan)
@@ -287,8 +286,7 @@ class Keeper:
                 continue
             prefix = state_prefix(group)
             states += [
-                (prefix + key.encode(), orjson.dumps(value))
-                for key, value in engine.changed().items()
+                (prefix + key.encode(), encoded(value)) for key, value in engine.changed().items()
             ]
             if group not in self._plans:
                 self._plans[group] = plan_hash(self.config, group)

@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from heapq import merge
 
-import orjson
-
 from schemas.codec import decode_event
 from schemas.events import (
     OUTPUTS_PER_RECORD,
@@ -30,6 +28,7 @@ from schemas.records import Bar, Clock
 from streams.core.corrections import Change, in_order
 from streams.core.engine import GroupEngine
 from streams.planning import plan_group
+from streams.state_values import encoded
 from streams.store.checkpoint import RunMark
 from streams.store.keeper import Keeper
 from streams.store.layout import VIEW, bars_prefix, state_prefix, view_key
@@ -87,9 +86,7 @@ def rebuild(keeper: Keeper, group: str, mark: Callable[[], RunMark]) -> None:
     states: list[tuple[bytes, bytes | None]] = [
         (key, None) for key, _ in keeper.store.database.scan(prefix)
     ]
-    states += [
-        (prefix + key.encode(), orjson.dumps(value)) for key, value in fresh.changed().items()
-    ]
+    states += [(prefix + key.encode(), encoded(value)) for key, value in fresh.changed().items()]
     keeper.counts.rebuilt.append(group)
     keeper.write(states, mark())
     keeper.router.replace(group, fresh)
