@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 
@@ -21,6 +22,8 @@ from schemas.templates import BUILT_IN_TEMPLATES, Template
 CONFIG_FILE = "tapeline.toml"
 CALENDAR_IDS = ("CME_EQUITY", "XNYS", "24/7")
 DEFAULT_MAX_AHEAD_MS = 35 * DAY_MS
+
+EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 Incomplete = Literal["publish", "skip"]
 
@@ -82,6 +85,31 @@ class KafkaConfig(Struct, frozen=True, kw_only=True):
     topic_prefix: str = "tape"
     partitions: int = 12
     replication: int = 1
+
+
+class TimeConfig(Struct, frozen=True, kw_only=True):
+    """Instants that a record may have: earliest <= instant < latest, as ISO dates in UTC.
+
+    They decide which records are let in, not what becomes of one that is.
+    """
+
+    earliest: str = "1990-01-01"
+    latest: str = "2100-01-01"
+
+    @property
+    def earliest_ms(self) -> int:
+        """First instant, UTC epoch milliseconds, inclusive."""
+        return midnight_ms(self.earliest)
+
+    @property
+    def latest_ms(self) -> int:
+        """End of the instants, UTC epoch milliseconds, exclusive."""
+        return midnight_ms(self.latest)
+
+
+def midnight_ms(iso_date: str) -> int:
+    """Beginning of a UTC day, in epoch milliseconds."""
+    return (date.fromisoformat(iso_date).toordinal() - EPOCH_ORDINAL) * DAY_MS
 
 
 class InstrumentConfig(Struct, frozen=True, kw_only=True):
@@ -158,6 +186,7 @@ class Config(Struct, frozen=True, kw_only=True):
     groups: dict[str, tuple[str, ...]]
     derived: DerivedConfig
     templates: dict[str, Template]
+    time: TimeConfig = TimeConfig()
 
     def without_max_ahead(self) -> Config:
         """The same with no limit to jumps of the watermark.
@@ -231,5 +260,6 @@ def config_hash(config: Config) -> str:
         "groups": config.groups,
         "instruments": config.instruments,
         "templates": config.templates,
+        "time": config.time,
     }
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()

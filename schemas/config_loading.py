@@ -17,11 +17,13 @@ from schemas.config import (
     DerivedConfig,
     InstrumentConfig,
     KafkaConfig,
+    TimeConfig,
     built_in_config,
     is_coarser_multiple,
 )
 from schemas.config_templates import check_ranges, read_templates
 from schemas.config_values import (
+    ALLOWED,
     HORIZON_LIMIT,
     PARTITIONS_LIMIT,
     REPLICATION_LIMIT,
@@ -29,6 +31,7 @@ from schemas.config_values import (
     Reader,
     as_list,
     as_table,
+    iso_date,
     one_of,
     read_base,
     read_bootstrap,
@@ -69,7 +72,8 @@ DERIVED_READERS: dict[str, Reader] = {
     "intervals": read_intervals,
     "incomplete": one_of(("publish", "skip")),
 }
-SECTIONS = ("kafka", "instruments", "groups", "derived", "templates")
+TIME_READERS: dict[str, Reader] = {"earliest": iso_date("earliest"), "latest": iso_date("latest")}
+SECTIONS = ("kafka", "time", "instruments", "groups", "derived", "templates")
 
 
 def load_config(path: str | Path | None = None) -> Config:
@@ -110,6 +114,7 @@ def read_config(text: str, file: str) -> Config:
         document.get("instruments", {}), start, root.child("instruments")
     )
     kafka = read_table(document.get("kafka", {}), root.child("kafka"), KAFKA_READERS)
+    time = _read_time(document.get("time", {}), root.child("time"))
     derived = read_table(document.get("derived", {}), root.child("derived"), DERIVED_READERS)
     own_groups = _read_groups(document.get("groups", {}), root.child("groups"))
     config = Config(
@@ -119,6 +124,7 @@ def read_config(text: str, file: str) -> Config:
         groups={**start.groups, **own_groups},
         derived=_in_order(DerivedConfig(**derived)),
         templates=templates,
+        time=time,
     )
     _check_templates(config, root.child("instruments"))
     _check_groups(config, root.child("groups"))
@@ -150,6 +156,16 @@ def _decimal(text: str) -> Decimal | str:
         return Decimal(text)
     except InvalidOperation:
         return text
+
+
+def _read_time(value: object, place: Place) -> TimeConfig:
+    fields = read_table(value, place, TIME_READERS)
+    time = TimeConfig(**fields)
+    if time.earliest >= time.latest:
+        # The one that the file names is the one to change.
+        key = "latest" if "latest" in fields else "earliest"
+        place.child(key).refuse(fields[key], ALLOWED[key])
+    return time
 
 
 def _read_instruments(

@@ -6,11 +6,18 @@ import json
 import re
 from collections.abc import Iterable
 
-from schemas.config import Config, DerivedConfig, InstrumentConfig, KafkaConfig, built_in_config
+from schemas.config import (
+    Config,
+    DerivedConfig,
+    InstrumentConfig,
+    KafkaConfig,
+    TimeConfig,
+    built_in_config,
+)
 from schemas.intervals import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from schemas.templates import RangeKind, Template
 
-Section = KafkaConfig | DerivedConfig
+Section = KafkaConfig | TimeConfig | DerivedConfig
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _UNITS = (("d", DAY_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS))
@@ -27,6 +34,7 @@ def to_toml(config: Config) -> str:
     plain = built_in_config()
     lines = ["# The effective configuration; behind # stands what is built in and unchanged."]
     lines += ["", *_section("kafka", config.kafka, plain.kafka)]
+    lines += ["", *_section("time", config.time, plain.time)]
     if config.default is None:
         lines += ["", "[instruments]", "default = false"]
     else:

@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterable
+from datetime import date
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -39,6 +40,8 @@ ALLOWED = {
     "max_ahead": 'a duration such as "35d", "12h", "90m" or "30s", or whole days; 0 = off',
     "intervals": "a list of intervals such as 30s, 5m, 4h, 1d or 1w, each once",
     "incomplete": '"publish" or "skip"',
+    "earliest": 'an ISO date from "0001-01-01" to "9999-12-31", before latest',
+    "latest": 'an ISO date from "0001-01-01" to "9999-12-31", after earliest',
 }
 
 Reader = Callable[[object, "Place"], object]
@@ -47,6 +50,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _DECIMAL_TEXT = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 _UNIT_MS = {"s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _HOST_PORT = re.compile(r"[^\s,:]+:[0-9]{1,5}|\[[0-9A-Fa-f:.%]+\]:[0-9]{1,5}", re.ASCII)
 _TOPIC_PREFIX = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,200}", re.ASCII)
 
@@ -224,6 +228,23 @@ def read_intervals(value: object, place: Place) -> tuple[str, ...]:
             )
         names.append(name)
     return tuple(names)
+
+
+def iso_date(key: str) -> Reader:
+    """Reader of a date, as text or as a date of TOML, under a key of `ALLOWED`."""
+
+    def read(value: object, place: Place) -> str:
+        # A TOML date with a time of day is a date to Python.
+        text = value.isoformat() if type(value) is date else value
+        if not isinstance(text, str) or _ISO_DATE.fullmatch(text) is None:
+            place.refuse(value, ALLOWED[key])
+        try:
+            date.fromisoformat(text)
+        except ValueError:
+            place.refuse(value, ALLOWED[key])
+        return text
+
+    return read
 
 
 def read_bootstrap(value: object, place: Place) -> str:

@@ -10,7 +10,14 @@ import msgspec
 from schemas.codec import encode
 from schemas.event_examples import event_examples, record_examples, retract_example
 from schemas.events import Prior, Retract, TouchLink
-from schemas.meanings import COMMON_FIELDS, EVENTS, RECORDS, RETRACT, field_meaning
+from schemas.meanings import (
+    COMMON_FIELDS,
+    EVENTS,
+    RECORDS,
+    REJECT_CODES,
+    RETRACT,
+    field_meaning,
+)
 from schemas.topics import Topic, catalogue, topic_of
 
 _INTRODUCTION = """\
@@ -52,6 +59,8 @@ def events_page() -> str:
         if name == "swing":
             parts += _nested()
         parts.append(_example(event))
+        if name == "reject":
+            parts += _codes()
     parts += ["### Retractions\n", f"{RETRACT}\n", _example(retract_example())]
     parts += ["## Topics\n", *_topics()]
     return "\n".join(parts).rstrip("\n") + "\n"
@@ -61,6 +70,13 @@ def _nested() -> Iterable[str]:
     for name, struct in (("prior", Prior), ("touch", TouchLink)):
         yield f"Fields of `{name}`:\n"
         yield _table(_rows(struct.__name__, struct, skip=()))
+
+
+def _codes() -> Iterable[str]:
+    yield "Codes, in the order of the checks: of several faults a record has that of the first.\n"
+    lines = ["| code | what is wrong |", "|---|---|"]
+    lines += [f"| `{code}` | {meaning} |" for code, meaning in REJECT_CODES.items()]
+    yield "\n".join(lines) + "\n"
 
 
 def _rows(name: str, struct: type[msgspec.Struct], skip: tuple[str, ...]) -> list[tuple[str, ...]]:

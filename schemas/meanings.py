@@ -23,6 +23,28 @@ RETRACT = (
     "The fact `id` is no longer in the view; in Kafka it is a tombstone with the same headers."
 )
 
+REJECT_CODES = {
+    "decode_error": "no JSON, no CSV, not UTF-8, or more than 262,144 bytes",
+    "schema_error": "a field or column is missing, unknown or of another type; the reason names it",
+    "unknown_symbol": "the symbol is not configured, and no other symbol is accepted",
+    "wrong_partition": "the record lies in a partition that is not its group's",
+    "unknown_interval": "the interval is not the symbol's base",
+    "implausible_time": (
+        "the start of a bar or cancel, or the time of a clock, is before `[time] earliest`, or not"
+        " before `latest`"
+    ),
+    "misaligned_start": "not on the slot grid of its session; off session not on a whole minute"
+    " (base 1s: second)",
+    "outside_calendar": "before the first or after the last date of the symbol's calendar",
+    "bad_price": "not finite, zero or negative (unless `negative_prices`), or beyond 1e300",
+    "off_tick": "no whole multiple of the tick",
+    "inconsistent_ohlc": "open or close is not within low and high",
+    "bad_volume": "negative, not finite, or beyond 1e300",
+    "beyond_horizon": "more than `horizon_sessions` sessions before that of the watermark",
+    "ahead_of_time": "more than `max_ahead` after the watermark",
+}
+"""What is wrong with a record, by the code of its dead letter, in the order of the checks."""
+
 RECORD_FIELDS = {
     "type": "Kind of record.",
     "symbol": "Symbol the record belongs to; it is the message key of a lone symbol.",

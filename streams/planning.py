@@ -50,6 +50,8 @@ def plan_instrument(config: Config, symbol: str, instrument: InstrumentConfig) -
         quality=instrument.quality,
         horizon_sessions=instrument.horizon_sessions,
         max_ahead_ms=instrument.max_ahead_ms,
+        earliest_ms=config.time.earliest_ms,
+        latest_ms=config.time.latest_ms,
     )
 
 
@@ -71,7 +73,8 @@ def planned_kinds(config: Config, instrument: InstrumentConfig) -> list[PlannedK
 def settings_hash(config: Config, group: str) -> str:
     """SHA-256 (hex) of the settings that decide the results of one group.
 
-    Settings of other groups are left out: a new symbol leaves the others' state usable.
+    Settings of other groups are left out: a new symbol leaves the others' state usable. So is
+    ``[time]``: it decides what is let in, not what becomes of it.
     """
     members = {symbol: config.instrument(symbol) for symbol in config.members(group)}
     names = {name for each in members.values() if each is not None for name in each.ranges}

@@ -27,6 +27,17 @@ def iso_date(day: int) -> str:
     return date.fromordinal(EPOCH_ORDINAL + day).isoformat()
 
 
+def iso_time(instant_ms: int) -> str:
+    """ISO time of an instant, to the second where it is whole; the number where it has none."""
+    day, passed_ms = divmod(instant_ms, DAY_MS)
+    if not FIRST_DAY <= day <= LAST_DAY:
+        return f"{instant_ms} ms since 1970"
+    seconds, ms = divmod(passed_ms, 1_000)
+    hour, minute = seconds // 3_600, seconds // 60 % 60
+    fraction = f".{ms:03d}" if ms else ""
+    return f"{iso_date(day)}T{hour:02d}:{minute:02d}:{seconds % 60:02d}{fraction}Z"
+
+
 def week_of(day: int) -> int:
     """Number of the ISO week (Monday to Sunday) of a day since 1970-01-01."""
     return (day + 3) // 7

@@ -6,6 +6,7 @@ from typing import Final
 
 from schemas.intervals import parse_interval
 from schemas.records import Bar
+from streams.core.calendar import DAY_MS, iso_date, iso_time
 from streams.core.plan import InstrumentPlan
 from streams.core.rejection import RecordRejected
 from streams.core.volume import GREATEST_VOLUME, Volume, refusal_of_volume, written_volume
@@ -22,6 +23,8 @@ class RecordChecks:
         self._base = plan.base
         self._base_ms = plan.base_ms
         self._scale = plan.scale
+        self._earliest_ms = plan.earliest_ms
+        self._latest_ms = plan.latest_ms
         self._label_grid_ms = SECOND_MS if plan.base_ms < MINUTE_MS else MINUTE_MS
 
     def interval(self, interval: str) -> None:
@@ -38,7 +41,12 @@ class RecordChecks:
             )
 
     def label(self, start_ms: int) -> bool:
-        """Whether the label lies in a session; ``misaligned_start``, ``outside_calendar``."""
+        """Whether the label lies in a session.
+
+        ``implausible_time``, ``misaligned_start``, ``outside_calendar``.
+        """
+        if not self._earliest_ms <= start_ms < self._latest_ms:
+            raise self._implausible(start_ms)
         calendar = self._calendar
         index = calendar.session_of(start_ms)
         if calendar.has_session(index):
@@ -59,10 +67,24 @@ class RecordChecks:
         return False
 
     def clock(self, time_ms: int) -> None:
-        """``outside_calendar``; the last session's close still belongs to the calendar."""
+        """``implausible_time``, ``outside_calendar``.
+
+        The close of a calendar's last session still belongs to the calendar.
+        """
+        if not self._earliest_ms <= time_ms < self._latest_ms:
+            raise self._implausible(time_ms)
         calendar = self._calendar
         if not calendar.covers(time_ms) and time_ms != calendar.last_ms:
             raise self._outside(time_ms)
+
+    def _implausible(self, instant_ms: int) -> RecordRejected:
+        earliest = iso_date(self._earliest_ms // DAY_MS)
+        latest = iso_date(self._latest_ms // DAY_MS)
+        shown = iso_time(instant_ms)
+        return RecordRejected(
+            "implausible_time",
+            f"{shown} is not from {earliest} to before {latest}: [time] earliest, latest",
+        )
 
     def _outside(self, instant_ms: int) -> RecordRejected:
         calendar = self._calendar

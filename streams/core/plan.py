@@ -39,6 +39,8 @@ class InstrumentPlan:
         Corrections reach back this many sessions before the session of the watermark.
     max_ahead_ms
         Greatest jump of the watermark by one record; 0: no limit.
+    earliest_ms, latest_ms
+        Instants that a record may have: earliest <= instant < latest.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class InstrumentPlan:
         quality: bool,
         horizon_sessions: int,
         max_ahead_ms: int,
+        earliest_ms: int,
+        latest_ms: int,
     ) -> None:
         self.symbol = symbol
         self.calendar = calendar
@@ -69,6 +73,8 @@ class InstrumentPlan:
         self.quality = quality
         self.horizon_sessions = horizon_sessions
         self.max_ahead_ms = max_ahead_ms
+        self.earliest_ms = earliest_ms
+        self.latest_ms = latest_ms
 
 
 class GroupPlan:

@@ -82,14 +82,16 @@ class SessionTracker:
     index, date
         Session of the watermark, and its ISO date.
     last_full_ms
-        End of the segment's last slot of full length; a shorter one may follow.
+        End of the segment's last slot of full length, or where times stop being plausible if that
+        is sooner: from here on every label must be looked at.
     pending
         Whether a `publish_*` has something to say.
     """
 
     __slots__ = (
-        "_base_ms", "_calendar", "_derived", "_first_position", "_gap", "_gap_changed",
-        "_gap_facts", "_interval", "_measured", "_opened", "_quality", "_quality_changed",
+        "_base_ms", "_calendar", "_derived", "_earliest_ms", "_first_position", "_gap",
+        "_gap_changed", "_gap_facts", "_interval", "_latest_ms", "_measured", "_opened", "_quality",
+        "_quality_changed",
         "_quality_facts", "_scale", "_session_facts", "_slots_before", "_standing", "_symbol",
         "date", "due", "index", "last_full_ms", "pending", "segment", "segment_close_ms",
         "segment_open_ms",
@@ -102,6 +104,8 @@ class SessionTracker:
         self._calendar = plan.calendar
         self._scale = plan.scale
         self._measured = plan.quality
+        self._earliest_ms = plan.earliest_ms
+        self._latest_ms = plan.latest_ms
         self._derived = derived
         self.pending = False
         self.index = -1
@@ -148,10 +152,10 @@ class SessionTracker:
         self.due = self._slots_before + slots
 
     def unbroken(self, watermark_ms: int) -> bool:
-        """Whether the slot before the watermark has its bar and a full slot follows it."""
+        """Whether the slot before the watermark has its bar and a full, plausible one follows."""
         if self._gap is not None or self.due <= self._slots_before:
             return False
-        if watermark_ms >= self.last_full_ms:
+        if watermark_ms >= self.last_full_ms or watermark_ms < self._earliest_ms:
             return False
         if not self._calendar.has_session(self.index):
             return False
@@ -249,7 +253,8 @@ class SessionTracker:
         self.segment_open_ms = self._calendar.segment_opens(self.index)[segment]
         self.segment_close_ms = self._calendar.segment_closes(self.index)[segment]
         length = self.segment_close_ms - self.segment_open_ms
-        self.last_full_ms = self.segment_open_ms + length // self._base_ms * self._base_ms
+        last_full_ms = self.segment_open_ms + length // self._base_ms * self._base_ms
+        self.last_full_ms = min(last_full_ms, self._latest_ms)
         self._derived.enter_segment(
             self.index, segment, self.date, self._slots_before, self._first_position
         )

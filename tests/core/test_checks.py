@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from schemas.config_loading import read_config
 from schemas.records import Bar, Cancel, Clock, LogRecord
 from streams.core.rejection import RecordRejected
-from tests.core.scenario import MINUTE_MS, Tape, at, equity, flat, minutes
+from streams.planning import plan_group
+from tests.core.scenario import MINUTE_MS, Tape, at, equity, flat, minutes, run_of, utc
 
 START = at("2025-07-02 09:33")
 LATE = at("2025-07-02 09:30")
@@ -34,7 +36,9 @@ RULES: list[tuple[str, LogRecord]] = [
     ("unknown_interval", odd(interval="soon")),
     ("misaligned_start", odd(start_ms=START + 1)),
     ("misaligned_start", odd(start_ms=at("2025-07-02 17:00") + 1_000)),
-    ("outside_calendar", odd(start_ms=0)),
+    ("implausible_time", odd(start_ms=0)),
+    ("implausible_time", odd(start_ms=at("2100-01-04 09:30"))),
+    ("outside_calendar", odd(start_ms=at("1990-01-02 09:30"))),
     ("outside_calendar", odd(start_ms=at("2031-01-02 09:30"))),
     ("bad_price", odd(low=0.0)),
     ("bad_price", odd(close=-1.0)),
@@ -54,9 +58,11 @@ RULES: list[tuple[str, LogRecord]] = [
     ("ahead_of_time", odd(start_ms=at("2025-08-06 17:00"))),
     ("unknown_interval", Cancel("ACME", "5m", LATE)),
     ("misaligned_start", Cancel("ACME", "1m", LATE + 1)),
-    ("outside_calendar", Cancel("ACME", "1m", 0)),
+    ("implausible_time", Cancel("ACME", "1m", 0)),
+    ("outside_calendar", Cancel("ACME", "1m", at("1990-01-02 09:30"))),
     ("beyond_horizon", Cancel("ACME", "1m", at("2025-06-16 09:30"))),
-    ("outside_calendar", Clock("ACME", 0)),
+    ("implausible_time", Clock("ACME", 0)),
+    ("implausible_time", Clock("ACME", at("2100-01-04 09:30"))),
     ("outside_calendar", Clock("ACME", at("2031-01-02 09:30"))),
     ("ahead_of_time", Clock("ACME", at("2025-08-06 17:00"))),
 ]
@@ -74,6 +80,7 @@ def test_each_rule_refuses_and_leaves_the_state_as_it_was(code: str, record: Log
     assert tape.engine.counters("ACME")["accepted"] == 4
 
 
+BEFORE = at("2014-12-31 09:30")
 OLD = at("2025-06-16 09:30")
 AHEAD = at("2025-08-07 09:30")
 
@@ -81,10 +88,13 @@ AHEAD = at("2025-08-07 09:30")
 ORDER: list[tuple[str, LogRecord]] = [
     ("unknown_symbol", odd(symbol="OTHER", interval="5m", start_ms=1, open=-1.0)),
     ("unknown_interval", odd(interval="5m", start_ms=START + 1, open=-1.0)),
-    ("misaligned_start", odd(start_ms=1, open=-1.0)),
+    ("unknown_interval", odd(interval="5m", start_ms=1)),
+    ("implausible_time", odd(start_ms=1, open=-1.0)),
+    ("implausible_time", odd(start_ms=0, open=-1.0)),
+    ("misaligned_start", odd(start_ms=BEFORE + 1, open=-1.0)),
     ("misaligned_start", odd(start_ms=START + 1, volume=-1)),
     ("misaligned_start", odd(start_ms=OLD + 1)),
-    ("outside_calendar", odd(start_ms=0, open=-1.0)),
+    ("outside_calendar", odd(start_ms=BEFORE, open=-1.0)),
     ("bad_price", odd(open=100.005, close=-1.0)),
     ("bad_price", odd(low=101.0, close=float("nan"))),
     ("bad_price", odd(start_ms=OLD, open=0.0)),
@@ -100,8 +110,9 @@ ORDER: list[tuple[str, LogRecord]] = [
     ("bad_volume", odd(start_ms=LATE, volume=-1)),
     ("bad_price", odd(start_ms=LATE, open=-1.0)),
     ("unknown_interval", Cancel("ACME", "5m", 1)),
-    ("misaligned_start", Cancel("ACME", "1m", 1)),
-    ("outside_calendar", Cancel("ACME", "1m", 0)),
+    ("implausible_time", Cancel("ACME", "1m", 1)),
+    ("misaligned_start", Cancel("ACME", "1m", BEFORE + 1)),
+    ("outside_calendar", Cancel("ACME", "1m", BEFORE)),
     ("beyond_horizon", Cancel("ACME", "1m", OLD)),
 ]
 
@@ -365,12 +376,98 @@ def test_negative_prices_may_be_allowed() -> None:
     assert tape.rejected == []
 
 
+EVERY_TIME = '[time]\nearliest = "0001-01-01"\nlatest = "9999-12-31"\n'
+
+
 def test_24_7_has_no_limits_but_those_of_the_calendar_of_people() -> None:
-    tape = Tape("", "BTC")
+    tape = Tape(EVERY_TIME, "BTC")
     tape.take(Bar("BTC", "1m", -86_400_000, 1.0, 1.0, 1.0, 1.0))
     assert tape.rejected == []
     assert tape.view["session|BTC|1969-12-31"]["open_ms"] == -86_400_000
     for far in (10**15, 9 * 10**18, -(10**17)):
-        other = Tape("", "BTC")
+        other = Tape(EVERY_TIME, "BTC")
         other.take(Bar("BTC", "1m", far // MINUTE_MS * MINUTE_MS, 1.0, 1.0, 1.0, 1.0))
-        assert other.rejected == ["outside_calendar"]
+        assert other.rejected == ["implausible_time"]
+
+
+# Instants of `[time]`: the first one is inside, the second one is not.
+EARLIEST, LATEST = utc("2025-07-02 00:00"), utc("2025-07-03 00:00")
+ONE_DAY = '[time]\nearliest = "2025-07-02"\nlatest = "2025-07-03"\n'
+EDGES: dict[str, tuple[LogRecord, bool]] = {
+    "a bar at the earliest": (flat("BTC", EARLIEST, 1.0), True),
+    "a bar before it": (flat("BTC", EARLIEST - MINUTE_MS, 1.0), False),
+    "the last bar before the latest": (flat("BTC", LATEST - MINUTE_MS, 1.0), True),
+    "a bar at the latest": (flat("BTC", LATEST, 1.0), False),
+    "a clock at the earliest": (Clock("BTC", EARLIEST), True),
+    "a clock before it": (Clock("BTC", EARLIEST - 1), False),
+    "a clock just before the latest": (Clock("BTC", LATEST - 1), True),
+    "a clock at the latest": (Clock("BTC", LATEST), False),
+    "a cancel at the earliest": (Cancel("BTC", "1m", EARLIEST), True),
+    "a cancel before it": (Cancel("BTC", "1m", EARLIEST - MINUTE_MS), False),
+    "a cancel at the latest": (Cancel("BTC", "1m", LATEST), False),
+}
+
+
+@pytest.mark.parametrize(("record", "inside"), EDGES.values(), ids=EDGES.keys())
+def test_the_earliest_instant_is_plausible_and_the_latest_is_not(
+    record: LogRecord, inside: bool
+) -> None:
+    tape = Tape(ONE_DAY, "BTC")
+    tape.take(record)
+    assert tape.rejected == ([] if inside else ["implausible_time"])
+
+
+# Calendar, base, first label in New York and the number of bars before the latest instant.
+RUNS: dict[str, tuple[str, str, str, int]] = {
+    "seconds": ("24/7", "1s", "2025-07-02 19:50", 600),
+    "minutes": ("24/7", "1m", "2025-07-02 15:00", 300),
+    "hours": ("24/7", "60m", "2025-07-01 20:00", 24),
+    "four hours": ("24/7", "240m", "2025-07-01 20:00", 6),
+    "minutes of a session that goes on": ("CME_EQUITY", "1m", "2025-07-02 18:00", 120),
+    "a slot that the latest instant cuts": ("CME_EQUITY", "240m", "2025-07-02 18:00", 1),
+}
+
+
+@pytest.mark.parametrize(("calendar", "base", "first", "count"), RUNS.values(), ids=RUNS.keys())
+def test_an_unbroken_run_ends_at_the_latest_instant(
+    calendar: str, base: str, first: str, count: int
+) -> None:
+    instrument = f'[instruments.ANY]\ncalendar = "{calendar}"\nbase = "{base}"\n'
+    tape = Tape('[time]\nlatest = "2025-07-03"\n' + instrument, "ANY")
+    book = run_of("ANY", at(first), base, count + 3)
+    tape.take(*book[:count])
+    assert tape.rejected == []
+    before = tape.state()
+    tape.take(*book[count:])
+    assert tape.rejected == ["implausible_time"] * 3
+    assert tape.state() == before
+    whole = Tape(instrument, "ANY")
+    whole.take(*book[:count])
+    assert tape.state() == whole.state()
+
+
+@pytest.mark.parametrize(
+    ("time", "refused"), [('latest = "2025-07-02"', 5), ('earliest = "2025-07-03"', 4)]
+)
+def test_a_state_goes_on_under_the_times_of_today(time: str, refused: int) -> None:
+    tape = Tape("", "BTC")
+    run = minutes("BTC", LATEST - 10 * MINUTE_MS, 11)
+    tape.take(*run[:6])
+    tape.plan = plan_group(read_config(f"[time]\n{time}\n", "scenario"), "BTC")
+    tape.restart()
+    tape.take(*run[6:])
+    assert tape.rejected == ["implausible_time"] * refused
+
+
+def test_the_reason_shows_the_instant_and_the_setting_that_refuses_it() -> None:
+    engine = Tape("", "BTC").engine
+    for time_ms, shown in (
+        (1_704_958_800, "1970-01-20T17:35:58.800Z"),
+        (20_240_111_094_000, "2611-05-21T13:04:54Z"),
+        (9 * 10**18, "9000000000000000000 ms since 1970"),
+    ):
+        with pytest.raises(RecordRejected) as caught:
+            engine.apply(Clock("BTC", time_ms), 0)
+        assert caught.value.reason == (
+            f"{shown} is not from 1990-01-01 to before 2100-01-01: [time] earliest, latest"
+        )

@@ -40,7 +40,8 @@ TOPICS = [
 
 BAD_ROWS = {
     "off the minute": (f"{OPEN_MS + 1},10,10,10,10,5", "misaligned_start"),
-    "before the calendar": ("0,10,10,10,10,5", "outside_calendar"),
+    "in 1970": ("0,10,10,10,10,5", "implausible_time"),
+    "before the calendar": ("1388586600000,10,10,10,10,5", "outside_calendar"),
     "zero": (row(1, "0"), "bad_price"),
     "negative": (row(1, "-1"), "bad_price"),
     "not a number": (row(1, "nan"), "bad_price"),

@@ -90,6 +90,6 @@ def test_the_first_gaps_are_shown_with_their_last_extent(result: RunResult) -> N
 def test_of_each_code_the_first_dead_letter_is_shown(tmp_path: Path) -> None:
     path = write(tmp_path / "book.csv", ["a,1,1,1,1,1", "b,1,1,1,1,1", "0,1,1,1,1,1"])
     result = run_files(read_config("", "test"), [Source(str(path), "ES")], tmp_path / "out")
-    assert result.summary.rejects == {"schema_error": 2, "outside_calendar": 1}
+    assert result.summary.rejects == {"schema_error": 2, "implausible_time": 1}
     first = result.summary.first_reject["schema_error"]
     assert first == (f"{path}:2", "start_ms: 'a' is no time")

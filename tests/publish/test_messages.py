@@ -13,7 +13,16 @@ from schemas.records import Bar, Clock
 from streams.inputs import Source
 from streams.kafka.messages import Letter
 from streams.samples import write_samples
-from tests.embedded.books import MINUTE_MS, OPEN_MS, acme, log_line, row, run, write
+from tests.embedded.books import (
+    CONFIGURATION,
+    MINUTE_MS,
+    OPEN_MS,
+    acme,
+    log_line,
+    row,
+    run,
+    write,
+)
 from tests.publish.inputs import messages, published, record, write_log
 
 
@@ -113,7 +122,8 @@ def test_a_line_that_cannot_be_a_record_has_the_time_of_the_line_before(
 
 def test_no_message_has_a_negative_time(tmp_path: Path) -> None:
     path = write(tmp_path / "old.csv", ["-86400000,1,1,1,1,1"])
-    (sent,) = messages(Source(str(path), "OLD"))
+    time = '[time]\nearliest = "1960-01-01"\n'
+    (sent,) = messages(Source(str(path), "OLD"), toml=time + CONFIGURATION)
     assert sent.time_ms == 0
 
 

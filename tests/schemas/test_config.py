@@ -132,6 +132,7 @@ def test_the_hash_does_not_depend_on_spelling_nor_on_brokers(text: str) -> None:
         "[instruments]\ndefault = false",
         '[groups]\nES-NQ = ["NQ", "ES"]',
         '[derived]\nincomplete = "skip"',
+        '[time]\nlatest = "2050-01-01"',
         '[templates.mine]\nzone = "UTC"\nkinds = [{kind = "Long", period = "month"}]',
     ],
 )

@@ -32,7 +32,7 @@ def test_what_is_built_in_is_shown_behind_a_mark_and_reads_back_without_it() -> 
     assert '# [instruments.ES]\n# tick = "0.25"\n' in shown
     assert read_config(uncommented(shown), "shown") == built_in_config()
     spoken = [line for line in shown.splitlines() if line and not line.startswith("#")]
-    assert spoken == ["[kafka]", "[groups]", "[derived]"]
+    assert spoken == ["[kafka]", "[time]", "[groups]", "[derived]"]
 
 
 def test_an_instrument_that_was_changed_is_shown_whole_and_without_a_mark() -> None:
@@ -55,6 +55,7 @@ def test_intervals_that_only_some_instruments_can_have_read_back() -> None:
         "[instruments.default]\nstructural_class = 3\n[instruments.X]\nstructural_class = 'auto'",
         "[instruments.'BRK.B']\ntick = 0.01\nmax_ahead = '90m'\nnegative_prices = true",
         "[groups]\nES-NQ = ['NQ']\n'日経' = ['6J']",
+        "[time]\nearliest = 1962-01-02\nlatest = '2050-01-01'",
         "[derived]\nintervals = []\nincomplete = 'skip'",
         "[kafka]\nbootstrap = 'a:1,b:2'\ntopic_prefix = 'desk'\npartitions = 3\nreplication = 3",
         (

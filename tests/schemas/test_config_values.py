@@ -120,6 +120,14 @@ def test_a_wrong_value_of_an_instrument_is_named(table: str, key: str, written: 
         *(("kafka", "partitions", value) for value in ("0", "-1", "10001", "true", "1.5", '"6"')),
         *(("kafka", "replication", value) for value in ("0", "101", "false", '"1"')),
         *(("derived", "incomplete", value) for value in ('"hide"', "true", '""')),
+        *(
+            ("time", key, value)
+            for key in ("earliest", "latest")
+            for value in ("1990", '"1990"', '"1990-02-30"', '"0000-01-01"', '"10000-01-01"')
+        ),
+        *(("time", "latest", value) for value in ("1990-01-01T00:00:00Z", '"1990-1-1"', "true")),
+        ("time", "earliest", '"2100-01-01"'),
+        ("time", "latest", '"1990-01-01"'),
         *(("derived", "intervals", value) for value in ('"5m"', "5", "true")),
     ],
 )
@@ -139,7 +147,7 @@ def test_brokers_are_hosts_with_ports(bootstrap: str) -> None:
     ("text", "key", "nearest"),
     [
         ("[instrments]", "instrments", "instruments"),
-        ("tick = 1", "tick", None),
+        ("x = 1", "x", None),
         ("[instruments.ES]\ntik = 1", "instruments.ES.tik", "tick"),
         ("[instruments.default]\nhorizon = 1", "instruments.default.horizon", "horizon_sessions"),
         ("[kafka]\nprefix = 'x'", "kafka.prefix", "topic_prefix"),

@@ -16,6 +16,7 @@ from schemas.config_loading import (
     INSTRUMENT_READERS,
     KAFKA_READERS,
     SECTIONS,
+    TIME_READERS,
     read_config,
 )
 from schemas.config_templates import KIND_READERS
@@ -27,12 +28,14 @@ pytestmark = pytest.mark.source_tree
 HEADINGS = {
     "instruments": "## `[instruments.<symbol>]`",
     "derived": "## `[derived]`",
+    "time": "## `[time]`",
     "kafka": "## `[kafka]`",
     "templates": "## `[templates.<name>]`",
 }
 READERS = {
     "instruments": INSTRUMENT_READERS,
     "derived": DERIVED_READERS,
+    "time": TIME_READERS,
     "kafka": KAFKA_READERS,
     "templates": KIND_READERS,
 }
@@ -87,7 +90,12 @@ def test_the_default_of_a_row_is_the_default(page: str, section: str, key: str) 
         else:
             assert toml(shown) == fields[key].default
         return
-    owner = {"instruments": config.default, "derived": config.derived, "kafka": config.kafka}
+    owner = {
+        "instruments": config.default,
+        "derived": config.derived,
+        "time": config.time,
+        "kafka": config.kafka,
+    }
     text = f"[instruments.X]\n{key} = {shown}" if section == "instruments" else ""
     text = text or f"[{section}]\n{key} = {shown}"
     assert shown

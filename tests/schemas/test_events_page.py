@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import msgspec
+import pytest
 
 from schemas.codec import RecordDecoder, decode_event
 from schemas.documents import EVENT_STRUCTS, RECORD_STRUCTS
 from schemas.events_page import events_page
-from schemas.meanings import COMMON_FIELDS
+from schemas.meanings import COMMON_FIELDS, REJECT_CODES
 from schemas.topics import catalogue
 
 
@@ -48,6 +50,18 @@ def test_every_topic_is_named_with_its_settings() -> None:
     for topic in catalogue():
         assert page.count(f"`{topic.name}`") >= 2
         assert all(f"{name}={value}" in page for name, value in topic.settings.items())
+
+
+@pytest.mark.source_tree
+def test_every_code_of_a_dead_letter_is_on_the_page_and_no_other() -> None:
+    said = set()
+    for room in ("streams", "schemas", "replay"):
+        for path in (Path(__file__).parents[2] / room).rglob("*.py"):
+            text = path.read_text("utf-8")
+            said.update(re.findall(r'(?:RecordRejected|Refusal|CodecError)\(\s*"([a-z_]+)"', text))
+    assert said == set(REJECT_CODES)
+    for code in said:
+        assert f"| `{code}` |" in section("reject")
 
 
 def test_no_cell_breaks_its_table() -> None:

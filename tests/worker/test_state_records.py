@@ -144,6 +144,7 @@ def settings(text: str, group: str) -> str:
     [
         ('[instruments.ACME]\ntick = 0.01\ncalendar = "XNYS"\n', True),
         ('[kafka]\ntopic_prefix = "other"\n', True),
+        ('[time]\nearliest = "1962-01-02"\n', True),
         ("[instruments.ES]\nhorizon_sessions = 3\n", False),
         ('[derived]\nintervals = ["5m"]\n', False),
     ],
