@@ -23,7 +23,7 @@ from streams.store.reading import StoreReader
 from streams.stored_run import StoreOptions, run_into_store
 from streams.worker.fold import Counts, PartitionFold
 from streams.worker.state_records import StoredPartition, batches, read_partition
-from tests.worker.log_records import raw_records
+from tests.worker.log_records import chunk, raw_records
 
 FIRST_MS = 1_751_414_400_000
 """2025-07-02 00:00 UTC."""
@@ -101,7 +101,7 @@ def _of_worker(config: Config, records: list[LogRecord]) -> View:
     for first in range(0, len(raws), CHUNK):
         stored = read_partition(table.items()) if table else StoredPartition()
         fold = PartitionFold(config, input_log(), 0, 1, stored, Counts())
-        step = fold.fold(raws[first : first + CHUNK])
+        step = fold.fold(chunk(raws[first : first + CHUNK]))
         for batch in batches(step.state.changes(), step.next_offset, ROOMY):
             table.update(batch)
         for topic, messages in step.outputs.items():
