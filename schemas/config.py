@@ -214,6 +214,13 @@ class Config(Struct, frozen=True, kw_only=True):
             return None
         return self.default
 
+    def names(self, symbol: str) -> bool:
+        """Whether a symbol is configured: by a table of its own, or as a member of a group.
+
+        Any other one is taken by ``[instruments.default]``, if at all.
+        """
+        return symbol in self.instruments or self.group_of(symbol) in self.groups
+
     def group_of(self, symbol: str) -> str:
         """Group id of a symbol: the symbol itself where no group names it."""
         for group_id, members in self.groups.items():

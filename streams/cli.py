@@ -34,19 +34,24 @@ from streams.core.corrections import Correction
 from streams.embedded import run_files
 from streams.explanation import explanation
 from streams.feeds.items import InputError
+from streams.first_look import TooManyRefusedError
 from streams.kafka.errors import BrokerError, TopicsError
 from streams.options import (
+    DEFAULT_REJECTS,
     BarsOption,
     BootstrapOption,
     ConfigOption,
     FilesArgument,
     JsonOption,
+    MaxRejectsOption,
     TzOption,
     UntilOption,
     instant_of,
+    reject_limit_of,
 )
 from streams.progress import ProgressBar
 from streams.received import UnreadableEventError
+from streams.refusals import RowsRefusedError, refuse_beyond_limit
 from streams.run_directory import ForeignFolderError
 from streams.samples import SEED, SESSIONS, write_samples
 from streams.store.layout import StoreDamagedError, StoreError
@@ -55,6 +60,7 @@ from streams.summary import RunResult
 from streams.tables import print_summary, summary_data
 from streams.terminal import plain_console
 
+REFUSED = 1
 USAGE = 2
 BROKEN = 70
 IO_FAILURE = 74
@@ -128,9 +134,11 @@ def run(
         bool,
         typer.Option("--replace", help="With --store: cancel stored bars that a file lacks."),
     ] = False,
+    max_rejects: MaxRejectsOption = DEFAULT_REJECTS,
     json: JsonOption = False,
 ) -> None:
     """Run the engine over files, without a broker."""
+    limit = reject_limit_of(max_rejects)
     settings = _destination(out, store, as_corrected, from_ is not None or replace, config)
     until_ms = None if until is None else instant_of("--until", until)
     from_ms = None if from_ is None else instant_of("--from", from_)
@@ -138,15 +146,16 @@ def run(
     sources = sources_in_order(context)
     explained = partial(_explain, json) if explain else None
     if store is not None:
-        options = (until_ms, tz, from_ms, replace)
+        options = (until_ms, tz, from_ms, replace, limit)
         run_and_report(settings, sources, store, options, explained, json)
         return
     assert out is not None
     with ProgressBar(sources) as progress:
         result = run_files(
-            settings, sources, out, until_ms, tz, progress.reporter, as_corrected, explained
+            settings, sources, out, until_ms, tz, progress.reporter, as_corrected, explained, limit
         )
     _report(result, json)
+    refuse_beyond_limit(result.report)
 
 
 def _destination(
@@ -298,6 +307,8 @@ def main(arguments: list[str] | None = None) -> int:
         return code if isinstance(code, int) else 0
     except typer.Abort:
         return fail("interrupted", INTERRUPTED)
+    except (RowsRefusedError, TooManyRefusedError) as error:
+        return fail(str(error), REFUSED)
     except errors as error:
         return fail(str(error), USAGE)
     except KeyboardInterrupt:

@@ -21,14 +21,18 @@ from streams.arguments import OrderedCommand, sources_in_order
 from streams.feeds.items import InputError
 from streams.instants import instant_text
 from streams.options import (
+    DEFAULT_REJECTS,
     BarsOption,
     BootstrapOption,
     ConfigOption,
     FilesArgument,
     JsonOption,
+    MaxRejectsOption,
     TzOption,
+    reject_limit_of,
 )
 from streams.progress import ProgressBar
+from streams.refusals import refuse_beyond_limit
 
 if TYPE_CHECKING:
     from streams.kafka.publishing import PublishResult
@@ -129,6 +133,7 @@ def publish(
         bool, typer.Option("--resume", help="Go on after the last record found in the topic.")
     ] = False,
     tz: TzOption = None,
+    max_rejects: MaxRejectsOption = DEFAULT_REJECTS,
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
     json: JsonOption = False,
@@ -147,7 +152,7 @@ def publish(
     # `files` and `bars` are read from the context, where they have kept their common order.
     sources = sources_in_order(context)
     silence_client()
-    options = PublishOptions(factor, resume, tz)
+    options = PublishOptions(factor, resume, tz, reject_limit_of(max_rejects))
     with ProgressBar(sources) as progress:
         work = publish_files(settings, address, sources, options, progress.reporter)
         result = asyncio.run(work)
@@ -155,6 +160,7 @@ def publish(
         typer.echo(orjson.dumps(publish_data(result), option=orjson.OPT_INDENT_2).decode())
     else:
         _print_publication(result)
+    refuse_beyond_limit(result.report)
 
 
 def publish_data(result: PublishResult) -> dict[str, Any]:
@@ -174,6 +180,7 @@ def publish_data(result: PublishResult) -> dict[str, Any]:
             }
             for symbol, count in sorted(result.symbols.items())
         },
+        "refused": None if result.report is None else result.report.plain(),
         "ignored_columns": result.ignored_columns,
     }
 
@@ -196,6 +203,8 @@ def _print_publication(result: PublishResult) -> None:
         typer.echo(f"dead letters: {_counted(result.rejects)}")
     for path, columns in result.ignored_columns.items():
         typer.echo(f"{path}: ignored columns {', '.join(columns)}")
+    for path in () if result.report is None else result.report.empty:
+        typer.echo(f"{path}: has no rows")
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -23,6 +23,7 @@ from streams.feeds.items import InputError
 from streams.inputs import Source
 from streams.options import BootstrapOption, ConfigOption, instant_of
 from streams.progress import ProgressBar
+from streams.refusals import RejectLimit, refuse_beyond_limit
 from streams.terminal import plain_console
 
 StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of the store.")]
@@ -41,7 +42,7 @@ def run_and_report(
     config: Config,
     sources: list[Source],
     folder: Path,
-    options: tuple[int | None, str | None, int | None, bool],
+    options: tuple[int | None, str | None, int | None, bool, RejectLimit],
     explain: Callable[[int, Correction], None] | None,
     as_json: bool,
 ) -> None:
@@ -50,19 +51,39 @@ def run_and_report(
     Parameters
     ----------
     options
-        Time of ``--until``, zone, time of ``--from``, ``--replace``.
+        Time of ``--until``, zone, time of ``--from``, ``--replace``, ``--max-rejects``.
+
+    Raises
+    ------
+    TooManyRefusedError, RowsRefusedError
+        When more rows are refused than the last of them allows; what was found is printed before.
     """
-    from streams.store_tables import print_store_summary, store_summary
+    from streams.first_look import TooManyRefusedError
+    from streams.store_tables import (
+        print_refused_delivery,
+        print_store_summary,
+        refused_delivery,
+        store_summary,
+    )
     from streams.stored_run import StoreOptions, run_into_store
 
-    with ProgressBar(sources) as progress:
-        result = run_into_store(
-            config, sources, folder, StoreOptions(*options), progress.reporter, explain
-        )
+    try:
+        with ProgressBar(sources) as progress:
+            result = run_into_store(
+                config, sources, folder, StoreOptions(*options), progress.reporter, explain
+            )
+    except TooManyRefusedError as error:
+        if as_json:
+            found = refused_delivery(folder, error)
+            typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        else:
+            print_refused_delivery(plain_console(), folder, error)
+        raise
     if as_json:
         typer.echo(orjson.dumps(store_summary(result), option=orjson.OPT_INDENT_2).decode())
     else:
         print_store_summary(plain_console(), result)
+    refuse_beyond_limit(result.report)
 
 
 def state(

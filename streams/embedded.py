@@ -10,7 +10,7 @@ from typing import Any
 import streams
 from schemas.codec import encode
 from schemas.config import Config, config_hash
-from schemas.records import Clock, LogRecord
+from schemas.records import Clock
 from streams.calendars import calendar_checksum, load_zone, time_zone_version
 from streams.collector import rare_collections
 from streams.core.corrections import Correction
@@ -19,6 +19,7 @@ from streams.core.symbol import FATES
 from streams.corrected import FinalBars
 from streams.feeds.items import Feed, InputError, Item, Refusal
 from streams.inputs import Progress, Source, dead_letter, in_order, open_feeds, reported, symbols_of
+from streams.refusals import DEFAULT_LIMIT, RejectLimit, RowRefusals, row_report
 from streams.routing import Router
 from streams.run_directory import MANIFEST_MARK, RunDirectory, check_outside
 from streams.summary import RunResult, RunSummary
@@ -40,6 +41,7 @@ def run_files(
     progress: Callable[[Progress], None] | None = None,
     as_corrected: bool = False,
     explain: Callable[[int, Correction], None] | None = None,
+    max_rejects: RejectLimit = DEFAULT_LIMIT,
 ) -> RunResult:
     """Run the engine over files and write the run directory.
 
@@ -55,6 +57,8 @@ def run_files(
         Sort what the logs hold first: the last version of every bar, by end, then symbol.
     explain
         Called with every correction and its offset.
+    max_rejects
+        Rows that may be dead letters; `RunResult.report` says whether they were more.
 
     Raises
     ------
@@ -106,7 +110,9 @@ def run_files(
             symbol: router.engine(symbol).swings_by_class(symbol) for symbol in router.symbols()
         }
     ignored = {feed.path: feed.ignored for feed in feeds if feed.ignored}
-    return RunResult(manifest, summary, folder, ignored)
+    inputs = [(feed.path, feed.rows) for feed in feeds]
+    report = row_report(inputs, run.rows_refused, max_rejects)
+    return RunResult(manifest, summary, folder, ignored, report)
 
 
 class _Run:
@@ -124,6 +130,7 @@ class _Run:
         self.until_clocks = 0
         self.superseded = 0
         self.refused: set[str] = set()
+        self.rows_refused = RowRefusals()
         self._directory = directory
         self._summary = summary
         self._explain = explain
@@ -135,12 +142,13 @@ class _Run:
         offset = self.offset
         for feed, (content, row, line) in rows:
             if type(content) is Refusal:
-                self._refuse(f"{feed.path}:{line}", feed.raw(row), content)
+                self._refuse_row(feed, row, line, content)
             else:
                 try:
                     events = apply(content, offset)  # type: ignore[arg-type]
                 except RecordRejected as error:
-                    self._reject(f"{feed.path}:{line}", feed.raw(row), content, error)
+                    refusal = Refusal(error.code, error.reason, content.symbol)
+                    self._refuse_row(feed, row, line, refusal)
                 else:
                     if router.correction is not None:
                         self._corrected(offset, router.correction)
@@ -164,12 +172,13 @@ class _Run:
         for feed, (content, row, line) in rows:
             count += 1
             if isinstance(content, Refusal):
-                self._refuse(f"{feed.path}:{line}", feed.raw(row), content)
+                self._refuse_row(feed, row, line, content)
                 continue
             try:
                 final.add(content)
             except RecordRejected as error:
-                self._reject(f"{feed.path}:{line}", feed.raw(row), content, error)
+                refusal = Refusal(error.code, error.reason, content.symbol)
+                self._refuse_row(feed, row, line, refusal)
         return count
 
     def take_final(self, final: FinalBars) -> None:
@@ -192,13 +201,13 @@ class _Run:
             try:
                 self._directory.files.write(self.router.apply(clock, self.offset))
             except RecordRejected as error:
-                self._reject(f"--until {symbol}:1", encode(clock), clock, error)
+                refusal = Refusal(error.code, error.reason, symbol)
+                self._refuse(f"--until {symbol}:1", encode(clock), refusal)
             self.offset += 1
 
-    def _reject(
-        self, source: str, raw: bytes, record: LogRecord | Refusal, error: RecordRejected
-    ) -> None:
-        self._refuse(source, raw, Refusal(error.code, error.reason, record.symbol))
+    def _refuse_row(self, feed: Feed, row: Any, line: int, refusal: Refusal) -> None:
+        self.rows_refused.add(feed.path, refusal.code)
+        self._refuse(f"{feed.path}:{line}", feed.raw(row), refusal)
 
     def _refuse(self, source: str, raw: bytes, refusal: Refusal) -> None:
         if refusal.symbol is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from streams.routing import Router, SlotEnds
 
 LOG_SUFFIXES = (".jsonl", ".jsonl.gz")
 CSV_SUFFIXES = (".csv", ".csv.gz")
+TEXT_SUFFIXES = (*CSV_SUFFIXES, *LOG_SUFFIXES)
 PROGRESS_ROWS = 2_000
 
 
@@ -47,7 +48,11 @@ class Progress:
 
 
 def open_feeds(
-    sources: Sequence[Source], router: Router, zone: ZoneTable | None, stack: ExitStack
+    sources: Sequence[Source],
+    router: Router,
+    zone: ZoneTable | None,
+    stack: ExitStack,
+    copies: Mapping[str, str] | None = None,
 ) -> list[Feed]:
     """Open every input; all that can be known to be unusable is found here.
 
@@ -55,6 +60,8 @@ def open_feeds(
     ----------
     stack
         Closes the inputs.
+    copies
+        By path of an input, the file that is read in its place; see `streams.spool`.
 
     Raises
     ------
@@ -67,22 +74,23 @@ def open_feeds(
         raise InputError("logs (.jsonl) and tables of bars cannot be mixed in one run")
     feeds = []
     for source in sources:
-        feed = _open_feed(source, router, zone)
+        copy = None if copies is None else copies.get(source.path)
+        feed = _open_feed(source, router, zone, copy)
         stack.callback(feed.close)
         feeds.append(feed)
     return feeds
 
 
-def _open_feed(source: Source, router: Router, zone: ZoneTable | None) -> Feed:
+def _open_feed(source: Source, router: Router, zone: ZoneTable | None, copy: str | None) -> Feed:
     path = source.path
     if source.symbol is not None and not is_name(source.symbol):
         raise InputError(f"--bars {source.symbol}={path}: the symbol is not {NAME_RULE}")
     if source.is_log:
         if source.symbol is not None:
             raise InputError(f"{path}: a log names its symbols itself; give it without --bars")
-        return LogFeed(path)
+        return LogFeed(path, copy)
     if path.endswith(CSV_SUFFIXES):
-        return CsvFeed(path, source.symbol, router.base_of, zone)
+        return CsvFeed(path, source.symbol, router.base_of, zone, copy)
     if path.endswith(".parquet"):
         return ParquetFeed(path, source.symbol, router.base_of, zone)
     if Path(path).is_dir():

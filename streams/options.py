@@ -10,6 +10,7 @@ import typer
 
 from streams.feeds.items import InputError
 from streams.feeds.times import whole_ms
+from streams.refusals import DEFAULT_LIMIT, RejectLimit
 
 FilesArgument = Annotated[
     list[str] | None,
@@ -35,7 +36,31 @@ TzOption = Annotated[str | None, typer.Option(help="Zone of times without offset
 UntilOption = Annotated[
     str | None, typer.Option(help="Clock for every symbol at this time (ISO, offset or Z).")
 ]
+MaxRejectsOption = Annotated[
+    str,
+    typer.Option(
+        "--max-rejects",
+        metavar="N|P%",
+        help="Rows that may be dead letters, a number or a share; with more of them the exit code"
+        " is 1, and a store is left as it was.",
+    ),
+]
+DEFAULT_REJECTS = str(DEFAULT_LIMIT)
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
+
+
+def reject_limit_of(text: str) -> RejectLimit:
+    """Limit of ``--max-rejects``.
+
+    Raises
+    ------
+    InputError
+        When it is none.
+    """
+    try:
+        return RejectLimit.parse(text)
+    except ValueError as error:
+        raise InputError(f"--max-rejects {error}") from error
 
 
 def instant_of(option: str, text: str) -> int:

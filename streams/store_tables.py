@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from streams.first_look import TooManyRefusedError
 from streams.instants import DATE_AND_TIME, TIME, instant_text
 from streams.stored_run import StoreResult
 from streams.terminal import number_table
@@ -60,8 +62,32 @@ def store_summary(result: StoreResult) -> dict[str, Any]:
             code: {"count": count, "first": first, "reason": reason}
             for code, (count, first, reason) in sorted(counts.rejects.items())
         },
+        "refused": result.report.plain(),
         "ignored_columns": {path: list(names) for path, names in result.ignored_columns.items()},
     }
+
+
+def refused_delivery(folder: Path, error: TooManyRefusedError) -> dict[str, Any]:
+    """What is known of a delivery that was not taken, as plain data."""
+    return {
+        "store": str(folder),
+        "written": False,
+        "rejects": {
+            code: {"count": count, "first": first, "reason": reason}
+            for code, (count, first, reason) in sorted(error.rejects.items())
+        },
+        "refused": error.report.plain(),
+        "ignored_columns": {path: list(names) for path, names in error.ignored_columns.items()},
+    }
+
+
+def print_refused_delivery(console: Console, folder: Path, error: TooManyRefusedError) -> None:
+    """Dead letters of a delivery that was not taken."""
+    found = refused_delivery(folder, error)
+    console.print(_rejects_table(found["rejects"]))
+    for path, columns in found["ignored_columns"].items():
+        console.print(f"{path}: ignored columns {', '.join(columns)}", soft_wrap=True)
+    console.print(f"Store: {folder}, not changed", soft_wrap=True)
 
 
 def print_store_summary(console: Console, result: StoreResult) -> None:
@@ -88,6 +114,8 @@ def print_store_summary(console: Console, result: StoreResult) -> None:
         console.print(_rejects_table(summary["rejects"]))
     for path, columns in result.ignored_columns.items():
         console.print(f"{path}: ignored columns {', '.join(columns)}", soft_wrap=True)
+    for path in result.report.empty:
+        console.print(f"{path}: has no rows", soft_wrap=True)
     for line in _remarks(summary):
         console.print(line, soft_wrap=True)
     console.print(f"Store: {result.folder}", soft_wrap=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -23,11 +23,14 @@ from streams.core.corrections import Correction
 from streams.core.rejection import RecordRejected
 from streams.feeds.items import Feed, InputError, Item, Refusal
 from streams.feeds.log_feed import LogFeed
+from streams.first_look import SlotVersions, is_before, look_over
 from streams.inputs import Progress, Source, in_order, open_feeds, reported, symbols_of
+from streams.refusals import DEFAULT_LIMIT, RejectLimit, RowReport, row_report
 from streams.routing import Router
+from streams.spool import spooled
 from streams.store.checkpoint import RunMark
 from streams.store.counts import Counts
-from streams.store.keeper import LEAST_AGAIN, Keeper, content_of
+from streams.store.keeper import LEAST_AGAIN, Keeper
 from streams.store.layout import StoreError, check_folder
 from streams.store.opened import OpenStore, no_hook
 from streams.store.rebuild import check_readable, rebuild
@@ -54,6 +57,8 @@ class StoreOptions:
         Ignore bars and clocks before this instant.
     replace
         Each file is the truth for its symbol and span: stored bars that it lacks are cancelled.
+    max_rejects
+        Rows that may be dead letters; of a delivery with more of them nothing is taken.
     step_rows
         Rows between two commits.
     least_again
@@ -64,6 +69,7 @@ class StoreOptions:
     zone: str | None = None
     from_ms: int | None = None
     replace: bool = False
+    max_rejects: RejectLimit = DEFAULT_LIMIT
     step_rows: int = STEP_ROWS
     least_again: int = LEAST_AGAIN
 
@@ -76,6 +82,9 @@ class StoreResult:
     ----------
     rows
         Rows of the inputs.
+    report
+        How many of them are dead letters. More than the limit are possible here, too: whether a
+        row is too far ahead is known when those before it were taken.
     symbols
         By symbol of the inputs: ``last_ms`` its watermark, ``open_ranges``.
     repaired
@@ -86,6 +95,7 @@ class StoreResult:
 
     folder: Path
     rows: int
+    report: RowReport
     counts: Counts
     symbols: dict[str, dict[str, Any]]
     repaired: bool
@@ -117,6 +127,8 @@ def run_into_store(
     ------
     InputError
         When an input cannot be used; nothing was written.
+    TooManyRefusedError
+        When more rows are refused than `StoreOptions.max_rejects`; nothing was written.
     StoreError
         When the folder is no store, in use, damaged, or of another configuration.
     FeedBroken, OSError
@@ -129,18 +141,46 @@ def run_into_store(
     zone = None if options.zone is None else load_zone(options.zone)
     with ExitStack() as stack:
         stack.enter_context(rare_collections())
-        # Inputs that cannot be used are found before a store is made.
-        feeds = open_feeds(sources, Router(config), zone, stack)
+        copies = spooled(sources, stack)
+        looked = Looks(progress)
+        # What cannot be used is found before a store is made.
+        look_over(config, sources, zone, options.from_ms, options.max_rejects, copies, looked.first)
+        feeds = open_feeds(sources, Router(config), zone, stack, copies)
         store = stack.enter_context(OpenStore(folder, hook))
         keeper = Keeper(config, store, explain, options.least_again)
-        fingerprint = _fingerprint(config, sources, options)
+        fingerprint = _fingerprint(config, sources, options, copies)
         run = _Run(keeper, sources, feeds, options, fingerprint)
         rows = in_order(sources, feeds, keeper.router)
-        if progress is not None:
-            rows = reported(rows, feeds, progress)
+        if looked.second is not None:
+            rows = reported(rows, feeds, looked.second)
         run.take_all(rows)
         run.finish()
         return run.result()
+
+
+class Looks:
+    """The progress of a run that reads everything twice: half of it is the first reading.
+
+    Attributes
+    ----------
+    first, second
+        To be called in the first and in the second reading; None where nobody listens.
+    """
+
+    def __init__(self, progress: Callable[[Progress], None] | None) -> None:
+        self._progress = progress
+        self._bytes = 0
+        self.first = None if progress is None else self._in_first
+        self.second = None if progress is None else self._in_second
+
+    def _in_first(self, found: Progress) -> None:
+        assert self._progress is not None
+        self._bytes = found.bytes_read
+        self._progress(Progress(found.rows, found.bytes_read // 2))
+
+    def _in_second(self, found: Progress) -> None:
+        assert self._progress is not None
+        self._progress(Progress(found.rows, (self._bytes + found.bytes_read) // 2))
 
 
 class _Run:
@@ -158,7 +198,8 @@ class _Run:
         self._feeds = feeds
         self._options = options
         self._fingerprint = fingerprint
-        self._is_log = bool(feeds) and isinstance(feeds[0], LogFeed)
+        is_log = bool(feeds) and isinstance(feeds[0], LogFeed)
+        self._versions = SlotVersions(is_log, keeper.router.check)
         self._rows = 0
         self._done = 0
         self._symbols = set(symbols_of(keeper.config, sources, ()))
@@ -186,50 +227,27 @@ class _Run:
     def take_all(self, rows: Iterator[tuple[Feed, Item]]) -> None:
         """All rows of the inputs, in their order."""
         step_rows = self._options.step_rows
-        for feed, item, superseded in self._with_next(rows):
+        for feed, item, superseded in self._versions.with_next(rows):
             self._rows += 1
             content = item[0]
             if content.symbol is not None and content.symbol not in self._symbols:
                 self._symbols.update(symbols_of(self._keeper.config, (), [content.symbol]))
-            if self._options.replace and isinstance(content, Bar) and not self._is_early(content):
+            if (
+                self._options.replace
+                and isinstance(content, Bar)
+                and not is_before(content, self._options.from_ms)
+            ):
                 self._spans.fill(content)
             if self._rows > self._done:
                 self._take(feed, item, superseded)
                 if self._rows % step_rows == 0:
                     self._commit()
 
-    def _with_next(self, rows: Iterator[tuple[Feed, Item]]) -> Iterator[tuple[Feed, Item, bool]]:
-        """Each row, and whether the next one says something else of the same slot.
-
-        Files that do not agree are merged by slot: of two versions side by side only the later one
-        is taken, or each run over the same files would change the bar to and fro.
-        """
-        held: tuple[Feed, Item] | None = None
-        for row in rows:
-            if held is not None:
-                yield *held, self._supersedes(row[1][0], held[1][0])
-            held = row
-        if held is not None:
-            yield *held, False
-
-    def _supersedes(self, later: LogRecord | Refusal, earlier: LogRecord | Refusal) -> bool:
-        if not (isinstance(later, Bar) and isinstance(earlier, Bar)):
-            return False
-        if later.start_ms != earlier.start_ms or later.symbol != earlier.symbol:
-            return False
-        if self._is_log or content_of(later) == content_of(earlier):
-            return False
-        try:
-            self._keeper.router.check(later)
-        except RecordRejected:
-            return False
-        return True
-
     def _take(self, feed: Feed, item: Item, superseded: bool) -> None:
         content, row, line = item
         if isinstance(content, Refusal):
-            self._keeper.refuse(f"{feed.path}:{line}", feed.raw(row), content)
-        elif self._is_early(content):
+            self._keeper.refuse(f"{feed.path}:{line}", feed.raw(row), content, feed.path)
+        elif is_before(content, self._options.from_ms):
             self._keeper.counts.rows["skipped"] += 1
         elif superseded:
             self._keeper.counts.rows["superseded"] += 1
@@ -238,17 +256,10 @@ class _Run:
                 self._keeper.take(content)
             except RecordRejected as error:
                 refusal = Refusal(error.code, error.reason, content.symbol)
-                self._keeper.refuse(f"{feed.path}:{line}", feed.raw(row), refusal)
+                self._keeper.refuse(f"{feed.path}:{line}", feed.raw(row), refusal, feed.path)
                 return
             if self._options.replace and isinstance(content, Bar):
                 self._spans.widen(feed, content)
-
-    def _is_early(self, record: LogRecord) -> bool:
-        from_ms = self._options.from_ms
-        if from_ms is None:
-            return False
-        instant_ms = record.time_ms if isinstance(record, Clock) else record.start_ms
-        return instant_ms < from_ms
 
     def _commit(self) -> None:
         """Write what there is; the run goes on."""
@@ -319,6 +330,11 @@ class _Run:
         return StoreResult(
             keeper.store.folder,
             self._rows,
+            row_report(
+                [(feed.path, feed.rows) for feed in self._feeds],
+                counts.refusals,
+                self._options.max_rejects,
+            ),
             counts,
             symbols,
             keeper.store.repaired,
@@ -327,11 +343,13 @@ class _Run:
         )
 
 
-def _fingerprint(config: Config, sources: Sequence[Source], options: StoreOptions) -> str:
+def _fingerprint(
+    config: Config, sources: Sequence[Source], options: StoreOptions, copies: Mapping[str, str]
+) -> str:
     """What tells a run that is repeated from another: its files as they are, and its options."""
     files = []
     for source in sources:
-        found = os.stat(source.path)
+        found = os.stat(copies.get(source.path, source.path))
         files.append([source.path, source.symbol, found.st_size, found.st_mtime_ns])
     settings = [options.until_ms, options.zone, options.from_ms, options.replace]
     content = msgspec.json.encode([streams.__version__, config_hash(config), files, settings])

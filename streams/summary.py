@@ -23,6 +23,7 @@ from schemas.events import (
     type_of,
 )
 from streams.core.corrections import Change
+from streams.refusals import RowReport
 
 FIRST_GAPS = 10
 FINISHED = ("resolved", "incomplete")
@@ -271,12 +272,15 @@ class RunResult:
     ----------
     kept
         Its folder; None when the results went elsewhere.
+    report
+        How many rows of its inputs are dead letters; None of a replay.
     """
 
     manifest: dict[str, Any]
     summary: RunSummary
     kept: Path | None
     ignored_columns: dict[str, tuple[str, ...]]
+    report: RowReport | None = None
 
     @property
     def folder(self) -> Path:

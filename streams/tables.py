@@ -56,6 +56,9 @@ def print_summary(console: Console, result: RunResult) -> None:
         console.print(_rejects_table(result))
     for path, columns in result.ignored_columns.items():
         console.print(f"{path}: ignored columns {', '.join(columns)}", soft_wrap=True)
+    if result.report is not None:
+        for path in result.report.empty:
+            console.print(f"{path}: has no rows", soft_wrap=True)
     if counters["ids_changed"]:
         console.print(_changes_table(counters["ids_changed"]))
     if counters["rebuilds"]:
@@ -196,6 +199,7 @@ def summary_data(result: RunResult) -> dict[str, Any]:
             }
             for code, count in sorted(result.summary.rejects.items())
         },
+        "refused": None if result.report is None else result.report.plain(),
         "ignored_columns": {path: list(names) for path, names in result.ignored_columns.items()},
         "topics": result.manifest["topics"],
     }

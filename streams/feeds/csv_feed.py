@@ -48,11 +48,12 @@ class CsvFeed:
         symbol: str | None,
         base_of: Callable[[str], str],
         zone: ZoneTable | None,
+        copy: str | None = None,
     ) -> None:
         self.path = path
         self.rows = 0
         self._symbol = symbol
-        self._reader = LineReader(path)
+        self._reader = LineReader(path, copy)
         self.sha256 = self._reader.sha256
         self.close = self._reader.close
         self._blocks = self._read_blocks()

@@ -43,6 +43,13 @@ class LineReader:
     Lines end with a line feed, or, in a file that begins without any, with a carriage return alone,
     as old programs write them. A carriage return before a line feed is left to the caller.
 
+    Parameters
+    ----------
+    path
+        As given: its name tells whether it is gzip, and messages show it.
+    copy
+        The file that is read in its place, None: itself.
+
     Attributes
     ----------
     bytes_read
@@ -54,9 +61,9 @@ class LineReader:
         When the file is missing, empty, binary or unreadable from its start.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, copy: str | None = None) -> None:
         self.path = path
-        self._plain = _Hashed(_opened(path))
+        self._plain = _Hashed(_opened(path, copy))
         self._file = cast(BinaryIO, self._plain)
         if path.endswith(".gz"):
             self._file = cast(BinaryIO, gzip.GzipFile(fileobj=self._file, mode="rb"))
@@ -160,10 +167,10 @@ class _Hashed:
         self._file.close()
 
 
-def _opened(path: str) -> BinaryIO:
+def _opened(path: str, copy: str | None) -> BinaryIO:
     try:
         if Path(path).is_dir():
             raise InputError(f"{path}: is a directory, not a file")
-        return open(path, "rb")
+        return open(path if copy is None else copy, "rb")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error

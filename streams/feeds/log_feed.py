@@ -12,11 +12,11 @@ from streams.feeds.lines import LineReader
 class LogFeed:
     """Records of one log file; see `streams.feeds.items.Feed`."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, copy: str | None = None) -> None:
         self.path = path
         self.rows = 0
         self.ignored: tuple[str, ...] = ()
-        self._reader = LineReader(path)
+        self._reader = LineReader(path, copy)
         self.sha256 = self._reader.sha256
         self.close = self._reader.close
 

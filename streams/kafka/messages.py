@@ -20,6 +20,7 @@ from streams.core.rejection import RecordRejected
 from streams.feeds.clocked_feed import Marks
 from streams.feeds.items import Feed, Item, Refusal
 from streams.inputs import dead_letter
+from streams.refusals import RowRefusals
 from streams.routing import Router
 
 NOBODY = ""
@@ -72,7 +73,7 @@ class Places:
 
 
 def table_messages(
-    rows: Iterator[tuple[Feed, Item]], router: Router, places: Places
+    rows: Iterator[tuple[Feed, Item]], router: Router, places: Places, refusals: RowRefusals
 ) -> Iterator[Message | Letter]:
     """Messages of merged tables, whose feeds are `ClockedFeed`.
 
@@ -83,6 +84,7 @@ def table_messages(
     end_of = router.slot_end_ms
     for feed, (content, row, line) in rows:
         if isinstance(content, Refusal):
+            refusals.add(feed.path, content.code)
             partition, _ = places(content.symbol or NOBODY)
             letter = dead_letter(f"{feed.path}:{line}", feed.raw(row), content)
             yield Letter(partition, letter)
@@ -101,9 +103,9 @@ def table_messages(
 
 
 def log_messages(
-    rows: Iterator[tuple[Feed, Item]], router: Router, places: Places
+    rows: Iterator[tuple[Feed, Item]], router: Router, places: Places, refusals: RowRefusals
 ) -> Iterator[Message]:
-    """Messages of logs: every line as it is.
+    """Messages of logs: every line as it is; refusals are those that any worker will make of them.
 
     What cannot be read, or cannot be a record of its symbol, has the time of the line before in its
     partition: a time that is nonsense would mislead whoever looks records up by time.
@@ -114,12 +116,14 @@ def log_messages(
         symbol = content.symbol or NOBODY
         partition, key = places(symbol)
         time_ms, kind = last.get(partition, 0), "unreadable"
-        if not isinstance(content, Refusal):
+        if isinstance(content, Refusal):
+            refusals.add(feed.path, content.code)
+        else:
             kind = _kind(content)
             try:
                 router.check(content)
-            except RecordRejected:
-                pass
+            except RecordRejected as error:
+                refusals.add(feed.path, error.code)
             else:
                 time_ms = _create_time(event_time_ms(content, router))
         last[partition] = time_ms

@@ -27,6 +27,7 @@ from streams.kafka.pacing import Pacer
 from streams.kafka.resume import ResumeSearch
 from streams.kafka.tails import TailReader
 from streams.kafka.writer import BatchWriter, make_producer, stop_producer
+from streams.refusals import DEFAULT_LIMIT, RejectLimit, RowRefusals, RowReport, row_report
 from streams.routing import Router
 
 LATEST_FLUSH_SECONDS = 0.05
@@ -45,11 +46,14 @@ class PublishOptions:
         Leave out what the topic already holds of these inputs.
     zone
         Zone of times without offset; without it such a file is refused.
+    max_rejects
+        Rows that may be refused; `PublishResult.report` says whether they were more.
     """
 
     speed: float | None = None
     resume: bool = False
     zone: str | None = None
+    max_rejects: RejectLimit = DEFAULT_LIMIT
 
 
 @dataclass
@@ -75,6 +79,9 @@ class PublishResult:
         Messages left out, by kind.
     rejects
         Dead letters by code, those of an earlier publication included.
+    report
+        How many rows are refused; of a log, whose lines are published as they are, those that any
+        worker will refuse. None before the end.
     """
 
     topic: str
@@ -85,6 +92,7 @@ class PublishResult:
     rejects: Counter[str] = field(default_factory=Counter)
     symbols: dict[str, SymbolCount] = field(default_factory=dict)
     ignored_columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    report: RowReport | None = None
 
     def sent(self, message: Message) -> None:
         """Count a message."""
@@ -148,14 +156,23 @@ async def publish_files(
             finally:
                 await stop_producer(producer)
         result.rows = sum(feed.rows for feed in inputs.feeds)
+        found = [(feed.path, feed.rows) for feed in inputs.feeds]
+        result.report = row_report(found, inputs.refusals, options.max_rejects)
     return result
 
 
 class PublishInputs:
-    """The inputs, opened; a context that closes them."""
+    """The inputs, opened; a context that closes them.
+
+    Attributes
+    ----------
+    refusals
+        Of the rows that were handed over.
+    """
 
     def __init__(self, config: Config, sources: Sequence[Source], zone: ZoneTable | None) -> None:
         self.feeds: list[Feed] = []
+        self.refusals = RowRefusals()
         self._config = config
         self._sources = sources
         self._router = Router(config)
@@ -184,8 +201,8 @@ class PublishInputs:
             rows = reported(rows, self.feeds, progress)
         places = Places(self._config, partitions)
         if self._sources[0].is_log:
-            return log_messages(rows, self._router, places)
-        return table_messages(rows, self._router, places)
+            return log_messages(rows, self._router, places, self.refusals)
+        return table_messages(rows, self._router, places, self.refusals)
 
 
 async def _already_there(

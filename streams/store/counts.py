@@ -6,6 +6,7 @@ from typing import Any
 
 from schemas.events import Output, Reject, Retract, type_of
 from schemas.topics import EVENT_TYPES
+from streams.refusals import RowRefusals
 
 FATES = {
     "accepted": "new",
@@ -56,6 +57,8 @@ class Counts:
         correction, taken back.
     rejects
         By code: number, first source, its reason.
+    refusals
+        Rows that are dead letters, by code and by input.
     rebuilt
         Groups that were run again from their bars.
     """
@@ -69,6 +72,7 @@ class Counts:
         self.recovered = 0
         self.facts = {kind: dict.fromkeys(FACTS, 0) for kind in EVENT_TYPES if kind != "reject"}
         self.rejects: dict[str, list[Any]] = {}
+        self.refusals = RowRefusals()
         self.rebuilt: list[str] = []
 
     def fate(self, fate: str) -> None:
@@ -77,8 +81,10 @@ class Counts:
         if fate == "off_session":
             self.off_session += 1
 
-    def letter(self, letter: Reject) -> None:
-        """A row that is a dead letter, also one that was before."""
+    def letter(self, letter: Reject, path: str | None) -> None:
+        """A dead letter, also one that was before; `path` is that of its input, if it is a row."""
+        if path is not None:
+            self.refusals.add(path, letter.code)
         self.rows["rejected"] += 1
         found = self.rejects.setdefault(letter.code, [0, letter.source, letter.reason])
         found[0] += 1
@@ -97,6 +103,7 @@ class Counts:
         """Counters of the same run over the same rows, right after this one."""
         counts = Counts(self.records_before)
         counts.rejects = self.rejects
+        counts.refusals = self.refusals
         for name in ("superseded", "rejected", "skipped"):
             counts.rows[name] = self.rows[name]
         counts.rows["duplicate"] = sum(self.rows.values()) - sum(counts.rows.values())
@@ -114,6 +121,7 @@ class Counts:
             "recovered": self.recovered,
             "facts": {kind: dict(counts) for kind, counts in self.facts.items()},
             "rejects": {code: list(found) for code, found in self.rejects.items()},
+            "refusals": self.refusals.plain(),
             "rebuilt": list(self.rebuilt),
         }
 
@@ -128,5 +136,6 @@ class Counts:
         counts.recovered = data["recovered"]
         counts.facts.update(data["facts"])
         counts.rejects = data["rejects"]
+        counts.refusals = RowRefusals.of(data["refusals"])
         counts.rebuilt = data["rebuilt"]
         return counts

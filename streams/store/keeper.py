@@ -230,10 +230,16 @@ class Keeper:
         assert isinstance(bar, Bar)
         return bar
 
-    def refuse(self, source: str, raw: bytes, refusal: Refusal) -> None:
-        """A row that is a dead letter; equal ones of earlier runs are not written again."""
+    def refuse(self, source: str, raw: bytes, refusal: Refusal, path: str | None = None) -> None:
+        """A record that is a dead letter; equal ones of earlier runs are not written again.
+
+        Parameters
+        ----------
+        path
+            Of the input whose row it is; None: it is no row.
+        """
         letter = dead_letter(source, raw, refusal)
-        self.counts.letter(letter)
+        self.counts.letter(letter, path)
         self._add_letter(letter)
 
     def _add_letter(self, letter: Reject) -> None:

@@ -273,7 +273,7 @@ def test_what_files_hold_is_shown_as_it_is(tmp_path: Path) -> None:
     rows = ["[/bold],1,1,1,1,1,1", ":smile:,1,1,1,1,1,1"]
     write(tmp_path / "book.csv", rows, header="time,open,high,low,close,volume,[/red]")
     done = tapeline(tmp_path, "run", "--bars", "A=book.csv", "--out", "x", COLUMNS="200")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     assert "time: '[/bold]' is no time" in done.stdout
     assert "ignored columns [/red]" in done.stdout
     assert "Results: x" in done.stdout

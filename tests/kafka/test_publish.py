@@ -28,7 +28,7 @@ from streams.kafka.connection import admin_client
 from streams.kafka.messages import Message
 from streams.kafka.publishing import PublishOptions, publish_files
 from streams.samples import write_samples
-from tests.embedded.books import CONFIGURATION, MINUTE_MS, OPEN_MS, log_line, row, write
+from tests.embedded.books import CONFIGURATION, MINUTE_MS, OPEN_MS, acme, log_line, row, write
 from tests.kafka.broker import Broker
 from tests.kafka.reading import read_topic
 from tests.publish.inputs import messages
@@ -303,6 +303,34 @@ def test_what_cannot_be_published_is_a_usage_error(
 ) -> None:
     assert cli.main(cluster.command(*arguments)) == 2
     assert said in capsys.readouterr().err
+
+
+async def test_a_publication_beyond_the_limit_does_its_work_and_ends_with_1(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "acme.csv", [row(0), "odd", "odd", row(1, "10.001")])
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [
+            sys.executable,
+            "-m",
+            "streams.cli",
+            *cluster.command("--bars", f"ACME={path}", "--max-rejects=70%", "--json"),
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert json.loads(done.stdout)["refused"]["code"] == "schema_error"
+    assert done.stderr.splitlines()[-1].startswith(
+        "tapeline: 3 of 4 rows (75.0 %) are refused, more than 70% (--max-rejects); 2 of them"
+        " schema_error: mend the rows"
+    )
+    assert [each.value for part in await cluster.read() for each in part] == [
+        each.value for part in cluster.sent(acme(path)) for each in part
+    ]
 
 
 def test_without_topics_the_command_says_how_to_make_them(

@@ -23,6 +23,14 @@ def published(
         return list(inputs.messages(partitions))
 
 
+def refused(*sources: Source, toml: str = CONFIGURATION) -> tuple[int, dict[str, int]]:
+    """Messages of a publication, and by code the rows that are refused."""
+    config: Config = read_config(toml, "test")
+    with PublishInputs(config, sources, None) as inputs:
+        sent = [each for each in inputs.messages(12) if isinstance(each, Message)]
+        return len(sent), dict(inputs.refusals.codes)
+
+
 def messages(*sources: Source, toml: str = CONFIGURATION, partitions: int = 12) -> list[Message]:
     """The same without dead letters."""
     sent = published(*sources, toml=toml, partitions=partitions)

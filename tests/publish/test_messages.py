@@ -23,7 +23,7 @@ from tests.embedded.books import (
     run,
     write,
 )
-from tests.publish.inputs import messages, published, record, write_log
+from tests.publish.inputs import messages, published, record, refused, write_log
 
 
 def test_a_bar_lies_in_its_groups_partition_under_its_symbol_at_its_end(tmp_path: Path) -> None:
@@ -151,3 +151,14 @@ def facts(folder: Path) -> dict[str, dict[str, object]]:
                 event.pop(moment)
             found[event["id"]] = event
     return found
+
+
+def test_refused_rows_of_a_table_are_counted_and_those_of_a_log_are_published_too(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path / "a.csv", [row(0), row(1, "10.001"), "oops", row(2, "10.001")])
+    assert refused(acme(path)) == (1, {"off_tick": 2, "schema_error": 1})
+    log = tmp_path / "log.jsonl"
+    log.write_text("\n".join([log_line(0), "no", log_line(1).replace("10", "10.001")]) + "\n")
+    # What is wrong in a log the worker says; that it will is known here.
+    assert refused(Source(str(log))) == (3, {"decode_error": 1, "off_tick": 1})

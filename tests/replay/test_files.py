@@ -170,7 +170,7 @@ def test_a_run_with_a_clock_for_a_silent_symbol_is_replayed_to_the_byte(books: P
     (books / "silent.csv").write_text(header + "\nno bar\n")
     (books / "named.csv").write_text(f"symbol,{header}\nNAMED,soon{',1' * header.count(',')}\n")
     inputs = ("--bars", "ES=es.csv", "--bars", "SILENT=silent.csv", "named.csv")
-    assert tapeline("run", *inputs, "--out", "live", "--until", "2025-12-31T00:00Z") == 0
+    assert tapeline("run", *inputs, "--out", "live", "--until", "2025-12-31T00:00Z") == 1
     assert tapeline("replay", "live", "--out", "again") == 0
     assert outputs(books / "again") == outputs(books / "live")
     counters = manifest(books / "again")["counters"]
@@ -182,7 +182,7 @@ def test_a_replay_into_the_folder_of_its_own_input_is_refused(
 ) -> None:
     assert tapeline("run", *BOOKS, "--out", "live") == 0
     (books / "live.jsonl").symlink_to("live/tape.sessions.v1.jsonl")
-    assert tapeline("run", "live.jsonl", "--out", "of-live") == 0
+    assert tapeline("run", "live.jsonl", "--out", "of-live") == 1
     assert tapeline("replay", "live.jsonl", "--out", "again") == 0
     before = outputs(books / "live")
     capsys.readouterr()

@@ -155,7 +155,9 @@ def test_a_clock_reaches_a_symbol_whose_file_has_no_usable_row(tmp_path: Path) -
     files = {
         "duplicate": write(tmp_path / "duplicate.csv", walk(0, minutes=1)),
         "header": write(tmp_path / "header.csv"),
-        "unreadable": write(tmp_path / "unreadable.csv", extra=("soon,1,1,1,1,1",)),
+        "unreadable": write(
+            tmp_path / "unreadable.csv", walk(0, minutes=1), extra=("soon,1,1,1,1,1",)
+        ),
     }
     views = {}
     for name, path in files.items():
