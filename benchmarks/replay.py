@@ -52,7 +52,7 @@ from streams.core import engine as engine_module  # noqa: E402
 from streams.core.engine import GroupEngine  # noqa: E402
 from streams.kafka.administration import create_topics  # noqa: E402
 from streams.kafka.event_messages import Message  # noqa: E402
-from streams.kafka.snapshots import CloseClock, snapshot_messages  # noqa: E402
+from streams.kafka.snapshots import CloseClock, SnapshotHead, snapshot_messages  # noqa: E402
 from streams.kafka.writer import BatchWriter, make_producer, stop_producer  # noqa: E402
 from streams.planning import plan_group, settings_hash  # noqa: E402
 from streams.samples import sample_book  # noqa: E402
@@ -119,7 +119,7 @@ async def fill(config: Config, log: Path) -> None:
             partition = partition_for(config.group_of(bar.symbol), kafka.partitions)
             time_ms = bar.start_ms + MINUTE_MS
             await writer.add(partition, bar.symbol.encode(), line.rstrip(), time_ms)
-            for message in snapshots.after(bar, offsets[partition]):
+            for message in snapshots.after(bar, partition, offsets[partition]):
                 assert message.value is not None
                 await states.add(
                     partition, message.key, message.value, message.timestamp_ms, message.headers
@@ -136,8 +136,10 @@ class Snapshots:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._seats: dict[str, tuple[GroupEngine, CloseClock, str]] = {}
+        self._reached: dict[int, int] = {}
+        self._first: dict[str, tuple[int, int]] = {}
 
-    def after(self, bar: Bar, offset: int) -> list[Message]:
+    def after(self, bar: Bar, partition: int, offset: int) -> list[Message]:
         """The messages that a worker writes at this record."""
         group = self._config.group_of(bar.symbol)
         if group not in self._seats:
@@ -147,10 +149,15 @@ class Snapshots:
         engine, clock, settings = self._seats[group]
         engine.apply(bar, offset)
         mark = engine.watermark_ms(bar.symbol)
-        session = None if mark is None else clock.passed(mark)
-        if session is None or mark is None:
+        assert mark is not None
+        reached = self._reached[partition] = max(mark, self._reached.get(partition, mark))
+        first, first_reached = self._first.setdefault(group, (offset, reached))
+        session = clock.passed(mark)
+        if session is None:
             return []
-        return snapshot_messages(group, session, offset, settings, engine.snapshot(), mark)
+        head = SnapshotHead(group, session, offset, settings, reached, first, first_reached)
+        slots = self._config.kafka.snapshot_days
+        return snapshot_messages(head, engine.snapshot(), mark, slots)
 
 
 def core_alone(config: Config, log: Path) -> Figures:

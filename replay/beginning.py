@@ -10,7 +10,14 @@ from msgspec import Struct
 from replay.bounds import Bound, calendars_of, no_session_between, warm_up_ms
 from replay.fold import Window
 from replay.options import ReplayOptions
-from replay.sources import LogMissingError, LogSource, StoredState
+from replay.sources import (
+    Lacking,
+    LogMissingError,
+    LogSource,
+    StateBound,
+    StoredState,
+    StoredStates,
+)
 from schemas.config import Config
 from streams.core.calendar import Calendar
 from streams.feeds.items import InputError
@@ -27,15 +34,24 @@ class Beginning(Struct, frozen=True):
         By partition, the first offset that is read; `WarmUp` moves it on.
     said
         What each group with a state, and each partition without one, begins with; for the manifest.
+    shown
+        By partition that begins with states, the greatest watermark of what lies before them.
+    notes
+        Why states that are there were not used, a sentence each.
     warm_ms
         Open of the first session of the warm-up, None without one.
+    begins
+        By partition, where its log begins.
     """
 
     window: Window
     states: Mapping[str, StoredState]
     read_from: dict[int, int]
     said: dict[str, dict[str, Any]]
+    shown: dict[int, int] = {}
+    notes: list[str] = []
     warm_ms: int | None = None
+    begins: Mapping[int, int] = {}
 
 
 async def beginning(
@@ -58,37 +74,73 @@ async def beginning(
     window = _window(config, source, options, partitions)
     warm_ms = _warm_ms(config, source, options, window.from_ms)
     begins = {each: source.extents[each].begin for each in partitions}
-    limits = await _limits(source, window, begins)
-    states: Mapping[str, StoredState] = {}
-    if options.snapshots and limits != begins:
-        states = await source.states(limits)
+    stored = await _stored(source, window, options, begins)
     said: dict[str, dict[str, Any]] = {}
     read_from: dict[int, int] = {}
-    for group, state in sorted(states.items()):
+    shown: dict[int, int] = {}
+    for group, state in sorted(stored.states.items()):
         partition = source.partition_of(group) or 0
         place = state.offset + 1
-        read_from[partition] = min(read_from.get(partition, place), place)
+        if place < read_from.get(partition, place + 1):
+            read_from[partition], shown[partition] = place, state.reached_ms
         said[group] = {"kind": "snapshot", "offset": state.offset, "session": state.session}
-    warm = None if warm_ms is None else await source.first_at(warm_ms)
     for partition in partitions:
         if partition in read_from:
             continue
-        if options.read_from is not None:
+        lacking = stored.lacking.get(partition)
+        if options.read_from is not None and partition in options.read_from:
             place = options.read_from[partition]
-        elif warm is not None:
-            place = _warm_place(source, partition, min(warm[partition], limits[partition]), limits)
+        elif warm_ms is not None:
+            # Nothing but the records themselves tells where it begins: `WarmUp` finds it.
+            place = begins[partition]
         else:
-            place = _log_start(partition, begins[partition])
+            place = _log_start(partition, begins[partition], lacking)
         read_from[partition] = place
-        said[f"partition {partition}"] = {
-            "kind": "warm-up" if place > 0 else "log start",
-            "offset": place,
-        }
-    return Beginning(window, states, read_from, said, warm_ms)
+        found: dict[str, Any] = {"kind": "warm-up" if place > 0 else "log start", "offset": place}
+        if lacking is not None:
+            found |= {"lacking": lacking.group, "oldest": lacking.oldest}
+        said[f"partition {partition}"] = found
+    return Beginning(window, stored.states, read_from, said, shown, _notes(stored), warm_ms, begins)
+
+
+async def _stored(
+    source: LogSource, window: Window, options: ReplayOptions, begins: Mapping[int, int]
+) -> StoredStates:
+    """Stored states before the stretch, where there can be some."""
+    if not options.snapshots:
+        return StoredStates()
+    if window.starts is not None:
+        offsets = {each: window.starts.get(each, begin) for each, begin in begins.items()}
+        if offsets == begins:
+            return StoredStates()
+        return await source.states(StateBound(offsets=offsets), begins)
+    if window.from_ms is None:
+        return StoredStates()
+    return await source.states(StateBound(window.from_ms), begins)
+
+
+def _notes(stored: StoredStates) -> list[str]:
+    found = [
+        f"partition {partition}: no snapshots were used, {_why(lacking)}"
+        for partition, lacking in sorted(stored.lacking.items())
+    ]
+    if stored.older:
+        found.append(f"{stored.older} snapshots of other versions were left out")
+    return found
+
+
+def _why(lacking: Lacking) -> str:
+    group, oldest = lacking.group, lacking.oldest
+    if oldest is None:
+        return f"group {group} has none that this version reads"
+    return (
+        f"group {group} has none so far back; its oldest one is of session {oldest}"
+        " ([kafka] snapshot_days)"
+    )
 
 
 class WarmUp:
-    """Leaves out what lies before a warm-up, where the source has no index to begin there.
+    """Leaves out what lies before a warm-up: the records themselves tell where it begins.
 
     Parameters
     ----------
@@ -106,16 +158,35 @@ class WarmUp:
         )
 
     def leaves_out(self, partition: int, offset: int, time_ms: int) -> bool:
-        """Whether the next record of a partition lies before the first one of the warm-up."""
+        """Whether the next record of a partition lies before the first one of the warm-up.
+
+        Parameters
+        ----------
+        time_ms
+            As in `LogItem`.
+
+        Raises
+        ------
+        LogMissingError
+            When the first record that the log still has lies behind the start of the stretch.
+        """
         if partition not in self._before:
             return False
         begun = self._begun
         assert begun.warm_ms is not None
+        begin, from_ms = begun.begins.get(partition, 0), begun.window.from_ms
+        if offset == begin > 0 and from_ms is not None and time_ms > from_ms:
+            raise LogMissingError(
+                f"partition {partition}: the log begins at offset {begin}, with a record after"
+                " --from: nothing is left to warm up with, and the beginning of the stretch may be"
+                " missing; begin later"
+            )
         if time_ms >= begun.warm_ms:
             self._before.discard(partition)
             return False
         begun.read_from[partition] = offset + 1
-        begun.said[f"partition {partition}"] = {"kind": "warm-up", "offset": offset + 1}
+        said = begun.said[f"partition {partition}"]
+        begun.said[f"partition {partition}"] = {**said, "kind": "warm-up", "offset": offset + 1}
         return True
 
     def __bool__(self) -> bool:
@@ -178,33 +249,11 @@ def _warm_ms(
     return warm_up_ms(calendars, from_ms, sessions)
 
 
-async def _limits(
-    source: LogSource, window: Window, begins: Mapping[int, int]
-) -> Mapping[int, int]:
-    """Offsets at or below the start of each partition."""
-    if window.starts is not None:
-        return {each: window.starts.get(each, begin) for each, begin in begins.items()}
-    if window.from_ms is None:
-        return begins
-    found = await source.first_at(window.from_ms + 1)
-    return {each: found[each] for each in begins}
-
-
-def _warm_place(source: LogSource, partition: int, place: int, limits: Mapping[int, int]) -> int:
-    begin, end = source.extents[partition]
-    if begin > 0 and limits[partition] == begin and begin != end:
-        raise LogMissingError(
-            f"partition {partition}: the log begins at offset {begin}, with a record after --from:"
-            " nothing is left to warm up with, and the beginning of the stretch may be missing;"
-            " begin later"
-        )
-    return place
-
-
-def _log_start(partition: int, begin: int) -> int:
+def _log_start(partition: int, begin: int, lacking: Lacking | None) -> int:
     if begin > 0:
+        why = "no snapshot is there" if lacking is None else f"{_why(lacking)}: nothing is there"
         raise LogMissingError(
-            f"partition {partition}: the log begins at offset {begin}, and no snapshot is there to"
+            f"partition {partition}: the log begins at offset {begin}, and {why} to"
             f" replace the records from 0 to {begin - 1}; to begin without them, say an instant by"
             " --from, and --warmup-sessions"
         )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from typing import Any
 
 from replay.fingerprint import InputHash
 from replay.fold import Selection
 from replay.items import Extent, LogItem
 from replay.order import TotalOrder
-from replay.sources import FETCH_RECORDS, LogMissingError, LogSource, StoredState
+from replay.sources import FETCH_RECORDS, LogMissingError, LogSource, StateBound, StoredStates
 from schemas.config import Config
 from schemas.events import Reject
 from schemas.records import LogRecord
@@ -148,13 +148,9 @@ class CorrectedSource:
         """That of the log."""
         return self._source.partition_of(group)
 
-    async def first_at(self, time_ms: int) -> dict[int, int]:
-        """The beginnings: the sorted bars have no index."""
-        return dict.fromkeys(self.extents, 0)
-
-    async def states(self, before: Mapping[int, int]) -> dict[str, StoredState]:
+    async def states(self, bound: StateBound, partitions: Collection[int]) -> StoredStates:
         """None: those of the log include what came later corrected."""
-        return {}
+        return StoredStates()
 
     async def read(
         self, starts: Mapping[int, int], follow: bool = False

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from replay.items import Extent, LogItem
-from replay.sources import FETCH_RECORDS, LogMissingError, StoredState
+from replay.sources import FETCH_RECORDS, LogMissingError, StateBound, StoredStates
 from schemas.codec import encode
 from schemas.config import Config
 from schemas.events import Reject
@@ -99,13 +99,9 @@ class FileSource:
     def partition_of(self, group: str) -> None:
         """Files have one partition for all groups."""
 
-    async def first_at(self, time_ms: int) -> dict[int, int]:
-        """The beginning: files have no index."""
-        return {0: 0}
-
-    async def states(self, before: Mapping[int, int]) -> dict[str, StoredState]:
+    async def states(self, bound: StateBound, partitions: Collection[int]) -> StoredStates:
         """None: files hold no states."""
-        return {}
+        return StoredStates()
 
     async def read(
         self, starts: Mapping[int, int], follow: bool = False

@@ -42,6 +42,9 @@ class ReplayOptions(Struct, frozen=True, kw_only=True):
         beginning of the log.
     read_from
         By partition, where reading begins instead of at the start of the log; of a repetition.
+    counted_from
+        By partition, the first record that counts as input; of a repetition. Snapshots that the
+        run began with may be gone meanwhile, and what is read instead of them is no part of it.
     follow
         Go on into what arrives after the replay was opened, until it is stopped; needs a topic and
         an open end. What was there comes in the total order, what arrives in that of its arrival.
@@ -54,6 +57,7 @@ class ReplayOptions(Struct, frozen=True, kw_only=True):
     snapshots: bool = True
     warmup_sessions: int | None = None
     read_from: Mapping[int, int] | None = None
+    counted_from: Mapping[int, int] | None = None
     follow: bool = False
 
 

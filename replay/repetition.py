@@ -110,14 +110,18 @@ def options_again(manifest: Mapping[str, Any], config: Config) -> ReplayOptions:
     options = manifest["options"]
     corrected = manifest["mode"] == "as-corrected"
     partitions = manifest["source"]["partitions"].items()
-    states = manifest["start_state"].values()
+    begun = manifest["start_state"]
+    read_from = {int(each): span["read_from"] for each, span in partitions}
+    # The others began with snapshots: without these the log's own start is the only other one.
+    placed = {each: at for each, at in read_from.items() if f"partition {each}" in begun}
     return ReplayOptions(
         start=Bound(offsets={int(each): span["start"] for each, span in partitions}),
         stop=Bound(offsets={int(each): span["stop"] for each, span in partitions}),
         selection=selected(config, options.get("symbols") or (), options.get("groups") or ()),
         as_corrected=corrected,
-        snapshots=any(state["kind"] == "snapshot" for state in states),
-        read_from={int(each): span["read_from"] for each, span in partitions},
+        snapshots=any(state["kind"] == "snapshot" for state in begun.values()),
+        read_from=placed,
+        counted_from=None if corrected else read_from,
     )
 
 

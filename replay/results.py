@@ -221,6 +221,7 @@ def manifest(replay: Replay, options: dict[str, Any]) -> dict[str, Any]:
         "input_sha256": replay.input_digests(),
         "mode": "as-corrected" if replay.options.as_corrected else "as-recorded",
         "start_state": replay.start_states,
+        "notes": replay.notes,
         "config_hash": config_hash(replay.given),
         "calendars": {calendar: calendar_checksum(calendar) for calendar in calendars},
         "time_zone_version": time_zone_version(),

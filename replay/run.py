@@ -45,6 +45,8 @@ class Replay:
     ----------
     start_states
         What each group, or each partition without a stored state, began with; for the manifest.
+    notes
+        What is to be known of it beside, a sentence each.
     seam_offsets
         By partition, the first offset that was not there when the replay was opened; of one that
         follows.
@@ -76,6 +78,7 @@ class Replay:
             else source
         )
         self.start_states: dict[str, dict[str, Any]] = {}
+        self.notes: list[str] = []
         self.seam_offsets: dict[int, int] = {}
         self.released = 0
         self.time_ms: int | None = None
@@ -190,6 +193,7 @@ class Replay:
         begun = await beginning(self.config, source, options, partitions)
         self.from_ms, self.to_ms = begun.window.from_ms, begun.window.to_ms
         self.read_from, self.start_states = begun.read_from, begun.said
+        self.notes += begun.notes
         self._warm_up = WarmUp(begun)
         self._fold = ReplayFold(
             self.config, source, self.read_from, begun.window, options.selection, begun.states
@@ -259,11 +263,17 @@ class Replay:
             if pace is not None or any(span.stop is not None for span in fold.spans.values()):
                 ends = {each: span.next_offset for each, span in fold.spans.items()}
                 items = [item for item in items if item.offset < ends[item.partition]]
-            self.input_hash.add(items)
+            self.input_hash.add(self._counted_input(items))
             if out:
                 yield self._counted(out)
             if fold.done or self._stopped or (pace is not None and pace.stopped):
                 return
+
+    def _counted_input(self, items: list[LogItem]) -> list[LogItem]:
+        first = self.options.counted_from
+        if first is None:
+            return items
+        return [item for item in items if item.offset >= first.get(item.partition, 0)]
 
     def _paced(self, item: LogItem) -> bool:
         """Whether a record was there when the replay was opened; a later one has its own pace."""

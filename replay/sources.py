@@ -30,12 +30,62 @@ class StoredState(Struct, frozen=True):
         ISO date of the session that had closed.
     settings
         Hash of the settings it was made with.
+    reached_ms
+        Greatest watermark of the partition with that record, where it is known.
     """
 
     offset: int
     session: str
     settings: str
     records: dict[str, Any]
+    reached_ms: int = -(1 << 62)
+
+
+class StateBound(Struct, frozen=True):
+    """Where a stretch begins, as stored states are chosen by it.
+
+    Attributes
+    ----------
+    time_ms
+        After the record before the first with which the partition's greatest watermark exceeds it.
+    offsets
+        By partition, the first offset of the stretch; they count where there is no time.
+    """
+
+    time_ms: int | None = None
+    offsets: Mapping[int, int] = {}
+
+
+class Lacking(Struct, frozen=True):
+    """A group that has records before a stretch, and no state there any more.
+
+    Attributes
+    ----------
+    oldest
+        Date of the oldest session that still has one; None: none has.
+    """
+
+    group: str
+    oldest: str | None = None
+
+
+class StoredStates(Struct, frozen=True):
+    """The stored states that a replay begins with.
+
+    Attributes
+    ----------
+    states
+        By group: of every group with records before the stretch, in all partitions but those in
+        `lacking`. A group that is not named had no record there.
+    lacking
+        By partition that cannot begin with states, why.
+    older
+        Stored states of earlier versions, which were left out.
+    """
+
+    states: Mapping[str, StoredState] = {}
+    lacking: Mapping[int, Lacking] = {}
+    older: int = 0
 
 
 class LogSource(Protocol):
@@ -63,14 +113,10 @@ class LogSource(Protocol):
         """Partition in which records of a group belong; None: anywhere."""
         ...
 
-    async def first_at(self, time_ms: int) -> dict[int, int]:
-        """By partition, a lower bound of the first offset with an event time at or above it."""
-        ...
+    async def states(self, bound: StateBound, partitions: Collection[int]) -> StoredStates:
+        """Of every group in the partitions, the last state before a stretch; none in most sources.
 
-    async def states(self, before: Mapping[int, int]) -> dict[str, StoredState]:
-        """By group, the last stored state that includes only records below these offsets.
-
-        Empty where the source keeps none; otherwise a group that is not named had no record there.
+        Never chosen by CreateTime, which anybody can write: see `StateBound`.
         """
         ...
 

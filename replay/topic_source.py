@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaTimeoutError
 from replay.items import Extent, LogItem
 from replay.order import TotalOrder
 from replay.snapshots import SnapshotReader
-from replay.sources import FETCH_RECORDS, LogMissingError, StoredState
+from replay.sources import FETCH_RECORDS, LogMissingError, StateBound, StoredStates
 from schemas.codec import CodecError, RecordDecoder
 from schemas.events import Reject
 from schemas.partition import partition_for
@@ -113,24 +113,11 @@ class TopicSource:
         """Partition of a group, by the public helper."""
         return partition_for(group, len(self.extents))
 
-    async def first_at(self, time_ms: int) -> dict[int, int]:
-        """By partition, the first offset whose CreateTime is at or above an instant."""
-        asked = {TopicPartition(self.topic, each): max(time_ms, 0) for each in self.extents}
-        with plain_errors(self.bootstrap, f"looking up times in {self.topic}"):
-            answers = await self._consumer.offsets_for_times(asked)
-        found: dict[int, int] = {}
-        for place in asked:
-            begin, end = self.extents[place.partition]
-            answer = answers.get(place)
-            assert end is not None
-            found[place.partition] = end if answer is None else max(begin, min(answer.offset, end))
-        return found
-
-    async def states(self, before: Mapping[int, int]) -> dict[str, StoredState]:
-        """By group, the latest whole set of the topic of snapshots."""
+    async def states(self, bound: StateBound, partitions: Collection[int]) -> StoredStates:
+        """Those of the topic of snapshots."""
         with plain_errors(self.bootstrap, f"reading {self._snapshots}"):
             consumer = await self._start_consumer(max_partition_fetch_bytes=4 << 20)
-            return await SnapshotReader(consumer, self._snapshots).latest(before)
+            return await SnapshotReader(consumer, self._snapshots).before(bound, partitions)
 
     async def read(
         self, starts: Mapping[int, int], follow: bool = False

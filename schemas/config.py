@@ -79,12 +79,19 @@ def shown_value(value: object) -> str:
 
 
 class KafkaConfig(Struct, frozen=True, kw_only=True):
-    """Where the broker is and how topics are made; none of it changes a result."""
+    """Where the broker is and how topics are made; none of it changes a result.
+
+    Attributes
+    ----------
+    snapshot_days
+        A snapshot is kept until that of a session so many days later, or a multiple, replaces it.
+    """
 
     bootstrap: str = "127.0.0.1:9092"
     topic_prefix: str = "tape"
     partitions: int = 12
     replication: int = 1
+    snapshot_days: int = 64
 
 
 class TimeConfig(Struct, frozen=True, kw_only=True):

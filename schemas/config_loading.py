@@ -27,6 +27,7 @@ from schemas.config_values import (
     HORIZON_LIMIT,
     PARTITIONS_LIMIT,
     REPLICATION_LIMIT,
+    SNAPSHOT_DAYS_LIMIT,
     Place,
     Reader,
     as_list,
@@ -55,6 +56,7 @@ KAFKA_READERS: dict[str, Reader] = {
     "topic_prefix": read_topic_prefix,
     "partitions": whole_number(1, PARTITIONS_LIMIT),
     "replication": whole_number(1, REPLICATION_LIMIT),
+    "snapshot_days": whole_number(1, SNAPSHOT_DAYS_LIMIT),
 }
 INSTRUMENT_READERS: dict[str, Reader] = {
     "tick": read_tick,

@@ -21,6 +21,7 @@ TICK_LIMIT = Decimal(10) ** 9
 HORIZON_LIMIT = 10_000
 PARTITIONS_LIMIT = 10_000
 REPLICATION_LIMIT = 100
+SNAPSHOT_DAYS_LIMIT = 3_660
 
 # What may stand under each key; error messages and docs/configuration.md use the same words.
 ALLOWED = {
@@ -28,6 +29,7 @@ ALLOWED = {
     "topic_prefix": "1 to 200 letters, digits, '.', '_' or '-', but not '.' or '..'",
     "partitions": f"a whole number from 1 to {PARTITIONS_LIMIT}",
     "replication": f"a whole number from 1 to {REPLICATION_LIMIT}",
+    "snapshot_days": f"a whole number from 1 to {SNAPSHOT_DAYS_LIMIT}",
     "tick": f"a decimal number above 0 and below 1e9 of at most {TICK_DECIMALS} decimals",
     "calendar": " or ".join(f'"{each}"' for each in CALENDAR_IDS),
     "base": ", ".join(BASE_INTERVALS) + " (also written 60s, 1h, 4h)",

@@ -188,7 +188,7 @@ def catalogue(prefix: str = DEFAULT_PREFIX) -> tuple[Topic, ...]:
         Topic(
             snapshot_topic(prefix),
             "snapshot",
-            "group|session date|part",
+            "group|slot of the session date|part",
             _BY_GROUP,
             _snapshot_settings(),
         ),

@@ -145,6 +145,8 @@ async def print_lines(config: Config, origin: Origin, options: ReplayOptions, wa
         run = await stack.enter_async_context(Replay(config, source, options, watch.control))
         if options.follow:
             await stack.enter_async_context(followed(run))
+        for note in run.notes:
+            typer.echo(f"{note}.", err=True)
         stack.enter_context(watch.over(run))
         async for event in run:
             # As text: a terminal shows it above the bar.

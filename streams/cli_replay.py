@@ -187,7 +187,12 @@ def _check_alone(context: typer.Context) -> None:
 def _report(result: RunResult, as_json: bool) -> None:
     if as_json:
         found = result.manifest
-        data = {**summary_data(result), "source": found["source"], "run_id": found.get("run_id")}
+        data = {
+            **summary_data(result),
+            "source": found["source"],
+            "run_id": found.get("run_id"),
+            "notes": found["notes"],
+        }
         typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
     else:
         console = plain_console()
@@ -199,6 +204,8 @@ def _report(result: RunResult, as_json: bool) -> None:
             )
         for name, state in result.manifest["start_state"].items():
             console.print(f"{name}: began with {_state_text(state)}.")
+        for note in result.manifest["notes"]:
+            console.print(f"{note}.")
 
 
 def _state_text(state: dict[str, Any]) -> str:

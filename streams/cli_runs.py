@@ -173,6 +173,8 @@ def _described(run: Run) -> dict[str, str]:
     for name, state in manifest["start_state"].items():
         lines.setdefault("began with", "")
         lines["began with"] += f"{name}: {state['kind']} at {state['offset']}; "
+    if notes := manifest.get("notes"):
+        lines["notes"] = "; ".join(notes)
     lines["code"] = f"{manifest['code_version']}, configuration {manifest['config_hash'][:12]}"
     return lines
 

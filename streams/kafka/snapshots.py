@@ -1,28 +1,40 @@
 """Full states of a group at session closes: start points of replays, and an insurance.
 
-A set of parts holds all state records of a group. A set whose parts differ in their offset, or
+A set of parts holds all state records of a group. A set whose parts differ in session or offset, or
 that lacks a part, is no state.
+
+The key of a part is ``group|slot|part``, and the slot of a session is its date in days since 1970
+modulo ``[kafka] snapshot_days``: a later session takes the key of one so many days before it, so
+compaction keeps the newest set of each slot and nothing has to be deleted. Who finds no set of a
+group before an instant cannot conclude that it had no record there: older sets may be gone. Every
+part therefore says where the group began.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from schemas.topics import DEFAULT_PREFIX, snapshot_topic
 from streams.core.calendar import Calendar
+from streams.core.engine import STATE_VERSION
 from streams.kafka.event_messages import Message
 from streams.state_values import decoded, encoded
 
 PART_BYTES = 400_000
-FORMAT = 1
+FORMAT = 2
+VERSION = b"%d.%d" % (FORMAT, STATE_VERSION)
+"""Header ``version`` of what this version writes and reads: of the messages, and of the state."""
+EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
-class SnapshotPart(Struct, frozen=True):
-    """One message of the topic of snapshots.
+class SnapshotHead(Struct, frozen=True):
+    """What a set says of its state.
 
     Attributes
     ----------
@@ -32,25 +44,62 @@ class SnapshotPart(Struct, frozen=True):
         ISO date of the session that closed.
     settings
         Hash of the settings of the group.
+    reached_ms
+        Greatest watermark of the partition with that record: a replay that begins after a greater
+        instant begins after this record.
+    first, first_reached_ms
+        Source offset of the group's first record that raised a watermark, and the greatest
+        watermark of the partition with it.
+    """
+
+    group: str
+    session: str
+    offset: int
+    settings: str
+    reached_ms: int
+    first: int
+    first_reached_ms: int
+
+
+class SnapshotPart(SnapshotHead, frozen=True, kw_only=True):
+    """One message of the topic of snapshots.
+
+    Attributes
+    ----------
     records
         State records by name; those of all `parts` together are the state.
     """
 
     v: int
-    group: str
-    session: str
-    offset: int
-    settings: str
     part: int
     parts: int
     records: dict[str, msgspec.Raw]
 
 
+class SnapshotLabel(Struct, frozen=True):
+    """What the headers of a part say: enough to choose among sets without reading states.
+
+    Attributes
+    ----------
+    part, parts
+        Number of the part, from 0, and of how many.
+    """
+
+    group: str
+    session: str
+    offset: int
+    reached_ms: int
+    first: int
+    first_reached_ms: int
+    part: int
+    parts: int
+
+
 class CloseClock:
     """Notices when the watermark of a group passes the close of a session.
 
-    The first watermark of all passes the close before it: so every group that has a state has a
-    snapshot, and who finds none of a group knows that it had no record yet.
+    The first watermark of all passes the close before it (in the first session of a calendar it
+    counts as that of the session itself): so every group that has a watermark has a snapshot.
 
     Parameters
     ----------
@@ -75,8 +124,9 @@ class CloseClock:
             return None
         self.next_ms = self._close_after(watermark_ms)
         calendar = self._calendar
-        index = calendar.session_of(watermark_ms) - 1
-        return calendar.date(index) if calendar.has_session(index) else None
+        index = calendar.session_of(watermark_ms)
+        before = calendar.has_session(index - 1)
+        return calendar.date(index - 1 if before else index)
 
     def _close_after(self, instant_ms: int) -> int:
         calendar = self._calendar
@@ -86,38 +136,69 @@ class CloseClock:
 
 
 def snapshot_messages(
-    group: str,
-    session: str,
-    offset: int,
-    settings: str,
+    head: SnapshotHead,
     records: dict[str, Any],
     timestamp_ms: int,
+    slots: int,
     part_bytes: int = PART_BYTES,
 ) -> list[Message]:
-    """The messages of one snapshot, of about `part_bytes` each: whole records, in their order."""
+    """The messages of one snapshot, of about `part_bytes` each: whole records, in their order.
+
+    Parameters
+    ----------
+    slots
+        Over how many days keys differ: ``[kafka] snapshot_days``.
+    """
     packed = [(name, encoded(content)) for name, content in records.items()]
     found = list(_portions(packed, part_bytes))
+    slot = slot_of(head.session, slots)
+    headers = [
+        ("type", b"snapshot"),
+        ("version", VERSION),
+        ("group", head.group.encode()),
+        ("session", head.session.encode()),
+        *((name, b"%d" % getattr(head, name)) for name in NUMBERS),
+        ("parts", b"%d" % len(found)),
+    ]
     messages = []
     for number, portion in enumerate(found):
         part = SnapshotPart(
-            FORMAT,
-            group,
-            session,
-            offset,
-            settings,
-            number,
-            len(found),
-            {name: msgspec.Raw(content) for name, content in portion},
+            **asdict(head),
+            v=FORMAT,
+            part=number,
+            parts=len(found),
+            records={name: msgspec.Raw(content) for name, content in portion},
         )
-        headers = [
-            ("type", b"snapshot"),
-            ("group", group.encode()),
-            ("offset", b"%d" % offset),
-            ("parts", b"%d" % len(found)),
-        ]
-        key = f"{group}|{session}|{number}".encode()
-        messages.append(Message(timestamp_ms, key, msgspec.json.encode(part), headers))
+        key = f"{head.group}|{slot}|{number}".encode()
+        messages.append(Message(timestamp_ms, key, msgspec.json.encode(part), list(headers)))
     return messages
+
+
+NUMBERS = ("offset", "reached_ms", "first", "first_reached_ms")
+"""Fields of `SnapshotHead` that are headers, too, as decimal text."""
+
+
+def slot_of(session: str, slots: int) -> int:
+    """Slot of a session date."""
+    return (date.fromisoformat(session).toordinal() - EPOCH_DAY) % slots
+
+
+def group_of_key(key: bytes) -> str:
+    """Group that the key of a part names, of any version."""
+    return key.decode(errors="replace").rsplit("|", 2)[0]
+
+
+def label_of(key: bytes, headers: Mapping[str, bytes]) -> SnapshotLabel | None:
+    """The label of a part; None when this version does not read it."""
+    if headers.get("version") != VERSION:
+        return None
+    return SnapshotLabel(
+        group=headers["group"].decode(),
+        session=headers["session"].decode(),
+        part=int(key.rsplit(b"|", 1)[1]),
+        parts=int(headers["parts"]),
+        **{name: int(headers[name]) for name in NUMBERS},
+    )
 
 
 def joined(parts: Iterable[SnapshotPart]) -> dict[str, Any] | None:

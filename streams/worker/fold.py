@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -18,9 +19,10 @@ from streams.core.rejection import RecordRejected
 from streams.core.sessions import NOWHERE_MS
 from streams.kafka.event_messages import Message, Writer
 from streams.kafka.raw_records import Chunk, RawRecord
-from streams.kafka.snapshots import CloseClock, snapshot_messages, topic
+from streams.kafka.snapshots import CloseClock, SnapshotHead, snapshot_messages, topic
 from streams.planning import plan_group, settings_hash
 from streams.worker.state_records import (
+    FIRST,
     GroupChange,
     StateFormatError,
     StoredGroup,
@@ -55,10 +57,18 @@ class Seat:
     closed
         Date of the session whose close the last record passed, until the state is kept: as soon as
         somebody has the time, at the latest before the next record.
+    first
+        As in `StoredGroup`.
+    reached_ms
+        Greatest watermark of the partition with the record that passed the close.
     """
 
     def __init__(self, config: Config, group: str, stored: StoredGroup | None) -> None:
         self.group = group
+        self.first = None if stored is None else stored.first
+        self.reached_ms = NOWHERE_MS
+        self._first_kept = self.first is not None
+        self._slots = config.kafka.snapshot_days
         self.header = ("group", group.encode())
         self.settings = settings_hash(config, group)
         plan = plan_group(config, group)
@@ -73,19 +83,39 @@ class Seat:
         self.closes = CloseClock(plan.instruments[0].calendar, max(known, default=None))
         self.closed: str | None = None
 
+    def close(self, watermark_ms: int, offset: int, reached_ms: int) -> bool:
+        """Whether a record passed a close with the watermark that it raised."""
+        if self.first is None:
+            self.first = (offset, reached_ms)
+        self.reached_ms = reached_ms
+        self.closed = self.closes.passed(watermark_ms)
+        return self.closed is not None
+
     def snapshot(self) -> list[Message]:
         """The state at the close of a session; one must have closed."""
         session, self.closed = self.closed, None
         assert session is not None
+        assert self.first is not None
         engine = self.engine
-        return snapshot_messages(
-            self.group,
-            session,
-            engine.offset,
-            self.settings,
-            engine.snapshot(),
-            self.watermark_ms,
+        first, first_reached_ms = self.first
+        head = SnapshotHead(
+            group=self.group,
+            session=session,
+            offset=engine.offset,
+            settings=self.settings,
+            reached_ms=self.reached_ms,
+            first=first,
+            first_reached_ms=first_reached_ms,
         )
+        return snapshot_messages(head, engine.snapshot(), self.watermark_ms, self._slots)
+
+    def changed(self) -> dict[str, Any]:
+        """State records that changed since the last call."""
+        changed = self.engine.changed()
+        if self.first is not None and not self._first_kept:
+            changed[FIRST] = self.first
+            self._first_kept = True
+        return changed
 
 
 def _restored(plan: GroupPlan, stored: StoredGroup) -> GroupEngine:
@@ -122,7 +152,7 @@ class StateChange:
             if seat.closed is not None:
                 self._snapshots.append(seat.snapshot())
             engine = seat.engine
-            changed = engine.changed()
+            changed = seat.changed()
             self._changes.append(group_change(seat.group, engine.offset, changed, seat.settings))
         self._seats.clear()
         return self._changes
@@ -194,6 +224,9 @@ class PartitionFold:
         self._state = StateChange()
         for group, records in stored.groups.items():
             self.seats[group] = Seat(config, group, records)
+        self._reached_ms = max(
+            (each.watermark_ms for each in self.seats.values()), default=NOWHERE_MS
+        )
 
     def fold(
         self,
@@ -292,19 +325,24 @@ class PartitionFold:
             if events:
                 self._say(seat, events, known, step.outputs)
             close_ms = seat.closes.next_ms
-            if close_ms is None or known >= close_ms:
-                seat.closed = seat.closes.passed(known)
-                if seat.closed is not None:
-                    self._counts.snapshots += 1
-                    if not put_off:
-                        self._keep(seat, step)
+            if (close_ms is None or known >= close_ms) and seat.close(
+                known, offset, self._reach(touched.values())
+            ):
+                counts.snapshots += 1
+                if not put_off:
+                    self._keep(seat, step)
             if engine.correction is not None:
                 left -= engine.correction.bars_again
             if left < 0 or step.snapshot_bytes > most_bytes:
                 step.next_offset = offset + 1
                 step.records = sum(1 for each in records if each.offset <= offset)
                 break
+        self._reached_ms = self._reach(touched.values())
         return list(touched.values())
+
+    def _reach(self, touched: Iterable[Seat]) -> int:
+        """Greatest watermark of the partition, some of whose groups went on in this chunk."""
+        return max([self._reached_ms, *(seat.watermark_ms for seat in touched)])
 
     def _say(
         self,

@@ -2,7 +2,8 @@
 
 A key is ``group|name``; a value is the JSON list ``[offset, content]``: the source offset that the
 content includes, then the content. The record ``hot`` of a group has a third item, the hash of
-the settings the state was made with. The checkpoint of the partition is a record of its own.
+the settings the state was made with; ``first`` says where its log began. The checkpoint of the
+partition is a record of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from streams.state_values import pack, unpack
 
 CHECKPOINT_KEY = b"|checkpoint"
 """No group has an empty name."""
-FORMAT = 1
+FIRST = "first"
+"""Where the first watermark of a group came from: written once."""
+FORMAT = 2
 RECORD_BYTES = 32
 """What a record of a batch takes beside its key and value, at most."""
 KEY_SHOWN = 80
@@ -40,10 +43,18 @@ class ForeignRecordError(ValueError):
 
 
 class StoredGroup(Struct):
-    """State records of one group: by name, and the hash of its settings."""
+    """State records of one group: by name, and the hash of its settings.
+
+    Attributes
+    ----------
+    first
+        Source offset of the first record that raised a watermark, and the greatest watermark of
+        the partition with it; None before there is one.
+    """
 
     records: dict[str, Any] = field(default_factory=dict)
     settings: str | None = None
+    first: tuple[int, int] | None = None
 
 
 class StoredPartition(Struct):
@@ -140,13 +151,16 @@ def read_partition(items: Iterable[Pair]) -> StoredPartition:
         if key == CHECKPOINT_KEY:
             if content[1].get("v") != FORMAT:
                 raise StateFormatError(
-                    f"the stored state has format {content[1].get('v')}, this version reads "
-                    f"{FORMAT}: run the version that wrote it, or rebuild the state by replay"
+                    f"the stored state has format {content[1].get('v')}, this version reads {FORMAT}:"
+                    " build anew under another topic prefix, or run the version that wrote it"
                 )
             found.checkpoint = content[0]
             continue
         group, _, name = key.decode().partition("|")
         stored = found.groups.setdefault(group, StoredGroup())
+        if name == FIRST:
+            stored.first = (content[1][0], content[1][1])
+            continue
         stored.records[name] = content[1]
         if name == HOT:
             stored.settings = content[2]

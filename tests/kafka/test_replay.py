@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from replay.bounds import Bound, parse_bound
@@ -20,10 +20,11 @@ from replay.sources import LogMissingError
 from replay.topic_source import TopicSource
 from schemas.codec import encode
 from schemas.config import Config
-from schemas.topics import input_log, topic_of
+from schemas.topics import input_log, snapshot_topic, topic_of
 from streams.embedded import run_files
 from streams.inputs import Source
 from streams.kafka.connection import admin_client
+from streams.kafka.snapshots import label_of
 from tests.kafka.broker import Broker
 from tests.kafka.expectation import FACTS
 from tests.kafka.recording import (
@@ -44,7 +45,7 @@ from tests.kafka.recording import (
     starts_of,
 )
 from tests.kafka.test_reading import tapeline
-from tests.kafka.worker_process import WorkerProcess, append, configuration, until_committed
+from tests.kafka.worker_process import WorkerProcess, append, configuration, read, until_committed
 
 KILLS = 4
 
@@ -206,6 +207,52 @@ async def test_a_log_that_lost_its_beginning_is_refused_unless_snapshots_stand_f
         await outputs_of(recording, ReplayOptions(start=begin))
     with pytest.raises(LogMissingError, match=f"begins at {lost + 10}"):
         await outputs_of(recording, ReplayOptions(start=Bound(offsets={PAIR: 5})))
+
+
+async def test_where_snapshots_are_gone_the_log_is_read_and_output_and_manifest_say_why(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    recording = await record(await prepare(broker.bootstrap, topic_prefix), tmp_path, sessions=3)
+    settings = ("--config", str(recording.folder / "tapeline.toml"))
+    stretch = ("--from", "2025-11-25", "--to", "2025-11-25", "--out")
+    done = tapeline(tmp_path, "replay", *stretch, "before", *settings)
+    assert done.returncode == 0, done.stderr
+    before = orjson.loads((tmp_path / "before" / "manifest.json").read_bytes())
+    assert {each["kind"] for each in before["start_state"].values()} == {"snapshot"}
+    assert before["notes"] == []
+    await _bury(recording, "ES-NQ", older_than="2025-11-25")
+    done = tapeline(tmp_path, "replay", *stretch, "after", *settings)
+    assert done.returncode == 0, done.stderr
+    after = orjson.loads((tmp_path / "after" / "manifest.json").read_bytes())
+    state = after["start_state"][f"partition {PAIR}"]
+    assert state == {"kind": "log start", "offset": 0, "lacking": "ES-NQ", "oldest": "2025-11-25"}
+    assert {name for name, each in after["start_state"].items() if each != state} == {
+        name for name in before["start_state"] if name not in ("ES-NQ", "SOL")
+    }
+    [note] = after["notes"]
+    assert f"partition {PAIR}: no snapshots were used, group ES-NQ has none so far back" in note
+    assert "its oldest one is of session 2025-11-25" in " ".join(done.stdout.decode().split())
+    assert after["output_sha256"] == before["output_sha256"]
+    # What was read instead of the snapshots is no part of the input.
+    again = tapeline(tmp_path, "replay", "--manifest", "before", *settings)
+    assert again.stdout.startswith(b"Equal"), again
+
+
+async def _bury(recording: Recording, group: str, older_than: str) -> None:
+    """Tombstones for the snapshots of a group of sessions before a date."""
+    kafka = recording.config.kafka
+    topic = snapshot_topic(kafka.topic_prefix)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap)
+    await producer.start()
+    buried = 0
+    for message in await read(kafka.bootstrap, topic, PAIR):
+        label = label_of(message.key, dict(message.headers))
+        assert label is not None
+        if label.group == group and label.session < older_than:
+            await producer.send_and_wait(topic, None, message.key, PAIR)
+            buried += 1
+    await producer.stop()
+    assert buried > 1
 
 
 async def test_a_run_as_corrected_is_repeated_over_as_much_of_the_log_as_it_read(

@@ -25,7 +25,7 @@ from schemas.topics import changelog_topic, input_log, snapshot_topic, topic_of
 from streams.calendars import load_calendar
 from streams.core.engine import GroupEngine
 from streams.kafka.administration import create_topics
-from streams.kafka.snapshots import SnapshotPart, joined
+from streams.kafka.snapshots import SnapshotPart, joined, slot_of
 from streams.planning import plan_group
 from streams.samples import corrections, sample_book, with_duplicates, with_holes, with_late_bars
 from streams.worker.state_records import offset_of, read_partition
@@ -178,7 +178,9 @@ async def test_the_first_record_and_every_close_leave_a_snapshot_from_which_the_
     parts: dict[str, list[SnapshotPart]] = {}
     for record in await read(config.kafka.bootstrap, topic, ACME):
         part = _snapshot_part(record.value)
-        assert record.key.decode() == f"ACME|{part.session}|{part.part}"
+        slot = slot_of(part.session, config.kafka.snapshot_days)
+        assert record.key.decode() == f"ACME|{slot}|{part.part}"
+        assert part.first == 0
         parts.setdefault(part.session, []).append(part)
     assert list(parts) == ["2025-11-21", "2025-11-24", "2025-11-25"]
     plan = plan_group(config, "ACME")

@@ -17,7 +17,7 @@ from schemas.topics import OUTPUT_TOPICS, input_log
 from streams.core.engine import GroupEngine
 from streams.embedded import run_files
 from streams.inputs import Source
-from streams.kafka.snapshots import SnapshotPart, joined, snapshot_messages
+from streams.kafka.snapshots import SnapshotHead, SnapshotPart, joined, snapshot_messages
 from streams.planning import plan_group
 from streams.store.reading import StoreReader
 from streams.stored_run import StoreOptions, run_into_store
@@ -118,7 +118,8 @@ def _of_snapshots(config: Config, records: list[LogRecord]) -> View:
     said: list[bytes] = []
     for offset, record in enumerate(records):
         if offset % CHUNK == CHUNK - 1:
-            messages = snapshot_messages("A", "2025-07-02", offset, "", engine.snapshot(), 0, 1_000)
+            head = SnapshotHead("A", "2025-07-02", offset, "", 0, 0, 0)
+            messages = snapshot_messages(head, engine.snapshot(), 0, 64, 1_000)
             assert len(messages) > 1
             parts = [msgspec.json.decode(each.value or b"", type=SnapshotPart) for each in messages]
             state = joined(parts)

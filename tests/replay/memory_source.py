@@ -7,11 +7,10 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-import msgspec
-
 from replay.items import Extent, LogItem
 from replay.order import TotalOrder
-from replay.sources import StoredState
+from replay.snapshots import SnapshotSets, together
+from replay.sources import StateBound, StoredStates
 from schemas.codec import CodecError, RecordDecoder, encode
 from schemas.config import Config
 from schemas.events import Reject
@@ -24,7 +23,6 @@ from streams.inputs import dead_letter
 from streams.kafka.event_messages import Message
 from streams.kafka.messages import event_time_ms
 from streams.kafka.raw_records import Chunk
-from streams.kafka.snapshots import SnapshotPart, joined
 from streams.routing import Router
 from streams.worker.fold import Counts, PartitionFold
 from streams.worker.state_records import StoredPartition
@@ -87,29 +85,14 @@ class MemorySource:
     def partition_of(self, group: str) -> int:
         return partition_for(group, len(self._log))
 
-    async def first_at(self, time_ms: int) -> dict[int, int]:
-        return {
-            partition: next(
-                (each.offset for each in records if each.timestamp >= time_ms), len(records)
-            )
-            for partition, records in self._log.items()
-        }
-
-    async def states(self, before: Mapping[int, int]) -> dict[str, StoredState]:
-        found: dict[str, StoredState] = {}
-        for partition, limit in before.items():
-            sets: dict[tuple[str, str], list[SnapshotPart]] = {}
-            for message in self._outputs[partition].get(snapshot_topic(), []):
-                assert message.value is not None
-                part = msgspec.json.decode(message.value, type=SnapshotPart)
-                if part.offset < limit:
-                    sets.setdefault((part.group, part.session), []).append(part)
-            for (group, session), parts in sets.items():
-                records = joined(parts)
-                assert records is not None
-                first = parts[0]
-                found[group] = StoredState(first.offset, session, first.settings, records)
-        return found
+    async def states(self, bound: StateBound, partitions: Collection[int]) -> StoredStates:
+        parts = []
+        for partition in partitions:
+            sets = SnapshotSets(bound, partition)
+            for message in reversed(self._outputs[partition].get(snapshot_topic(), [])):
+                sets.take(message.key, message.value, dict(message.headers))
+            parts.append(sets.found())
+        return together(parts)
 
     async def read(
         self, starts: Mapping[int, int], follow: bool = False

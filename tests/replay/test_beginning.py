@@ -174,10 +174,6 @@ class CutSource(MemorySource):
         super().__init__(log, live(CONFIG, log), seed=7)
         self.extents[0] = Extent(lost, len(records))
 
-    async def first_at(self, time_ms: int) -> dict[int, int]:
-        found = await super().first_at(time_ms)
-        return {0: max(found[0], self.extents[0].begin)}
-
 
 def minutes(first: int, count: int, symbol: str = "AAA") -> list[LogRecord]:
     return [

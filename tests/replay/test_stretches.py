@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from replay.bounds import Bound, parse_bound, parse_offsets
 from replay.fold import Selection, selected
@@ -18,8 +19,9 @@ from schemas.codec import encode
 from schemas.config import Config
 from schemas.config_loading import read_config
 from schemas.events import Retract
+from schemas.partition import partition_for
 from schemas.records import Bar, LogRecord
-from schemas.topics import topic_of
+from schemas.topics import snapshot_topic, topic_of
 from streams.calendars import load_calendar
 from streams.core.engine import GroupEngine
 from streams.core.rejection import RecordRejected
@@ -52,6 +54,7 @@ def records(seed: int, sessions: int = 3) -> list[LogRecord | bytes]:
     return log
 
 
+PAIR = partition_for("ES-NQ", PARTITIONS)
 LOG = partitioned(CONFIG, records(1), PARTITIONS)
 LIVE = live(CONFIG, LOG)
 
@@ -83,8 +86,25 @@ def first_above(partition: int, bound_ms: int) -> int:
     return next((at for at, mark in enumerate(marks) if mark > bound_ms), len(marks))
 
 
-async def replayed(options: ReplayOptions, seed: int = 0) -> tuple[list[Release], Replay]:
-    source = MemorySource(LOG, LIVE, seed)
+def without_replaced_snapshots() -> Live:
+    """What the worker wrote, after compaction, where a snapshot stays for two days."""
+    config = replace(CONFIG, kafka=replace(CONFIG.kafka, snapshot_days=2))
+    found = live(config, LOG)
+    for topics in found.values():
+        newest = {message.key: message for message in topics[snapshot_topic()]}
+        topics[snapshot_topic()] = [
+            each for each in topics[snapshot_topic()] if newest[each.key] is each
+        ]
+    return found
+
+
+COMPACTED = without_replaced_snapshots()
+
+
+async def replayed(
+    options: ReplayOptions, seed: int = 0, outputs: Live = LIVE
+) -> tuple[list[Release], Replay]:
+    source = MemorySource(LOG, outputs, seed)
     async with Replay(CONFIG, source, options) as run:
         found = [release async for release in run.releases()]
     assert source.opened == 0
@@ -157,9 +177,13 @@ async def test_the_order_does_not_depend_on_the_pieces_that_come() -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize("snapshots", [True, False], ids=["from snapshots", "from the beginning"])
+@pytest.mark.parametrize(
+    ("snapshots", "outputs"),
+    [(True, LIVE), (True, COMPACTED), (False, LIVE)],
+    ids=["from snapshots", "from what compaction left of them", "from the beginning"],
+)
 async def test_a_stretch_of_market_time_is_what_was_published_for_it(
-    seed: int, snapshots: bool
+    seed: int, snapshots: bool, outputs: Live
 ) -> None:
     random = Random(seed)
     times = sorted(mark for marks in MARKS.values() for mark in marks if mark > 0)
@@ -167,7 +191,7 @@ async def test_a_stretch_of_market_time_is_what_was_published_for_it(
     if low == high:
         high += 1
     options = ReplayOptions(start=Bound(time_ms=low), stop=Bound(time_ms=high), snapshots=snapshots)
-    releases, run = await replayed(options, seed)
+    releases, run = await replayed(options, seed, outputs)
     starts = {each: first_above(each, low) for each in LOG}
     stops = {each: first_above(each, high) for each in LOG}
     assert as_messages(releases) == as_published(LIVE, starts, stops)
@@ -181,6 +205,43 @@ async def test_a_start_in_the_middle_reads_no_more_than_since_the_last_snapshot(
     _, run = await replayed(ReplayOptions(start=Bound(time_ms=low)))
     assert all(state["kind"] == "snapshot" for state in run.start_states.values())
     assert sum(run.read_from.values()) > sum(len(each) for each in LOG.values()) // 3
+
+
+async def test_a_partition_whose_old_snapshots_are_gone_begins_with_the_log_and_says_so() -> None:
+    # What the group's first record left was replaced.
+    low = next(mark for mark in MARKS[PAIR] if mark > 0) + 3_600_000
+    _, run = await replayed(ReplayOptions(start=Bound(time_ms=low)), outputs=COMPACTED)
+    assert run.read_from[PAIR] == 0
+    state = run.start_states[f"partition {PAIR}"]
+    assert (state["kind"], state["offset"], state["lacking"]) == ("log start", 0, "ES-NQ")
+    assert state["oldest"] == "2025-11-24"
+    [note] = [each for each in run.notes if each.startswith(f"partition {PAIR}: ")]
+    assert note.endswith(
+        "no snapshots were used, group ES-NQ has none so far back;"
+        f" its oldest one is of session {state['oldest']} ([kafka] snapshot_days)"
+    )
+
+
+@pytest.mark.parametrize("minutes", [-1_300, -900, -500, -200])
+async def test_a_group_without_old_snapshots_does_not_start_cold_beside_one_that_has_them(
+    minutes: int,
+) -> None:
+    log = partitioned(CONFIG, records(1), 1)
+    outputs = live(CONFIG, log)
+    topic, last = snapshot_topic(), b"2025-11-25"
+    outputs[0][topic] = [
+        each
+        for each in outputs[0][topic]
+        if dict(each.headers)["group"] != b"ES-NQ" or dict(each.headers)["session"] == last
+    ]
+    low = 1_764_115_200_000 + minutes * 60_000  # 2025-11-26 00:00 UTC
+    source = MemorySource(log, outputs, 3)
+    async with Replay(CONFIG, source, ReplayOptions(start=Bound(time_ms=low))) as run:
+        releases = [release async for release in run.releases()]
+    marks = greatest_marks(CONFIG, log[0])
+    start = next(at for at, mark in enumerate(marks) if mark > low)
+    assert as_messages(releases) == as_published(outputs, {0: start}, {0: len(log[0])})
+    assert run.start_states["partition 0"]["lacking"] == "ES-NQ"
 
 
 @pytest.mark.parametrize(

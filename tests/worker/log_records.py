@@ -14,8 +14,13 @@ from streams.kafka.raw_records import Chunk
 from streams.samples import sample_book
 
 SYMBOL = "ACME"
+OTHER = "EMCA"
 CONFIG: Config = read_config(
-    '[instruments.ACME]\ntick = 0.01\ncalendar = "XNYS"\nranges = ["prior_session"]\n', "test"
+    "".join(
+        f'[instruments.{symbol}]\ntick = 0.01\ncalendar = "XNYS"\nranges = ["prior_session"]\n'
+        for symbol in (SYMBOL, OTHER)
+    ),
+    "test",
 )
 
 
@@ -40,6 +45,6 @@ def chunk(records: Sequence[Raw]) -> Chunk:
     return Chunk(records[0].offset, records[-1].offset + 1, records)
 
 
-def equity_log(sessions: int, first: str = "2025-11-24") -> list[LogRecord]:
-    """Complete sessions of the equity."""
-    return list(sample_book(SYMBOL, load_calendar("XNYS"), first, sessions, 3, 12_500, 0.01))
+def equity_log(sessions: int, first: str = "2025-11-24", symbol: str = SYMBOL) -> list[LogRecord]:
+    """Complete sessions of an equity."""
+    return list(sample_book(symbol, load_calendar("XNYS"), first, sessions, 3, 12_500, 0.01))

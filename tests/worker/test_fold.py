@@ -18,6 +18,7 @@ from schemas.records import Bar
 from schemas.topics import input_log, snapshot_topic, topic_of
 from streams.kafka.event_messages import Message
 from streams.kafka.raw_records import Chunk
+from streams.kafka.snapshots import label_of
 from streams.state_values import unpack
 from streams.worker.fold import Counts, LogHoleError, PartitionFold, Step
 from streams.worker.state_records import (
@@ -73,6 +74,10 @@ def run(
     return outputs_of(steps)
 
 
+def session_of(message: Message) -> str:
+    return dict(message.headers)["session"].decode()
+
+
 WHOLE = run(RECORDS, [], set())
 
 
@@ -91,7 +96,7 @@ def test_chunks_and_restarts_leave_every_message_as_it_was(
 def test_a_snapshot_that_is_put_off_is_that_of_the_close_whenever_it_is_asked_for(
     asked: str,
 ) -> None:
-    due = [each for each in WHOLE[snapshot_topic()] if each.key.startswith(b"ACME|2025-11-24|")]
+    due = [each for each in WHOLE[snapshot_topic()] if session_of(each) == "2025-11-24"]
     (close,) = {json.loads(each.value or b"")["offset"] for each in due}
     fold = fold_of(StoredPartition())
     fold.fold(chunk(RECORDS[:close]))
@@ -129,7 +134,7 @@ def test_a_chunk_with_closes_of_sessions_is_taken_in_steps_of_bounded_snapshots(
     fold, steps = fold_of(StoredPartition()), []
     while fold.next_offset != len(RECORDS):
         steps.append(fold.fold(chunk(RECORDS), most_snapshot_bytes=1))
-    closes = len({message.key.split(b"|")[1] for message in WHOLE[snapshot_topic()]})
+    closes = len({session_of(message) for message in WHOLE[snapshot_topic()]})
     # The last record closes a session, too.
     assert [step.snapshot_bytes > 1 for step in steps] == [True] * closes
     assert sum(step.records for step in steps) == len(RECORDS)
@@ -204,6 +209,24 @@ def test_without_any_state_the_log_must_begin() -> None:
 def test_a_first_watermark_and_each_session_close_leave_a_snapshot_and_nothing_else_does() -> None:
     sessions = [json.loads(each.value or b"")["session"] for each in WHOLE[snapshot_topic()]]
     assert sessions == ["2025-11-21", "2025-11-24", "2025-11-25"]
+
+
+def test_snapshots_say_where_their_group_began_and_how_far_the_partition_is_after_any_restart() -> (
+    None
+):
+    first, second = (equity_log(2, symbol=symbol) for symbol in ("ACME", "EMCA"))
+    log = raw_records([*first[:50], *second[:30], *first[50:], *second[30:]])
+    ends = [each.start_ms + 60_000 for each in (*first, *second) if isinstance(each, Bar)]
+    for cuts in ([], [20, 60, 70, len(first) + 20]):
+        said: dict[str, set[tuple[int, int]]] = {}
+        for message in run(log, cuts, set(cuts))[snapshot_topic()]:
+            label = label_of(message.key, dict(message.headers))
+            assert label is not None
+            said.setdefault(label.group, set()).add((label.first, label.first_reached_ms))
+            taken = [log[at] for at in range(label.offset + 1)]
+            bars = [json.loads(each.value or b"") for each in taken]
+            assert label.reached_ms == max(each["start_ms"] for each in bars) + 60_000
+        assert said == {"ACME": {(0, ends[0])}, "EMCA": {(50, ends[49])}}
 
 
 def test_messages_carry_the_greatest_watermark_and_ascending_seq() -> None:

@@ -6,20 +6,33 @@ import msgspec
 import pytest
 
 from streams.calendars import load_calendar
-from streams.kafka.snapshots import CloseClock, SnapshotPart, joined, snapshot_messages
+from streams.kafka.snapshots import (
+    CloseClock,
+    SnapshotHead,
+    SnapshotLabel,
+    SnapshotPart,
+    group_of_key,
+    joined,
+    label_of,
+    slot_of,
+    snapshot_messages,
+)
 
 CALENDAR = load_calendar("XNYS")
 RECORDS = {f"record/{number}": ["x" * 100, number] for number in range(20)}
+SLOTS = 64
+HEAD = SnapshotHead("AC|ME", "2025-11-24", 17, "hash", reached_ms=30, first=2, first_reached_ms=-5)
 
 
 def parts(part_bytes: int) -> list[SnapshotPart]:
     found = []
-    messages = snapshot_messages("ACME", "2025-11-24", 17, "hash", RECORDS, 5, part_bytes)
-    for message in messages:
+    slot = slot_of(HEAD.session, SLOTS)
+    for message in snapshot_messages(HEAD, RECORDS, 5, SLOTS, part_bytes):
         assert message.value is not None
         part = msgspec.json.decode(message.value, type=SnapshotPart)
-        assert message.key.decode() == f"ACME|2025-11-24|{part.part}"
-        assert dict(message.headers)["offset"] == b"17"
+        assert message.key.decode() == f"AC|ME|{slot}|{part.part}"
+        label = label_of(message.key, dict(message.headers))
+        assert label == SnapshotLabel("AC|ME", "2025-11-24", 17, 30, 2, -5, part.part, part.parts)
         found.append(part)
     return found
 
@@ -35,7 +48,33 @@ def test_a_set_that_lacks_a_part_or_mixes_moments_is_no_state() -> None:
     found = parts(1_000)
     assert joined([]) is None
     assert joined(found[1:]) is None
-    assert joined([*found[:-1], msgspec.structs.replace(found[-1], offset=18)]) is None
+    for other in ({"offset": 18}, {"session": "2025-09-21"}):
+        assert joined([*found[:-1], msgspec.structs.replace(found[-1], **other)]) is None
+
+
+@pytest.mark.parametrize(
+    ("session", "slots", "slot"),
+    [
+        ("1970-01-01", 64, 0),
+        ("1969-12-31", 64, 63),
+        ("2025-11-24", 64, 20_416 % 64),
+        ("2026-01-27", 64, 20_416 % 64),
+        ("2025-11-24", 1, 0),
+    ],
+)
+def test_a_session_takes_the_slot_of_the_one_so_many_days_before(
+    session: str, slots: int, slot: int
+) -> None:
+    assert slot_of(session, slots) == slot
+
+
+def test_a_part_of_another_version_names_its_group_and_has_no_label() -> None:
+    [message] = snapshot_messages(HEAD, RECORDS, 5, SLOTS)
+    headers = dict(message.headers)
+    for version in ({}, {"version": b"1.2"}):
+        rest = {name: value for name, value in headers.items() if name != "version"}
+        assert label_of(message.key, rest | version) is None
+    assert group_of_key(b"AC|ME|2025-11-24|0") == group_of_key(message.key) == "AC|ME"
 
 
 def session_edges(number: int) -> tuple[int, int]:
@@ -69,3 +108,8 @@ def test_a_restored_clock_does_not_notice_a_close_again() -> None:
     closes = session_edges(0)[1]
     assert CloseClock(CALENDAR, closes).passed(closes + 60_000) is None
     assert CloseClock(CALENDAR, closes - 1).passed(closes) == "2025-11-24"
+
+
+def test_the_first_watermark_in_the_first_session_of_a_calendar_has_the_date_of_that() -> None:
+    opens = CALENDAR.open_ms(0)
+    assert CloseClock(CALENDAR, None).passed(opens + 60_000) == CALENDAR.date(0)

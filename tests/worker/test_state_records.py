@@ -56,7 +56,7 @@ def test_an_empty_store_has_no_checkpoint() -> None:
 
 
 def test_state_of_another_format_is_refused_with_the_way_out() -> None:
-    with pytest.raises(StateFormatError, match="rebuild the state by replay"):
+    with pytest.raises(StateFormatError, match="build anew under another topic prefix"):
         read_partition([(CHECKPOINT_KEY, pack(3, {"v": 99}))])
 
 
