@@ -17,6 +17,7 @@ from msgspec import Struct
 from schemas.config import Config
 from schemas.topics import input_log, snapshot_topic, worker_app_id
 from streams.core.sessions import NOWHERE_MS
+from streams.worker.changelog import belongs, read_heads
 from streams.worker.committer import OUTPUT_BATCH_BYTES, SNAPSHOT_BYTES_A_PLACE, Committer, Work
 from streams.worker.exits import ZombieGuard, hard_exit
 from streams.worker.fold import Counts, LogHoleError, PartitionFold
@@ -244,6 +245,36 @@ class WorkerApp(BatchApp):
             if tp.topic == self.log_name:
                 self._open_fold(tp.partition)
                 await asyncio.sleep(0)
+
+    async def check_changelogs(self, assigned: set[TP], generation_id: int) -> None:
+        """Use local stores of the assigned changelogs alone; others are set aside, or end this."""
+        if self.should_stop:
+            return
+        topic = self.table.changelog_topic_name
+        partitions = sorted(tp.partition for tp in assigned if tp.topic == topic)
+        try:
+            heads = await read_heads(self.config.kafka.bootstrap, topic, partitions)
+            for partition in partitions:
+                used = self.table.data.is_open(partition)
+                if not await self.table.data.open(partition, generation_id):
+                    return
+                local = self.table.local_state(partition)
+                if belongs(topic, partition, heads[partition], local, used):
+                    continue
+                other = self.table.data.set_aside(partition)
+                logger.warning(
+                    "the local state %s is of another changelog (identity %s) than %s partition %s "
+                    "(identity %s): it is kept as %s, and the state is made again from the "
+                    "changelog",
+                    local.path,
+                    local.identity,
+                    topic,
+                    partition,
+                    heads[partition].identity,
+                    other.name,
+                )
+        except Exception as error:
+            self.crash_with(error)
 
     def start_offset(self, tp: TP, committed: int | None) -> int | None:
         """Where to read from: what was committed, else what the state includes."""

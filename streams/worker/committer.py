@@ -22,7 +22,7 @@ from streams.kafka.event_messages import Message
 from streams.worker.exits import ForeignWriterError, ZombieGuard
 from streams.worker.fold import Step
 from streams.worker.metrics import WorkerMetrics
-from streams.worker.state_records import Pair, batches
+from streams.worker.state_records import Pair, batches, new_identity
 
 STEPS_IN_HAND = 12
 """As many partitions wait for their acknowledgements at the same time."""
@@ -234,6 +234,9 @@ class Committer:
 
     async def _send_state(self, step: Step) -> None:
         for pairs in batches(step.state.changes(), step.next_offset, CHANGELOG_BYTES):
+            if self._end(step.partition) == 0:
+                # What tells this partition from one of the same name; compaction keeps it first.
+                pairs.insert(0, new_identity())
             builder = BatchBuilder(CHANGELOG_BYTES + 1_048_576, 0)
             for key, value in pairs:
                 builder.append(timestamp=None, key=key, value=value)
@@ -249,11 +252,14 @@ class Committer:
             self._metrics.batches[self._changelog] += 1
             self._store.write(step.partition, pairs, last)
 
+    def _end(self, partition: int) -> int:
+        """Where the changelog ends as far as we know."""
+        known = self._ends.get(partition)
+        return self._store.next_changelog_offset(partition) if known is None else known
+
     def _check_end(self, partition: int, first: int, last: int) -> None:
         """The batch follows what we know: else our store would leave out what lies between."""
-        expected = self._ends.get(partition)
-        if expected is None:
-            expected = self._store.next_changelog_offset(partition)
+        expected = self._end(partition)
         if first != expected:
             raise ForeignWriterError(
                 f"{self._changelog} partition {partition}: our batch came to offset {first}, not "

@@ -2,12 +2,18 @@
 
 A key is ``group|name``; a value is the JSON list ``[offset, content]``: the source offset that the
 content includes, then the content. The record ``hot`` of a group has a third item, the hash of
+<<<<<<< HEAD
 the settings the state was made with; ``first`` says where its log began. The checkpoint of the
 partition is a record of its own.
+=======
+the settings the state was made with. The checkpoint of the partition is a record of its own, and
+so is the identity of its changelog: the first record of all, written once.
+>>>>>>> f70436e (A worker's data folder is known by the identity of its changelog)
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -19,9 +25,15 @@ from streams.state_values import pack, unpack
 
 CHECKPOINT_KEY = b"|checkpoint"
 """No group has an empty name."""
+<<<<<<< HEAD
 FIRST = "first"
 """Where the first watermark of a group came from: written once."""
 FORMAT = 2
+=======
+IDENTITY_KEY = b"|identity"
+IDENTITY_BYTES = 16
+FORMAT = 1
+>>>>>>> f70436e (A worker's data folder is known by the identity of its changelog)
 RECORD_BYTES = 32
 """What a record of a batch takes beside its key and value, at most."""
 KEY_SHOWN = 80
@@ -64,9 +76,12 @@ class StoredPartition(Struct):
     ----------
     checkpoint
         Next source offset; None where nothing was ever written.
+    identity
+        Of the changelog that the records are of; None where nothing was ever written.
     """
 
     checkpoint: int | None = None
+    identity: str | None = None
     groups: dict[str, StoredGroup] = field(default_factory=dict)
 
 
@@ -99,7 +114,7 @@ def check_record(key: bytes | None, value: bytes | None) -> None:
     if key is None or value is None:
         raise _foreign(key, "no key" if key is None else "no value")
     group, divider, name = key.partition(b"|")
-    if not (divider and name and (group or key == CHECKPOINT_KEY)):
+    if not (divider and name and (group or key in (CHECKPOINT_KEY, IDENTITY_KEY))):
         raise _foreign(key, "keys of a worker are group|name")
     try:
         key.decode()
@@ -110,6 +125,16 @@ def check_record(key: bytes | None, value: bytes | None) -> None:
         raise _foreign(key, str(error)) from error
     if len(items) != (3 if name == HOT.encode() else 2):
         raise _foreign(key, "values of a worker are [offset, content]")
+
+
+def new_identity() -> Pair:
+    """The first record of a changelog partition: a random id, which no other partition has."""
+    return IDENTITY_KEY, pack(0, secrets.token_hex(IDENTITY_BYTES))
+
+
+def identity_of(value: bytes) -> str:
+    """The id that such a record holds."""
+    return str(unpack(value)[1])
 
 
 def _foreign(key: bytes | None, why: str) -> ForeignRecordError:
@@ -148,6 +173,9 @@ def read_partition(items: Iterable[Pair]) -> StoredPartition:
     for key, value in items:
         check_record(key, value)
         content = unpack(value)
+        if key == IDENTITY_KEY:
+            found.identity = content[1]
+            continue
         if key == CHECKPOINT_KEY:
             if content[1].get("v") != FORMAT:
                 raise StateFormatError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -10,17 +12,22 @@ import rocksdict
 from faust.stores.rocksdb import Store
 from faust.types import TP
 
+from streams.worker.changelog import LocalState, foreign
 from streams.worker.state_records import (
     CHECKPOINT_KEY,
+    IDENTITY_KEY,
     ForeignRecordError,
     Pair,
     StoredPartition,
     check_record,
+    identity_of,
     offset_of,
     read_partition,
 )
 from streams.worker.store_errors import opening, reading, writing
 
+SET_ASIDE = ".other"
+"""After the name of a store that is not of this changelog."""
 MEGABYTE = 1 << 20
 STORE_OPTIONS = {
     # The defaults take 2 GiB of cache for each partition.
@@ -67,6 +74,28 @@ class StateStore(Store):  # type: ignore[misc]
                 place.next()
             # At a block that cannot be read it ends as at the end: only its status tells which.
             place.status()
+
+    def is_open(self, partition: int) -> bool:
+        """Whether a partition's store is in use by this process."""
+        return partition in self._dbs
+
+    async def open(self, partition: int, generation_id: int) -> bool:
+        """Open a partition's store; False when the partitions are dealt out again meanwhile."""
+        return (
+            await self._try_open_db_for_partition(partition, generation_id=generation_id)
+            is not None
+        )
+
+    def set_aside(self, partition: int) -> Path:
+        """Rename a partition's store, in place of one that was set aside before; its new path."""
+        path: Path = self.partition_path(partition)
+        other = path.with_name(f"{path.name}{SET_ASIDE}")
+        with writing(path):
+            self._dbs.pop(partition).close()
+            if other.exists():
+                shutil.rmtree(other)
+            path.rename(other)
+        return other
 
     def write_pairs(self, partition: int, pairs: Iterable[Pair]) -> None:
         """Write pairs at once."""
@@ -127,7 +156,10 @@ class StateTable(faust.Table):  # type: ignore[misc]
             for message in messages:
                 self._check(message)
                 known = latest.get(message.key) or self.data.value(partition, message.key)
-                if known is not None and offset_of(known) > offset_of(message.value):
+                # A second identity is that of a worker that was ended for it: the first one holds.
+                if known is not None and (
+                    offset_of(known) > offset_of(message.value) or message.key == IDENTITY_KEY
+                ):
                     self.stale += 1
                     continue
                 latest[message.key] = message.value
@@ -137,11 +169,19 @@ class StateTable(faust.Table):  # type: ignore[misc]
         try:
             check_record(message.key, message.value)
         except ForeignRecordError as error:
-            raise ForeignRecordError(
-                f"{message.topic} partition {message.partition} offset {message.offset}: {error}. "
-                "Somebody else writes to the changelog. Let only workers do so, then build anew: "
-                "use another topic prefix, or delete the topics of this one and publish again"
-            ) from error
+            name = f"{message.topic} partition {message.partition}"
+            raise foreign(name, message.offset, error) from error
+
+    def local_state(self, partition: int) -> LocalState:
+        """What the store of a partition, which is open, says of the changelog that it follows."""
+        data = self.data
+        identity = data.value(partition, IDENTITY_KEY)
+        return LocalState(
+            path=data.partition_path(partition),
+            empty=next(data.pairs(partition), None) is None,
+            identity=None if identity is None else identity_of(identity),
+            offset=data.persisted_offset(TP(self.changelog_topic_name, partition)),
+        )
 
     def write(self, partition: int, pairs: Iterable[Pair], changelog_offset: int) -> None:
         """Write records at once with the offset of the last of them in the changelog."""

@@ -11,12 +11,12 @@ Private names of Faust 0.15.3 used here, in `table` and in `app`: of the consume
 `_is_changelog_tp`, `_new_consumer_thread`, `_new_offset`, `_thread`, `_to_message`,
 `_unacked_messages`, `_wait_next_records`, `_waiting_for_ack`; of its thread `_consumer`,
 `_create_worker_consumer`, `_ensure_consumer`, `_fetch_records`; of the application `_assignment`,
-`_crash`, `_new_transport`; of the store `_db_for_partition`, `_new_store_by_url`,
-`_open_for_partition`; of aiokafka 0.14.0 the class `BatchBuilder` and its `_builder` and
-`_relative_offset`; of its consumer `_closed`, `_coordinator`, `_fetch_max_bytes`,
-`_fetch_max_wait_ms`, `_fetcher`, `_isolation_level`; of the coordinator `_coordination_task`,
-`_do_heartbeat`, `generation` and `request_rejoin`; of the fetcher `_closed`,
-`_create_fetch_waiter`, `_fetch_max_wait_ms`, `_notify`, `_records`, `_subscriptions`,
+`_crash`, `_new_transport`; of the store `_db_for_partition`, `_dbs`, `_new_store_by_url`,
+`_open_for_partition`, `_try_open_db_for_partition`; of aiokafka 0.14.0 the class `BatchBuilder`
+and its `_builder` and `_relative_offset`; of its consumer `_closed`, `_coordinator`,
+`_fetch_max_bytes`, `_fetch_max_wait_ms`, `_fetcher`, `_isolation_level`; of the coordinator
+`_coordination_task`, `_do_heartbeat`, `generation` and `request_rejoin`; of the fetcher
+`_closed`, `_create_fetch_waiter`, `_fetch_max_wait_ms`, `_notify`, `_records`, `_subscriptions`,
 `_wait_consume_future`; of what it fetched `_aborted_producers`, `_check_crcs`,
 `_consume_aborted_up_to`, `_contains_abort_marker`, `_isolation_level`, `_partition_records`,
 `_records`, `_records_iterator`, `_topic_partition`, `_update_position`, and of its batches
@@ -227,6 +227,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         stateless = self._without_changelog(assigned)
         if not stateless:
             self._refused = 0
+            await self.app.check_changelogs(assigned, generation_id)
             await super().on_partitions_assigned(assigned, generation_id)
             return
         self._refused += 1
@@ -421,6 +422,9 @@ class BatchApp(faust.App):  # type: ignore[misc]
         super().__init__(*arguments, **options)
         self.chunk_records = chunk_records
         self._on_crash = on_crash
+
+    async def check_changelogs(self, assigned: set[TP], generation_id: int) -> None:
+        """Compare local stores with the changelogs of an assignment, before any is used."""
 
     def start_offset(self, tp: TP, committed: int | None) -> int | None:
         """Where to read a source partition from, None: from its beginning."""

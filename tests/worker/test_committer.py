@@ -18,10 +18,10 @@ from streams.worker.committer import (
     OutputBatch,
     Work,
 )
-from streams.worker.exits import ZombieGuard
+from streams.worker.exits import ForeignWriterError, ZombieGuard
 from streams.worker.fold import StateChange, Step
 from streams.worker.metrics import WorkerMetrics
-from streams.worker.state_records import Pair
+from streams.worker.state_records import CHECKPOINT_KEY, IDENTITY_KEY, Pair
 
 CHANGELOG = "changelog"
 SNAPSHOTS = "tape.snapshots.v1"
@@ -47,22 +47,25 @@ class HeldBroker:
         # Whoever gives up waiting does not take the batch back: as the client has it.
         return asyncio.shield(acknowledged)
 
-    async def acknowledge(self, number: int) -> None:
-        self.waiting[number].set_result(Place(100))
+    async def acknowledge(self, number: int, offset: int = 100) -> None:
+        self.waiting[number].set_result(Place(offset))
         await settled()
 
 
 class Disk:
-    """Local stores that hold what they were given last; their changelogs end at 100."""
+    """Local stores that note what they are given; their changelogs end at 100."""
 
     def __init__(self) -> None:
         self.written: list[int] = []
+        self.keys: list[list[bytes]] = []
+        self.end = 100
 
     def write(self, partition: int, pairs: Iterable[Pair], changelog_offset: int) -> None:
         self.written.append(partition)
+        self.keys.append([key for key, _ in pairs])
 
     def next_changelog_offset(self, partition: int) -> int:
-        return 100
+        return self.end
 
 
 async def settled() -> None:
@@ -117,6 +120,30 @@ async def test_outputs_are_acknowledged_before_the_state_and_the_state_before_th
     await desk.broker.acknowledge(1)
     assert (desk.disk.written, desk.done) == ([0], [(0, 1)])
     desk.running.cancel()
+
+
+async def test_an_empty_changelog_begins_with_an_identity_and_has_no_other_one() -> None:
+    desk = Desk()
+    desk.disk.end = 0
+    offset = 0
+    for number in range(3):
+        await desk.put(a_step(0, number))
+        await desk.broker.acknowledge(2 * number)
+        await desk.broker.acknowledge(2 * number + 1, offset)
+        offset += len(desk.disk.keys[-1])
+    assert desk.disk.keys == [[IDENTITY_KEY, CHECKPOINT_KEY], [CHECKPOINT_KEY], [CHECKPOINT_KEY]]
+    desk.running.cancel()
+
+
+async def test_who_begins_a_changelog_after_another_worker_ends_and_stores_nothing() -> None:
+    desk = Desk()
+    desk.disk.end = 0
+    await desk.put(a_step(0))
+    await desk.broker.acknowledge(0)
+    await desk.broker.acknowledge(1, 2)
+    with pytest.raises(ForeignWriterError, match="our batch came to offset 2, not 0"):
+        await desk.running
+    assert (desk.disk.written, desk.done) == ([], [])
 
 
 async def test_snapshots_that_were_put_off_follow_the_outputs_one_by_one_before_the_state() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from streams.planning import settings_hash
 from streams.state_values import pack, unpack
 from streams.worker.state_records import (
     CHECKPOINT_KEY,
+    IDENTITY_KEY,
     ForeignRecordError,
     GroupChange,
     SettingsChangedError,
@@ -24,6 +26,8 @@ from streams.worker.state_records import (
     check_settings,
     checkpoint_pair,
     group_change,
+    identity_of,
+    new_identity,
     offset_of,
     read_partition,
 )
@@ -79,6 +83,8 @@ def test_state_of_another_format_is_refused_with_the_way_out() -> None:
         (b"A|ring", b"[1,{]"),
         (b"A|hot", b"[1,2]"),
         (CHECKPOINT_KEY, b"{}"),
+        (IDENTITY_KEY, b"{}"),
+        (IDENTITY_KEY, b'"ab"'),
     ],
 )
 def test_a_record_that_no_worker_writes_is_refused(key: bytes | None, value: bytes | None) -> None:
@@ -91,6 +97,17 @@ def test_whatever_a_worker_writes_is_taken() -> None:
         written = group_change("É", offset, {"hot": [LARGE, "é"], "É/ring/0": None}, "abc").pairs
         for pair in [*written, checkpoint_pair(offset)]:
             check_record(*pair)
+
+
+def test_an_identity_is_a_record_of_its_own_and_no_two_are_equal() -> None:
+    first, second = new_identity(), new_identity()
+    check_record(*first)
+    assert first[0] == IDENTITY_KEY == b"|identity"
+    assert offset_of(first[1]) == 0
+    assert re.fullmatch("[0-9a-f]{32}", identity_of(first[1]))
+    assert identity_of(first[1]) != identity_of(second[1])
+    found = read_partition([first, checkpoint_pair(5)])
+    assert (found.identity, found.checkpoint, found.groups) == (identity_of(first[1]), 5, {})
 
 
 def test_a_stored_record_that_no_worker_writes_is_named() -> None:

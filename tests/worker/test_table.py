@@ -20,6 +20,8 @@ from streams.worker.state_records import (
     StoredPartition,
     checkpoint_pair,
     group_change,
+    identity_of,
+    new_identity,
 )
 from streams.worker.store_errors import StoreDamagedError, StoreLockedError
 
@@ -209,3 +211,44 @@ def test_a_record_of_the_changelog_that_no_worker_wrote_is_named_and_not_stored(
         assert app.table.data.persisted_offset(TP("changelog", 0)) is None
         app.table.apply_changelog_batch(batch)
         assert app.table.checkpoint(0) == GROUPS
+
+
+def test_of_two_identities_in_a_changelog_the_first_is_that_of_the_store(tmp_path: Path) -> None:
+    first, second = new_identity(), new_identity()
+    for batches in ([[first, checkpoint_pair(1), second]], [[first, checkpoint_pair(1)], [second]]):
+        with opened(tmp_path / str(len(batches))) as app:
+            offset = 0
+            for batch in batches:
+                messages = [
+                    SimpleNamespace(
+                        topic="changelog", partition=0, key=key, value=value, offset=offset + number
+                    )
+                    for number, (key, value) in enumerate(batch)
+                ]
+                offset += len(batch)
+                app.table.apply_changelog_batch(
+                    [SimpleNamespace(message=each) for each in messages]
+                )
+            local = app.table.local_state(0)
+            assert local.identity == identity_of(first[1])
+            assert (local.empty, local.offset, app.table.stale) == (False, 2, 1)
+
+
+def test_a_store_that_is_set_aside_leaves_an_empty_one_and_takes_the_place_of_an_older_one(
+    tmp_path: Path,
+) -> None:
+    identities = []
+    with opened(tmp_path) as app:
+        for number in range(3):
+            assert app.table.local_state(0).empty
+            identity = new_identity()
+            identities.append(identity_of(identity[1]))
+            app.table.write(0, [identity, checkpoint_pair(number)], 1)
+            assert app.table.local_state(0).identity == identities[-1]
+            other = app.table.data.set_aside(0)
+            assert not app.table.data.is_open(0)
+        assert [each.name for each in other.parent.glob("state-0*")] == ["state-0.db.other"]
+    other.rename(other.with_name("state-0.db"))
+    with opened(tmp_path) as app:
+        assert app.table.local_state(0).identity == identities[-1]
+        assert app.table.checkpoint(0) == 2

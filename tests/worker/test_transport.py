@@ -45,10 +45,13 @@ class Joining:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.subscribed: list[set[str]] = []
         self.taken: list[set[TP]] = []
+        self.compared: list[set[TP]] = []
         self.asked_again = 0
         consumer: Any = BatchConsumer.__new__(BatchConsumer)
         consumer.app = SimpleNamespace(
-            tables=SimpleNamespace(changelog_topics={STATE}), crash_with=self._crash
+            tables=SimpleNamespace(changelog_topics={STATE}),
+            crash_with=self._crash,
+            check_changelogs=self._compare,
         )
         coordinator = SimpleNamespace(request_rejoin=self._rejoin)
         consumer._thread = SimpleNamespace(
@@ -64,8 +67,13 @@ class Joining:
     async def _subscribe(self, topics: set[str]) -> None:
         self.subscribed.append(topics)
 
+    async def _compare(self, assigned: set[TP], generation_id: int) -> None:
+        assert len(self.taken) == len(self.compared), "stores are compared before they are used"
+        self.compared.append(assigned)
+
     async def _assigned(self, assigned: set[TP], generation_id: int) -> None:
         self.taken.append(assigned)
+        assert self.taken == self.compared
 
     def _rejoin(self) -> None:
         self.asked_again += 1
