@@ -2,13 +2,9 @@
 
 A key is ``group|name``; a value is the JSON list ``[offset, content]``: the source offset that the
 content includes, then the content. The record ``hot`` of a group has a third item, the hash of
-<<<<<<< HEAD
 the settings the state was made with; ``first`` says where its log began. The checkpoint of the
-partition is a record of its own.
-=======
-the settings the state was made with. The checkpoint of the partition is a record of its own, and
-so is the identity of its changelog: the first record of all, written once.
->>>>>>> f70436e (A worker's data folder is known by the identity of its changelog)
+partition is a record of its own, and so is the identity of its changelog: the first record of all,
+written once.
 """
 
 from __future__ import annotations
@@ -25,15 +21,11 @@ from streams.state_values import pack, unpack
 
 CHECKPOINT_KEY = b"|checkpoint"
 """No group has an empty name."""
-<<<<<<< HEAD
+IDENTITY_KEY = b"|identity"
+IDENTITY_BYTES = 16
 FIRST = "first"
 """Where the first watermark of a group came from: written once."""
 FORMAT = 2
-=======
-IDENTITY_KEY = b"|identity"
-IDENTITY_BYTES = 16
-FORMAT = 1
->>>>>>> f70436e (A worker's data folder is known by the identity of its changelog)
 RECORD_BYTES = 32
 """What a record of a batch takes beside its key and value, at most."""
 KEY_SHOWN = 80
@@ -179,8 +171,9 @@ def read_partition(items: Iterable[Pair]) -> StoredPartition:
         if key == CHECKPOINT_KEY:
             if content[1].get("v") != FORMAT:
                 raise StateFormatError(
-                    f"the stored state has format {content[1].get('v')}, this version reads {FORMAT}:"
-                    " build anew under another topic prefix, or run the version that wrote it"
+                    f"the stored state has format {content[1].get('v')}, this version reads "
+                    f"{FORMAT}: build anew under another topic prefix, or run the version that "
+                    "wrote it"
                 )
             found.checkpoint = content[0]
             continue
