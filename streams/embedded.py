@@ -74,7 +74,9 @@ def run_files(
     router = Router(config)
     zone_table = None if zone is None else load_zone(zone)
     if as_corrected and not all(source.is_log for source in sources):
-        raise InputError("--as-corrected sorts a log (.jsonl); tables of bars are sorted by hand")
+        raise InputError(
+            "--as-corrected sorts a log (.jsonl); tables are sorted anyway, leave it out"
+        )
     with ExitStack() as stack:
         stack.enter_context(rare_collections())
         feeds = open_feeds(sources, router, zone_table, stack)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from schemas.config import Config
@@ -18,6 +20,7 @@ from streams.feeds.items import Feed, InputError, Item, Refusal
 from streams.feeds.log_feed import LogFeed
 from streams.feeds.merge import in_sequence, merged
 from streams.feeds.parquet_feed import ParquetFeed
+from streams.feeds.sorting import MEMORY_BYTES, SortMemory, Table, open_in_order
 from streams.routing import Router, SlotEnds
 
 LOG_SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -56,6 +59,8 @@ def open_feeds(
 ) -> list[Feed]:
     """Open every input; all that can be known to be unusable is found here.
 
+    Tables whose rows are out of order are sorted by the end of their bars; logs never are.
+
     Parameters
     ----------
     stack
@@ -67,28 +72,39 @@ def open_feeds(
     ------
     InputError
         Naming the file, what is wrong with it and the way out.
+    FeedBroken
+        When a table out of order cannot be read, or there is no room to sort it.
     """
     if not sources:
         raise InputError("no input: name a file, or --bars SYMBOL=FILE")
     if len({source.is_log for source in sources}) > 1:
         raise InputError("logs (.jsonl) and tables of bars cannot be mixed in one run")
-    feeds = []
+    feeds: list[Feed] = []
+    # What is only looked at must not make the run's own router know a symbol.
+    ends, memory = SlotEnds(router.apart()), SortMemory(len(sources), MEMORY_BYTES)
     for source in sources:
         copy = None if copies is None else copies.get(source.path)
-        feed = _open_feed(source, router, zone, copy)
+        if source.is_log:
+            feed: Feed = _open_log(source, copy)
+        else:
+            make = partial(_open_table, source, router, zone, copy)
+            again = os.path.isfile(source.path if copy is None else copy)
+            feed = open_in_order(make, again, ends, memory)
         stack.callback(feed.close)
         feeds.append(feed)
     return feeds
 
 
-def _open_feed(source: Source, router: Router, zone: ZoneTable | None, copy: str | None) -> Feed:
+def _open_log(source: Source, copy: str | None) -> LogFeed:
+    _check_symbol(source)
+    if source.symbol is not None:
+        raise InputError(f"{source.path}: a log names its symbols itself; give it without --bars")
+    return LogFeed(source.path, copy)
+
+
+def _open_table(source: Source, router: Router, zone: ZoneTable | None, copy: str | None) -> Table:
     path = source.path
-    if source.symbol is not None and not is_name(source.symbol):
-        raise InputError(f"--bars {source.symbol}={path}: the symbol is not {NAME_RULE}")
-    if source.is_log:
-        if source.symbol is not None:
-            raise InputError(f"{path}: a log names its symbols itself; give it without --bars")
-        return LogFeed(path, copy)
+    _check_symbol(source)
     if path.endswith(CSV_SUFFIXES):
         return CsvFeed(path, source.symbol, router.base_of, zone, copy)
     if path.endswith(".parquet"):
@@ -97,6 +113,11 @@ def _open_feed(source: Source, router: Router, zone: ZoneTable | None, copy: str
         raise InputError(f"{path}: is a directory, not a file")
     known = ", ".join((*CSV_SUFFIXES, *LOG_SUFFIXES, ".parquet"))
     raise InputError(f"{path}: the name must end in one of {known}")
+
+
+def _check_symbol(source: Source) -> None:
+    if source.symbol is not None and not is_name(source.symbol):
+        raise InputError(f"--bars {source.symbol}={source.path}: the symbol is not {NAME_RULE}")
 
 
 def in_order(

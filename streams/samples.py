@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from random import Random
 
+from schemas.codec import encode
 from schemas.records import Bar
 from streams.calendars import load_calendar
 from streams.core.calendar import EPOCH_ORDINAL, Calendar
@@ -23,8 +24,8 @@ BOOK_FILES = (
     "acme.csv",
     "es-holes.csv",
     "es-duplicates.csv",
-    "es-late.csv",
-    "es-corrections.csv",
+    "es-late.jsonl",
+    "es-corrections.jsonl",
 )
 CONFIGURATION_FILE = "tapeline.toml"
 
@@ -103,7 +104,8 @@ def write_samples(folder: Path, sessions: int = SESSIONS, seed: int = SEED) -> l
     """Write the sample books; returns the files.
 
     ``es.csv``, ``nq.csv`` and ``acme.csv`` are complete. The others are ``es.csv`` with one fault
-    each: holes, repeated rows, late rows, and a file of later corrections.
+    each: holes and repeated rows as tables; late bars and later corrections as logs, because rows
+    of a table have no order of arrival.
 
     Raises
     ------
@@ -130,7 +132,7 @@ def write_samples(folder: Path, sessions: int = SESSIONS, seed: int = SEED) -> l
         path = folder / name
         # Whole or not at all: a feed may be reading the file of before.
         fresh = path.with_name(f"{name}.new")
-        fresh.write_text("\n".join([CSV_HEADER, *map(_row, bars)]) + "\n", encoding="ascii")
+        fresh.write_text(_text_of(name, bars), encoding="ascii")
         files.append(fresh.replace(path))
     configuration = folder / CONFIGURATION_FILE
     configuration.write_text(CONFIGURATION, encoding="ascii")
@@ -147,6 +149,15 @@ def _check_free(folder: Path) -> None:
     for name in (CONFIGURATION_FILE, *BOOK_FILES):
         if (folder / name).exists():
             raise InputError(f"{folder}: holds a {name} that is no sample; name another folder")
+
+
+def _text_of(name: str, bars: Iterable[Bar]) -> str:
+    """A file of bars, a table or a log by its name."""
+    if name.endswith(".jsonl"):
+        lines = [encode(bar).decode() for bar in bars]
+    else:
+        lines = [CSV_HEADER, *map(_row, bars)]
+    return "\n".join(lines) + "\n"
 
 
 def _row(bar: Bar) -> str:

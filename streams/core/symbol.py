@@ -288,7 +288,8 @@ class SymbolEngine:
             raise RecordRejected(
                 "beyond_horizon",
                 f"{start_ms} lies more than {sessions} sessions before the watermark"
-                f" {self.tracks.watermark_ms}; `tapeline run LOG --as-corrected` takes it",
+                f" {self.tracks.watermark_ms}; `tapeline replay --as-corrected` over the whole log"
+                " takes it, and so does a store (`tapeline run --store`)",
             )
 
     def _check_ahead(self, instant_ms: int) -> None:

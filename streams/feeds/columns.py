@@ -36,6 +36,8 @@ class BarColumns:
     ----------
     used
         Places of the columns that are read, by name.
+    time_at
+        Place of the time.
     ignored
         Names of the others, as the header has them.
 
@@ -72,6 +74,7 @@ class BarColumns:
         )
         self._path = path
         self._count = len(names)
+        self.time_at = self.used[time]
         self._time = time
         self._symbol = symbol
         self._base_of = base_of

@@ -13,6 +13,8 @@ from streams.core.calendar import ZoneTable
 from streams.feeds.columns import BarColumns
 from streams.feeds.items import InputError, Item, Refusal
 from streams.feeds.lines import LineReader
+from streams.feeds.merge import SlotEnds
+from streams.feeds.order import OrderCheck, ascend_as_text
 
 
 class _Rows(NamedTuple):
@@ -70,6 +72,10 @@ class CsvFeed:
     def bytes_read(self) -> int:
         """Bytes of the file read so far."""
         return self._reader.bytes_read
+
+    def end_at(self, looked_at: int) -> None:
+        """See `streams.feeds.sorting.Table`."""
+        self._reader.end_at(looked_at)
 
     def raw(self, row: str | bytes) -> bytes:
         """Bytes of a line."""
@@ -152,6 +158,55 @@ class CsvFeed:
                     yield careful(line), line, number
             self.rows += len(lines) - blank
 
+    def in_order(self, end_of: SlotEnds) -> bool:
+        """See `streams.feeds.sorting.Table`."""
+        self._reader.without_hash()
+        check = OrderCheck(end_of)
+        bar, careful = self._columns.reader(), self._careful
+        for rows in chain(self._begun, self._blocks):
+            if rows.too_long:
+                continue
+            lines = rows.lines
+            if not rows.plain:
+                ordered = check.rows(map(careful, lines))
+            else:
+                ordered = self._ascends(check, bar, lines) or check.rows(  # type: ignore[arg-type]
+                    bar(line.split(","))  # type: ignore[arg-type]
+                    for line in lines
+                )
+            if not ordered:
+                return False
+        return True
+
+    def _ascends(
+        self,
+        check: OrderCheck,
+        bar: Callable[[Sequence[str]], Bar | Refusal],
+        lines: Sequence[str],
+    ) -> bool:
+        """Whether lines are in order at first sight, their times alone looked at."""
+        if not lines:
+            return True
+        first, last = bar(lines[0].split(",")), bar(lines[-1].split(","))
+        used = self._columns.used
+        time_at, symbol_at = self._columns.time_at, used.get("symbol", 0)
+        try:
+            if "symbol" in used:
+                until = max(time_at, symbol_at) + 1
+                cells = [line.split(",", until) for line in lines]
+                symbols = {row[symbol_at].strip() for row in cells}
+                times = [row[time_at] for row in cells]
+            else:
+                symbols = set() if first.symbol is None else {first.symbol}
+                times = _times(lines, time_at)
+        except (IndexError, ValueError):
+            return False
+        return (
+            check.have_one_length(symbols)
+            and ascend_as_text(times)
+            and check.ascending(first, last)
+        )
+
     def _careful(self, line: str | bytes) -> Bar | Refusal:
         """Any row: quoted, not ASCII, with underscores."""
         try:
@@ -161,6 +216,15 @@ class CsvFeed:
         except csv.Error as error:
             return Refusal("decode_error", f"no CSV: {error}", self._symbol)
         return self._columns.checked(cells)
+
+
+def _times(lines: Sequence[str], time_at: int) -> list[str]:
+    """Cells of the times, for `ascend_as_text`."""
+    if time_at:
+        return [line.split(",", time_at + 1)[time_at] for line in lines]
+    # Cutting is quicker than splitting. What is cut in the wrong place is not alike.
+    until = lines[0].index(",") + 1
+    return [line[:until] for line in lines]
 
 
 def _plain(lines: Sequence[str | bytes]) -> bool:

@@ -79,6 +79,14 @@ class LineReader:
         """Bytes of the file read so far, before decompression."""
         return self._plain.count
 
+    def end_at(self, size: int) -> None:
+        """Read no further than so many bytes of the file, before decompression."""
+        self._plain.limit = size
+
+    def without_hash(self) -> None:
+        """Read on for another purpose than a run: nobody will ask for the checksum."""
+        self._plain.hashed = False
+
     def _beginning(self) -> bytes:
         try:
             start = self._file.read(BLOCK_BYTES)
@@ -155,11 +163,17 @@ class _Hashed:
     def __init__(self, file: BinaryIO) -> None:
         self.hash = hashlib.sha256()
         self.count = 0
+        self.hashed = True
+        self.limit: int | None = None
         self._file = file
 
     def read(self, size: int = -1) -> bytes:
+        if self.limit is not None:
+            left = max(self.limit - self.count, 0)
+            size = left if size < 0 else min(size, left)
         data = self._file.read(size)
-        self.hash.update(data)
+        if self.hashed:
+            self.hash.update(data)
         self.count += len(data)
         return data
 

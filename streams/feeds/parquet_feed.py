@@ -13,6 +13,8 @@ import orjson
 from streams.core.calendar import ZoneTable
 from streams.feeds.columns import BarColumns
 from streams.feeds.items import FeedBroken, InputError, Item
+from streams.feeds.merge import SlotEnds
+from streams.feeds.order import OrderCheck, ascend_as_text
 
 ROWS_AT_ONCE = 16_384
 NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -104,9 +106,57 @@ class ParquetFeed:
         except self._failures as error:
             raise FeedBroken(f"{self.path}: reading failed: {error}") from error
 
+    def in_order(self, end_of: SlotEnds) -> bool:
+        """See `streams.feeds.sorting.Table`."""
+        check = OrderCheck(end_of)
+        bar = self._columns.checked
+        try:
+            for batch in self._file.iter_batches(batch_size=ROWS_AT_ONCE, columns=self._names):
+                if not self._ascends(check, batch) and not check.rows(map(bar, self._rows(batch))):
+                    return False
+        except self._failures as error:
+            raise FeedBroken(f"{self.path}: reading failed: {error}") from error
+        return True
+
+    def _ascends(self, check: OrderCheck, batch: Any) -> bool:
+        """Whether rows are in order at first sight, their times alone looked at."""
+        if not batch.num_rows:
+            return True
+        ends = [batch.slice(0, 1), batch.slice(batch.num_rows - 1, 1)]
+        first, last = (self._columns.checked(next(self._rows(each))) for each in ends)
+        used = self._columns.used
+        symbols: set[str] = set() if first.symbol is None else {first.symbol}
+        if "symbol" in used:
+            symbols = {text.strip() for text in set(_texts(batch.column(used["symbol"])))}
+        return (
+            check.have_one_length(symbols)
+            and _is_ascending(batch.column(self._columns.time_at))
+            and check.ascending(first, last)
+        )
+
+    def end_at(self, looked_at: int) -> None:
+        """See `streams.feeds.sorting.Table`: what is read is what the footer named at opening."""
+
     def _cells(self, at_once: int) -> Iterator[tuple[str, ...]]:
         for batch in self._file.iter_batches(batch_size=at_once, columns=self._names):
-            yield from zip(*(_texts(batch.column(name)) for name in self._names), strict=True)
+            yield from self._rows(batch)
+
+    def _rows(self, batch: Any) -> Iterator[tuple[str, ...]]:
+        return zip(*(_texts(batch.column(name)) for name in self._names), strict=True)
+
+
+def _is_ascending(column: Any) -> bool:
+    """Whether times ascend; False where they have no order without being read."""
+    from pyarrow import compute, int64, types
+
+    kind = column.type
+    if types.is_timestamp(kind):
+        column = column.view(int64())
+    elif not types.is_integer(kind):
+        return types.is_string(kind) and ascend_as_text(_texts(column))
+    later = compute.less_equal(column.slice(0, len(column) - 1), column.slice(1))
+    # A missing time is unknown to this comparison.
+    return compute.all(later, skip_nulls=False).as_py() is True
 
 
 def _texts(column: Any) -> list[str]:

@@ -9,6 +9,7 @@ import pty
 import signal
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -127,7 +128,7 @@ def test_a_dead_letter_is_reported_and_is_no_failure(samples: Path) -> None:
 
 
 def test_late_bars_are_taken_and_each_can_be_explained(samples: Path) -> None:
-    late = ("run", "--bars", "ES=sample/es-late.csv", "--explain")
+    late = ("run", "sample/es-late.jsonl", "--explain")
     done = tapeline(samples, *late, "--out", "late")
     assert done.returncode == 0
     assert "0 dead letters" in done.stdout
@@ -139,6 +140,23 @@ def test_late_bars_are_taken_and_each_can_be_explained(samples: Path) -> None:
     asked = tapeline(samples, *late, "--out", "late", "--json")
     assert json.loads(asked.stdout)["symbols"]["ES"]["late"] == len(heads)
     assert "offset " in asked.stderr
+
+
+@pytest.mark.parametrize("to", ["--out", "--store"])
+def test_no_room_to_sort_a_table_ends_with_74_before_anything_is_written(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    to: str,
+) -> None:
+    path = write(tmp_path / "book.csv", [row(minute) for minute in reversed(range(9))])
+    monkeypatch.setattr("streams.inputs.MEMORY_BYTES", 1_000)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    assert cli.main(["run", "--bars", f"ACME={path}", to, str(tmp_path / "x")]) == 74
+    said = capsys.readouterr().err
+    assert f" {path}: its rows are out of order, and sorting them needs room in " in said
+    assert said.endswith("name another folder by TMPDIR\n")
+    assert not (tmp_path / "x").exists()
 
 
 USAGE = {

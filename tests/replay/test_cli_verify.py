@@ -7,23 +7,47 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import streams
+from schemas.codec import RecordDecoder, encode
+from schemas.records import Bar, LogRecord
+from streams.calendars import load_calendar
 from streams.cli import main
-from streams.samples import write_samples
+from streams.samples import FIRST_SESSION, sample_book, write_samples
 
-BOOKS = ("--bars", "ES=es-late.csv", "--bars", "NQ=nq.csv", "--bars", "ACME=acme.csv")
+BOOKS = ("books.jsonl",)
 SHORT = ("--to", "2025-11-20T06:00Z")
 
 
 @pytest.fixture
 def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_samples(tmp_path, 2, 7)
+    late = (tmp_path / "es-late.jsonl").read_bytes().splitlines()
+    books = [[RecordDecoder().decode(line) for line in late], *map(book, ("NQ", "ACME"))]
     monkeypatch.chdir(tmp_path)
+    Path("books.jsonl").write_bytes(b"".join(encode(bar) + b"\n" for bar in as_they_arrive(books)))
     return tmp_path
+
+
+def book(symbol: str) -> list[LogRecord]:
+    calendar = load_calendar("XNYS" if symbol == "ACME" else "CME_EQUITY")
+    return list(sample_book(symbol, calendar, FIRST_SESSION, 2, 7))
+
+
+def as_they_arrive(books: Sequence[Sequence[LogRecord]]) -> list[LogRecord]:
+    """Each book in its own order, a bar when its time has come to all of them."""
+    arrivals = []
+    for place, bars in enumerate(books):
+        latest = 0
+        for number, bar in enumerate(bars):
+            assert isinstance(bar, Bar)
+            latest = max(latest, bar.start_ms)
+            arrivals.append((latest, place, number, bar))
+    return [arrival[3] for arrival in sorted(arrivals, key=lambda arrival: arrival[:3])]
 
 
 def test_causality_of_books_with_late_bars_is_clean(
