@@ -370,7 +370,13 @@ class ReplayFold:
         if not (wanted or self._window.timed):
             self._seats[group] = _Seat(group, partition, None, False)
             return
-        engine = GroupEngine.restore(plan_group(self._config, group), state.records)
+        try:
+            engine = GroupEngine.restore(plan_group(self._config, group), state.records)
+        except ValueError as error:
+            raise InputError(
+                f"the snapshot of group {group} at {state.session} cannot be used ({error}): leave"
+                " snapshots out by --no-snapshots"
+            ) from error
         seat = self._seats[group] = _Seat(group, partition, engine, wanted)
         marks = [engine.watermark_ms(symbol) for symbol in self._config.members(group)]
         seat.watermark_ms = max((mark for mark in marks if mark is not None), default=BEFORE_ALL)

@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from msgspec import Struct
 
 from replay.sources import Lacking, StateBound, StoredState, StoredStates
+from streams.feeds.items import InputError
 from streams.kafka.blocks import read_block
 from streams.kafka.snapshots import SnapshotLabel, SnapshotPart, group_of_key, joined, label_of
 
@@ -167,7 +168,14 @@ class SnapshotSets:
 
 def _state(chosen: _Set) -> StoredState:
     label = chosen.label
-    parts = [msgspec.json.decode(value, type=SnapshotPart) for value in chosen.values.values()]
-    records = joined(parts)
-    assert records is not None, "headers and values of the parts are written together"
+    try:
+        parts = [msgspec.json.decode(value, type=SnapshotPart) for value in chosen.values.values()]
+        records = joined(parts)
+    except msgspec.DecodeError:
+        records = None
+    if records is None:
+        raise InputError(
+            f"the snapshot of group {label.group} at {label.session} is not what a worker writes:"
+            " only workers may write there. Leave snapshots out by --no-snapshots"
+        )
     return StoredState(label.offset, label.session, parts[0].settings, records, label.reached_ms)

@@ -31,6 +31,10 @@ REVISIONS: Final = 64
 _values: Final = field_values
 
 
+class StateIncompleteError(ValueError):
+    """Records of a state are missing, or do not go together: some were lost."""
+
+
 class StateVersionError(ValueError):
     """State that another version of the core made."""
 
@@ -352,9 +356,21 @@ class GroupEngine:
         ------
         StateVersionError
             When the state is of another version.
+        StateIncompleteError
+            When records are missing, or do not go together.
         ValueError
             When it is of other symbols than the plan.
         """
+        try:
+            return GroupEngine._restored(plan, records)
+        except KeyError as error:
+            what = f"there is no {error.args[0]!r}"
+        except (AssertionError, AttributeError, IndexError, TypeError) as error:
+            what = f"its records do not go together ({type(error).__name__}: {error})"
+        raise StateIncompleteError(f"the state of group {plan.group} is incomplete: {what}")
+
+    @staticmethod
+    def _restored(plan: GroupPlan, records: dict[str, Any]) -> GroupEngine:
         engine = GroupEngine(plan)
         hot = records[HOT]
         if hot["v"] != STATE_VERSION:

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from schemas.config import Config
 from schemas.events import Reject
-from streams.core.engine import GroupEngine
+from streams.core.engine import GroupEngine, StateIncompleteError
 from streams.drill.messages import FACTS, Said, kept, view
 from streams.drill.oracle import Expected, Letter
 from streams.planning import plan_group
@@ -119,7 +119,11 @@ def compare_state(
         if group not in engines or group not in stored.groups:
             differences.state.add(group)
             continue
-        restored = GroupEngine.restore(plan_group(config, group), stored.groups[group].records)
+        try:
+            restored = GroupEngine.restore(plan_group(config, group), stored.groups[group].records)
+        except StateIncompleteError as error:
+            differences.state.add(f"{group}: {error}")
+            continue
         if restored.snapshot() != engines[group].snapshot():
             differences.state.add(group)
 

@@ -18,8 +18,9 @@ from schemas.config import Config
 from schemas.topics import input_log, snapshot_topic, worker_app_id
 from streams.core.sessions import NOWHERE_MS
 from streams.worker.changelog import belongs, read_heads
+from streams.worker.cluster import explained
 from streams.worker.committer import OUTPUT_BATCH_BYTES, SNAPSHOT_BYTES_A_PLACE, Committer, Work
-from streams.worker.exits import ZombieGuard, hard_exit
+from streams.worker.exits import NotWrittenError, ZombieGuard, hard_exit
 from streams.worker.fold import Counts, LogHoleError, PartitionFold
 from streams.worker.metrics import PartitionGauges, WorkerMetrics
 from streams.worker.table import StateTable
@@ -176,6 +177,8 @@ class WorkerApp(BatchApp):
     async def _write(self, committer: Committer) -> None:
         try:
             await committer.run()
+        except NotWrittenError as error:
+            self.crash_with(await explained(error, self.config.kafka.bootstrap))
         except Exception as error:
             self.crash_with(error)
 

@@ -1,14 +1,19 @@
-"""What a worker needs of the cluster before it starts: a broker, and all topics alike."""
+"""What a worker needs of the cluster: a broker and all topics alike, when it starts and later."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
 from schemas.config import Config
-from streams.kafka.administration import describe_topics
-from streams.kafka.errors import TopicsError
+from streams.kafka.administration import describe_topics, topic_names
+from streams.kafka.errors import BrokerError, TopicsError
 from streams.kafka.topics import TopicReport
+from streams.worker.exits import NotWrittenError
+
+ASKING_S = 10.0
+"""How long to ask what became of a topic: the answer is for the last line alone."""
 
 logger = logging.getLogger("tapeline.worker")
 
@@ -58,3 +63,22 @@ def judge_topics(reports: Sequence[TopicReport]) -> None:
             "number, or make new topics under another prefix and publish again, because groups "
             "would move to other partitions"
         )
+
+
+async def explained(error: NotWrittenError, bootstrap: str) -> NotWrittenError:
+    """The same error with the way out: whether the topic was deleted is asked first."""
+    there = True
+    try:
+        async with asyncio.timeout(ASKING_S):
+            there = error.topic in await topic_names(bootstrap)
+    except (BrokerError, TimeoutError):
+        # Then it is the broker that fails.
+        pass
+    way_out = (
+        ". Look after the broker and start this again: what was not acknowledged is sent again"
+        if there
+        else ": the topic is not there any more, and what it held is lost. Build anew: use another "
+        "topic prefix, or delete the topics of this one and the data folders of its workers, and "
+        "publish again"
+    )
+    return NotWrittenError(error.topic, f"{error}{way_out}")

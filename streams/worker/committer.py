@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from streams.kafka.connection import error_text
 from streams.kafka.event_messages import Message
-from streams.worker.exits import ForeignWriterError, ZombieGuard
+from streams.worker.exits import ForeignWriterError, NotWrittenError, ZombieGuard
 from streams.worker.fold import Step
 from streams.worker.metrics import WorkerMetrics
 from streams.worker.state_records import Pair, batches, new_identity
@@ -35,6 +38,17 @@ CHANGELOG_BYTES = 15 * 1_048_576
 
 class StepBytesError(RuntimeError):
     """A message that no batch takes."""
+
+
+@contextmanager
+def writing_to(topic: str, partition: int) -> Iterator[None]:
+    """Turn what the client raises into a `NotWrittenError`."""
+    try:
+        yield
+    except KafkaError as error:
+        raise NotWrittenError(
+            topic, f"{topic} partition {partition} cannot be written ({error_text(error)})"
+        ) from error
 
 
 class StateWriter(Protocol):
@@ -214,13 +228,14 @@ class Committer:
         acknowledged = []
         for topic, messages in outputs.items():
             for builder in self._builders(messages):
-                acknowledged.append(
-                    await self._producer.send_batch(builder, topic, partition=partition)
-                )
+                with writing_to(topic, partition):
+                    sent = await self._producer.send_batch(builder, topic, partition=partition)
+                acknowledged.append((topic, sent))
                 self._metrics.batches[topic] += 1
             self._metrics.messages[topic] += len(messages)
-        for future in acknowledged:
-            await future
+        for topic, sent in acknowledged:
+            with writing_to(topic, partition):
+                await sent
 
     def _builders(self, messages: list[Message]) -> Iterable[BatchBuilder]:
         taken = 0
@@ -241,10 +256,11 @@ class Committer:
             for key, value in pairs:
                 builder.append(timestamp=None, key=key, value=value)
                 self._metrics.state_bytes.observe(len(value))
-            future = await self._producer.send_batch(
-                builder, self._changelog, partition=step.partition
-            )
-            first = (await future).offset
+            with writing_to(self._changelog, step.partition):
+                sent = await self._producer.send_batch(
+                    builder, self._changelog, partition=step.partition
+                )
+                first = (await sent).offset
             await self._breathe()
             last = first + len(pairs) - 1
             self._check_end(step.partition, first, last)

@@ -31,6 +31,20 @@ class ForeignWriterError(RuntimeError):
     """Somebody else wrote to a changelog partition that is ours."""
 
 
+class NotWrittenError(RuntimeError):
+    """The broker did not take what was sent, whatever the client tried.
+
+    Attributes
+    ----------
+    topic
+        Where it was to go.
+    """
+
+    def __init__(self, topic: str, message: str) -> None:
+        super().__init__(message)
+        self.topic = topic
+
+
 def hard_exit(error: BaseException | str, code: int = BUG) -> NoReturn:
     """Say why, and end the process without any clean-up."""
     if isinstance(error, BaseException):

@@ -13,7 +13,7 @@ from schemas.codec import CodecError, RecordDecoder
 from schemas.config import Config
 from schemas.events import Output
 from schemas.partition import partition_for
-from streams.core.engine import GroupEngine, StateVersionError
+from streams.core.engine import GroupEngine, StateIncompleteError, StateVersionError
 from streams.core.plan import GroupPlan
 from streams.core.rejection import RecordRejected
 from streams.core.sessions import NOWHERE_MS
@@ -125,6 +125,12 @@ def _restored(plan: GroupPlan, stored: StoredGroup) -> GroupEngine:
         raise StateFormatError(
             f"the stored state of group {plan.group} was made by another version of Tapeline"
             f" ({error}): build anew under another topic prefix, or run the version that wrote it"
+        ) from error
+    except StateIncompleteError as error:
+        raise StateIncompleteError(
+            f"{error}. The local state or the changelog lost records. Delete the data folder: the "
+            "state is made again from the changelog. If this comes again it is the changelog: "
+            "build anew under another topic prefix"
         ) from error
 
 

@@ -166,6 +166,15 @@ def test_a_state_that_stopped_before_the_end_is_named(records: int) -> None:
     assert said_so in differences.state
 
 
+def test_a_state_that_lost_a_record_is_named() -> None:
+    lost = next(each for each in changelog(STEP) if each.key and b"ES-NQ|revisions/" in each.key)
+    differences = Differences()
+    rest = [each for each in changelog(STEP) if each != lost]
+    compare_state(CONFIG, PARTITION, DUE, rest, differences)
+    (said,) = differences.state
+    assert said.startswith("ES-NQ: the state of group ES-NQ is incomplete: there is no 'revisions/")
+
+
 def test_an_older_state_that_a_sleeper_left_at_the_end_is_passed_over() -> None:
     stale = changelog(step_of_a_worker(LOG[: RECORDS // 2]))
     differences = Differences()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterable
 from itertools import islice, pairwise
 from pathlib import Path
@@ -45,12 +44,12 @@ from tests.kafka.worker_process import (
     with_kafka,
     work_off,
 )
+from tests.worker import earlier_version
 
 FOLDING = "loaded in"
 SET_ASIDE = "is of another changelog"
 PATIENCE_S = 180.0
 """The broker looks for what is to be compacted every fifteen seconds."""
-OLD_CHANGELOG = Path(__file__).parents[1] / "data" / "changelog-0.1.jsonl"
 
 
 def acme_log(sessions: int, seed: int = 11) -> list[LogRecord]:
@@ -352,8 +351,7 @@ async def test_a_changelog_of_the_first_version_is_named_with_the_way_out(
     broker: Broker, topic_prefix: str, tmp_path: Path
 ) -> None:
     config = await prepared(broker, topic_prefix)
-    lines = OLD_CHANGELOG.read_text("utf-8").splitlines()
-    await put(config, [(key.encode(), value.encode()) for key, value in map(json.loads, lines)])
+    await put(config, earlier_version.changelog())
     await append(config, 0, acme_log(1))
     last = await ends_with_70(WorkerProcess(config, tmp_path / "worker"))
     assert f"{changelog_topic(topic_prefix)} partition 0 has no identity" in last

@@ -17,9 +17,9 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from schemas.config import Config, built_in_config
-from schemas.topics import changelog_topic, input_log, worker_app_id
+from schemas.topics import changelog_topic, input_log, topic_of, worker_app_id
 from streams.drill.worker_process import CONFIGURATION_FILE
-from streams.kafka.administration import create_topics
+from streams.kafka.administration import create_topics, delete_named
 from streams.kafka.connection import admin_client
 from tests.kafka.acme import acme_log, assert_exact, prepared
 from tests.kafka.broker import Broker, require_broker
@@ -266,6 +266,25 @@ async def test_a_log_that_was_made_again_stops_the_worker_with_both_offsets(
         assert f"{name} partition 0 ends at offset 50, the state includes all below 390" in (
             worker.said()
         )
+
+
+@pytest.mark.parametrize("deleted", ["derived_bar", "changelog"])
+async def test_a_topic_that_is_deleted_under_a_worker_is_named_with_the_way_out(
+    broker: Broker, topic_prefix: str, tmp_path: Path, deleted: str
+) -> None:
+    config = await prepared(broker, topic_prefix)
+    log = acme_log(1)
+    await append(config, 0, log[:100])
+    changelog = deleted == "changelog"
+    name = changelog_topic(topic_prefix) if changelog else topic_of(deleted, topic_prefix)
+    with WorkerProcess(config, tmp_path / "worker") as worker:
+        await until_committed(config, [100], [worker])
+        await delete_named([name], broker.bootstrap)
+        await append(config, 0, log[100:])
+        assert worker.wait() == 70
+    assert f"{name} partition 0 cannot be written (" in worker.last_words()
+    assert "the topic is not there any more" in worker.last_words()
+    assert "Build anew: use another topic prefix" in worker.last_words()
 
 
 @pytest.mark.parametrize("instance", [0, 1])

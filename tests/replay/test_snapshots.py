@@ -8,6 +8,7 @@ import pytest
 
 from replay.snapshots import SnapshotSets, together
 from replay.sources import Lacking, StateBound, StoredStates
+from streams.feeds.items import InputError
 from streams.kafka.event_messages import Message
 from streams.kafka.snapshots import SnapshotHead, snapshot_messages
 
@@ -176,3 +177,11 @@ def test_partitions_are_independent() -> None:
     found = together([good, bad])
     assert offsets_of(found) == {"A": 10, "B": 15}
     assert (found.lacking, found.older) == ({PARTITION: Lacking("Y", None)}, 1)
+
+
+@pytest.mark.parametrize("value", [b"no json", b"{}", a_set("A", 3, 1, 100)[0].value])
+def test_a_state_that_no_worker_wrote_so_is_refused_with_the_way_out(value: bytes) -> None:
+    messages = a_set("A", 3, 0, 100)
+    messages[1] = messages[1]._replace(value=value)
+    with pytest.raises(InputError, match=r"group A at 2025-11-03 is not .*--no-snapshots"):
+        chosen(messages, StateBound(100))

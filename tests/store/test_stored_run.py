@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
+import rocksdict
 
 from streams.feeds.items import InputError
-from streams.store.layout import StoreError
+from streams.store.layout import StoreError, state_prefix
 from tests.store.stores import (
     CONFIGURATION,
     DAY_MS,
@@ -322,6 +323,23 @@ def test_another_configuration_of_a_group_is_refused(
     load(tmp_path / "S", ("A", book))
     with pytest.raises(StoreError, match=r"log\.jsonl --store NEW"):
         load(tmp_path / "S", ("A", book), toml=CONFIGURATION.replace(*change))
+
+
+def test_a_state_that_lost_a_record_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    load(tmp_path / "S", ("A", write(tmp_path / "0.csv", walk(0), walk(1))))
+    changed = {label(1, 60): row(label(1, 60), 99)}
+    load(tmp_path / "S", ("A", write(tmp_path / "1.csv", changed)))
+    options = rocksdict.Options(raw_mode=True)
+    database = rocksdict.Rdict(str(tmp_path / "S" / "state"), options)
+    lost = state_prefix("pair") + b"revisions/0"
+    assert lost in database
+    del database[lost]
+    database.close()
+    with pytest.raises(
+        StoreError,
+        match=r"S: the state of group pair is incomplete: there is no 'revisions/0'; .*--store",
+    ):
+        load(tmp_path / "S", ("A", write(tmp_path / "2.csv", walk(2))))
 
 
 def test_other_groups_may_come_and_change(tmp_path: Path) -> None:

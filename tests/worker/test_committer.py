@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import pytest
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, NotLeaderForPartitionError
 
 from streams.kafka.event_messages import Message
 from streams.worker.committer import (
@@ -18,7 +18,7 @@ from streams.worker.committer import (
     OutputBatch,
     Work,
 )
-from streams.worker.exits import ForeignWriterError, ZombieGuard
+from streams.worker.exits import ForeignWriterError, NotWrittenError, ZombieGuard
 from streams.worker.fold import StateChange, Step
 from streams.worker.metrics import WorkerMetrics
 from streams.worker.state_records import CHECKPOINT_KEY, IDENTITY_KEY, Pair
@@ -220,11 +220,26 @@ async def test_nothing_follows_a_step_of_the_partition_that_could_not_be_written
     await desk.put(a_step(0, 1))
     await desk.put(a_step(0, 2))
     desk.broker.waiting[0].set_exception(KafkaError("the disk is full"))
-    with pytest.raises(KafkaError, match="the disk is full"):
+    with pytest.raises(NotWrittenError) as raised:
         await desk.running
+    assert (
+        str(raised.value)
+        == f"{TOUCHES} partition 0 cannot be written (KafkaError: the disk is full)"
+    )
+    assert raised.value.topic == TOUCHES
     await desk.put(a_step(0, 3))
     assert desk.broker.sent == [(TOUCHES, 0)]
     assert desk.done == []
+
+
+async def test_a_state_that_could_not_be_written_names_its_changelog() -> None:
+    desk = Desk()
+    await desk.put(a_step(0))
+    await desk.broker.acknowledge(0)
+    desk.broker.waiting[1].set_exception(NotLeaderForPartitionError())
+    with pytest.raises(NotWrittenError, match=f"^{CHANGELOG} partition 0 cannot be written"):
+        await desk.running
+    assert (desk.disk.written, desk.done) == ([], [])
 
 
 async def test_a_committer_that_ends_writes_nothing_more() -> None:

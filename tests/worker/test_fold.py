@@ -16,6 +16,7 @@ from schemas.config import built_in_config
 from schemas.partition import partition_for
 from schemas.records import Bar
 from schemas.topics import input_log, snapshot_topic, topic_of
+from streams.core.engine import StateIncompleteError
 from streams.kafka.event_messages import Message
 from streams.kafka.raw_records import Chunk
 from streams.kafka.snapshots import label_of
@@ -157,6 +158,17 @@ def test_a_repeated_chunk_is_skipped_by_what_the_state_includes() -> None:
     repeated = again.fold(chunk(RECORDS[:120]))
     assert repeated.records == 20
     assert repeated.outputs == first.fold(chunk(RECORDS[100:120])).outputs
+
+
+def test_a_state_that_lost_a_record_is_refused_with_the_way_out() -> None:
+    stored = dict(stored_by(fold_of(StoredPartition()).fold(chunk(RECORDS))))
+    name = f"{SYMBOL}/ring/0"
+    del stored[f"{SYMBOL}|{name}".encode()]
+    with pytest.raises(
+        StateIncompleteError,
+        match=rf"group {SYMBOL} is incomplete: there is no '{name}'. .*Delete the data folder",
+    ):
+        fold_of(read_partition(stored.items()))
 
 
 def test_a_group_that_is_ahead_of_the_checkpoint_skips_what_it_has() -> None:
