@@ -26,6 +26,7 @@ from streams.calendars import time_zone_version
 from streams.calendars.zones import zone_changes
 from streams.core import engine
 from streams.summary import RunResult
+from streams.terminal import guard_standard_error
 
 ORPHANED = 130
 TOLD = 0
@@ -137,6 +138,7 @@ def _say(what: Any, out: BinaryIO) -> None:
 
 def main() -> None:
     """Do the job; what is no failure of somebody else ends the process with a traceback."""
+    guard_standard_error()
     # Whoever interrupts, interrupts the parent, and that one ends its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What anything else prints must not get between the results.

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from replay.control import ControlState
 from streams.instants import instant_text
+from streams.terminal import plain_console
 
 WINDOW_S = 5.0
 _REFRESHES_PER_SECOND = 8
@@ -161,7 +162,7 @@ class ReplayBar:
         self._look = look
         self._meter = Meter(end_ms, total)
         self._hint = hint
-        console = Console(stderr=True) if console is None else console
+        console = plain_console(stderr=True) if console is None else console
         self._width = console.width
         self._live = (
             Live(

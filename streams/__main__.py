@@ -14,7 +14,9 @@ def main() -> int:
     """
     try:
         from streams.cli import main as command_line
+        from streams.terminal import guard_standard_error
 
+        guard_standard_error()
         return command_line()
     except KeyboardInterrupt:
         # Nothing that prints more finely is there yet.

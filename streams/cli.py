@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
-import orjson
 import typer
 
 import streams
@@ -32,6 +30,7 @@ from streams.cli_verify import add_to as add_verify
 from streams.core import engine
 from streams.core.corrections import Correction
 from streams.embedded import run_files
+from streams.escaping import writable
 from streams.explanation import explanation
 from streams.feeds.items import InputError
 from streams.first_look import TooManyRefusedError
@@ -58,7 +57,14 @@ from streams.store.layout import StoreDamagedError, StoreError
 from streams.subscription import LostPositionError
 from streams.summary import RunResult
 from streams.tables import print_summary, summary_data
-from streams.terminal import plain_console
+from streams.terminal import (
+    guard_standard_error,
+    plain_console,
+    say,
+    say_document,
+    say_text,
+    say_traceback,
+)
 
 REFUSED = 1
 USAGE = 2
@@ -91,7 +97,7 @@ add_verify(app)
 def _version(asked: bool) -> None:
     if asked:
         kind = "pure Python" if str(engine.__file__).endswith(".py") else "compiled core"
-        typer.echo(f"tapeline {streams.__version__} ({kind})")
+        say(f"tapeline {streams.__version__} ({kind})")
         raise typer.Exit
 
 
@@ -175,12 +181,12 @@ def _destination(
 
 def _explain(beside_json: bool, offset: int, correction: Correction) -> None:
     for line in explanation(offset, correction):
-        typer.echo(line, err=beside_json)
+        say(line, err=beside_json)
 
 
 def _report(result: RunResult, as_json: bool) -> None:
     if as_json:
-        typer.echo(orjson.dumps(summary_data(result), option=orjson.OPT_INDENT_2).decode())
+        say_document(summary_data(result))
     else:
         print_summary(plain_console(), result)
 
@@ -196,10 +202,10 @@ def sample(
     _check_can_be_folder(folder)
     files = write_samples(folder, sessions, seed)
     if json:
-        typer.echo(orjson.dumps([str(file) for file in files]).decode())
+        say_document([str(file) for file in files], compact=True)
         return
     for file in files:
-        typer.echo(file)
+        say(file)
 
 
 @app.command()
@@ -253,7 +259,7 @@ def config_check(config: ConfigOption = None) -> None:
     """Validate the configuration."""
     settings = load_config(config)
     count = len(settings.instruments)
-    typer.echo(f"The configuration is valid: {count} instruments, {len(settings.groups)} groups.")
+    say(f"The configuration is valid: {count} instruments, {len(settings.groups)} groups.")
 
 
 @config_app.command("show")
@@ -261,9 +267,9 @@ def config_show(config: ConfigOption = None, json: JsonOption = False) -> None:
     """Print the effective configuration."""
     settings = load_config(config)
     if json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(settings)).decode())
+        say_text(msgspec.json.format(msgspec.json.encode(settings)).decode())
     else:
-        typer.echo(to_toml(settings), nl=False)
+        say_text(to_toml(settings))
 
 
 @app.command()
@@ -273,7 +279,7 @@ def schemas(
     """Write the JSON Schemas and the AsyncAPI document."""
     _check_can_be_folder(folder)
     for path in write_schemas(folder):
-        typer.echo(path)
+        say(path)
 
 
 def _check_can_be_folder(folder: Path) -> None:
@@ -301,6 +307,7 @@ def main(arguments: list[str] | None = None) -> int:
     # Also of a command line that is not taken: who reads the log of a worker reads JSON.
     fail = partial(_fail, LOG_JSON in given)
     try:
+        _check_utf8(given)
         code = app(args=arguments, prog_name="tapeline", standalone_mode=False)
         if code == INTERRUPTED:
             return fail("interrupted", INTERRUPTED)
@@ -329,6 +336,19 @@ def main(arguments: list[str] | None = None) -> int:
         return fail(BUG, BROKEN, bug=True)
 
 
+def _check_utf8(arguments: list[str]) -> None:
+    """Results, manifests and dead letters name what was given, and are UTF-8.
+
+    Raises
+    ------
+    InputError
+        When an argument is not.
+    """
+    for each in arguments:
+        if writable(each) != each:
+            raise InputError(f"{each}: is not UTF-8; rename the file, or write the name as UTF-8")
+
+
 def _fail(as_json: bool, message: str, code: int, bug: bool = False) -> int:
     """Say why a command ends, and of a bug also where; the exit code."""
     if as_json:
@@ -337,10 +357,11 @@ def _fail(as_json: bool, message: str, code: int, bug: bool = False) -> int:
         log_line(message, with_error=bug)
         return code
     if bug:
-        traceback.print_exc()
-    typer.echo(f"tapeline: {message}", err=True)
+        say_traceback()
+    say(f"tapeline: {message}", err=True)
     return code
 
 
 if __name__ == "__main__":
+    guard_standard_error()
     sys.exit(main())

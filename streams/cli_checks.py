@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from replay.bounds import parse_offsets
@@ -38,6 +37,7 @@ from streams.options import (
     instant_of,
 )
 from streams.parity_tables import print_parity
+from streams.terminal import say, say_document
 from streams.why_tables import print_answer
 
 DIFFERENT = 1
@@ -100,7 +100,7 @@ def parity_command(
         _parity(a, b, settings, broker_address(settings.kafka, bootstrap), options)
     )
     if json:
-        typer.echo(orjson.dumps(report_data(report), option=orjson.OPT_INDENT_2).decode())
+        say_document(report_data(report))
     else:
         print_parity(report)
     if not report.equal:
@@ -163,9 +163,9 @@ def why_command(
     answer = asyncio.run(_why(settings, origin, event_id))
     if json:
         data = {"found": False, "id": event_id} if answer is None else answer_data(answer)
-        typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+        say_document(data)
     elif answer is None:
-        typer.echo(f"{event_id}: the log does not lead to such an event", err=True)
+        say(f"{event_id}: the log does not lead to such an event", err=True)
     else:
         print_answer(answer)
     if answer is None:

@@ -10,16 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-import orjson
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.status import Status
-from rich.table import Table
 
 from schemas.config_loading import load_config
 from streams.feeds.items import InputError
 from streams.options import BootstrapOption, ConfigOption, JsonOption
+from streams.terminal import PlainConsole, PlainTable, plain_console, say_document, status_line
 
 if TYPE_CHECKING:
     from schemas.config import KafkaConfig
@@ -91,9 +87,9 @@ def drill(
         except WorkerRefusedError as error:
             raise InputError(str(error)) from error
     if json:
-        typer.echo(orjson.dumps(report_data(report), option=orjson.OPT_INDENT_2).decode())
+        say_document(report_data(report))
     else:
-        print_report(Console(markup=False, emoji=False), report)
+        print_report(plain_console(), report)
     return 0 if report.holds else FAILED
 
 
@@ -115,10 +111,10 @@ def _shown() -> Iterator[Told]:
     if not sys.stderr.isatty():
         yield lambda progress: None
         return
-    with Status("drill", console=Console(stderr=True)) as line:
+    with status_line("drill") as show:
 
         def tell(progress: Progress) -> None:
-            line.update(
+            show(
                 f"{progress.doing}: {progress.seconds:.0f} s, {progress.records:,} records, "
                 f"{progress.faults} faults"
             )
@@ -126,15 +122,15 @@ def _shown() -> Iterator[Told]:
         yield tell
 
 
-def print_report(console: Console, report: DrillReport) -> None:
+def print_report(console: PlainConsole, report: DrillReport) -> None:
     """Faults, counts and checks as tables, and the verdict."""
-    faults = Table(title="Faults", title_justify="left", box=SIMPLE_HEAD)
+    faults = PlainTable("Faults", pad_edge=True)
     faults.add_column("fault")
     faults.add_column("times", justify="right")
     for kind, meaning in MEANINGS.items():
         faults.add_row(meaning, str(report.faults.get(kind, 0)))
     console.print(faults)
-    checks = Table(title="Checks", title_justify="left", box=SIMPLE_HEAD)
+    checks = PlainTable("Checks", pad_edge=True)
     checks.add_column("check", no_wrap=True)
     checks.add_column("found", justify="right")
     checks.add_column("verdict", no_wrap=True)

@@ -10,11 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from schemas.config_loading import load_config
 from streams.arguments import OrderedCommand, sources_in_order
@@ -33,6 +29,7 @@ from streams.options import (
 )
 from streams.progress import ProgressBar
 from streams.refusals import refuse_beyond_limit
+from streams.terminal import PlainTable, confirmed, plain_console, say, say_document
 
 if TYPE_CHECKING:
     from streams.kafka.publishing import PublishResult
@@ -64,11 +61,11 @@ def topics_create(
     before = asyncio.run(create_topics(kafka, address))
     made = [report.wanted.name for report in before if report.found is None]
     if json:
-        typer.echo(orjson.dumps({"created": made, "topics": len(before)}).decode())
+        say_document({"created": made, "topics": len(before)}, compact=True)
         return
     for name in made:
-        typer.echo(f"created {name}")
-    typer.echo(f"{len(made)} topics created, {len(before) - len(made)} were there as wanted")
+        say(f"created {name}")
+    say(f"{len(made)} topics created, {len(before) - len(made)} were there as wanted")
 
 
 @topics_app.command("describe")
@@ -84,13 +81,12 @@ def topics_describe(
     silence_client()
     reports = asyncio.run(describe_topics(kafka, address))
     if json:
-        options = orjson.OPT_INDENT_2
-        typer.echo(orjson.dumps([_plain(each) for each in reports], option=options).decode())
+        say_document([_plain(each) for each in reports])
     else:
-        Console(markup=False, emoji=False).print(_topics_table(reports))
+        plain_console().print(_topics_table(reports))
         for report in reports:
             for difference in report.differences:
-                typer.echo(f"{report.wanted.name}: {difference}")
+                say(f"{report.wanted.name}: {difference}")
     return 0 if all(each.state == "as wanted" for each in reports) else NOT_AS_WANTED
 
 
@@ -111,17 +107,17 @@ def topics_delete(
         if not sys.stdin.isatty():
             raise InputError("topics delete: nobody is there to ask; say --yes")
         question = f"Delete all topics of prefix {kafka.topic_prefix} at {address}, and their data?"
-        if not typer.confirm(question):
-            typer.echo("nothing was deleted")
+        if not confirmed(question):
+            say("nothing was deleted")
             return
     silence_client()
     deleted = asyncio.run(delete_topics(kafka, address))
     if json:
-        typer.echo(orjson.dumps({"deleted": deleted}).decode())
+        say_document({"deleted": deleted}, compact=True)
         return
     for name in deleted:
-        typer.echo(f"deleted {name}")
-    typer.echo(f"{len(deleted)} topics deleted")
+        say(f"deleted {name}")
+    say(f"{len(deleted)} topics deleted")
 
 
 def publish(
@@ -157,7 +153,7 @@ def publish(
         work = publish_files(settings, address, sources, options, progress.reporter)
         result = asyncio.run(work)
     if json:
-        typer.echo(orjson.dumps(publish_data(result), option=orjson.OPT_INDENT_2).decode())
+        say_document(publish_data(result))
     else:
         _print_publication(result)
     refuse_beyond_limit(result.report)
@@ -186,8 +182,8 @@ def publish_data(result: PublishResult) -> dict[str, Any]:
 
 
 def _print_publication(result: PublishResult) -> None:
-    console = Console(markup=False, emoji=False)
-    table = Table(title=f"Published to {result.topic}", title_justify="left", box=SIMPLE_HEAD)
+    console = plain_console()
+    table = PlainTable(f"Published to {result.topic}", pad_edge=True)
     table.add_column("symbol", no_wrap=True)
     for name in ("partition", "messages", "until"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -196,15 +192,15 @@ def _print_publication(result: PublishResult) -> None:
         table.add_row(symbol or "(none)", str(count.partition), f"{count.published:,}", until)
     if result.symbols:
         console.print(table)
-    typer.echo(f"{result.rows:,} rows; published {_counted(result.published)}")
+    say(f"{result.rows:,} rows; published {_counted(result.published)}")
     if result.already_there:
-        typer.echo(f"already there: {_counted(result.already_there)}")
+        say(f"already there: {_counted(result.already_there)}")
     if result.rejects:
-        typer.echo(f"dead letters: {_counted(result.rejects)}")
+        say(f"dead letters: {_counted(result.rejects)}")
     for path, columns in result.ignored_columns.items():
-        typer.echo(f"{path}: ignored columns {', '.join(columns)}")
+        say(f"{path}: ignored columns {', '.join(columns)}")
     for path in () if result.report is None else result.report.empty:
-        typer.echo(f"{path}: has no rows")
+        say(f"{path}: has no rows")
 
 
 def _counted(counts: Mapping[str, int]) -> str:
@@ -229,8 +225,8 @@ def _plain(report: TopicReport) -> dict[str, Any]:
     }
 
 
-def _topics_table(reports: Sequence[TopicReport]) -> Table:
-    table = Table(title="Topics", title_justify="left", box=SIMPLE_HEAD)
+def _topics_table(reports: Sequence[TopicReport]) -> PlainTable:
+    table = PlainTable("Topics", pad_edge=True)
     table.add_column("topic", no_wrap=True)
     table.add_column("partitions", justify="right")
     table.add_column("copies", justify="right")

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import typer
 from msgspec import Struct
 
 from replay.control import Control
@@ -28,6 +27,7 @@ from schemas.config import Config
 from streams.feeds.items import InputError
 from streams.kafka.pacing import parse_speed
 from streams.summary import RunResult
+from streams.terminal import LineWriter, say
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
@@ -140,20 +140,20 @@ async def record(
 
 async def print_lines(config: Config, origin: Origin, options: ReplayOptions, watch: Watch) -> None:
     """Every event as a line of JSON, in the total order."""
+    out = LineWriter()
     async with AsyncExitStack() as stack:
         source = source_of(config, origin).source
         run = await stack.enter_async_context(Replay(config, source, options, watch.control))
         if options.follow:
             await stack.enter_async_context(followed(run))
         for note in run.notes:
-            typer.echo(f"{note}.", err=True)
+            say(f"{note}.", err=True)
         stack.enter_context(watch.over(run))
         async for event in run:
-            # As text: a terminal shows it above the bar.
-            sys.stdout.write(encode(event).decode() + "\n")
+            out.write(encode(event))
             if run.live.is_set() or watch.control is not None:
-                sys.stdout.flush()
-    sys.stdout.flush()
+                out.flush()
+    out.flush()
 
 
 @asynccontextmanager
@@ -181,4 +181,4 @@ async def _announce(run: Replay) -> None:
     await run.live.wait()
     sys.stdout.flush()
     seams = ", ".join(f"{each}:{offset}" for each, offset in sorted(run.seam_offsets.items()))
-    typer.echo(f"live from offset {seams} on; Ctrl-C ends it in good order", err=True)
+    say(f"live from offset {seams} on; Ctrl-C ends it in good order", err=True)

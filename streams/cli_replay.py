@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from replay.opening import is_corrected, read_manifest, source_of
@@ -51,7 +50,7 @@ from streams.replay_options import (
 from streams.run_directory import MANIFEST, MANIFEST_MARK, check_outside
 from streams.summary import RunResult
 from streams.tables import print_summary, summary_data
-from streams.terminal import plain_console
+from streams.terminal import plain_console, say, say_document
 
 DIFFERENT = 1
 WITH_MANIFEST = ("manifest", "out", "config", "bootstrap", "json")
@@ -193,7 +192,7 @@ def _report(result: RunResult, as_json: bool) -> None:
             "run_id": found.get("run_id"),
             "notes": found["notes"],
         }
-        typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+        say_document(data)
     else:
         console = plain_console()
         print_summary(console, result)
@@ -227,10 +226,10 @@ def _compare_with_run(
     if corrected != is_corrected(recorded):
         modes = ("as recorded", "as corrected")
         text = f"The run directory is {modes[not corrected]}, the replay {modes[corrected]}"
-        typer.echo(f"{text}: not compared.", err=as_json)
+        say(f"{text}: not compared.", err=as_json)
         return
     if part:
-        typer.echo(
+        say(
             "A part of the run was replayed: not compared; tapeline parity compares its folder with"
             " the same part of the run directory.",
             err=as_json,
@@ -239,9 +238,9 @@ def _compare_with_run(
     before, now = recorded[MANIFEST_MARK], result.manifest[MANIFEST_MARK]
     different = [name for name in before if before[name] != now[name]]
     if not different:
-        typer.echo("The replay is equal to the run directory, byte for byte.", err=as_json)
+        say("The replay is equal to the run directory, byte for byte.", err=as_json)
         return
-    typer.echo(f"The replay differs from the run directory in {', '.join(different)}.", err=as_json)
+    say(f"The replay differs from the run directory in {', '.join(different)}.", err=as_json)
     raise typer.Exit(DIFFERENT)
 
 
@@ -263,17 +262,17 @@ def _repeat(
     found = differences(before, result.manifest)
     note = version_note(before, result.manifest)
     if note is not None and not as_json:
-        typer.echo(note)
+        say(note)
     if as_json:
         said = {"equal": not found, "differences": found, "notes": [note] if note else []}
-        typer.echo(orjson.dumps(said).decode())
+        say_document(said, compact=True)
     elif found:
         for line in found:
-            typer.echo(line)
+            say(line)
     elif names_input(before):
-        typer.echo("Equal: outputs, input, calendars and time zones are those of the manifest.")
+        say("Equal: outputs, input, calendars and time zones are those of the manifest.")
     else:
-        typer.echo(
+        say(
             "Equal: outputs, calendars and time zones are those of the manifest; of an earlier"
             " version, it does not say what the log was."
         )

@@ -6,19 +6,14 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from schemas.config_loading import load_config
 from streams.feeds.items import InputError
 from streams.instants import DATE_AND_TIME, instant_text
 from streams.kafka.connection import broker_address, silence_client
 from streams.options import BootstrapOption, ConfigOption, JsonOption
-
-PIPE_WIDTH = 160
+from streams.terminal import PlainTable, confirmed, plain_console, say, say_document
 
 if TYPE_CHECKING:
     from replay.run_catalogue import Run
@@ -43,11 +38,11 @@ def runs_list(
     prefix, address = _place(config, bootstrap)
     found = asyncio.run(find_runs(prefix, address))
     if json:
-        typer.echo(orjson.dumps([_plain(run) for run in found], option=orjson.OPT_INDENT_2))
+        say_document([_plain(run) for run in found])
     elif found:
-        _console().print(_runs_table(found))
+        plain_console(wide=True).print(_runs_table(found))
     else:
-        typer.echo(f"No runs of prefix {prefix} at {address}.")
+        say(f"No runs of prefix {prefix} at {address}.")
 
 
 @runs_app.command("show")
@@ -64,9 +59,9 @@ def runs_show(
     run = asyncio.run(find_run(run_id, prefix, address))
     if json:
         whole = {**_plain(run), "topics": run.topics, "manifest": run.manifest}
-        typer.echo(orjson.dumps(whole, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+        say_document(whole, sort_keys=True)
         return
-    console = _console()
+    console = plain_console(wide=True)
     for name, text in _described(run).items():
         console.print(f"{name:<12}{text}", soft_wrap=True, highlight=False)
     console.print(_topics_table(run, prefix))
@@ -94,26 +89,21 @@ def runs_delete(
     if older_than_days is not None:
         wanted = older_than(asyncio.run(find_runs(prefix, address)), older_than_days)
         if wanted and not yes and not _confirmed(wanted):
-            typer.echo("nothing was deleted")
+            say("nothing was deleted")
             return
     deleted = asyncio.run(delete_runs(wanted, prefix, address))
     if json:
-        typer.echo(orjson.dumps({"runs": wanted, "topics": deleted}).decode())
+        say_document({"runs": wanted, "topics": deleted}, compact=True)
         return
     for run_id in wanted:
-        typer.echo(f"deleted run {run_id}")
-    typer.echo(f"{len(wanted)} runs, {len(deleted)} topics deleted")
-
-
-def _console() -> Console:
-    # In a pipe nobody's terminal is too narrow.
-    return Console(markup=False, emoji=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+        say(f"deleted run {run_id}")
+    say(f"{len(wanted)} runs, {len(deleted)} topics deleted")
 
 
 def _confirmed(run_ids: list[str]) -> bool:
     if not sys.stdin.isatty():
         raise InputError("runs delete: nobody is there to ask; say --yes")
-    return typer.confirm(f"Delete {', '.join(run_ids)}?")
+    return confirmed(f"Delete {', '.join(run_ids)}?")
 
 
 def _place(config: Any, bootstrap: str | None) -> tuple[str, str]:
@@ -136,8 +126,8 @@ def _plain(run: Run) -> dict[str, Any]:
     }
 
 
-def _runs_table(runs: list[Run]) -> Table:
-    table = Table(box=SIMPLE_HEAD)
+def _runs_table(runs: list[Run]) -> PlainTable:
+    table = PlainTable(pad_edge=True)
     for name in ("run", "state", "started (UTC)", "of", "mode", "from", "to"):
         table.add_column(name, no_wrap=name in ("run", "state"))
     table.add_column("events", justify="right")
@@ -179,10 +169,10 @@ def _described(run: Run) -> dict[str, str]:
     return lines
 
 
-def _topics_table(run: Run, prefix: str) -> Table:
+def _topics_table(run: Run, prefix: str) -> PlainTable:
     from schemas.topics import run_prefix
 
-    table = Table(box=SIMPLE_HEAD)
+    table = PlainTable(pad_edge=True)
     table.add_column("topic")
     table.add_column("events", justify="right")
     counts = {} if run.manifest is None else run.manifest["topics"]

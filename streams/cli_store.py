@@ -24,7 +24,7 @@ from streams.inputs import Source
 from streams.options import BootstrapOption, ConfigOption, instant_of
 from streams.progress import ProgressBar
 from streams.refusals import RejectLimit, refuse_beyond_limit
-from streams.terminal import plain_console
+from streams.terminal import plain_console, say_document, write_lines
 
 StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of the store.")]
 SymbolOption = Annotated[
@@ -75,12 +75,12 @@ def run_and_report(
     except TooManyRefusedError as error:
         if as_json:
             found = refused_delivery(folder, error)
-            typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+            say_document(found)
         else:
             print_refused_delivery(plain_console(), folder, error)
         raise
     if as_json:
-        typer.echo(orjson.dumps(store_summary(result), option=orjson.OPT_INDENT_2).decode())
+        say_document(store_summary(result))
     else:
         print_store_summary(plain_console(), result)
     refuse_beyond_limit(result.report)
@@ -164,7 +164,7 @@ def gaps(
     with StoreReader(_named(store)) as reader:
         sessions = reader.gaps(symbol)
         if json:
-            _write(orjson.dumps(session) for session in sessions)
+            write_lines(orjson.dumps(session) for session in sessions)
         else:
             print_gaps(plain_console(), sessions, reader.sessions(symbol))
 
@@ -236,7 +236,7 @@ async def _tail_topic(
             if options.kind is not None and orjson.loads(line)["type"] != options.kind:
                 continue
             if as_lines:
-                _write([line])
+                write_lines([line])
             else:
                 rows.print(line)
 
@@ -253,18 +253,10 @@ def _named(store: Path | None) -> Path:
     return store
 
 
-def _write(lines: Iterable[bytes]) -> None:
-    out = sys.stdout.buffer
-    for line in lines:
-        out.write(line)
-        out.write(b"\n")
-    out.flush()
-
-
 def _show(lines: Iterable[bytes], title: str, as_lines: bool) -> None:
     from streams.store_tables import print_events
 
     if as_lines:
-        _write(lines)
+        write_lines(lines)
     else:
         print_events(plain_console(), lines, title)

@@ -10,12 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import orjson
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
 from replay.causality import Finding
 from replay.causality import Report as CausalityReport
@@ -52,7 +47,7 @@ from streams.replay_options import (
     origin_of,
     stretch_of,
 )
-from streams.terminal import plain_console
+from streams.terminal import PlainTable, plain_console, progress_bar, say, say_document
 
 FAILED = 1
 SHOWN_BYTES = 400
@@ -102,7 +97,7 @@ def causality(
             )
         )
     if json:
-        typer.echo(orjson.dumps(causality_data(report), option=orjson.OPT_INDENT_2).decode())
+        say_document(causality_data(report))
     else:
         _print_causality(report)
     if not report.clean:
@@ -136,11 +131,11 @@ def determinism(
         settings, origin, options, VARIATIONS, None if json else _print_outcome
     )
     if json:
-        typer.echo(orjson.dumps(determinism_data(report), option=orjson.OPT_INDENT_2).decode())
+        say_document(determinism_data(report))
     elif report.equal:
-        typer.echo(f"Deterministic: {len(report.outcomes)} runs, equal to the byte.")
+        say(f"Deterministic: {len(report.outcomes)} runs, equal to the byte.")
     else:
-        typer.echo("NOT deterministic.")
+        say("NOT deterministic.")
     if not report.equal:
         raise typer.Exit(FAILED)
 
@@ -158,7 +153,7 @@ def _counting(what: str, total: int) -> Iterator[Any]:
     if not sys.stderr.isatty():
         yield None
         return
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress_bar() as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, completed=done)
 
@@ -180,23 +175,23 @@ def causality_data(report: CausalityReport) -> dict[str, Any]:
 
 def _print_causality(report: CausalityReport) -> None:
     total = sum(report.rewritten.values())
-    typer.echo(
+    say(
         f"{len(report.ends)} prefixes of {report.records} records and {report.events} events:"
         f" {total} rewritten readings."
     )
     if report.rewritten:
-        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        table = PlainTable()
         table.add_column("type")
         table.add_column("rewritten", justify="right")
         for kind, count in report.rewritten.items():
             table.add_row(kind, str(count))
         plain_console().print(table)
-        typer.echo(f"{report.repainted_ends} prefixes end between a reading and its rewriting.")
+        say(f"{report.repainted_ends} prefixes end between a reading and its rewriting.")
     for finding in report.findings:
-        typer.echo(_finding_text(finding))
+        say(_finding_text(finding))
     if report.different:
         ends = ", ".join(map(str, report.different[:10]))
-        typer.echo(
+        say(
             f"{len(report.different)} prefixes are not what the longer run begins with"
             f" (of {ends} records): it knew what came later."
         )
@@ -222,11 +217,11 @@ def determinism_data(report: DeterminismReport) -> dict[str, Any]:
 def _print_outcome(outcome: Outcome) -> None:
     found = outcome.difference
     state = "equal" if found is None else "DIFFERENT"
-    typer.echo(f"{state:9} {outcome.events} events: {outcome.variation.name}")
+    say(f"{state:9} {outcome.events} events: {outcome.variation.name}")
     if found is not None:
-        typer.echo(f"  first difference: {found.what}")
-        typer.echo(f"    first run: {_short(found.first)}")
-        typer.echo(f"    this run:  {_short(found.now)}")
+        say(f"  first difference: {found.what}")
+        say(f"    first run: {_short(found.first)}")
+        say(f"    this run:  {_short(found.now)}")
 
 
 def _short(text: str | None) -> str:

@@ -8,7 +8,9 @@ order than it has. All that is printed or logged goes through `escaped` (`stream
 
 from __future__ import annotations
 
+import logging
 import re
+from typing import Any
 
 _ACTING = re.compile(
     # C0, DEL, C1; bidirectional marks, embeddings, overrides, isolates; separators of lines and
@@ -50,3 +52,28 @@ def _escape(found: re.Match[str]) -> str:
 def _escape_json(found: re.Match[str]) -> str:
     character = found[0]
     return character if character in _SHORT else f"\\u{ord(character):04x}"
+
+
+def writable(text: str) -> str:
+    """Text that UTF-8 can write: halves of surrogate pairs as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+class PlainFormatter(logging.Formatter):
+    """Formats records of logs as lines whose values cannot act; a traceback keeps its lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The first line of a record."""
+        return escaped(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """The lines of a traceback."""
+        return _escaped_lines(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802
+        """The lines of a stack."""
+        return _escaped_lines(super().formatStack(stack_info))
+
+
+def _escaped_lines(text: str) -> str:
+    return "\n".join(map(escaped, text.split("\n")))

@@ -15,6 +15,7 @@ from schemas.events import Reject
 from schemas.ids import reject_id
 from schemas.symbols import NAME_RULE, is_name
 from streams.core.calendar import ZoneTable
+from streams.escaping import writable
 from streams.feeds.csv_feed import CsvFeed
 from streams.feeds.items import Feed, InputError, Item, Refusal
 from streams.feeds.log_feed import LogFeed
@@ -96,7 +97,7 @@ def open_feeds(
 
 
 def _open_log(source: Source, copy: str | None) -> LogFeed:
-    _check_symbol(source)
+    _check_names(source)
     if source.symbol is not None:
         raise InputError(f"{source.path}: a log names its symbols itself; give it without --bars")
     return LogFeed(source.path, copy)
@@ -104,7 +105,7 @@ def _open_log(source: Source, copy: str | None) -> LogFeed:
 
 def _open_table(source: Source, router: Router, zone: ZoneTable | None, copy: str | None) -> Table:
     path = source.path
-    _check_symbol(source)
+    _check_names(source)
     if path.endswith(CSV_SUFFIXES):
         return CsvFeed(path, source.symbol, router.base_of, zone, copy)
     if path.endswith(".parquet"):
@@ -115,7 +116,9 @@ def _open_table(source: Source, router: Router, zone: ZoneTable | None, copy: st
     raise InputError(f"{path}: the name must end in one of {known}")
 
 
-def _check_symbol(source: Source) -> None:
+def _check_names(source: Source) -> None:
+    if writable(source.path) != source.path:
+        raise InputError(f"{source.path}: the name is not UTF-8; rename the file")
     if source.symbol is not None and not is_name(source.symbol):
         raise InputError(f"--bars {source.symbol}={source.path}: the symbol is not {NAME_RULE}")
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from replay.comparison import ParityReport
 from replay.parity import Difference
 from replay.surroundings import LoggedRecord, LogPart, Surroundings
 from streams.log_text import record_text
+from streams.terminal import PlainConsole, PlainTable, plain_console
 
 COUNTS = ("a", "b", "equal", "missing", "added", "changed", "reordered", "superseded")
 RARE = ("reordered", "superseded")
@@ -22,7 +19,7 @@ LONGEST_VALUE = 60
 
 def print_parity(report: ParityReport) -> None:
     """Counts by type, the differences, and the log around the first one."""
-    console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    console = plain_console(line_by_line=True)
     console.print(_counts_table(report))
     for note in report.notes:
         console.print(note)
@@ -35,15 +32,16 @@ def print_parity(report: ParityReport) -> None:
     )
     console.print(f"{report.a} (A) and {report.b} (B) differ in {total} events:")
     for difference in report.differences:
-        console.print(_line(difference))
+        for line in _lines(difference):
+            console.print(line)
     if total > shown:
         console.print(f"  ... and {total - shown} more")
     if report.around is not None:
         _print_around(console, report.around)
 
 
-def _counts_table(report: ParityReport) -> Table:
-    table = Table(title="Parity", title_justify="left", box=SIMPLE_HEAD)
+def _counts_table(report: ParityReport) -> PlainTable:
+    table = PlainTable("Parity", pad_edge=True)
     table.add_column("type", no_wrap=True)
     results = report.types
     rare = {name for name in RARE if not any(getattr(each, name) for each in results.values())}
@@ -55,14 +53,12 @@ def _counts_table(report: ParityReport) -> Table:
     return table
 
 
-def _line(difference: Difference) -> str:
+def _lines(difference: Difference) -> Iterator[str]:
     """A difference in one line, and one for each field."""
     place = f"partition {difference.partition}, offset {difference.record}"
-    head = f"  {difference.what:9} {difference.id} ({place})"
-    lines = [head]
+    yield f"  {difference.what:9} {difference.id} ({place})"
     for name, (before, now) in difference.fields.items():
-        lines.append(f"            {name}: {_short(before)} -> {_short(now)}")
-    return "\n".join(lines)
+        yield f"            {name}: {_short(before)} -> {_short(now)}"
 
 
 def _short(value: Any) -> str:
@@ -70,7 +66,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "..."
 
 
-def _print_around(console: Console, around: Surroundings) -> None:
+def _print_around(console: PlainConsole, around: Surroundings) -> None:
     place = f"partition {around.partition}, offset {around.record}"
     if around.a == around.b and around.a.away is None:
         console.print(f"The log around the first difference ({place}), equal on both sides:")
@@ -86,7 +82,7 @@ def _print_around(console: Console, around: Surroundings) -> None:
 
 
 def _print_part(
-    console: Console, name: str, part: LogPart, around: Surroundings, place: str
+    console: PlainConsole, name: str, part: LogPart, around: Surroundings, place: str
 ) -> None:
     if part.away is not None:
         console.print(f"The log of {name} is not at hand: {part.away}")
@@ -95,7 +91,7 @@ def _print_part(
     _print_records(console, part.records, around.record)
 
 
-def _print_records(console: Console, records: Sequence[LoggedRecord], marked: int) -> None:
+def _print_records(console: PlainConsole, records: Sequence[LoggedRecord], marked: int) -> None:
     for each in records:
         console.print(f"  {'>' if each.offset == marked else ' '} {_record(each)}")
 

@@ -7,11 +7,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 from streams.inputs import Progress as RunProgress
 from streams.inputs import Source
+from streams.terminal import progress_bar
 
 
 class ProgressBar:
@@ -21,15 +19,7 @@ class ProgressBar:
         self._started = time.monotonic()
         self._shown = sys.stderr.isatty()
         self._total = sum(_size(source.path) for source in sources)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            disable=not self._shown,
-        )
+        self._bar = progress_bar(shown=self._shown)
         self._task = self._bar.add_task("reading", total=self._total or None)
 
     def __enter__(self) -> ProgressBar:

@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from streams.first_look import TooManyRefusedError
 from streams.instants import DATE_AND_TIME, TIME, instant_text
 from streams.stored_run import StoreResult
-from streams.terminal import number_table
+from streams.terminal import PlainConsole, PlainTable, number_table, text_table
 
 FACT_COLUMNS = ("new", "changed", "recalculated", "retracted")
 COMMON = frozenset(
@@ -81,7 +78,7 @@ def refused_delivery(folder: Path, error: TooManyRefusedError) -> dict[str, Any]
     }
 
 
-def print_refused_delivery(console: Console, folder: Path, error: TooManyRefusedError) -> None:
+def print_refused_delivery(console: PlainConsole, folder: Path, error: TooManyRefusedError) -> None:
     """Dead letters of a delivery that was not taken."""
     found = refused_delivery(folder, error)
     console.print(_rejects_table(found["rejects"]))
@@ -90,7 +87,7 @@ def print_refused_delivery(console: Console, folder: Path, error: TooManyRefused
     console.print(f"Store: {folder}, not changed", soft_wrap=True)
 
 
-def print_store_summary(console: Console, result: StoreResult) -> None:
+def print_store_summary(console: PlainConsole, result: StoreResult) -> None:
     """Rows, facts, symbols, dead letters, and what else happened."""
     summary = store_summary(result)
     rows, facts = summary["rows"], summary["facts"]
@@ -140,10 +137,8 @@ def _remarks(summary: dict[str, Any]) -> Iterable[str]:
         )
 
 
-def _rejects_table(rejects: dict[str, Any]) -> Table:
-    table = Table(title="Dead letters", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("code", "count", "first", "reason"):
-        table.add_column(name)
+def _rejects_table(rejects: dict[str, Any]) -> PlainTable:
+    table = text_table("Dead letters", "code", "count", "first", "reason")
     for code, found in rejects.items():
         table.add_row(code, str(found["count"]), found["first"], found["reason"])
     return table
@@ -152,7 +147,7 @@ def _rejects_table(rejects: dict[str, Any]) -> Table:
 class EventRows:
     """Events as rows that are printed as they come, under one head."""
 
-    def __init__(self, console: Console, title: str) -> None:
+    def __init__(self, console: PlainConsole, title: str) -> None:
         self._console = console
         self._title = title
         self._headed = False
@@ -179,17 +174,15 @@ def event_words(event: dict[str, Any]) -> tuple[str, str, str, str]:
     return instant_text(time_ms, DATE_AND_TIME), event["op"], event["id"], " ".join(words)
 
 
-def print_events(console: Console, lines: Iterable[bytes], title: str) -> None:
+def print_events(console: PlainConsole, lines: Iterable[bytes], title: str) -> None:
     """Events as a table: place and time in columns, what else they hold in words."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("time (UTC)", "op", "id", "content"):
-        table.add_column(name)
+    table = text_table(title, "time (UTC)", "op", "id", "content")
     for line in lines:
         table.add_row(*event_words(orjson.loads(line)))
     console.print(table)
 
 
-def print_gaps(console: Console, sessions: Iterable[dict[str, Any]], total: int) -> None:
+def print_gaps(console: PlainConsole, sessions: Iterable[dict[str, Any]], total: int) -> None:
     """Sessions that miss bars, a line a hole."""
     table = number_table("Missing bars", "symbol", "session", "expected", "present", "missing")
     for name in ("hole from (UTC)", "to", "slots", "state"):

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-
 from streams.instants import TIME, instant_text
 from streams.summary import RunResult
-from streams.terminal import number_table
+from streams.terminal import PlainConsole, PlainTable, number_table, text_table
 
 STATES = {
     "unbroken": "unbroken",
@@ -39,7 +35,7 @@ ROWS = {
 }
 
 
-def print_summary(console: Console, result: RunResult) -> None:
+def print_summary(console: PlainConsole, result: RunResult) -> None:
     """Counts per symbol, first gaps, dead letters, ignored columns, and where the results lie."""
     counters = result.manifest["counters"]
     data = summary_data(result)
@@ -83,14 +79,14 @@ def _letters(counters: dict[str, Any]) -> int:
     return sum(counters["rejects"].values())
 
 
-def _changes_table(changes: dict[str, Any]) -> Table:
+def _changes_table(changes: dict[str, Any]) -> PlainTable:
     table = number_table("Changed by corrections", "type", "new", "changed", "retracted")
     for kind, counts in changes.items():
         table.add_row(kind, *(str(counts[name]) for name in ("new", "changed", "retracted")))
     return table
 
 
-def _symbols_table(symbols: dict[str, Any]) -> Table:
+def _symbols_table(symbols: dict[str, Any]) -> PlainTable:
     table = number_table(
         "Bars, sessions, quality",
         "symbol",
@@ -116,7 +112,7 @@ def _symbols_table(symbols: dict[str, Any]) -> Table:
     return table
 
 
-def _structure_table(symbols: dict[str, Any]) -> Table:
+def _structure_table(symbols: dict[str, Any]) -> PlainTable:
     heads = [f"class {number}" for number in CLASSES]
     table = number_table("Touches, swings by class", "symbol", "touches", *heads)
     for symbol, totals in symbols.items():
@@ -126,7 +122,7 @@ def _structure_table(symbols: dict[str, Any]) -> Table:
     return table
 
 
-def _ranges_table(symbols: dict[str, Any]) -> Table:
+def _ranges_table(symbols: dict[str, Any]) -> PlainTable:
     states = [
         state for state in STATES if any(state in totals["ranges"] for totals in symbols.values())
     ]
@@ -137,10 +133,8 @@ def _ranges_table(symbols: dict[str, Any]) -> Table:
     return table
 
 
-def _gaps_table(result: RunResult) -> Table:
-    table = Table(title="First gaps", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("symbol", "session", "from (UTC)", "to", "missing", "state"):
-        table.add_column(name)
+def _gaps_table(result: RunResult) -> PlainTable:
+    table = text_table("First gaps", "symbol", "session", "from (UTC)", "to", "missing", "state")
     for gap in result.summary.first_gaps.values():
         table.add_row(
             gap.symbol,
@@ -153,8 +147,8 @@ def _gaps_table(result: RunResult) -> Table:
     return table
 
 
-def _rejects_table(result: RunResult) -> Table:
-    table = Table(title="Dead letters", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+def _rejects_table(result: RunResult) -> PlainTable:
+    table = PlainTable("Dead letters")
     table.add_column("code")
     table.add_column("count", justify="right")
     table.add_column("first")

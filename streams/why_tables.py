@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from msgspec import to_builtins
-from rich.console import Console
 
 from replay.chain import Cause, LoggedBar
 from replay.why import Answer, Version
 from streams.instants import instant_text
 from streams.log_text import record_text
+from streams.terminal import plain_console
 
 SHOWN_BARS = 8
 IDENTITY = frozenset({"type", "id", "op", "seq", "symbol", "session"})
@@ -20,7 +20,7 @@ IDENTITY = frozenset({"type", "id", "op", "seq", "symbol", "session"})
 
 def print_answer(answer: Answer) -> None:
     """Every version with its record; the chain of the last one that stands."""
-    console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    console = plain_console(line_by_line=True)
     count = len(answer.versions)
     console.print(f"{answer.id}: {count} version{'s' if count > 1 else ''} in group {answer.group}")
     for version in answer.versions:

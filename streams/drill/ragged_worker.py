@@ -11,6 +11,7 @@ from random import Random
 from schemas.config import ConfigError
 from schemas.config_loading import load_config
 from streams.kafka.errors import BrokerError, TopicsError
+from streams.terminal import guard_standard_error, say
 from streams.worker.instance import InstanceTakenError
 from streams.worker.runner import SESSION_S, RunOptions, run_worker
 
@@ -22,6 +23,7 @@ IO_FAILURE = 74
 
 def main() -> int:
     """Run a worker with the options of `tapeline worker` that a drill uses; its exit code."""
+    guard_standard_error()
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path)
     parser.add_argument("--data-dir", type=Path)
@@ -53,7 +55,7 @@ def main() -> int:
 
 
 def _fail(error: Exception, code: int) -> int:
-    sys.stderr.write(f"tapeline: {error}\n")
+    say(f"tapeline: {error}", err=True)
     return code
 
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 
 import orjson
 
+from streams.escaping import PlainFormatter, escaped_json, writable
+
 LINES = 5
 WINDOW_S = 10.0
 NOISY = ("aiokafka", "faust", "mode")
@@ -31,7 +33,8 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return orjson.dumps(line).decode()
+        whole = {name: writable(text) for name, text in line.items()}
+        return escaped_json(orjson.dumps(whole).decode())
 
 
 class RepetitionFilter(logging.Filter):
@@ -78,7 +81,7 @@ class RepetitionFilter(logging.Filter):
 def set_up_logging(as_json: bool, level: int = logging.INFO) -> None:
     """Send all logs to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if as_json else logging.Formatter(PLAIN))
+    handler.setFormatter(JsonFormatter() if as_json else PlainFormatter(PLAIN))
     handler.addFilter(RepetitionFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

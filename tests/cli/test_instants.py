@@ -11,7 +11,6 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from replay.control import ControlState
 from replay.progress import Pace, progress_line
@@ -23,6 +22,7 @@ from streams.refusals import DEFAULT_LIMIT, RowRefusals, row_report
 from streams.store.counts import Counts
 from streams.store_tables import EventRows, print_events, print_gaps, print_store_summary
 from streams.stored_run import StoreResult
+from streams.terminal import PlainConsole
 from tests.house.source_tree import PACKAGES, ROOT, modules
 
 CONFIGURATION = """
@@ -113,11 +113,11 @@ def test_the_last_minute_of_the_calendar_stops_no_command(
     assert json.loads(capsys.readouterr().out)["symbols"]["A"]["last"] == "9999-12-31 00:00:00"
 
 
-def _console() -> Console:
-    return Console(file=StringIO(), width=200)
+def _console() -> PlainConsole:
+    return PlainConsole(file=StringIO(), width=200)
 
 
-def _printed(console: Console) -> str:
+def _printed(console: PlainConsole) -> str:
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -143,10 +143,8 @@ def test_what_is_printed_of_a_store_may_lie_beyond_the_calendar(tmp_path: Path) 
     print_gaps(console, [{"symbol": "A", "session": "9999-12-31", **counts, "holes": [hole]}], 1)
     symbols = {"A": {"last_ms": BEYOND_MS, "open_ranges": 0}}
     report = row_report([], RowRefusals(), DEFAULT_LIMIT)
-    print_store_summary(
-        console,
-        StoreResult(tmp_path, 0, report, Counts(), symbols, False, False, ignored_columns={}),
-    )
+    result = StoreResult(tmp_path, 0, report, Counts(), symbols, False, False, {})
+    print_store_summary(console, result)
     assert _printed(console).count(str(BEYOND_MS)) == 9
 
 

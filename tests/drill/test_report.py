@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 
 import pytest
-from rich.console import Console
 
 from streams.cli_drill import print_report
 from streams.drill.comparison import Differences
 from streams.drill.crew import End
 from streams.drill.report import DrillReport, checks_of, report_data
+from streams.terminal import PlainConsole
 
 
 def report(differences: Differences, slept: bool = False) -> DrillReport:
@@ -33,7 +33,7 @@ def report(differences: Differences, slept: bool = False) -> DrillReport:
 
 def printed(found: DrillReport) -> str:
     text = io.StringIO()
-    print_report(Console(file=text, width=120, markup=False, emoji=False), found)
+    print_report(PlainConsole(file=text, width=120, markup=False, emoji=False), found)
     return text.getvalue()
 
 

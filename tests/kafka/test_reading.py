@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from schemas.codec import encode
-from schemas.events import Retract
+from schemas.events import Reject, Retract
+from tests.cli.test_terminal import ACTS, BIDI, MARK, acting, on_a_terminal
 from tests.kafka.broker import Broker
 from tests.kafka.test_subscription import START_MS, append, append_raw, make_again, touch
 
@@ -161,3 +162,59 @@ def test_an_unknown_topic_and_a_silent_broker_are_named(place: Path, tmp_path: P
     missing = tapeline(place, "state", "--bootstrap", "127.0.0.1:1")
     assert missing.returncode == 74
     assert b"127.0.0.1:1" in missing.stderr
+
+
+REJECTED = Reject(f"reject|{ACTS}", "schema_error", f"{ACTS}\nforged", f"{ACTS}:1", "", BIDI)
+
+
+async def test_what_a_topic_holds_does_not_act_on_a_terminal(
+    broker: Broker, topic_prefix: str, place: Path
+) -> None:
+    await append(broker, f"{topic_prefix}.touches.v1", [touch(1, BIDI)])
+    await append_raw(broker, f"{topic_prefix}.rejects.v1", encode(REJECTED), ACTS.encode())
+    for arguments in (
+        ("state",),
+        ("state", "--json"),
+        ("tail", "touches", "--symbol", BIDI, "--json"),
+        ("tail", "touches", "--symbol", f"{BIDI}x"),
+    ):
+        shown = on_a_terminal(place, *arguments)
+        assert MARK in shown
+        assert acting(shown) == set()
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "headers"),
+    [
+        (encode(touch(1)), b"x", [("seq", ACTS.encode())]),
+        (None, f"touch|{ACTS}".encode(), [("seq", b"1"), ("rev", b"0")]),
+        (f'{{"type":"{BIDI}"}}'.encode(), b"x", [("seq", b"1")]),
+        (json.dumps({"type": "touch", f"{ACTS}\n": 1}).encode(), b"x", []),
+    ],
+    ids=["header", "key", "type", "field"],
+)
+async def test_a_message_that_cannot_be_read_does_not_act_on_a_terminal(
+    value: bytes | None,
+    key: bytes,
+    headers: list[tuple[str, bytes]],
+    broker: Broker,
+    topic_prefix: str,
+    place: Path,
+) -> None:
+    await append_raw(broker, f"{topic_prefix}.touches.v1", value, key, headers)
+    shown = tapeline(place, "tail", "touches")
+    assert shown.returncode == 2
+    assert acting((shown.stdout + shown.stderr).decode()) == set()
+    assert b"cannot be read" in shown.stderr
+
+
+async def test_records_that_nobody_can_read_do_not_act_through_a_replay(
+    broker: Broker, topic_prefix: str, place: Path
+) -> None:
+    for raw in (f"{ACTS}", json.dumps({"type": f"{ACTS}\n"}), f'{{"{BIDI}": 1}}'):
+        await append_raw(broker, f"{topic_prefix}.bars.v1", raw.encode(), ACTS.encode())
+    for arguments in (("replay", "--out", "x"), ("replay", "--out", "y", "--json")):
+        shown = tapeline(place, *arguments)
+        assert shown.returncode == 0, shown.stderr
+        assert MARK.encode() in shown.stdout
+        assert acting((shown.stdout + shown.stderr).decode()) == set()
