@@ -27,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test lint lock pure-test compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
+.PHONY: help run test rest lint lock pure-test broker-test compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
 
 help:
 	@echo "make run        install, write sample books, run them, print the summary"
@@ -48,7 +48,11 @@ run: $(VENV)/.installed-runtime
 	$(VENV)/bin/tapeline sample $(SAMPLE)
 	$(VENV)/bin/tapeline run $(SAMPLE_BOOKS) --out $(OUT)
 
-test: lint pure-test compiled-test-if-possible
+# Broker tests wait most of their time: they run beside the rest.
+test: $(VENV)/.installed-dev
+	$(PY) tests/side_by_side.py $(MAKE) --no-print-directory rest -- $(MAKE) --no-print-directory broker-test
+
+rest: lint pure-test compiled-test-if-possible
 
 lint: $(VENV)/.installed-dev
 	$(PY) -m ruff check .
@@ -56,7 +60,10 @@ lint: $(VENV)/.installed-dev
 	$(PY) -m mypy --strict $(CODE)
 
 pure-test: $(VENV)/.installed-dev
-	$(PY) -m pytest
+	$(PY) -m pytest --durations=40 -m "not kafka"
+
+broker-test: $(VENV)/.installed-dev
+	$(PY) -m pytest --durations=40 -m kafka
 
 # Without a compiler the test run says what it left out, rather than failing or staying silent.
 compiled-test-if-possible: $(VENV)/.installed-dev
