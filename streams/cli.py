@@ -229,6 +229,7 @@ def worker(
         bool, typer.Option("--dynamic", help="Join without static membership.")
     ] = False,
     log_json: Annotated[bool, typer.Option(LOG_JSON, help="Logs as JSON Lines.")] = False,
+    log_check_s: Annotated[float, typer.Option(min=0.1, hidden=True)] = 25.0,
 ) -> None:
     """Run a worker on a Kafka cluster until it is told to stop."""
     from streams.worker.exits import leaving_when_told
@@ -247,6 +248,7 @@ def worker(
             http_port=http_port,
             log_json=log_json,
             dynamic=dynamic,
+            log_check_s=log_check_s,
         )
         try:
             run_worker(settings, options)

@@ -17,11 +17,14 @@ from msgspec import Struct
 from schemas.config import Config
 from schemas.topics import input_log, snapshot_topic, worker_app_id
 from streams.core.sessions import NOWHERE_MS
+from streams.kafka.administration import describe_topics
+from streams.kafka.errors import BrokerError, TopicsError
 from streams.worker.changelog import belongs, read_heads
-from streams.worker.cluster import explained
+from streams.worker.cluster import explained, judge_topics
 from streams.worker.committer import OUTPUT_BATCH_BYTES, SNAPSHOT_BYTES_A_PLACE, Committer, Work
 from streams.worker.exits import NotWrittenError, ZombieGuard, hard_exit
-from streams.worker.fold import Counts, LogHoleError, PartitionFold
+from streams.worker.fold import Counts, LogHoleError, PartitionFold, log_hole
+from streams.worker.log_digest import RecordDigest
 from streams.worker.metrics import PartitionGauges, WorkerMetrics
 from streams.worker.table import StateTable
 from streams.worker.transport import BatchApp, BatchMessage, BatchSchema
@@ -99,6 +102,7 @@ class WorkerApp(BatchApp):
             worker_app_id(config.kafka.topic_prefix),
             on_crash=on_crash,
             chunk_records=options.chunk_records,
+            bootstrap=config.kafka.bootstrap,
             **faust_settings(config, options),
         )
         self.config = config
@@ -279,21 +283,69 @@ class WorkerApp(BatchApp):
         except Exception as error:
             self.crash_with(error)
 
-    def start_offset(self, tp: TP, committed: int | None) -> int | None:
-        """Where to read from: what was committed, else what the state includes."""
-        return self.table.checkpoint(tp.partition) if committed is None else committed
+    def start_offset(self, tp: TP, committed: int | None) -> int:
+        """Where to read from: where the state ends, whatever is committed."""
+        checkpoint = self.table.checkpoint(tp.partition)
+        if checkpoint is None and committed:
+            self.crash_with(
+                LogHoleError(
+                    f"{tp.topic} partition {tp.partition}: the workers have committed offset "
+                    f"{committed}, and there is no state: the changelog was lost. Restore it, or "
+                    "use another topic prefix and publish again"
+                )
+            )
+        return checkpoint or 0
+
+    def last_record(self, tp: TP) -> RecordDigest | None:
+        """The last record that the state includes."""
+        return self.table.last_record(tp.partition)
 
     def check_log_end(self, tp: TP, start: int, end: int) -> None:
         """Stop where the log ends before the state: it is not the log of before."""
-        reached = max(start, self.table.checkpoint(tp.partition) or 0)
-        if end < reached:
+        if end < start:
             self.crash_with(
                 LogHoleError(
                     f"{tp.topic} partition {tp.partition} ends at offset {end}, the state "
-                    f"includes all below {reached}: the topic was made again, or this is another "
-                    "cluster. Use another topic prefix, or delete all topics of this one"
+                    f"includes all below {start}: the topic was made again, its broker lost the "
+                    "end of the log, or this is another cluster. Use another topic prefix, or "
+                    "delete all topics of this one"
                 )
             )
+
+    def log_out_of_range(self, tp: TP, offset: int, begin: int, end: int) -> NoReturn:
+        """Stop: the client must not begin elsewhere, as it would leave out what is between."""
+        self.check_log_end(tp, offset, end)
+        if begin <= offset:
+            self.crash_with(
+                LogHoleError(
+                    f"{tp.topic} partition {tp.partition}: offset {offset} was out of range, "
+                    f"though the log has {begin} to {end} by now: it was made again or cut. Use "
+                    "another topic prefix, or delete all topics of this one"
+                )
+            )
+        self.crash_with(log_hole(tp.topic, tp.partition, offset, begin))
+
+    async def watch_log(self, every_s: float) -> NoReturn:
+        """Look at the log from time to time, whether records come or not.
+
+        Its partitions must be as many as at the start, and its last record the one that was read.
+        """
+        while True:
+            await asyncio.sleep(every_s)
+            await self._check_partitions()
+            if not self.rebalancing:
+                await self.consumer.compare()
+
+    async def _check_partitions(self) -> None:
+        try:
+            reports = await describe_topics(self.config.kafka, self.config.kafka.bootstrap)
+        except BrokerError as error:
+            logger.info("the topics cannot be looked at just now: %s", error)
+            return
+        try:
+            judge_topics([report for report in reports if report.found is not None])
+        except TopicsError as error:
+            self.crash_with(error)
 
     # -- what is shown
 
@@ -399,7 +451,8 @@ def faust_settings(config: Config, options: WorkerOptions) -> dict[str, Any]:
         # those alone that have nothing would wait while the others have.
         "broker_max_poll_records": None,
         "consumer_max_fetch_size": FETCH_BYTES,
-        "consumer_auto_offset_reset": "earliest",
+        # Where the log has no such offset, nothing else of it will do.
+        "consumer_auto_offset_reset": "none",
         "consumer_group_instance_id": instance,
         "topic_allow_declare": False,
         "topic_disable_leader": True,

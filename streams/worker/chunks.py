@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
-from streams.kafka.raw_records import Chunk
+from streams.kafka.raw_records import Chunk, RawRecord
+from streams.worker.log_digest import RecordDigest, digest_of
 
 Place = TypeVar("Place")
 Item = TypeVar("Item")
@@ -33,10 +34,12 @@ class Positions(Generic[Place]):
         self._next: dict[Place, int] = {}
         self._done: dict[Place, int] = {}
         self._sought: dict[Place, int] = {}
+        self._last: dict[Place, RawRecord | RecordDigest | None] = {}
 
-    def set(self, place: Place, offset: int) -> None:
-        """Hand out a partition from an offset on."""
+    def set(self, place: Place, offset: int, last: RecordDigest | None = None) -> None:
+        """Hand out a partition from an offset on; `last` is the last record before it."""
         self._next[place] = offset
+        self._last[place] = last
         self._sought.pop(place, None)
 
     def of(self, place: Place) -> int | None:
@@ -65,6 +68,20 @@ class Positions(Generic[Place]):
     def hand_out(self, place: Place, chunk: Chunk) -> None:
         """The chunk is on its way to the worker."""
         self._next[place] = chunk.end
+        if chunk.records:
+            self._last[place] = chunk.records[-1]
+
+    def last(self, place: Place) -> RecordDigest | None:
+        """The last record that was handed out, or that the state included before."""
+        found = self._last.get(place)
+        if found is None or isinstance(found, RecordDigest):
+            return found
+        # Hashed when it is asked for: most are not.
+        return digest_of(found)
+
+    def ours(self) -> list[Place]:
+        """Partitions that are handed out."""
+        return list(self._next)
 
     def done(self, place: Place, next_offset: int) -> None:
         """All below `next_offset` is written: outputs, state and local store."""
@@ -84,3 +101,4 @@ class Positions(Generic[Place]):
         self._next.clear()
         self._done.clear()
         self._sought.clear()
+        self._last.clear()

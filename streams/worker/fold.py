@@ -21,6 +21,7 @@ from streams.kafka.event_messages import Message, Writer
 from streams.kafka.raw_records import Chunk, RawRecord
 from streams.kafka.snapshots import CloseClock, SnapshotHead, snapshot_messages, topic
 from streams.planning import plan_group, settings_hash
+from streams.worker.log_digest import RecordDigest, digest_of
 from streams.worker.state_records import (
     FIRST,
     GroupChange,
@@ -177,6 +178,8 @@ class Step(Struct):
         Of the groups that had records.
     snapshot_bytes
         Of the snapshots among the outputs.
+    last
+        The last record below `next_offset`, of this step or before it; None before the first.
     """
 
     partition: int
@@ -185,6 +188,7 @@ class Step(Struct):
     outputs: dict[str, list[Message]] = field(default_factory=dict)
     state: StateChange = field(default_factory=StateChange)
     snapshot_bytes: int = 0
+    last: RecordDigest | None = None
 
 
 class PartitionFold:
@@ -205,6 +209,8 @@ class PartitionFold:
     ----------
     next_offset
         Source offset of the next record; None before the first of a log without state.
+    last
+        The last record taken, whatever became of it; None before the first.
     """
 
     def __init__(
@@ -217,6 +223,7 @@ class PartitionFold:
         counts: Counts,
     ) -> None:
         self.next_offset = stored.checkpoint
+        self.last = stored.last
         self.seats: dict[str, Seat] = {}
         self._config = config
         self._log = log
@@ -268,7 +275,7 @@ class PartitionFold:
         # Without any state the log must begin: a lost changelog is no new partition.
         expected = self.next_offset or 0
         if chunk.first > expected:
-            raise self._hole(chunk.first)
+            raise log_hole(self._log, self._partition, expected, chunk.first)
         due = chunk.since(expected)
         records = due.records
         counts.skipped += len(chunk.records) - len(records)
@@ -276,10 +283,13 @@ class PartitionFold:
         if not records:
             # Markers of transactions take offsets, too: nothing but the offset goes on.
             self.next_offset = due.end
+            step.last = self.last
             return step
         self._state.changes()
         touched = self._take(records, step, most_again, most_snapshot_bytes, put_off)
         step.state = self._state = StateChange(touched)
+        # One hash a step: that of the last record it took, which may not be that of the chunk.
+        step.last = self.last = digest_of(records[step.records - 1])
         self.next_offset = step.next_offset
         return step
 
@@ -400,11 +410,12 @@ class PartitionFold:
         step.outputs.setdefault(topic, []).append(message)
         self._counts.rejects[code] += 1
 
-    def _hole(self, found: int) -> LogHoleError:
-        return LogHoleError(
-            f"{self._log} partition {self._partition}: the state ends before offset "
-            f"{self.next_offset or 0}, the log goes on at {found}. Records in between were "
-            "deleted, never kept, or the topic or the state is not the one of before; or the "
-            "changelog was lost. Restore what was lost, or delete the topics of this prefix and "
-            "publish again"
-        )
+
+def log_hole(log: str, partition: int, expected: int, found: int) -> LogHoleError:
+    """The error of a log that goes on at `found`, above what the state expects."""
+    return LogHoleError(
+        f"{log} partition {partition}: the state ends before offset {expected}, the log goes on "
+        f"at {found}. Records in between were deleted, never kept, or the topic or the state is "
+        "not the one of before; or the changelog was lost. Restore what was lost, or delete the "
+        "topics of this prefix and publish again"
+    )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from msgspec import Struct
@@ -42,6 +42,8 @@ WATCH_S = 5.0
 LOOPBACK = "127.0.0.1"
 SESSION_S = 10.0
 CHUNK_RECORDS = 1_500
+LOG_CHECK_S = 25.0
+"""With what a look takes, it is at the log at least every 30 s."""
 DEFAULT_DATA_DIR = Path("tapeline-data")
 
 logger = logging.getLogger("tapeline.worker")
@@ -62,6 +64,8 @@ class RunOptions(Struct, frozen=True, kw_only=True):
         Seconds without a heartbeat after which another worker takes over.
     chunk_records
         Most records that are folded and written at once.
+    log_check_s
+        Seconds between two looks whether the log is still the one that was read.
     """
 
     instance: int | None = None
@@ -72,6 +76,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     dynamic: bool = False
     session_s: float = SESSION_S
     chunk_records: int = CHUNK_RECORDS
+    log_check_s: float = LOG_CHECK_S
 
 
 def run_worker(
@@ -137,10 +142,13 @@ async def _run(
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
     starting = asyncio.ensure_future(app.start())
-    starting.add_done_callback(lambda done: _check_started(instance, done))
+    looking = asyncio.ensure_future(app.watch_log(options.log_check_s))
+    starting.add_done_callback(lambda done: _check_failure(instance, done))
+    looking.add_done_callback(lambda done: _check_failure(instance, done))
     watching = asyncio.ensure_future(_watch(app))
     await stop.wait()
     logger.info("draining: what is in hand is written and committed")
+    looking.cancel()
     watching.cancel()
     await _drain(app)
 
@@ -190,9 +198,9 @@ def _health(app: WorkerApp) -> HealthServer:
     return HealthServer(not_ready, page)
 
 
-def _check_started(instance: Instance, starting: asyncio.Future[None]) -> None:
-    if not starting.cancelled():
-        error = starting.exception()
+def _check_failure(instance: Instance, done: asyncio.Future[Any]) -> None:
+    if not done.cancelled():
+        error = done.exception()
         if error is not None:
             _crash(instance, error)
 

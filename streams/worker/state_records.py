@@ -3,8 +3,9 @@
 A key is ``group|name``; a value is the JSON list ``[offset, content]``: the source offset that the
 content includes, then the content. The record ``hot`` of a group has a third item, the hash of
 the settings the state was made with; ``first`` says where its log began. The checkpoint of the
-partition is a record of its own, and so is the identity of its changelog: the first record of all,
-written once.
+partition is a record of its own: ``[next offset, {"v": format, "last": [offset, time, hash]}]``,
+the last record of the log that the state includes, null before the first. So is the identity of its
+changelog: the first record of all, written once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from msgspec import Struct, field
 
 from streams.core.engine import HOT
 from streams.state_values import pack, unpack
+from streams.worker.log_digest import RecordDigest
 
 CHECKPOINT_KEY = b"|checkpoint"
 """No group has an empty name."""
@@ -68,11 +70,14 @@ class StoredPartition(Struct):
     ----------
     checkpoint
         Next source offset; None where nothing was ever written.
+    last
+        The last record below it; None where there is none.
     identity
         Of the changelog that the records are of; None where nothing was ever written.
     """
 
     checkpoint: int | None = None
+    last: RecordDigest | None = None
     identity: str | None = None
     groups: dict[str, StoredGroup] = field(default_factory=dict)
 
@@ -134,9 +139,28 @@ def _foreign(key: bytes | None, why: str) -> ForeignRecordError:
     return ForeignRecordError(f"the record of key {shown} is no state of a worker ({why})")
 
 
-def checkpoint_pair(next_offset: int) -> Pair:
-    """The record that says how far a partition is."""
-    return CHECKPOINT_KEY, pack(next_offset, {"v": FORMAT})
+def checkpoint_pair(next_offset: int, last: RecordDigest | None = None) -> Pair:
+    """The record that says how far a partition is, and what the last record was."""
+    digest = None if last is None else list(last)
+    return CHECKPOINT_KEY, pack(next_offset, {"v": FORMAT, "last": digest})
+
+
+def read_checkpoint(value: bytes) -> tuple[int, RecordDigest | None]:
+    """Next source offset and the last record before it.
+
+    Raises
+    ------
+    StateFormatError
+        When it is of another format.
+    """
+    next_offset, content = unpack(value)
+    if content.get("v") != FORMAT:
+        raise StateFormatError(
+            f"the stored state has format {content.get('v')}, this version reads {FORMAT}: build "
+            "anew under another topic prefix, or run the version that wrote it"
+        )
+    last = content["last"]
+    return next_offset, None if last is None else RecordDigest(*last)
 
 
 def group_change(
@@ -164,18 +188,12 @@ def read_partition(items: Iterable[Pair]) -> StoredPartition:
     found = StoredPartition()
     for key, value in items:
         check_record(key, value)
+        if key == CHECKPOINT_KEY:
+            found.checkpoint, found.last = read_checkpoint(value)
+            continue
         content = unpack(value)
         if key == IDENTITY_KEY:
             found.identity = content[1]
-            continue
-        if key == CHECKPOINT_KEY:
-            if content[1].get("v") != FORMAT:
-                raise StateFormatError(
-                    f"the stored state has format {content[1].get('v')}, this version reads "
-                    f"{FORMAT}: build anew under another topic prefix, or run the version that "
-                    "wrote it"
-                )
-            found.checkpoint = content[0]
             continue
         group, _, name = key.decode().partition("|")
         stored = found.groups.setdefault(group, StoredGroup())
@@ -188,7 +206,9 @@ def read_partition(items: Iterable[Pair]) -> StoredPartition:
     return found
 
 
-def batches(changes: Sequence[GroupChange], next_offset: int, limit: int) -> Iterator[list[Pair]]:
+def batches(
+    changes: Sequence[GroupChange], next_offset: int, last: RecordDigest | None, limit: int
+) -> Iterator[list[Pair]]:
     """Record batches of a checkpoint: nearly always one.
 
     What exceeds `limit` bytes is divided between groups, never inside one, and the checkpoint
@@ -201,7 +221,8 @@ def batches(changes: Sequence[GroupChange], next_offset: int, limit: int) -> Ite
         When the change of one group does not fit.
     """
     batch: list[Pair] = []
-    taken = batch_bytes([checkpoint_pair(next_offset)])
+    checkpoint = checkpoint_pair(next_offset, last)
+    taken = batch_bytes([checkpoint])
     base = taken
     for change in changes:
         size = change.size
@@ -215,7 +236,7 @@ def batches(changes: Sequence[GroupChange], next_offset: int, limit: int) -> Ite
             batch, taken = [], base
         batch.extend(change.pairs)
         taken += size
-    yield [*batch, checkpoint_pair(next_offset)]
+    yield [*batch, checkpoint]
 
 
 def batch_bytes(pairs: Iterable[Pair]) -> int:

@@ -13,6 +13,7 @@ from faust.stores.rocksdb import Store
 from faust.types import TP
 
 from streams.worker.changelog import LocalState, foreign
+from streams.worker.log_digest import RecordDigest
 from streams.worker.state_records import (
     CHECKPOINT_KEY,
     IDENTITY_KEY,
@@ -22,6 +23,7 @@ from streams.worker.state_records import (
     check_record,
     identity_of,
     offset_of,
+    read_checkpoint,
     read_partition,
 )
 from streams.worker.store_errors import opening, reading, writing
@@ -199,6 +201,11 @@ class StateTable(faust.Table):  # type: ignore[misc]
         """Next source offset of a partition; None where nothing was ever written."""
         value = self.data.value(partition, CHECKPOINT_KEY)
         return None if value is None else offset_of(value)
+
+    def last_record(self, partition: int) -> RecordDigest | None:
+        """The last record of the log that the state of a partition includes."""
+        value = self.data.value(partition, CHECKPOINT_KEY)
+        return None if value is None else read_checkpoint(value)[1]
 
     def next_changelog_offset(self, partition: int) -> int:
         """Where the changelog ended when the table was recovered."""

@@ -10,18 +10,19 @@ Private names of Faust 0.15.3 used here, in `table` and in `app`: of the consume
 `_acked_index`, `_add_gap`, `_committed_offset`, `_filter_tps_with_pending_acks`, `_getmany`,
 `_is_changelog_tp`, `_new_consumer_thread`, `_new_offset`, `_thread`, `_to_message`,
 `_unacked_messages`, `_wait_next_records`, `_waiting_for_ack`; of its thread `_consumer`,
-`_create_worker_consumer`, `_ensure_consumer`, `_fetch_records`; of the application `_assignment`,
-`_crash`, `_new_transport`; of the store `_db_for_partition`, `_dbs`, `_new_store_by_url`,
-`_open_for_partition`, `_try_open_db_for_partition`; of aiokafka 0.14.0 the class `BatchBuilder`
-and its `_builder` and `_relative_offset`; of its consumer `_closed`, `_coordinator`,
-`_fetch_max_bytes`, `_fetch_max_wait_ms`, `_fetcher`, `_isolation_level`; of the coordinator
-`_coordination_task`, `_do_heartbeat`, `generation` and `request_rejoin`; of the fetcher
-`_closed`, `_create_fetch_waiter`, `_fetch_max_wait_ms`, `_notify`, `_records`, `_subscriptions`,
-`_wait_consume_future`; of what it fetched `_aborted_producers`, `_check_crcs`,
-`_consume_aborted_up_to`, `_contains_abort_marker`, `_isolation_level`, `_partition_records`,
-`_records`, `_records_iterator`, `_topic_partition`, `_update_position`, and of its batches
-`is_control_batch`, `is_transactional`, `producer_id`. The versions are pinned exactly, and the
-crash suite in tests/kafka gates their upgrades.
+`_create_worker_consumer`, `_ensure_consumer`, `_fetch_records`, `_seek_wait`; of the application
+`_assignment`, `_crash`, `_new_transport`; of the store `_db_for_partition`, `_dbs`,
+`_new_store_by_url`, `_open_for_partition`, `_try_open_db_for_partition`; of aiokafka 0.14.0 the
+class `BatchBuilder` and its `_builder` and `_relative_offset`; of its consumer `_client`,
+`_closed`, `_coordinator`, `_fetch_max_bytes`, `_fetch_max_wait_ms`, `_fetcher`,
+`_isolation_level`; of the client `_conns` and `send`; of the coordinator `_coordination_task`,
+`_do_heartbeat`, `generation` and `request_rejoin`; of the fetcher `_closed`,
+`_create_fetch_waiter`, `_fetch_max_wait_ms`, `_notify`, `_records`, `_subscriptions`,
+`_wait_consume_future`; of what it fetched the class `FetchError`, `_aborted_producers`,
+`_check_crcs`, `_consume_aborted_up_to`, `_contains_abort_marker`, `_isolation_level`,
+`_partition_records`, `_records`, `_records_iterator`, `_topic_partition`, `_update_position`, and
+of its batches `is_control_batch`, `is_transactional`, `producer_id`. The versions are pinned
+exactly, and the crash suite in tests/kafka gates their upgrades.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NoReturn
 
 import faust
+from aiokafka.consumer.fetcher import FetchError
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 from faust.serializers.schemas import Schema
 from faust.transport.consumer import ensure_TP
@@ -44,6 +47,10 @@ from mode.utils.futures import notify
 
 from streams.kafka.raw_records import Chunk, raw_records, split
 from streams.worker.chunks import Positions, in_turn
+from streams.worker.fetch_watch import FetchWatch
+from streams.worker.log_check import Comparison, LogChangedError, compare
+from streams.worker.log_digest import RecordDigest
+from streams.worker.membership import Membership
 
 IDLE_POLL_MS = 500
 BUSY_POLL_MS = 20
@@ -58,41 +65,6 @@ logger = logging.getLogger("tapeline.worker")
 
 class AssignmentError(RuntimeError):
     """The group hands out partitions of the log without their changelogs."""
-
-
-class Membership:
-    """When the group's coordinator last confirmed that this process is a member.
-
-    Heartbeats go out from the client's thread, whatever the worker computes. A process that was
-    stopped has none, and one that was replaced gets no confirmation of its generation.
-    """
-
-    def __init__(self) -> None:
-        self._watched: Any = None
-        self._confirmed: tuple[int, float] = (0, 0.0)
-
-    def watch(self, coordinator: Any) -> int:
-        """Take note of a coordinator's heartbeats from now on; its generation."""
-        if coordinator is not self._watched:
-            self._watched = coordinator
-            coordinator._do_heartbeat = self._noted(coordinator, coordinator._do_heartbeat)
-        return int(coordinator.generation)
-
-    def _noted(self, coordinator: Any, beat: Callable[[], Awaitable[bool]]) -> Any:
-        async def noted() -> bool:
-            # The answer may come late: what it says was true when it was asked for.
-            generation, asked_at = int(coordinator.generation), time.monotonic()
-            confirmed = await beat()
-            if confirmed and coordinator.generation == generation:
-                self._confirmed = generation, asked_at
-            return confirmed
-
-        return noted
-
-    def since(self, generation: int, handed_at: float) -> float:
-        """The last moment at which what was handed out in a generation was certainly ours."""
-        confirmed, asked_at = self._confirmed
-        return max(handed_at, asked_at) if confirmed == generation else handed_at
 
 
 class BatchMessage(ConsumerMessage):  # type: ignore[misc]
@@ -166,7 +138,18 @@ class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._fetch_max_bytes = FETCH_BYTES
         # Faust asks for it only of an application that writes by transactions itself.
         consumer._isolation_level = "read_committed"
+        self.consumer.fetch_watch.watch(consumer._client)
         return consumer
+
+    async def _seek_wait(self, consumer: Any, partitions: Mapping[TP, int]) -> None:
+        # An error that was fetched before would be raised after the seek, though it is of another
+        # offset. That the client knows none yet is one, too, of every partition never committed.
+        fetcher = consumer._fetcher
+        for tp in partitions:
+            if isinstance(fetcher._records.get(tp), FetchError):
+                del fetcher._records[tp]
+                fetcher._notify(fetcher._wait_consume_future)
+        await super()._seek_wait(consumer, partitions)
 
     async def _fetch_records(
         self,
@@ -200,6 +183,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.positions: Positions[TP] = Positions()
+        self.fetch_watch = FetchWatch()
+        self._before_the_log: dict[TP, int] = {}
         self._membership = Membership()
         self._refused = 0
 
@@ -274,7 +259,26 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         if not wanted:
             await self.sleep(0.02)
             return {}
-        return await super()._getmany(wanted, timeout)
+        try:
+            return await super()._getmany(wanted, timeout)
+        except NoOffsetForPartitionError:
+            # Nothing was sought yet.
+            return {}
+        except OffsetOutOfRangeError as error:
+            await self._out_of_range({ensure_TP(tp): at for tp, at in error.args[0].items()})
+            return {}
+
+    async def _out_of_range(self, offsets: Mapping[TP, int]) -> None:
+        """The broker does not have what comes next: of the log nothing else will do."""
+        places = [TopicPartition(*tp) for tp in offsets]
+        begins = await self.earliest_offsets(*places)
+        ends = await self.highwaters(*places)
+        for tp, offset in offsets.items():
+            if self._is_changelog_tp(tp):
+                # Faust asks for what lies before its beginning, and means the beginning.
+                await self._thread.seek_to_beginning(TopicPartition(*tp))
+            else:
+                self.app.log_out_of_range(tp, offset, begins[tp], ends[tp])
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
         """Yield messages: chunks of source partitions, records of changelogs."""
@@ -308,6 +312,14 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
                 self.log.warning("%s: %s skipped to %s, reading again", tp, position, chunk.first)
                 await self.seek_wait({tp: position})
             elif due.first < due.end:
+                if tp in self.fetch_watch.doubtful:
+                    unanswered = await self.compare([tp])
+                    if not self._goes_on(generation) or self.app.rebalancing:
+                        return
+                    if unanswered:
+                        lost.add(tp)
+                        await self.seek_wait({tp: self.positions.of(tp)})
+                        continue
                 self.app.monitor.track_tp_end_offset(tp, self.log_end(tp))
                 self.positions.hand_out(tp, due)
                 now = time.monotonic()
@@ -332,20 +344,51 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             return
         committed = await self._committed(sources)
         places = {tp: self.app.start_offset(tp, committed[tp]) for tp in sources}
-        unknown = [tp for tp, offset in places.items() if offset is None]
-        if unknown:
-            earliest = await self.earliest_offsets(*(TopicPartition(*tp) for tp in unknown))
-            places.update({ensure_TP(tp): offset for tp, offset in earliest.items()})
         ends = await self.highwaters(*(TopicPartition(*tp) for tp in sources))
         for tp, end in ends.items():
             self.app.check_log_end(ensure_TP(tp), places[ensure_TP(tp)], end)
         await self.seek_wait(places)
         for tp, offset in places.items():
-            self.positions.set(tp, offset)
-            self._committed_offset[tp] = committed[tp]
-            if committed[tp] is None and tp not in unknown:
-                # What the state includes is written, though nobody lived to commit it.
+            self.positions.set(tp, offset, self.app.last_record(tp))
+            known = committed[tp]
+            # What is committed follows what is written, also back.
+            self._committed_offset[tp] = None if known is None or known > offset else known
+            if offset and offset != known:
                 self.positions.done(tp, offset)
+        await self.compare(sources)
+
+    async def compare(self, partitions: Iterable[TP] | None = None) -> set[TP]:
+        """Look whether the log is still the one that was read, and end the process where not.
+
+        Parameters
+        ----------
+        partitions
+            Of the log; by default all that are handed out.
+
+        Returns
+        -------
+        set[TP]
+            Those of which the broker did not say it in time: they are asked for again before more
+            of them is handed out.
+        """
+        wanted = self.positions.ours() if partitions is None else list(partitions)
+        last = {tp: each for tp in wanted if (each := self.positions.last(tp)) is not None}
+        self.fetch_watch.doubtful.difference_update(wanted)
+        try:
+            found = await compare(self.app.bootstrap, last)
+        except LogChangedError as error:
+            self.app.crash_with(error)
+        for tp, comparison in found.items():
+            offset = last[tp].offset
+            if comparison is Comparison.BEFORE_THE_LOG and self._before_the_log.get(tp) != offset:
+                self._before_the_log[tp] = offset
+                logger.warning(
+                    "%s partition %s: the log begins behind offset %s, the last that the state "
+                    "includes: whether it is the log of before cannot be compared", *tp, offset,
+                )  # fmt: skip
+        unanswered = {tp for tp, each in found.items() if each is Comparison.UNANSWERED}
+        self.fetch_watch.doubtful.update(unanswered)
+        return unanswered
 
     async def _committed(self, sources: list[TP]) -> dict[TP, int | None]:
         thread = self._thread
@@ -410,6 +453,8 @@ class BatchApp(faust.App):  # type: ignore[misc]
         Called with the reason; does not return.
     chunk_records
         Most records of one message.
+    bootstrap
+        Addresses of the brokers, for a look at the log beside the client.
     """
 
     def __init__(
@@ -417,21 +462,29 @@ class BatchApp(faust.App):  # type: ignore[misc]
         *arguments: Any,
         on_crash: Callable[[BaseException], NoReturn],
         chunk_records: int,
+        bootstrap: str,
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
         self.chunk_records = chunk_records
+        self.bootstrap = bootstrap
         self._on_crash = on_crash
 
     async def check_changelogs(self, assigned: set[TP], generation_id: int) -> None:
         """Compare local stores with the changelogs of an assignment, before any is used."""
 
-    def start_offset(self, tp: TP, committed: int | None) -> int | None:
-        """Where to read a source partition from, None: from its beginning."""
-        return committed
+    def start_offset(self, tp: TP, committed: int | None) -> int:
+        """Where to read a source partition from."""
+        return committed or 0
+
+    def last_record(self, tp: TP) -> RecordDigest | None:
+        """The last record before that place, None where it is not known."""
 
     def check_log_end(self, tp: TP, start: int, end: int) -> None:
         """Raise when a partition ends before the place to read from."""
+
+    def log_out_of_range(self, tp: TP, offset: int, begin: int, end: int) -> None:
+        """End the process: a partition of the log has no record at an offset that comes next."""
 
     def crash_with(self, error: BaseException) -> NoReturn:
         """End the process because of an error that Faust would only log."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,12 +15,12 @@ from schemas.topics import input_log, topic_of
 from tests.kafka.acme import acme_log, assert_exact, prepared
 from tests.kafka.broker import Broker
 from tests.kafka.worker_process import (
-    PATIENCE_S,
-    POLL_S,
     WorkerProcess,
     append,
     read,
+    shown,
     until_committed,
+    until_shown,
 )
 
 NO_RECORD = b"no record"
@@ -61,22 +58,6 @@ async def in_transactions(config: Config, parts: Sequence[tuple[Sequence[LogReco
                 log += [NO_RECORD] * len(records)
             log.append(NO_RECORD)
     return log
-
-
-def shown(worker: WorkerProcess, metric: str) -> float | None:
-    """A number of the lone partition, None while the worker does not say it."""
-    address = f"http://127.0.0.1:{worker.port}/metrics"
-    with urllib.request.urlopen(address, timeout=30) as answer:
-        page = answer.read().decode()
-    found = re.search(rf'^tapeline_{metric}{{partition="0"}} (\S+)$', page, re.MULTILINE)
-    return None if found is None else float(found[1])
-
-
-async def until_shown(worker: WorkerProcess, expected: dict[str, float]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while {name: shown(worker, name) for name in expected} != expected:
-            assert worker.code() is None, worker.said()
-            await asyncio.sleep(POLL_S)
 
 
 BARS = acme_log(2)

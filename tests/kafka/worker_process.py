@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -85,6 +88,28 @@ class WorkerProcess(DrilledProcess):
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+
+def shown(worker: WorkerProcess, metric: str) -> float | None:
+    """A number of a worker's page, of partition 0 where it has one of each; None: not shown."""
+    address = f"http://127.0.0.1:{worker.port}/metrics"
+    try:
+        with urllib.request.urlopen(address, timeout=PATIENCE_S) as answer:
+            page = answer.read().decode()
+    except urllib.error.URLError:
+        # Not served yet.
+        return None
+    pattern = rf'^tapeline_{metric}(?:{{partition="0"}})? (\S+)$'
+    found = re.search(pattern, page, re.MULTILINE)
+    return None if found is None else float(found[1])
+
+
+async def until_shown(worker: WorkerProcess, expected: dict[str, float]) -> None:
+    """Wait until a worker shows these numbers, all at once."""
+    async with asyncio.timeout(PATIENCE_S):
+        while {name: shown(worker, name) for name in expected} != expected:
+            assert worker.code() is None, worker.said()
+            await asyncio.sleep(POLL_S)
 
 
 def configuration(config: Config) -> str:

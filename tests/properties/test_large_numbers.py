@@ -102,7 +102,7 @@ def _of_worker(config: Config, records: list[LogRecord]) -> View:
         stored = read_partition(table.items()) if table else StoredPartition()
         fold = PartitionFold(config, input_log(), 0, 1, stored, Counts())
         step = fold.fold(chunk(raws[first : first + CHUNK]))
-        for batch in batches(step.state.changes(), step.next_offset, ROOMY):
+        for batch in batches(step.state.changes(), step.next_offset, step.last, ROOMY):
             table.update(batch)
         for topic, messages in step.outputs.items():
             if topic in OUTPUT_TOPICS:

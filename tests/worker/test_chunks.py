@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from streams.kafka.raw_records import Chunk
 from streams.worker.chunks import Positions, in_turn
+from streams.worker.log_digest import RecordDigest, digest_of
 
 
 class Raw(NamedTuple):
@@ -66,6 +67,21 @@ def test_the_same_hole_a_second_time_is_for_the_worker_to_judge() -> None:
     assert covered(positions.admit("p", chunk(5, 9))) == (5, 9, [5, 6, 7, 8])
     positions.set("p", 3)
     assert positions.admit("p", chunk(5, 9)) is None
+
+
+def test_the_last_record_is_that_which_was_handed_out_or_that_of_the_state() -> None:
+    positions = Positions[str]()
+    before = RecordDigest(2, 0, "00")
+    positions.set("p", 3, before)
+    positions.set("q", 0)
+    assert (positions.last("p"), positions.last("q"), positions.last("r")) == (before, None, None)
+    positions.hand_out("p", chunk(3, 5, 3, 4))
+    assert positions.last("p") == before, "a marker is no record"
+    positions.hand_out("p", chunk(5, 9, 8))
+    assert positions.last("p") == digest_of(Raw(7))
+    assert positions.ours() == ["p", "q"]
+    positions.forget()
+    assert (positions.last("p"), positions.ours()) == (None, [])
 
 
 def test_only_what_is_written_is_committed_and_only_while_the_partition_is_ours() -> None:

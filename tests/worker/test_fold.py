@@ -22,6 +22,7 @@ from streams.kafka.raw_records import Chunk
 from streams.kafka.snapshots import label_of
 from streams.state_values import unpack
 from streams.worker.fold import Counts, LogHoleError, PartitionFold, Step
+from streams.worker.log_digest import digest_of
 from streams.worker.state_records import (
     Pair,
     SettingsChangedError,
@@ -45,7 +46,9 @@ def fold_of(stored: StoredPartition, partition: int = 0, partitions: int = 1) ->
 
 def stored_by(step: Step) -> list[Pair]:
     return [
-        pair for batch in batches(step.state.changes(), step.next_offset, ROOMY) for pair in batch
+        pair
+        for batch in batches(step.state.changes(), step.next_offset, step.last, ROOMY)
+        for pair in batch
     ]
 
 
@@ -202,6 +205,27 @@ def test_offsets_without_records_are_no_holes_and_the_state_goes_on_behind_them(
     assert again.next_offset == 17
     with pytest.raises(LogHoleError, match=r"offset 17, the log goes on at 18"):
         again.fold(Chunk(18, 19, [RECORDS[10]._replace(offset=18)]))
+
+
+def test_a_step_names_the_last_record_that_it_took_whatever_became_of_it() -> None:
+    fold = fold_of(StoredPartition())
+    assert fold.fold(Chunk(0, 2, ())).last is None
+    letter = Raw(3, 5, b"no record")
+    step = fold.fold(Chunk(2, 6, [RECORDS[0]._replace(offset=2), letter]))
+    assert step.last == digest_of(letter)
+    marker = fold.fold(Chunk(6, 7, ()))
+    assert marker.last == step.last
+    again = fold_of(read_partition(stored_by(marker)))
+    assert again.last == step.last
+    # What was taken before says nothing new.
+    assert again.fold(Chunk(2, 7, [RECORDS[1]._replace(offset=2)])).last == step.last
+
+
+def test_steps_that_end_inside_a_chunk_name_their_own_last_record() -> None:
+    fold = fold_of(StoredPartition())
+    while fold.next_offset != len(RECORDS):
+        step = fold.fold(chunk(RECORDS), most_snapshot_bytes=1)
+        assert step.last == fold.last == digest_of(RECORDS[step.next_offset - 1])
 
 
 def test_a_marker_behind_a_step_that_ends_early_is_taken_by_the_next() -> None:

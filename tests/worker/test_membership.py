@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from streams.worker.transport import Membership
+from streams.worker.membership import Membership
 
 GENERATION = 7
 

@@ -11,6 +11,7 @@ from schemas.config import Config, built_in_config
 from schemas.config_loading import read_config
 from streams.planning import settings_hash
 from streams.state_values import pack, unpack
+from streams.worker.log_digest import RecordDigest
 from streams.worker.state_records import (
     CHECKPOINT_KEY,
     IDENTITY_KEY,
@@ -29,10 +30,12 @@ from streams.worker.state_records import (
     identity_of,
     new_identity,
     offset_of,
+    read_checkpoint,
     read_partition,
 )
 
 LARGE = 1 << 70
+LAST = RecordDigest(4, 1_764_000_060_000, "0123456789abcdef")
 
 
 @pytest.mark.parametrize("content", [None, {"a": [1, 2.5, "x"]}, "é", LARGE, -LARGE, 0.1])
@@ -45,9 +48,9 @@ def test_a_value_carries_its_offset_and_any_content(content: object) -> None:
 def test_the_records_of_a_partition_are_read_by_group() -> None:
     first = group_change("ES-NQ", 7, {"hot": {"v": 2}, "ES/bars/0": [1]}, "abc")
     second = group_change("ACME", 9, {"hot": {"v": 2}}, "def")
-    (batch,) = batches([first, second], 12, 10_000)
+    (batch,) = batches([first, second], 12, LAST, 10_000)
     found = read_partition(batch)
-    assert found.checkpoint == 12
+    assert (found.checkpoint, found.last) == (12, LAST)
     assert found.groups == {
         "ES-NQ": StoredGroup({"hot": {"v": 2}, "ES/bars/0": [1]}, "abc"),
         "ACME": StoredGroup({"hot": {"v": 2}}, "def"),
@@ -56,12 +59,17 @@ def test_the_records_of_a_partition_are_read_by_group() -> None:
 
 def test_an_empty_store_has_no_checkpoint() -> None:
     found = read_partition([])
-    assert (found.checkpoint, found.groups) == (None, {})
+    assert (found.checkpoint, found.last, found.groups) == (None, None, {})
 
 
-def test_state_of_another_format_is_refused_with_the_way_out() -> None:
+def test_a_state_without_any_record_before_it_names_none() -> None:
+    assert read_checkpoint(checkpoint_pair(2, None)[1]) == (2, None)
+
+
+@pytest.mark.parametrize("version", [1, 99])
+def test_state_of_another_format_is_refused_with_the_way_out(version: int) -> None:
     with pytest.raises(StateFormatError, match="build anew under another topic prefix"):
-        read_partition([(CHECKPOINT_KEY, pack(3, {"v": 99}))])
+        read_partition([(CHECKPOINT_KEY, pack(3, {"v": version}))])
 
 
 @pytest.mark.parametrize(
@@ -95,7 +103,7 @@ def test_a_record_that_no_worker_writes_is_refused(key: bytes | None, value: byt
 def test_whatever_a_worker_writes_is_taken() -> None:
     for offset in (-1, 0, LARGE):
         written = group_change("É", offset, {"hot": [LARGE, "é"], "É/ring/0": None}, "abc").pairs
-        for pair in [*written, checkpoint_pair(offset)]:
+        for pair in [*written, checkpoint_pair(offset, None), checkpoint_pair(offset, LAST)]:
             check_record(*pair)
 
 
@@ -112,7 +120,7 @@ def test_an_identity_is_a_record_of_its_own_and_no_two_are_equal() -> None:
 
 def test_a_stored_record_that_no_worker_writes_is_named() -> None:
     with pytest.raises(ForeignRecordError, match=r"key b'foo' .*group\|name"):
-        read_partition([checkpoint_pair(5), (b"foo", b"bar")])
+        read_partition([checkpoint_pair(5, LAST), (b"foo", b"bar")])
 
 
 def change(group: str, size: int) -> GroupChange:
@@ -124,18 +132,18 @@ def keys(batch: list[tuple[bytes, bytes]]) -> list[bytes]:
 
 
 def test_a_checkpoint_is_one_batch_and_ends_it() -> None:
-    (batch,) = batches([change("A", 10), change("B", 10)], 5, 1_000)
+    (batch,) = batches([change("A", 10), change("B", 10)], 5, LAST, 1_000)
     assert keys(batch) == [b"A|hot", b"B|hot", CHECKPOINT_KEY]
-    assert batch[-1] == checkpoint_pair(5)
+    assert batch[-1] == checkpoint_pair(5, LAST)
 
 
 def test_a_chunk_without_state_still_moves_the_checkpoint() -> None:
-    assert list(batches([], 5, 1_000)) == [[checkpoint_pair(5)]]
+    assert list(batches([], 5, LAST, 1_000)) == [[checkpoint_pair(5, LAST)]]
 
 
 def test_too_much_is_divided_between_groups_and_the_checkpoint_comes_last() -> None:
     changes = [change(group, 300) for group in ("A", "B", "C")]
-    found = list(batches(changes, 5, 900))
+    found = list(batches(changes, 5, LAST, 900))
     assert [keys(batch) for batch in found] == [
         [b"A|hot", b"B|hot"],
         [b"C|hot", CHECKPOINT_KEY],
@@ -145,7 +153,7 @@ def test_too_much_is_divided_between_groups_and_the_checkpoint_comes_last() -> N
 
 def test_a_group_that_fits_into_no_batch_is_named() -> None:
     with pytest.raises(TooLargeError, match="group A has"):
-        list(batches([change("A", 2_000)], 5, 900))
+        list(batches([change("A", 2_000)], 5, LAST, 900))
 
 
 def config(text: str = "") -> Config:

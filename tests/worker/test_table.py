@@ -14,6 +14,7 @@ from faust.types import TP
 
 from schemas.config import built_in_config
 from streams.worker.app import WorkerApp, WorkerOptions, make_app
+from streams.worker.log_digest import RecordDigest
 from streams.worker.state_records import (
     ForeignRecordError,
     Pair,
@@ -26,6 +27,7 @@ from streams.worker.state_records import (
 from streams.worker.store_errors import StoreDamagedError, StoreLockedError
 
 GROUPS = 60
+LAST = RecordDigest(GROUPS - 1, 1_764_000_060_000, "0123456789abcdef")
 WRITES = 12
 FLIPPED = 8
 """Bytes."""
@@ -62,7 +64,7 @@ def state() -> list[Pair]:
     for number in range(GROUPS):
         content = [f"{number}.{each}" for each in range(700)]
         pairs += group_change(f"G{number:02}", number, {"hot": content}, "hash").pairs
-    return [*pairs, checkpoint_pair(GROUPS)]
+    return [*pairs, checkpoint_pair(GROUPS, LAST)]
 
 
 def stored_in(folder: Path) -> tuple[StoredPartition, Path]:
@@ -100,7 +102,8 @@ def test_a_store_is_read_whole(tmp_path: Path) -> None:
     assert sorted(whole.groups) == [f"G{number:02}" for number in range(GROUPS)]
     with opened(tmp_path) as app:
         assert app.table.read(0) == whole
-        assert app.table.checkpoint(0) == GROUPS
+        assert (app.table.checkpoint(0), app.table.last_record(0)) == (GROUPS, LAST)
+        assert (app.table.checkpoint(1), app.table.last_record(1)) == (None, None)
         assert app.table.data.persisted_offset(TP("changelog", 0)) == 2 * GROUPS
 
 
@@ -210,12 +213,16 @@ def test_a_record_of_the_changelog_that_no_worker_wrote_is_named_and_not_stored(
         # Nothing of the batch: the next start meets it again, whether the folder is kept or not.
         assert app.table.data.persisted_offset(TP("changelog", 0)) is None
         app.table.apply_changelog_batch(batch)
-        assert app.table.checkpoint(0) == GROUPS
+        assert (app.table.checkpoint(0), app.table.last_record(0)) == (GROUPS, LAST)
+        assert (app.table.checkpoint(1), app.table.last_record(1)) == (None, None)
 
 
 def test_of_two_identities_in_a_changelog_the_first_is_that_of_the_store(tmp_path: Path) -> None:
     first, second = new_identity(), new_identity()
-    for batches in ([[first, checkpoint_pair(1), second]], [[first, checkpoint_pair(1)], [second]]):
+    for batches in (
+        [[first, checkpoint_pair(1), second]],
+        [[first, checkpoint_pair(1)], [second]],
+    ):
         with opened(tmp_path / str(len(batches))) as app:
             offset = 0
             for batch in batches:
