@@ -93,6 +93,7 @@ def view_of_store(
     _check_type(kind)
     with StoreReader(folder) as reader:
         _check_plans(config, folder, reader)
+        reader.check_log()
         instant_ms = bound.time_ms
         if instant_ms is None:
             # Only the groups of the store count; an empty one has none.

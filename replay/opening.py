@@ -111,6 +111,7 @@ async def ended(config: Config, origin: Origin) -> Origin:
 
 def _of_store(config: Config, store: Path, origin: Origin) -> FileSource:
     with StoreReader(store) as reader:
+        reader.check_log()
         checkpoint = reader.checkpoint
     groups = checkpoint.plans
     return FileSource(

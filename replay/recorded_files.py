@@ -162,6 +162,8 @@ class RecordedStore(_Files):
     async def __aenter__(self) -> RecordedStore:
         with StoreReader(self._folder) as reader:
             self._lengths = reader.checkpoint.topics
+            for name in self._lengths:
+                reader.check_topic(name)
         return self
 
     def file(self, kind: str) -> tuple[Path, int] | None:

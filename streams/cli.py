@@ -25,7 +25,7 @@ from streams.cli_kafka import add_to as add_kafka
 from streams.cli_replay import add_to as add_replay
 from streams.cli_runs import add_to as add_runs
 from streams.cli_store import add_to as add_store
-from streams.cli_store import run_and_report
+from streams.cli_store import rebuild_and_report, run_and_report
 from streams.cli_verify import add_to as add_verify
 from streams.core import engine
 from streams.core.corrections import Correction
@@ -140,10 +140,18 @@ def run(
         bool,
         typer.Option("--replace", help="With --store: cancel stored bars that a file lacks."),
     ] = False,
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="With --store: make it again from its log, without files."),
+    ] = False,
     max_rejects: MaxRejectsOption = DEFAULT_REJECTS,
     json: JsonOption = False,
 ) -> None:
     """Run the engine over files, without a broker."""
+    if rebuild:
+        others = (files, bars, out, until, tz, from_, as_corrected, explain, replace)
+        rebuild_and_report(config, store, any(others), json)
+        return
     limit = reject_limit_of(max_rejects)
     settings = _destination(out, store, as_corrected, from_ is not None or replace, config)
     until_ms = None if until is None else instant_of("--until", until)

@@ -86,6 +86,29 @@ def run_and_report(
     refuse_beyond_limit(result.report)
 
 
+def rebuild_and_report(
+    config: Path | None, store: Path | None, others: bool, as_json: bool
+) -> None:
+    """Make a store again from its log and print what that led to.
+
+    Parameters
+    ----------
+    others
+        Whether other options or files were given.
+    """
+    from streams.store.from_log import make_again
+    from streams.store_tables import made_again_summary, print_made_again
+
+    if store is None or others:
+        raise InputError("--rebuild: give it with --store DIR, without files and other options")
+    result = make_again(load_config(config), store)
+    if as_json:
+        found = made_again_summary(result)
+        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+    else:
+        print_made_again(plain_console(), result)
+
+
 def state(
     store: StoreOption = None,
     symbol: Annotated[

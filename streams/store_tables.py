@@ -10,6 +10,8 @@ import orjson
 
 from streams.first_look import TooManyRefusedError
 from streams.instants import DATE_AND_TIME, TIME, instant_text
+from streams.store.counts import Counts
+from streams.store.from_log import MadeAgain
 from streams.stored_run import StoreResult
 from streams.terminal import PlainConsole, PlainTable, number_table, text_table
 
@@ -24,16 +26,32 @@ LETTER_COLUMNS = ("code", "source", "reason")
 def store_summary(result: StoreResult) -> dict[str, Any]:
     """The summary of a run as plain data."""
     counts = result.counts
-    facts = counts.facts
-    ranges = facts["range"]
     return {
         "store": str(result.folder),
         "repaired": result.repaired,
         "resumed": result.resumed,
         "recovered": counts.recovered,
+        **_found(counts, result.rows, result.symbols),
+        "refused": result.report.plain(),
+        "ignored_columns": {path: list(names) for path, names in result.ignored_columns.items()},
+    }
+
+
+def made_again_summary(result: MadeAgain) -> dict[str, Any]:
+    """The summary of a store that was made again from its log, as plain data."""
+    found = _found(result.counts, result.records, result.symbols)
+    found["rows"]["appended"] = result.appended
+    return {"store": str(result.folder), "torn": result.torn, **found}
+
+
+def _found(counts: Counts, rows: int, symbols: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What became of rows, or records, and what they did to the view."""
+    facts = counts.facts
+    ranges = facts["range"]
+    return {
         "rebuilt": counts.rebuilt,
         "rows": {
-            "total": result.rows,
+            "total": rows,
             "appended": counts.appended,
             **counts.rows,
             "off_session": counts.off_session,
@@ -42,25 +60,21 @@ def store_summary(result: StoreResult) -> dict[str, Any]:
             "created": ranges["new"],
             "recalculated": ranges["recalculated"],
             "retracted": ranges["retracted"],
-            "open": sum(found["open_ranges"] for found in result.symbols.values()),
+            "open": sum(found["open_ranges"] for found in symbols.values()),
         },
         "facts": facts,
         "symbols": {
             symbol: {
                 "last_ms": found["last_ms"],
-                "last": None
-                if found["last_ms"] is None
-                else instant_text(found["last_ms"], DATE_AND_TIME),
+                "last": _last(found["last_ms"]),
                 "open_ranges": found["open_ranges"],
             }
-            for symbol, found in result.symbols.items()
+            for symbol, found in symbols.items()
         },
         "rejects": {
             code: {"count": count, "first": first, "reason": reason}
             for code, (count, first, reason) in sorted(counts.rejects.items())
         },
-        "refused": result.report.plain(),
-        "ignored_columns": {path: list(names) for path, names in result.ignored_columns.items()},
     }
 
 
@@ -90,10 +104,32 @@ def print_refused_delivery(console: PlainConsole, folder: Path, error: TooManyRe
 def print_store_summary(console: PlainConsole, result: StoreResult) -> None:
     """Rows, facts, symbols, dead letters, and what else happened."""
     summary = store_summary(result)
+    _print_found(console, summary, "rows")
+    for path, columns in result.ignored_columns.items():
+        console.print(f"{path}: ignored columns {', '.join(columns)}", soft_wrap=True)
+    for path in result.report.empty:
+        console.print(f"{path}: has no rows", soft_wrap=True)
+    for line in _remarks(summary):
+        console.print(line, soft_wrap=True)
+    console.print(f"Store: {result.folder}", soft_wrap=True)
+
+
+def print_made_again(console: Console, result: MadeAgain) -> None:
+    """The same of a store that was made again from its log."""
+    summary = made_again_summary(result)
+    _print_found(console, summary, "records of the log")
+    if result.torn:
+        console.print("Its last line was not whole, as a kill leaves it, and was cut.")
+    if result.appended:
+        console.print(f"Added to it: {result.appended} clocks, one for each group run again.")
+    console.print(f"Store: {result.folder}, made again from its log", soft_wrap=True)
+
+
+def _print_found(console: Console, summary: dict[str, Any], what: str) -> None:
     rows, facts = summary["rows"], summary["facts"]
     names = [name for name in rows if name not in ("total", "appended", "off_session")]
     shown = ", ".join(f"{rows[name]} {name}" for name in names)
-    console.print(f"{rows['total']} rows: {shown}.", soft_wrap=True)
+    console.print(f"{rows['total']} {what}: {shown}.", soft_wrap=True)
     ranges = summary["ranges"]
     console.print(
         f"Ranges: {ranges['created']} created, {ranges['recalculated']} recalculated,"
@@ -109,13 +145,6 @@ def print_store_summary(console: PlainConsole, result: StoreResult) -> None:
     console.print(table)
     if summary["rejects"]:
         console.print(_rejects_table(summary["rejects"]))
-    for path, columns in result.ignored_columns.items():
-        console.print(f"{path}: ignored columns {', '.join(columns)}", soft_wrap=True)
-    for path in result.report.empty:
-        console.print(f"{path}: has no rows", soft_wrap=True)
-    for line in _remarks(summary):
-        console.print(line, soft_wrap=True)
-    console.print(f"Store: {result.folder}", soft_wrap=True)
 
 
 def _last(instant_ms: int | None) -> str | None:

@@ -34,6 +34,7 @@ from streams.store.keeper import LEAST_AGAIN, Keeper
 from streams.store.layout import StoreError, check_folder
 from streams.store.opened import OpenStore, no_hook
 from streams.store.rebuild import check_readable, rebuild
+from streams.store.recovery import counts_after, recover
 from streams.store.spans import Spans
 
 STEP_ROWS = 20_000
@@ -215,7 +216,8 @@ class _Run:
             self._done = mark.rows
             self._spans = Spans(feeds, mark.spans)
         else:
-            keeper.recover(options.step_rows)
+            recover(keeper, options.step_rows)
+            keeper.counts = counts_after(keeper)
             self._spans = Spans(feeds, [])
         self._start = self._mark()
 

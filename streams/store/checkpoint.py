@@ -12,7 +12,7 @@ from schemas.config import Config
 from schemas.topics import OUTPUT_TOPICS
 from streams.calendars import calendar_checksum, time_zone_version
 
-FORMAT = 1
+FORMAT = 2
 
 Slot = tuple[str, int]
 """Symbol and label of a bar."""
@@ -46,10 +46,15 @@ class Checkpoint(Struct, frozen=True):
 
     Attributes
     ----------
-    log_bytes, log_records
-        Length of the log that the state includes.
-    topics
-        Length in bytes of the file of each topic.
+    commits
+        Number of them since the state was made.
+    log_bytes, log_records, log_crc
+        Length of the log that the state includes, and CRC-32 of those bytes.
+    topics, crcs
+        Length in bytes of the file of each topic, and CRC-32 of those bytes.
+    again_to
+        Length of the log when its state was last made again from it: until it includes that much,
+        a store shows nothing.
     plans
         By group, what its state was made with; see `plan_hash`.
     rebuilds
@@ -59,20 +64,30 @@ class Checkpoint(Struct, frozen=True):
     """
 
     v: int
+    commits: int
     log_bytes: int
     log_records: int
+    log_crc: int
     topics: dict[str, int]
+    crcs: dict[str, int]
+    again_to: int
     plans: dict[str, str]
     rebuilds: dict[str, Slot | None]
     run: RunMark | None
 
 
+class _Version(Struct):
+    v: int
+
+
 _DECODER = msgspec.json.Decoder(Checkpoint)
+_VERSION = msgspec.json.Decoder(_Version)
 
 
 def empty_checkpoint() -> Checkpoint:
     """That of a new store."""
-    return Checkpoint(FORMAT, 0, 0, dict.fromkeys(OUTPUT_TOPICS, 0), {}, {}, None)
+    none = dict.fromkeys(OUTPUT_TOPICS, 0)
+    return Checkpoint(FORMAT, 0, 0, 0, 0, none, none, 0, {}, {}, None)
 
 
 def read_checkpoint(raw: bytes) -> Checkpoint:
@@ -83,10 +98,10 @@ def read_checkpoint(raw: bytes) -> Checkpoint:
     ValueError
         When another version of Tapeline wrote it.
     """
-    found = _DECODER.decode(raw)
-    if found.v != FORMAT:
-        raise ValueError(f"format {found.v} is not {FORMAT}")
-    return found
+    found = _VERSION.decode(raw).v
+    if found != FORMAT:
+        raise ValueError(f"the store has format {found}, this version reads {FORMAT}")
+    return _DECODER.decode(raw)
 
 
 def plan_hash(config: Config, group: str) -> str:

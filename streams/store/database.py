@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,12 @@ from rocksdict import (
     WriteOptions,
 )
 
-from streams.store.layout import StoreDamagedError, way_out
+from streams.store.layout import StoreDamagedError, rebuild_way
 
 OPEN_TRIES = 3
 KEPT_LOGS = 1
 CORRUPTION = "Corruption"
+LOST = os.strerror(errno.ENOENT)
 CATALOGUE = ("MANIFEST", "CURRENT")
 """Files that say which others count: without them the database cannot be opened at all."""
 
@@ -130,8 +133,9 @@ def failure(path: Path, error: Exception) -> OSError | StoreDamagedError:
         Folder of the database; the store is the folder around it.
     """
     said = str(error)
-    if not said.startswith(CORRUPTION):
-        return OSError(f"{path}: {said}")
-    if any(name in said for name in CATALOGUE):
-        return OSError(f"{path}: the database cannot be opened ({said}); {way_out(path.parent)}")
-    return StoreDamagedError(f"{path}: is damaged ({said}); {way_out(path.parent)}")
+    way = rebuild_way(path.parent)
+    if said.startswith(CORRUPTION) and not any(name in said for name in CATALOGUE):
+        return StoreDamagedError(f"{path}: is damaged ({said}); {way}")
+    if said.startswith(CORRUPTION) or LOST in said:
+        return OSError(f"{path}: the database cannot be opened ({said}); {way}")
+    return OSError(f"{path}: {said}")

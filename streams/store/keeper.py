@@ -6,7 +6,7 @@ import gc
 import hashlib
 from collections.abc import Callable, Iterator
 
-from schemas.codec import CodecError, RecordDecoder, encode
+from schemas.codec import RecordDecoder, encode
 from schemas.config import Config
 from schemas.events import Output, Reject
 from schemas.records import Bar, Cancel, Clock, LogRecord
@@ -23,10 +23,10 @@ from streams.store.checkpoint import RunMark, Slot, plan_hash
 from streams.store.counts import Counts
 from streams.store.layout import (
     LETTERS,
-    LOG_FILE,
     StoreError,
     bar_key,
     bars_prefix,
+    rebuild_way,
     state_prefix,
     view_key,
     way_out,
@@ -84,6 +84,9 @@ class Keeper:
         self._decode = RecordDecoder().decode
         self._plans = dict(store.checkpoint.plans)
         self._next = store.checkpoint.log_records
+        self._line: bytes | None = None
+        for line in store.letters:
+            self.step.letters[_letter_key(line)] = b""
         for group, made_with in self._plans.items():
             if plan_hash(config, group) != made_with:
                 raise StoreError(
@@ -106,7 +109,7 @@ class Keeper:
             return GroupEngine.restore(plan, records) if records else GroupEngine(plan)
         except ValueError as error:
             folder = self.store.folder
-            raise StoreError(f"{folder}: {error}; {way_out(folder)}") from error
+            raise StoreError(f"{folder}: {error}; {rebuild_way(folder)}") from error
         finally:
             if collecting:
                 gc.enable()
@@ -173,12 +176,49 @@ class Keeper:
             return False
         return engine.slot_end_ms(record.symbol, record.start_ms) <= watermark_ms
 
+    @property
+    def next_offset(self) -> int:
+        """Of the next record of the log."""
+        return self._next
+
+    def take_again(self, record: LogRecord, line: bytes) -> RecordRejected | None:
+        """Take a record that the log has already: it keeps its place, whatever becomes of it.
+
+        Parameters
+        ----------
+        line
+            Its line in the log.
+
+        Returns
+        -------
+        RecordRejected | None
+            Why it is refused, None if it is not.
+        """
+        refused: RecordRejected | None = None
+        offset = self._next
+        self._line = line
+        try:
+            self.take(record)
+        except RecordRejected as error:
+            refused = error
+        finally:
+            self._line = None
+        if self._next == offset:
+            self.pass_line(line)
+        return refused
+
+    def pass_line(self, line: bytes) -> int:
+        """Give a line of the log that has no effect its place; returns its offset."""
+        self.step.add_record(line)
+        self._next += 1
+        return self._next - 1
+
     def _note(self, record: LogRecord) -> None:
         """Give a record its place in the log."""
         line = encode(record)
         step = self.step
-        step.add_record(line)
-        self._next += 1
+        # As it stands in the log, where it stands there: the log is not written again.
+        self.pass_line(line if self._line is None else self._line)
         if isinstance(record, Bar):
             step.bars[bar_key(record.symbol, record.start_ms)] = line
         elif isinstance(record, Cancel):
@@ -243,46 +283,9 @@ class Keeper:
         self._add_letter(letter)
 
     def _add_letter(self, letter: Reject) -> None:
-        key = LETTERS + hashlib.blake2b(encode(letter), digest_size=DIGEST_BYTES).digest()
+        key = _letter_key(encode(letter))
         if key not in self.step.letters and self.store.database.get(key) is None:
             self.step.add_letter(key, letter)
-
-    def recover(self, step_records: int) -> None:
-        """Apply and commit what lies in the log beyond the checkpoint.
-
-        Parameters
-        ----------
-        step_records
-            Records between two commits.
-
-        Raises
-        ------
-        StoreError
-            When it cannot be read or is refused: somebody else has written there.
-        """
-        first = self._next
-        lines = list(self.store.tail())
-        ended = len(lines)
-        while ended and lines[ended - 1].startswith(CLOCK_LINE):
-            ended -= 1
-        for number, line in enumerate(lines):
-            place = f"{self.store.folder / LOG_FILE}:{self._next + 1}"
-            before = self._next
-            try:
-                record = self._decode(line)
-                self.take(record)
-            except (CodecError, RecordRejected) as error:
-                raise StoreError(f"{place}: no record of this store: {error}") from error
-            if self._next == before and number < ended:
-                # The clock of a rebuild: it has a place, and no effect. At the end of the log the
-                # rebuild itself did not happen, and writes the same clock again.
-                self._note(record)
-            if self.step.records >= step_records:
-                self.commit(None)
-        if self.step:
-            self.commit(None)
-        self.counts = Counts(self._next)
-        self.counts.recovered = self._next - first
 
     def commit(self, mark: RunMark | None) -> None:
         """Write what was taken since the last call."""
@@ -303,16 +306,23 @@ class Keeper:
         self.store.commit(self.step, states, mark, self._plans, self.rebuilds)
         self.step = Step()
 
-    def mark_place(self, record: LogRecord) -> int:
-        """Give a record without effect a place in the log; returns its offset."""
-        self._note(record)
-        return self._next - 1
+    def is_idle(self, clock: Clock) -> bool:
+        """Whether a clock says what is known already."""
+        if self.config.instrument(clock.symbol) is None:
+            return False
+        engine = self.router.group_engine(self.config.group_of(clock.symbol))
+        watermark_ms = engine.watermark_ms(clock.symbol)
+        return watermark_ms is not None and clock.time_ms <= watermark_ms
 
     def bars(self, symbol: str, first_ms: int | None = None) -> Iterator[Bar]:
         """Committed bars of a symbol in order of labels, from a label on."""
         start = b"" if first_ms is None else bar_key(symbol, first_ms)
         for _, line in self.store.database.scan(bars_prefix(symbol), start):
             yield self.decoded(line)
+
+
+def _letter_key(line: bytes) -> bytes:
+    return LETTERS + hashlib.blake2b(line, digest_size=DIGEST_BYTES).digest()
 
 
 def content_of(bar: Bar) -> tuple[object, ...]:

@@ -8,7 +8,8 @@
     RocksDB: state of the groups, the current view, the last version of every bar, dead letters that
     were written, and the checkpoint, which says how much of the files counts.
 ``lock``
-    Held while a process writes.
+    Held while a process writes. Its content is the number of commits: a state that knows fewer has
+    lost some, which a database cannot tell from one that never had them.
 """
 
 from __future__ import annotations
@@ -71,6 +72,25 @@ class FolderLock:
     def __exit__(self, *_: Any) -> None:
         os.close(self._file)
 
+    def count(self, commits: int) -> None:
+        """Write the number of commits, each of which is on disk already."""
+        text = b"%d\n" % commits
+        os.pwrite(self._file, text, 0)
+        os.ftruncate(self._file, len(text))
+
+    def forget(self) -> None:
+        """The state begins anew: what was committed before does not count."""
+        os.ftruncate(self._file, 0)
+        os.fsync(self._file)
+
+
+def commits_of(folder: Path) -> int:
+    """Commits of a store at least; 0 where nothing can be read of them."""
+    try:
+        return int((folder / LOCK_FILE).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return 0
+
 
 def check_folder(folder: Path) -> None:
     """Refuse a folder that holds what is no part of a store.
@@ -117,5 +137,14 @@ def label_of(key: bytes) -> int:
 
 
 def way_out(folder: Path) -> str:
-    """What to do with a store whose state cannot be used."""
+    """What to do with a store that was made with another configuration."""
     return f"make another from its log: tapeline run {folder / LOG_FILE} --store NEW"
+
+
+def rebuild_way(folder: Path) -> str:
+    """What to do with a store whose state or topics cannot be used."""
+    return f"make it again from its log: tapeline run --store {folder} --rebuild"
+
+
+LOG_WAY = "bring it back from a backup: everything else follows from it"
+"""What to do when the log itself is damaged."""

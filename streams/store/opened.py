@@ -7,6 +7,10 @@ What a commit does, step by step, and what a kill leaves:
 2. Lines are added to the topics, and are on disk. Killed here: the topics are cut to the
    checkpoint, and the same lines are made again from the log.
 3. State, view, bars and checkpoint are written as one batch. It is there or it is not.
+
+A store whose state is lost, or is thrown away to be made again, is one whose checkpoint is at the
+beginning: all of the log lies beyond it. Of its topics only the dead letters stay, since the rows
+that they are of are not in the log.
 """
 
 from __future__ import annotations
@@ -14,22 +18,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from zlib import crc32
 
 import msgspec
 from msgspec.structs import replace
 
 from schemas.topics import OUTPUT_TOPICS
+from streams.store.again import LETTERS_TOPIC, clear_state, kept_letters
 from streams.store.checkpoint import Checkpoint, RunMark, Slot, empty_checkpoint, read_checkpoint
 from streams.store.database import Database
 from streams.store.files import AppendFile, LogFile, sync_folder
 from streams.store.layout import (
     CHECKPOINT_KEY,
     LOG_FILE,
+    LOG_WAY,
     STATE_FOLDER,
     TOPICS_FOLDER,
     FolderLock,
+    StoreDamagedError,
     StoreError,
-    way_out,
+    commits_of,
+    rebuild_way,
 )
 from streams.store.step import Step
 
@@ -50,6 +59,8 @@ class OpenStore:
     hook
         Called at the points of a commit: ``before_log``, ``after_log``, ``after_outputs``,
         ``after_state``.
+    again
+        Throw the state away, to make it again from the log.
 
     Attributes
     ----------
@@ -57,23 +68,36 @@ class OpenStore:
         How far it is.
     repaired
         Whether a killed process had left something.
+    torn
+        Whether the last line of the log was not whole, and was cut.
+    letters
+        Dead letters of before a state that begins anew; they were written, and no state knows them.
 
     Raises
     ------
     StoreError
-        When the folder is something else, in use, damaged or of another format.
+        When the folder is something else, in use, or of another format.
+    StoreDamagedError
+        When its files are not what was written.
     """
 
-    def __init__(self, folder: Path, hook: Callable[[str], None] = no_hook) -> None:
+    def __init__(
+        self, folder: Path, hook: Callable[[str], None] = no_hook, again: bool = False
+    ) -> None:
         self.folder = folder
         self.repaired = False
+        self.torn = False
         self.checkpoint = empty_checkpoint()
+        self.letters: list[bytes] = []
         self._hook = hook
+        self._again = again
         self._stack = ExitStack()
 
     def __enter__(self) -> OpenStore:
         with ExitStack() as stack:
-            stack.enter_context(FolderLock(self.folder))
+            self._lock = stack.enter_context(FolderLock(self.folder))
+            if self._again:
+                clear_state(self.folder, self._lock)
             self._open_files(stack)
             self._stack = stack.pop_all()
         return self
@@ -87,21 +111,40 @@ class OpenStore:
         self.database = Database(self.folder / STATE_FOLDER)
         stack.callback(self.database.close)
         sync_folder(self.folder)
-        self.checkpoint = stored_checkpoint(self.folder, self.database)
-        lengths = self.checkpoint.topics
+        known = stored_checkpoint(self.folder, self.database, commits_of(self.folder))
+        self.checkpoint = self._begun() if known is None else known
+        lengths, crcs = self.checkpoint.topics, self.checkpoint.crcs
+        way = rebuild_way(self.folder)
         self._topics = {
-            name: AppendFile(topics / f"{name}.jsonl", lengths[name]) for name in OUTPUT_TOPICS
+            name: AppendFile(topics / f"{name}.jsonl", lengths[name], crcs[name], way)
+            for name in OUTPUT_TOPICS
         }
-        self._log = LogFile(self.folder / LOG_FILE, self.checkpoint.log_bytes)
+        log = self.folder / LOG_FILE
+        self._log = LogFile(log, self.checkpoint.log_bytes, self.checkpoint.log_crc, LOG_WAY)
+        if known is None:
+            self.checkpoint = replace(self.checkpoint, again_to=self._log.tail)
         stack.callback(self._log.close)
         for file in self._topics.values():
             stack.callback(file.close)
+        self.torn = self._log.cut
         cut = self._log.cut or any(file.cut for file in self._topics.values())
         self.repaired = cut or bool(self._log.tail)
 
+    def _begun(self) -> Checkpoint:
+        """That of a store without a state: a new one, or one to be made again."""
+        self._lock.forget()
+        self.letters = kept_letters(self.folder)
+        begun = empty_checkpoint()
+        kept = b"".join(line + b"\n" for line in self.letters)
+        return replace(
+            begun,
+            topics={**begun.topics, LETTERS_TOPIC: len(kept)},
+            crcs={**begun.crcs, LETTERS_TOPIC: crc32(kept)},
+        )
+
     def tail(self) -> Iterator[bytes]:
         """Lines of the log beyond the checkpoint."""
-        yield from self._log.tail.splitlines()
+        yield from self._log.lines()
 
     def begin(self, mark: RunMark) -> None:
         """Say that a run has begun, before it writes anything."""
@@ -139,7 +182,9 @@ class OpenStore:
             self.checkpoint,
             log_bytes=self._log.length,
             log_records=self.checkpoint.log_records + step.records,
+            log_crc=self._log.crc,
             topics={name: file.length for name, file in self._topics.items()},
+            crcs={name: file.crc for name, file in self._topics.items()},
             plans=dict(plans),
             rebuilds=dict(rebuilds),
             run=mark,
@@ -148,23 +193,37 @@ class OpenStore:
         self._hook("after_state")
 
     def _put(self, checkpoint: Checkpoint, changes: Changes = ()) -> None:
-        raw = msgspec.json.encode(checkpoint)
-        self.database.write([*changes, (CHECKPOINT_KEY, raw)])
-        self.checkpoint = checkpoint
+        counted = replace(checkpoint, commits=checkpoint.commits + 1)
+        self.database.write([*changes, (CHECKPOINT_KEY, msgspec.json.encode(counted))])
+        self.checkpoint = counted
+        self._lock.count(counted.commits)
 
 
-def stored_checkpoint(folder: Path, database: Database) -> Checkpoint:
-    """The checkpoint of a store; an empty one of a new store.
+def stored_checkpoint(folder: Path, database: Database, commits: int) -> Checkpoint | None:
+    """The checkpoint of a store, None of one without any.
+
+    Parameters
+    ----------
+    commits
+        That it must know, at least; see `commits_of`.
 
     Raises
     ------
     StoreError
         When another version of Tapeline wrote it.
+    StoreDamagedError
+        When the database has lost some.
     """
     raw = database.get(CHECKPOINT_KEY)
     if raw is None:
-        return empty_checkpoint()
+        return None
     try:
-        return read_checkpoint(raw)
+        found = read_checkpoint(raw)
     except ValueError as error:
-        raise StoreError(f"{folder}: {error}; {way_out(folder)}") from error
+        raise StoreError(f"{folder}: {error}; {rebuild_way(folder)}") from error
+    if found.commits < commits:
+        raise StoreDamagedError(
+            f"{folder / STATE_FOLDER}: is damaged, or older than the files beside it (it knows"
+            f" {found.commits} commits of {commits}); {rebuild_way(folder)}"
+        )
+    return found

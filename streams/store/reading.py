@@ -9,15 +9,21 @@ from typing import Any
 import orjson
 
 from schemas.topics import EVENT_TYPES, OUTPUT_TOPICS, topic_of
-from streams.store.checkpoint import Checkpoint
+from streams.store.checkpoint import Checkpoint, empty_checkpoint
 from streams.store.database import Database
+from streams.store.files import check_file
 from streams.store.layout import (
+    LOG_FILE,
+    LOG_WAY,
     STATE_FOLDER,
     TOPICS_FOLDER,
+    StoreDamagedError,
     StoreError,
     bar_key,
     bars_prefix,
+    commits_of,
     label_of,
+    rebuild_way,
     view_key,
 )
 from streams.store.opened import stored_checkpoint
@@ -31,21 +37,57 @@ class StoreReader:
     Raises
     ------
     StoreError
-        When the folder is no store, or of another format.
+        When the folder is no store, of another format, or not yet made again from its log.
+    StoreDamagedError
+        When its files are not what was written.
     """
 
     def __init__(self, folder: Path) -> None:
         if not (folder / STATE_FOLDER).is_dir():
             raise StoreError(f"{folder}: is no store; tapeline run FILE --store {folder} makes one")
         self._folder = folder
+        # Before the state is read: what a writer counts is in the state.
+        commits = commits_of(folder)
         self._database = Database(folder / STATE_FOLDER, read_only=True)
-        self.checkpoint: Checkpoint = stored_checkpoint(folder, self._database)
+        try:
+            self.checkpoint = self._readable(stored_checkpoint(folder, self._database, commits))
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _readable(self, found: Checkpoint | None) -> Checkpoint:
+        folder = self._folder
+        log = folder / LOG_FILE
+        if found is None:
+            if log.exists() and log.stat().st_size:
+                raise StoreDamagedError(
+                    f"{folder / STATE_FOLDER}: holds no state, and the log is not empty;"
+                    f" {rebuild_way(folder)}"
+                )
+            return empty_checkpoint()
+        if found.log_bytes < found.again_to:
+            raise StoreError(
+                f"{folder}: is being made again from its log; wait until that is done, or, if"
+                f" it was stopped, {rebuild_way(folder)}"
+            )
+        return found
 
     def __enter__(self) -> StoreReader:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._database.close()
+
+    def check_log(self) -> None:
+        """Compare the log with the checkpoint; see `check_file`."""
+        found = self.checkpoint
+        check_file(self._folder / LOG_FILE, found.log_bytes, found.log_crc, LOG_WAY)
+
+    def check_topic(self, name: str) -> None:
+        """Compare the file of a topic with the checkpoint; see `check_file`."""
+        path = self._folder / TOPICS_FOLDER / f"{name}.jsonl"
+        found = self.checkpoint
+        check_file(path, found.topics[name], found.crcs[name], rebuild_way(self._folder))
 
     def view(self, symbol: str | None = None, kind: str | None = None) -> Iterator[bytes]:
         """Facts of the view as JSON, in order of their ids.
@@ -96,12 +138,15 @@ class StoreReader:
         ------
         StoreError
             When there is no such topic.
+        StoreDamagedError
+            When its file is not what was written.
         """
         name = topic_named(topic)
         left = self.checkpoint.topics[name]
         path = self._folder / TOPICS_FOLDER / f"{name}.jsonl"
         if not left:
             return
+        self.check_topic(name)
         with path.open("rb") as file:
             for line in file:
                 left -= len(line)

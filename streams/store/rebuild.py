@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from heapq import merge
 
-from schemas.codec import decode_event
+from schemas.codec import decode_event, encode
 from schemas.events import (
     OUTPUTS_PER_RECORD,
     Event,
@@ -50,7 +50,9 @@ def check_readable(keeper: Keeper, group: str) -> None:
         keeper.store.database.check(prefix)
 
 
-def rebuild(keeper: Keeper, group: str, mark: Callable[[], RunMark]) -> None:
+def rebuild(
+    keeper: Keeper, group: str, mark: Callable[[], RunMark | None], line: bytes | None = None
+) -> bool:
     """Replace the state of a group by that of its final bars, and commit.
 
     Parameters
@@ -59,6 +61,13 @@ def rebuild(keeper: Keeper, group: str, mark: Callable[[], RunMark]) -> None:
         With nothing left to commit.
     mark
         How far the run is when it is committed.
+    line
+        A clock without effect that the log has already at the next offset; None: clocks are added.
+
+    Returns
+    -------
+    bool
+        False: what changed does not take one place exactly, and nothing was done.
     """
     symbols = keeper.config.members(group)
     earlier = keeper.router.group_engine(group)
@@ -69,6 +78,8 @@ def rebuild(keeper: Keeper, group: str, mark: Callable[[], RunMark]) -> None:
             assert not isinstance(event, Retract)
             found[event.id] = event
     changes = in_order(list(_changes(keeper, group, symbols, found)))
+    if line is not None and -(-len(changes) // OUTPUTS_PER_RECORD) != 1:
+        return False
     slot = keeper.rebuilds.pop(group)
     revisions = dict(earlier.revisions())
     offset = keeper.store.checkpoint.log_records - 1
@@ -76,7 +87,7 @@ def rebuild(keeper: Keeper, group: str, mark: Callable[[], RunMark]) -> None:
         place = number % OUTPUTS_PER_RECORD
         if place == 0:
             clock = _clock(fresh, symbols)
-            offset = keeper.mark_place(clock)
+            offset = keeper.pass_line(encode(clock) if line is None else line)
             fresh.apply(clock, offset)
         seq = offset * OUTPUTS_PER_RECORD + place
         corrects = None if slot is None else slot[1]
@@ -90,6 +101,7 @@ def rebuild(keeper: Keeper, group: str, mark: Callable[[], RunMark]) -> None:
     keeper.counts.rebuilt.append(group)
     keeper.write(states, mark())
     keeper.router.replace(group, fresh)
+    return True
 
 
 def _final_records(

@@ -18,10 +18,9 @@ from streams import cli
 from streams.core.corrections import Correction
 from streams.explanation import explanation
 from streams.instants import FIRST_MS, ISO, LAST_MS, instant_text
-from streams.refusals import DEFAULT_LIMIT, RowRefusals, row_report
 from streams.store.counts import Counts
-from streams.store_tables import EventRows, print_events, print_gaps, print_store_summary
-from streams.stored_run import StoreResult
+from streams.store.from_log import MadeAgain
+from streams.store_tables import EventRows, print_events, print_gaps, print_made_again
 from streams.terminal import PlainConsole
 from tests.house.source_tree import PACKAGES, ROOT, modules
 
@@ -142,9 +141,7 @@ def test_what_is_printed_of_a_store_may_lie_beyond_the_calendar(tmp_path: Path) 
     counts = {"expected": 2, "present": 1, "missing": 1}
     print_gaps(console, [{"symbol": "A", "session": "9999-12-31", **counts, "holes": [hole]}], 1)
     symbols = {"A": {"last_ms": BEYOND_MS, "open_ranges": 0}}
-    report = row_report([], RowRefusals(), DEFAULT_LIMIT)
-    result = StoreResult(tmp_path, 0, report, Counts(), symbols, False, False, {})
-    print_store_summary(console, result)
+    print_made_again(console, MadeAgain(tmp_path, 0, 0, False, Counts(), symbols))
     assert _printed(console).count(str(BEYOND_MS)) == 9
 
 

@@ -9,7 +9,9 @@ import signal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.store.stores import load
+from schemas.config_loading import read_config
+from streams.store.from_log import make_again
+from tests.store.stores import CONFIGURATION, load
 
 MAX_WAIT_SECONDS = 120
 
@@ -71,13 +73,22 @@ def _run(folder: Path, files: list[tuple[str, Path]], options: dict[str, Any], k
     if kill.seconds:
         # The default action ends the process at once, wherever it is.
         signal.setitimer(signal.ITIMER_REAL, kill.seconds)
-    load(folder, *files, hook=_Killer(folder, kill), **options)
+    if files:
+        load(folder, *files, hook=_Killer(folder, kill), **options)
+    else:
+        make_again(read_config(CONFIGURATION, "test"), folder, _Killer(folder, kill), **options)
 
 
 def run_until_killed(
     folder: Path, files: list[tuple[str, Path]], options: dict[str, Any], kill: Kill
 ) -> bool:
-    """Run files into a store in a process of its own; returns whether it was killed."""
+    """Run files into a store in a process of its own; returns whether it was killed.
+
+    Parameters
+    ----------
+    files
+        None: the store is made again from its log.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", "tests.store.killing"])
     process = context.Process(target=_run, args=(folder, files, options, kill))

@@ -10,7 +10,7 @@ import pytest
 import rocksdict
 
 from streams.feeds.items import InputError
-from streams.store.layout import StoreError, state_prefix
+from streams.store.layout import StoreDamagedError, StoreError, state_prefix
 from tests.store.stores import (
     CONFIGURATION,
     DAY_MS,
@@ -321,7 +321,7 @@ def test_another_configuration_of_a_group_is_refused(
 ) -> None:
     book = write(tmp_path / "a.csv", walk(0))
     load(tmp_path / "S", ("A", book))
-    with pytest.raises(StoreError, match=r"log\.jsonl --store NEW"):
+    with pytest.raises(StoreError, match=r"log\.jsonl --store NEW|--rebuild"):
         load(tmp_path / "S", ("A", book), toml=CONFIGURATION.replace(*change))
 
 
@@ -400,7 +400,7 @@ def test_a_topic_that_lost_its_end_is_refused(tmp_path: Path) -> None:
     book = write(tmp_path / "a.csv", walk(0))
     load(tmp_path / "S", ("A", book))
     os.truncate(tmp_path / "S" / "topics" / "tape.swings.v1.jsonl", 10)
-    with pytest.raises(StoreError, match=r"swings.*missing at its end"):
+    with pytest.raises(StoreDamagedError, match=r"swings.*missing at its end.*--rebuild"):
         load(tmp_path / "S", ("A", book))
 
 

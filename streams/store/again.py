@@ -1,0 +1,142 @@
+"""What becomes of the files of a store whose state is made again from its log."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from schemas.codec import CodecError, RecordDecoder, decode_event
+from schemas.topics import topic_of
+from streams.store.database import Database
+from streams.store.files import check_file, missing, sync_folder
+from streams.store.layout import (
+    CHECKPOINT_KEY,
+    LOG_FILE,
+    LOG_WAY,
+    STATE_FOLDER,
+    TOPICS_FOLDER,
+    FolderLock,
+    StoreDamagedError,
+    StoreError,
+)
+
+CURRENT = "CURRENT"
+"""A database without this file is a new one."""
+LETTERS_TOPIC = topic_of("reject")
+PART = ".part"
+
+
+class _Extent(msgspec.Struct):
+    """What a checkpoint of any version says of the log."""
+
+    log_bytes: int
+    log_crc: int | None = None
+
+
+def check_store(folder: Path) -> None:
+    """Raise `StoreError` when a folder is no store, whatever is left of it."""
+    if not (folder / STATE_FOLDER).is_dir() and not (folder / LOG_FILE).is_file():
+        raise StoreError(f"{folder}: is no store; tapeline run FILE --store {folder} makes one")
+
+
+def check_log(folder: Path) -> None:
+    """Read the whole log, before what was made from it is thrown away.
+
+    Raises
+    ------
+    StoreDamagedError
+        When a line is no record, or the log is not what a checkpoint that can be read says of it.
+    """
+    log = folder / LOG_FILE
+    extent = _known_extent(folder)
+    size = log.stat().st_size if log.exists() else 0
+    if size:
+        _check_lines(log)
+    if extent is not None and size < extent.log_bytes:
+        raise StoreDamagedError(missing(log, extent.log_bytes - size, LOG_WAY))
+    if extent is not None and extent.log_crc is not None:
+        check_file(log, extent.log_bytes, extent.log_crc, LOG_WAY)
+
+
+def _check_lines(log: Path) -> None:
+    decode = RecordDecoder().decode
+    with log.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                # The last line, torn by a kill: it never was.
+                return
+            try:
+                decode(line)
+            except CodecError as error:
+                raise unreadable_line(log, number, error) from error
+
+
+def unreadable_line(log: Path, number: int, error: CodecError) -> StoreDamagedError:
+    """What to say of a line of the log, counted from 1, that is no record."""
+    return StoreDamagedError(f"{log}:{number}: is no record ({error}); {LOG_WAY}")
+
+
+def _known_extent(folder: Path) -> _Extent | None:
+    """What the checkpoint says of the log, None when there is none to be read."""
+    try:
+        database = Database(folder / STATE_FOLDER, read_only=True)
+    except (OSError, StoreDamagedError):
+        return None
+    try:
+        raw = database.get(CHECKPOINT_KEY)
+        return None if raw is None else msgspec.json.decode(raw, type=_Extent)
+    except (OSError, StoreDamagedError, ValueError):
+        return None
+    finally:
+        database.close()
+
+
+def clear_state(folder: Path, lock: FolderLock) -> None:
+    """Throw the state away; a kill on the way leaves a store without one.
+
+    Raises
+    ------
+    StoreDamagedError
+        When the log cannot be read: nothing was thrown away.
+    """
+    check_log(folder)
+    lock.forget()
+    state = folder / STATE_FOLDER
+    if state.is_dir():
+        (state / CURRENT).unlink(missing_ok=True)
+        sync_folder(state)
+        shutil.rmtree(state)
+    sync_folder(folder)
+
+
+def kept_letters(folder: Path) -> list[bytes]:
+    """Dead letters of a store that lost its state; its file holds these lines and no others.
+
+    They are the only outputs that cannot be made again: the log has no row that was refused.
+    """
+    path = folder / TOPICS_FOLDER / f"{LETTERS_TOPIC}.jsonl"
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    letters = [line for line in content.split(b"\n") if _is_letter(line)]
+    kept = b"".join(line + b"\n" for line in letters)
+    if kept != content:
+        part = path.with_name(path.name + PART)
+        with part.open("wb") as file:
+            file.write(kept)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        sync_folder(path.parent)
+    return letters
+
+
+def _is_letter(line: bytes) -> bool:
+    try:
+        decode_event(line)
+    except CodecError:
+        return False
+    return True

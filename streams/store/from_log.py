@@ -1,0 +1,94 @@
+"""A store made again from its log alone: state, view and topics, as the log says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from schemas.config import Config
+from streams.collector import rare_collections
+from streams.store.again import check_store
+from streams.store.counts import Counts
+from streams.store.keeper import LEAST_AGAIN, Keeper
+from streams.store.layout import check_folder
+from streams.store.opened import OpenStore, no_hook
+from streams.store.rebuild import check_readable, rebuild
+from streams.store.recovery import recover
+
+STEP_RECORDS = 20_000
+
+
+@dataclass(frozen=True)
+class MadeAgain:
+    """What making a store again led to.
+
+    Attributes
+    ----------
+    records
+        Of the log.
+    appended
+        Clocks that were added to it: for a group that had to be run again and has none there.
+    torn
+        Whether a kill had left a part of a line at its end, which was cut.
+    symbols
+        By symbol: ``last_ms`` its watermark, ``open_ranges``.
+    """
+
+    folder: Path
+    records: int
+    appended: int
+    torn: bool
+    counts: Counts
+    symbols: dict[str, dict[str, Any]]
+
+
+def make_again(
+    config: Config,
+    folder: Path,
+    hook: Callable[[str], None] = no_hook,
+    step_records: int = STEP_RECORDS,
+    least_again: int = LEAST_AGAIN,
+) -> MadeAgain:
+    """Throw state and topics of a store away and make them from its log.
+
+    Killed at any moment it can be given again, and any run goes on with it; until it is done a
+    reader is refused.
+
+    Parameters
+    ----------
+    hook
+        Called at the points of every commit; see `OpenStore`.
+    step_records
+        Records between two commits.
+    least_again
+        See `Keeper`.
+
+    Raises
+    ------
+    StoreError
+        When the folder is no store, or in use.
+    StoreDamagedError
+        When the log is damaged; nothing was thrown away.
+    OSError
+        When reading or writing failed.
+    """
+    check_folder(folder)
+    check_store(folder)
+    with rare_collections(), OpenStore(folder, hook, again=True) as store:
+        keeper = Keeper(config, store, least_again=least_again)
+        recover(keeper, step_records, refused_stay=True)
+        records = keeper.next_offset
+        for group in sorted(keeper.rebuilds):
+            check_readable(keeper, group)
+            rebuild(keeper, group, lambda: None)
+        symbols = {}
+        for engine in keeper.router.engines.values():
+            for each in engine.plan.instruments:
+                symbols[each.symbol] = {
+                    "last_ms": engine.watermark_ms(each.symbol),
+                    "open_ranges": engine.unresolved(each.symbol),
+                }
+        appended = keeper.next_offset - records
+        return MadeAgain(folder, records, appended, store.torn, keeper.counts, symbols)
