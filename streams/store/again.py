@@ -108,8 +108,15 @@ def clear_state(folder: Path, lock: FolderLock) -> None:
     if state.is_dir():
         (state / CURRENT).unlink(missing_ok=True)
         sync_folder(state)
+    clear_remains(folder)
+
+
+def clear_remains(folder: Path) -> None:
+    """Remove the files of a database that is none any more: beside them none can be made."""
+    state = folder / STATE_FOLDER
+    if state.is_dir() and not (state / CURRENT).exists():
         shutil.rmtree(state)
-    sync_folder(folder)
+        sync_folder(folder)
 
 
 def kept_letters(folder: Path) -> list[bytes]:

@@ -24,7 +24,7 @@ import msgspec
 from msgspec.structs import replace
 
 from schemas.topics import OUTPUT_TOPICS
-from streams.store.again import LETTERS_TOPIC, clear_state, kept_letters
+from streams.store.again import LETTERS_TOPIC, clear_remains, clear_state, kept_letters
 from streams.store.checkpoint import Checkpoint, RunMark, Slot, empty_checkpoint, read_checkpoint
 from streams.store.database import Database
 from streams.store.files import AppendFile, LogFile, sync_folder
@@ -108,6 +108,7 @@ class OpenStore:
     def _open_files(self, stack: ExitStack) -> None:
         topics = self.folder / TOPICS_FOLDER
         topics.mkdir(exist_ok=True)
+        clear_remains(self.folder)
         self.database = Database(self.folder / STATE_FOLDER)
         stack.callback(self.database.close)
         sync_folder(self.folder)

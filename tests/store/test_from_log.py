@@ -263,6 +263,16 @@ def _name(kill: Kill) -> str:
     return f"{kill.point}-{kill.nth}" + ("" if kill.torn is None else "-torn")
 
 
+def test_one_that_was_killed_while_it_threw_the_state_away_is_gone_on_with(
+    lived: Path, store: Path, tmp_path: Path
+) -> None:
+    assert run_until_killed(store, [], {"step_records": STEP}, Kill("after_state", 4))
+    assert any((store / "state").glob("*.log"))
+    (store / "state" / "CURRENT").unlink()
+    load(store, ("A", write(tmp_path / "a.csv", walk(0, minutes=1))))
+    assert contents(store) == contents(lived)
+
+
 def _shown(store: Path) -> object:
     try:
         return full_view(store)
