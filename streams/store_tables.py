@@ -114,7 +114,7 @@ def print_store_summary(console: PlainConsole, result: StoreResult) -> None:
     console.print(f"Store: {result.folder}", soft_wrap=True)
 
 
-def print_made_again(console: Console, result: MadeAgain) -> None:
+def print_made_again(console: PlainConsole, result: MadeAgain) -> None:
     """The same of a store that was made again from its log."""
     summary = made_again_summary(result)
     _print_found(console, summary, "records of the log")
@@ -125,7 +125,7 @@ def print_made_again(console: Console, result: MadeAgain) -> None:
     console.print(f"Store: {result.folder}, made again from its log", soft_wrap=True)
 
 
-def _print_found(console: Console, summary: dict[str, Any], what: str) -> None:
+def _print_found(console: PlainConsole, summary: dict[str, Any], what: str) -> None:
     rows, facts = summary["rows"], summary["facts"]
     names = [name for name in rows if name not in ("total", "appended", "off_session")]
     shown = ", ".join(f"{rows[name]} {name}" for name in names)
