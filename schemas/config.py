@@ -25,6 +25,7 @@ DEFAULT_MAX_AHEAD_MS = 35 * DAY_MS
 
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
+INPUT_MIB = 1024
 Incomplete = Literal["publish", "skip"]
 
 
@@ -114,6 +115,18 @@ class TimeConfig(Struct, frozen=True, kw_only=True):
         return midnight_ms(self.latest)
 
 
+class LimitsConfig(Struct, frozen=True, kw_only=True):
+    """How much is taken in at once; beyond it an input or a record is refused.
+
+    Attributes
+    ----------
+    input_mib
+        What one row group of a Parquet file, or one line of a text file, may expand to, in MiB.
+    """
+
+    input_mib: int = INPUT_MIB
+
+
 def midnight_ms(iso_date: str) -> int:
     """Beginning of a UTC day, in epoch milliseconds."""
     return (date.fromisoformat(iso_date).toordinal() - EPOCH_ORDINAL) * DAY_MS
@@ -194,6 +207,7 @@ class Config(Struct, frozen=True, kw_only=True):
     derived: DerivedConfig
     templates: dict[str, Template]
     time: TimeConfig = TimeConfig()
+    limits: LimitsConfig = LimitsConfig()
 
     def without_max_ahead(self) -> Config:
         """The same with no limit to jumps of the watermark.
@@ -267,7 +281,10 @@ def built_in_config() -> Config:
 
 
 def config_hash(config: Config) -> str:
-    """SHA-256 (hex) of what decides results: everything but ``[kafka]``, as canonical JSON."""
+    """SHA-256 (hex) of what decides results: all but ``[kafka]`` and ``[limits] input_mib``.
+
+    Of canonical JSON.
+    """
     content = {
         "default": config.default,
         "derived": config.derived,

@@ -17,6 +17,7 @@ from schemas.config import (
     DerivedConfig,
     InstrumentConfig,
     KafkaConfig,
+    LimitsConfig,
     TimeConfig,
     built_in_config,
     is_coarser_multiple,
@@ -25,6 +26,7 @@ from schemas.config_templates import check_ranges, read_templates
 from schemas.config_values import (
     ALLOWED,
     HORIZON_LIMIT,
+    INPUT_MIB_LIMIT,
     PARTITIONS_LIMIT,
     REPLICATION_LIMIT,
     SNAPSHOT_DAYS_LIMIT,
@@ -75,7 +77,8 @@ DERIVED_READERS: dict[str, Reader] = {
     "incomplete": one_of(("publish", "skip")),
 }
 TIME_READERS: dict[str, Reader] = {"earliest": iso_date("earliest"), "latest": iso_date("latest")}
-SECTIONS = ("kafka", "time", "instruments", "groups", "derived", "templates")
+LIMITS_READERS: dict[str, Reader] = {"input_mib": whole_number(1, INPUT_MIB_LIMIT)}
+SECTIONS = ("kafka", "time", "limits", "instruments", "groups", "derived", "templates")
 
 
 def load_config(path: str | Path | None = None) -> Config:
@@ -117,6 +120,7 @@ def read_config(text: str, file: str) -> Config:
     )
     kafka = read_table(document.get("kafka", {}), root.child("kafka"), KAFKA_READERS)
     time = _read_time(document.get("time", {}), root.child("time"))
+    limits = read_table(document.get("limits", {}), root.child("limits"), LIMITS_READERS)
     derived = read_table(document.get("derived", {}), root.child("derived"), DERIVED_READERS)
     own_groups = _read_groups(document.get("groups", {}), root.child("groups"))
     config = Config(
@@ -127,6 +131,7 @@ def read_config(text: str, file: str) -> Config:
         derived=_in_order(DerivedConfig(**derived)),
         templates=templates,
         time=time,
+        limits=LimitsConfig(**limits),
     )
     _check_templates(config, root.child("instruments"))
     _check_groups(config, root.child("groups"))

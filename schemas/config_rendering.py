@@ -11,13 +11,14 @@ from schemas.config import (
     DerivedConfig,
     InstrumentConfig,
     KafkaConfig,
+    LimitsConfig,
     TimeConfig,
     built_in_config,
 )
 from schemas.intervals import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from schemas.templates import RangeKind, Template
 
-Section = KafkaConfig | TimeConfig | DerivedConfig
+Section = KafkaConfig | TimeConfig | LimitsConfig | DerivedConfig
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _UNITS = (("d", DAY_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS))
@@ -35,6 +36,7 @@ def to_toml(config: Config) -> str:
     lines = ["# The effective configuration; behind # stands what is built in and unchanged."]
     lines += ["", *_section("kafka", config.kafka, plain.kafka)]
     lines += ["", *_section("time", config.time, plain.time)]
+    lines += ["", *_section("limits", config.limits, plain.limits)]
     if config.default is None:
         lines += ["", "[instruments]", "default = false"]
     else:

@@ -19,6 +19,7 @@ from schemas.symbols import NAME_RULE, is_name
 TICK_DECIMALS = 12
 TICK_LIMIT = Decimal(10) ** 9
 HORIZON_LIMIT = 10_000
+INPUT_MIB_LIMIT = 1 << 20
 PARTITIONS_LIMIT = 10_000
 REPLICATION_LIMIT = 100
 SNAPSHOT_DAYS_LIMIT = 3_660
@@ -42,6 +43,7 @@ ALLOWED = {
     "max_ahead": 'a duration such as "35d", "12h", "90m" or "30s", or whole days; 0 = off',
     "intervals": "a list of intervals such as 30s, 5m, 4h, 1d or 1w, each once",
     "incomplete": '"publish" or "skip"',
+    "input_mib": f"a whole number from 1 to {INPUT_MIB_LIMIT}",
     "earliest": 'an ISO date from "0001-01-01" to "9999-12-31", before latest',
     "latest": 'an ISO date from "0001-01-01" to "9999-12-31", after earliest',
 }

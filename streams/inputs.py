@@ -82,11 +82,11 @@ def open_feeds(
         raise InputError("logs (.jsonl) and tables of bars cannot be mixed in one run")
     feeds: list[Feed] = []
     # What is only looked at must not make the run's own router know a symbol.
-    ends, memory = SlotEnds(router.apart()), SortMemory(len(sources), MEMORY_BYTES)
+    ends, memory = SlotEnds(Router(router.config)), SortMemory(len(sources), MEMORY_BYTES)
     for source in sources:
         copy = None if copies is None else copies.get(source.path)
         if source.is_log:
-            feed: Feed = _open_log(source, copy)
+            feed: Feed = _open_log(source, copy, router.config.limits.input_mib)
         else:
             make = partial(_open_table, source, router, zone, copy)
             again = os.path.isfile(source.path if copy is None else copy)
@@ -96,20 +96,20 @@ def open_feeds(
     return feeds
 
 
-def _open_log(source: Source, copy: str | None) -> LogFeed:
+def _open_log(source: Source, copy: str | None, limit_mib: int) -> LogFeed:
     _check_names(source)
     if source.symbol is not None:
         raise InputError(f"{source.path}: a log names its symbols itself; give it without --bars")
-    return LogFeed(source.path, copy)
+    return LogFeed(source.path, copy, limit_mib)
 
 
 def _open_table(source: Source, router: Router, zone: ZoneTable | None, copy: str | None) -> Table:
-    path = source.path
+    path, limit_mib = source.path, router.config.limits.input_mib
     _check_names(source)
     if path.endswith(CSV_SUFFIXES):
-        return CsvFeed(path, source.symbol, router.base_of, zone, copy)
+        return CsvFeed(path, source.symbol, router.base_of, zone, copy, limit_mib)
     if path.endswith(".parquet"):
-        return ParquetFeed(path, source.symbol, router.base_of, zone)
+        return ParquetFeed(path, source.symbol, router.base_of, zone, limit_mib)
     if Path(path).is_dir():
         raise InputError(f"{path}: is a directory, not a file")
     known = ", ".join((*CSV_SUFFIXES, *LOG_SUFFIXES, ".parquet"))

@@ -37,9 +37,10 @@ class Router:
         self._make = self._new_engine if make is None else make
         self._by_symbol: dict[str, GroupEngine] = {}
 
-    def apart(self) -> Router:
-        """Another one of the same configuration that has met no symbol."""
-        return Router(self._config)
+    @property
+    def config(self) -> Config:
+        """The configuration."""
+        return self._config
 
     def apply(self, record: LogRecord, offset: int) -> list[Output]:
         """Hand a record to the engine of its group; see `GroupEngine.apply`.

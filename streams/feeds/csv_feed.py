@@ -8,6 +8,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from schemas.codec import LONG_RECORD
+from schemas.config import INPUT_MIB
 from schemas.records import Bar
 from streams.core.calendar import ZoneTable
 from streams.feeds.columns import BarColumns
@@ -51,11 +52,12 @@ class CsvFeed:
         base_of: Callable[[str], str],
         zone: ZoneTable | None,
         copy: str | None = None,
+        limit_mib: int = INPUT_MIB,
     ) -> None:
         self.path = path
         self.rows = 0
         self._symbol = symbol
-        self._reader = LineReader(path, copy)
+        self._reader = LineReader(path, copy, limit_mib)
         self.sha256 = self._reader.sha256
         self.close = self._reader.close
         self._blocks = self._read_blocks()

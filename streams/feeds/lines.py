@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from schemas.codec import RECORD_LIMIT_BYTES
+from schemas.config import INPUT_MIB
 from streams.feeds.items import FeedBroken, InputError
 
 BLOCK_BYTES = RECORD_LIMIT_BYTES
@@ -49,6 +50,8 @@ class LineReader:
         As given: its name tells whether it is gzip, and messages show it.
     copy
         The file that is read in its place, None: itself.
+    limit_mib
+        What one line may expand to.
 
     Attributes
     ----------
@@ -61,8 +64,9 @@ class LineReader:
         When the file is missing, empty, binary or unreadable from its start.
     """
 
-    def __init__(self, path: str, copy: str | None = None) -> None:
+    def __init__(self, path: str, copy: str | None = None, limit_mib: int = INPUT_MIB) -> None:
         self.path = path
+        self._limit_mib = limit_mib
         self._plain = _Hashed(_opened(path, copy))
         self._file = cast(BinaryIO, self._plain)
         if path.endswith(".gz"):
@@ -117,9 +121,13 @@ class LineReader:
         ------
         FeedBroken
             When reading fails on the way.
+        InputError
+            When a line expands to more than the limit.
         """
         number = 1
         begun, too_long = b"", False
+        # Of a line that is too long only the beginning is kept.
+        left_out = 0
         data = self._start
         self._start = b""
         while data:
@@ -127,11 +135,14 @@ class LineReader:
             if first_end < 0:
                 begun += data
                 if too_long or len(begun) > RECORD_LIMIT_BYTES:
+                    left_out += max(len(begun) - KEPT_OF_LONG_LINE, 0)
                     begun, too_long = begun[:KEPT_OF_LONG_LINE], True
+                    self._check_length(number, len(begun) + left_out)
                 data = self._read()
                 continue
             last_end = data.rfind(b"\n")
             if too_long or len(begun) + first_end > RECORD_LIMIT_BYTES:
+                self._check_length(number, len(begun) + left_out + first_end)
                 line = begun + data[: min(first_end, KEPT_OF_LONG_LINE)]
                 yield Block(line[:KEPT_OF_LONG_LINE], number, True)
                 number += 1
@@ -141,11 +152,18 @@ class LineReader:
             if lines is not None:
                 yield Block(lines, number, False)
                 number += lines.count(b"\n") + 1
-            begun, too_long = data[last_end + 1 :], False
+            begun, too_long, left_out = data[last_end + 1 :], False, 0
             data = self._read()
         if begun:
             yield Block(begun, number, too_long)
         self.close()
+
+    def _check_length(self, number: int, size: int) -> None:
+        if size > self._limit_mib << 20:
+            raise InputError(
+                f"{self.path}: line {number} expands to more than {self._limit_mib} MiB, which is"
+                " [limits] input_mib; give lines their ends, or raise the limit"
+            )
 
     def sha256(self) -> str:
         """SHA-256 of what was read: the whole file, once the last block was handed over."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schemas.codec import LONG_RECORD, CodecError, RecordDecoder
+from schemas.config import INPUT_MIB
 from streams.feeds.items import Item, Refusal
 from streams.feeds.lines import LineReader
 
@@ -12,11 +13,11 @@ from streams.feeds.lines import LineReader
 class LogFeed:
     """Records of one log file; see `streams.feeds.items.Feed`."""
 
-    def __init__(self, path: str, copy: str | None = None) -> None:
+    def __init__(self, path: str, copy: str | None = None, limit_mib: int = INPUT_MIB) -> None:
         self.path = path
         self.rows = 0
         self.ignored: tuple[str, ...] = ()
-        self._reader = LineReader(path, copy)
+        self._reader = LineReader(path, copy, limit_mib)
         self.sha256 = self._reader.sha256
         self.close = self._reader.close
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from schemas.config import INPUT_MIB
 from streams.core.calendar import ZoneTable
 from streams.feeds.columns import BarColumns
 from streams.feeds.items import FeedBroken, InputError, Item
@@ -19,6 +20,8 @@ from streams.feeds.order import OrderCheck, ascend_as_text
 ROWS_AT_ONCE = 16_384
 NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 FIRST_INSTANT = datetime(1970, 1, 1)
+WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT96": 12, "BYTE_ARRAY": 4}
+"""Bytes of a value in memory by physical type, without its text; 8 for the others."""
 
 
 class ParquetFeed:
@@ -26,6 +29,15 @@ class ParquetFeed:
 
     The bytes of a row are the JSON of the columns that are read, as text; its number counts rows,
     the first is 1.
+
+    Few bytes may stand for many: a value that is repeated is written once. So no row group is read
+    that may expand to more than the limit, texts are held once however often they are repeated,
+    and what they would be together is counted, too.
+
+    Parameters
+    ----------
+    limit_mib
+        What one row group may expand to.
     """
 
     def __init__(
@@ -34,6 +46,7 @@ class ParquetFeed:
         symbol: str | None,
         base_of: Callable[[str], str],
         zone: ZoneTable | None,
+        limit_mib: int = INPUT_MIB,
     ) -> None:
         try:
             from pyarrow import ArrowException
@@ -44,6 +57,7 @@ class ParquetFeed:
             ) from error
         self.path = path
         self.rows = 0
+        self._limit_mib = limit_mib
         # pyarrow answers a wrong file with either kind, depending on where it is wrong.
         self._failures: tuple[type[Exception], ...] = (OSError, ArrowException)
         if Path(path).is_dir():
@@ -70,9 +84,44 @@ class ParquetFeed:
         self._names = [names[at] for at in header.used.values()]
         self._columns = BarColumns(self.path, self._names, symbol, base_of, zone)
         self._size = Path(self.path).stat().st_size
+        self._check_row_groups()
+        self._hold_texts_once()
         for first in self._cells(1):
             self._columns.first_time(first)
             break
+
+    def _check_row_groups(self) -> None:
+        """Refuse the file if its footer shows that a row group expands to more than the limit."""
+        from pyarrow import types
+
+        for name in self._names:
+            if types.is_nested(self._file.schema_arrow.field(name).type):
+                raise InputError(f"{self.path}: column {name} has no single value a row")
+        schema, metadata = self._file.schema, self._file.metadata
+        leaves = [(at, schema.column(at)) for at in range(len(schema))]
+        used = [(at, _width(leaf)) for at, leaf in leaves if leaf.path in self._names]
+        for group in range(metadata.num_row_groups):
+            columns = [(metadata.row_group(group).column(at), width) for at, width in used]
+            # What the footer says of itself is not all: values that are repeated are not in it.
+            written = sum(column.total_uncompressed_size for column, _ in columns)
+            self._check_size(group, max(written, sum(each.num_values * n for each, n in columns)))
+
+    def _check_size(self, group: int, size: int) -> None:
+        if size > self._limit_mib << 20:
+            raise InputError(
+                f"{self.path}: row group {group} expands to {-(-size >> 20)} MiB or more,"
+                f" above [limits] input_mib = {self._limit_mib}; write smaller row groups, or"
+                " raise the limit"
+            )
+
+    def _hold_texts_once(self) -> None:
+        from pyarrow.parquet import ParquetFile
+
+        leaves = map(self._file.schema.column, range(len(self._file.schema)))
+        texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+        metadata = self._file.metadata
+        self._file.close()
+        self._file = ParquetFile(self.path, metadata=metadata, read_dictionary=texts)
 
     @property
     def bytes_read(self) -> int:
@@ -111,7 +160,7 @@ class ParquetFeed:
         check = OrderCheck(end_of)
         bar = self._columns.checked
         try:
-            for batch in self._file.iter_batches(batch_size=ROWS_AT_ONCE, columns=self._names):
+            for batch in self._batches(ROWS_AT_ONCE):
                 if not self._ascends(check, batch) and not check.rows(map(bar, self._rows(batch))):
                     return False
         except self._failures as error:
@@ -138,11 +187,36 @@ class ParquetFeed:
         """See `streams.feeds.sorting.Table`: what is read is what the footer named at opening."""
 
     def _cells(self, at_once: int) -> Iterator[tuple[str, ...]]:
-        for batch in self._file.iter_batches(batch_size=at_once, columns=self._names):
+        for batch in self._batches(at_once):
             yield from self._rows(batch)
+
+    def _batches(self, at_once: int) -> Iterator[Any]:
+        for group in range(self._file.num_row_groups):
+            texts = 0
+            for batch in self._file.iter_batches(at_once, [group], self._names):
+                texts += sum(map(_text_bytes, batch.columns))
+                self._check_size(group, texts)
+                yield batch
 
     def _rows(self, batch: Any) -> Iterator[tuple[str, ...]]:
         return zip(*(_texts(batch.column(name)) for name in self._names), strict=True)
+
+
+def _width(leaf: Any) -> int:
+    """Bytes of a value of a column of the file."""
+    if leaf.physical_type == "FIXED_LEN_BYTE_ARRAY":
+        return int(leaf.length)
+    return WIDTHS.get(leaf.physical_type, 8)
+
+
+def _text_bytes(column: Any) -> int:
+    """Bytes of the texts of a column, each as often as it stands there."""
+    from pyarrow import compute, types
+
+    if not types.is_dictionary(column.type):
+        return 0
+    lengths = compute.binary_length(column.dictionary)
+    return compute.sum(lengths.take(column.indices)).as_py() or 0
 
 
 def _is_ascending(column: Any) -> bool:
@@ -153,7 +227,7 @@ def _is_ascending(column: Any) -> bool:
     if types.is_timestamp(kind):
         column = column.view(int64())
     elif not types.is_integer(kind):
-        return types.is_string(kind) and ascend_as_text(_texts(column))
+        return types.is_dictionary(kind) and ascend_as_text(_texts(column))
     later = compute.less_equal(column.slice(0, len(column) - 1), column.slice(1))
     # A missing time is unknown to this comparison.
     return compute.all(later, skip_nulls=False).as_py() is True
@@ -164,6 +238,9 @@ def _texts(column: Any) -> list[str]:
     from pyarrow import int64, types
 
     kind = column.type
+    if types.is_dictionary(kind):
+        texts = _texts(column.dictionary)
+        return ["" if at is None else texts[at] for at in column.indices.to_pylist()]
     if types.is_timestamp(kind):
         unit, offset = NANOSECONDS[kind.unit], "" if kind.tz is None else "+00:00"
         return [_stamp(count, unit, offset) for count in column.view(int64()).to_pylist()]
