@@ -15,9 +15,9 @@ from schemas.codec import encode
 from schemas.config import Config
 from schemas.events import Reject
 from schemas.records import Clock
-from streams.calendars import load_zone
 from streams.core.rejection import RecordRejected
 from streams.feeds.items import Feed, Refusal
+from streams.feeds.times import TimeUnit, table_times
 from streams.inputs import Source, dead_letter, in_order, open_feeds, symbols_of
 from streams.kafka.messages import event_time_ms
 from streams.routing import Router
@@ -47,6 +47,8 @@ class FileSource:
         as of a topic; of other files the manifest names the checksum of the whole.
     fetch_records
         Most rows handed over at once; the results do not depend on it.
+    time_unit
+        Unit of times that are numbers; None: milliseconds.
     symbols
         Those of the rows, where somebody knows them; None: as the inputs are named.
 
@@ -67,12 +69,14 @@ class FileSource:
         kind: str = "files",
         fetch_records: int = BATCH,
         symbols: Collection[str] | None = None,
+        time_unit: TimeUnit | None = None,
     ) -> None:
         self.extents: dict[int, Extent] = {0: Extent(0, None)}
         self.symbols = _symbols_of(inputs) if symbols is None else symbols
         self._config = config
         self._inputs = inputs
         self._zone = zone
+        self._time_unit = time_unit
         self._until_ms = until_ms
         self._expected = {} if expected is None else expected
         self._records = records
@@ -89,8 +93,8 @@ class FileSource:
                 raise LogMissingError(
                     f"{each.path}: is not the file of that run any more (another SHA-256)"
                 )
-        zone = None if self._zone is None else load_zone(self._zone)
-        self._feeds = open_feeds(self._inputs, self._router, zone, self._stack)
+        times = table_times(self._config, self._zone, self._time_unit)
+        self._feeds = open_feeds(self._inputs, self._router, times, self._stack)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -158,6 +162,7 @@ class FileSource:
                 for each in self._inputs
             ],
             "tz": self._zone,
+            "time_unit": self._time_unit,
             "until_ms": self._until_ms,
             "records": self._records,
         }

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from streams.feeds.items import InputError
+from streams.feeds.times import TimeUnit
 
 Offset = Annotated[int, Meta(ge=0)]
 
@@ -38,6 +39,7 @@ class OfFiles(Struct, tag_field="kind", tag="files"):
     until_ms: int | None
     records: Offset | None
     partitions: dict[int, Span]
+    time_unit: TimeUnit | None = None
 
 
 class OfRun(OfFiles, tag="run"):
@@ -70,6 +72,7 @@ class RunOptions(Struct):
     tz: str | None
     until_ms: int | None
     as_corrected: bool = False
+    time_unit: TimeUnit | None = None
 
 
 class StretchOptions(Struct):

@@ -15,6 +15,7 @@ from replay.manifest_check import check_manifest
 from replay.sources import FETCH_RECORDS, LogSource
 from schemas.config import Config, config_hash
 from streams.feeds.items import InputError
+from streams.feeds.times import TimeUnit
 from streams.inputs import Source
 from streams.run_directory import MANIFEST
 from streams.store.layout import LOG_FILE
@@ -32,7 +33,7 @@ class Origin(Struct, frozen=True, kw_only=True):
         A durable store: its log.
     bootstrap
         Brokers: the topic of bars.
-    zone, until_ms
+    zone, until_ms, time_unit
         Of tables; see `FileSource`.
     ends
         Where a log ends that may grow, by partition; None: where it ends when it is opened.
@@ -43,6 +44,7 @@ class Origin(Struct, frozen=True, kw_only=True):
     bootstrap: str | None = None
     zone: str | None = None
     until_ms: int | None = None
+    time_unit: TimeUnit | None = None
     fetch_records: int = FETCH_RECORDS
     ends: Mapping[int, int] | None = None
 
@@ -78,7 +80,12 @@ def source_of(config: Config, origin: Origin) -> Opened:
             return _of_run(config, folder, _rows(origin))
         return Opened(
             FileSource(
-                config, origin.files, origin.zone, origin.until_ms, fetch_records=_rows(origin)
+                config,
+                origin.files,
+                origin.zone,
+                origin.until_ms,
+                fetch_records=_rows(origin),
+                time_unit=origin.time_unit,
             )
         )
     if origin.store is not None:
@@ -159,6 +166,7 @@ def inputs_again(
         kind="run",
         fetch_records=fetch_records,
         symbols=manifest.get("counters", {}).get("symbols"),
+        time_unit=options.get("time_unit"),
     )
 
 

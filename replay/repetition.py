@@ -57,6 +57,7 @@ def source_again(
         expected,
         source["records"],
         source["kind"],
+        time_unit=source.get("time_unit"),
     )
 
 

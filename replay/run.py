@@ -19,6 +19,7 @@ from replay.sources import LogSource
 from schemas.config import Config
 from schemas.events import Output, Reject
 from streams.feeds.items import InputError
+from streams.feeds.times import TimeUnit
 
 __all__ = ["Pace", "Replay", "ReplayOptions"]
 
@@ -103,6 +104,7 @@ class Replay:
         config: Config,
         inputs: Sequence[Named],
         zone: str | None = None,
+        time_unit: TimeUnit | None = None,
         **keywords: Unpack[Keywords],
     ) -> Replay:
         """A replay of files: logs, tables, or one run directory, whose inputs are read again.
@@ -113,10 +115,13 @@ class Replay:
             Paths; of a table without a column ``symbol`` (symbol, path).
         zone
             Of times without offset.
+        time_unit
+            Of times that are numbers; None: milliseconds.
         **keywords
             See `replay.options.Keywords`.
         """
-        source = source_of(config, Origin(files=inputs_of(inputs), zone=zone)).source
+        origin = Origin(files=inputs_of(inputs), zone=zone, time_unit=time_unit)
+        source = source_of(config, origin).source
         return cls(config, source, options_of(config, keywords), keywords.get("pace"))
 
     @classmethod

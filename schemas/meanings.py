@@ -26,6 +26,10 @@ RETRACT = (
 REJECT_CODES = {
     "decode_error": "no JSON, no CSV, not UTF-8, or more than 262,144 bytes",
     "schema_error": "a field or column is missing, unknown or of another type; the reason names it",
+    "ambiguous_time": (
+        "a row of a table has a local time that occurs twice in its zone, and the order of the rows"
+        " does not tell which is meant; the reason names both instants"
+    ),
     "unknown_symbol": "the symbol is not configured, and no other symbol is accepted",
     "wrong_partition": "the record lies in a partition that is not its group's",
     "unknown_interval": "the interval is not the symbol's base",

@@ -6,7 +6,7 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
 import typer
@@ -43,6 +43,7 @@ from streams.options import (
     FilesArgument,
     JsonOption,
     MaxRejectsOption,
+    TimeUnitOption,
     TzOption,
     UntilOption,
     instant_of,
@@ -73,7 +74,7 @@ IO_FAILURE = 74
 INTERRUPTED = 130
 LOG_JSON = "--log-json"
 BUG = "this is a bug of tapeline; what was written before it stays as it is"
-COMMAND_LINE_ERROR = typer.BadParameter.__mro__[2]
+COMMAND_LINE_ERROR = cast(type[typer.BadParameter], typer.BadParameter.__mro__[2])
 """Base of all that the parser refuses; typer keeps it in different places in different versions."""
 
 app = typer.Typer(
@@ -125,6 +126,7 @@ def run(
     config: ConfigOption = None,
     until: UntilOption = None,
     tz: TzOption = None,
+    time_unit: TimeUnitOption = None,
     as_corrected: Annotated[
         bool,
         typer.Option("--as-corrected", help="Last versions of a log, sorted."),
@@ -160,13 +162,22 @@ def run(
     sources = sources_in_order(context)
     explained = partial(_explain, json) if explain else None
     if store is not None:
-        options = (until_ms, tz, from_ms, replace, limit)
+        options = (until_ms, tz, time_unit, from_ms, replace, limit)
         run_and_report(settings, sources, store, options, explained, json)
         return
     assert out is not None
     with ProgressBar(sources) as progress:
         result = run_files(
-            settings, sources, out, until_ms, tz, progress.reporter, as_corrected, explained, limit
+            settings,
+            sources,
+            out,
+            until_ms,
+            tz,
+            progress.reporter,
+            as_corrected,
+            explained,
+            limit,
+            time_unit,
         )
     _report(result, json)
     refuse_beyond_limit(result.report)
@@ -342,7 +353,7 @@ def main(arguments: list[str] | None = None) -> int:
         return fail(f"reading or writing failed: {error}", IO_FAILURE)
     except Exception as error:
         if isinstance(error, COMMAND_LINE_ERROR):
-            return fail(f"{error} (see tapeline --help)", USAGE)
+            return fail(f"{error.format_message()} (see tapeline --help)", USAGE)
         return fail(BUG, BROKEN, bug=True)
 
 

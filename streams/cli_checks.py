@@ -32,6 +32,7 @@ from streams.options import (
     BootstrapOption,
     ConfigOption,
     JsonOption,
+    TimeUnitOption,
     TzOption,
     UntilOption,
     instant_of,
@@ -143,6 +144,7 @@ def why_command(
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
     tz: TzOption = None,
+    time_unit: TimeUnitOption = None,
     until: UntilOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -158,6 +160,7 @@ def why_command(
         store=store,
         bootstrap=broker_address(settings.kafka, bootstrap),
         zone=tz,
+        time_unit=time_unit,
         until_ms=None if until is None else instant_of("--until", until),
     )
     answer = asyncio.run(_why(settings, origin, event_id))

@@ -24,6 +24,7 @@ from streams.options import (
     FilesArgument,
     JsonOption,
     MaxRejectsOption,
+    TimeUnitOption,
     TzOption,
     reject_limit_of,
 )
@@ -129,6 +130,7 @@ def publish(
         bool, typer.Option("--resume", help="Go on after the last record found in the topic.")
     ] = False,
     tz: TzOption = None,
+    time_unit: TimeUnitOption = None,
     max_rejects: MaxRejectsOption = DEFAULT_REJECTS,
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
@@ -148,7 +150,7 @@ def publish(
     # `files` and `bars` are read from the context, where they have kept their common order.
     sources = sources_in_order(context)
     silence_client()
-    options = PublishOptions(factor, resume, tz, reject_limit_of(max_rejects))
+    options = PublishOptions(factor, resume, tz, reject_limit_of(max_rejects), time_unit)
     with ProgressBar(sources) as progress:
         work = publish_files(settings, address, sources, options, progress.reporter)
         result = asyncio.run(work)

@@ -26,6 +26,7 @@ from streams.options import (
     BootstrapOption,
     ConfigOption,
     JsonOption,
+    TimeUnitOption,
     TzOption,
     UntilOption,
 )
@@ -122,6 +123,7 @@ def replay(
     ] = None,
     config: ConfigOption = None,
     tz: TzOption = None,
+    time_unit: TimeUnitOption = None,
     until: UntilOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -20,6 +20,7 @@ from schemas.config_loading import load_config
 from schemas.topics import EVENT_TYPES
 from streams.core.corrections import Correction
 from streams.feeds.items import InputError
+from streams.feeds.times import TimeUnit
 from streams.inputs import Source
 from streams.options import BootstrapOption, ConfigOption, instant_of
 from streams.progress import ProgressBar
@@ -42,7 +43,7 @@ def run_and_report(
     config: Config,
     sources: list[Source],
     folder: Path,
-    options: tuple[int | None, str | None, int | None, bool, RejectLimit],
+    options: tuple[int | None, str | None, TimeUnit | None, int | None, bool, RejectLimit],
     explain: Callable[[int, Correction], None] | None,
     as_json: bool,
 ) -> None:
@@ -51,7 +52,8 @@ def run_and_report(
     Parameters
     ----------
     options
-        Time of ``--until``, zone, time of ``--from``, ``--replace``, ``--max-rejects``.
+        Time of ``--until``, zone, unit of times, time of ``--from``, ``--replace``,
+        ``--max-rejects``.
 
     Raises
     ------

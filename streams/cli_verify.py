@@ -29,6 +29,7 @@ from streams.options import (
     BootstrapOption,
     ConfigOption,
     JsonOption,
+    TimeUnitOption,
     TzOption,
     UntilOption,
 )
@@ -80,6 +81,7 @@ def causality(
     no_snapshots: NoSnapshots = False,
     config: ConfigOption = None,
     tz: TzOption = None,
+    time_unit: TimeUnitOption = None,
     until: UntilOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -122,6 +124,7 @@ def determinism(
     no_snapshots: NoSnapshots = False,
     config: ConfigOption = None,
     tz: TzOption = None,
+    time_unit: TimeUnitOption = None,
     until: UntilOption = None,
     json: JsonOption = False,
 ) -> None:

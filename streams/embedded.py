@@ -11,13 +11,14 @@ import streams
 from schemas.codec import encode
 from schemas.config import Config, config_hash
 from schemas.records import Clock
-from streams.calendars import calendar_checksum, load_zone, time_zone_version
+from streams.calendars import calendar_checksum, time_zone_version
 from streams.collector import rare_collections
 from streams.core.corrections import Correction
 from streams.core.rejection import RecordRejected
 from streams.core.symbol import FATES
 from streams.corrected import FinalBars
 from streams.feeds.items import Feed, InputError, Item, Refusal
+from streams.feeds.times import TimeUnit, table_times
 from streams.inputs import Progress, Source, dead_letter, in_order, open_feeds, reported, symbols_of
 from streams.refusals import DEFAULT_LIMIT, RejectLimit, RowRefusals, row_report
 from streams.routing import Router
@@ -42,6 +43,7 @@ def run_files(
     as_corrected: bool = False,
     explain: Callable[[int, Correction], None] | None = None,
     max_rejects: RejectLimit = DEFAULT_LIMIT,
+    time_unit: TimeUnit | None = None,
 ) -> RunResult:
     """Run the engine over files and write the run directory.
 
@@ -59,6 +61,8 @@ def run_files(
         Called with every correction and its offset.
     max_rejects
         Rows that may be dead letters; `RunResult.report` says whether they were more.
+    time_unit
+        Unit of times that are numbers; None: milliseconds.
 
     Raises
     ------
@@ -72,14 +76,14 @@ def run_files(
         When rows and what became of them do not add up.
     """
     router = Router(config)
-    zone_table = None if zone is None else load_zone(zone)
+    times = table_times(config, zone, time_unit)
     if as_corrected and not all(source.is_log for source in sources):
         raise InputError(
             "--as-corrected sorts a log (.jsonl); tables are sorted anyway, leave it out"
         )
     with ExitStack() as stack:
         stack.enter_context(rare_collections())
-        feeds = open_feeds(sources, router, zone_table, stack)
+        feeds = open_feeds(sources, router, times, stack)
         summary = RunSummary()
         check_outside(folder, [source.path for source in sources])
         directory = stack.enter_context(RunDirectory(folder, summary.add))
@@ -102,7 +106,12 @@ def run_files(
         counts, hashes = directory.files.finish()
         manifest = {
             **_inputs(config, sources, feeds, router),
-            "options": {"until_ms": until_ms, "tz": zone, "as_corrected": as_corrected},
+            "options": {
+                "until_ms": until_ms,
+                "tz": zone,
+                "time_unit": time_unit,
+                "as_corrected": as_corrected,
+            },
             "counters": _counters(router, summary, rows, run),
             "topics": counts,
             MANIFEST_MARK: hashes,

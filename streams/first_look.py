@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from schemas.config import Config
 from schemas.records import Bar, Clock, LogRecord
-from streams.core.calendar import ZoneTable
 from streams.core.rejection import RecordRejected
 from streams.feeds.items import Feed, Item, Refusal
+from streams.feeds.times import TableTimes
 from streams.inputs import Progress, Source, in_order, open_feeds, reported
 from streams.refusals import RejectLimit, RowRefusals, RowReport, row_report
 from streams.routing import Router
@@ -126,7 +126,7 @@ def is_before(record: LogRecord, from_ms: int | None) -> bool:
 def look_over(
     config: Config,
     sources: Sequence[Source],
-    zone: ZoneTable | None,
+    times: TableTimes,
     from_ms: int | None,
     limit: RejectLimit,
     copies: dict[str, str],
@@ -152,7 +152,7 @@ def look_over(
     first: dict[str, tuple[str, str]] = {}
     with ExitStack() as stack:
         router = Router(config)
-        feeds = open_feeds(sources, router, zone, stack, copies)
+        feeds = open_feeds(sources, router, times, stack, copies)
         check = RecordCheck(config)
         rows = in_order(sources, feeds, router)
         if progress is not None:

@@ -14,14 +14,15 @@ from schemas.config import Config
 from schemas.events import Reject
 from schemas.ids import reject_id
 from schemas.symbols import NAME_RULE, is_name
-from streams.core.calendar import ZoneTable
 from streams.escaping import writable
 from streams.feeds.csv_feed import CsvFeed
 from streams.feeds.items import Feed, InputError, Item, Refusal
 from streams.feeds.log_feed import LogFeed
 from streams.feeds.merge import in_sequence, merged
 from streams.feeds.parquet_feed import ParquetFeed
+from streams.feeds.repeated_hours import Passes, PassesOfFile
 from streams.feeds.sorting import MEMORY_BYTES, SortMemory, Table, open_in_order
+from streams.feeds.times import TableTimes
 from streams.routing import Router, SlotEnds
 
 LOG_SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -54,7 +55,7 @@ class Progress:
 def open_feeds(
     sources: Sequence[Source],
     router: Router,
-    zone: ZoneTable | None,
+    times: TableTimes,
     stack: ExitStack,
     copies: Mapping[str, str] | None = None,
 ) -> list[Feed]:
@@ -64,6 +65,8 @@ def open_feeds(
 
     Parameters
     ----------
+    times
+        How the times of tables are read.
     stack
         Closes the inputs.
     copies
@@ -88,8 +91,10 @@ def open_feeds(
         if source.is_log:
             feed: Feed = _open_log(source, copy, router.config.limits.input_mib)
         else:
-            make = partial(_open_table, source, router, zone, copy)
             again = os.path.isfile(source.path if copy is None else copy)
+            table = partial(_open_table, source, router, times, copy)
+            # The look and the run ask the same passes: what is read again is read once.
+            make = partial(table, PassesOfFile(table if again else None))
             feed = open_in_order(make, again, ends, memory)
         stack.callback(feed.close)
         feeds.append(feed)
@@ -103,13 +108,15 @@ def _open_log(source: Source, copy: str | None, limit_mib: int) -> LogFeed:
     return LogFeed(source.path, copy, limit_mib)
 
 
-def _open_table(source: Source, router: Router, zone: ZoneTable | None, copy: str | None) -> Table:
+def _open_table(
+    source: Source, router: Router, times: TableTimes, copy: str | None, passes: Passes
+) -> Table:
     path, limit_mib = source.path, router.config.limits.input_mib
     _check_names(source)
     if path.endswith(CSV_SUFFIXES):
-        return CsvFeed(path, source.symbol, router.base_of, zone, copy, limit_mib)
+        return CsvFeed(path, source.symbol, router.base_of, times, copy, limit_mib, passes)
     if path.endswith(".parquet"):
-        return ParquetFeed(path, source.symbol, router.base_of, zone, limit_mib)
+        return ParquetFeed(path, source.symbol, router.base_of, times, limit_mib, passes)
     if Path(path).is_dir():
         raise InputError(f"{path}: is a directory, not a file")
     known = ", ".join((*CSV_SUFFIXES, *LOG_SUFFIXES, ".parquet"))

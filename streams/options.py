@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from streams.feeds.items import InputError
-from streams.feeds.times import whole_ms
+from streams.feeds.times import TimeUnit, whole_ms
 from streams.refusals import DEFAULT_LIMIT, RejectLimit
 
 FilesArgument = Annotated[
@@ -33,6 +33,10 @@ BootstrapOption = Annotated[
     typer.Option("--bootstrap", metavar="HOST:PORT", help="Brokers; else \\[kafka] bootstrap."),
 ]
 TzOption = Annotated[str | None, typer.Option(help="Zone of times without offset.")]
+TimeUnitOption = Annotated[
+    TimeUnit | None,
+    typer.Option("--time-unit", help="Unit of times that are numbers; milliseconds if not said."),
+]
 UntilOption = Annotated[
     str | None, typer.Option(help="Clock for every symbol at this time (ISO, offset or Z).")
 ]

@@ -64,7 +64,8 @@ def origin_of(context: typer.Context, config: Config) -> Origin:
     ----------
     context
         Of a command with the options `ReplayFiles`, `BarsOption`, `ReplayStore`, `BootstrapOption`,
-        `TzOption` and `UntilOption`. Files and pairs have kept their common order there.
+        `TzOption`, `TimeUnitOption` and `UntilOption`. Files and pairs have kept their common order
+        there.
     """
     given = context.params
     inputs = tuple(sources_in_order(context))
@@ -74,6 +75,7 @@ def origin_of(context: typer.Context, config: Config) -> Origin:
         store=given["store"],
         bootstrap=None if named else broker_address(config.kafka, given["bootstrap"]),
         zone=given["tz"],
+        time_unit=given["time_unit"],
         until_ms=None if given["until"] is None else instant_of("--until", given["until"]),
         fetch_records=given.get("fetch_records", FETCH_RECORDS),
     )

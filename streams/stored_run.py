@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -17,12 +17,12 @@ import streams
 from schemas.codec import encode
 from schemas.config import Config, config_hash
 from schemas.records import Bar, Cancel, Clock, LogRecord
-from streams.calendars import load_zone
 from streams.collector import rare_collections
 from streams.core.corrections import Correction
 from streams.core.rejection import RecordRejected
 from streams.feeds.items import Feed, InputError, Item, Refusal
 from streams.feeds.log_feed import LogFeed
+from streams.feeds.times import TimeUnit, table_times
 from streams.first_look import SlotVersions, is_before, look_over
 from streams.inputs import Progress, Source, in_order, open_feeds, reported, symbols_of
 from streams.refusals import DEFAULT_LIMIT, RejectLimit, RowReport, row_report
@@ -54,6 +54,8 @@ class StoreOptions:
         Append a clock record at this instant for each symbol of the inputs; see `symbols_of`.
     zone
         Zone of times without offset; without it such a file is refused.
+    time_unit
+        Unit of times that are numbers; None: milliseconds.
     from_ms
         Ignore bars and clocks before this instant.
     replace
@@ -68,6 +70,7 @@ class StoreOptions:
 
     until_ms: int | None = None
     zone: str | None = None
+    time_unit: TimeUnit | None = None
     from_ms: int | None = None
     replace: bool = False
     max_rejects: RejectLimit = DEFAULT_LIMIT
@@ -139,14 +142,16 @@ def run_into_store(
         raise InputError("--replace needs tables of bars: a log says itself what it cancels")
     check_folder(folder)
     _check_outside(sources, folder)
-    zone = None if options.zone is None else load_zone(options.zone)
+    times = table_times(config, options.zone, options.time_unit)
     with ExitStack() as stack:
         stack.enter_context(rare_collections())
         copies = spooled(sources, stack)
         looked = Looks(progress)
         # What cannot be used is found before a store is made.
-        look_over(config, sources, zone, options.from_ms, options.max_rejects, copies, looked.first)
-        feeds = open_feeds(sources, Router(config), zone, stack, copies)
+        look_over(
+            config, sources, times, options.from_ms, options.max_rejects, copies, looked.first
+        )
+        feeds = open_feeds(sources, Router(config), times, stack, copies)
         store = stack.enter_context(OpenStore(folder, hook))
         keeper = Keeper(config, store, explain, options.least_again)
         fingerprint = _fingerprint(config, sources, options, copies)
@@ -234,16 +239,18 @@ class _Run:
             content = item[0]
             if content.symbol is not None and content.symbol not in self._symbols:
                 self._symbols.update(symbols_of(self._keeper.config, (), [content.symbol]))
-            if (
-                self._options.replace
-                and isinstance(content, Bar)
-                and not is_before(content, self._options.from_ms)
-            ):
+            if self._options.replace and self._is_of_slot(content):
                 self._spans.fill(content)
             if self._rows > self._done:
                 self._take(feed, item, superseded)
                 if self._rows % step_rows == 0:
                     self._commit()
+
+    def _is_of_slot(self, content: LogRecord | Refusal) -> TypeGuard[Bar | Refusal]:
+        """Whether a row says of a slot that it has a bar, be it refused or not."""
+        if isinstance(content, Refusal):
+            return bool(content.labels)
+        return isinstance(content, Bar) and not is_before(content, self._options.from_ms)
 
     def _take(self, feed: Feed, item: Item, superseded: bool) -> None:
         content, row, line = item
@@ -353,7 +360,13 @@ def _fingerprint(
     for source in sources:
         found = os.stat(copies.get(source.path, source.path))
         files.append([source.path, source.symbol, found.st_size, found.st_mtime_ns])
-    settings = [options.until_ms, options.zone, options.from_ms, options.replace]
+    settings = [
+        options.until_ms,
+        options.zone,
+        options.time_unit,
+        options.from_ms,
+        options.replace,
+    ]
     content = msgspec.json.encode([streams.__version__, config_hash(config), files, settings])
     return hashlib.sha256(content).hexdigest()
 

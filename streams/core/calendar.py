@@ -301,17 +301,27 @@ class ZoneTable:
 
     def to_utc(self, wall_ms: int) -> int | None:
         """Instant of a wall time; the first of two, None for one that a clock change skips."""
+        found = self.instants_of(wall_ms)
+        return found[0] if found else None
+
+    def instants_of(self, wall_ms: int) -> list[int]:
+        """All instants of a wall time, ascending: two where clocks are set back, none in a skip."""
         instants = self._instants
         index = bisect_right(instants, wall_ms) - 1
         # No offset is as long as a day.
         last = index + 1 == len(instants)
         if wall_ms - instants[index] > DAY_MS and (last or instants[index + 1] - wall_ms > DAY_MS):
-            return wall_ms - self._offsets[index]
+            return [wall_ms - self._offsets[index]]
+        found: list[int] = []
         for candidate in range(max(index - 2, 0), min(index + 3, len(instants))):
             instant = wall_ms - self._offsets[candidate]
             if candidate > 0 and instant < instants[candidate]:
                 continue
             if candidate + 1 < len(instants) and instant >= instants[candidate + 1]:
                 continue
-            return instant
-        return None
+            found.append(instant)
+        return found
+
+    def change_before(self, instant_ms: int) -> int:
+        """Instant of the last change of offset at or before an instant."""
+        return self._instants[bisect_right(self._instants, instant_ms) - 1]

@@ -7,12 +7,20 @@ from collections.abc import Callable, Sequence
 from schemas.codec import normal_volume
 from schemas.records import INT64_MAX, Bar
 from schemas.symbols import NAME_RULE, is_name
-from streams.core.calendar import ZoneTable
 from streams.feeds.items import InputError, Refusal
-from streams.feeds.times import SHORT_INTEGER, NaiveTimeError, time_reader
+from streams.feeds.repeated_hours import Passes, PassesOfFile
+from streams.feeds.time_columns import SYMBOL_COLUMN, Look, joined, time_columns
+from streams.feeds.times import (
+    SHORT_INTEGER,
+    NaiveTimeError,
+    RepeatedTimeError,
+    TableTimes,
+    time_reader,
+)
 
-TIME_COLUMNS = ("start_ms", "start", "start_utc", "time", "timestamp")
+AMBIGUOUS_TIME = "ambiguous_time"
 PRICE_COLUMNS = ("open", "high", "low", "close")
+UNTOLD = "and the order of the rows does not tell which is meant; write times with offsets"
 Cells = Sequence[str]
 
 
@@ -29,22 +37,29 @@ class BarColumns:
         Symbol of the whole input, or None when a column names it.
     base_of
         Base interval of a symbol.
-    zone
-        Zone of times without offset, or None.
+    times
+        How times are read.
+    look
+        First rows of the input; they decide which columns hold the time.
+    passes
+        Tells the rows of a repeated hour apart; None: nothing does.
 
     Attributes
     ----------
     used
         Places of the columns that are read, by name.
     time_at
-        Place of the time.
+        Place of the time; None where it stands in two columns.
+    is_local
+        Whether times without offset are read in a zone, where their order is not that of texts.
     ignored
         Names of the others, as the header has them.
 
     Raises
     ------
     InputError
-        When a column that is needed is missing, or stands there twice.
+        When a column that is needed is missing, or stands there twice; when the times of the first
+        rows are in another unit, or lack a zone.
     """
 
     def __init__(
@@ -53,18 +68,18 @@ class BarColumns:
         header: Sequence[str],
         symbol: str | None,
         base_of: Callable[[str], str],
-        zone: ZoneTable | None,
+        times: TableTimes,
+        look: Look = (),
+        passes: Passes | None = None,
     ) -> None:
         names = [name.strip().lower() for name in header]
-        time = next((name for name in TIME_COLUMNS if name in names), None)
-        if time is None:
-            raise InputError(f"{path}: no time column; one of {', '.join(TIME_COLUMNS)} is needed")
+        time = time_columns(path, header, look, times)
         missing = [name for name in PRICE_COLUMNS if name not in names]
         if missing:
             raise InputError(f"{path}: column {', '.join(missing)} is missing")
-        if symbol is None and "symbol" not in names:
+        if symbol is None and SYMBOL_COLUMN not in names:
             raise InputError(f"{path}: no symbol column; say --bars SYMBOL={path}")
-        known = [name for name in (time, *PRICE_COLUMNS, "volume", "symbol") if name in names]
+        known = [name for name in (*time, *PRICE_COLUMNS, "volume", SYMBOL_COLUMN) if name in names]
         doubled = [name for name in known if names.count(name) > 1]
         if doubled:
             raise InputError(f"{path}: column {doubled[0]} stands there twice")
@@ -74,29 +89,37 @@ class BarColumns:
         )
         self._path = path
         self._count = len(names)
-        self.time_at = self.used[time]
+        self.time_at = self.used[time[0]] if len(time) == 1 else None
         self._time = time
+        self._time_name = " and ".join(time)
+        self._milliseconds = times.unit == "ms"
         self._symbol = symbol
         self._base_of = base_of
-        self._read_time = time_reader(zone)
+        self.is_local = times.zone is not None
+        self._passes = PassesOfFile(None) if passes is None else passes
+        self._read_time = time_reader(times)
         self._read = self.reader()
+        self._check_zone(look)
 
-    def first_time(self, cells: Cells) -> None:
-        """Refuse the whole input when its first row has a time without offset and no zone is given.
+    def _check_zone(self, look: Look) -> None:
+        """Refuse the whole input when its first time has no offset and no zone is given."""
+        for _, cells in look:
+            if len(cells) != self._count:
+                continue
+            try:
+                self._read_time(self._time_text(cells))
+            except NaiveTimeError as error:
+                raise InputError(f"{self._path}: {error}; say --tz ZONE") from error
+            except RepeatedTimeError:
+                return
+            except ValueError:
+                continue
+            return
 
-        Raises
-        ------
-        InputError
-            Naming the time and the way out.
-        """
-        if len(cells) != self._count:
-            return
-        try:
-            self._read_time(cells[self.used[self._time]])
-        except NaiveTimeError as error:
-            raise InputError(f"{self._path}: {error}; say --tz ZONE") from error
-        except ValueError:
-            return
+    def _time_text(self, cells: Cells) -> str:
+        """Text of the time of a row, made from two columns where they hold it."""
+        texts = [cells[self.used[name]] for name in self._time]
+        return texts[0] if len(texts) == 1 else joined(texts[0], texts[1])
 
     def checked(self, cells: Cells) -> Bar | Refusal:
         """The bar of any row, also where Python would read a number that is none elsewhere."""
@@ -114,12 +137,15 @@ class BarColumns:
         because it runs once for every bar of every run.
         """
         count, symbol = self._count, self._symbol
-        time_at = self.used[self._time]
+        paired = len(self._time) == 2
+        day_at, time_at = self.used[self._time[0]], self.used[self._time[-1]]
         open_at, high_at, low_at, close_at = (self.used[name] for name in PRICE_COLUMNS)
         volume_at = self.used.get("volume", -1)
-        named = "symbol" in self.used
+        named = SYMBOL_COLUMN in self.used
         bases: dict[str, str] = {}
-        read_time, refused, symbol_of = self._read_time, self._refused, self._symbol_of
+        read_time, unread, symbol_of = self._read_time, self._unread, self._symbol_of
+        # Digits that are milliseconds as they stand.
+        short = SHORT_INTEGER if self._milliseconds else -1
         if symbol is not None:
             bases[symbol] = self._base_of(symbol)
 
@@ -132,7 +158,9 @@ class BarColumns:
             time = cells[time_at]
             volume: int | float | None = None
             try:
-                if time.isdecimal() and len(time) <= SHORT_INTEGER:
+                if paired:
+                    start_ms = read_time(joined(cells[day_at], time))
+                elif time.isdecimal() and len(time) <= short:
                     start_ms = int(time)
                 else:
                     start_ms = read_time(time)
@@ -154,12 +182,12 @@ class BarColumns:
                     "file",
                 )
             except ValueError:
-                return refused(cells, name)  # type: ignore[arg-type]
+                return unread(cells, name)  # type: ignore[arg-type]
 
         return read
 
     def _symbol_of(self, cells: Cells, bases: dict[str, str]) -> str | Refusal:
-        name = cells[self.used["symbol"]].strip()
+        name = cells[self.used[SYMBOL_COLUMN]].strip()
         if self._symbol is not None and name != self._symbol:
             reason = f"symbol: {name!r} is not {self._symbol!r}"
             return Refusal("schema_error", reason, None)
@@ -169,20 +197,56 @@ class BarColumns:
             bases[name] = self._base_of(name)
         return name
 
-    def _refused(self, cells: Cells, symbol: str) -> Refusal:
+    def _unread(self, cells: Cells, symbol: str) -> Refusal:
         """Why a row that is no bar is none: the first column that cannot be read."""
-        readers: dict[str, Callable[[str], object]] = {
-            **dict.fromkeys(PRICE_COLUMNS, _price),
-            "volume": _volume,
-            self._time: self._read_time,
-        }
-        for name, at in self.used.items():
+        try:
+            start_ms = self._read_time(self._time_text(cells))
+        except RepeatedTimeError as error:
+            reason = f"{self._time_name}: {error}, {UNTOLD}"
+            labels = (error.first_ms, error.second_ms)
+            return Refusal("ambiguous_time", reason, symbol, labels)
+        except ValueError as error:
+            return Refusal("schema_error", f"{self._time_name}: {error}", symbol)
+        found = self._numbers(cells, symbol, start_ms)
+        assert isinstance(found, Refusal), f"every column of {cells} can be read"
+        return found
+
+    def told(self, refusal: Refusal, cells: Cells, number: int) -> Bar | Refusal:
+        """The bar of a row whose time occurs twice, where its place in the file tells which.
+
+        Parameters
+        ----------
+        refusal
+            ``ambiguous_time``, as the row was read.
+        number
+            Of the row in its file.
+        """
+        try:
+            self._read_time(self._time_text(cells))
+        except RepeatedTimeError as error:
+            symbol = refusal.symbol
+            assert symbol is not None
+            start_ms = self._passes.instant(symbol, error, number)
+            if start_ms is None:
+                return refusal
+            found = self._numbers(cells, symbol, start_ms)
+            if isinstance(found, Refusal):
+                return found
+            return Bar(symbol, self._base_of(symbol), start_ms, *found, source="file")  # type: ignore
+        raise AssertionError(f"the time of {cells} occurs once")
+
+    def _numbers(
+        self, cells: Cells, symbol: str, start_ms: int
+    ) -> list[int | float | None] | Refusal:
+        """Prices and volume of a row, or which of them cannot be read."""
+        found: list[int | float | None] = []
+        for name, reader in COLUMN_READERS.items():
+            at = self.used.get(name)
             try:
-                if name in readers:
-                    readers[name](cells[at])
+                found.append(None if at is None else reader(cells[at]))
             except ValueError as error:
-                return Refusal("schema_error", f"{name}: {error}", symbol)
-        raise AssertionError(f"every column of {cells} can be read")
+                return Refusal("schema_error", f"{name}: {error}", symbol, (start_ms,))
+        return found
 
 
 def _price(text: str) -> float:
@@ -203,3 +267,9 @@ def _volume(text: str) -> int | float | None:
             raise ValueError("is an integer of more than 64 bits")
         return int(text)
     return normal_volume(_price(text))
+
+
+COLUMN_READERS: dict[str, Callable[[str], int | float | None]] = {
+    **dict.fromkeys(PRICE_COLUMNS, _price),
+    "volume": _volume,
+}

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain, count
+from pathlib import Path
 from typing import NamedTuple
 
 from schemas.codec import LONG_RECORD
 from schemas.config import INPUT_MIB
 from schemas.records import Bar
-from streams.core.calendar import ZoneTable
-from streams.feeds.columns import BarColumns
+from streams.feeds.columns import AMBIGUOUS_TIME, BarColumns
 from streams.feeds.items import InputError, Item, Refusal
 from streams.feeds.lines import LineReader
 from streams.feeds.merge import SlotEnds
 from streams.feeds.order import OrderCheck, ascend_as_text
+from streams.feeds.repeated_hours import Passes, PassesOfFile
+from streams.feeds.time_columns import LOOK_ROWS
+from streams.feeds.times import TableTimes
 
 
 class _Rows(NamedTuple):
@@ -42,7 +46,13 @@ class _Rows(NamedTuple):
 class CsvFeed:
     """Rows of one CSV file; see `streams.feeds.items.Feed`.
 
-    The header is read at once, so that a file that cannot be used is known before anything starts.
+    The header and the first rows are read at once, so that a file that cannot be used is known
+    before anything starts.
+
+    Parameters
+    ----------
+    passes
+        Tells the rows of a repeated hour apart; None: their order in the file.
     """
 
     def __init__(
@@ -50,9 +60,10 @@ class CsvFeed:
         path: str,
         symbol: str | None,
         base_of: Callable[[str], str],
-        zone: ZoneTable | None,
+        times: TableTimes,
         copy: str | None = None,
         limit_mib: int = INPUT_MIB,
+        passes: Passes | None = None,
     ) -> None:
         self.path = path
         self.rows = 0
@@ -63,8 +74,18 @@ class CsvFeed:
         self._blocks = self._read_blocks()
         self._begun: list[_Rows] = []
         try:
-            self._columns = BarColumns(path, self._header(), symbol, base_of, zone)
-            self._columns.first_time(self._first_row())
+            if passes is None:
+                # A pipe cannot be read twice.
+                twice = Path(copy or path).is_file()
+                passes = PassesOfFile(
+                    partial(CsvFeed, path, symbol, base_of, times, copy, limit_mib)
+                    if twice
+                    else None
+                )
+            header = self._header()
+            self._columns = BarColumns(
+                path, header, symbol, base_of, times, self._first_rows(), passes
+            )
         except InputError:
             self.close()
             raise
@@ -122,25 +143,31 @@ class CsvFeed:
                 return header
         raise InputError(f"{self.path}: the file has no header")
 
-    def _first_row(self) -> list[str]:
-        """Cells of the first row, which tells whether a zone is needed; none if unreadable."""
+    def _first_rows(self) -> list[tuple[int, list[str]]]:
+        """Number and cells of the first rows, which tell what the times are; none if unreadable."""
+        rows: list[tuple[int, list[str]]] = []
         while True:
-            for line in self._begun[-1].lines:
-                if line.strip():
-                    try:
-                        return _cells(line)
-                    except (ValueError, csv.Error):
-                        return []
-            block = next(self._blocks, None)
+            blank = True
+            for number, line in enumerate(self._begun[-1].lines, self._begun[-1].first):
+                if not line.strip():
+                    continue
+                blank = False
+                try:
+                    rows.append((number, _cells(line)))
+                except (ValueError, csv.Error):
+                    continue
+                if len(rows) == LOOK_ROWS:
+                    break
+            block = next(self._blocks, None) if blank else None
             if block is None:
-                return []
+                return rows
             # What was looked through holds no row.
             self._begun = [block]
 
     def __iter__(self) -> Iterator[Item]:
         """The rows in order of the file."""
         bar = self._columns.reader()
-        careful = self._careful
+        careful, told = self._careful, self._told
         for lines, first, plain, too_long in chain(self._begun, self._blocks):
             blank = 0
             if too_long:
@@ -148,16 +175,18 @@ class CsvFeed:
             elif plain:
                 for number, line in enumerate(lines, first):
                     content = bar(line.split(","))  # type: ignore[arg-type]
-                    if type(content) is Refusal and not line.strip():
-                        blank += 1
-                        continue
+                    if type(content) is Refusal:
+                        if not line.strip():
+                            blank += 1
+                            continue
+                        content = told(content, line, number)
                     yield content, line, number
             else:
                 for number, line in enumerate(lines, first):
                     if not line.strip():
                         blank += 1
                         continue
-                    yield careful(line), line, number
+                    yield told(careful(line), line, number), line, number
             self.rows += len(lines) - blank
 
     def in_order(self, end_of: SlotEnds) -> bool:
@@ -170,15 +199,24 @@ class CsvFeed:
                 continue
             lines = rows.lines
             if not rows.plain:
-                ordered = check.rows(map(careful, lines))
+                ordered = check.rows(self._all_told(map(careful, lines), rows))
             else:
+                read = (bar(line.split(",")) for line in lines)  # type: ignore[arg-type]
                 ordered = self._ascends(check, bar, lines) or check.rows(  # type: ignore[arg-type]
-                    bar(line.split(","))  # type: ignore[arg-type]
-                    for line in lines
+                    self._all_told(read, rows)
                 )
             if not ordered:
                 return False
         return True
+
+    def _told(self, content: Bar | Refusal, line: str | bytes, number: int) -> Bar | Refusal:
+        """A row as it was read, or its bar where its time occurs twice and its place tells."""
+        if type(content) is Refusal and content.code == AMBIGUOUS_TIME:
+            return self._columns.told(content, _cells(line), number)
+        return content
+
+    def _all_told(self, contents: Iterable[Bar | Refusal], rows: _Rows) -> Iterator[Bar | Refusal]:
+        return map(self._told, contents, rows.lines, count(rows.first))
 
     def _ascends(
         self,
@@ -192,6 +230,9 @@ class CsvFeed:
         first, last = bar(lines[0].split(",")), bar(lines[-1].split(","))
         used = self._columns.used
         time_at, symbol_at = self._columns.time_at, used.get("symbol", 0)
+        if time_at is None or ("symbol" in used and self._columns.is_local):
+            # Of two symbols in a repeated hour, the later wall time may be the earlier instant.
+            return False
         try:
             if "symbol" in used:
                 until = max(time_at, symbol_at) + 1

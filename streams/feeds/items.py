@@ -9,11 +9,18 @@ from schemas.records import LogRecord
 
 
 class Refusal(NamedTuple):
-    """A row that is no record: why, and the symbol where it can be read."""
+    """A row that is no record: why, and the symbol where it can be read.
+
+    Attributes
+    ----------
+    labels
+        Labels that its bar may have, where its time can be read.
+    """
 
     code: str
     reason: str
     symbol: str | None
+    labels: tuple[int, ...] = ()
 
 
 Item = tuple[LogRecord | Refusal, Any, int]

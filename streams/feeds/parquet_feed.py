@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from schemas.config import INPUT_MIB
-from streams.core.calendar import ZoneTable
-from streams.feeds.columns import BarColumns
-from streams.feeds.items import FeedBroken, InputError, Item
+from schemas.records import Bar
+from streams.feeds.columns import AMBIGUOUS_TIME, BarColumns
+from streams.feeds.items import FeedBroken, InputError, Item, Refusal
 from streams.feeds.merge import SlotEnds
 from streams.feeds.order import OrderCheck, ascend_as_text
+from streams.feeds.repeated_hours import Passes, PassesOfFile
+from streams.feeds.time_columns import LOOK_ROWS, SYMBOL_COLUMN, TIME_COLUMNS
+from streams.feeds.times import TableTimes
 
 ROWS_AT_ONCE = 16_384
 NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -38,6 +43,8 @@ class ParquetFeed:
     ----------
     limit_mib
         What one row group may expand to.
+    passes
+        Tells the rows of a repeated hour apart; None: their order in the file.
     """
 
     def __init__(
@@ -45,8 +52,9 @@ class ParquetFeed:
         path: str,
         symbol: str | None,
         base_of: Callable[[str], str],
-        zone: ZoneTable | None,
+        times: TableTimes,
         limit_mib: int = INPUT_MIB,
+        passes: Passes | None = None,
     ) -> None:
         try:
             from pyarrow import ArrowException
@@ -67,7 +75,9 @@ class ParquetFeed:
         except self._failures as error:
             raise InputError(f"{path}: cannot be read: {error}") from error
         try:
-            self._begin(symbol, base_of, zone)
+            if passes is None:
+                passes = PassesOfFile(partial(ParquetFeed, path, symbol, base_of, times, limit_mib))
+            self._begin(symbol, base_of, times, passes)
         except InputError:
             self.close()
             raise
@@ -76,19 +86,46 @@ class ParquetFeed:
             raise InputError(f"{path}: cannot be read: {error}") from error
 
     def _begin(
-        self, symbol: str | None, base_of: Callable[[str], str], zone: ZoneTable | None
+        self,
+        symbol: str | None,
+        base_of: Callable[[str], str],
+        times: TableTimes,
+        passes: Passes,
     ) -> None:
         names: list[str] = list(self._file.schema_arrow.names)
-        header = BarColumns(self.path, names, symbol, base_of, zone)
-        self.ignored = header.ignored
-        self._names = [names[at] for at in header.used.values()]
-        self._columns = BarColumns(self.path, self._names, symbol, base_of, zone)
-        self._size = Path(self.path).stat().st_size
-        self._check_row_groups()
         self._hold_texts_once()
-        for first in self._cells(1):
-            self._columns.first_time(first)
-            break
+        look = self._first_rows(names)
+        header = BarColumns(self.path, names, symbol, base_of, times, look)
+        self.ignored = header.ignored
+        places = list(header.used.values())
+        self._names = [names[at] for at in places]
+        self._check_row_groups()
+        look = [(number, [cells[at] for at in places]) for number, cells in look]
+        self._columns = BarColumns(self.path, self._names, symbol, base_of, times, look, passes)
+        self._size = Path(self.path).stat().st_size
+
+    def _first_rows(self, names: list[str]) -> list[tuple[int, list[str]]]:
+        """Number and cells of the first rows, which tell what the times are.
+
+        Columns that cannot tell it are empty.
+        """
+        from pyarrow import types
+
+        self._names = [
+            name
+            for name in names
+            if name.strip().lower() in (*TIME_COLUMNS, SYMBOL_COLUMN)
+            and not types.is_nested(self._file.schema_arrow.field(name).type)
+        ]
+        self._check_row_groups()
+        batch = next(self._batches(LOOK_ROWS), None) if self._names else None
+        if batch is None:
+            return []
+        columns = [
+            _texts(batch.column(name)) if name in self._names else [""] * batch.num_rows
+            for name in names
+        ]
+        return [(number, list(cells)) for number, cells in enumerate(zip(*columns, strict=True), 1)]
 
     def _check_row_groups(self) -> None:
         """Refuse the file if its footer shows that a row group expands to more than the limit."""
@@ -147,39 +184,52 @@ class ParquetFeed:
 
     def __iter__(self) -> Iterator[Item]:
         """The rows in order of the file."""
-        bar = self._columns.checked
+        bar, told = self._columns.checked, self._told
         try:
             for cells in self._cells(ROWS_AT_ONCE):
                 self.rows += 1
-                yield bar(cells), cells, self.rows
+                yield told(bar(cells), cells, self.rows), cells, self.rows
         except self._failures as error:
             raise FeedBroken(f"{self.path}: reading failed: {error}") from error
 
     def in_order(self, end_of: SlotEnds) -> bool:
         """See `streams.feeds.sorting.Table`."""
         check = OrderCheck(end_of)
-        bar = self._columns.checked
+        first = 1
         try:
             for batch in self._batches(ROWS_AT_ONCE):
-                if not self._ascends(check, batch) and not check.rows(map(bar, self._rows(batch))):
-                    return False
+                if not self._ascends(check, batch):
+                    cells = list(self._rows(batch))
+                    contents = map(self._columns.checked, cells)
+                    if not check.rows(map(self._told, contents, cells, count(first))):
+                        return False
+                first += batch.num_rows
         except self._failures as error:
             raise FeedBroken(f"{self.path}: reading failed: {error}") from error
         return True
+
+    def _told(self, content: Bar | Refusal, cells: tuple[str, ...], number: int) -> Bar | Refusal:
+        """A row as it was read, or its bar where its time occurs twice and its place tells."""
+        if type(content) is Refusal and content.code == AMBIGUOUS_TIME:
+            return self._columns.told(content, cells, number)
+        return content
 
     def _ascends(self, check: OrderCheck, batch: Any) -> bool:
         """Whether rows are in order at first sight, their times alone looked at."""
         if not batch.num_rows:
             return True
+        time_at, used = self._columns.time_at, self._columns.used
+        if time_at is None or ("symbol" in used and self._columns.is_local):
+            # Of two symbols in a repeated hour, the later wall time may be the earlier instant.
+            return False
         ends = [batch.slice(0, 1), batch.slice(batch.num_rows - 1, 1)]
         first, last = (self._columns.checked(next(self._rows(each))) for each in ends)
-        used = self._columns.used
         symbols: set[str] = set() if first.symbol is None else {first.symbol}
         if "symbol" in used:
             symbols = {text.strip() for text in set(_texts(batch.column(used["symbol"])))}
         return (
             check.have_one_length(symbols)
-            and _is_ascending(batch.column(self._columns.time_at))
+            and _is_ascending(batch.column(time_at))
             and check.ascending(first, last)
         )
 

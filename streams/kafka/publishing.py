@@ -15,10 +15,9 @@ from aiokafka import AIOKafkaConsumer
 from schemas.codec import encode
 from schemas.config import Config
 from schemas.topics import input_log, topic_of
-from streams.calendars import load_zone
-from streams.core.calendar import ZoneTable
 from streams.feeds.clocked_feed import ClockedFeed
 from streams.feeds.items import Feed
+from streams.feeds.times import TableTimes, TimeUnit, table_times
 from streams.inputs import Progress, Source, in_order, open_feeds, reported
 from streams.kafka.administration import partitions_of
 from streams.kafka.connection import plain_errors
@@ -48,12 +47,15 @@ class PublishOptions:
         Zone of times without offset; without it such a file is refused.
     max_rejects
         Rows that may be refused; `PublishResult.report` says whether they were more.
+    time_unit
+        Unit of times that are numbers; None: milliseconds.
     """
 
     speed: float | None = None
     resume: bool = False
     zone: str | None = None
     max_rejects: RejectLimit = DEFAULT_LIMIT
+    time_unit: TimeUnit | None = None
 
 
 @dataclass
@@ -130,15 +132,15 @@ async def publish_files(
         input_log(config.kafka.topic_prefix),
         topic_of("reject", config.kafka.topic_prefix),
     )
-    zone = None if options.zone is None else load_zone(options.zone)
-    with PublishInputs(config, sources, zone) as inputs:
+    times = table_times(config, options.zone, options.time_unit)
+    with PublishInputs(config, sources, times) as inputs:
         counts = await partitions_of([log, rejects], bootstrap)
         result = PublishResult(log, counts[log])
         result.ignored_columns = {feed.path: feed.ignored for feed in inputs.feeds if feed.ignored}
         there: dict[str, int] = {}
         if options.resume:
             with plain_errors(bootstrap, "looking for the place to go on"):
-                there = await _already_there(config, bootstrap, sources, zone, result)
+                there = await _already_there(config, bootstrap, sources, times, result)
         with plain_errors(bootstrap, "publishing (go on with --resume)"):
             producer = make_producer(bootstrap)
             try:
@@ -170,18 +172,18 @@ class PublishInputs:
         Of the rows that were handed over.
     """
 
-    def __init__(self, config: Config, sources: Sequence[Source], zone: ZoneTable | None) -> None:
+    def __init__(self, config: Config, sources: Sequence[Source], times: TableTimes) -> None:
         self.feeds: list[Feed] = []
         self.refusals = RowRefusals()
         self._config = config
         self._sources = sources
         self._router = Router(config)
-        self._zone = zone
+        self._times = times
         self._stack = ExitStack()
 
     def __enter__(self) -> PublishInputs:
         with ExitStack() as stack:
-            feeds = open_feeds(self._sources, self._router, self._zone, stack)
+            feeds = open_feeds(self._sources, self._router, self._times, stack)
             if self._sources[0].is_log:
                 self.feeds = feeds
             else:
@@ -209,7 +211,7 @@ async def _already_there(
     config: Config,
     bootstrap: str,
     sources: Sequence[Source],
-    zone: ZoneTable | None,
+    times: TableTimes,
     result: PublishResult,
 ) -> dict[str, int]:
     """By symbol, how many of its first messages the topic already holds."""
@@ -218,7 +220,7 @@ async def _already_there(
     try:
         await consumer.start()
         reader = TailReader(consumer, result.topic)
-        with PublishInputs(config, sources, zone) as inputs:
+        with PublishInputs(config, sources, times) as inputs:
             for message in inputs.messages(result.partitions):
                 if isinstance(message, Letter):
                     continue

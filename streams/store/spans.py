@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from schemas.records import Bar
-from streams.feeds.items import Feed
+from streams.feeds.items import Feed, Refusal
 from streams.store.keeper import Keeper
 from streams.store.layout import bars_prefix
 
@@ -30,13 +30,18 @@ class Spans:
         self._places = {id(feed): place for place, feed in enumerate(feeds)}
         self._labels: dict[str, set[int]] = {}
 
-    def fill(self, bar: Bar) -> None:
-        """A row that could be read."""
-        labels = self._labels.get(bar.symbol)
+    def fill(self, row: Bar | Refusal) -> None:
+        """A row whose time could be read; of a time that occurs twice it fills both slots."""
+        if row.symbol is None:
+            return
+        labels = self._labels.get(row.symbol)
         if labels is None:
             labels = set()
-            self._labels[bar.symbol] = labels
-        labels.add(bar.start_ms)
+            self._labels[row.symbol] = labels
+        if isinstance(row, Bar):
+            labels.add(row.start_ms)
+        else:
+            labels.update(row.labels)
 
     def widen(self, feed: Feed, bar: Bar) -> None:
         """A row that was taken."""

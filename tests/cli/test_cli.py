@@ -170,6 +170,14 @@ USAGE = {
         "offset",
     ),
     "unknown zone": (("run", "--bars", "A=book.csv", "--out", "x", "--tz", "Mars"), "Mars"),
+    "unknown unit": (
+        ("run", "--bars", "A=book.csv", "--out", "x", "--time-unit", "m"),
+        "--time-unit",
+    ),
+    "another unit": (
+        ("run", "--bars", "A=book.csv", "--out", "x", "--time-unit", "s"),
+        "in milliseconds it is 2025-07-02T13:30:00Z: say --time-unit ms",
+    ),
     "unknown option": (("run", "--fast"), "--fast"),
     "unknown command": (("runn",), "runn"),
     "missing configuration": (("config", "check", "--config", "no.toml"), "no.toml"),

@@ -130,7 +130,12 @@ def test_the_manifest_says_what_the_run_was_made_from(tmp_path: Path) -> None:
             "rows": 5,
         }
     ]
-    options = {"until_ms": until, "tz": "America/New_York", "as_corrected": False}
+    options = {
+        "until_ms": until,
+        "tz": "America/New_York",
+        "time_unit": None,
+        "as_corrected": False,
+    }
     assert manifest["options"] == options
     assert list(manifest["calendars"]) == ["XNYS"]
     symbol = {

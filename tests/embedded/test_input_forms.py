@@ -8,9 +8,21 @@ from pathlib import Path
 import pytest
 
 from streams.feeds.items import FeedBroken, InputError
+from streams.feeds.times import TimeUnit
 from streams.inputs import Source
 from streams.summary import RunResult
-from tests.embedded.books import HEADER, acme, codes, log_line, row, run, write
+from tests.embedded.books import (
+    HEADER,
+    MINUTE_MS,
+    OPEN_MS,
+    acme,
+    codes,
+    lines,
+    log_line,
+    row,
+    run,
+    write,
+)
 
 UNUSABLE = {
     "empty file": (b"", "empty"),
@@ -23,6 +35,15 @@ UNUSABLE = {
         "--tz",
     ),
     "only blank lines": (b"\n\n", "no header"),
+    "seconds": (
+        b"time,open,high,low,close\n1751463000,1,1,1,1\n",
+        r"book.csv:2: time 1751463000 is 1970-01-21T06:31:03Z .*: say --time-unit s",
+    ),
+    "digits of a date": (b"time,open,high,low,close\n20250702133000,1,1,1,1\n", "digits of a date"),
+    "half a stamp": (
+        b"Time,open,high,low,close\n093000,1,1,1,1\n",
+        "column Time holds times of day",
+    ),
 }
 
 
@@ -145,3 +166,53 @@ def test_parquet_holds_the_same_book(tmp_path: Path) -> None:
     stamped = table.set_column(0, "time", table["start_ms"].cast(pyarrow.timestamp("ms", "UTC")))
     parquet.write_table(stamped, path)
     assert _content(run(tmp_path, acme(path))) == expected
+
+
+UNITS: dict[TimeUnit, int] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+
+
+@pytest.mark.parametrize(("unit", "factor"), UNITS.items())
+def test_a_book_means_the_same_in_every_unit(tmp_path: Path, unit: TimeUnit, factor: int) -> None:
+    expected = _content(run(tmp_path, acme(write(tmp_path / "a.csv", map(row, range(20))))))
+    rows = [
+        f"{(OPEN_MS + minute * MINUTE_MS) // 1_000 * factor}{row(minute)[len(str(OPEN_MS)) :]}"
+        for minute in range(20)
+    ]
+    result = run(tmp_path, acme(write(tmp_path / "b.csv", rows)), time_unit=unit)
+    assert _content(result) == expected
+    assert result.manifest["options"]["time_unit"] == unit
+
+
+def test_a_book_means_the_same_with_a_day_and_a_time_of_day(tmp_path: Path) -> None:
+    expected = _content(run(tmp_path, acme(write(tmp_path / "a.csv", map(row, range(20))))))
+    rows = [f"20250702,{93_000 + minute * 100},10,10,10,10,5" for minute in range(20)]
+    book = write(tmp_path / "b.csv", rows, "Date,Time,open,high,low,close,volume")
+    assert _content(run(tmp_path, acme(book), zone="America/New_York")) == expected
+
+
+CHANGE_MS = 1_730_613_600_000
+"""2024-11-03 06:00 UTC: 01:59 daylight time in New York is followed by 01:00 standard time."""
+
+
+def _night(first: int, last: int) -> list[str]:
+    """Local minutes of New York, by their distance from the change."""
+    return [
+        f"2024-11-03 {(6 * 60 + each - (240 if each < 0 else 300)) // 60:02d}:{each % 60:02d}:00"
+        ",10,10,10,10,5"
+        for each in range(first, last)
+    ]
+
+
+def test_the_hour_that_comes_twice_is_what_it_is_with_offsets(tmp_path: Path) -> None:
+    toml = '[instruments.ACME]\ntick = 0.01\ncalendar = "24/7"\n'
+    stamps = [f"{CHANGE_MS + each * MINUTE_MS},10,10,10,10,5" for each in range(-90, 90)]
+    expected = _content(run(tmp_path, acme(write(tmp_path / "a.csv", stamps)), toml=toml))
+    header = "time,open,high,low,close,volume"
+    book = write(tmp_path / "b.csv", _night(-90, 90), header)
+    result = run(tmp_path, acme(book), toml=toml, zone="America/New_York")
+    assert (result.manifest["counters"]["accepted"], codes(result)) == (180, {})
+    assert _content(result) == expected
+    once = write(tmp_path / "once.csv", _night(-90, 0), header)
+    result = run(tmp_path, acme(once), toml=toml, zone="America/New_York")
+    assert codes(result) == {"ambiguous_time": 60}
+    assert lines(result, "rejects")[0]["source"] == f"{once}:32"

@@ -12,6 +12,7 @@ from streams.calendars import load_calendar
 from streams.feeds.clocked_feed import ClockedFeed, clock_times
 from streams.feeds.csv_feed import CsvFeed
 from streams.feeds.items import Refusal
+from streams.feeds.times import TableTimes
 from streams.routing import Router
 from tests.core.scenario import MINUTE_MS, lunch_calendar, utc
 from tests.embedded.books import CONFIGURATION, OPEN_MS, row, write
@@ -58,7 +59,7 @@ def items(tmp_path: Path, rows: list[str], toml: str = CONFIGURATION) -> list[st
     """What the feed hands over: minutes of bars, clocks with ``!``, codes of refusals."""
     path = write(tmp_path / "acme.csv", rows)
     router = Router(read_config(toml, "test"))
-    feed = ClockedFeed(CsvFeed(str(path), "ACME", router.base_of, None), router)
+    feed = ClockedFeed(CsvFeed(str(path), "ACME", router.base_of, TableTimes()), router)
     shown = []
     for content, _, line in feed:
         if isinstance(content, Bar):

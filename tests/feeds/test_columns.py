@@ -8,12 +8,19 @@ from schemas.records import Bar
 from streams.calendars import load_zone
 from streams.feeds.columns import BarColumns
 from streams.feeds.items import InputError, Refusal
+from streams.feeds.times import TableTimes
+from tests.feeds.any_time import ANY_TIME
 
 HEADER = ("time", "open", "high", "low", "close", "volume")
 
 
 def _columns(*header: str, symbol: str | None = "X") -> BarColumns:
-    return BarColumns("book.csv", header, symbol, lambda _: "5m", None)
+    return BarColumns("book.csv", header, symbol, lambda _: "5m", ANY_TIME)
+
+
+def _of_look(times: TableTimes, *rows: list[str]) -> BarColumns:
+    look = list(enumerate(rows, 2))
+    return BarColumns("book.csv", HEADER, "X", lambda _: "1m", times, look)
 
 
 def _bar(row: str, *header: str, symbol: str | None = "X") -> Bar | Refusal:
@@ -145,15 +152,54 @@ def test_a_header_that_cannot_be_used_is_refused(
 def test_a_first_row_without_offset_asks_for_the_zone() -> None:
     row = ["2025-07-02T09:30:00", "1", "1", "1", "1", "1"]
     with pytest.raises(InputError, match=r"'2025-07-02T09:30:00' has no offset; say --tz ZONE"):
-        _columns(*HEADER).first_time(row)
-    zone = load_zone("America/New_York")
-    zoned = BarColumns("book.csv", HEADER, "X", lambda _: "1m", zone)
-    zoned.first_time(row)
-    bar = zoned.checked(row)
+        _of_look(TableTimes(), row)
+    bar = _of_look(TableTimes(load_zone("America/New_York")), row).checked(row)
     assert isinstance(bar, Bar)
     assert bar.start_ms == 1_751_463_000_000
 
 
 @pytest.mark.parametrize("row", [["soon", "1", "1", "1", "1", "1"], ["60000"], []])
 def test_any_other_first_row_is_left_for_the_run(row: list[str]) -> None:
-    _columns(*HEADER).first_time(row)
+    _of_look(TableTimes(), row)
+
+
+def test_the_first_time_that_can_be_read_tells_whether_a_zone_is_needed() -> None:
+    naive = ["2025-07-02T09:30:00", "1", "1", "1", "1", "1"]
+    whole = ["2025-07-02T09:30:00Z", "1", "1", "1", "1", "1"]
+    _of_look(TableTimes(), ["soon"], whole, naive)
+    with pytest.raises(InputError, match="say --tz ZONE"):
+        _of_look(TableTimes(), ["soon", "1", "1", "1", "1", "1"], naive, whole)
+
+
+def test_a_refused_row_has_the_label_of_its_bar_where_its_time_can_be_read() -> None:
+    (priceless, timeless) = (_bar("60000,ten,1,1,1,5"), _bar("soon,1,1,1,1,5"))
+    assert isinstance(priceless, Refusal)
+    assert isinstance(timeless, Refusal)
+    assert (priceless.labels, timeless.labels) == ((60_000,), ())
+
+
+PAIRS = {
+    "a day that is none": ("2024-13-41,09:30", "date and time: '2024-13-41T09:30:00' is no time"),
+    "no day": (",09:30", "date and time: '' is no day"),
+    "no time of day": ("2024-01-11,soon", "date and time: 'soon' is no time of day"),
+    "underscores": ("2024_01_11,09:30", "date: '2024_01_11' is no number"),
+}
+
+
+@pytest.mark.parametrize(("cells", "reason"), PAIRS.values(), ids=PAIRS.keys())
+def test_a_row_whose_two_columns_make_no_time_names_both(cells: str, reason: str) -> None:
+    look = [(2, ["2024-01-11", "09:30", "1", "1", "1", "1"])]
+    header = ("Date", "Time", *HEADER[1:5])
+    times = TableTimes(load_zone("America/New_York"))
+    columns = BarColumns("book.csv", header, "X", lambda _: "1m", times, look)
+    good, bad = columns.checked(look[0][1]), columns.checked([*cells.split(","), *"1111"])
+    assert isinstance(good, Bar)
+    assert good.start_ms == 1_704_983_400_000
+    assert bad == Refusal("schema_error", reason, "X")
+
+
+def test_half_a_stamp_twice_is_refused() -> None:
+    row = ["2024-01-11", "2024-01-11", "09:30", "1", "1", "1", "1"]
+    header = ("date", "Date", "time", *HEADER[1:5])
+    with pytest.raises(InputError, match="column date stands there twice"):
+        BarColumns("book.csv", header, "X", lambda _: "1m", TableTimes(), [(2, row)])

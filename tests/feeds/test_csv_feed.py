@@ -10,6 +10,7 @@ from schemas.records import Bar
 from streams.feeds import lines
 from streams.feeds.csv_feed import CsvFeed
 from streams.feeds.items import InputError, Refusal
+from tests.feeds.any_time import ANY_TIME
 
 HEADER = b"time,open,high,low,close,volume\n"
 
@@ -17,7 +18,7 @@ HEADER = b"time,open,high,low,close,volume\n"
 def _feed(folder: Path, content: bytes, symbol: str | None = "X") -> CsvFeed:
     path = folder / "book.csv"
     path.write_bytes(content)
-    return CsvFeed(str(path), symbol, lambda _: "1m", None)
+    return CsvFeed(str(path), symbol, lambda _: "1m", ANY_TIME)
 
 
 def _row(number: int) -> bytes:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime
+from contextlib import closing
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schemas.records import Bar
+from streams.calendars import load_zone
 from streams.feeds.items import InputError, Refusal
 from streams.feeds.parquet_feed import ParquetFeed
+from streams.feeds.times import TableTimes
+from tests.feeds.any_time import ANY_TIME
 
 pyarrow = pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
 parquet = pytest.importorskip("pyarrow.parquet", reason="the extra parquet is not installed")
@@ -25,7 +29,7 @@ PRICES: dict[str, Any] = {"open": [1.5], "high": [2.0], "low": [1.0], "close": [
 def _feed(folder: Path, columns: dict[str, Any], symbol: str | None = "X") -> ParquetFeed:
     path = folder / "book.parquet"
     parquet.write_table(pyarrow.table(columns), path)
-    return ParquetFeed(str(path), symbol, lambda _: "1m", None)
+    return ParquetFeed(str(path), symbol, lambda _: "1m", ANY_TIME)
 
 
 TIMES = {
@@ -57,7 +61,7 @@ def test_a_missing_value_is_an_empty_cell(tmp_path: Path) -> None:
     (bar, _, _), (refusal, row, line) = feed
     assert isinstance(bar, Bar)
     assert (bar.symbol, bar.volume) == ("A", None)
-    assert refusal == Refusal("schema_error", "open: is empty", "B")
+    assert refusal == Refusal("schema_error", "open: is empty", "B", (60_000,))
     assert json.loads(feed.raw(row)) == {
         "time": "60000",
         "open": "",
@@ -119,10 +123,48 @@ def test_what_is_no_parquet_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "book.parquet"
     path.write_bytes(content)
     with pytest.raises(InputError, match="cannot be read"):
-        ParquetFeed(str(path), "X", lambda _: "1m", None)
+        ParquetFeed(str(path), "X", lambda _: "1m", ANY_TIME)
 
 
 def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
     for path, message in ((tmp_path, "directory"), (tmp_path / "none.parquet", "No such file")):
         with pytest.raises(InputError, match=message):
-            ParquetFeed(str(path), "X", lambda _: "1m", None)
+            ParquetFeed(str(path), "X", lambda _: "1m", ANY_TIME)
+
+
+PAIRS: dict[str, dict[str, Any]] = {
+    "integers": {"Date": [20_250_702], "Time": [93_000]},
+    "doubles": {"Date": [20_250_702.0], "Time": [93_000.0]},
+    "text": {"date": ["2025-07-02"], "time": ["09:30"]},
+    "dates and times": {"date": [START.date()], "time": [time(9, 30)]},
+    "timestamps of midnight": {"date": [datetime(2025, 7, 2)], "time": ["093000"]},
+}
+
+
+@pytest.mark.parametrize("columns", PAIRS.values(), ids=PAIRS.keys())
+def test_a_day_and_a_time_of_day_are_read_together(tmp_path: Path, columns: dict[str, Any]) -> None:
+    path = tmp_path / "book.parquet"
+    parquet.write_table(pyarrow.table({"vwap": [1.0], **columns, **PRICES}), path)
+    zoned = TableTimes(load_zone("America/New_York"))
+    with closing(ParquetFeed(str(path), "X", lambda _: "1m", zoned)) as feed:
+        [(bar, _, _)] = feed
+        assert isinstance(bar, Bar)
+        assert (bar.start_ms, feed.ignored) == (START_MS, ("vwap",))
+
+
+def test_numbers_in_another_unit_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    path = tmp_path / "book.parquet"
+    parquet.write_table(pyarrow.table({"time": [START_MS / 1_000], **PRICES}), path)
+    with pytest.raises(InputError, match=rf"{path}:1: time 1751463000.0 .*: say --time-unit s"):
+        ParquetFeed(str(path), "X", lambda _: "1m", TableTimes())
+    with closing(ParquetFeed(str(path), "X", lambda _: "1m", TableTimes(unit="s"))) as feed:
+        [(bar, _, _)] = feed
+        assert isinstance(bar, Bar)
+        assert bar.start_ms == START_MS
+
+
+def test_a_time_of_day_alone_is_refused_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "book.parquet"
+    parquet.write_table(pyarrow.table({"Time": [120_000], **PRICES}), path)
+    with pytest.raises(InputError, match="column Time holds times of day alone"):
+        ParquetFeed(str(path), "X", lambda _: "1m", TableTimes())

@@ -26,6 +26,7 @@ from streams.feeds.items import Feed, FeedBroken, Refusal
 from streams.feeds.parquet_feed import ParquetFeed
 from streams.feeds.sorting import MEMORY_BYTES, SortedFeed, SortMemory, Table, open_in_order
 from streams.routing import Router, SlotEnds
+from tests.feeds.any_time import ANY_TIME
 
 MINUTE_MS = 60_000
 COLUMNS = ("time", "open", "high", "low", "close", "volume", "symbol")
@@ -80,13 +81,13 @@ def base_of(symbol: str) -> str:
 
 def csv(path: Path, rows: list[str]) -> Callable[[], Table]:
     path.write_text("\n".join([HEADER, *rows]) + "\n")
-    return lambda: CsvFeed(str(path), None, base_of, None)
+    return lambda: CsvFeed(str(path), None, base_of, ANY_TIME)
 
 
 def packed(path: Path, rows: list[str]) -> Callable[[], Table]:
     place = path.with_name("book.csv.gz")
     place.write_bytes(gzip.compress("\n".join([HEADER, *rows]).encode()))
-    return lambda: CsvFeed(str(place), None, base_of, None)
+    return lambda: CsvFeed(str(place), None, base_of, ANY_TIME)
 
 
 def parquet(path: Path, rows: list[str]) -> Callable[[], Table]:
@@ -94,7 +95,7 @@ def parquet(path: Path, rows: list[str]) -> Callable[[], Table]:
     table = {name: list(column) for name, column in zip(COLUMNS, cells, strict=True)}
     place = path.with_name("book.parquet")
     write_table(pyarrow.table(table), place, row_group_size=100)
-    return lambda: ParquetFeed(str(place), None, base_of, None)
+    return lambda: ParquetFeed(str(place), None, base_of, ANY_TIME)
 
 
 KINDS = {"CSV": csv, "gzip": packed, "Parquet": parquet}
@@ -206,7 +207,7 @@ def test_a_named_pipe_is_read_once_and_sorted(tmp_path: Path) -> None:
     writer = threading.Thread(target=pipe.write_text, args=("\n".join([HEADER, *rows]),))
     writer.start()
     feed = open_in_order(
-        lambda: CsvFeed(str(pipe), None, base_of, None), False, ends(), SortMemory(1)
+        lambda: CsvFeed(str(pipe), None, base_of, ANY_TIME), False, ends(), SortMemory(1)
     )
     writer.join(60)
     assert volumes(feed) == ["1", "0", "2"]

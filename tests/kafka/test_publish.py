@@ -22,6 +22,7 @@ from schemas.events import Reject
 from schemas.partition import partition_for
 from schemas.topics import input_log, topic_of
 from streams import cli
+from streams.feeds.items import InputError
 from streams.inputs import Source
 from streams.kafka.administration import create_topics
 from streams.kafka.connection import admin_client
@@ -189,6 +190,52 @@ async def test_rows_that_cannot_pass_are_dead_letters_and_not_in_the_log(
     assert [record.key.decode() for record in letters] == [each.id for each in events]
     assert {record.partition for record in letters} == {partition_for("ACME", PARTITIONS)}
     assert {record.timestamp_type for record in letters} == {1}
+
+
+async def test_a_file_in_another_unit_leaves_the_topics_empty(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    book = write(tmp_path / "s.csv", [row(each).replace("000,", ",", 1) for each in range(3)])
+    with pytest.raises(InputError, match="say --time-unit s"):
+        await cluster.publish(acme(book))
+    assert await cluster.read() == [[]] * PARTITIONS
+    assert await read_topic(cluster.bootstrap, cluster.rejects) == [[]] * PARTITIONS
+    await cluster.publish(acme(book), time_unit="s")
+    whole = write(tmp_path / "ms.csv", map(row, range(3)))
+    assert same(await cluster.read(), cluster.sent(acme(whole)))
+
+
+async def test_the_hour_that_comes_twice_lies_in_the_log_as_with_offsets(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    header = "time,open,high,low,close,volume"
+    hours = ["00:59", "01:00", "01:30", "01:00", "01:30", "02:00"]
+    offsets = ["-04:00"] * 3 + ["-05:00"] * 3
+    local, whole = (
+        write(tmp_path / name, [f"2024-11-03T{each},1,1,1,1,1" for each in times], header)
+        for name, times in (
+            ("local.csv", hours),
+            ("whole.csv", [f"{a}{b}" for a, b in zip(hours, offsets, strict=True)]),
+        )
+    )
+    once = write(
+        tmp_path / "once.csv", [f"2024-11-03T{each},1,1,1,1,1" for each in hours[:3]], header
+    )
+    source = Source(str(local), "COIN")
+    await cluster.publish(source, zone="America/New_York")
+    assert same(await cluster.read(), cluster.sent(Source(str(whole), "COIN")))
+    await cluster.publish(source, zone="America/New_York", resume=True)
+    assert same(await cluster.read(), cluster.sent(Source(str(whole), "COIN")))
+    await cluster.publish(Source(str(once), "OTHER"), zone="America/New_York")
+    letters = [
+        decode_event(record.value)
+        for part in await read_topic(cluster.bootstrap, cluster.rejects)
+        for record in part
+    ]
+    assert [(each.code, each.source) for each in letters if isinstance(each, Reject)] == [
+        ("ambiguous_time", f"{once}:3"),
+        ("ambiguous_time", f"{once}:4"),
+    ]
 
 
 async def test_resuming_what_is_complete_sends_nothing(

@@ -8,6 +8,7 @@ from schemas.codec import RecordDecoder
 from schemas.config import Config
 from schemas.config_loading import read_config
 from schemas.records import LogRecord
+from streams.feeds.times import table_times
 from streams.inputs import Source
 from streams.kafka.messages import Letter, Message
 from streams.kafka.publishing import PublishInputs
@@ -19,14 +20,14 @@ def published(
 ) -> list[Message | Letter]:
     """What a publication of the sources sends, in order."""
     config: Config = read_config(toml, "test")
-    with PublishInputs(config, sources, None) as inputs:
+    with PublishInputs(config, sources, table_times(config, None, None)) as inputs:
         return list(inputs.messages(partitions))
 
 
 def refused(*sources: Source, toml: str = CONFIGURATION) -> tuple[int, dict[str, int]]:
     """Messages of a publication, and by code the rows that are refused."""
     config: Config = read_config(toml, "test")
-    with PublishInputs(config, sources, None) as inputs:
+    with PublishInputs(config, sources, table_times(config, None, None)) as inputs:
         sent = [each for each in inputs.messages(12) if isinstance(each, Message)]
         return len(sent), dict(inputs.refusals.codes)
 

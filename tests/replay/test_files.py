@@ -42,6 +42,13 @@ def troubled() -> list[LogRecord]:
     return [*late[:2_000], *corrections(bars[:1_500], 3), *late[2_000:]]
 
 
+def write_in_seconds(books: Path) -> None:
+    """Write ``s.csv``, the book of ACME with times in seconds."""
+    header, *rows = (books / "acme.csv").read_text().splitlines()
+    text = "\n".join([header, *(each.replace("000,", ",", 1) for each in rows)])
+    (books / "s.csv").write_text(text + "\n")
+
+
 def tapeline(*arguments: str) -> int:
     return main(list(arguments))
 
@@ -128,6 +135,37 @@ def test_a_run_directory_is_replayed_from_its_inputs_and_compared(
     (books / "es.csv").write_text((books / "es.csv").read_text() + "\n")
     assert tapeline("replay", "live", "--out", "again") == 2
     assert "es.csv: is not the file of that run any more" in capsys.readouterr().err
+
+
+def test_the_unit_of_a_run_is_that_of_its_replay(
+    books: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_in_seconds(books)
+    bars = ("--bars", "ACME=s.csv")
+    assert tapeline("run", "--bars", "ACME=acme.csv", "--out", "milliseconds") == 0
+    assert tapeline("run", *bars, "--out", "live", "--time-unit", "s") == 0
+    assert outputs(books / "live") == outputs(books / "milliseconds")
+    assert tapeline("replay", "live", "--out", "again") == 0
+    assert outputs(books / "again") == outputs(books / "live")
+    assert tapeline("replay", *bars, "--time-unit", "s", "--out", "again") == 0
+    assert outputs(books / "again") == outputs(books / "live")
+    assert tapeline("replay", "--manifest", "again") == 0
+    (books / "live" / "manifest.json").write_text(
+        json.dumps({**manifest(books / "live"), "options": {"until_ms": None, "tz": None}})
+    )
+    assert tapeline("replay", "live", "--out", "other") == 2
+    assert "say --time-unit s" in capsys.readouterr().err
+
+
+async def test_a_replay_in_a_program_takes_the_unit(books: Path) -> None:
+    write_in_seconds(books)
+    inputs = [("ACME", "s.csv")]
+    with pytest.raises(InputError, match="say --time-unit s"):
+        async with Replay.files(built_in_config(), inputs):
+            pass
+    async with Replay.files(built_in_config(), inputs, time_unit="s") as replay:
+        events = [event async for event in replay]
+    assert len(events) > 100
 
 
 PARTS = {

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rocksdict
 
 from streams.feeds.items import InputError
+from streams.refusals import RejectLimit
 from streams.store.layout import StoreDamagedError, StoreError, state_prefix
 from tests.store.stores import (
     CONFIGURATION,
@@ -409,3 +412,72 @@ def test_replace_of_a_log_is_refused(tmp_path: Path) -> None:
     log.write_text(f'{{"type":"clock","symbol":"A","time_ms":{OPEN_MS}}}\n')
     with pytest.raises(InputError, match="--replace"):
         load(tmp_path / "S", ("", log), replace=True)
+
+
+def test_a_file_in_another_unit_leaves_a_store_as_it_was(tmp_path: Path) -> None:
+    book = write(tmp_path / "a.csv", walk(0))
+    seconds = tmp_path / "s.csv"
+    seconds.write_text(book.read_text().replace("000,", ","))
+    with pytest.raises(InputError, match="say --time-unit s"):
+        load(tmp_path / "S", ("A", seconds))
+    assert not (tmp_path / "S").exists()
+    load(tmp_path / "S", ("A", book))
+    before = contents(tmp_path / "S")
+    with pytest.raises(InputError, match="say --time-unit s"):
+        load(tmp_path / "S", ("A", seconds), replace=True)
+    assert contents(tmp_path / "S") == before
+    result = load(tmp_path / "S", ("A", seconds), time_unit="s")
+    assert result.counts.rows["duplicate"] == 390
+
+
+def test_a_bar_of_1970_in_a_log_is_refused_and_the_right_bars_are_taken(tmp_path: Path) -> None:
+    early = {"type": "bar", "symbol": "COIN", "interval": "1m", "start_ms": 1_704_960_000}
+    prices = dict.fromkeys(("open", "high", "low", "close"), 1)
+    log = tmp_path / "log.jsonl"
+    right = [early | prices | {"start_ms": 1_704_958_800_000 + at * MINUTE_MS} for at in range(3)]
+    log.write_text("".join(json.dumps(each) + "\n" for each in [early | prices, *right]))
+    result = load(tmp_path / "S", ("", log))
+    assert result.counts.rows["new"] == 3
+    assert [letter["code"] for letter in letters(tmp_path / "S")] == ["implausible_time"]
+
+
+def test_other_plausible_times_are_no_other_configuration_of_a_store(tmp_path: Path) -> None:
+    load(tmp_path / "S", ("A", write(tmp_path / "a.csv", walk(0))))
+    toml = f'[time]\nlatest = "2025-07-03"\n{CONFIGURATION}'
+    book = write(tmp_path / "b.csv", walk(0), walk(1))
+    result = load(tmp_path / "S", ("A", book), toml=toml, max_rejects=RejectLimit.parse("50%"))
+    assert (result.counts.rows["duplicate"], result.counts.rows["rejected"]) == (390, 390)
+
+
+CHANGE_MS = 1_730_613_600_000
+"""2024-11-03 06:00 UTC: 01:59 daylight time in New York is followed by 01:00 standard time."""
+COIN = '[instruments.COIN]\ntick = 0.01\ncalendar = "24/7"\n'
+
+
+def test_replace_keeps_both_passes_of_an_hour_that_a_file_does_not_tell(tmp_path: Path) -> None:
+    night = {at: CHANGE_MS + at * MINUTE_MS for at in range(-90, 90)}
+    stamps = {start: row(start, 10 + at % 7 / 100) for at, start in night.items()}
+    load(tmp_path / "S", ("COIN", write(tmp_path / "a.csv", stamps)), toml=COIN)
+    before = contents(tmp_path / "S")
+    local = tmp_path / "local.csv"
+    lines = [
+        f"2024-11-03 {(360 + at - (240 if at < 0 else 300)) // 60:02d}:{at % 60:02d}:00"
+        + stamps[start][len(str(start)) :]
+        for at, start in night.items()
+    ]
+    options: dict[str, Any] = {"toml": COIN, "zone": "America/New_York", "replace": True}
+    local.write_text("\n".join(("time,open,high,low,close,volume", *lines)) + "\n")
+    assert load(tmp_path / "S", ("COIN", local), **options).counts.rows["duplicate"] == 180
+    assert contents(tmp_path / "S") == before
+    once = [line for at, line in zip(night, lines, strict=True) if not 0 <= at < 60]
+    local.write_text("\n".join(("time,open,high,low,close,volume", *once)) + "\n")
+    result = load(tmp_path / "S", ("COIN", local), **options)
+    assert (result.counts.rows["rejected"], result.counts.rows["cancelled"]) == (60, 0)
+    assert {letter["code"] for letter in letters(tmp_path / "S")} == {"ambiguous_time"}
+
+
+def test_replace_keeps_the_slot_of_a_row_with_an_unreadable_price(tmp_path: Path) -> None:
+    load(tmp_path / "S", ("A", write(tmp_path / "a.csv", walk(0))))
+    book = walk(0) | {label(0, 7): f"{label(0, 7)},ten,1,1,1,5"}
+    result = load(tmp_path / "S", ("A", write(tmp_path / "b.csv", book)), replace=True)
+    assert (result.counts.rows["rejected"], result.counts.rows["cancelled"]) == (1, 0)
