@@ -105,8 +105,7 @@ def rebuild_and_report(
         raise InputError("--rebuild: give it with --store DIR, without files and other options")
     result = make_again(load_config(config), store)
     if as_json:
-        found = made_again_summary(result)
-        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        say_document(made_again_summary(result))
     else:
         print_made_again(plain_console(), result)
 
