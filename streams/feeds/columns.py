@@ -50,8 +50,6 @@ class BarColumns:
         Places of the columns that are read, by name.
     time_at
         Place of the time; None where it stands in two columns.
-    is_local
-        Whether times without offset are read in a zone, where their order is not that of texts.
     ignored
         Names of the others, as the header has them.
 
@@ -95,7 +93,6 @@ class BarColumns:
         self._milliseconds = times.unit == "ms"
         self._symbol = symbol
         self._base_of = base_of
-        self.is_local = times.zone is not None
         self._passes = PassesOfFile(None) if passes is None else passes
         self._read_time = time_reader(times)
         self._read = self.reader()

@@ -230,8 +230,7 @@ class CsvFeed:
         first, last = bar(lines[0].split(",")), bar(lines[-1].split(","))
         used = self._columns.used
         time_at, symbol_at = self._columns.time_at, used.get("symbol", 0)
-        if time_at is None or ("symbol" in used and self._columns.is_local):
-            # Of two symbols in a repeated hour, the later wall time may be the earlier instant.
+        if time_at is None:
             return False
         try:
             if "symbol" in used:

@@ -219,8 +219,7 @@ class ParquetFeed:
         if not batch.num_rows:
             return True
         time_at, used = self._columns.time_at, self._columns.used
-        if time_at is None or ("symbol" in used and self._columns.is_local):
-            # Of two symbols in a repeated hour, the later wall time may be the earlier instant.
+        if time_at is None:
             return False
         ends = [batch.slice(0, 1), batch.slice(batch.num_rows - 1, 1)]
         first, last = (self._columns.checked(next(self._rows(each))) for each in ends)
