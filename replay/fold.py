@@ -10,8 +10,9 @@ from msgspec import Struct
 from replay.items import LogItem, Release
 from replay.sources import LogSource, StoredState
 from schemas.config import Config
-from schemas.records import Bar
+from schemas.records import Bar, LogRecord
 from schemas.symbols import names_of
+from streams.admission import Admission
 from streams.core.engine import GroupEngine
 from streams.core.rejection import RecordRejected
 from streams.feeds.items import InputError, Refusal
@@ -186,6 +187,11 @@ class ReplayFold:
         self._seats: dict[str, _Seat] = {}
         self._by_symbol: dict[str, _Seat] = {}
         self._routes: dict[str, _Route] = {}
+        self._passed: set[str] = set()
+        places: dict[int, list[str]] = {partition: [] for partition in self.spans}
+        for group in states:
+            places.setdefault(source.partition_of(group) or 0, []).append(group)
+        self._admissions = {each: Admission(config, found) for each, found in places.items()}
         for group, state in states.items():
             self._restore(group, state)
 
@@ -276,7 +282,7 @@ class ReplayFold:
             return self._refuse(item, content)
         symbol = content.symbol
         try:
-            seat = self._by_symbol.get(symbol) or self._find(symbol)
+            seat = self._by_symbol.get(symbol) or self._find(content, partition)
             if seat.partition is not None and seat.partition != partition:
                 raise RecordRejected(
                     "wrong_partition",
@@ -303,7 +309,7 @@ class ReplayFold:
         names = self._selection.names
         if stops is None and names is None:
             span.inside = True
-            if symbol not in self._routes:
+            if symbol not in self._routes and symbol in self._by_symbol:
                 self._routes[symbol] = _Route(seat, engine, symbol, partition, span, fates)
         if names is not None and events:
             events = [event for event in events if event.symbol in names]
@@ -340,11 +346,41 @@ class ReplayFold:
         letter = self._source.letter(item, refusal)
         return Release(item, [], letter, group, None, None)
 
-    def _find(self, symbol: str) -> _Seat:
-        config = self._config
+    def pass_over(self, item: LogItem) -> None:
+        """A record before all bounds, which takes part in nothing but the count of symbols."""
+        self.spans[item.partition].next_offset = item.offset + 1
+        content = item.content
+        if isinstance(content, Refusal) or content.symbol in self._passed:
+            return
+        try:
+            if self._admit(content, item.partition):
+                self._passed.add(content.symbol)
+        except RecordRejected:
+            # Nobody wants its dead letter: it lies before the start.
+            return
+
+    def _admit(self, record: LogRecord, partition: int) -> bool:
+        """Whether a symbol without a seat has a place; see `Admission.admit`."""
+        config, symbol = self._config, record.symbol
         if config.instrument(symbol) is None:
             raise RecordRejected("unknown_symbol", f"symbol {symbol!r} is not configured")
         group = config.group_of(symbol)
+        due = self._source.partition_of(group)
+        if due is not None and due != partition:
+            raise RecordRejected(
+                "wrong_partition",
+                f"records of group {group} belong in partition {due}, not {partition}",
+            )
+        return self._admissions[partition].admit(record)
+
+    def _find(self, record: LogRecord, partition: int) -> _Seat:
+        config, symbol = self._config, record.symbol
+        placed = self._admit(record, partition)
+        group = config.group_of(symbol)
+        if not placed:
+            # Kept by nobody: the record has no effect, and its symbol is as unknown as before.
+            wanted = self._selection.takes(group)
+            return _Seat(group, partition, GroupEngine(plan_group(config, group)), wanted)
         seat = self._seats.get(group)
         if seat is None:
             wanted = self._selection.takes(group)

@@ -6,6 +6,7 @@ The records of the stretch are read once and held; an engine, and what it says, 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct, structs
@@ -17,6 +18,8 @@ from replay.items import LogItem, Release
 from replay.run import Replay, ReplayOptions
 from replay.sources import LogSource, StoredState
 from schemas.config import Config
+from streams.admission import TOO_MANY
+from streams.feeds.items import Refusal
 from streams.planning import settings_hash
 from streams.state_values import pack, unpack
 
@@ -55,8 +58,9 @@ class Stretch(Struct, frozen=True):
 
     def run(self, records: int) -> Iterator[Published]:
         """What each of the first so many records leads to, as if no others came."""
+        unlimited = structs.replace(self.config.limits, symbols=sys.maxsize)
         fold = ReplayFold(
-            self.config,
+            structs.replace(self.config, limits=unlimited),
             self.source,
             self.starts,
             Window(starts=self.starts),
@@ -99,7 +103,7 @@ async def check_causality(
         said: list[Published] = []
         items: list[LogItem] = []
         async for release in whole.releases():
-            items.append(release.item)
+            items.append(_settled(release))
             said.append(published(release))
         states = await _states_before(config, make_source, whole)
         stretch = Stretch(
@@ -113,6 +117,17 @@ async def check_causality(
             # Whoever interrupts need not wait for all of them.
             await asyncio.sleep(0)
         return comparison.report()
+
+
+def _settled(release: Release) -> LogItem:
+    """The record of a release, to be run again without the symbols that are not wanted.
+
+    Which symbols were too many, those decide, too: such a record is refused as it was.
+    """
+    letter = release.letter
+    if letter is None or letter.code != TOO_MANY:
+        return release.item
+    return release.item._replace(content=Refusal(letter.code, letter.reason, letter.symbol))
 
 
 def published(release: Release) -> Published:

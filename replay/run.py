@@ -309,7 +309,7 @@ class Replay:
         kept = []
         for item in items:
             if warm_up.leaves_out(item.partition, item.offset, item.time_ms):
-                self.fold.spans[item.partition].next_offset = item.offset + 1
+                self.fold.pass_over(item)
             else:
                 kept.append(item)
         return kept

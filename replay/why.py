@@ -22,6 +22,7 @@ from schemas.events import Event, Output, Range, Retract, Swing, Touch
 from schemas.records import Bar, Cancel, LogRecord
 from schemas.symbols import is_name
 from schemas.topics import EVENT_TYPES
+from streams.admission import Admission
 from streams.core.corrections import Correction
 from streams.core.engine import GroupEngine
 from streams.core.rejection import RecordRejected
@@ -139,13 +140,13 @@ async def why(open_source: Callable[[], LogSource], config: Config, fact_id: str
     """
     kind, group = asked(config, fact_id)
     finder = Finder(config, group, kind, fact_id)
-    async with aclosing(_records(open_source, group)) as items:
+    async with aclosing(_records(open_source, config, group)) as items:
         async for item in items:
             finder.take(item)
     if not finder.versions:
         return None
     teller = Teller(config, group, fact_id, finder.versions)
-    async with aclosing(_records(open_source, group)) as items:
+    async with aclosing(_records(open_source, config, group)) as items:
         async for item in items:
             teller.take(item)
             if teller.done:
@@ -154,9 +155,13 @@ async def why(open_source: Callable[[], LogSource], config: Config, fact_id: str
 
 
 async def _records(
-    open_source: Callable[[], LogSource], group: str
+    open_source: Callable[[], LogSource], config: Config, group: str
 ) -> AsyncGenerator[LogItem, None]:
-    """Records of a group's partition, or of all where records may lie anywhere."""
+    """Records of a group's partition, or of all where records may lie anywhere.
+
+    Those that lie in a partition that is not theirs are left out: they were refused.
+    """
+    at_home: dict[str, bool] = {}
     async with open_source() as source:
         partition = source.partition_of(group)
         begins = {
@@ -173,6 +178,14 @@ async def _records(
         async with aclosing(cast(Any, source.read(begins))) as batches:
             async for batch in batches:
                 for item in batch:
+                    content = item.content
+                    if partition is not None and not isinstance(content, Refusal):
+                        symbol = content.symbol
+                        if symbol not in at_home:
+                            due = source.partition_of(config.group_of(symbol))
+                            at_home[symbol] = due == partition
+                        if not at_home[symbol]:
+                            continue
                     yield item
 
 
@@ -183,11 +196,28 @@ class _Group:
         self.plan = plan_group(config, group)
         self.engine = GroupEngine(self.plan)
         self._members = {each.symbol for each in self.plan.instruments}
+        # Whether it has a place, the symbols before it decide.
+        named = all(config.names(symbol) for symbol in self._members)
+        self._admission = None if named else Admission(config)
+        self._config = config
 
     def concerns(self, item: LogItem) -> bool:
         """Whether a record is one of the group."""
         content = item.content
-        return not isinstance(content, Refusal) and content.symbol in self._members
+        if isinstance(content, Refusal):
+            return False
+        concerned = content.symbol in self._members
+        if self._admission is None:
+            return concerned
+        if self._config.instrument(content.symbol) is None:
+            return False
+        try:
+            admitted = self._admission.admit(content)
+        except RecordRejected:
+            return False
+        if concerned and admitted:
+            self._admission = None
+        return concerned and admitted
 
     def apply(self, item: LogItem) -> list[Output] | None:
         """Outputs of a record, None when it is refused."""

@@ -116,14 +116,17 @@ class TimeConfig(Struct, frozen=True, kw_only=True):
 
 
 class LimitsConfig(Struct, frozen=True, kw_only=True):
-    """How much is taken in at once; beyond it an input or a record is refused.
+    """What an input may take of the machine; beyond it an input or a record is refused.
 
     Attributes
     ----------
+    symbols
+        Symbols of a partition that are not configured; see `Config.names`.
     input_mib
         What one row group of a Parquet file, or one line of a text file, may expand to, in MiB.
     """
 
+    symbols: int = 20_000
     input_mib: int = INPUT_MIB
 
 
@@ -290,6 +293,7 @@ def config_hash(config: Config) -> str:
         "derived": config.derived,
         "groups": config.groups,
         "instruments": config.instruments,
+        "limits": {"symbols": config.limits.symbols},
         "templates": config.templates,
         "time": config.time,
     }

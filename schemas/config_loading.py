@@ -30,6 +30,7 @@ from schemas.config_values import (
     PARTITIONS_LIMIT,
     REPLICATION_LIMIT,
     SNAPSHOT_DAYS_LIMIT,
+    SYMBOLS_LIMIT,
     Place,
     Reader,
     as_list,
@@ -77,7 +78,10 @@ DERIVED_READERS: dict[str, Reader] = {
     "incomplete": one_of(("publish", "skip")),
 }
 TIME_READERS: dict[str, Reader] = {"earliest": iso_date("earliest"), "latest": iso_date("latest")}
-LIMITS_READERS: dict[str, Reader] = {"input_mib": whole_number(1, INPUT_MIB_LIMIT)}
+LIMITS_READERS: dict[str, Reader] = {
+    "symbols": whole_number(0, SYMBOLS_LIMIT),
+    "input_mib": whole_number(1, INPUT_MIB_LIMIT),
+}
 SECTIONS = ("kafka", "time", "limits", "instruments", "groups", "derived", "templates")
 
 

@@ -20,6 +20,7 @@ TICK_DECIMALS = 12
 TICK_LIMIT = Decimal(10) ** 9
 HORIZON_LIMIT = 10_000
 INPUT_MIB_LIMIT = 1 << 20
+SYMBOLS_LIMIT = 10_000_000
 PARTITIONS_LIMIT = 10_000
 REPLICATION_LIMIT = 100
 SNAPSHOT_DAYS_LIMIT = 3_660
@@ -39,6 +40,7 @@ ALLOWED = {
     "structural_class": 'a whole number from 1 to 6, or "auto"',
     "negative_prices": "true or false",
     "quality": "true or false",
+    "symbols": f"a whole number from 0 to {SYMBOLS_LIMIT}",
     "horizon_sessions": f"a whole number from 0 to {HORIZON_LIMIT}",
     "max_ahead": 'a duration such as "35d", "12h", "90m" or "30s", or whole days; 0 = off',
     "intervals": "a list of intervals such as 30s, 5m, 4h, 1d or 1w, each once",

@@ -44,6 +44,8 @@ REJECT_CODES = {
     "off_tick": "no whole multiple of the tick",
     "inconsistent_ohlc": "open or close is not within low and high",
     "bad_volume": "negative, not finite, or beyond 1e300",
+    "too_many_symbols": "the symbol is not configured, and `[limits] symbols` others that are not"
+    " came before it in the partition",
     "beyond_horizon": "more than `horizon_sessions` sessions before that of the watermark",
     "ahead_of_time": "more than `max_ahead` after the watermark",
 }

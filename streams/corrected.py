@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from schemas.config import Config
 from schemas.records import Bar, Clock, LogRecord
+from streams.admission import Admission
 from streams.core.rejection import RecordRejected
 from streams.routing import Router
 
@@ -29,6 +30,7 @@ class FinalBars:
         self._bars: dict[tuple[str, int], Bar] = {}
         self._marks: dict[str, int] = {}
         self._begun: dict[str, bool] = {}
+        self._admission = Admission(config)
 
     def add(self, record: LogRecord) -> None:
         """The next record of the log.
@@ -38,8 +40,11 @@ class FinalBars:
         RecordRejected
             It must become a dead letter, and does not count.
         """
-        self._router.check(record)
         symbol = record.symbol
+        if self._config.instrument(symbol) is not None:
+            # In the order of the log, as if it were not sorted.
+            self._admission.admit(record)
+        self._router.check(record)
         if isinstance(record, Bar):
             self._reach(symbol, self._router.slot_end_ms(symbol, record.start_ms))
             self._begun[symbol] = True

@@ -117,9 +117,7 @@ def run_files(
             MANIFEST_MARK: hashes,
         }
         directory.commit(manifest)
-        summary.swings = {
-            symbol: router.engine(symbol).swings_by_class(symbol) for symbol in router.symbols()
-        }
+        summary.swings = {symbol: router.swings_by_class(symbol) for symbol in router.symbols()}
     ignored = {feed.path: feed.ignored for feed in feeds if feed.ignored}
     inputs = [(feed.path, feed.rows) for feed in feeds]
     report = row_report(inputs, run.rows_refused, max_rejects)
@@ -256,7 +254,7 @@ def _counters(router: Router, summary: RunSummary, rows: int, run: _Run) -> dict
     LostRowError
         When they do not add up.
     """
-    symbols = {symbol: router.engine(symbol).counters(symbol) for symbol in router.symbols()}
+    symbols = {symbol: router.counters(symbol) for symbol in router.symbols()}
     totals = dict.fromkeys((*FATES, *WORK), 0)
     for counters in symbols.values():
         for name, count in counters.items():

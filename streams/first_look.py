@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
-from msgspec.structs import replace
-
 from schemas.config import Config
 from schemas.records import Bar, Clock, LogRecord
 from streams.core.rejection import RecordRejected
@@ -88,34 +86,6 @@ class SlotVersions:
         return True
 
 
-class RecordCheck:
-    """The checks that need no state, for any number of symbols in bounded memory.
-
-    Symbols that the configuration does not name differ in nothing that is checked: one of them
-    stands for all.
-    """
-
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self._router = Router(config)
-        self._stand_in: str | None = None
-
-    def __call__(self, record: LogRecord) -> None:
-        """Check a record.
-
-        Raises
-        ------
-        RecordRejected
-            As the engine of its symbol would.
-        """
-        symbol = record.symbol
-        if not self._config.names(symbol) and self._config.instrument(symbol) is not None:
-            if self._stand_in is None:
-                self._stand_in = symbol
-            record = replace(record, symbol=self._stand_in)
-        self._router.check(record)
-
-
 def is_before(record: LogRecord, from_ms: int | None) -> bool:
     """Whether ``--from`` leaves a record out."""
     if from_ms is None:
@@ -153,7 +123,7 @@ def look_over(
     with ExitStack() as stack:
         router = Router(config)
         feeds = open_feeds(sources, router, times, stack, copies)
-        check = RecordCheck(config)
+        check = Router(config).check
         rows = in_order(sources, feeds, router)
         if progress is not None:
             rows = reported(rows, feeds, progress)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 
 from schemas.config import Config
 from schemas.events import Output
 from schemas.intervals import MINUTE_MS, parse_interval
 from schemas.records import LogRecord
+from streams.admission import TOO_MANY, Admission, StandIn
 from streams.core.corrections import Correction
 from streams.core.engine import GroupEngine
+from streams.core.plan import InstrumentPlan
 from streams.core.rejection import RecordRejected
 from streams.planning import plan_group
 
@@ -21,6 +24,8 @@ class Router:
     ----------
     make
         Gives the engine of a group when its first record comes; None: a new one.
+    groups
+        Those that had records before.
 
     Attributes
     ----------
@@ -30,12 +35,20 @@ class Router:
         What the last record did if it was a late, changed or cancelled bar, otherwise None.
     """
 
-    def __init__(self, config: Config, make: Callable[[str], GroupEngine] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        make: Callable[[str], GroupEngine] | None = None,
+        groups: Iterable[str] = (),
+    ) -> None:
         self.engines: dict[str, GroupEngine] = {}
         self.correction: Correction | None = None
         self._config = config
         self._make = self._new_engine if make is None else make
         self._by_symbol: dict[str, GroupEngine] = {}
+        self._stand_in = StandIn(config)
+        self._admission = Admission(config, groups)
+        self._strangers: Counter[str] = Counter()
 
     @property
     def config(self) -> Config:
@@ -48,39 +61,96 @@ class Router:
         Raises
         ------
         RecordRejected
-            ``unknown_symbol`` when no instrument is configured for it, and what the engine refuses.
+            ``unknown_symbol`` when no instrument is configured for it, ``too_many_symbols`` when no
+            place is left for it, and what the engine refuses.
         """
         engine = self._by_symbol.get(record.symbol)
         if engine is None:
-            engine = self._find(record.symbol)
+            engine = self._admitted(record)
+            if engine is None:
+                self.correction = None
+                return []
         out = engine.apply(record, offset)
         self.correction = None if engine.smooth else engine.correction
         return out
 
     def check(self, record: LogRecord) -> None:
-        """Check what does not depend on earlier records; see `apply`."""
-        engine = self._by_symbol.get(record.symbol)
+        """Check what does not depend on earlier records; see `apply`. It admits no symbol."""
+        engine = self._for_checks(record.symbol)
         if engine is None:
-            engine = self._find(record.symbol)
-        engine.check(record)
+            self._stand_in.check(record)
+        else:
+            engine.check(record)
 
-    def _find(self, symbol: str) -> GroupEngine:
-        if self._config.instrument(symbol) is None:
-            raise RecordRejected("unknown_symbol", f"symbol {symbol!r} is not configured")
+    def _admitted(self, record: LogRecord) -> GroupEngine | None:
+        """Engine of a symbol that is new here; None: it stays so, the record has no effect."""
+        symbol = record.symbol
+        self._refuse_unknown(symbol)
+        try:
+            admitted = self._admission.admit(record)
+        except RecordRejected as error:
+            if error.code != TOO_MANY:
+                # It was met, though nothing of it was accepted.
+                self._strangers[symbol] += 0
+            raise
+        if not admitted:
+            self._strangers[symbol] += 1
+            return None
         engine = self.group_engine(self._config.group_of(symbol))
         self._by_symbol[symbol] = engine
         return engine
+
+    def _for_checks(self, symbol: str) -> GroupEngine | None:
+        """Engine that checks records of a symbol; None: one stands for all that have none."""
+        engine = self._by_symbol.get(symbol)
+        if engine is None:
+            self._refuse_unknown(symbol)
+            if not self._config.names(symbol):
+                self._strangers[symbol] += 0
+                return None
+            engine = self.group_engine(self._config.group_of(symbol))
+            self._by_symbol[symbol] = engine
+        return engine
+
+    def _refuse_unknown(self, symbol: str) -> None:
+        if self._config.instrument(symbol) is None:
+            raise RecordRejected("unknown_symbol", f"symbol {symbol!r} is not configured")
 
     def _new_engine(self, group: str) -> GroupEngine:
         return GroupEngine(plan_group(self._config, group))
 
     def symbols(self) -> list[str]:
-        """Symbols that had a record, by name."""
-        return sorted(self._by_symbol)
+        """Symbols that had a record, by name; without those that were too many."""
+        return sorted({*self._by_symbol, *self._strangers})
 
-    def engine(self, symbol: str) -> GroupEngine:
-        """Engine of a symbol that had a record."""
-        return self._by_symbol[symbol]
+    def plan(self, symbol: str) -> InstrumentPlan:
+        """Plan of a symbol that is accepted; of one that is not configured, under another name."""
+        engine = self._for_checks(symbol)
+        if engine is None:
+            return self._stand_in.plan(symbol)
+        return next(each for each in engine.plan.instruments if each.symbol == symbol)
+
+    def fate(self, symbol: str) -> str:
+        """What became of the last record, which was of that symbol and not refused."""
+        engine = self._by_symbol.get(symbol)
+        return "idle" if engine is None else engine.fate
+
+    def counters(self, symbol: str) -> dict[str, int]:
+        """What became of the records of a symbol that had a record; see `GroupEngine.counters`."""
+        engine = self._by_symbol.get(symbol)
+        found = self._stand_in.counters(symbol) if engine is None else engine.counters(symbol)
+        found["idle"] += self._strangers[symbol]
+        return found
+
+    def swings_by_class(self, symbol: str) -> dict[int, int]:
+        """Swings of a symbol that had a record; see `GroupEngine.swings_by_class`."""
+        engine = self._by_symbol.get(symbol)
+        return {} if engine is None else engine.swings_by_class(symbol)
+
+    def held(self, symbol: str) -> GroupEngine | None:
+        """Engine of a symbol that is configured, or has a place; None of any other."""
+        group = self._config.group_of(symbol)
+        return self.group_engine(group) if self._admission.holds(symbol) else None
 
     def group_engine(self, group: str) -> GroupEngine:
         """Engine of a group; made if no record has come yet."""
@@ -107,9 +177,11 @@ class Router:
         engine = self._by_symbol.get(symbol)
         if engine is None:
             try:
-                engine = self._find(symbol)
+                engine = self._for_checks(symbol)
             except RecordRejected:
                 return start_ms + MINUTE_MS
+            if engine is None:
+                return self._stand_in.slot_end_ms(symbol, start_ms)
         return engine.slot_end_ms(symbol, start_ms)
 
 

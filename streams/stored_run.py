@@ -331,10 +331,10 @@ class _Run:
             raise LostRowError(f"{self._rows} rows, {counts.appended} appended: {counts.rows}")
         symbols = {}
         for symbol in sorted(self._symbols):
-            engine = keeper.router.group_engine(keeper.config.group_of(symbol))
+            engine = keeper.router.held(symbol)
             symbols[symbol] = {
-                "last_ms": engine.watermark_ms(symbol),
-                "open_ranges": engine.unresolved(symbol),
+                "last_ms": None if engine is None else engine.watermark_ms(symbol),
+                "open_ranges": 0 if engine is None else engine.unresolved(symbol),
             }
         return StoreResult(
             keeper.store.folder,

@@ -9,7 +9,6 @@ session may be in the next one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from schemas.records import Bar, Clock
 from streams.core.calendar import Calendar
@@ -112,8 +111,7 @@ class Marks:
     def _plan(self, symbol: str) -> InstrumentPlan:
         plan = self._plans.get(symbol)
         if plan is None:
-            members: Any = self._router.engine(symbol).plan.instruments
-            plan = next(each for each in members if each.symbol == symbol)
+            plan = self._router.plan(symbol)
             self._plans[symbol] = plan
         return plan
 

@@ -77,7 +77,7 @@ class Keeper:
         self.store = store
         self.counts = Counts(store.checkpoint.log_records)
         self.rebuilds: dict[str, Slot | None] = dict(store.checkpoint.rebuilds)
-        self.router = Router(config, self._engine)
+        self.router = Router(config, self._engine, store.checkpoint.plans)
         self.step = Step()
         self._explain = explain
         self._least_again = least_again
@@ -140,7 +140,7 @@ class Keeper:
     def _apply(self, record: LogRecord) -> str:
         """Hand a record to its engine, and publish what that says."""
         events = self.router.apply(record, self._next)
-        fate = self.router.engine(record.symbol).fate
+        fate = self.router.fate(record.symbol)
         if fate in ("duplicates", "idle"):
             return fate
         self._note(record)

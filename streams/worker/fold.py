@@ -13,6 +13,8 @@ from schemas.codec import CodecError, RecordDecoder
 from schemas.config import Config
 from schemas.events import Output
 from schemas.partition import partition_for
+from schemas.records import LogRecord
+from streams.admission import Admission
 from streams.core.engine import GroupEngine, StateIncompleteError, StateVersionError
 from streams.core.plan import GroupPlan
 from streams.core.rejection import RecordRejected
@@ -235,6 +237,7 @@ class PartitionFold:
         self._decode = RecordDecoder().decode
         self._by_symbol: dict[str, Seat] = {}
         self._state = StateChange()
+        self._admission = Admission(config, stored.groups)
         for group, records in stored.groups.items():
             self.seats[group] = Seat(config, group, records)
         self._reached_ms = max(
@@ -316,7 +319,7 @@ class PartitionFold:
                 symbol = parsed.symbol
                 seat = seats.get(symbol)
                 if seat is None:
-                    seat = self._find(symbol)
+                    seat = self._find(parsed)
                 engine = seat.engine
                 if engine.offset >= offset:
                     counts.skipped += 1
@@ -354,7 +357,7 @@ class PartitionFold:
                 step.records = sum(1 for each in records if each.offset <= offset)
                 break
         self._reached_ms = self._reach(touched.values())
-        return list(touched.values())
+        return [seat for seat in touched.values() if seat.group in self.seats]
 
     def _reach(self, touched: Iterable[Seat]) -> int:
         """Greatest watermark of the partition, some of whose groups went on in this chunk."""
@@ -383,8 +386,8 @@ class PartitionFold:
         step.outputs.setdefault(self._snapshots, []).extend(messages)
         step.snapshot_bytes += sum(len(each.value or b"") for each in messages)
 
-    def _find(self, symbol: str) -> Seat:
-        config = self._config
+    def _find(self, record: LogRecord) -> Seat:
+        config, symbol = self._config, record.symbol
         if config.instrument(symbol) is None:
             raise RecordRejected("unknown_symbol", f"symbol {symbol!r} is not configured")
         group = config.group_of(symbol)
@@ -394,6 +397,9 @@ class PartitionFold:
                 "wrong_partition",
                 f"records of group {group} belong in partition {due}, not {self._partition}",
             )
+        if not self._admission.admit(record):
+            # Kept by nobody: the record has no effect, and its symbol is as unknown as before.
+            return Seat(config, group, None)
         seat = self.seats.get(group)
         if seat is None:
             seat = self.seats[group] = Seat(config, group, None)

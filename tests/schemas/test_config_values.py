@@ -119,6 +119,7 @@ def test_a_wrong_value_of_an_instrument_is_named(table: str, key: str, written: 
         ("kafka", "topic_prefix", f'"{"x" * 201}"'),
         *(("kafka", "partitions", value) for value in ("0", "-1", "10001", "true", "1.5", '"6"')),
         *(("kafka", "replication", value) for value in ("0", "101", "false", '"1"')),
+        *(("limits", "symbols", value) for value in ("-1", "10000001", "true", "1.5")),
         *(("limits", "input_mib", value) for value in ("0", "1048577", "true", "1.5")),
         *(("kafka", "snapshot_days", value) for value in ("0", "3661", "true", "1.5")),
         *(("derived", "incomplete", value) for value in ('"hide"', "true", '""')),

@@ -15,6 +15,7 @@ from schemas.config_loading import (
     DERIVED_READERS,
     INSTRUMENT_READERS,
     KAFKA_READERS,
+    LIMITS_READERS,
     SECTIONS,
     TIME_READERS,
     read_config,
@@ -29,6 +30,7 @@ HEADINGS = {
     "instruments": "## `[instruments.<symbol>]`",
     "derived": "## `[derived]`",
     "time": "## `[time]`",
+    "limits": "## `[limits]`",
     "kafka": "## `[kafka]`",
     "templates": "## `[templates.<name>]`",
 }
@@ -36,6 +38,7 @@ READERS = {
     "instruments": INSTRUMENT_READERS,
     "derived": DERIVED_READERS,
     "time": TIME_READERS,
+    "limits": LIMITS_READERS,
     "kafka": KAFKA_READERS,
     "templates": KIND_READERS,
 }
@@ -94,6 +97,7 @@ def test_the_default_of_a_row_is_the_default(page: str, section: str, key: str) 
         "instruments": config.default,
         "derived": config.derived,
         "time": config.time,
+        "limits": config.limits,
         "kafka": config.kafka,
     }
     text = f"[instruments.X]\n{key} = {shown}" if section == "instruments" else ""

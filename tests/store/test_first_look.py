@@ -13,8 +13,9 @@ import pytest
 from schemas.config_loading import read_config
 from schemas.records import Bar
 from streams import cli
-from streams.first_look import RecordCheck, TooManyRefusedError
+from streams.first_look import TooManyRefusedError
 from streams.refusals import CURES, RejectLimit
+from streams.routing import Router
 from tests.store.stores import CONFIGURATION, label, load, row, view, walk, write
 
 
@@ -137,7 +138,8 @@ def test_a_pipe_is_read_once_and_looked_at_first(tmp_path: Path) -> None:
 
 
 def test_one_symbol_stands_for_all_that_are_not_configured() -> None:
-    check = RecordCheck(read_config(CONFIGURATION, "test"))
+    router = Router(read_config(CONFIGURATION, "test"))
     for number in range(1_000):
-        check(Bar(f"S{number}", "1m", label(0, 0), 1.0, 1.0, 1.0, 1.0, 1))
-    assert len(check._router.engines) == 1
+        router.check(Bar(f"S{number}", "1m", label(0, 0), 1.0, 1.0, 1.0, 1.0, 1))
+    assert len(router.engines) == 0
+    assert len(router.symbols()) == 1_000
