@@ -27,7 +27,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 async def print_view(bootstrap: str, topic: str, follow: bool) -> None:
     # Without a group the consumer is given all partitions of the topic, and commits nothing.
     consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=bootstrap, group_id=None, auto_offset_reset="earliest"
+        topic,
+        bootstrap_servers=bootstrap,
+        group_id=None,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
     )
     await consumer.start()
     try:

@@ -34,7 +34,7 @@ class Beginning(Struct, frozen=True):
         By partition, the first offset that is read; `WarmUp` moves it on.
     said
         What each group with a state, and each partition without one, begins with; for the manifest.
-    shown
+    reached
         By partition that begins with states, the greatest watermark of what lies before them.
     notes
         Why states that are there were not used, a sentence each.
@@ -48,7 +48,7 @@ class Beginning(Struct, frozen=True):
     states: Mapping[str, StoredState]
     read_from: dict[int, int]
     said: dict[str, dict[str, Any]]
-    shown: dict[int, int] = {}
+    reached: dict[int, int] = {}
     notes: list[str] = []
     warm_ms: int | None = None
     begins: Mapping[int, int] = {}
@@ -77,12 +77,12 @@ async def beginning(
     stored = await _stored(source, window, options, begins)
     said: dict[str, dict[str, Any]] = {}
     read_from: dict[int, int] = {}
-    shown: dict[int, int] = {}
+    reached: dict[int, int] = {}
     for group, state in sorted(stored.states.items()):
         partition = source.partition_of(group) or 0
         place = state.offset + 1
         if place < read_from.get(partition, place + 1):
-            read_from[partition], shown[partition] = place, state.reached_ms
+            read_from[partition], reached[partition] = place, state.reached_ms
         said[group] = {"kind": "snapshot", "offset": state.offset, "session": state.session}
     for partition in partitions:
         if partition in read_from:
@@ -100,7 +100,9 @@ async def beginning(
         if lacking is not None:
             found |= {"lacking": lacking.group, "oldest": lacking.oldest}
         said[f"partition {partition}"] = found
-    return Beginning(window, stored.states, read_from, said, shown, _notes(stored), warm_ms, begins)
+    return Beginning(
+        window, stored.states, read_from, said, reached, _notes(stored), warm_ms, begins
+    )
 
 
 async def _stored(

@@ -45,7 +45,7 @@ class PlaceKeys:
         """The next records that are read; those before are over."""
         reached, of_piece = self._reached, self._of_piece
         of_piece.clear()
-        for partition, offset, time_ms, _, _ in items:
+        for partition, offset, time_ms, _, _, _ in items:
             last = reached.get(partition, BEFORE_ALL)
             if time_ms > last:
                 reached[partition] = last = time_ms

@@ -7,7 +7,7 @@ from typing import Any
 
 from replay.fingerprint import InputHash
 from replay.fold import Selection
-from replay.items import Extent, LogItem
+from replay.items import Extent, LogItem, count_untimed
 from replay.order import TotalOrder
 from replay.sources import FETCH_RECORDS, LogMissingError, LogSource, StateBound, StoredStates
 from schemas.config import Config
@@ -46,6 +46,8 @@ class CorrectedSource:
         Of what was read.
     superseded
         Records that a later version or a cancel replaced.
+    untimed
+        Records read whose CreateTime is not the end of their bar, or the time of their clock.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class CorrectedSource:
         self.symbols: frozenset[str] = frozenset()
         self.letters: list[Reject] = []
         self.superseded = 0
+        self.untimed = 0
         self.input_hash = InputHash()
         self._source = source
         self._config = config
@@ -93,6 +96,7 @@ class CorrectedSource:
         ends = dict.fromkeys(starts, 0)
         async for items in self._source.read(starts):
             self.input_hash.add(items)
+            self.untimed += count_untimed(items)
             for item in items:
                 ends[item.partition] = item.offset + 1
                 self._add(item, final[item.partition])
@@ -153,7 +157,10 @@ class CorrectedSource:
         return StoredStates()
 
     async def read(
-        self, starts: Mapping[int, int], follow: bool = False
+        self,
+        starts: Mapping[int, int],
+        follow: bool = False,
+        reached: Mapping[int, int] | None = None,
     ) -> AsyncGenerator[list[LogItem], None]:
         """The final bars from these positions on, all partitions in the total order."""
         order = TotalOrder(starts)

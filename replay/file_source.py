@@ -108,7 +108,10 @@ class FileSource:
         return StoredStates()
 
     async def read(
-        self, starts: Mapping[int, int], follow: bool = False
+        self,
+        starts: Mapping[int, int],
+        follow: bool = False,
+        reached: Mapping[int, int] | None = None,
     ) -> AsyncGenerator[list[LogItem], None]:
         """Rows from the start on; see `LogSource.read`. Files are read once, and do not grow."""
         items = dropwhile(lambda item: item.offset < starts[0], self._items())

@@ -33,7 +33,7 @@ class InputHash:
         if not items or type(items[0].place) is not bytes:
             return
         pieces: defaultdict[int, list[bytes]] = defaultdict(list)
-        for partition, _, _, _, content in items:
+        for partition, _, _, _, content, _ in items:
             pieces[partition].append(content)
         for partition, values in pieces.items():
             known = self._hashes.get(partition)

@@ -224,7 +224,7 @@ class ReplayFold:
         out: list[Release] = []
         add, routes = out.append, self._routes
         for item in items:
-            partition, offset, _, content, _ = item
+            partition, offset, _, content, _, _ = item
             route = routes.get(content.symbol) if type(content) is Bar else None
             if route is None or route.partition != partition or not route.span.inside:
                 release = self.take(item)

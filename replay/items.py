@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -11,6 +13,8 @@ from schemas.records import LogRecord
 from streams.core.corrections import Correction
 from streams.feeds.items import Refusal
 
+UNTIMED = itemgetter(5)
+
 
 class LogItem(NamedTuple):
     """One record of the log.
@@ -18,12 +22,15 @@ class LogItem(NamedTuple):
     Attributes
     ----------
     time_ms
-        Event time: end of the bar or of the cancelled slot, time of the clock; of what cannot be
-        read that of the record before it in the partition. In a topic this is the CreateTime.
+        Its key in the order. In a topic the greatest end that its partition has shown up to and
+        with it (`replay.shown`); in files and of sorted bars its own: end of the bar or of the
+        cancelled slot, time of the clock, of what cannot be read that of the record before it.
     content
         The record, or why it is none.
     place
         What its source knows it by.
+    untimed
+        Whether its CreateTime is another than the end of its bar, or the time of its clock.
     """
 
     partition: int
@@ -31,6 +38,12 @@ class LogItem(NamedTuple):
     time_ms: int
     content: LogRecord | Refusal
     place: Any
+    untimed: bool = False
+
+
+def count_untimed(items: Sequence[LogItem]) -> int:
+    """How many of them are `LogItem.untimed`."""
+    return sum(map(UNTIMED, items))
 
 
 class Release(Struct, frozen=True, gc=False):

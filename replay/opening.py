@@ -96,7 +96,7 @@ def source_of(config: Config, origin: Origin) -> Opened:
     from replay.topic_source import TopicSource
 
     prefix = config.kafka.topic_prefix
-    return Opened(TopicSource(origin.bootstrap, prefix, origin.fetch_records, origin.ends))
+    return Opened(TopicSource(origin.bootstrap, prefix, origin.fetch_records, origin.ends, config))
 
 
 async def ended(config: Config, origin: Origin) -> Origin:

@@ -23,7 +23,7 @@ from replay.sources import LogSource
 from replay.topic_source import TopicSource
 from schemas.config import Config
 from schemas.topics import EVENT_TYPES, topic_of
-from streams.kafka.connection import admin_client, plain_errors
+from streams.kafka.connection import COMMITTED, admin_client, plain_errors
 
 POLL_MS = 1_000
 SILENCE_SECONDS = 30.0
@@ -141,7 +141,10 @@ class RecordedTopics:
 
     async def _start_consumer(self) -> Any:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="none"
+            bootstrap_servers=self._bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level=COMMITTED,
         )
         await consumer.start()
         self._stack.push_async_callback(consumer.stop)
@@ -156,7 +159,7 @@ class RecordedTopics:
         if self.manifest is not None:
             return log_again(self.manifest, self._config, self._bootstrap, self.name)
         prefix = self._prefix if self._run_id is None else self._config.kafka.topic_prefix
-        return TopicSource(self._bootstrap, prefix)
+        return TopicSource(self._bootstrap, prefix, config=self._config)
 
     async def batches(self, kind: str) -> AsyncIterator[list[Entry]]:
         """Messages of the topic of a type; see `Recorded`."""

@@ -10,6 +10,7 @@ from replay.file_source import STORE, FileSource
 from replay.fold import selected
 from replay.items import Extent
 from replay.opening import check_configuration, is_corrected, sources_in
+from replay.results import ORDER
 from replay.run import ReplayOptions
 from replay.sources import LogMissingError, LogSource
 from replay.topic_source import TopicSource
@@ -45,7 +46,7 @@ def source_again(
         corrected = is_corrected(manifest)
         spans = source["partitions"].items() if corrected else ()
         ends = {int(each): span["end"] for each, span in spans}
-        return _SameCluster(bootstrap, prefix, source, ends)
+        return _SameCluster(bootstrap, prefix, source, ends, config)
     files = source["files"]
     # A store's log may have grown; what is read of it has a hash of its own.
     expected = {} if source["kind"] == STORE else {each["path"]: each["sha256"] for each in files}
@@ -71,9 +72,14 @@ class _SameCluster(TopicSource):
     """
 
     def __init__(
-        self, bootstrap: str, prefix: str, source: Mapping[str, Any], ends: Mapping[int, int]
+        self,
+        bootstrap: str,
+        prefix: str,
+        source: Mapping[str, Any],
+        ends: Mapping[int, int],
+        config: Config,
     ) -> None:
-        super().__init__(bootstrap, prefix)
+        super().__init__(bootstrap, prefix, config=config)
         self._wanted = source
         self._known_ends = ends
 
@@ -149,6 +155,25 @@ def names_input(before: Mapping[str, Any]) -> bool:
     source = before["source"]
     nothing = all(span["stop"] <= span["read_from"] for span in source["partitions"].values())
     return source["kind"] != STORE or nothing or bool(before.get(INPUT))
+
+
+def order_note(before: Mapping[str, Any]) -> str | None:
+    """What is to be said of a manifest that ordered its partitions otherwise; None of any other."""
+    source = before["source"]
+    if source["kind"] != "topic" or len(source["partitions"]) < 2:
+        return None
+    if before.get("order") == ORDER or before["mode"] == "as-corrected":
+        return None
+    compared = (
+        "compared partition by partition"
+        if BY_PARTITION in before
+        else "outputs of the same events may differ where CreateTime was not the end of the bar, or"
+        " a record lay ahead of its time"
+    )
+    return (
+        "The manifest is of a version that ordered records of several partitions by CreateTime:"
+        f" {compared}."
+    )
 
 
 def version_note(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:

@@ -28,6 +28,18 @@ if TYPE_CHECKING:
     from replay.run_topics import RunTopics
 
 
+ORDER = "shown"
+"""How records of several partitions were ordered: `replay.shown`."""
+
+
+def untimed_text(count: int) -> str:
+    """What is to be known of records whose CreateTime is not their time."""
+    return (
+        f"CreateTime of {count:,} records read is not the end of their bar, or the time of their"
+        " clock: order and bounds follow the records themselves"
+    )
+
+
 class Tally:
     """What became of the records of a replay, counted as they are released."""
 
@@ -222,6 +234,8 @@ def manifest(replay: Replay, options: dict[str, Any]) -> dict[str, Any]:
         "mode": "as-corrected" if replay.options.as_corrected else "as-recorded",
         "start_state": replay.start_states,
         "notes": replay.notes,
+        "order": ORDER,
+        "untimed": replay.untimed,
         "config_hash": config_hash(replay.given),
         "calendars": {calendar: calendar_checksum(calendar) for calendar in calendars},
         "time_zone_version": time_zone_version(),

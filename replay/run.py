@@ -12,7 +12,7 @@ from replay.beginning import WarmUp, beginning
 from replay.corrected import CorrectedSource
 from replay.fingerprint import InputHash
 from replay.fold import ReplayFold
-from replay.items import LogItem, Release
+from replay.items import LogItem, Release, count_untimed
 from replay.opening import Origin, source_of
 from replay.options import Keywords, Named, Pace, ReplayOptions, inputs_of, options_of
 from replay.sources import LogSource
@@ -59,6 +59,9 @@ class Replay:
         Records inside the bounds until now.
     time_ms
         Event time of the last one.
+    untimed
+        Records read until now whose CreateTime is not the end of their bar, or the time of their
+        clock; nothing depends on it.
     heard
         Called with every piece that is read, before what it leads to is released.
     """
@@ -83,6 +86,7 @@ class Replay:
         self.seam_offsets: dict[int, int] = {}
         self.released = 0
         self.time_ms: int | None = None
+        self.untimed = 0
         self.from_ms: int | None = None
         self.to_ms: int | None = None
         self.read_from: dict[int, int] = {}
@@ -95,6 +99,7 @@ class Replay:
         self._pace = pace
         self._begun = False
         self._warm_up: WarmUp | None = None
+        self._reached: dict[int, int] = {}
         self._accepted_ms: int | None = None
         self._fold: ReplayFold | None = None
 
@@ -199,6 +204,9 @@ class Replay:
         self.from_ms, self.to_ms = begun.window.from_ms, begun.window.to_ms
         self.read_from, self.start_states = begun.read_from, begun.said
         self.notes += begun.notes
+        self._reached = begun.reached
+        if isinstance(source, CorrectedSource):
+            self.untimed = source.untimed
         self._warm_up = WarmUp(begun)
         self._fold = ReplayFold(
             self.config, source, self.read_from, begun.window, options.selection, begun.states
@@ -230,7 +238,9 @@ class Replay:
         if isinstance(self.source, CorrectedSource):
             for letter in self.source.letters:
                 self.rejects[letter.code] += 1
-        stream = self._kept(self.source.read(dict(self.read_from), self.options.follow))
+        stream = self._kept(
+            self.source.read(dict(self.read_from), self.options.follow, self._reached)
+        )
         async for items in stream:
             if not items and self.options.follow:
                 # So a source says that its seam is reached, and later that nothing has arrived.
@@ -268,7 +278,9 @@ class Replay:
             if pace is not None or any(span.stop is not None for span in fold.spans.values()):
                 ends = {each: span.next_offset for each, span in fold.spans.items()}
                 items = [item for item in items if item.offset < ends[item.partition]]
-            self.input_hash.add(self._counted_input(items))
+            counted = self._counted_input(items)
+            self.input_hash.add(counted)
+            self.untimed += count_untimed(counted)
             if out:
                 yield self._counted(out)
             if fold.done or self._stopped or (pace is not None and pace.stopped):

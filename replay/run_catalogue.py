@@ -15,7 +15,7 @@ from schemas.symbols import names_of
 from schemas.topics import RUN_ID_RULE, input_log, is_run_id, run_manifest_topic, run_of, run_prefix
 from streams.feeds.items import InputError
 from streams.kafka.administration import delete_named, topic_names
-from streams.kafka.connection import plain_errors
+from streams.kafka.connection import COMMITTED, plain_errors
 
 SILENCE_SECONDS = 30.0
 FETCH_MS = 500
@@ -141,7 +141,7 @@ async def _manifests(topics: Sequence[str], bootstrap: str) -> list[dict[str, An
         return []
     with plain_errors(bootstrap, "reading the manifests of runs"):
         async with AIOKafkaConsumer(
-            bootstrap_servers=bootstrap, enable_auto_commit=False
+            bootstrap_servers=bootstrap, enable_auto_commit=False, isolation_level=COMMITTED
         ) as consumer:
             places = [TopicPartition(topic, 0) for topic in topics]
             found = await _last_values(consumer, places)

@@ -121,12 +121,17 @@ class LogSource(Protocol):
         ...
 
     def read(
-        self, starts: Mapping[int, int], follow: bool = False
+        self,
+        starts: Mapping[int, int],
+        follow: bool = False,
+        reached: Mapping[int, int] | None = None,
     ) -> AsyncGenerator[list[LogItem], None]:
         """Records of the partitions in `starts`, from these offsets on, in the total order.
 
         Parameters
         ----------
+        reached
+            By partition, the greatest watermark of what lies before its start, where it is known.
         follow
             Go on beyond the end of the extents, in the order of arrival. An empty list stands
             where the extents end, and wherever nothing has arrived for a moment.

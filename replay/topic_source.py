@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack
-from itertools import islice
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -13,16 +12,19 @@ from aiokafka.errors import KafkaTimeoutError
 
 from replay.items import Extent, LogItem
 from replay.order import TotalOrder
+from replay.shown import Shown
 from replay.snapshots import SnapshotReader
 from replay.sources import FETCH_RECORDS, LogMissingError, StateBound, StoredStates
 from schemas.codec import CodecError, RecordDecoder
+from schemas.config import Config, built_in_config
 from schemas.events import Reject
 from schemas.partition import partition_for
 from schemas.topics import input_log, snapshot_topic
 from streams.feeds.items import Refusal
 from streams.inputs import dead_letter
-from streams.kafka.connection import admin_client, plain_errors
-from streams.kafka.raw_records import RawRecord, raw_records
+from streams.kafka.connection import COMMITTED, admin_client, plain_errors
+from streams.kafka.raw_records import Chunk, raw_records, split
+from streams.kafka.stamps import Stamps
 
 FETCH_MS = 500
 MOST_WAITING = 20_000
@@ -42,7 +44,10 @@ class TopicSource:
     fetch_records
         Most records taken from the client at once; the results do not depend on it.
     ends
-        By partition, the end as it was found before; None: as it is on entering.
+        By partition, the end as it was found before; None: as it is on entering. The end is that of
+        what is committed: what a transaction has written that is open then is not read.
+    config
+        What instants its records may have, and when their bars end; None: the built-in one.
 
     Raises
     ------
@@ -58,6 +63,7 @@ class TopicSource:
         prefix: str,
         fetch_records: int = FETCH_RECORDS,
         ends: Mapping[int, int] | None = None,
+        config: Config | None = None,
     ) -> None:
         self.topic = input_log(prefix)
         self.bootstrap = bootstrap
@@ -66,6 +72,7 @@ class TopicSource:
         self._snapshots = snapshot_topic(prefix)
         self._fetch_records = fetch_records
         self._ends = {} if ends is None else ends
+        self._config = built_in_config() if config is None else config
         self._cluster_id: str | None = None
         self._consumer: Any = None
         self._stack = AsyncExitStack()
@@ -103,6 +110,7 @@ class TopicSource:
             enable_auto_commit=False,
             auto_offset_reset="none",
             check_crcs=False,
+            isolation_level=COMMITTED,
             **settings,
         )
         await consumer.start()
@@ -120,7 +128,10 @@ class TopicSource:
             return await SnapshotReader(consumer, self._snapshots).before(bound, partitions)
 
     async def read(
-        self, starts: Mapping[int, int], follow: bool = False
+        self,
+        starts: Mapping[int, int],
+        follow: bool = False,
+        reached: Mapping[int, int] | None = None,
     ) -> AsyncGenerator[list[LogItem], None]:
         """Records from the starts to the ends of the extents; see `LogSource.read`."""
         for partition, start in starts.items():
@@ -131,9 +142,11 @@ class TopicSource:
                     f" {start} on, the log begins at {begin}; begin later, or say an instant by"
                     " --from, --no-snapshots and --warmup-sessions"
                 )
-        reader = _Reader(self.topic, self._consumer, self.extents, self._fetch_records)
+        reader = _Reader(
+            self.topic, self._consumer, self.extents, self._fetch_records, self._config
+        )
         with plain_errors(self.bootstrap, f"reading {self.topic}"):
-            reader.begin(starts)
+            reader.begin(starts, reached or {})
             while not reader.order.done:
                 await reader.fetch()
                 items = reader.order.take()
@@ -163,22 +176,30 @@ class _Reader:
     """Partitions of the log on their way into the total order."""
 
     def __init__(
-        self, topic: str, consumer: Any, extents: Mapping[int, Extent], fetch_records: int
+        self,
+        topic: str,
+        consumer: Any,
+        extents: Mapping[int, Extent],
+        fetch_records: int,
+        config: Config,
     ) -> None:
         self._topic = topic
         self._consumer = consumer
         self._extents = extents
         self._fetch_records = fetch_records
         self._decode = RecordDecoder().decode
-        self._raw: dict[int, Iterator[RawRecord]] = {}
+        self._stamps = Stamps(config)
+        self._time = config.time
+        self._raw: dict[int, Iterator[Chunk]] = {}
         self._next: dict[int, int] = {}
-        self._times: dict[int, int] = {}
+        self._shown: dict[int, Shown] = {}
         self._open: set[int] = set()
         self._heard = time.monotonic()
 
-    def begin(self, starts: Mapping[int, int]) -> None:
-        """Take up the partitions."""
+    def begin(self, starts: Mapping[int, int], reached: Mapping[int, int]) -> None:
+        """Take up the partitions; `reached` as in `LogSource.read`."""
         self.order = TotalOrder(starts)
+        self._shown = {each: Shown(self._time, reached.get(each)) for each in starts}
         self._next = dict(starts)
         for partition, start in starts.items():
             if start < (self._extents[partition].end or 0):
@@ -217,11 +238,12 @@ class _Reader:
             if waiting is None:
                 continue
             # A few at a time: what they lead to is written while the processor still has it.
-            records = list(islice(waiting, self._fetch_records))
-            if len(records) < self._fetch_records:
+            chunk = next(waiting, None)
+            if chunk is None:
                 del self._raw[partition]
+                continue
             end = self._extents[partition].end or 0
-            items = self._items(partition, records, end if bounded else None)
+            items = self._items(partition, chunk, end if bounded else None)
             if not bounded:
                 arrived.extend(items)
                 continue
@@ -245,7 +267,7 @@ class _Reader:
         with fetcher._subscriptions.fetch_context():
             found = await raw_records(fetcher, places, 0.0 if pressed else FETCH_MS / 1_000)
         for place, fetched in found.items():
-            self._raw[place.partition] = fetched.records
+            self._raw[place.partition] = split(fetched, self._fetch_records)
         if found:
             self._heard = time.monotonic()
         elif bounded and time.monotonic() - self._heard > SILENCE_SECONDS:
@@ -254,31 +276,37 @@ class _Reader:
             for paused in self._consumer.paused():
                 self._consumer.resume(paused)
 
-    def _items(self, partition: int, records: list[RawRecord], end: int | None) -> list[LogItem]:
-        items = []
+    def _items(self, partition: int, chunk: Chunk, end: int | None) -> list[LogItem]:
         expected = self._next[partition]
-        decode = self._decode
+        if chunk.first != expected:
+            raise LogMissingError(
+                f"{self._topic} partition {partition}: the records from offset {expected} to"
+                f" {chunk.first - 1} are not there; a replay without them would not be what was"
+                " live"
+            )
+        items = []
+        decode, differs = self._decode, self._stamps.untimed
+        shown = self._shown[partition]
+        key_of = shown.take
         # As fast as a plain tuple: one for every record of the log.
         new = tuple.__new__
-        last = self._times.get(partition, 0)
-        for record in records:
+        for record in chunk.records:
             offset = record.offset
             if end is not None and offset >= end:
                 break
-            if offset != expected:
-                raise LogMissingError(
-                    f"{self._topic} partition {partition}: the records from offset {expected} to"
-                    f" {offset - 1} are not there; a replay without them would not be what was live"
-                )
-            expected = offset + 1
             content: Any
             value = record.value or b""
+            untimed = False
             try:
                 content = decode(value)
             except CodecError as error:
                 content = Refusal(error.code, error.reason, error.symbol)
-            last = record.timestamp
-            items.append(new(LogItem, (partition, offset, last, content, value)))
-        self._next[partition] = expected
-        self._times[partition] = last
+                key = shown.key_ms
+            else:
+                key = key_of(content)
+                # A bar in order ends where its partition has come to.
+                stamp = record.timestamp
+                untimed = stamp != key and differs(content, stamp)
+            items.append(new(LogItem, (partition, offset, key, content, value, untimed)))
+        self._next[partition] = chunk.end if end is None else min(chunk.end, end)
         return items

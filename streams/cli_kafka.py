@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from streams.kafka.topics import TopicReport
 
 NOT_AS_WANTED = 1
-"""9999-12-31 23:59:59: what can be shown as a date."""
+NEWEST_RECORDS = 1_000
 
 topics_app = typer.Typer(help="Make, describe and delete the topics.", no_args_is_help=True)
 
@@ -71,23 +71,50 @@ def topics_create(
 
 @topics_app.command("describe")
 def topics_describe(
-    config: ConfigOption = None, bootstrap: BootstrapOption = None, json: JsonOption = False
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    records: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Compare CreateTime of so many of the newest records of each partition."
+        ),
+    ] = NEWEST_RECORDS,
+    json: JsonOption = False,
 ) -> int:
-    """Compare the topics with what they shall be; exit code 1 when one is missing or differs."""
+    """Compare the topics with what they shall be; exit code 1 when one is missing or differs.
+
+    Of the newest records of the log those are counted whose CreateTime is not the end of their bar.
+    """
     from streams.kafka.administration import describe_topics
     from streams.kafka.connection import broker_address, silence_client
+    from streams.kafka.stamp_survey import stamp_survey
 
-    kafka = load_config(config).kafka
+    settings = load_config(config)
+    kafka = settings.kafka
     address = broker_address(kafka, bootstrap)
     silence_client()
     reports = asyncio.run(describe_topics(kafka, address))
+    # The log comes first in the catalogue.
+    log = reports[0].found
+    survey = None
+    if log is not None and records > 0:
+        survey = asyncio.run(stamp_survey(settings, address, log.partitions, records))
     if json:
-        say_document([_plain(each) for each in reports])
+        plain = [_plain(each) for each in reports]
+        if survey is not None:
+            plain[0] |= {"records": survey.records, "untimed": survey.untimed}
+        say_document(plain)
     else:
         plain_console().print(_topics_table(reports))
         for report in reports:
             for difference in report.differences:
                 say(f"{report.wanted.name}: {difference}")
+        if survey is not None and survey.untimed:
+            say(
+                f"{reports[0].wanted.name}: CreateTime of {survey.untimed:,} of the newest"
+                f" {survey.records:,} records is not the end of their bar, or the time of their"
+                " clock; readers that look up by time find other places, results are the same"
+            )
     return 0 if all(each.state == "as wanted" for each in reports) else NOT_AS_WANTED
 
 

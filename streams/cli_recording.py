@@ -20,7 +20,7 @@ from replay.control import Control
 from replay.keys import HINT, listening, press
 from replay.opening import Origin, source_of
 from replay.progress import ReplayBar
-from replay.results import Sinks, replay_into
+from replay.results import Sinks, replay_into, untimed_text
 from replay.run import Replay, ReplayOptions
 from schemas.codec import encode
 from schemas.config import Config
@@ -154,6 +154,8 @@ async def print_lines(config: Config, origin: Origin, options: ReplayOptions, wa
             if run.live.is_set() or watch.control is not None:
                 out.flush()
     out.flush()
+    if run.untimed:
+        say(f"{untimed_text(run.untimed)}.", err=True)
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ import typer
 
 from replay.opening import is_corrected, read_manifest, source_of
 from replay.processes import MOST_PROCESSES, replay_in_processes
-from replay.results import Sinks, replay_into
+from replay.results import Sinks, replay_into, untimed_text
 from replay.run import Replay
 from replay.sources import FETCH_RECORDS
 from schemas.config import Config
@@ -192,7 +192,8 @@ def _report(result: RunResult, as_json: bool) -> None:
             **summary_data(result),
             "source": found["source"],
             "run_id": found.get("run_id"),
-            "notes": found["notes"],
+            "notes": _notes(found),
+            "untimed": found["untimed"],
         }
         say_document(data)
     else:
@@ -205,8 +206,13 @@ def _report(result: RunResult, as_json: bool) -> None:
             )
         for name, state in result.manifest["start_state"].items():
             console.print(f"{name}: began with {_state_text(state)}.")
-        for note in result.manifest["notes"]:
+        for note in _notes(result.manifest):
             console.print(f"{note}.")
+
+
+def _notes(manifest: Mapping[str, Any]) -> list[str]:
+    untimed = manifest["untimed"]
+    return [*manifest["notes"], *([untimed_text(untimed)] if untimed else [])]
 
 
 def _state_text(state: dict[str, Any]) -> str:
@@ -250,7 +256,7 @@ def _repeat(
     config: Config, path: Path, out: Path | None, bootstrap: str | None, as_json: bool
 ) -> None:
     """Repeat the run of a manifest and say whether it came out the same; exit code 1 if not."""
-    from replay.repetition import differences, names_input, version_note
+    from replay.repetition import differences, names_input, order_note, version_note
 
     before = read_manifest(path / MANIFEST if path.is_dir() else path)
     if "source" not in before:
@@ -262,11 +268,14 @@ def _repeat(
         address = broker_address(config.kafka, bootstrap)
         result = asyncio.run(_again(config, before, folder, address, str(path)))
     found = differences(before, result.manifest)
-    note = version_note(before, result.manifest)
-    if note is not None and not as_json:
-        say(note)
+    asked = (version_note(before, result.manifest), order_note(before))
+    notes = [note for note in asked if note is not None]
+    notes += [f"{note}." for note in result.manifest["notes"]]
+    if not as_json:
+        for note in notes:
+            say(note)
     if as_json:
-        said = {"equal": not found, "differences": found, "notes": [note] if note else []}
+        said = {"equal": not found, "differences": found, "notes": notes}
         say_document(said, compact=True)
     elif found:
         for line in found:

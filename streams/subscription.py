@@ -183,11 +183,14 @@ class Subscription:
     async def __aenter__(self) -> Subscription:
         from aiokafka import AIOKafkaConsumer
 
+        from streams.kafka.connection import COMMITTED
+
         partitions = await self._partitions()
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             enable_auto_commit=False,
             auto_offset_reset="none",
+            isolation_level=COMMITTED,
         )
         await consumer.start()
         self._consumer = consumer

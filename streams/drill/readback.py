@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from schemas.config import KafkaConfig
 from schemas.topics import input_log, worker_app_id
+from streams.kafka.connection import COMMITTED
 
 FETCH_MS = 500
 FETCH_WAIT_MS = 50
@@ -31,7 +32,10 @@ async def read_topics(
     places = [TopicPartition(topic, partition) for topic in topics]
     found: dict[str, list[Any]] = {topic: [] for topic in topics}
     async with AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=FETCH_WAIT_MS
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        isolation_level=COMMITTED,
     ) as consumer:
         ends = await consumer.end_offsets(places)
         begins = await consumer.beginning_offsets(places)
@@ -71,6 +75,8 @@ async def log_ends(kafka: KafkaConfig) -> dict[int, int]:
     """Ends of the partitions of the log."""
     topic = input_log(kafka.topic_prefix)
     places = [TopicPartition(topic, each) for each in range(kafka.partitions)]
-    async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap) as consumer:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=kafka.bootstrap, isolation_level=COMMITTED
+    ) as consumer:
         ends = await consumer.end_offsets(places)
     return {place.partition: end for place, end in ends.items()}

@@ -15,12 +15,12 @@ SILENCE_SECONDS = 30.0
 async def read_block(
     consumer: AIOKafkaConsumer, place: TopicPartition, low: int, high: int
 ) -> list[Any]:
-    """Messages with low <= offset < high, in order; compaction may have taken some.
+    """Messages with low <= offset < high, in order; not every offset need have one.
 
     Parameters
     ----------
     consumer
-        Started; it is assigned to the partition alone.
+        Started, and reads what is committed; it is assigned to the partition alone.
 
     Raises
     ------
@@ -30,8 +30,11 @@ async def read_block(
     consumer.assign([place])
     consumer.seek(place, low)
     found: list[Any] = []
-    heard = time.monotonic()
-    while await consumer.position(place) < high:
+    heard, reached = time.monotonic(), low
+    while (position := await consumer.position(place)) < high:
+        if position > reached:
+            # Also by what holds no record: markers of transactions, and what was aborted.
+            heard, reached = time.monotonic(), position
         records = (await consumer.getmany(place, timeout_ms=FETCH_MS)).get(place, [])
         if records:
             heard = time.monotonic()

@@ -25,6 +25,9 @@ from schemas.config_values import Place, read_bootstrap
 from streams.kafka.errors import BrokerError
 
 ADMIN_TIMEOUT_MS = 15_000
+COMMITTED = "read_committed"
+"""Isolation level of every consumer: what a transaction wrote that is open or was aborted is no
+record, the end of a partition is that of what is committed, and offsets may have gaps."""
 REFUSALS = (
     AuthenticationFailedError,
     ClusterAuthorizationFailedError,

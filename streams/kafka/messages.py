@@ -95,10 +95,10 @@ def table_messages(
         partition, key = places(symbol)
         if isinstance(content, Clock):
             if raised:
-                time_ms = _create_time(content.time_ms)
+                time_ms = create_time(content.time_ms)
                 yield Message("added_clock", symbol, partition, key, encode(content), time_ms)
             continue
-        time_ms = _create_time(end_of(symbol, content.start_ms))
+        time_ms = create_time(end_of(symbol, content.start_ms))
         yield Message("bar", symbol, partition, key, encode(content), time_ms)
 
 
@@ -125,7 +125,7 @@ def log_messages(
             except RecordRejected as error:
                 refusals.add(feed.path, error.code)
             else:
-                time_ms = _create_time(event_time_ms(content, router))
+                time_ms = create_time(event_time_ms(content, router))
         last[partition] = time_ms
         yield Message(kind, symbol, partition, key, value, time_ms)
 
@@ -137,8 +137,8 @@ def event_time_ms(record: LogRecord, router: Router) -> int:
     return router.slot_end_ms(record.symbol, record.start_ms)
 
 
-def _create_time(event_ms: int) -> int:
-    """A message's time cannot be negative, and -1 means none."""
+def create_time(event_ms: int) -> int:
+    """CreateTime of an instant: a message's time cannot be negative, and -1 means none."""
     return min(max(event_ms, 0), LATEST_MS)
 
 

@@ -20,7 +20,7 @@ from streams.feeds.items import Feed
 from streams.feeds.times import TableTimes, TimeUnit, table_times
 from streams.inputs import Progress, Source, in_order, open_feeds, reported
 from streams.kafka.administration import partitions_of
-from streams.kafka.connection import plain_errors
+from streams.kafka.connection import COMMITTED, plain_errors
 from streams.kafka.messages import Letter, Message, Places, log_messages, table_messages
 from streams.kafka.pacing import Pacer
 from streams.kafka.resume import ResumeSearch
@@ -216,7 +216,9 @@ async def _already_there(
 ) -> dict[str, int]:
     """By symbol, how many of its first messages the topic already holds."""
     search = ResumeSearch()
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, enable_auto_commit=False, isolation_level=COMMITTED
+    )
     try:
         await consumer.start()
         reader = TailReader(consumer, result.topic)

@@ -13,7 +13,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct
 
-from streams.kafka.connection import plain_errors
+from streams.kafka.connection import COMMITTED, plain_errors
 from streams.worker.state_records import (
     IDENTITY_KEY,
     ForeignRecordError,
@@ -103,6 +103,7 @@ async def read_heads(bootstrap: str, topic: str, partitions: Sequence[int]) -> d
             enable_auto_commit=False,
             max_partition_fetch_bytes=FETCH_BYTES,
             request_timeout_ms=REQUEST_MS,
+            isolation_level=COMMITTED,
         ) as consumer:
             consumer.assign(places)
             begins = await consumer.beginning_offsets(places)

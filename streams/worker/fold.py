@@ -22,6 +22,7 @@ from streams.core.sessions import NOWHERE_MS
 from streams.kafka.event_messages import Message, Writer
 from streams.kafka.raw_records import Chunk, RawRecord
 from streams.kafka.snapshots import CloseClock, SnapshotHead, snapshot_messages, topic
+from streams.kafka.stamps import Stamps
 from streams.planning import plan_group, settings_hash
 from streams.worker.log_digest import RecordDigest, digest_of
 from streams.worker.state_records import (
@@ -48,6 +49,7 @@ class Counts:
         self.rejects: Counter[str] = Counter()
         self.snapshots = 0
         self.skipped = 0
+        self.untimed = 0
 
 
 class Seat:
@@ -235,6 +237,7 @@ class PartitionFold:
         self._writer = Writer(config.kafka.topic_prefix)
         self._snapshots = topic(config.kafka.topic_prefix)
         self._decode = RecordDecoder().decode
+        self._stamps = Stamps(config)
         self._by_symbol: dict[str, Seat] = {}
         self._state = StateChange()
         self._admission = Admission(config, stored.groups)
@@ -306,7 +309,7 @@ class PartitionFold:
     ) -> list[Seat]:
         """Give every record to its engine, or some of them; the groups that had one."""
         counts, decode, seats = self._counts, self._decode, self._by_symbol
-        fates = counts.fates
+        fates, differs = counts.fates, self._stamps.differs
         touched: dict[str, Seat] = {}
         left = sys.maxsize if most_again is None else most_again
         most_bytes = sys.maxsize if most_snapshot_bytes is None else most_snapshot_bytes
@@ -337,6 +340,10 @@ class PartitionFold:
             fates[engine.fate] += 1
             known = seat.watermark_ms
             mark_ms = engine.mark_ms
+            # A bar in order ends at the watermark: of one with its CreateTime no more is asked.
+            stamp_ms = record.timestamp
+            if stamp_ms != mark_ms and differs(parsed, stamp_ms):
+                counts.untimed += 1
             if mark_ms > known:
                 seat.watermark_ms = known = mark_ms
             elif known == NOWHERE_MS:

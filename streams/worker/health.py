@@ -148,6 +148,12 @@ def _totals(page: Page, counts: Counts, metrics: WorkerMetrics) -> None:
     )
     page.metric("events_total", "counter", "Events by topic.", counted(counts.events, "topic"))
     page.metric("rejects_total", "counter", "Dead letters.", counted(counts.rejects, "code"))
+    page.metric(
+        "records_untimed_total",
+        "counter",
+        "Records whose CreateTime is not the end of their bar, or the time of their clock.",
+        [({}, counts.untimed)],
+    )
     page.metric("snapshots_total", "counter", "Full states published.", [({}, counts.snapshots)])
     page.metric("puts_total", "counter", "Messages sent.", counted(metrics.messages, "topic"))
     page.metric("batches_total", "counter", "Batches sent.", counted(metrics.batches, "topic"))

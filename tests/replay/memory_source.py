@@ -9,10 +9,11 @@ from typing import Any
 
 from replay.items import Extent, LogItem
 from replay.order import TotalOrder
+from replay.shown import Shown
 from replay.snapshots import SnapshotSets, together
 from replay.sources import StateBound, StoredStates
 from schemas.codec import CodecError, RecordDecoder, encode
-from schemas.config import Config
+from schemas.config import Config, TimeConfig
 from schemas.events import Reject
 from schemas.partition import partition_for
 from schemas.records import LogRecord
@@ -95,15 +96,20 @@ class MemorySource:
         return together(parts)
 
     async def read(
-        self, starts: Mapping[int, int], follow: bool = False
+        self,
+        starts: Mapping[int, int],
+        follow: bool = False,
+        reached: Mapping[int, int] | None = None,
     ) -> AsyncGenerator[list[LogItem], None]:
         order = TotalOrder(starts)
+        known = {} if reached is None else reached
+        shown = {each: Shown(TimeConfig(), known.get(each)) for each in starts}
         left = {each: list(self._log[each][start:]) for each, start in starts.items()}
         while left:
             partition = self._random.choice(sorted(left))
             size = self._random.choice((1, 10, 500))
             piece, left[partition] = left[partition][:size], left[partition][size:]
-            order.add(partition, [item_of(partition, each) for each in piece])
+            order.add(partition, [item_of(partition, each, shown[partition]) for each in piece])
             if not left[partition]:
                 del left[partition]
                 order.finish(partition)
@@ -122,11 +128,11 @@ class MemorySource:
 _DECODE = RecordDecoder().decode
 
 
-def item_of(partition: int, record: Any) -> LogItem:
+def item_of(partition: int, record: Any, shown: Shown) -> LogItem:
     """A record of the topic as a source hands it over."""
     content: LogRecord | Refusal
     try:
         content = _DECODE(record.value)
     except CodecError as error:
         content = Refusal(error.code, error.reason, error.symbol)
-    return LogItem(partition, record.offset, record.timestamp, content, record.value)
+    return LogItem(partition, record.offset, shown.take(content), content, record.value)

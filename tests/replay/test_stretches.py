@@ -15,6 +15,7 @@ from replay.bounds import Bound, parse_bound, parse_offsets
 from replay.fold import Selection, selected
 from replay.items import Release
 from replay.run import Replay, ReplayOptions
+from replay.shown import Shown
 from schemas.codec import encode
 from schemas.config import Config
 from schemas.config_loading import read_config
@@ -63,8 +64,9 @@ def greatest_marks(config: Config, log: Sequence[Any]) -> list[int]:
     """Greatest watermark of a partition after each record, by engines that take all of it."""
     engines: dict[str, GroupEngine] = {}
     greatest, marks = -1, []
+    shown = Shown(config.time)
     for record in log:
-        content: Any = item_of(0, record).content
+        content: Any = item_of(0, record, shown).content
         try:
             if isinstance(content, Refusal):
                 raise RecordRejected(content.code, content.reason)

@@ -1,0 +1,66 @@
+"""How many of the newest records of the log have another CreateTime than their own time."""
+
+from __future__ import annotations
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from msgspec import Struct
+
+from schemas.codec import CodecError, RecordDecoder
+from schemas.config import Config
+from schemas.topics import input_log
+from streams.kafka.blocks import read_block
+from streams.kafka.connection import COMMITTED, plain_errors
+from streams.kafka.stamps import Stamps
+
+
+class StampSurvey(Struct, frozen=True):
+    """What was found.
+
+    Attributes
+    ----------
+    records
+        Records that were read.
+    untimed
+        Those of them whose CreateTime is not the end of their bar, or the time of their clock.
+    """
+
+    records: int
+    untimed: int
+
+
+async def stamp_survey(config: Config, bootstrap: str, partitions: int, last: int) -> StampSurvey:
+    """Look at the last committed records of each partition of the log; nothing is committed.
+
+    Parameters
+    ----------
+    last
+        How many offsets of each partition are looked at.
+
+    Raises
+    ------
+    BrokerError
+        When the broker does not answer or refuses.
+    """
+    topic = input_log(config.kafka.topic_prefix)
+    decode, untimed = RecordDecoder().decode, Stamps(config).untimed
+    records = found = 0
+    with plain_errors(bootstrap, f"reading {topic}"):
+        async with AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level=COMMITTED,
+        ) as consumer:
+            places = [TopicPartition(topic, number) for number in range(partitions)]
+            begins = await consumer.beginning_offsets(places)
+            ends = await consumer.end_offsets(places)
+            for place in places:
+                low = max(begins[place], ends[place] - last)
+                for record in await read_block(consumer, place, low, ends[place]):
+                    records += 1
+                    try:
+                        content = decode(record.value or b"")
+                    except CodecError:
+                        continue
+                    found += untimed(content, record.timestamp)
+    return StampSurvey(records, found)
