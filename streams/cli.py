@@ -249,6 +249,8 @@ def worker(
     ] = False,
     log_json: Annotated[bool, typer.Option(LOG_JSON, help="Logs as JSON Lines.")] = False,
     log_check_s: Annotated[float, typer.Option(min=0.1, hidden=True)] = 25.0,
+    # For tests: how long a worker may be silent must not depend on the machine they run on.
+    session_s: Annotated[float | None, typer.Option(hidden=True, min=6.0)] = None,
 ) -> None:
     """Run a worker on a Kafka cluster until it is told to stop."""
     from streams.worker.exits import leaving_when_told
@@ -257,7 +259,7 @@ def worker(
     with leaving_when_told():
         # Only a worker needs Faust: the other commands start faster without it.
         from streams.worker.instance import InstanceTakenError
-        from streams.worker.runner import RunOptions, run_worker, with_bootstrap
+        from streams.worker.runner import SESSION_S, RunOptions, run_worker, with_bootstrap
 
         settings = with_bootstrap(load_config(config), bootstrap)
         options = RunOptions(
@@ -268,6 +270,7 @@ def worker(
             log_json=log_json,
             dynamic=dynamic,
             log_check_s=log_check_s,
+            session_s=SESSION_S if session_s is None else session_s,
         )
         try:
             run_worker(settings, options)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 NOBODY_LISTENS = "127.0.0.1:1"
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 TOLD_AMID_IMPORTS = """
 import os, signal, sys
 from streams import cli

@@ -29,7 +29,7 @@ time.sleep(600)
 UNRULY = LOYAL.replace("sys.exit(0)", "sys.exit(3)")
 FAILING = 'print("no disk", flush=True); raise SystemExit(74)'
 REFUSING = 'print("topics are missing", flush=True); raise SystemExit(2)'
-PATIENCE_S = 20.0
+PATIENCE_S = 180.0
 
 
 @pytest.fixture

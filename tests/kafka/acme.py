@@ -24,10 +24,10 @@ async def prepared(broker: Broker, prefix: str) -> Config:
     return config
 
 
-def acme_log(sessions: int) -> list[LogRecord]:
+def acme_log(sessions: int, seed: int = 11) -> list[LogRecord]:
     """Complete sessions, 390 records each."""
     return list(
-        sample_book("ACME", load_calendar("XNYS"), "2025-11-24", sessions, 11, 12_500, 0.01)
+        sample_book("ACME", load_calendar("XNYS"), "2025-11-24", sessions, seed, 12_500, 0.01)
     )
 
 

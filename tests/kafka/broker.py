@@ -34,8 +34,8 @@ COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy
 HEAP = ("-Xms256m", "-Xmx512m", "-XX:G1HeapRegionSize=8m")
 """A request of more than half a region makes the collector mark the whole heap; large regions are
 Kafka's own advice."""
-START_SECONDS = 90.0
-STOP_SECONDS = 60.0
+START_SECONDS = 180.0
+STOP_SECONDS = 180.0
 POLL_SECONDS = 0.05
 STARTED = b"Kafka Server started"
 QUOTED_LOG_BYTES = 4_000

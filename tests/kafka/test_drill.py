@@ -22,7 +22,7 @@ from streams.kafka.connection import admin_client
 from tests.kafka.broker import Broker
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 POLL_S = 0.1
 
 
@@ -103,7 +103,8 @@ def found(report: dict[str, Any]) -> dict[str, int]:
 async def test_a_drill_of_all_faults_holds_and_leaves_neither_topics_nor_folders(
     broker: Broker, topic_prefix: str, tmp_path: Path
 ) -> None:
-    arguments = ("--minutes", "0.4", "--kill-every", "1.5", "--seed", "35")
+    # Longer than the faults take: who is slow to start is not fit for one.
+    arguments = ("--minutes", "0.8", "--kill-every", "1.5", "--seed", "35")
     drill = Drill(broker, topic_prefix, tmp_path, *arguments)
     with drill.running() as process:
         code, out, err = await finished(process)

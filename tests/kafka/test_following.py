@@ -29,7 +29,7 @@ from tests.kafka.recording import (
     recorded,
     starts_of,
 )
-from tests.kafka.worker_process import WorkerProcess, append, until_committed
+from tests.kafka.worker_process import PATIENCE_S, WorkerProcess, append, until_committed
 
 PIECES = 15
 
@@ -90,9 +90,9 @@ async def test_a_followed_log_that_is_empty_is_live_at_once(
     source = TopicSource(broker.bootstrap, topic_prefix)
     async with Replay(config, source, ReplayOptions(follow=True)) as run:
         reading = asyncio.create_task(anext(aiter(run)))
-        await asyncio.wait_for(run.live.wait(), 10)
+        await asyncio.wait_for(run.live.wait(), PATIENCE_S)
         await append(config, 0, logs(1)[0][:400])
-        first = await asyncio.wait_for(reading, 30)
+        first = await asyncio.wait_for(reading, PATIENCE_S)
         assert isinstance(first, Session)
         assert first.seq // 1_000_000 < 400
     assert run.seam_offsets == dict.fromkeys(range(PARTITIONS), 0)

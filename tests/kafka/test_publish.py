@@ -147,7 +147,7 @@ async def until_deleted(bootstrap: str, place: TopicPartition) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await consumer.start()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             while (await consumer.beginning_offsets([place]))[place] == 0:
                 await asyncio.sleep(0.1)
     finally:
@@ -296,7 +296,7 @@ async def until_there(cluster: Cluster, count: int) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap)
     await consumer.start()
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while sum((await consumer.end_offsets(places)).values()) < count:
                 await asyncio.sleep(0.05)
     finally:

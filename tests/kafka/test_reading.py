@@ -16,7 +16,7 @@ from tests.cli.test_terminal import ACTS, BIDI, MARK, acting, on_a_terminal
 from tests.kafka.broker import Broker
 from tests.kafka.test_subscription import START_MS, append, append_raw, make_again, touch
 
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 180
 
 
 @pytest.fixture

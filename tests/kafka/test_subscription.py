@@ -28,7 +28,7 @@ from streams.subscription import (
 from tests.kafka.broker import Broker
 
 START_MS = 1_751_463_000_000
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 180
 
 
 def touch(seq: int, symbol: str = "ES") -> Touch:

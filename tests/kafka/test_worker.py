@@ -39,6 +39,7 @@ from tests.kafka.expectation import (
     without_duplicates,
 )
 from tests.kafka.worker_process import (
+    PATIENCE_S,
     SESSION_S,
     WorkerProcess,
     append,
@@ -233,7 +234,8 @@ async def test_a_worker_that_slept_past_its_session_writes_nothing_stale_when_it
         asyncio.create_task(_publish_slowly(config, ACME, acme, enough)),
     ]
     workers = [
-        WorkerProcess(config, tmp_path / "workers", instance=each, ragged=True) for each in (0, 1)
+        WorkerProcess(config, tmp_path / "workers", instance=each, ragged=True, session_s=SESSION_S)
+        for each in (0, 1)
     ]
     try:
         await workers[0].start_until(FOLDING)
@@ -329,8 +331,9 @@ async def _sleep_until_it_ends(sleeper: WorkerProcess, other: WorkerProcess) -> 
         await asyncio.sleep(0.5)
         sleeper.signal(signal.SIGCONT)
         folding = sleeper.said().count(FOLDING)
-        while sleeper.code() is None and sleeper.said().count(FOLDING) == folding:
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(PATIENCE_S):
+            while sleeper.code() is None and sleeper.said().count(FOLDING) == folding:
+                await asyncio.sleep(0.05)
         if sleeper.code() is not None:
             assert sleeper.wait() == 70
             return
@@ -341,13 +344,16 @@ async def _publish_slowly(
     config: Config, partition: int, log: Sequence[LogRecord], enough: asyncio.Event
 ) -> int:
     """In pieces until it is enough, then the rest, whose length is returned."""
-    size = len(log) // PIECES + 1
-    for start in range(0, len(log), size):
-        await append(config, partition, log[start : start + size])
+    at = 0
+    while at < len(log):
+        # Always the same part of what is left: however slow all else is, the log goes on growing.
+        end = at + 1 + (len(log) - at) // PIECES
+        await append(config, partition, log[at:end])
+        at = end
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(enough.wait(), PIECE_S)
-            await append(config, partition, log[start + size :])
-            return len(log[start + size :])
+            await append(config, partition, log[at:])
+            return len(log[at:])
     return 0
 
 
@@ -377,6 +383,8 @@ def _snapshot_part(value: bytes) -> SnapshotPart:
 
 
 def _get(worker: WorkerProcess, path: str) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}{path}", timeout=5) as answer:
+    with urllib.request.urlopen(
+        f"http://127.0.0.1:{worker.port}{path}", timeout=PATIENCE_S
+    ) as answer:
         text: str = answer.read().decode()
         return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Iterable
 from itertools import islice, pairwise
 from pathlib import Path
@@ -13,18 +14,14 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from schemas.config import Config, KafkaConfig, built_in_config
-from schemas.config_loading import read_config
-from schemas.records import LogRecord
+from schemas.config import Config, KafkaConfig
 from schemas.topics import catalogue, changelog_topic
-from streams.calendars import load_calendar
 from streams.drill.books import drill_config, drill_logs
 from streams.drill.drill import compare_topics
 from streams.drill.readback import committed_offsets, read_topics
 from streams.drill.report import checks_of
 from streams.kafka.administration import create_topics, delete_named
 from streams.kafka.connection import admin_client
-from streams.samples import sample_book
 from streams.worker.changelog import read_heads
 from streams.worker.state_records import (
     IDENTITY_KEY,
@@ -34,36 +31,20 @@ from streams.worker.state_records import (
     identity_of,
     new_identity,
 )
+from tests.kafka.acme import acme_log, assert_exact, prepared
 from tests.kafka.broker import Broker
-from tests.kafka.expectation import FACTS, embedded_run, read_outputs, without_duplicates
 from tests.kafka.worker_process import (
+    PATIENCE_S,
+    SESSION_S,
     WorkerProcess,
     append,
-    configuration,
     until_committed,
-    with_kafka,
     work_off,
 )
 from tests.worker import earlier_version
 
 FOLDING = "loaded in"
 SET_ASIDE = "is of another changelog"
-PATIENCE_S = 180.0
-"""The broker looks for what is to be compacted every fifteen seconds."""
-
-
-def acme_log(sessions: int, seed: int = 11) -> list[LogRecord]:
-    return list(
-        sample_book("ACME", load_calendar("XNYS"), "2025-11-24", sessions, seed, 12_500, 0.01)
-    )
-
-
-async def prepared(broker: Broker, prefix: str) -> Config:
-    """A configuration of one partition whose topics are there and empty."""
-    base = with_kafka(built_in_config(), broker.bootstrap, prefix, 1)
-    config = read_config(configuration(base), "test")
-    await create_topics(config.kafka, broker.bootstrap)
-    return config
 
 
 async def make_again(config: Config, names: Iterable[str]) -> None:
@@ -104,13 +85,6 @@ async def put(config: Config, pairs: Iterable[Pair]) -> None:
 async def changelog(config: Config) -> list[Any]:
     name = changelog_topic(config.kafka.topic_prefix)
     return (await read_topics(config.kafka.bootstrap, [name], 0))[name]
-
-
-async def assert_exact(config: Config, folder: Path, log: list[LogRecord]) -> None:
-    found = await read_outputs(config, 0)
-    expected = embedded_run(config, folder, log)
-    for kind in FACTS:
-        assert without_duplicates(found[kind]) == expected[kind], kind
 
 
 async def ends_with_70(worker: WorkerProcess) -> str:
@@ -201,7 +175,10 @@ async def test_folders_of_two_partitions_that_were_swapped_are_set_aside_by_two_
     ]
     for partition, log in enumerate(logs):
         await append(config, partition, log[:200])
-    workers = [WorkerProcess(config, tmp_path / "workers", instance=each) for each in range(2)]
+    workers = [
+        WorkerProcess(config, tmp_path / "workers", instance=each, session_s=SESSION_S)
+        for each in range(2)
+    ]
     with workers[0] as alone:
         await until_committed(config, [min(200, len(log)) for log in logs], [alone])
         assert alone.drain() == 0
@@ -325,7 +302,7 @@ async def test_a_changelog_whose_beginning_was_deleted_is_named_with_the_way_out
     assert "build anew: use another topic prefix" in last
 
 
-async def test_a_folder_that_is_ahead_of_its_changelog_is_named_with_the_way_out(
+async def test_a_folder_that_is_ahead_of_its_changelog_is_named_and_the_way_out_is_exact(
     broker: Broker, topic_prefix: str, tmp_path: Path
 ) -> None:
     config = await prepared(broker, topic_prefix)
@@ -345,6 +322,10 @@ async def test_a_folder_that_is_ahead_of_its_changelog_is_named_with_the_way_out
     assert f"{store_of(worker)} holds {name} partition 0 up to offset {end - 1}" in last
     assert f"which ends at {len(kept) - 1}: the broker lost the rest of it" in last
     assert "Delete the folder" in last
+    shutil.rmtree(store_of(worker))
+    await append(config, 0, log[600:])
+    await work_off(worker, len(log))
+    await assert_exact(config, tmp_path / "embedded", log)
 
 
 async def test_a_changelog_of_the_first_version_is_named_with_the_way_out(

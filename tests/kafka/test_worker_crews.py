@@ -20,7 +20,7 @@ from streams.drill.report import checks_of
 from streams.kafka.administration import create_topics
 from streams.kafka.connection import admin_client
 from tests.kafka.broker import Broker
-from tests.kafka.worker_process import PATIENCE_S, POLL_S, WorkerProcess, until_committed
+from tests.kafka.worker_process import PATIENCE_S, POLL_S, SESSION_S, WorkerProcess, until_committed
 
 PARTITIONS = 4
 RECORDS_PER_S = 250.0
@@ -61,7 +61,14 @@ async def test_two_workers_killed_wiped_and_drained_and_a_third_that_comes_and_g
 ) -> None:
     feeder = Feeder(config.kafka, drill_logs(config, 11), RECORDS_PER_S)
     first, second, third = workers = [
-        WorkerProcess(config, tmp_path / "workers", instance=each, ragged=True, dynamic=True)
+        WorkerProcess(
+            config,
+            tmp_path / "workers",
+            instance=each,
+            ragged=True,
+            dynamic=True,
+            session_s=SESSION_S,
+        )
         for each in range(3)
     ]
     feeding = asyncio.create_task(feeder.run(time.monotonic() + 3_600))

@@ -26,6 +26,7 @@ from streams.samples import sample_book, with_duplicates, with_late_bars
 from tests.kafka.broker import Broker
 from tests.kafka.expectation import FACTS, embedded_run, read_outputs, without_duplicates
 from tests.kafka.worker_process import (
+    SESSION_S,
     WorkerProcess,
     append,
     configuration,
@@ -74,7 +75,7 @@ async def publish(config: Config, partition: int, log: list[LogRecord], until: f
 async def end_somehow(worker: WorkerProcess, how: str) -> None:
     if how == "sleep":
         worker.signal(signal.SIGSTOP)
-        await asyncio.sleep(9)
+        await asyncio.sleep(1.5 * SESSION_S)
         worker.signal(signal.SIGCONT)
         return
     if how == "drain":
@@ -102,7 +103,14 @@ async def test_whatever_ends_workers_nothing_is_missing_extra_or_different(
         for partition, log in whole.items()
     }
     workers = [
-        WorkerProcess(config, tmp_path / "workers", instance=each, ragged=True, dynamic=dynamic)
+        WorkerProcess(
+            config,
+            tmp_path / "workers",
+            instance=each,
+            ragged=True,
+            dynamic=dynamic,
+            session_s=SESSION_S,
+        )
         for each in range(WORKERS)
     ]
     try:

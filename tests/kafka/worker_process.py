@@ -24,10 +24,14 @@ from streams.drill.worker_process import PLAIN_PROGRAM, RAGGED_PROGRAM
 from streams.drill.worker_process import WorkerProcess as DrilledProcess
 from streams.kafka.connection import admin_client
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
+"""How long to wait for what happens in seconds where nothing else runs."""
 POLL_S = 0.05
-SESSION_S = 6.0
-"""The shortest that a broker allows by default."""
+SESSION_S = 15.0
+"""Where another worker is to take over: half of it without a heartbeat ends a worker, so a shorter
+one would test the machine."""
+LONG_SESSION_S = 36.0
+"""Where none is; less than the time that a request may take."""
 
 
 class WorkerProcess(DrilledProcess):
@@ -39,7 +43,9 @@ class WorkerProcess(DrilledProcess):
         First words of the command; not used where it is ragged.
     ragged
         Chunks of a few records and a random wait before every step of writing, so that kills land
-        everywhere; and the shortest session.
+        everywhere.
+    session_s
+        `SESSION_S` where another worker takes over.
     """
 
     def __init__(
@@ -51,9 +57,9 @@ class WorkerProcess(DrilledProcess):
         program: Sequence[str] = PLAIN_PROGRAM,
         ragged: bool = False,
         dynamic: bool = False,
+        session_s: float = LONG_SESSION_S,
     ) -> None:
-        if ragged:
-            program = (*RAGGED_PROGRAM, "--session-s", str(SESSION_S))
+        program = (*(RAGGED_PROGRAM if ragged else program), "--session-s", str(session_s))
         super().__init__(config, folder, instance=instance, dynamic=dynamic, program=program)
 
     async def start_until(self, text: str) -> None:

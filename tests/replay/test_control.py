@@ -23,7 +23,7 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 OPEN_MS = 1_765_204_200_000  # 2025-12-08 09:30 in New York
 HOUR = [OPEN_MS + minute * MINUTE_MS for minute in range(61)]
-PATIENCE_S = 20
+PATIENCE_S = 180
 Speed = float | Literal["max"]
 
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from replay.control import Control, ControlState
 from replay.keys import HINT, RIGHT, KeyParser, listening, press
 
-PATIENCE_S = 20
+PATIENCE_S = 180
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from streams.summary import RunResult
 from tests.replay.test_stretches import CONFIG, records
 
 LENGTH = 800
-SECONDS = 30
+SECONDS = 180
 
 
 @pytest.fixture(scope="module")

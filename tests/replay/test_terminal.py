@@ -17,7 +17,7 @@ import pytest
 from streams.samples import write_samples
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 30.0
+PATIENCE_S = 180.0
 SLOW = "0.1"
 """The second bar is ten minutes away, so that nothing but a key brings it."""
 

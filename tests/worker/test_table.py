@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +28,7 @@ from streams.worker.state_records import (
     group_change,
     identity_of,
     new_identity,
+    read_partition,
 )
 from streams.worker.store_errors import StoreDamagedError, StoreLockedError
 
@@ -259,3 +265,74 @@ def test_a_store_that_is_set_aside_leaves_an_empty_one_and_takes_the_place_of_an
     with opened(tmp_path) as app:
         assert app.table.local_state(0).identity == identities[-1]
         assert app.table.checkpoint(0) == 2
+
+
+WITHOUT_ROOM = """
+import json, resource, sys
+from pathlib import Path
+from streams.worker.state_records import checkpoint_pair, group_change
+from streams.worker.store_errors import LocalStoreError
+from tests.worker.test_table import app_in, changed_at
+
+def fill(table):
+    table.local_state(0)
+    yield "opened"
+    for number in range(60):
+        table.write(0, changed_at(number), number)
+        yield "written"
+    table.data.set_aside(0)
+
+for size in map(int, sys.argv[2:]):
+    table, done = app_in(Path(sys.argv[1]) / str(size)).table, "nothing"
+    # Files that grow beyond a size: to a store the same as a full disk. Only what is soft is set.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    try:
+        for done in fill(table):
+            pass
+        failure = None
+    except Exception as error:
+        failure = type(error).__name__, str(error)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    print(json.dumps([size, done, failure]), flush=True)
+"""
+"""Writes states into a store for each size, and says how far it came and why not further."""
+SIZES = (0, 1, 100, 1_000, 4_000, 8_000, 20_000, 50_000, 120_000, 300_000, 700_000, 1_100_000)
+
+
+def changed_at(number: int) -> list[Pair]:
+    """What a step changes: twenty kilobytes of one of some groups, and the checkpoint."""
+    content = [str(number * 7_919 + each) for each in range(2_500)]
+    return [
+        *group_change(f"G{number % 20}", number, {"hot": content}, "hash").pairs,
+        checkpoint_pair(number),
+    ]
+
+
+def test_wherever_the_disk_is_full_a_store_says_so_and_holds_a_state_of_before(
+    tmp_path: Path,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_ROOM, str(tmp_path), *map(str, SIZES)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=True,
+    )
+    came: Counter[str] = Counter()
+    for line in done.stdout.splitlines():
+        size, reached, failure = json.loads(line)
+        came[reached] += 1
+        assert failure is not None, size
+        (store,) = (tmp_path / str(size)).rglob("state-0.db")
+        assert failure[0] == "StoreWriteError"
+        assert failure[1].startswith(f"the local state {store} cannot be written (")
+        assert "Make room" in failure[1]
+        with opened(tmp_path / str(size)) as app:
+            read, local = app.table.read(0), app.table.local_state(0)
+        # With room again: whole steps, and their place in the changelog.
+        assert read.checkpoint == local.offset
+        if local.offset is not None:
+            last = read_partition(changed_at(local.offset)).groups
+            assert {group: read.groups[group] for group in last} == last
+    assert set(came) == {"nothing", "opened", "written"}, "it fails at every kind of moment"
