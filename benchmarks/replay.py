@@ -54,7 +54,8 @@ from streams.kafka.administration import create_topics  # noqa: E402
 from streams.kafka.event_messages import Message  # noqa: E402
 from streams.kafka.snapshots import CloseClock, SnapshotHead, snapshot_messages  # noqa: E402
 from streams.kafka.writer import BatchWriter, make_producer, stop_producer  # noqa: E402
-from streams.planning import plan_group, settings_hash  # noqa: E402
+from streams.planning import plan_group  # noqa: E402
+from streams.provenance import IDENTITY, GroupIdentity  # noqa: E402
 from streams.samples import sample_book  # noqa: E402
 from tests.kafka.broker import temporary_broker  # noqa: E402
 
@@ -135,7 +136,7 @@ class Snapshots:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._seats: dict[str, tuple[GroupEngine, CloseClock, str]] = {}
+        self._seats: dict[str, tuple[GroupEngine, CloseClock, GroupIdentity]] = {}
         self._reached: dict[int, int] = {}
         self._first: dict[str, tuple[int, int]] = {}
 
@@ -145,8 +146,9 @@ class Snapshots:
         if group not in self._seats:
             plan = plan_group(self._config, group)
             clock = CloseClock(plan.instruments[0].calendar, None)
-            self._seats[group] = GroupEngine(plan), clock, settings_hash(self._config, group)
-        engine, clock, settings = self._seats[group]
+            fresh = GroupEngine(plan)
+            self._seats[group] = fresh, clock, GroupIdentity(self._config, fresh)
+        engine, clock, identity = self._seats[group]
         engine.apply(bar, offset)
         mark = engine.watermark_ms(bar.symbol)
         assert mark is not None
@@ -155,9 +157,11 @@ class Snapshots:
         session = clock.passed(mark)
         if session is None:
             return []
+        settings = identity.current()
         head = SnapshotHead(group, session, offset, settings, reached, first, first_reached)
         slots = self._config.kafka.snapshot_days
-        return snapshot_messages(head, engine.snapshot(), mark, slots)
+        records = {IDENTITY: identity.record(), **engine.snapshot()}
+        return snapshot_messages(head, records, mark, slots)
 
 
 def core_alone(config: Config, log: Path) -> Figures:

@@ -25,8 +25,7 @@ from schemas.topics import OUTPUT_TOPICS, topic_of
 from streams.feeds.items import InputError
 from streams.kafka.messages import event_time_ms
 from streams.routing import Router
-from streams.store.checkpoint import plan_hash
-from streams.store.layout import LOG_FILE, StoreError
+from streams.store.layout import LOG_FILE
 from streams.store.reading import VIEW_TYPES, StoreReader
 
 
@@ -92,7 +91,7 @@ def view_of_store(
     """
     _check_type(kind)
     with StoreReader(folder) as reader:
-        _check_plans(config, folder, reader)
+        reader.check_settings(config)
         reader.check_log()
         instant_ms = bound.time_ms
         if instant_ms is None:
@@ -129,15 +128,6 @@ def first_above(config: Config, log: Path, records: int, instant_ms: int) -> int
             if event_time_ms(record, router) > instant_ms:
                 return offset
     return records
-
-
-def _check_plans(config: Config, folder: Path, reader: StoreReader) -> None:
-    for group, made_with in reader.checkpoint.plans.items():
-        if plan_hash(config, group) != made_with:
-            raise StoreError(
-                f"{folder}: group {group} was made with another configuration; name that one by"
-                " --config"
-            )
 
 
 def _topics(kind: str | None) -> list[str]:

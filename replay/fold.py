@@ -16,7 +16,8 @@ from streams.admission import Admission
 from streams.core.engine import GroupEngine
 from streams.core.rejection import RecordRejected
 from streams.feeds.items import InputError, Refusal
-from streams.planning import plan_group, settings_hash
+from streams.planning import plan_group
+from streams.provenance import IdentityError, restore_engine
 
 BEFORE_ALL = -(1 << 62)
 
@@ -394,31 +395,32 @@ class ReplayFold:
         return seat
 
     def _restore(self, group: str, state: StoredState) -> None:
-        settings = settings_hash(self._config, group)
-        if state.settings != settings:
-            raise InputError(
-                f"the snapshot of group {group} at {state.session} was made with other settings"
-                f" (hash {state.settings[:12]}, now {settings[:12]}): restore the configuration, or"
-                " leave snapshots out by --no-snapshots"
-            )
         partition = self._source.partition_of(group)
         wanted = self._selection.takes(group)
         if not (wanted or self._window.timed):
             self._seats[group] = _Seat(group, partition, None, False)
             return
-        try:
-            engine = GroupEngine.restore(plan_group(self._config, group), state.records)
-        except ValueError as error:
-            raise InputError(
-                f"the snapshot of group {group} at {state.session} cannot be used ({error}): leave"
-                " snapshots out by --no-snapshots"
-            ) from error
+        engine = self._engine_of(group, state)
         seat = self._seats[group] = _Seat(group, partition, engine, wanted)
         marks = [engine.watermark_ms(symbol) for symbol in self._config.members(group)]
         seat.watermark_ms = max((mark for mark in marks if mark is not None), default=BEFORE_ALL)
         span = self.spans.get(partition or 0)
         if span is not None:
             span.watermark_ms = max(span.watermark_ms, seat.watermark_ms)
+
+    def _engine_of(self, group: str, state: StoredState) -> GroupEngine:
+        try:
+            return restore_engine(self._config, group, state.settings, state.records)
+        except IdentityError as error:
+            raise InputError(
+                f"the snapshot of session {state.session}: {error}; go back to what it was made"
+                " with, or leave snapshots out by --no-snapshots"
+            ) from error
+        except ValueError as error:
+            raise InputError(
+                f"the snapshot of group {group} at {state.session} cannot be used ({error}): leave"
+                " snapshots out by --no-snapshots"
+            ) from error
 
 
 def selected(config: Config, symbols: Collection[str], groups: Collection[str]) -> Selection:

@@ -20,7 +20,7 @@ from replay.sources import LogSource, StoredState
 from schemas.config import Config
 from streams.admission import TOO_MANY
 from streams.feeds.items import Refusal
-from streams.planning import settings_hash
+from streams.provenance import GroupIdentity, Identity
 from streams.state_values import pack, unpack
 
 
@@ -28,7 +28,7 @@ class PackedState(Struct, frozen=True):
     """A state of a group that no run can change."""
 
     offset: int
-    settings: str
+    settings: Identity
     records: bytes
 
     def state(self) -> StoredState:
@@ -162,7 +162,9 @@ async def _states_before(
             raise AssertionError(f"{release.item} lies before the start")
         return {
             group: PackedState(
-                engine.offset, settings_hash(lead.config, group), pack(engine.snapshot())
+                engine.offset,
+                GroupIdentity(lead.config, engine).current(),
+                pack(engine.snapshot()),
             )
             for group, engine in lead.fold.engines().items()
         }

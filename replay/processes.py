@@ -26,10 +26,13 @@ from replay.sources import LogMissingError
 from schemas.config import Config
 from streams.core.corrections import Change, Correction
 from streams.feeds.items import InputError
+from streams.manifest_identity import IDENTITY, SCHEDULE, schedule
 from streams.run_directory import MANIFEST_MARK, RunDirectory
 from streams.summary import RunResult
 
 MOST_PROCESSES = 64
+OF_GROUPS = ("calendars", IDENTITY, SCHEDULE)
+"""Parts of a manifest that each process has for its groups alone."""
 
 
 def replay_in_processes(
@@ -73,7 +76,7 @@ def replay_in_processes(
             write_results(directory.files, tally, result.events, result.letter, correction)
         parts = [child.ended for child in children if child.ended is not None]
         counts, hashes = directory.files.finish()
-        found = _whole(parts)
+        found = _whole(config, parts)
         fates = {symbol: each for part in parts for symbol, each in part.fates.items()}
         rows = sum(part.rows for part in parts)
         found["counters"] = tally.counters(fates, rows, parts[0].superseded)
@@ -112,15 +115,21 @@ def _correction(result: KeyedResult) -> Correction | None:
     return correction
 
 
-def _whole(parts: Sequence[Ended]) -> dict[str, Any]:
-    """The manifest of all parts, which agree in all but the calendars of their symbols."""
+def _whole(config: Config, parts: Sequence[Ended]) -> dict[str, Any]:
+    """The manifest of all parts, which agree in all but what belongs to their groups."""
     first = parts[0].manifest
     for part in parts[1:]:
         for name, value in part.manifest.items():
-            if name != "calendars" and first[name] != value:
+            if name not in OF_GROUPS and first[name] != value:
                 raise LogMissingError(
                     f"the processes of the replay did not read the same: {name} is"
                     f" {first[name]} and {value}; repeat it when nothing changes the source"
                 )
     calendars = ChainMap(*(part.manifest["calendars"] for part in parts))
-    return {**first, "calendars": dict(sorted(calendars.items()))}
+    identity = dict(sorted(ChainMap(*(part.manifest[IDENTITY] for part in parts)).items()))
+    return {
+        **first,
+        "calendars": dict(sorted(calendars.items())),
+        IDENTITY: identity,
+        SCHEDULE: schedule(config, identity),
+    }

@@ -15,12 +15,16 @@ from replay.run import ReplayOptions
 from replay.sources import LogMissingError, LogSource
 from replay.topic_source import TopicSource
 from schemas.config import Config
+from streams.feeds.items import InputError
+from streams.manifest_identity import IDENTITY, identity_differences
 from streams.run_directory import MANIFEST_MARK
 
 BY_PARTITION = "partition_sha256"
 """In the manifest of a run that followed: its partitions arrived in turns of their own."""
 INPUT = "input_sha256"
-COMPARED = ("topics", INPUT, "calendars", "time_zone_version")
+COMPARED = ("topics", INPUT)
+VERSIONS = ("calendars", "time_zone_version")
+"""Where sessions and zones came from: manifests of earlier versions have nothing else of them."""
 
 
 def source_again(
@@ -136,7 +140,8 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What two manifests do not agree in, a sentence each; empty when the runs are equal."""
     found = []
     hashes = BY_PARTITION if BY_PARTITION in before else MANIFEST_MARK
-    for name in (hashes, *COMPARED):
+    versions = () if IDENTITY in before else VERSIONS
+    for name in (hashes, *COMPARED, *versions):
         old, new = before.get(name), now.get(name)
         if old == new or (name == INPUT and not old):
             # Manifests of earlier versions name no hash of a store's log.
@@ -176,9 +181,36 @@ def order_note(before: Mapping[str, Any]) -> str | None:
     )
 
 
-def version_note(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """What is to be said of the versions that made two runs; None when it was the same one."""
+def schedule_changes(before: Mapping[str, Any], config: Config) -> list[str]:
+    """Sessions, zone changes and rules that are no longer those of a manifest, a sentence each.
+
+    Raises
+    ------
+    InputError
+        When it is damaged.
+    """
+    if IDENTITY not in before:
+        return []
+    try:
+        return list(identity_differences(config, before))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"the manifest is damaged: its {IDENTITY} or schedule ({error})"
+        ) from error
+
+
+def version_notes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is to be said of the versions that made two runs: nothing when they are the same."""
+    notes = []
     then, this = before.get("code_version"), now.get("code_version")
-    if then == this:
-        return None
-    return f"The manifest was made by tapeline {then}, the repetition by {this}."
+    if then != this:
+        notes.append(f"The manifest was made by tapeline {then}, the repetition by {this}.")
+    if IDENTITY in before:
+        old, new = before.get("calendars") or {}, now["calendars"]
+        for name in sorted(old.keys() & new.keys()):
+            if old[name] != new[name]:
+                notes.append(f"Calendar {name} was artefact {old[name][:12]}, is {new[name][:12]}.")
+        zones, here = before.get("time_zone_version"), now["time_zone_version"]
+        if zones != here:
+            notes.append(f"The time zones were those of tzdata {zones}, are those of {here}.")
+    return notes

@@ -20,6 +20,7 @@ from streams.calendars import calendar_checksum, time_zone_version
 from streams.collector import rare_collections
 from streams.core.corrections import Correction
 from streams.core.symbol import FATES
+from streams.manifest_identity import identities
 from streams.run_directory import MANIFEST_MARK, RunDirectory, TopicFiles
 from streams.summary import RunResult, RunSummary
 
@@ -237,6 +238,7 @@ def manifest(replay: Replay, options: dict[str, Any]) -> dict[str, Any]:
         "order": ORDER,
         "untimed": replay.untimed,
         "config_hash": config_hash(replay.given),
+        **identities(replay.config, replay.fold.engines()),
         "calendars": {calendar: calendar_checksum(calendar) for calendar in calendars},
         "time_zone_version": time_zone_version(),
         "code_version": streams.__version__,

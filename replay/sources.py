@@ -10,6 +10,7 @@ from msgspec import Struct
 from replay.items import Extent, LogItem
 from schemas.events import Reject
 from streams.feeds.items import Refusal
+from streams.provenance import Identity
 
 FETCH_RECORDS = 250
 """Few, so that a record is still in the processor's cache when its results are written."""
@@ -29,14 +30,14 @@ class StoredState(Struct, frozen=True):
     session
         ISO date of the session that had closed.
     settings
-        Hash of the settings it was made with.
+        Identity of the settings it was made with.
     reached_ms
         Greatest watermark of the partition with that record, where it is known.
     """
 
     offset: int
     session: str
-    settings: str
+    settings: Identity
     records: dict[str, Any]
     reached_ms: int = -(1 << 62)
 

@@ -256,7 +256,13 @@ def _repeat(
     config: Config, path: Path, out: Path | None, bootstrap: str | None, as_json: bool
 ) -> None:
     """Repeat the run of a manifest and say whether it came out the same; exit code 1 if not."""
-    from replay.repetition import differences, names_input, order_note, version_note
+    from replay.repetition import (
+        differences,
+        names_input,
+        order_note,
+        schedule_changes,
+        version_notes,
+    )
 
     before = read_manifest(path / MANIFEST if path.is_dir() else path)
     if "source" not in before:
@@ -267,9 +273,10 @@ def _repeat(
         folder = Path(scratch) / "again" if out is None else out
         address = broker_address(config.kafka, bootstrap)
         result = asyncio.run(_again(config, before, folder, address, str(path)))
-    found = differences(before, result.manifest)
-    asked = (version_note(before, result.manifest), order_note(before))
-    notes = [note for note in asked if note is not None]
+    found = [*schedule_changes(before, config), *differences(before, result.manifest)]
+    notes = version_notes(before, result.manifest)
+    if (order := order_note(before)) is not None:
+        notes.append(order)
     notes += [f"{note}." for note in result.manifest["notes"]]
     if not as_json:
         for note in notes:

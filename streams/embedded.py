@@ -20,6 +20,7 @@ from streams.corrected import FinalBars
 from streams.feeds.items import Feed, InputError, Item, Refusal
 from streams.feeds.times import TimeUnit, table_times
 from streams.inputs import Progress, Source, dead_letter, in_order, open_feeds, reported, symbols_of
+from streams.manifest_identity import identities
 from streams.refusals import DEFAULT_LIMIT, RejectLimit, RowRefusals, row_report
 from streams.routing import Router
 from streams.run_directory import MANIFEST_MARK, RunDirectory, check_outside
@@ -236,6 +237,7 @@ def _inputs(
             for source, feed in zip(sources, feeds, strict=True)
         ],
         "config_hash": config_hash(config),
+        **identities(config, router.engines),
         "calendars": {calendar: calendar_checksum(calendar) for calendar in calendars},
         "time_zone_version": time_zone_version(),
         "code_version": streams.__version__,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
-
-import msgspec
 
 from schemas.config import Config, InstrumentConfig
 from schemas.intervals import parse_interval
@@ -68,22 +65,6 @@ def planned_kinds(config: Config, instrument: InstrumentConfig) -> list[PlannedK
             order = [*LINK_ORDER, *own]
             planned.append(PlannedKind(kind, zone, len(planned), order.index(kind.kind)))
     return planned
-
-
-def settings_hash(config: Config, group: str) -> str:
-    """SHA-256 (hex) of the settings that decide the results of one group.
-
-    Settings of other groups are left out: a new symbol leaves the others' state usable. So is
-    ``[time]``: it decides what is let in, not what becomes of it.
-    """
-    members = {symbol: config.instrument(symbol) for symbol in config.members(group)}
-    names = {name for each in members.values() if each is not None for name in each.ranges}
-    content = {
-        "derived": config.derived,
-        "members": list(members.items()),
-        "templates": {name: config.templates[name] for name in sorted(names)},
-    }
-    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 
 @lru_cache(maxsize=64)

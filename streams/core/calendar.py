@@ -299,6 +299,17 @@ class ZoneTable:
         self._instants = instants
         self._offsets = offsets_ms
 
+    def changes(self, first_ms: int, end_ms: int) -> list[tuple[int, int]]:
+        """The offset in force at an instant, then the changes up to another (exclusive).
+
+        Each is an instant and the offset from then on; the first of them has `first_ms`.
+        """
+        at = bisect_right(self._instants, first_ms) - 1
+        found = [(first_ms, self._offsets[at])]
+        for number in range(at + 1, bisect_left(self._instants, end_ms)):
+            found.append((self._instants[number], self._offsets[number]))
+        return found
+
     def to_utc(self, wall_ms: int) -> int | None:
         """Instant of a wall time; the first of two, None for one that a clock change skips."""
         found = self.instants_of(wall_ms)

@@ -25,6 +25,8 @@ from streams.core.tracks import SymbolTracks
 from streams.core.volume import GREATEST_VOLUME, WHOLE_BITS, written_volume
 
 STATE_VERSION: Final = 3
+RULES_VERSION: Final = 1
+"""Raised when the same log leads to other events: states of before do not go on."""
 HOT: Final = "hot"
 REVISIONS: Final = 64
 # Final names of a module are variables of C once compiled; imported ones are looked up.
@@ -37,6 +39,22 @@ class StateIncompleteError(ValueError):
 
 class StateVersionError(ValueError):
     """State that another version of the core made."""
+
+
+def check_state_version(records: dict[str, Any]) -> None:
+    """Raise `StateVersionError` when another version of the core made these state records.
+
+    Raises
+    ------
+    StateIncompleteError
+        When the record is missing that tells the version.
+    """
+    hot = records.get(HOT)
+    if hot is None:
+        raise StateIncompleteError(f"the state is incomplete: there is no {HOT!r}")
+    found = hot["v"]
+    if found != STATE_VERSION:
+        raise StateVersionError(f"state version {found} is not {STATE_VERSION}")
 
 
 class GroupEngine:
@@ -371,10 +389,9 @@ class GroupEngine:
 
     @staticmethod
     def _restored(plan: GroupPlan, records: dict[str, Any]) -> GroupEngine:
+        check_state_version(records)
         engine = GroupEngine(plan)
         hot = records[HOT]
-        if hot["v"] != STATE_VERSION:
-            raise StateVersionError(f"state version {hot['v']} is not {STATE_VERSION}")
         if list(hot["symbols"]) != [member.symbol for member in engine._members]:
             raise ValueError(f"state is of {list(hot['symbols'])}, not of group {plan.group}")
         engine.offset = hot["offset"]

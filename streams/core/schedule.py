@@ -22,6 +22,21 @@ CACHED_DAYS: Final = 400
 CACHED_RANGES: Final = 4_096
 
 
+class RangeNotFoundError(LookupError):
+    """A range of a stored state that the calendar does not have.
+
+    Attributes
+    ----------
+    kind, start_ms
+        Its kind, and where it starts.
+    """
+
+    def __init__(self, kind: str, start_ms: int) -> None:
+        super().__init__(f"no range of kind {kind} starts at {start_ms}")
+        self.kind = kind
+        self.start_ms = start_ms
+
+
 class RangeSpec:
     """One range as the calendar foresees it.
 
@@ -129,8 +144,8 @@ class RangeSchedule:
 
         Raises
         ------
-        LookupError
-            When the kind has no range there: state of another configuration.
+        RangeNotFoundError
+            When the kind has no range there: state of another calendar.
         """
         place = (kind_index, start_ms)
         known = self._found.get(place)
@@ -144,7 +159,7 @@ class RangeSchedule:
                     self._found.clear()
                 self._found[place] = spec
                 return spec
-        raise LookupError(f"no range of kind {kind_index} starts at {start_ms}")
+        raise RangeNotFoundError(self.kinds[kind_index].kind.kind, start_ms)
 
     def _spec(self, planned: PlannedKind, day: int) -> RangeSpec | None:
         period = planned.kind.period

@@ -24,6 +24,7 @@ from schemas.topics import DEFAULT_PREFIX, snapshot_topic
 from streams.core.calendar import Calendar
 from streams.core.engine import STATE_VERSION
 from streams.kafka.event_messages import Message
+from streams.provenance import Identity
 from streams.state_values import decoded, encoded
 
 PART_BYTES = 400_000
@@ -43,7 +44,7 @@ class SnapshotHead(Struct, frozen=True):
     session
         ISO date of the session that closed.
     settings
-        Hash of the settings of the group.
+        Identity of the settings of the group; its parts are the first of the records.
     reached_ms
         Greatest watermark of the partition with that record: a replay that begins after a greater
         instant begins after this record.
@@ -55,7 +56,7 @@ class SnapshotHead(Struct, frozen=True):
     group: str
     session: str
     offset: int
-    settings: str
+    settings: Identity
     reached_ms: int
     first: int
     first_reached_ms: int

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from schemas.config import Config
 from schemas.topics import OUTPUT_TOPICS
-from streams.calendars import calendar_checksum, time_zone_version
+from streams.provenance import Identity
 
 FORMAT = 2
 
@@ -56,7 +54,7 @@ class Checkpoint(Struct, frozen=True):
         Length of the log when its state was last made again from it: until it includes that much,
         a store shows nothing.
     plans
-        By group, what its state was made with; see `plan_hash`.
+        By group, the identity of the settings its state was made with.
     rebuilds
         Groups whose bars were changed beyond the horizon: the bar, None if there were several.
     run
@@ -71,7 +69,7 @@ class Checkpoint(Struct, frozen=True):
     topics: dict[str, int]
     crcs: dict[str, int]
     again_to: int
-    plans: dict[str, str]
+    plans: dict[str, Identity]
     rebuilds: dict[str, Slot | None]
     run: RunMark | None
 
@@ -102,26 +100,3 @@ def read_checkpoint(raw: bytes) -> Checkpoint:
     if found != FORMAT:
         raise ValueError(f"the store has format {found}, this version reads {FORMAT}")
     return _DECODER.decode(raw)
-
-
-def plan_hash(config: Config, group: str) -> str:
-    """SHA-256 (hex) of what decides the state of a group: configuration, calendars, time zones.
-
-    ``max_ahead`` is left out: it decides what is let in, not what becomes of it.
-    """
-    instruments = {symbol: config.instrument(symbol) for symbol in config.members(group)}
-    known = [instrument for instrument in instruments.values() if instrument is not None]
-    names = sorted({name for instrument in known for name in instrument.ranges})
-    templates = [config.templates[name] for name in names]
-    calendars = sorted({instrument.calendar for instrument in known})
-    content = {
-        "derived": config.derived,
-        "instruments": {
-            symbol: None if each is None else msgspec.structs.replace(each, max_ahead_ms=0)
-            for symbol, each in instruments.items()
-        },
-        "templates": dict(zip(names, templates, strict=True)),
-        "calendars": {name: calendar_checksum(name) for name in calendars},
-        "time_zones": time_zone_version() if templates else None,
-    }
-    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()

@@ -17,9 +17,10 @@ from streams.core.volume import written_volume
 from streams.feeds.items import Refusal
 from streams.inputs import dead_letter
 from streams.planning import plan_group
+from streams.provenance import IDENTITY, GroupIdentity, restore_engine
 from streams.routing import Router
 from streams.state_values import decoded, encoded
-from streams.store.checkpoint import RunMark, Slot, plan_hash
+from streams.store.checkpoint import RunMark, Slot
 from streams.store.counts import Counts
 from streams.store.layout import (
     LETTERS,
@@ -32,6 +33,7 @@ from streams.store.layout import (
     way_out,
 )
 from streams.store.opened import OpenStore
+from streams.store.settings import check_settings
 from streams.store.step import Step
 
 DIGEST_BYTES = 16
@@ -63,7 +65,7 @@ class Keeper:
     Raises
     ------
     StoreError
-        When a group of the store was made with another configuration.
+        When a group of the store was made with other settings, or on another schedule.
     """
 
     def __init__(
@@ -87,16 +89,12 @@ class Keeper:
         self._line: bytes | None = None
         for line in store.letters:
             self.step.letters[_letter_key(line)] = b""
-        for group, made_with in self._plans.items():
-            if plan_hash(config, group) != made_with:
-                raise StoreError(
-                    f"{store.folder}: group {group} was made with another configuration; use that"
-                    f" one, or {way_out(store.folder)}"
-                )
+        self._identities: dict[str, GroupIdentity] = {}
+        folder = store.folder
+        check_settings(config, folder, store.checkpoint, store.database, way_out(folder))
 
     def _engine(self, group: str) -> GroupEngine:
         """The engine of a group as the store has it."""
-        plan = plan_group(self.config, group)
         prefix = state_prefix(group)
         # Plain data without cycles: looking for some again and again costs more than reading.
         collecting = gc.isenabled()
@@ -106,7 +104,9 @@ class Keeper:
                 key[len(prefix) :].decode(): decoded(value)
                 for key, value in self.store.database.scan(prefix)
             }
-            return GroupEngine.restore(plan, records) if records else GroupEngine(plan)
+            if not records:
+                return GroupEngine(plan_group(self.config, group))
+            return restore_engine(self.config, group, self._plans.get(group), records)
         except ValueError as error:
             folder = self.store.folder
             raise StoreError(f"{folder}: {error}; {rebuild_way(folder)}") from error
@@ -291,15 +291,27 @@ class Keeper:
         """Write what was taken since the last call."""
         states: list[tuple[bytes, bytes | None]] = []
         for group, engine in self.router.engines.items():
-            if engine.offset < 0:
-                continue
-            prefix = state_prefix(group)
-            states += [
-                (prefix + key.encode(), encoded(value)) for key, value in engine.changed().items()
-            ]
-            if group not in self._plans:
-                self._plans[group] = plan_hash(self.config, group)
+            if engine.offset >= 0:
+                states += self.states(group, engine)
         self.write(states, mark)
+
+    def begin_again(self, group: str, engine: GroupEngine) -> None:
+        """Another engine takes the place of a group's, and nothing of its state is stored."""
+        self._identities[group] = GroupIdentity(self.config, engine)
+
+    def states(self, group: str, engine: GroupEngine) -> list[tuple[bytes, bytes | None]]:
+        """State records of a group that changed since the last call, with its identity."""
+        known = self._identities.get(group)
+        if known is None:
+            known = GroupIdentity(self.config, engine, self._plans.get(group))
+            self._identities[group] = known
+        changed = engine.changed()
+        record = known.changed_record()
+        if record is not None:
+            changed[IDENTITY] = record
+        self._plans[group] = known.current()
+        prefix = state_prefix(group)
+        return [(prefix + key.encode(), encoded(value)) for key, value in changed.items()]
 
     def write(self, states: list[tuple[bytes, bytes | None]], mark: RunMark | None) -> None:
         """Write the step with other state records than those of the engines."""

@@ -24,6 +24,7 @@ import msgspec
 from msgspec.structs import replace
 
 from schemas.topics import OUTPUT_TOPICS
+from streams.provenance import Identity
 from streams.store.again import LETTERS_TOPIC, clear_remains, clear_state, kept_letters
 from streams.store.checkpoint import Checkpoint, RunMark, Slot, empty_checkpoint, read_checkpoint
 from streams.store.database import Database
@@ -156,7 +157,7 @@ class OpenStore:
         step: Step,
         states: Changes,
         mark: RunMark | None,
-        plans: dict[str, str],
+        plans: dict[str, Identity],
         rebuilds: dict[str, Slot | None],
     ) -> None:
         """Write a step; all of it is there when it returns.

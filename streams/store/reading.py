@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from schemas.config import Config
 from schemas.topics import EVENT_TYPES, OUTPUT_TOPICS, topic_of
 from streams.store.checkpoint import Checkpoint, empty_checkpoint
 from streams.store.database import Database
@@ -27,6 +28,7 @@ from streams.store.layout import (
     view_key,
 )
 from streams.store.opened import stored_checkpoint
+from streams.store.settings import check_settings
 
 VIEW_TYPES = tuple(kind for kind in EVENT_TYPES if kind != "reject")
 
@@ -88,6 +90,11 @@ class StoreReader:
         path = self._folder / TOPICS_FOLDER / f"{name}.jsonl"
         found = self.checkpoint
         check_file(path, found.topics[name], found.crcs[name], rebuild_way(self._folder))
+
+    def check_settings(self, config: Config) -> None:
+        """Raise `StoreError` when a group was made with other settings, or another schedule."""
+        way_out = "name its configuration by --config"
+        check_settings(config, self._folder, self.checkpoint, self._database, way_out)
 
     def view(self, symbol: str | None = None, kind: str | None = None) -> Iterator[bytes]:
         """Facts of the view as JSON, in order of their ids.

@@ -28,7 +28,6 @@ from schemas.records import Bar, Clock
 from streams.core.corrections import Change, in_order
 from streams.core.engine import GroupEngine
 from streams.planning import plan_group
-from streams.state_values import encoded
 from streams.store.checkpoint import RunMark
 from streams.store.keeper import Keeper
 from streams.store.layout import VIEW, bars_prefix, state_prefix, view_key
@@ -97,7 +96,8 @@ def rebuild(
     states: list[tuple[bytes, bytes | None]] = [
         (key, None) for key, _ in keeper.store.database.scan(prefix)
     ]
-    states += [(prefix + key.encode(), encoded(value)) for key, value in fresh.changed().items()]
+    keeper.begin_again(group, fresh)
+    states += keeper.states(group, fresh)
     keeper.counts.rebuilt.append(group)
     keeper.write(states, mark())
     keeper.router.replace(group, fresh)

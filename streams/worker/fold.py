@@ -16,14 +16,14 @@ from schemas.partition import partition_for
 from schemas.records import LogRecord
 from streams.admission import Admission
 from streams.core.engine import GroupEngine, StateIncompleteError, StateVersionError
-from streams.core.plan import GroupPlan
 from streams.core.rejection import RecordRejected
 from streams.core.sessions import NOWHERE_MS
 from streams.kafka.event_messages import Message, Writer
 from streams.kafka.raw_records import Chunk, RawRecord
 from streams.kafka.snapshots import CloseClock, SnapshotHead, snapshot_messages, topic
 from streams.kafka.stamps import Stamps
-from streams.planning import plan_group, settings_hash
+from streams.planning import plan_group
+from streams.provenance import IDENTITY, GroupIdentity, IdentityError, restore_engine
 from streams.worker.log_digest import RecordDigest, digest_of
 from streams.worker.state_records import (
     FIRST,
@@ -31,7 +31,6 @@ from streams.worker.state_records import (
     StateFormatError,
     StoredGroup,
     StoredPartition,
-    check_settings,
     group_change,
 )
 
@@ -75,13 +74,13 @@ class Seat:
         self._first_kept = self.first is not None
         self._slots = config.kafka.snapshot_days
         self.header = ("group", group.encode())
-        self.settings = settings_hash(config, group)
-        plan = plan_group(config, group)
         if stored is None:
-            self.engine = GroupEngine(plan)
+            self.engine = GroupEngine(plan_group(config, group))
+            self.identity = GroupIdentity(config, self.engine)
         else:
-            check_settings(stored, group, self.settings)
-            self.engine = _restored(plan, stored)
+            self.engine = _restored(config, group, stored)
+            self.identity = GroupIdentity(config, self.engine, stored.settings)
+        plan = self.engine.plan
         marks = [self.engine.watermark_ms(each.symbol) for each in plan.instruments]
         known = [mark for mark in marks if mark is not None]
         self.watermark_ms = max(known, default=NOWHERE_MS)
@@ -107,12 +106,13 @@ class Seat:
             group=self.group,
             session=session,
             offset=engine.offset,
-            settings=self.settings,
+            settings=self.identity.current(),
             reached_ms=self.reached_ms,
             first=first,
             first_reached_ms=first_reached_ms,
         )
-        return snapshot_messages(head, engine.snapshot(), self.watermark_ms, self._slots)
+        records = {IDENTITY: self.identity.record(), **engine.snapshot()}
+        return snapshot_messages(head, records, self.watermark_ms, self._slots)
 
     def changed(self) -> dict[str, Any]:
         """State records that changed since the last call."""
@@ -120,15 +120,18 @@ class Seat:
         if self.first is not None and not self._first_kept:
             changed[FIRST] = self.first
             self._first_kept = True
+        record = self.identity.changed_record()
+        if record is not None:
+            changed[IDENTITY] = record
         return changed
 
 
-def _restored(plan: GroupPlan, stored: StoredGroup) -> GroupEngine:
+def _restored(config: Config, group: str, stored: StoredGroup) -> GroupEngine:
     try:
-        return GroupEngine.restore(plan, stored.records)
+        return restore_engine(config, group, stored.settings, stored.records)
     except StateVersionError as error:
         raise StateFormatError(
-            f"the stored state of group {plan.group} was made by another version of Tapeline"
+            f"the stored state of group {group} was made by another version of Tapeline"
             f" ({error}): build anew under another topic prefix, or run the version that wrote it"
         ) from error
     except StateIncompleteError as error:
@@ -136,6 +139,11 @@ def _restored(plan: GroupPlan, stored: StoredGroup) -> GroupEngine:
             f"{error}. The local state or the changelog lost records. Delete the data folder: the "
             "state is made again from the changelog. If this comes again it is the changelog: "
             "build anew under another topic prefix"
+        ) from error
+    except IdentityError as error:
+        raise IdentityError(
+            f"{error}. Results of the two would mix: go back to the settings and the calendars of"
+            " before, or build anew under another topic prefix"
         ) from error
 
 
@@ -164,7 +172,8 @@ class StateChange:
                 self._snapshots.append(seat.snapshot())
             engine = seat.engine
             changed = seat.changed()
-            self._changes.append(group_change(seat.group, engine.offset, changed, seat.settings))
+            settings = seat.identity.current()
+            self._changes.append(group_change(seat.group, engine.offset, changed, settings))
         self._seats.clear()
         return self._changes
 

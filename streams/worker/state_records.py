@@ -1,8 +1,9 @@
 """State of a partition as records: keys, values, and which of them go into one batch.
 
 A key is ``group|name``; a value is the JSON list ``[offset, content]``: the source offset that the
-content includes, then the content. The record ``hot`` of a group has a third item, the hash of
-the settings the state was made with; ``first`` says where its log began. The checkpoint of the
+content includes, then the content. The record ``hot`` of a group has a third item, the identity of
+the settings the state was made with, whose parts are the record ``identity``; ``first`` says where
+its log began. The checkpoint of the
 partition is a record of its own: ``[next offset, {"v": format, "last": [offset, time, hash]}]``,
 the last record of the log that the state includes, null before the first. So is the identity of its
 changelog: the first record of all, written once.
@@ -18,6 +19,7 @@ import msgspec
 from msgspec import Struct, field
 
 from streams.core.engine import HOT
+from streams.provenance import Identity, stored_identity
 from streams.state_values import pack, unpack
 from streams.worker.log_digest import RecordDigest
 
@@ -40,16 +42,12 @@ class StateFormatError(ValueError):
     """Stored state that this version cannot read; the message names the way out."""
 
 
-class SettingsChangedError(ValueError):
-    """State that was made with other settings of its group."""
-
-
 class ForeignRecordError(ValueError):
     """A record among the state that no worker writes."""
 
 
 class StoredGroup(Struct):
-    """State records of one group: by name, and the hash of its settings.
+    """State records of one group: by name, and the identity of its settings.
 
     Attributes
     ----------
@@ -59,7 +57,7 @@ class StoredGroup(Struct):
     """
 
     records: dict[str, Any] = field(default_factory=dict)
-    settings: str | None = None
+    settings: Identity | None = None
     first: tuple[int, int] | None = None
 
 
@@ -164,13 +162,14 @@ def read_checkpoint(value: bytes) -> tuple[int, RecordDigest | None]:
 
 
 def group_change(
-    group: str, offset: int, changed: dict[str, Any], settings: str | None = None
+    group: str, offset: int, changed: dict[str, Any], settings: Identity | None = None
 ) -> GroupChange:
     """The records of `GroupEngine.changed` as keys and values."""
     prefix = f"{group}|".encode()
+    identity = None if settings is None else settings.stored()
     pairs = []
     for name, content in changed.items():
-        items = (offset, content, settings) if name == HOT else (offset, content)
+        items = (offset, content, identity) if name == HOT else (offset, content)
         pairs.append((prefix + name.encode(), pack(*items)))
     return GroupChange(group, pairs)
 
@@ -202,7 +201,7 @@ def read_partition(items: Iterable[Pair]) -> StoredPartition:
             continue
         stored.records[name] = content[1]
         if name == HOT:
-            stored.settings = content[2]
+            stored.settings = stored_identity(content[2])
     return found
 
 
@@ -242,13 +241,3 @@ def batches(
 def batch_bytes(pairs: Iterable[Pair]) -> int:
     """Bytes that records take in a batch, at most."""
     return sum(len(key) + len(value) + RECORD_BYTES for key, value in pairs)
-
-
-def check_settings(stored: StoredGroup, group: str, settings: str) -> None:
-    """Raise `SettingsChangedError` when state was made with other settings."""
-    if stored.settings != settings:
-        raise SettingsChangedError(
-            f"the stored state of group {group} was made with other settings (hash "
-            f"{str(stored.settings)[:12]}, now {settings[:12]}): results of the two would mix. "
-            "Restore the configuration, or rebuild under another topic prefix"
-        )

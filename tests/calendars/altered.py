@@ -1,12 +1,15 @@
-"""Built-in calendars with days that are otherwise, as an override file makes them."""
+"""Built-in calendars with days that are otherwise, and installations that have such data."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
+import streams
 from streams.calendars.artefacts import (
     ARTEFACT_FILES,
     CalendarDocument,
@@ -40,7 +43,7 @@ def altered_document(calendar_id: str, days: Mapping[str, str | None]) -> Calend
         early = [*edges[:-1], int(hours) * 60 + int(minutes)]
         document["special"].append((day, early, ["early_close"]))
     document["closed"].sort()
-    document["special"].sort()
+    document["special"].sort(key=lambda row: row[0])
     return document
 
 
@@ -53,3 +56,26 @@ def altered_artefact(calendar_id: str, days: Mapping[str, str | None]) -> bytes:
 def altered(calendar_id: str, days: Mapping[str, str | None]) -> Calendar:
     """The same as a calendar."""
     return make_calendar(altered_document(calendar_id, days))
+
+
+def other_installation(folder: Path, calendar_id: str, days: Mapping[str, str | None]) -> Path:
+    """A copy of the packages, with such a calendar, for processes that have it on their path."""
+    for name in ("schemas", "streams", "replay"):
+        shutil.copytree(
+            Path(streams.__file__).parents[1] / name,
+            folder / name,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+    data = folder / "streams" / "calendars" / "data"
+    (data / ARTEFACT_FILES[calendar_id]).write_bytes(altered_artefact(calendar_id, days))
+    return folder
+
+
+def other_zone(folder: Path, zone: str, like: str) -> Path:
+    """A copy of the package tzdata whose zone has the data of another."""
+    shutil.copytree(str(files("tzdata")), folder / "tzdata")
+    zones = folder / "tzdata" / "zoneinfo"
+    shutil.copyfile(zones / like, zones / zone)
+    with (folder / "tzdata" / "__init__.py").open("a") as package:
+        package.write('\n__version__ = "2099.1"\n')
+    return folder

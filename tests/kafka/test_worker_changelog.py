@@ -272,7 +272,7 @@ async def test_an_identity_is_found_wherever_compaction_left_it(
     config = await prepared(broker, topic_prefix)
     name = changelog_topic(topic_prefix)
     first, second = new_identity(), new_identity()
-    states = group_change("ACME", 7, {"hot": [1], "ring": [2]}, "hash").pairs
+    states = group_change("ACME", 7, {"hot": [1], "ring": [2]}).pairs
     (head,) = (await read_heads(broker.bootstrap, name, [0])).values()
     assert (head.end, head.offset, head.identity) == (0, None, None)
     await put(config, states)

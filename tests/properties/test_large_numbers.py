@@ -19,6 +19,7 @@ from streams.embedded import run_files
 from streams.inputs import Source
 from streams.kafka.snapshots import SnapshotHead, SnapshotPart, joined, snapshot_messages
 from streams.planning import plan_group
+from streams.provenance import Identity
 from streams.store.reading import StoreReader
 from streams.stored_run import StoreOptions, run_into_store
 from streams.worker.fold import Counts, PartitionFold
@@ -111,6 +112,9 @@ def _of_worker(config: Config, records: list[LogRecord]) -> View:
     return _folded([value for value in said.values() if value is not None])
 
 
+UNKNOWN = Identity("", None, None)
+
+
 def _of_snapshots(config: Config, records: list[LogRecord]) -> View:
     """An engine that is taken down to the messages of a snapshot, and made again from them."""
     plan = plan_group(config, "A")
@@ -118,13 +122,13 @@ def _of_snapshots(config: Config, records: list[LogRecord]) -> View:
     said: list[bytes] = []
     for offset, record in enumerate(records):
         if offset % CHUNK == CHUNK - 1:
-            head = SnapshotHead("A", "2025-07-02", offset, "", 0, 0, 0)
+            head = SnapshotHead("A", "2025-07-02", offset, UNKNOWN, 0, 0, 0)
             messages = snapshot_messages(head, engine.snapshot(), 0, 64, 1_000)
             assert len(messages) > 1
             parts = [msgspec.json.decode(each.value or b"", type=SnapshotPart) for each in messages]
-            state = joined(parts)
-            assert state is not None
-            engine = GroupEngine.restore(plan, state)
+            restored = joined(parts)
+            assert restored is not None
+            engine = GroupEngine.restore(plan, restored)
         said += [encode(event) for event in engine.apply(record, offset)]
     return _folded(said)
 

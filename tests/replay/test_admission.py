@@ -304,8 +304,10 @@ def test_no_place_is_left_where_there_are_none() -> None:
 
 def test_the_limit_is_a_part_of_the_hash_of_the_configuration_and_of_no_state() -> None:
     from schemas.config import config_hash
-    from streams.planning import settings_hash
+    from streams.planning import plan_group
+    from streams.provenance import identity_over
 
     other = read_config(TOML.replace("symbols = 3", "symbols = 4"), "test")
     assert config_hash(other) != config_hash(CONFIG)
-    assert settings_hash(other, "A") == settings_hash(CONFIG, "A")
+    plan = plan_group(CONFIG, "A")
+    assert identity_over(other, plan, None, None) == identity_over(CONFIG, plan, None, None)

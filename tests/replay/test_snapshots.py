@@ -11,8 +11,10 @@ from replay.sources import Lacking, StateBound, StoredStates
 from streams.feeds.items import InputError
 from streams.kafka.event_messages import Message
 from streams.kafka.snapshots import SnapshotHead, snapshot_messages
+from streams.provenance import Identity
 
 SLOTS = 4
+SETTINGS = Identity("hash", None, None)
 PARTITION = 2
 
 
@@ -21,7 +23,7 @@ def a_set(
 ) -> list[Message]:
     """Three parts of a state that holds its own offset."""
     session = f"2025-11-{day:02}"
-    head = SnapshotHead(group, session, offset, "hash", reached_ms, first, first_reached_ms)
+    head = SnapshotHead(group, session, offset, SETTINGS, reached_ms, first, first_reached_ms)
     records = {f"record/{number}": [offset, "x" * 50] for number in range(3)}
     return snapshot_messages(head, records, 1, SLOTS, part_bytes=60)
 

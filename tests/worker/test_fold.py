@@ -20,12 +20,12 @@ from streams.core.engine import StateIncompleteError
 from streams.kafka.event_messages import Message
 from streams.kafka.raw_records import Chunk
 from streams.kafka.snapshots import label_of
+from streams.provenance import Identity, IdentityError
 from streams.state_values import unpack
 from streams.worker.fold import Counts, LogHoleError, PartitionFold, Step
 from streams.worker.log_digest import digest_of
 from streams.worker.state_records import (
     Pair,
-    SettingsChangedError,
     StateFormatError,
     StoredGroup,
     StoredPartition,
@@ -279,8 +279,8 @@ def test_messages_carry_the_greatest_watermark_and_ascending_seq() -> None:
 def test_state_of_other_settings_is_refused() -> None:
     step = fold_of(StoredPartition()).fold(chunk(RECORDS[:10]))
     stored = read_partition(stored_by(step))
-    stored.groups[SYMBOL].settings = "other"
-    with pytest.raises(SettingsChangedError):
+    stored.groups[SYMBOL].settings = Identity("other", None, None)
+    with pytest.raises(IdentityError, match="group ACME was made with other settings"):
         fold_of(stored)
 
 
@@ -342,8 +342,7 @@ def test_a_group_whose_state_is_of_an_earlier_version_is_named() -> None:
         group, _, name = key.decode().partition("|")
         if group:
             records = stored.groups.setdefault(group, StoredGroup())
-            records.records[name], *rest = unpack(value)[1:]
-            records.settings = rest[0] if rest else records.settings
+            records.records[name] = unpack(value)[1]
     expected = r"group ES-NQ .* \(state version 2 is not 3\): build anew under another topic prefix"
     with pytest.raises(StateFormatError, match=expected):
         PartitionFold(built_in_config(), LOG, 0, 1, stored, Counts())

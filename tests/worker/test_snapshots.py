@@ -17,11 +17,15 @@ from streams.kafka.snapshots import (
     slot_of,
     snapshot_messages,
 )
+from streams.provenance import Identity
 
 CALENDAR = load_calendar("XNYS")
+IDENTITY = Identity("hash", 20_000, 20_100)
 RECORDS = {f"record/{number}": ["x" * 100, number] for number in range(20)}
 SLOTS = 64
-HEAD = SnapshotHead("AC|ME", "2025-11-24", 17, "hash", reached_ms=30, first=2, first_reached_ms=-5)
+HEAD = SnapshotHead(
+    "AC|ME", "2025-11-24", 17, IDENTITY, reached_ms=30, first=2, first_reached_ms=-5
+)
 
 
 def parts(part_bytes: int) -> list[SnapshotPart]:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 
-from schemas.config import Config, built_in_config
-from schemas.config_loading import read_config
-from streams.planning import settings_hash
+from streams.provenance import Identity
 from streams.state_values import pack, unpack
 from streams.worker.log_digest import RecordDigest
 from streams.worker.state_records import (
@@ -17,14 +14,12 @@ from streams.worker.state_records import (
     IDENTITY_KEY,
     ForeignRecordError,
     GroupChange,
-    SettingsChangedError,
     StateFormatError,
     StoredGroup,
     TooLargeError,
     batch_bytes,
     batches,
     check_record,
-    check_settings,
     checkpoint_pair,
     group_change,
     identity_of,
@@ -36,6 +31,8 @@ from streams.worker.state_records import (
 
 LARGE = 1 << 70
 LAST = RecordDigest(4, 1_764_000_060_000, "0123456789abcdef")
+ABC = Identity("abc", 20_000, 20_100)
+DEF = Identity("def", None, None)
 
 
 @pytest.mark.parametrize("content", [None, {"a": [1, 2.5, "x"]}, "é", LARGE, -LARGE, 0.1])
@@ -46,14 +43,14 @@ def test_a_value_carries_its_offset_and_any_content(content: object) -> None:
 
 
 def test_the_records_of_a_partition_are_read_by_group() -> None:
-    first = group_change("ES-NQ", 7, {"hot": {"v": 2}, "ES/bars/0": [1]}, "abc")
-    second = group_change("ACME", 9, {"hot": {"v": 2}}, "def")
+    first = group_change("ES-NQ", 7, {"hot": {"v": 2}, "ES/bars/0": [1]}, ABC)
+    second = group_change("ACME", 9, {"hot": {"v": 2}}, DEF)
     (batch,) = batches([first, second], 12, LAST, 10_000)
     found = read_partition(batch)
     assert (found.checkpoint, found.last) == (12, LAST)
     assert found.groups == {
-        "ES-NQ": StoredGroup({"hot": {"v": 2}, "ES/bars/0": [1]}, "abc"),
-        "ACME": StoredGroup({"hot": {"v": 2}}, "def"),
+        "ES-NQ": StoredGroup({"hot": {"v": 2}, "ES/bars/0": [1]}, ABC),
+        "ACME": StoredGroup({"hot": {"v": 2}}, DEF),
     }
 
 
@@ -102,7 +99,7 @@ def test_a_record_that_no_worker_writes_is_refused(key: bytes | None, value: byt
 
 def test_whatever_a_worker_writes_is_taken() -> None:
     for offset in (-1, 0, LARGE):
-        written = group_change("É", offset, {"hot": [LARGE, "é"], "É/ring/0": None}, "abc").pairs
+        written = group_change("É", offset, {"hot": [LARGE, "é"], "É/ring/0": None}, ABC).pairs
         for pair in [*written, checkpoint_pair(offset, None), checkpoint_pair(offset, LAST)]:
             check_record(*pair)
 
@@ -124,7 +121,7 @@ def test_a_stored_record_that_no_worker_writes_is_named() -> None:
 
 
 def change(group: str, size: int) -> GroupChange:
-    return group_change(group, 1, {"hot": "x" * size}, "s")
+    return group_change(group, 1, {"hot": "x" * size})
 
 
 def keys(batch: list[tuple[bytes, bytes]]) -> list[bytes]:
@@ -154,32 +151,3 @@ def test_too_much_is_divided_between_groups_and_the_checkpoint_comes_last() -> N
 def test_a_group_that_fits_into_no_batch_is_named() -> None:
     with pytest.raises(TooLargeError, match="group A has"):
         list(batches([change("A", 2_000)], 5, LAST, 900))
-
-
-def config(text: str = "") -> Config:
-    return read_config(text, "test")
-
-
-def settings(text: str, group: str) -> str:
-    return settings_hash(config(text), group)
-
-
-@pytest.mark.parametrize(
-    ("text", "same"),
-    [
-        ('[instruments.ACME]\ntick = 0.01\ncalendar = "XNYS"\n', True),
-        ('[kafka]\ntopic_prefix = "other"\n', True),
-        ('[time]\nearliest = "1962-01-02"\n', True),
-        ("[instruments.ES]\nhorizon_sessions = 3\n", False),
-        ('[derived]\nintervals = ["5m"]\n', False),
-    ],
-)
-def test_only_what_decides_a_groups_results_changes_its_hash(text: str, same: bool) -> None:
-    assert (settings(text, "ES-NQ") == settings_hash(built_in_config(), "ES-NQ")) is same
-
-
-def test_state_made_with_other_settings_is_refused_and_names_the_group() -> None:
-    stored: Any = StoredGroup({}, "old")
-    with pytest.raises(SettingsChangedError, match="group ES-NQ"):
-        check_settings(stored, "ES-NQ", "new")
-    check_settings(stored, "ES-NQ", "old")

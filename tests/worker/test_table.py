@@ -69,7 +69,7 @@ def state() -> list[Pair]:
     pairs: list[Pair] = []
     for number in range(GROUPS):
         content = [f"{number}.{each}" for each in range(700)]
-        pairs += group_change(f"G{number:02}", number, {"hot": content}, "hash").pairs
+        pairs += group_change(f"G{number:02}", number, {"hot": content}).pairs
     return [*pairs, checkpoint_pair(GROUPS, LAST)]
 
 
@@ -143,7 +143,7 @@ def test_a_damaged_journal_leaves_a_state_of_before_with_its_place_in_the_change
     folder = tmp_path / "killed"
     with opened(tmp_path / "running") as app:
         for number in range(WRITES):
-            pairs = group_change("G", number, {"hot": [number] * 900}, "hash").pairs
+            pairs = group_change("G", number, {"hot": [number] * 900}).pairs
             app.table.write(0, [*pairs, checkpoint_pair(number)], number)
         shutil.copytree(tmp_path / "running", folder)
     (journal,) = [each for each in folder.rglob("*.log") if each.stat().st_size]

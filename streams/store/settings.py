@@ -1,0 +1,37 @@
+"""Whether the groups of a store were made with the settings and the schedule of now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from schemas.config import Config
+from streams.provenance import IDENTITY, IdentityError, check_identity
+from streams.state_values import decoded
+from streams.store.checkpoint import Checkpoint
+from streams.store.database import Database
+from streams.store.layout import StoreError, state_prefix
+
+
+def check_settings(
+    config: Config, folder: Path, checkpoint: Checkpoint, database: Database, way_out: str
+) -> None:
+    """Compare the identities of all groups, without reading their states.
+
+    Parameters
+    ----------
+    way_out
+        What else there is to do than to go back to what the store was made with.
+
+    Raises
+    ------
+    StoreError
+        When one differs: what differs, then and now.
+    """
+    for group, identity in checkpoint.plans.items():
+        raw = database.get(state_prefix(group) + IDENTITY.encode())
+        try:
+            check_identity(config, group, identity, None if raw is None else decoded(raw))
+        except IdentityError as error:
+            raise StoreError(
+                f"{folder}: {error}; go back to what it was made with, or {way_out}"
+            ) from error
