@@ -304,7 +304,7 @@ def changed_at(number: int) -> list[Pair]:
     """What a step changes: twenty kilobytes of one of some groups, and the checkpoint."""
     content = [str(number * 7_919 + each) for each in range(2_500)]
     return [
-        *group_change(f"G{number % 20}", number, {"hot": content}, "hash").pairs,
+        *group_change(f"G{number % 20}", number, {"hot": content}).pairs,
         checkpoint_pair(number),
     ]
 
