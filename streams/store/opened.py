@@ -16,7 +16,7 @@ that they are of are not in the log.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from zlib import crc32
 
@@ -103,8 +103,13 @@ class OpenStore:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._stack.close()
+            return
+        # What fails after a failure, such as writing on a full disk once more, is not the reason.
+        with suppress(OSError, StoreDamagedError):
+            self._stack.close()
 
     def _open_files(self, stack: ExitStack) -> None:
         topics = self.folder / TOPICS_FOLDER
