@@ -179,7 +179,7 @@ def stores(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
 
 def _answers(command: Command) -> dict[tuple[str, ...], tuple[int, bytes, str]]:
     """What every read says; of a replay what it wrote."""
-    found = {}
+    found: dict[tuple[str, ...], tuple[int, bytes, str]] = {}
     for arguments in ANY_READS:
         code, out, said = command(*arguments)
         if Path("R").exists():
