@@ -60,6 +60,17 @@ def test_a_row_that_cannot_pass_is_a_dead_letter_that_names_file_and_line(tmp_pa
     assert base64.b64decode(letters[1].reject.raw) == b"oops"
 
 
+def test_rows_in_any_order_are_published_as_those_of_the_sorted_table(tmp_path: Path) -> None:
+    rows = [row(minute) for minute in (*range(30), *range(40, 60), 1_000)]
+    expected = messages(acme(write(tmp_path / "a.csv", rows)))
+    assert {each.kind for each in expected} == {"bar", "added_clock"}
+    assert messages(acme(write(tmp_path / "b.csv", rows[::-1]))) == expected
+    assert messages(acme(write(tmp_path / "c.csv", [*rows[25:], *rows[:25]]))) == expected
+    odd = write(tmp_path / "d.csv", [rows[1], "oops", rows[0]])
+    letters = [each for each in published(acme(odd)) if isinstance(each, Letter)]
+    assert [each.reject.source for each in letters] == [f"{odd}:3"]
+
+
 def test_a_hole_that_another_file_fills_has_no_clock(tmp_path: Path) -> None:
     whole = [row(minute) for minute in range(6)]
     holed = write(tmp_path / "a.csv", [whole[0], whole[1], whole[4], whole[5]])

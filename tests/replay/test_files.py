@@ -73,6 +73,17 @@ def test_books_replayed_are_the_books_run(books: Path) -> None:
     assert outputs(books / "again") == outputs(books / "live")
 
 
+def test_tables_with_the_newest_row_first_replayed_are_the_sorted_ones_run(books: Path) -> None:
+    assert tapeline("run", *BOOKS, "--out", "live") == 0
+    for name in ("es.csv", "nq.csv", "acme.csv"):
+        header, *rows = (books / name).read_text().splitlines()
+        (books / name).write_text("\n".join([header, *rows[::-1]]) + "\n")
+    assert tapeline("replay", *BOOKS, "--out", "again") == 0
+    assert outputs(books / "again") == outputs(books / "live")
+    assert tapeline("run", *BOOKS, "--out", "turned") == 0
+    assert outputs(books / "turned") == outputs(books / "live")
+
+
 def test_a_log_with_corrections_replayed_is_the_log_run_in_both_modes(books: Path) -> None:
     log = str(log_of(troubled(), books / "log.jsonl"))
     for mode in ([], ["--as-corrected"]):
