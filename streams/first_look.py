@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
 from schemas.config import Config
@@ -14,6 +14,9 @@ from streams.inputs import Progress, Source, in_order, open_feeds, reported
 from streams.refusals import RejectLimit, RowRefusals, RowReport, row_report
 from streams.routing import Router
 from streams.store.keeper import content_of
+
+MOST_HELD = 1 << 16
+"""Rows that are looked at together; more symbols than any partition takes."""
 
 
 class TooManyRefusedError(ValueError):
@@ -45,10 +48,11 @@ class TooManyRefusedError(ValueError):
 
 
 class SlotVersions:
-    """Tells which row of a delivery says something else of a slot than the row before it.
+    """Tells which rows of a delivery are replaced by a later row of the same slot.
 
-    Files that do not agree are merged by slot: of two versions side by side only the later one
-    is taken, or each run over the same files would change the bar to and fro.
+    Rows that do not agree about a bar stand near each other, since tables are sorted and merged by
+    the ends of their bars, but not always side by side: bars of other symbols may lie between. Only
+    the last version is taken, or each run over the same files would change the bar to and fro.
 
     Parameters
     ----------
@@ -62,25 +66,56 @@ class SlotVersions:
         self._is_log = is_log
         self._check = check
 
-    def with_next(self, rows: Iterator[tuple[Feed, Item]]) -> Iterator[tuple[Feed, Item, bool]]:
-        """Each row, and whether the next one says something else of the same slot."""
-        held: tuple[Feed, Item] | None = None
+    def with_later(self, rows: Iterable[tuple[Feed, Item]]) -> Iterator[tuple[Feed, Item, bool]]:
+        """Each row, and whether a later one says something else of the same slot."""
+        held: list[tuple[Feed, Item]] = []
+        labels: dict[str, int] = {}
         for row in rows:
-            if held is not None:
-                yield *held, self._supersedes(row[1][0], held[1][0])
-            held = row
-        if held is not None:
-            yield *held, False
+            content = row[1][0]
+            if type(content) is Bar:
+                symbol, start_ms = content.symbol, content.start_ms
+                # The next slot of one symbol: of the ends before it no row can follow.
+                if labels.get(symbol, start_ms) != start_ms:
+                    yield from self._told(held, len(labels))
+                    held, labels = [], {}
+                labels[symbol] = start_ms
+            if self._is_log or len(held) == MOST_HELD:
+                yield from self._told(held, len(labels))
+                held, labels = [], {}
+            held.append(row)
+        yield from self._told(held, len(labels))
 
-    def _supersedes(self, later: LogRecord | Refusal, earlier: LogRecord | Refusal) -> bool:
-        if not (isinstance(later, Bar) and isinstance(earlier, Bar)):
-            return False
-        if later.start_ms != earlier.start_ms or later.symbol != earlier.symbol:
-            return False
-        if self._is_log or content_of(later) == content_of(earlier):
-            return False
+    def _told(self, held: list[tuple[Feed, Item]], slots: int) -> Iterator[tuple[Feed, Item, bool]]:
+        """Rows of which no later one is of an earlier one's slot."""
+        if len(held) <= max(slots, 1):
+            for feed, item in held:
+                yield feed, item, False
+            return
+        for (feed, item), superseded in zip(held, self._superseded(held), strict=True):
+            yield feed, item, superseded
+
+    def _superseded(self, held: list[tuple[Feed, Item]]) -> list[bool]:
+        found = [False] * len(held)
+        last: dict[str, tuple[object, ...]] = {}
+        others: set[str] = set()
+        for at in reversed(range(len(held))):
+            bar = held[at][1][0]
+            if type(bar) is not Bar:
+                continue
+            content = content_of(bar)
+            if bar.symbol in others or last.get(bar.symbol, content) != content:
+                found[at] = True
+            # Of three versions the first is replaced by the second though the third is equal to it.
+            if last.get(bar.symbol) != content and self._is_taken(bar):
+                if bar.symbol in last:
+                    others.add(bar.symbol)
+                else:
+                    last[bar.symbol] = content
+        return found
+
+    def _is_taken(self, bar: Bar) -> bool:
         try:
-            self._check(later)
+            self._check(bar)
         except RecordRejected:
             return False
         return True
@@ -128,7 +163,7 @@ def look_over(
         if progress is not None:
             rows = reported(rows, feeds, progress)
         versions = SlotVersions(sources[0].is_log, check)
-        for feed, (content, _, line), superseded in versions.with_next(rows):
+        for feed, (content, _, line), superseded in versions.with_later(rows):
             if isinstance(content, Refusal):
                 code, reason = content.code, content.reason
             elif superseded or is_before(content, from_ms):

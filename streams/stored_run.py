@@ -234,7 +234,7 @@ class _Run:
     def take_all(self, rows: Iterator[tuple[Feed, Item]]) -> None:
         """All rows of the inputs, in their order."""
         step_rows = self._options.step_rows
-        for feed, item, superseded in self._versions.with_next(rows):
+        for feed, item, superseded in self._versions.with_later(rows):
             self._rows += 1
             content = item[0]
             if content.symbol is not None and content.symbol not in self._symbols:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heapreplace
+from operator import itemgetter
 from typing import Protocol
 
 from schemas.records import Bar, Clock
-from streams.feeds.items import Feed, Item
+from streams.feeds.items import Feed, FeedBroken, Item
 
 Head = tuple[int, str, int, Item, Iterator[Item], Feed]
+Placed = tuple[int, Feed, Item]
+"""A row and the position of its input."""
 BEFORE_ALL = -(1 << 62)
+MOST_HELD = 1 << 16
+"""Rows of one end that are looked at together; more symbols than any partition takes."""
 AFTER_BARS = "\x7f"
 """Appended to a clock's symbol: of equal times, a clock comes after the bars of its symbol."""
 
@@ -41,8 +46,10 @@ def in_sequence(feeds: Sequence[Feed]) -> Iterator[tuple[Feed, Item]]:
 def merged(feeds: Sequence[Feed], end_of: SlotEnds) -> Iterator[tuple[Feed, Item]]:
     """Rows of several tables, by the end of their bars, then symbol, then position of the input.
 
-    Only the heads are compared, so a row out of order stays where its file has it. A row that
-    cannot be read takes the place after the row before it, a clock that of its time.
+    Rows of one end stay as their table has them, whose symbols need not ascend. Where a bar of a
+    later input would come before an earlier one's version of it therefore, the rows of that end
+    come input after input. A row that cannot be read takes the place after the row before it, a
+    clock that of its time.
     """
     if len(feeds) == 1:
         yield from in_sequence(feeds)
@@ -59,18 +66,47 @@ def merged(feeds: Sequence[Feed], end_of: SlotEnds) -> Iterator[tuple[Feed, Item
             heads.append((end, symbol, position, item, rows, feed))
     heapify(heads)
     lengths = end_of.lengths
-    while heads:
-        end, symbol, position, item, rows, feed = heads[0]
+    held: list[Placed] = []
+    held_end = BEFORE_ALL
+    try:
+        while heads:
+            end, symbol, position, item, rows, feed = heads[0]
+            if end != held_end or len(held) == MOST_HELD:
+                yield from _by_input(held)
+                held, held_end = [], end
+            held.append((position, feed, item))
+            following = next(rows, None)
+            if following is None:
+                heappop(heads)
+                continue
+            content = following[0]
+            if type(content) is Bar:
+                symbol = content.symbol
+                length = lengths.get(symbol)
+                if length is None:
+                    end = end_of(symbol, content.start_ms)
+                else:
+                    end = content.start_ms + length
+            elif type(content) is Clock:
+                end, symbol = content.time_ms, content.symbol + AFTER_BARS
+            heapreplace(heads, (end, symbol, position, following, rows, feed))
+    except FeedBroken:
+        # What was read before is not lost with it.
+        yield from _by_input(held)
+        raise
+    yield from _by_input(held)
+
+
+def _by_input(held: list[Placed]) -> Iterator[tuple[Feed, Item]]:
+    """Rows of one end; input after input where a later one has come before an earlier one's bar."""
+    if len(held) > 2:
+        latest: dict[str, int] = {}
+        for position, _, (content, _, _) in held:
+            if type(content) is not Bar:
+                continue
+            if latest.setdefault(content.symbol, position) > position:
+                held.sort(key=itemgetter(0))
+                break
+            latest[content.symbol] = position
+    for _, feed, item in held:
         yield feed, item
-        following = next(rows, None)
-        if following is None:
-            heappop(heads)
-            continue
-        content = following[0]
-        if type(content) is Bar:
-            symbol = content.symbol
-            length = lengths.get(symbol)
-            end = end_of(symbol, content.start_ms) if length is None else content.start_ms + length
-        elif type(content) is Clock:
-            end, symbol = content.time_ms, content.symbol + AFTER_BARS
-        heapreplace(heads, (end, symbol, position, following, rows, feed))

@@ -44,7 +44,7 @@ class Counts:
     bars_again
         Bars that corrections ran again.
     rows
-        Records by what became of them; superseded are bars that the next row replaced, skipped
+        Records by what became of them; superseded are bars that a later row replaced, skipped
         those before ``--from``.
     off_session
         New bars outside the calendar.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from schemas.records import Bar
-from streams.feeds.items import Feed, Item, Refusal
+from streams.feeds.items import Feed, FeedBroken, Item, Refusal
 from streams.feeds.merge import in_sequence, merged
 
 MINUTE_MS = 60_000
@@ -15,14 +15,17 @@ HOUR_MS = 60 * MINUTE_MS
 
 
 class ListedFeed:
-    """A feed of a list: a number is the minute of a bar, None a row that cannot be read."""
+    """A feed of a list: a number is the minute of a bar, None a row that cannot be read.
 
-    def __init__(self, path: str, symbol: str, minutes: list[int | None]) -> None:
+    The letters of `symbols` are the symbols of the first rows; then they begin again.
+    """
+
+    def __init__(self, path: str, symbols: str, minutes: list[int | None]) -> None:
         self.path = path
         self.rows = 0
         self.ignored: tuple[str, ...] = ()
         self.bytes_read = 0
-        self._symbol = symbol
+        self._symbols = symbols
         self._minutes = minutes
 
     def close(self) -> None:
@@ -33,7 +36,8 @@ class ListedFeed:
             if minute is None:
                 yield Refusal("schema_error", "odd", None), b"", line
             else:
-                bar = Bar(self._symbol, "1m", minute * MINUTE_MS, 1.0, 1.0, 1.0, 1.0)
+                symbol = self._symbols[(line - 1) % len(self._symbols)]
+                bar = Bar(symbol, "1m", minute * MINUTE_MS, 1.0, 1.0, 1.0, 1.0)
                 yield bar, b"", line
 
     def raw(self, row: bytes) -> bytes:
@@ -77,6 +81,12 @@ CASES = {
         "a1 a2 b1 a3 b2",
     ),
     "empty": ([("a", "X", []), ("b", "Y", [1])], "b1"),
+    "the later input's version comes later": ([("a", "YX", [1, 1]), ("b", "X", [1])], "a1 a2 b1"),
+    "also with what cannot be read": (
+        [("a", "YXY", [1, 1, None, 2]), ("b", "X", [1, None, 2])],
+        "a1 a2 a3 b1 b2 b3 a4",
+    ),
+    "no version is alike": ([("a", "YX", [1, 1]), ("b", "WZ", [1])], "b1 a1 a2"),
     "one input keeps its order": ([("a", "X", [3, 1, None, 2])], "a1 a2 a3 a4"),
 }
 
@@ -90,3 +100,18 @@ def test_logs_follow_each_other() -> None:
     feeds = [ListedFeed("a", "X", [5, 6]), ListedFeed("b", "X", [1])]
     found = [f"{feed.path}{item[2]}" for feed, item in in_sequence(feeds)]
     assert found == ["a1", "a2", "b1"]
+
+
+class BrokenFeed(ListedFeed):
+    """A feed whose reading fails behind its rows."""
+
+    def __iter__(self) -> Iterator[Item]:
+        yield from super().__iter__()
+        raise FeedBroken("gone")
+
+
+def test_what_was_read_before_a_feed_broke_is_handed_over() -> None:
+    rows = merged([BrokenFeed("a", "X", [1]), ListedFeed("b", "Y", [1])], Ends())
+    assert next(rows)[0].path == "a"
+    with pytest.raises(FeedBroken):
+        next(rows)

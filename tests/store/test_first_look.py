@@ -16,7 +16,17 @@ from streams import cli
 from streams.first_look import TooManyRefusedError
 from streams.refusals import CURES, RejectLimit
 from streams.routing import Router
-from tests.store.stores import CONFIGURATION, label, load, row, view, walk, write
+from tests.store.stores import (
+    CONFIGURATION,
+    HEADER,
+    label,
+    load,
+    log_lines,
+    row,
+    view,
+    walk,
+    write,
+)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -83,6 +93,40 @@ def test_rows_that_no_refusal_concerns_count_as_rows(tmp_path: Path) -> None:
     right = write(tmp_path / "d.csv", walk(2, minutes=1))
     result = load(tmp_path / "S", ("A", wrong), ("A", right))
     assert (result.report.refused, result.counts.rows["superseded"]) == (0, 1)
+
+
+def two_symbols(path: Path, *rows: tuple[str, str]) -> Path:
+    """A table with a column of symbols, rows as they are given."""
+    path.write_text(
+        "\n".join([f"symbol,{HEADER}", *(f"{name},{text}" for name, text in rows)]) + "\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("prices", [(20, 30), (20, 20, 30), (20, 30, 20)])
+def test_versions_of_a_bar_with_another_symbol_between_them_change_it_once(
+    tmp_path: Path, prices: tuple[float, ...]
+) -> None:
+    versions = [("A", row(label(0, 0), price)) for price in prices]
+    other = ("B", row(label(0, 0), 15))
+    book = two_symbols(tmp_path / "a.csv", versions[0], other, *versions[1:])
+    load(tmp_path / "S", ("", book))
+    taken = log_lines(tmp_path / "S")
+    assert [line["open"] for line in taken if line["symbol"] == "A"] == [prices[-1]]
+    # Under another name it is another run, not the one that was finished.
+    again = load(tmp_path / "S", ("", book.rename(tmp_path / "b.csv"))).counts.rows
+    assert (again["new"], again["changed"]) == (0, 0)
+    assert log_lines(tmp_path / "S") == taken
+
+
+def test_the_later_file_counts_though_symbols_of_the_earlier_do_not_ascend(tmp_path: Path) -> None:
+    bars = {name: row(label(0, 0), price) for name, price in (("B", 15), ("A", 20))}
+    book = two_symbols(tmp_path / "a.csv", *bars.items())
+    right = ("A", write(tmp_path / "b.csv", {label(0, 0): row(label(0, 0), 30)}))
+    rows = load(tmp_path / "S", ("", book), right).counts.rows
+    assert (rows["new"], rows["superseded"]) == (2, 1)
+    opens = {line["symbol"]: line["open"] for line in log_lines(tmp_path / "S")}
+    assert opens == {"A": 30, "B": 15}
 
 
 def test_what_only_the_state_refuses_is_reported_after_the_work(tmp_path: Path) -> None:
