@@ -15,6 +15,7 @@ import orjson
 
 from schemas.events import Output, Reject, Retract
 from schemas.topics import OUTPUT_TOPICS, topic_of
+from streams.failures import naming
 from streams.store.layout import LOCK_FILE, TOPICS_FOLDER
 
 MANIFEST = "manifest.json"
@@ -50,6 +51,7 @@ class TopicFile:
         self.count = 0
         self.waiting: list[Output | Reject] = []
         self._counted = counted
+        self._path = path
         self._file: BinaryIO = path.open("wb", buffering=WRITE_BYTES)
         self._hash = hashlib.sha256()
         self._encode = msgspec.json.Encoder().encode_lines
@@ -59,7 +61,8 @@ class TopicFile:
         if self.waiting:
             lines = self._encode(self.waiting)
             self._hash.update(lines)
-            self._file.write(lines)
+            with naming(self._path):
+                self._file.write(lines)
             self.count += len(self.waiting)
             self._counted(self.waiting)
             self.waiting.clear()
@@ -67,7 +70,8 @@ class TopicFile:
     def close(self) -> str:
         """Write the rest; returns the SHA-256 of the file."""
         self.flush()
-        self._file.close()
+        with naming(self._path):
+            self._file.close()
         return self._hash.hexdigest()
 
     def abandon(self) -> None:
@@ -234,7 +238,8 @@ class RunDirectory:
     def commit(self, manifest: dict[str, Any]) -> None:
         """Write the manifest and put the run in its place."""
         options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-        (self._part / MANIFEST).write_bytes(orjson.dumps(manifest, option=options))
+        with naming(self._part / MANIFEST):
+            (self._part / MANIFEST).write_bytes(orjson.dumps(manifest, option=options))
         # Somebody may have put something there during a long run.
         check_replaceable(self._shown, self._place)
         replaced = self._place.exists()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from streams.failures import naming
 from streams.feeds.items import InputError
 from streams.inputs import TEXT_SUFFIXES, Source
 
@@ -41,7 +42,7 @@ def spooled(sources: Sequence[Source], stack: ExitStack) -> dict[str, str]:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tapeline-"))
         copy = Path(folder) / str(len(found))
         try:
-            with open(path, "rb") as given, copy.open("wb") as file:
+            with naming(folder), open(path, "rb") as given, copy.open("wb") as file:
                 shutil.copyfileobj(given, file, 1 << 20)
         except PermissionError as error:
             raise InputError(f"{path}: {error.strerror}") from error

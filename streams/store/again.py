@@ -10,6 +10,7 @@ import msgspec
 
 from schemas.codec import CodecError, RecordDecoder, decode_event
 from schemas.topics import topic_of
+from streams.failures import naming
 from streams.store.database import Database
 from streams.store.files import check_file, missing, sync_folder
 from streams.store.layout import (
@@ -132,7 +133,7 @@ def kept_letters(folder: Path) -> list[bytes]:
     kept = b"".join(line + b"\n" for line in letters)
     if kept != content:
         part = path.with_name(path.name + PART)
-        with part.open("wb") as file:
+        with naming(part), part.open("wb") as file:
             file.write(kept)
             file.flush()
             os.fsync(file.fileno())

@@ -8,6 +8,7 @@ from io import FileIO
 from pathlib import Path
 from zlib import crc32
 
+from streams.failures import naming
 from streams.store.layout import StoreDamagedError
 
 BLOCK_BYTES = 1 << 20
@@ -52,15 +53,17 @@ class AppendFile:
         """Add lines; `sync` puts them on disk."""
         file = self._opened()
         left = memoryview(data)
-        while left:
-            left = left[file.write(left) :]
+        with naming(self._path):
+            while left:
+                left = left[file.write(left) :]
         self.length += len(data)
         self.crc = crc32(data, self.crc)
 
     def sync(self) -> None:
         """Put on disk what was added."""
         if self._file is not None:
-            os.fsync(self._file.fileno())
+            with naming(self._path):
+                os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""

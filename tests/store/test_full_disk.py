@@ -9,7 +9,10 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -102,6 +105,12 @@ def resize(disk: Path, kib: int) -> None:
     subprocess.run(["mount", "-o", f"remount,size={size}k", str(disk)], check=True)
 
 
+def give(pipe: Path, content: bytes) -> None:
+    """Write into a pipe what its reader takes of it."""
+    with suppress(BrokenPipeError):
+        pipe.write_bytes(content)
+
+
 def check_failure(code: int, said: str) -> bool:
     """Whether a command failed, as it should for want of room."""
     assert code in (0, IO_FAILURE), said
@@ -130,6 +139,29 @@ def test_a_file_that_may_not_grow_ends_a_run_with_74_and_the_next_one_goes_on(
     code, said = run(place, *RUN, "S")
     assert code == 0, said
     check_whole(place / "S", fresh)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(("--store", "S"), "S/log.jsonl"), (("--out", "R"), ".jsonl")],
+    ids=["store", "folder of a run"],
+)
+def test_what_may_not_grow_is_named(place: Path, arguments: tuple[str, str], named: str) -> None:
+    code, said = run(place, *RUN[:-1], *arguments, most_bytes=40_000)
+    assert code == IO_FAILURE
+    assert f"{named}'" in said.splitlines()[-1]
+
+
+def test_the_folder_of_the_copy_of_a_pipe_is_named(place: Path) -> None:
+    os.mkfifo(place / "p.csv")
+    content = (place / "a.csv").read_bytes()
+    writer = threading.Thread(target=give, args=(place / "p.csv", content))
+    writer.start()
+    code, said = run(place, "run", "--bars", "A=p.csv", "--store", "S", most_bytes=4_096)
+    writer.join(MAX_WAIT_SECONDS)
+    assert code == IO_FAILURE
+    assert f"'{tempfile.gettempdir()}/tapeline-" in said
+    assert not (place / "S").exists()
 
 
 @pytest.mark.parametrize("kib", DISK_SIZES)
