@@ -24,7 +24,7 @@ from streams.kafka.connection import COMMITTED, plain_errors
 from streams.kafka.messages import Letter, Message, Places, log_messages, table_messages
 from streams.kafka.pacing import Pacer
 from streams.kafka.resume import ResumeSearch
-from streams.kafka.tails import TailReader
+from streams.kafka.tails import EventTimes, TailReader
 from streams.kafka.writer import BatchWriter, make_producer, stop_producer
 from streams.refusals import DEFAULT_LIMIT, RejectLimit, RowRefusals, RowReport, row_report
 from streams.routing import Router
@@ -221,7 +221,7 @@ async def _already_there(
     )
     try:
         await consumer.start()
-        reader = TailReader(consumer, result.topic)
+        reader = TailReader(consumer, result.topic, EventTimes(Router(config)))
         with PublishInputs(config, sources, times) as inputs:
             for message in inputs.messages(result.partitions):
                 if isinstance(message, Letter):

@@ -10,6 +10,8 @@ from msgspec import Struct
 from streams.kafka.messages import Message
 
 COMPARED = 8
+NO_TIME = -1
+"""Before all times of messages."""
 
 
 class Tail(Struct, frozen=True):
@@ -20,7 +22,8 @@ class Tail(Struct, frozen=True):
     values
         At most `COMPARED`, oldest first, at least one.
     time_ms
-        Greatest CreateTime among all that were read of the symbol.
+        Greatest time, as in `Message`, of the records among all that were read of the symbol;
+        `NO_TIME` where none of them can be a record.
     """
 
     values: tuple[bytes, ...]

@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from schemas.codec import CodecError, RecordDecoder
+from streams.core.rejection import RecordRejected
 from streams.kafka.blocks import read_block
-from streams.kafka.messages import NOBODY
-from streams.kafka.resume import COMPARED, Tail
+from streams.kafka.messages import NOBODY, create_time, event_time_ms
+from streams.kafka.resume import COMPARED, NO_TIME, Tail
+from streams.routing import Router
 
 FIRST_BLOCK = 2_000
 GROWTH = 4
+
+
+class EventTimes:
+    """When records of the log end, by what they say.
+
+    Never by their CreateTime: an ordinary producer stamps the time of writing, and beside that of
+    a bar of last year every bar that comes after it looks older, and as if it were there already.
+
+    Parameters
+    ----------
+    router
+        Its checks tell what is no record: the time of such a one is nonsense.
+    """
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._decode = RecordDecoder().decode
+
+    def greatest(self, values: Sequence[bytes]) -> int:
+        """The greatest of some records; `NO_TIME` when none of them can be a record."""
+        return max(map(self._of, values), default=NO_TIME)
+
+    def _of(self, value: bytes) -> int:
+        try:
+            record = self._decode(value)
+            self._router.check(record)
+        except (CodecError, RecordRejected):
+            return NO_TIME
+        return create_time(event_time_ms(record, self._router))
 
 
 class TailReader:
@@ -21,10 +54,13 @@ class TailReader:
     ----------
     consumer
         Started, assigned to nothing; used by nobody else.
+    times
+        Of the records.
     """
 
-    def __init__(self, consumer: AIOKafkaConsumer, topic: str) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, topic: str, times: EventTimes) -> None:
         self._consumer = consumer
+        self._times = times
         self._topic = topic
         self._partitions: dict[int, _PartitionTail] = {}
 
@@ -48,7 +84,7 @@ class TailReader:
         place = TopicPartition(self._topic, partition)
         begin = (await self._consumer.beginning_offsets([place]))[place]
         end = (await self._consumer.end_offsets([place]))[place]
-        return _PartitionTail(place, begin, end)
+        return _PartitionTail(place, begin, end, self._times)
 
     async def _read_block(self, read: _PartitionTail) -> None:
         high = read.low
@@ -65,18 +101,20 @@ class TailReader:
 class _PartitionTail:
     """How far back one partition was read, and what was found."""
 
-    def __init__(self, place: TopicPartition, begin: int, end: int) -> None:
+    def __init__(self, place: TopicPartition, begin: int, end: int, times: EventTimes) -> None:
         self.place = place
         self.begin = begin
         self.low = end
         self.block = FIRST_BLOCK
         self.tails: dict[str, Tail] = {}
+        self._times = times
 
     def take(self, found: dict[str, list[Any]]) -> None:
         """Records of a block that lies before all that was taken until now."""
         for symbol, records in found.items():
-            values = tuple(record.value or b"" for record in records[-COMPARED:])
-            time_ms = max(record.timestamp for record in records)
+            all_values = [record.value or b"" for record in records]
+            values = tuple(all_values[-COMPARED:])
+            time_ms = self._times.greatest(all_values)
             later = self.tails.get(symbol)
             if later is not None:
                 values = (values + later.values)[-COMPARED:]

@@ -264,6 +264,27 @@ async def test_a_longer_file_goes_on_where_the_shorter_one_ended(
     assert [each.value for each in found] == [each.value for each in own]
 
 
+async def test_a_file_goes_on_behind_what_another_producer_wrote_whatever_its_create_time(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    rows = [row(minute) for minute in range(20)]
+    (place,) = {(each.partition, each.key) for each in messages(
+        Source(str(write(tmp_path / "a.csv", rows)), "ACME"),
+        toml=cluster.toml, partitions=PARTITIONS,
+    )}  # fmt: skip
+    async with AIOKafkaProducer(bootstrap_servers=cluster.bootstrap) as producer:
+        for minute in range(8):
+            # Of the same bars other bytes than ours, stamped with the time of writing.
+            bar = dict(reversed(json.loads(log_line(minute)).items()))
+            await producer.send_and_wait(
+                cluster.log, json.dumps(bar).encode(), partition=place[0], key=place[1]
+            )
+    book = Source(str(tmp_path / "a.csv"), "ACME")
+    result = await cluster.publish(book, resume=True)
+    assert result.already_there == {"bar": 7}
+    assert result.published == {"bar": 13}
+
+
 async def test_a_publication_that_is_killed_is_resumed_without_loss_or_repetition(
     cluster: Cluster, books: tuple[Source, ...]
 ) -> None:
