@@ -7,6 +7,8 @@ processes and every size of a fetch.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from schemas.config import TimeConfig
 from schemas.intervals import DAY_MS
 from schemas.records import Bar, Clock, LogRecord
@@ -16,7 +18,6 @@ from streams.kafka.stamps import IntervalLengths
 REACH_MS = 35 * DAY_MS
 """An end farther ahead is taken for a mistake: one bad bar must not end the order of a log."""
 BEFORE_ALL = -(1 << 62)
-AFTER_ALL = 1 << 62
 
 
 class Shown:
@@ -39,29 +40,39 @@ class Shown:
         Of the last record.
     """
 
-    __slots__ = ("_earliest_ms", "_latest_ms", "_lengths", "_limit_ms", "key_ms")
+    __slots__ = ("_floor_ms", "_latest_ms", "_lengths", "_limit_ms", "key_ms")
 
     def __init__(self, time: TimeConfig, reached_ms: int | None = None) -> None:
-        self.key_ms = BEFORE_ALL if reached_ms is None else reached_ms
         self._lengths = IntervalLengths()
-        self._earliest_ms, self._latest_ms = time.earliest_ms, time.latest_ms
-        self._limit_ms = AFTER_ALL if reached_ms is None else reached_ms + REACH_MS
-
-    def take(self, content: LogRecord | Refusal) -> int:
-        """Key of the next record."""
-        if type(content) is Bar:
-            instant_ms = content.start_ms
-            length = self._lengths[content.interval]
-            if length is None:
-                return self.key_ms
-            end_ms = instant_ms + length
-        elif type(content) is Clock:
-            instant_ms = end_ms = content.time_ms
+        self._latest_ms = time.latest_ms
+        if reached_ms is None:
+            self.key_ms = BEFORE_ALL
+            self._floor_ms, self._limit_ms = time.earliest_ms - 1, time.latest_ms
         else:
-            return self.key_ms
-        if self.key_ms < end_ms <= self._limit_ms and (
-            self._earliest_ms <= instant_ms < self._latest_ms
-        ):
-            self.key_ms = end_ms
-            self._limit_ms = end_ms + REACH_MS
-        return self.key_ms
+            self.key_ms = self._floor_ms = reached_ms
+            self._limit_ms = min(reached_ms + REACH_MS, time.latest_ms)
+
+    def take(self, contents: Iterable[LogRecord | Refusal]) -> list[int]:
+        """Keys of the next records."""
+        # Without a call or an attribute for each: every record of a log passes here.
+        key, floor, limit, latest = self.key_ms, self._floor_ms, self._limit_ms, self._latest_ms
+        lengths = self._lengths
+        keys: list[int] = []
+        add = keys.append
+        for content in contents:
+            kind = type(content)
+            if kind is Bar:
+                length = lengths[content.interval]  # type: ignore[union-attr]
+                end = floor if length is None else content.start_ms + length  # type: ignore[union-attr]
+            elif kind is Clock:
+                end = content.time_ms  # type: ignore[union-attr]
+            else:
+                end = floor
+            if floor < end <= limit:
+                key = floor = end
+                limit = end + REACH_MS
+                if limit > latest:
+                    limit = latest
+            add(key)
+        self.key_ms, self._floor_ms, self._limit_ms = key, floor, limit
+        return keys

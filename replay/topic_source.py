@@ -19,6 +19,7 @@ from schemas.codec import CodecError, RecordDecoder
 from schemas.config import Config, built_in_config
 from schemas.events import Reject
 from schemas.partition import partition_for
+from schemas.records import LogRecord
 from schemas.topics import input_log, snapshot_topic
 from streams.feeds.items import Refusal
 from streams.inputs import dead_letter
@@ -284,29 +285,25 @@ class _Reader:
                 f" {chunk.first - 1} are not there; a replay without them would not be what was"
                 " live"
             )
-        items = []
-        decode, differs = self._decode, self._stamps.untimed
-        shown = self._shown[partition]
-        key_of = shown.take
-        # As fast as a plain tuple: one for every record of the log.
-        new = tuple.__new__
-        for record in chunk.records:
-            offset = record.offset
-            if end is not None and offset >= end:
-                break
-            content: Any
-            value = record.value or b""
-            untimed = False
+        decode, untimed = self._decode, self._stamps.untimed
+        records = chunk.records
+        if end is not None and chunk.end > end:
+            records = [record for record in records if record.offset < end]
+        contents: list[LogRecord | Refusal] = []
+        values = [record.value or b"" for record in records]
+        for value in values:
             try:
-                content = decode(value)
+                contents.append(decode(value))
             except CodecError as error:
-                content = Refusal(error.code, error.reason, error.symbol)
-                key = shown.key_ms
-            else:
-                key = key_of(content)
-                # A bar in order ends where its partition has come to.
-                stamp = record.timestamp
-                untimed = stamp != key and differs(content, stamp)
-            items.append(new(LogItem, (partition, offset, key, content, value, untimed)))
+                contents.append(Refusal(error.code, error.reason, error.symbol))
+        items: list[LogItem] = []
+        # As fast as a plain tuple: one for every record of the log.
+        new, add = tuple.__new__, items.append
+        keys = self._shown[partition].take(contents)
+        for record, content, value, key in zip(records, contents, values, keys, strict=True):
+            stamp = record.timestamp
+            # A bar in order ends where its partition has come to: of it no more is asked.
+            off = stamp != key and not isinstance(content, Refusal) and untimed(content, stamp)
+            add(new(LogItem, (partition, record.offset, key, content, value, off)))
         self._next[partition] = chunk.end if end is None else min(chunk.end, end)
         return items

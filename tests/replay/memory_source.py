@@ -135,4 +135,5 @@ def item_of(partition: int, record: Any, shown: Shown) -> LogItem:
         content = _DECODE(record.value)
     except CodecError as error:
         content = Refusal(error.code, error.reason, error.symbol)
-    return LogItem(partition, record.offset, shown.take(content), content, record.value)
+    [key] = shown.take([content])
+    return LogItem(partition, record.offset, key, content, record.value)

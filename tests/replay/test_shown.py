@@ -22,8 +22,7 @@ def bar(start_ms: int, interval: str = "1m") -> Bar:
 
 
 def keys(*contents: LogRecord | Refusal, reached_ms: int | None = None) -> list[int]:
-    shown = Shown(TimeConfig(), reached_ms)
-    return [shown.take(each) for each in contents]
+    return Shown(TimeConfig(), reached_ms).take(contents)
 
 
 @pytest.mark.parametrize(
@@ -80,3 +79,5 @@ def test_keys_never_go_back_and_are_those_of_any_cut_that_knows_what_was_reached
     assert whole == sorted(whole)
     cut = data.draw(st.integers(1, len(bars)))
     assert keys(*bars[cut:], reached_ms=whole[cut - 1]) == whole[cut:]
+    shown = Shown(TimeConfig())
+    assert [*shown.take(bars[:cut]), *shown.take(bars[cut:])] == whole
