@@ -115,6 +115,26 @@ async def test_a_fact_is_explained_and_shown_as_of_an_instant_over_aborted_recor
     assert json.loads(done.stdout)[0]["records"] == 49
 
 
+async def test_two_runs_that_differ_are_compared_over_aborted_records(
+    broker: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    config = await prepared(broker, topic_prefix)
+    await in_transactions(config, LAYOUTS["aborted batches across chunks"])
+    wanted = settings(config, tmp_path)
+    for name in ("one", "other"):
+        assert tapeline(tmp_path, "replay", "--out", name, *wanted).returncode == 0
+    path = tmp_path / "other" / f"{topic_of('derived_bar')}.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    lines[-1] = lines[-1].replace('"have":', '"have":9')
+    path.write_text("".join(lines))
+    done = tapeline(tmp_path, "parity", "one", "other", *wanted, "--json")
+    assert done.returncode == 1, done.stderr
+    around = json.loads(done.stdout)["around"]
+    assert around["a"] == around["b"]
+    # The log is one and the same: it parts nowhere.
+    assert around["parted"] is None
+
+
 @pytest.mark.parametrize("open_end", [False, True], ids=["aborted", "open"])
 async def test_a_publication_goes_on_after_what_was_committed(
     broker: Broker, topic_prefix: str, tmp_path: Path, open_end: bool
