@@ -82,6 +82,12 @@ def time_columns(
         raise InputError(f"{path}: no time column; one of {', '.join(TIME_COLUMNS)} is needed")
     texts = {name: _texts(look, names.index(name), len(names)) for name in present}
     kinds = {name: _kind(texts[name], times) for name in present}
+    # Where bars of 1970 are let in, digits of halves are plausible times, too: beside each other
+    # they are halves.
+    none_plausible = times._replace(latest_ms=times.earliest_ms)
+    halves = {name: _kind(texts[name], none_plausible) for name in present}
+    if _Kind.TIME_OF_DAY in halves.values() and {_Kind.DAY, _Kind.MIDNIGHT} & {*halves.values()}:
+        kinds |= {name: kind for name, kind in halves.items() if kind is not _Kind.WHOLE}
     # What its name says is a whole stamp.
     kinds |= dict.fromkeys(kinds.keys() & {MILLISECONDS_COLUMN}, _Kind.WHOLE)
     clocks = [name for name in present if kinds[name] is _Kind.TIME_OF_DAY]

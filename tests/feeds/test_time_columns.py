@@ -175,6 +175,16 @@ def test_what_is_plausible_is_a_setting() -> None:
     assert columns("time", "1704958800", times=table_times(near, None, None)) == ("time",)
 
 
+@pytest.mark.parametrize("unit", ["ms", "s"])
+def test_halves_are_read_together_also_where_bars_of_1970_are_let_in(unit: TimeUnit) -> None:
+    config = read_config('[time]\nearliest = "1962-01-02"', "test")
+    times = table_times(config, None, unit)
+    rows = ["20240111,120000", "20240112,60000", "20240112,180000"]
+    assert columns("date,time", *rows, times=times) == ("date", "time")
+    iso = ["2024-01-11,120000", "2024-01-12,180000"]
+    assert columns("date,time", *iso, times=times) == ("date", "time")
+
+
 def test_a_number_that_a_spreadsheet_has_shortened_is_refused_where_two_rows_have_it() -> None:
     with pytest.raises(InputError, match=r"book.csv:4: time 1.7049E\+12 is that of line 3, too"):
         columns("time", "1.7048E+12", "1.7049E+12", "1.7049E+12")
