@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from msgspec.structs import replace
 
 from replay.opening import is_corrected, read_manifest, source_of
 from replay.processes import MOST_PROCESSES, replay_in_processes
@@ -301,10 +302,14 @@ def _repeat(
 async def _again(
     config: Config, before: dict[str, Any], folder: Path, bootstrap: str, name: str
 ) -> RunResult:
-    from replay.repetition import BY_PARTITION, options_again, source_again
+    from replay.repetition import BY_PARTITION, options_again, schedule_changes, source_again
 
     source = source_again(before, config, bootstrap, name)
-    async with Replay(config, source, options_again(before, config)) as run:
+    options = options_again(before, config)
+    if schedule_changes(before, config):
+        # Snapshots of other days are refused; from the log's beginning it shows what they change.
+        options = replace(options, snapshots=False)
+    async with Replay(config, source, options) as run:
         sinks = Sinks(folder)
         return await replay_into(run, sinks, before["options"], by_partition=BY_PARTITION in before)
 

@@ -45,12 +45,17 @@ def command(packages: Path, *words: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-c", program, *words)
 
 
-def replayed(packages: Path, config: Config, folder: Path) -> subprocess.CompletedProcess[str]:
-    """A replay that begins with a snapshot of 2025-11-11."""
+STRETCH = ("--from", "2025-11-12", "--out", "again")
+"""A replay of it begins with a snapshot of 2025-11-11."""
+
+
+def replayed(
+    packages: Path, config: Config, folder: Path, *words: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(
-            packages, "replay", "--bootstrap", config.kafka.bootstrap, "--from", "2025-11-12",
-            "--out", "again", "--config", CONFIGURATION_FILE,
+            packages, "replay", "--bootstrap", config.kafka.bootstrap, *words,
+            "--config", CONFIGURATION_FILE,
         ),
         cwd=folder, capture_output=True, text=True, timeout=180,
     )  # fmt: skip
@@ -68,12 +73,17 @@ async def test_only_days_in_reach_of_the_state_stop_a_worker_and_a_replay(
         assert refused.wait() == 70
         assert SHORTER in refused.last_words()
         assert "build anew under another topic prefix" in refused.last_words()
-    done = replayed(shorter, config, folder)
+    done = replayed(shorter, config, folder, *STRETCH)
     assert done.returncode == 2, done.stdout + done.stderr
     assert SHORTER in " ".join(done.stderr.split())
     assert "--no-snapshots" in done.stderr
-    done = replayed(elsewhere, config, folder)
+    done = replayed(elsewhere, config, folder, *STRETCH)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the snapshot of session 2025-11-11" in done.stdout
+    # A repetition is no refusal: what the days change is its answer.
+    assert replayed(elsewhere, config, folder, "--manifest", "again").returncode == 0
+    done = replayed(shorter, config, folder, "--manifest", "again")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert SHORTER in " ".join(done.stdout.split())
     await append(config, 0, log[1_800:])
     await work_off(WorkerProcess(config, folder, program=command(elsewhere, "worker")), len(log))
