@@ -165,7 +165,10 @@ class WarmUp:
         Parameters
         ----------
         time_ms
-            As in `LogItem`.
+            Its key, as in `LogItem`, or its own end where that is later: the key of a partition
+            that was silent for longer than `replay.shown.REACH_MS` stays behind, and all that
+            follows would be left out. A nonsensical end makes the warm-up longer, and no result
+            wrong.
 
         Raises
         ------

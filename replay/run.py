@@ -15,6 +15,7 @@ from replay.fold import ReplayFold
 from replay.items import LogItem, Release, count_untimed
 from replay.opening import Origin, source_of
 from replay.options import Keywords, Named, Pace, ReplayOptions, inputs_of, options_of
+from replay.shown import OwnEnds
 from replay.sources import LogSource
 from schemas.config import Config
 from schemas.events import Output, Reject
@@ -99,6 +100,7 @@ class Replay:
         self._pace = pace
         self._begun = False
         self._warm_up: WarmUp | None = None
+        self._own_ends = OwnEnds(config.time)
         self._reached: dict[int, int] = {}
         self._accepted_ms: int | None = None
         self._fold: ReplayFold | None = None
@@ -320,7 +322,9 @@ class Replay:
             return items
         kept = []
         for item in items:
-            if warm_up.leaves_out(item.partition, item.offset, item.time_ms):
+            # After a long silence of its partition the key stays behind: the record shows its end.
+            time_ms = max(item.time_ms, self._own_ends.of(item.content))
+            if warm_up.leaves_out(item.partition, item.offset, time_ms):
                 self.fold.pass_over(item)
             else:
                 kept.append(item)

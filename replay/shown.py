@@ -76,3 +76,27 @@ class Shown:
             add(key)
         self.key_ms, self._floor_ms, self._limit_ms = key, floor, limit
         return keys
+
+
+class OwnEnds:
+    """Ends of records by themselves, however far above the greatest end before them.
+
+    Parameters
+    ----------
+    time
+        Instants that a record may have.
+    """
+
+    def __init__(self, time: TimeConfig) -> None:
+        self._time = time
+        self._lengths = IntervalLengths()
+
+    def of(self, content: LogRecord | Refusal) -> int:
+        """The end of a record; `BEFORE_ALL` of what shows none, see `Shown`."""
+        end_ms = BEFORE_ALL
+        if isinstance(content, Bar):
+            length = self._lengths[content.interval]
+            end_ms = BEFORE_ALL if length is None else content.start_ms + length
+        elif isinstance(content, Clock):
+            end_ms = content.time_ms
+        return end_ms if self._time.earliest_ms <= end_ms <= self._time.latest_ms else BEFORE_ALL

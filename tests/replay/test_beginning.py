@@ -216,6 +216,18 @@ async def test_a_log_without_its_beginning_is_replayed_after_a_warm_up() -> None
     assert run.released == 40
 
 
+async def test_a_warm_up_after_a_long_silence_leaves_nothing_of_the_stretch_out() -> None:
+    # Another symbol begins two months after the last record of the first.
+    day = 60 * DAY_MINUTES
+    records = [*minutes(0, 100), *minutes(day, 3 * DAY_MINUTES, "BBB")]
+    start = parse_bound("--from", "2026-02-09T00:00:00Z")
+    whole = await read(records, ReplayOptions(start=start, snapshots=False))
+    warmed = await read(records, ReplayOptions(start=start, snapshots=False, warmup_sessions=1))
+    assert whole.released == warmed.released == DAY_MINUTES
+    [state] = warmed.start_states.values()
+    assert state == {"kind": "warm-up", "offset": 100}
+
+
 async def test_what_follows_a_far_dead_letter_does_not_wait_for_its_time() -> None:
     # The bar years ahead is refused; the next one is due a minute after the last one.
     [far] = minutes(1_000 * DAY_MINUTES, 1)
