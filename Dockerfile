@@ -11,6 +11,7 @@ COPY LICENSE README.md pyproject.toml setup.py ./
 COPY replay ./replay
 COPY schemas ./schemas
 COPY streams ./streams
+COPY tapeline ./tapeline
 RUN /usr/local/tapeline/bin/pip install --no-cache-dir --disable-pip-version-check '.[parquet]'
 
 FROM python:3.11.14-slim-bookworm

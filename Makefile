@@ -15,9 +15,9 @@ COMPILED_PY := $(COMPILED)/bin/python
 BUILD_FILES := pyproject.toml setup.py
 # Exact versions with hashes of all that development and continuous integration install.
 LOCK := requirements/dev.txt
-CORE := $(shell find streams schemas replay -type f -not -path '*/__pycache__/*')
+CORE := $(shell find streams schemas replay tapeline -type f -not -path '*/__pycache__/*')
 # Folders without Python files are an error to mypy.
-CODE := schemas streams replay tests $(patsubst %/,%,$(sort $(dir $(wildcard benchmarks/*.py examples/*.py))))
+CODE := tapeline tests $(patsubst %/,%,$(sort $(dir $(wildcard benchmarks/*.py examples/*.py))))
 
 SAMPLE_BOOKS := --bars ES=$(SAMPLE)/es.csv --bars NQ=$(SAMPLE)/nq.csv
 
@@ -120,12 +120,12 @@ schemas: $(VENV)/.installed-runtime
 
 calendars: $(VENV)/.installed-runtime
 	$(PY) -m pip install --quiet --editable '.[calendars]'
-	$(PY) -m streams.calendars.build
+	$(PY) -m tapeline.streams.calendars.build
 
 clean:
 	rm -rf $(VENV) $(COMPILED) build dist *.egg-info $(OUT) $(SAMPLE)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find schemas streams replay tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
+	find schemas streams replay tapeline tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
 
 # An environment that is already there is used as it is.
 $(PY) $(COMPILED_PY):

@@ -28,7 +28,9 @@ def core_extensions() -> list[Extension]:
     # Imported here: the default build must not depend on a compiler.
     from mypyc.build import mypycify
 
-    modules = (path for path in Path("streams/core").rglob("*.py") if path.name != "__init__.py")
+    modules = (
+        path for path in Path("tapeline/streams/core").rglob("*.py") if path.name != "__init__.py"
+    )
     extensions = mypycify(sorted(map(str, modules)), opt_level="3", group_name="tapeline_core")
     for extension in extensions:
         extension.extra_compile_args += COMPILER_FLAGS

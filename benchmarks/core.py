@@ -37,15 +37,15 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from schemas.config import Config
-from schemas.config_loading import read_config
-from schemas.records import Bar, LogRecord
-from streams.calendars import load_calendar
-from streams.collector import rare_collections
-from streams.core import engine as engine_module
-from streams.core.engine import GroupEngine
-from streams.planning import plan_group
-from streams.samples import sample_book
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.records import Bar, LogRecord
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.core import engine as engine_module
+from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.feeds.samples import sample_book
+from tapeline.streams.pipeline.collector import rare_collections
+from tapeline.streams.pipeline.planning import plan_group
 
 FIRST_SESSION = "2025-01-02"
 EDGE_SESSIONS = 5
@@ -221,7 +221,7 @@ def measure_process(
             rows += write_csv(path, book(symbol, sessions, 2 * number + side))
             books += ["--bars", f"{symbol}={path}"]
     # -P: what this process imports, not what lies in the current folder.
-    command = [sys.executable, "-P", "-m", "streams.cli", "run", *books]
+    command = [sys.executable, "-P", "-m", "tapeline", "run", *books]
     command += ["--out", str(folder / "out")]
     command += ["--config", str(folder / "tapeline.toml"), "--json"]
     seconds = []

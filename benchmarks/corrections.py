@@ -38,12 +38,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from schemas.config_loading import read_config
-from schemas.records import Bar
-from streams.calendars import load_calendar
-from streams.core import engine as engine_module
-from streams.core.engine import GroupEngine
-from streams.planning import plan_group
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.records import Bar
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.core import engine as engine_module
+from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.pipeline.planning import plan_group
 
 PAIR = ("ES", "NQ")
 GROUP = "ES-NQ"
@@ -205,7 +205,7 @@ def measure_store(folder: Path, sessions: int) -> dict[str, float]:
 
     def run(*words: str) -> float:
         started = time.perf_counter()
-        command = [sys.executable, "-P", "-m", "streams.cli", "run", *words, "--json"]
+        command = [sys.executable, "-P", "-m", "tapeline", "run", *words, "--json"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - started
 
@@ -236,7 +236,7 @@ def write_csv(path: Path, bars: Sequence[Bar]) -> None:
 
 def has_store() -> bool:
     """Whether this version runs with a store."""
-    command = [sys.executable, "-P", "-m", "streams.cli", "run", "--help"]
+    command = [sys.executable, "-P", "-m", "tapeline", "run", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return "--store" in done.stdout
 

@@ -66,17 +66,17 @@ ROOT = Path(__file__).resolve().parents[1]
 # the compiled core.
 sys.path.append(str(ROOT))
 
-from schemas.codec import encode  # noqa: E402
-from schemas.config import Config  # noqa: E402
-from schemas.config_loading import read_config  # noqa: E402
-from schemas.partition import partition_for  # noqa: E402
-from schemas.records import Bar  # noqa: E402
-from schemas.topics import input_log, output_topics, worker_app_id  # noqa: E402
-from streams.calendars import load_calendar  # noqa: E402
-from streams.core import engine as engine_module  # noqa: E402
-from streams.kafka.administration import create_topics  # noqa: E402
-from streams.kafka.writer import BatchWriter, make_producer, stop_producer  # noqa: E402
-from streams.samples import sample_book  # noqa: E402
+from tapeline.schemas.codec import encode  # noqa: E402
+from tapeline.schemas.config.loading import read_config  # noqa: E402
+from tapeline.schemas.config.model import Config  # noqa: E402
+from tapeline.schemas.partition import partition_for  # noqa: E402
+from tapeline.schemas.records import Bar  # noqa: E402
+from tapeline.schemas.topics import input_log, output_topics, worker_app_id  # noqa: E402
+from tapeline.streams.calendars import load_calendar  # noqa: E402
+from tapeline.streams.core import engine as engine_module  # noqa: E402
+from tapeline.streams.feeds.samples import sample_book  # noqa: E402
+from tapeline.streams.kafka.administration import create_topics  # noqa: E402
+from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer  # noqa: E402
 from tests.kafka.broker import temporary_broker  # noqa: E402
 
 FULL_SYMBOLS = 20
@@ -245,7 +245,7 @@ def worker(folder: Path, text: str) -> Iterator[subprocess.Popen[bytes]]:
     path = folder / "tapeline.toml"
     path.write_text(text, "utf-8")
     # -P: what this process imports, not what lies in the current folder.
-    command = [sys.executable, "-P", "-m", "streams.cli", "worker", "--config", str(path)]
+    command = [sys.executable, "-P", "-m", "tapeline", "worker", "--config", str(path)]
     command += [
         "--data-dir",
         str(folder / "data"),

@@ -17,11 +17,11 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from msgspec import Struct
 
-from schemas.codec import encode
-from schemas.config import Config
-from schemas.partition import partition_for
-from schemas.records import Bar
-from schemas.topics import input_log, topic_of
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.partition import partition_for
+from tapeline.schemas.records import Bar
+from tapeline.schemas.topics import input_log, topic_of
 
 IDLE_S = 10.0
 BURSTS = 150

@@ -21,7 +21,7 @@ import orjson
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from schemas.records import LogRecord
+from tapeline.schemas.records import LogRecord
 
 MINUTE_MS = 60_000
 DAY_MS = 1440 * MINUTE_MS

@@ -39,24 +39,24 @@ ROOT = Path(__file__).resolve().parents[1]
 # The test broker is not part of the installed package; and this script is not the package `replay`.
 sys.path.insert(0, str(ROOT))
 
-from replay import Replay  # noqa: E402
-from replay.results import replay_to_folder  # noqa: E402
-from schemas.codec import RecordDecoder, encode  # noqa: E402
-from schemas.config import Config  # noqa: E402
-from schemas.config_loading import read_config  # noqa: E402
-from schemas.partition import partition_for  # noqa: E402
-from schemas.records import Bar  # noqa: E402
-from schemas.topics import input_log, snapshot_topic  # noqa: E402
-from streams.calendars import load_calendar  # noqa: E402
-from streams.core import engine as engine_module  # noqa: E402
-from streams.core.engine import GroupEngine  # noqa: E402
-from streams.kafka.administration import create_topics  # noqa: E402
-from streams.kafka.event_messages import Message  # noqa: E402
-from streams.kafka.snapshots import CloseClock, SnapshotHead, snapshot_messages  # noqa: E402
-from streams.kafka.writer import BatchWriter, make_producer, stop_producer  # noqa: E402
-from streams.planning import plan_group  # noqa: E402
-from streams.provenance import IDENTITY, GroupIdentity  # noqa: E402
-from streams.samples import sample_book  # noqa: E402
+from tapeline.replay import Replay  # noqa: E402
+from tapeline.replay.results.results import replay_to_folder  # noqa: E402
+from tapeline.schemas.codec import RecordDecoder, encode  # noqa: E402
+from tapeline.schemas.config.loading import read_config  # noqa: E402
+from tapeline.schemas.config.model import Config  # noqa: E402
+from tapeline.schemas.partition import partition_for  # noqa: E402
+from tapeline.schemas.records import Bar  # noqa: E402
+from tapeline.schemas.topics import input_log, snapshot_topic  # noqa: E402
+from tapeline.streams.calendars import load_calendar  # noqa: E402
+from tapeline.streams.core import engine as engine_module  # noqa: E402
+from tapeline.streams.core.engine import GroupEngine  # noqa: E402
+from tapeline.streams.feeds.samples import sample_book  # noqa: E402
+from tapeline.streams.kafka.administration import create_topics  # noqa: E402
+from tapeline.streams.kafka.snapshots import CloseClock, SnapshotHead, snapshot_messages  # noqa: E402
+from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer  # noqa: E402
+from tapeline.streams.outputs.messages import Message  # noqa: E402
+from tapeline.streams.pipeline.planning import plan_group  # noqa: E402
+from tapeline.streams.pipeline.provenance import IDENTITY, GroupIdentity  # noqa: E402
 from tests.kafka.broker import temporary_broker  # noqa: E402
 
 SYMBOLS = 8

@@ -13,13 +13,13 @@ import argparse
 import gc
 import os
 
-from schemas.codec import encode
-from schemas.config import built_in_config
-from schemas.records import Bar
-from schemas.topics import input_log
-from streams.kafka.raw_records import Chunk, RawRecord
-from streams.worker.fold import Counts, PartitionFold
-from streams.worker.state_records import StoredPartition, batches
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.model import built_in_config
+from tapeline.schemas.records import Bar
+from tapeline.schemas.topics import input_log
+from tapeline.streams.kafka.raw_records import Chunk, RawRecord
+from tapeline.streams.worker.fold import Counts, PartitionFold
+from tapeline.streams.worker.state_records import StoredPartition, batches
 
 FIRST_MS = 1_751_328_000_000
 MINUTE_MS = 60_000

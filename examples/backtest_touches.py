@@ -19,13 +19,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from replay import Keywords, Replay
-from replay.strategy import Now, Strategy, run_strategy
-from schemas.config import Config
-from schemas.config_loading import load_config
-from schemas.events import Output, Range, Touch
-from schemas.records import Bar
-from streams.samples import write_samples
+from tapeline import (
+    Bar,
+    Config,
+    Keywords,
+    Now,
+    Output,
+    Range,
+    Replay,
+    Strategy,
+    Touch,
+    load_config,
+    run_strategy,
+    write_samples,
+)
 
 HOLD_MS = 30 * 60_000
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from schemas.codec import decode_event
-from schemas.events import Event, Range, Reject, Retract
+from tapeline import Event, Range, Reject, Retract, decode_event
 
 FINISHED = ("resolved", "incomplete")
 

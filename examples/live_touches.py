@@ -21,9 +21,7 @@ from rich.box import SIMPLE_HEAD
 from rich.live import Live
 from rich.table import Table
 
-from schemas.codec import decode_event, encode
-from schemas.events import Touch
-from streams.subscription import ResumeToken, Subscription
+from tapeline import ResumeToken, Subscription, Touch, decode_event, encode
 
 SAVE_SECONDS = 1.0
 

@@ -1,8 +1,8 @@
 """Replay: the same core over a bounded stretch of the recorded log, at any speed.
 
-    from replay import Replay
-    from schemas.config_loading import load_config
-    from schemas.events import Touch
+    from tapeline.replay import Replay
+    from tapeline.schemas.config.loading import load_config
+    from tapeline.schemas.events import Touch
 
     async with Replay.topic(load_config(None), start="2025-12-09", stop="2025-12-10") as run:
         async for touch in run.events(Touch):
@@ -10,10 +10,10 @@
 
 A replay as recorded says what the live worker said of the same records. `Replay.files` and
 `Replay.store` read other logs; `replay.strategy` calls a strategy back in the order of the log,
-`replay.export` makes data frames of events, `replay.control` paces a replay.
+`replay.export` makes data frames of events, `replay.pace.control` paces a replay.
 """
 
-from replay.options import Keywords, ReplayOptions
-from replay.run import Replay
+from tapeline.replay.options import Keywords, ReplayOptions
+from tapeline.replay.run import Replay
 
 __all__ = ["Keywords", "Replay", "ReplayOptions"]

@@ -7,10 +7,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from replay.bounds import Bound, calendars_of, no_session_between, warm_up_ms
-from replay.fold import Window
-from replay.options import ReplayOptions
-from replay.sources import (
+from tapeline.replay.bounds import Bound, calendars_of, no_session_between, warm_up_ms
+from tapeline.replay.fold import Window
+from tapeline.replay.options import ReplayOptions
+from tapeline.replay.sources.protocol import (
     Lacking,
     LogMissingError,
     LogSource,
@@ -18,9 +18,9 @@ from replay.sources import (
     StoredState,
     StoredStates,
 )
-from schemas.config import Config
-from streams.core.calendar import Calendar
-from streams.feeds.items import InputError
+from tapeline.schemas.config.model import Config
+from tapeline.streams.core.calendar import Calendar
+from tapeline.streams.feeds.items import InputError
 
 
 class Beginning(Struct, frozen=True):
@@ -166,8 +166,8 @@ class WarmUp:
         ----------
         time_ms
             Its key, as in `LogItem`, or its own end where that is later: the key of a partition
-            that was silent for longer than `replay.shown.REACH_MS` stays behind, and all that
-            follows would be left out. A nonsensical end makes the warm-up longer, and no result
+            that was silent for longer than `shown.REACH_MS` stays behind, and all that follows
+            would be left out. A nonsensical end makes the warm-up longer, and no result
             wrong.
 
         Raises

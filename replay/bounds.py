@@ -8,12 +8,12 @@ from typing import Literal
 
 from msgspec import Struct
 
-from schemas.config import Config
-from schemas.symbols import names_of
-from streams.calendars import load_calendar
-from streams.core.calendar import Calendar
-from streams.feeds.items import InputError
-from streams.feeds.times import EPOCH, MILLISECOND
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.symbols import names_of
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.core.calendar import Calendar
+from tapeline.streams.feeds.items import InputError
+from tapeline.streams.feeds.times import EPOCH, MILLISECOND
 
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 Edge = Literal["open", "close"]

@@ -16,9 +16,9 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
-from schemas.codec import decode_event
-from schemas.events import Event, Output, Reject, Retract
-from schemas.topics import topic_of
+from tapeline.schemas.codec import decode_event
+from tapeline.schemas.events import Event, Output, Reject, Retract
+from tapeline.schemas.topics import topic_of
 
 Columns = dict[str, tuple[type, list[Any]]]
 """Type and values by name of a column, all of one length."""

@@ -7,17 +7,17 @@ from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
-from replay.items import LogItem, Release
-from replay.sources import LogSource, StoredState
-from schemas.config import Config
-from schemas.records import Bar, LogRecord
-from schemas.symbols import names_of
-from streams.admission import Admission
-from streams.core.engine import GroupEngine
-from streams.core.rejection import RecordRejected
-from streams.feeds.items import InputError, Refusal
-from streams.planning import plan_group
-from streams.provenance import IdentityError, restore_engine
+from tapeline.replay.sources.items import LogItem, Release
+from tapeline.replay.sources.protocol import LogSource, StoredState
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.records import Bar, LogRecord
+from tapeline.schemas.symbols import names_of
+from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.feeds.items import InputError, Refusal
+from tapeline.streams.pipeline.admission import Admission
+from tapeline.streams.pipeline.planning import plan_group
+from tapeline.streams.pipeline.provenance import IdentityError, restore_engine
 
 BEFORE_ALL = -(1 << 62)
 
@@ -26,7 +26,7 @@ class Window(Struct, frozen=True):
     """Bounds of a replay.
 
     The output is that of the records with start <= offset < stop. A bound in time is the first
-    record after which the greatest watermark of its partition exceeds it (replay.md section 1).
+    record after which the greatest watermark of its partition exceeds it (docs/rules.md 15.2).
 
     Attributes
     ----------

@@ -9,13 +9,13 @@ from typing import Protocol, TypedDict
 
 from msgspec import Struct
 
-from replay.bounds import Bound, parse_bound
-from replay.fold import Selection, selected
-from schemas.config import Config
-from schemas.events import Output
-from streams.feeds.items import InputError
-from streams.feeds.times import EPOCH, MILLISECOND
-from streams.inputs import Source
+from tapeline.replay.bounds import Bound, parse_bound
+from tapeline.replay.fold import Selection, selected
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.events import Output
+from tapeline.streams.feeds.items import InputError
+from tapeline.streams.feeds.opening import Source
+from tapeline.streams.feeds.times import EPOCH, MILLISECOND
 
 Named = str | PathLike[str] | tuple[str, str | PathLike[str]]
 """A file, or a symbol and the file of its bars."""
@@ -62,7 +62,7 @@ class ReplayOptions(Struct, frozen=True, kw_only=True):
 
 
 class Pace(Protocol):
-    """Says when a record may be released; `replay.control.Control` is one."""
+    """Says when a record may be released; `replay.pace.control.Control` is one."""
 
     @property
     def stopped(self) -> bool:

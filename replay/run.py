@@ -8,19 +8,19 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
-from replay.beginning import WarmUp, beginning
-from replay.corrected import CorrectedSource
-from replay.fingerprint import InputHash
-from replay.fold import ReplayFold
-from replay.items import LogItem, Release, count_untimed
-from replay.opening import Origin, source_of
-from replay.options import Keywords, Named, Pace, ReplayOptions, inputs_of, options_of
-from replay.shown import OwnEnds
-from replay.sources import LogSource
-from schemas.config import Config
-from schemas.events import Output, Reject
-from streams.feeds.items import InputError
-from streams.feeds.times import TimeUnit
+from tapeline.replay.beginning import WarmUp, beginning
+from tapeline.replay.fold import ReplayFold
+from tapeline.replay.options import Keywords, Named, Pace, ReplayOptions, inputs_of, options_of
+from tapeline.replay.results.fingerprint import InputHash
+from tapeline.replay.sources.corrected import CorrectedSource
+from tapeline.replay.sources.items import LogItem, Release, count_untimed
+from tapeline.replay.sources.opening import Origin, source_of
+from tapeline.replay.sources.protocol import LogSource
+from tapeline.replay.sources.shown import OwnEnds
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.events import Output, Reject
+from tapeline.streams.feeds.items import InputError
+from tapeline.streams.feeds.times import TimeUnit
 
 __all__ = ["Pace", "Replay", "ReplayOptions"]
 

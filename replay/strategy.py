@@ -11,11 +11,11 @@ async with Replay.topic(config, start="2025-12-01") as run:
 
 from __future__ import annotations
 
-from replay.control import Control
-from replay.items import Release
-from replay.run import Replay
-from schemas.events import Output
-from schemas.records import Bar
+from tapeline.replay.pace.control import Control
+from tapeline.replay.run import Replay
+from tapeline.replay.sources.items import Release
+from tapeline.schemas.events import Output
+from tapeline.schemas.records import Bar
 
 BEFORE_ALL = -(1 << 62)
 

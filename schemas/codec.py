@@ -10,7 +10,7 @@ from typing import Literal, NoReturn
 
 import msgspec
 
-from schemas.events import (
+from tapeline.schemas.events import (
     DerivedBar,
     Event,
     Gap,
@@ -23,8 +23,8 @@ from schemas.events import (
     Swing,
     Touch,
 )
-from schemas.records import LogRecord
-from schemas.symbols import NAME_RULE, is_name
+from tapeline.schemas.records import LogRecord
+from tapeline.schemas.symbols import NAME_RULE, is_name
 
 ErrorCode = Literal["decode_error", "schema_error"]
 

@@ -1,6 +1,6 @@
 """Range templates: which session ranges an instrument follows, as data.
 
-The kinds and their rules are those of market-structure section 1.
+The kinds and their rules are those of docs/rules.md 8.
 """
 
 from __future__ import annotations

@@ -2,5 +2,3 @@
 
 The pure core is `streams.core`; the other rooms feed it, run it and show what it said.
 """
-
-__version__ = "0.1.0"

@@ -7,24 +7,32 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import streams
-from schemas.codec import encode
-from schemas.config import Config, config_hash
-from schemas.records import Clock
-from streams.calendars import calendar_checksum, time_zone_version
-from streams.collector import rare_collections
-from streams.core.corrections import Correction
-from streams.core.rejection import RecordRejected
-from streams.core.symbol import FATES
-from streams.corrected import FinalBars
-from streams.feeds.items import Feed, InputError, Item, Refusal
-from streams.feeds.times import TimeUnit, table_times
-from streams.inputs import Progress, Source, dead_letter, in_order, open_feeds, reported, symbols_of
-from streams.manifest_identity import identities
-from streams.refusals import DEFAULT_LIMIT, RejectLimit, RowRefusals, row_report
-from streams.routing import Router
-from streams.run_directory import MANIFEST_MARK, RunDirectory, check_outside
-from streams.summary import RunResult, RunSummary
+import tapeline
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.model import Config, config_hash
+from tapeline.schemas.records import Clock
+from tapeline.streams.calendars import calendar_checksum, time_zone_version
+from tapeline.streams.core.correct.corrections import Correction
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.core.symbol import FATES
+from tapeline.streams.feeds.items import Feed, InputError, Item, Refusal
+from tapeline.streams.feeds.opening import (
+    Progress,
+    Source,
+    dead_letter,
+    in_order,
+    open_feeds,
+    reported,
+    symbols_of,
+)
+from tapeline.streams.feeds.times import TimeUnit, table_times
+from tapeline.streams.outputs.run_folder import MANIFEST_MARK, RunDirectory, check_outside
+from tapeline.streams.pipeline.collector import rare_collections
+from tapeline.streams.pipeline.final_bars import FinalBars
+from tapeline.streams.pipeline.manifest_identity import identities
+from tapeline.streams.pipeline.refusals import DEFAULT_LIMIT, RejectLimit, RowRefusals, row_report
+from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.pipeline.summary import RunResult, RunSummary
 
 WORK = ("rebuilds", "bars_again")
 """Counters of the engines that are no fates of records."""
@@ -240,7 +248,7 @@ def _inputs(
         **identities(config, router.engines),
         "calendars": {calendar: calendar_checksum(calendar) for calendar in calendars},
         "time_zone_version": time_zone_version(),
-        "code_version": streams.__version__,
+        "code_version": tapeline.__version__,
     }
 
 

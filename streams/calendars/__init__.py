@@ -3,14 +3,14 @@
 At run time the standard library and the pinned package tzdata suffice; `build` makes the data.
 """
 
-from streams.calendars.artefacts import (
+from tapeline.streams.calendars.artefacts import (
     CALENDAR_IDS,
     ArtefactError,
     UnknownCalendarError,
     calendar_checksum,
     load_calendar,
 )
-from streams.calendars.zones import UnknownZoneError, load_zone, time_zone_version
+from tapeline.streams.calendars.zones import UnknownZoneError, load_zone, time_zone_version
 
 __all__ = [
     "CALENDAR_IDS",

@@ -32,7 +32,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Final, NamedTuple, TypedDict, cast
 
-from streams.core.calendar import (
+from tapeline.streams.core.calendar import (
     DAY_MS,
     EARLY_CLOSE,
     EPOCH_ORDINAL,
@@ -192,7 +192,7 @@ def _content_of(calendar_id: str) -> bytes:
             f"unknown calendar {calendar_id!r}: use one of {', '.join(CALENDAR_IDS)}"
         )
     try:
-        return files("streams.calendars").joinpath("data", name).read_bytes()
+        return files("tapeline.streams.calendars").joinpath("data", name).read_bytes()
     except FileNotFoundError as error:
         raise _damaged(name, "it is missing") from error
 
@@ -200,5 +200,5 @@ def _content_of(calendar_id: str) -> bytes:
 def _damaged(name: str, finding: str) -> ArtefactError:
     return ArtefactError(
         f"calendar artefact {name}: {finding}; install the package again, "
-        "or make it with `python -m streams.calendars.build`"
+        "or make it with `python -m tapeline.streams.calendars.build`"
     )

@@ -1,4 +1,4 @@
-"""Makes the calendar artefacts: ``python -m streams.calendars.build [--check]``.
+"""Makes the calendar artefacts: ``python -m tapeline.streams.calendars.build [--check]``.
 
 The only module that knows the calendar libraries (the extra ``calendars``). It reads the sessions
 of the seed libraries as wall times, applies the override file last, and turns them into UTC with
@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from streams.calendars.artefacts import (
+from tapeline.streams.calendars.artefacts import (
     ARTEFACT_FILES,
     FLAG_BITS,
     FORMAT_VERSION,
@@ -26,9 +26,9 @@ from streams.calendars.artefacts import (
     CalendarDocument,
     checksum,
 )
-from streams.calendars.overrides import CLOSED, EARLY_CLOSE, Override, read_overrides
-from streams.calendars.zones import load_zone, time_zone_version
-from streams.core.calendar import DAY_MS, EPOCH_ORDINAL, ZoneTable
+from tapeline.streams.calendars.overrides import CLOSED, EARLY_CLOSE, Override, read_overrides
+from tapeline.streams.calendars.zones import load_zone, time_zone_version
+from tapeline.streams.core.calendar import DAY_MS, EPOCH_ORDINAL, ZoneTable
 
 FIRST_DATE: Final = date(2015, 1, 1)
 LAST_DATE: Final = date(2030, 12, 31)
@@ -212,7 +212,7 @@ def render(document: CalendarDocument) -> bytes:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the artefacts, or with ``--check`` compare them; 1 if one differs or on an error."""
-    parser = argparse.ArgumentParser(prog="python -m streams.calendars.build")
+    parser = argparse.ArgumentParser(prog="python -m tapeline.streams.calendars.build")
     parser.add_argument(
         "--check", action="store_true", help="write nothing, fail if an artefact would change"
     )

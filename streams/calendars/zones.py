@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from streams.core.calendar import ZoneTable
+from tapeline.streams.core.calendar import ZoneTable
 
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2100

@@ -1,6 +1,6 @@
 """Trading sessions and zone offsets, as plain data handed in from outside.
 
-Rules: bars-and-quality section 2. A session has one or more open segments [open, close); slots of a
+Rules: docs/rules.md 3. A session has one or more open segments [open, close); slots of a
 base interval are counted from each segment's open, and the last slot of a segment may be short.
 """
 

@@ -1,15 +1,15 @@
-"""What a record must pass: bars-and-quality section 5, in its order."""
+"""What a record must pass: docs/rules.md 6, in its order."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from schemas.intervals import parse_interval
-from schemas.records import Bar
-from streams.core.calendar import DAY_MS, iso_date, iso_time
-from streams.core.plan import InstrumentPlan
-from streams.core.rejection import RecordRejected
-from streams.core.volume import GREATEST_VOLUME, Volume, refusal_of_volume, written_volume
+from tapeline.schemas.intervals import parse_interval
+from tapeline.schemas.records import Bar
+from tapeline.streams.core.calendar import DAY_MS, iso_date, iso_time
+from tapeline.streams.core.plan import InstrumentPlan
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.core.volume import GREATEST_VOLUME, Volume, refusal_of_volume, written_volume
 
 MINUTE_MS: Final = 60_000
 SECOND_MS: Final = 1_000

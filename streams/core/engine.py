@@ -1,6 +1,6 @@
 """The engine of one group: a fold over log records.
 
-Architecture rule 2: `apply(record, offset) -> events`, `snapshot() -> plain data`, `restore(data)`.
+docs/rules.md 14.1: `apply(record, offset) -> events`, `snapshot() -> plain data`, `restore(data)`.
 Same log and configuration, same events, in any batch size and after any restart.
 """
 
@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from schemas.events import Event, Output
-from schemas.records import Bar, Cancel, Clock, LogRecord, field_values
-from streams.core.blocks import PlaceTable
-from streams.core.corrections import Correction, Revisions
-from streams.core.pairs import PairTracker
-from streams.core.plan import GroupPlan
-from streams.core.rebuild import changeable_ranges, changeable_swings
-from streams.core.rejection import RecordRejected
-from streams.core.schedule import RangeSchedule
-from streams.core.sessions import NOWHERE_MS
-from streams.core.stamp import Stamp
-from streams.core.state import StatePlaces, SymbolState
-from streams.core.symbol import SymbolEngine
-from streams.core.tracks import SymbolTracks
-from streams.core.volume import GREATEST_VOLUME, WHOLE_BITS, written_volume
+from tapeline.schemas.events import Event, Output
+from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord, field_values
+from tapeline.streams.core.correct.corrections import Correction, Revisions
+from tapeline.streams.core.correct.rebuild import changeable_ranges, changeable_swings
+from tapeline.streams.core.history.blocks import PlaceTable
+from tapeline.streams.core.plan import GroupPlan
+from tapeline.streams.core.ranges.pairs import PairTracker
+from tapeline.streams.core.ranges.schedule import RangeSchedule
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.core.sessions.tracker import NOWHERE_MS
+from tapeline.streams.core.stamp import Stamp
+from tapeline.streams.core.state import StatePlaces, SymbolState
+from tapeline.streams.core.symbol import SymbolEngine
+from tapeline.streams.core.tracks import SymbolTracks
+from tapeline.streams.core.volume import GREATEST_VOLUME, WHOLE_BITS, written_volume
 
 STATE_VERSION: Final = 3
 RULES_VERSION: Final = 1
@@ -41,7 +41,7 @@ class StateVersionError(ValueError):
     """State that another version of the core made."""
 
 
-def check_state_version(records: dict[str, Any]) -> None:
+def check_state_version(group: str, records: dict[str, Any]) -> None:
     """Raise `StateVersionError` when another version of the core made these state records.
 
     Raises
@@ -51,7 +51,7 @@ def check_state_version(records: dict[str, Any]) -> None:
     """
     hot = records.get(HOT)
     if hot is None:
-        raise StateIncompleteError(f"the state is incomplete: there is no {HOT!r}")
+        raise StateIncompleteError(f"the state of group {group} is incomplete: there is no {HOT!r}")
     found = hot["v"]
     if found != STATE_VERSION:
         raise StateVersionError(f"state version {found} is not {STATE_VERSION}")
@@ -389,7 +389,7 @@ class GroupEngine:
 
     @staticmethod
     def _restored(plan: GroupPlan, records: dict[str, Any]) -> GroupEngine:
-        check_state_version(records)
+        check_state_version(plan.group, records)
         engine = GroupEngine(plan)
         hot = records[HOT]
         if list(hot["symbols"]) != [member.symbol for member in engine._members]:

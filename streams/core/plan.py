@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from schemas.intervals import Interval
-from schemas.templates import RangeKind
-from streams.core.calendar import Calendar, ZoneTable
-from streams.core.ticks import TickScale
+from tapeline.schemas.intervals import Interval
+from tapeline.schemas.templates import RangeKind
+from tapeline.streams.core.calendar import Calendar, ZoneTable
+from tapeline.streams.core.ticks import TickScale
 
 
 class PlannedKind:
@@ -16,7 +16,7 @@ class PlannedKind:
     index
         Position over all templates of the instrument: part of a range's identity in the state.
     rank
-        Order of preference of touch links, lower first (market-structure section 5).
+        Order of preference of touch links, lower first (docs/rules.md 12.6).
     """
 
     def __init__(self, kind: RangeKind, zone: ZoneTable, index: int, rank: int) -> None:

@@ -9,7 +9,7 @@ class RecordRejected(Exception):
     Attributes
     ----------
     code
-        Stable code of bars-and-quality section 5.
+        Stable code of docs/rules.md 6.
     reason
         The rule and the value that broke it, in words.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.events import Event
+from tapeline.schemas.events import Event
 
 
 class Stamp:

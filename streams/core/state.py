@@ -1,6 +1,6 @@
 """State of one symbol as stored records, and back.
 
-Contracts section 5: a few records that change at different rates, under fixed ring keys. The hot
+docs/rules.md 14.1: a few records that change at different rates, under fixed ring keys. The hot
 part changes with every bar; beside it lie ranges and their journal (blocks of 64), moments of the
 ring, and bars (chunks of at most 60). Sessions are named by their dates, as days since 1970-01-01.
 """
@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from streams.core.blocks import PlaceTable
-from streams.core.journal import BLOCK_ENTRIES
-from streams.core.ring import HOUR, stored_moment
-from streams.core.sessions import NOWHERE_MS
-from streams.core.symbol import SymbolEngine
-from streams.core.tracks import SymbolTracks
+from tapeline.streams.core.history.blocks import PlaceTable
+from tapeline.streams.core.history.ring import HOUR, stored_moment
+from tapeline.streams.core.ranges.journal import BLOCK_ENTRIES
+from tapeline.streams.core.sessions.tracker import NOWHERE_MS
+from tapeline.streams.core.symbol import SymbolEngine
+from tapeline.streams.core.tracks import SymbolTracks
 
 RANGES: Final = 64
 

@@ -9,24 +9,24 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from schemas.events import Output
-from schemas.records import Bar, Cancel, Clock, LogRecord
-from streams.core.book import BarBook, PackedRow
-from streams.core.checks import RecordChecks
-from streams.core.corrections import (
+from tapeline.schemas.events import Output
+from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.streams.core.checks import RecordChecks
+from tapeline.streams.core.correct.corrections import (
     Correction,
     Revisions,
     in_order,
 )
-from streams.core.pairs import PairTracker
-from streams.core.plan import InstrumentPlan
-from streams.core.rebuild import Rebuild
-from streams.core.rejection import RecordRejected
-from streams.core.ring import Moment
-from streams.core.schedule import RangeSchedule
-from streams.core.sessions import NOWHERE_MS
-from streams.core.stamp import Stamp
-from streams.core.tracks import SymbolTracks
+from tapeline.streams.core.correct.rebuild import Rebuild
+from tapeline.streams.core.history.book import BarBook, PackedRow
+from tapeline.streams.core.history.ring import Moment
+from tapeline.streams.core.plan import InstrumentPlan
+from tapeline.streams.core.ranges.pairs import PairTracker
+from tapeline.streams.core.ranges.schedule import RangeSchedule
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.core.sessions.tracker import NOWHERE_MS
+from tapeline.streams.core.stamp import Stamp
+from tapeline.streams.core.tracks import SymbolTracks
 
 FATES: Final = (
     "accepted",
@@ -107,7 +107,7 @@ class SymbolEngine:
         return None if watermark_ms == NOWHERE_MS else watermark_ms
 
     def bar(self, bar: Bar, offset: int) -> list[Any]:
-        """Take any bar, checked in the order of bars-and-quality section 5."""
+        """Take any bar, checked in the order of docs/rules.md 6."""
         tracks = self.tracks
         tracks.settle()
         start = bar.start_ms

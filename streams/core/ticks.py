@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.core.ratio import ratio
-from streams.core.rejection import RecordRejected
+from tapeline.streams.core.ratio import ratio
+from tapeline.streams.core.rejection import RecordRejected
 
 CACHE_LIMIT: Final = 1 << 16
 NEAR_TICKS: Final = 16

@@ -12,17 +12,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.events import Event
-from streams.core.book import MOST_OPEN_ROWS, BarBook, PackedRow
-from streams.core.calendar import Calendar
-from streams.core.derived import DerivedBars
-from streams.core.live_range import RangeTouch
-from streams.core.pairs import PairTracker
-from streams.core.plan import InstrumentPlan
-from streams.core.range_events import publish_ranges, publish_touches
-from streams.core.range_windows import TouchRank
-from streams.core.ranges import RangeTracker
-from streams.core.ring import (
+from tapeline.schemas.events import Event
+from tapeline.streams.core.bars.derived import DerivedBars
+from tapeline.streams.core.calendar import Calendar
+from tapeline.streams.core.history.book import MOST_OPEN_ROWS, BarBook, PackedRow
+from tapeline.streams.core.history.ring import (
     HOLE,
     HOLE_BARS,
     HOUR,
@@ -32,11 +26,17 @@ from streams.core.ring import (
     MomentClock,
     MomentRing,
 )
-from streams.core.schedule import RangeSchedule
-from streams.core.sessions import NOWHERE_MS, SessionTracker
-from streams.core.stamp import Stamp
-from streams.core.swing_sides import SwingSide
-from streams.core.swings import SwingTracker
+from tapeline.streams.core.plan import InstrumentPlan
+from tapeline.streams.core.ranges.events import publish_ranges, publish_touches
+from tapeline.streams.core.ranges.live_range import RangeTouch
+from tapeline.streams.core.ranges.pairs import PairTracker
+from tapeline.streams.core.ranges.schedule import RangeSchedule
+from tapeline.streams.core.ranges.tracker import RangeTracker
+from tapeline.streams.core.ranges.windows import TouchRank
+from tapeline.streams.core.sessions.tracker import NOWHERE_MS, SessionTracker
+from tapeline.streams.core.stamp import Stamp
+from tapeline.streams.core.swings.sides import SwingSide
+from tapeline.streams.core.swings.tracker import SwingTracker
 
 
 class SymbolTracks:
@@ -378,7 +378,7 @@ class SymbolTracks:
         self._settle_sessions(instant_ms)
 
     def _publish(self) -> None:
-        """Events of the record, kind by kind in the order of bars-and-quality section 6."""
+        """Events of the record, kind by kind in the order of docs/rules.md 7.5."""
         stamp = self._stamp
         sessions = self.sessions
         if sessions.pending:

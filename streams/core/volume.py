@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import Final
 
-from schemas.codec import normal_volume
+from tapeline.schemas.codec import normal_volume
 
 Volume = int | float | None
 

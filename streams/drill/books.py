@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from schemas.codec import encode
-from schemas.config import Config, InstrumentConfig, KafkaConfig, built_in_config
-from schemas.intervals import MINUTE_MS
-from schemas.partition import partition_for
-from schemas.records import Bar, Cancel, Clock, LogRecord
-from streams.calendars import load_calendar
-from streams.samples import sample_book, with_duplicates, with_holes, with_late_bars
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.model import Config, InstrumentConfig, KafkaConfig, built_in_config
+from tapeline.schemas.intervals import MINUTE_MS
+from tapeline.schemas.partition import partition_for
+from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.feeds.samples import sample_book, with_duplicates, with_holes, with_late_bars
 
 FIRST_SESSION = "2025-11-24"
 SESSIONS = 900

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from schemas.config import Config
-from schemas.events import Reject
-from streams.core.engine import GroupEngine, StateIncompleteError
-from streams.drill.messages import FACTS, Said, kept, view
-from streams.drill.oracle import Expected, Letter
-from streams.planning import plan_group
-from streams.worker.state_records import offset_of, read_partition
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.events import Reject
+from tapeline.streams.core.engine import GroupEngine, StateIncompleteError
+from tapeline.streams.drill.messages import FACTS, Said, kept, view
+from tapeline.streams.drill.oracle import Expected, Letter
+from tapeline.streams.pipeline.planning import plan_group
+from tapeline.streams.worker.state_records import offset_of, read_partition
 
 
 class Differences(Struct):

@@ -11,8 +11,8 @@ from random import Random
 
 from msgspec import Struct
 
-from streams.drill.worker_process import WorkerProcess
-from streams.worker.runner import DRAIN_S, SESSION_S
+from tapeline.streams.drill.worker_process import WorkerProcess
+from tapeline.streams.worker.runner import DRAIN_S, SESSION_S
 
 FAULTS = ("kill", "wipe", "drain", "sleep", "join")
 """SIGKILL with the store kept; SIGKILL and the store wiped; SIGTERM and return; SIGSTOP past the

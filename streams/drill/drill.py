@@ -15,26 +15,26 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 
-from schemas.config import Config, KafkaConfig
-from schemas.topics import changelog_topic, input_log, topic_of
-from streams.drill.books import drill_config, drill_logs
-from streams.drill.comparison import (
+from tapeline.schemas.config.model import Config, KafkaConfig
+from tapeline.schemas.topics import changelog_topic, input_log, topic_of
+from tapeline.streams.drill.books import drill_config, drill_logs
+from tapeline.streams.drill.comparison import (
     Differences,
     compare_letters,
     compare_offsets,
     compare_outputs,
     compare_state,
 )
-from streams.drill.crew import Crew
-from streams.drill.feeding import Feeder
-from streams.drill.messages import FACTS, said
-from streams.drill.oracle import expected
-from streams.drill.readback import committed_offsets, log_ends, read_topics
-from streams.drill.report import DrillReport, checks_of
-from streams.drill.worker_process import PLAIN_PROGRAM, RAGGED_PROGRAM, WorkerProcess
-from streams.kafka.administration import create_topics, delete_topics
-from streams.kafka.connection import admin_client, plain_errors
-from streams.kafka.errors import TopicsError
+from tapeline.streams.drill.crew import Crew
+from tapeline.streams.drill.feeding import Feeder
+from tapeline.streams.drill.messages import FACTS, said
+from tapeline.streams.drill.oracle import expected
+from tapeline.streams.drill.readback import committed_offsets, log_ends, read_topics
+from tapeline.streams.drill.report import DrillReport, checks_of
+from tapeline.streams.drill.worker_process import PLAIN_PROGRAM, RAGGED_PROGRAM, WorkerProcess
+from tapeline.streams.kafka.administration import create_topics, delete_topics
+from tapeline.streams.kafka.connection import admin_client, plain_errors
+from tapeline.streams.kafka.errors import TopicsError
 
 RECORDS_PER_S = 200.0
 LEAST_PARTITIONS = 4

@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from schemas.config import KafkaConfig
-from schemas.topics import input_log
-from streams.drill.books import Sent
-from streams.kafka.writer import BatchWriter, make_producer, stop_producer
+from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.topics import input_log
+from tapeline.streams.drill.books import Sent
+from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer
 
 TICK_S = 0.05
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from schemas.topics import EVENT_TYPES
+from tapeline.schemas.topics import EVENT_TYPES
 
 FACTS = tuple(each for each in EVENT_TYPES if each != "reject")
 """Types of events that carry a `seq`."""

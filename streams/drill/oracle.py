@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from schemas.codec import CodecError, RecordDecoder, encode
-from schemas.config import Config
-from schemas.events import Output, Retract
-from schemas.partition import partition_for
-from schemas.records import LogRecord
-from schemas.topics import input_log
-from streams.core.rejection import RecordRejected
-from streams.drill.messages import FACTS, Said
-from streams.routing import Router
+from tapeline.schemas.codec import CodecError, RecordDecoder, encode
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.events import Output, Retract
+from tapeline.schemas.partition import partition_for
+from tapeline.schemas.records import LogRecord
+from tapeline.schemas.topics import input_log
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.drill.messages import FACTS, Said
+from tapeline.streams.pipeline.routing import Router
 
 
 class Letter(NamedTuple):

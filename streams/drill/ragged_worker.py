@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from random import Random
 
-from schemas.config import ConfigError
-from schemas.config_loading import load_config
-from streams.kafka.errors import BrokerError, TopicsError
-from streams.terminal import guard_standard_error, say
-from streams.worker.instance import InstanceTakenError
-from streams.worker.runner import SESSION_S, RunOptions, run_worker
+from tapeline.schemas.config.loading import load_config
+from tapeline.schemas.config.model import ConfigError
+from tapeline.streams.kafka.errors import BrokerError, TopicsError
+from tapeline.streams.outputs.terminal import guard_standard_error, say
+from tapeline.streams.worker.instance import InstanceTakenError
+from tapeline.streams.worker.runner import SESSION_S, RunOptions, run_worker
 
 CHUNK_RECORDS = 20
 LONGEST_WAIT_S = 0.01

@@ -10,9 +10,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from schemas.config import KafkaConfig
-from schemas.topics import input_log, worker_app_id
-from streams.kafka.connection import COMMITTED
+from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.topics import input_log, worker_app_id
+from tapeline.streams.kafka.connection import COMMITTED
 
 FETCH_MS = 500
 FETCH_WAIT_MS = 50

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from streams.drill.comparison import Differences
-from streams.drill.crew import FAULTS, End
+from tapeline.streams.drill.comparison import Differences
+from tapeline.streams.drill.crew import FAULTS, End
 
 SHOWN = 5
 

@@ -11,15 +11,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import streams
-from schemas.config import Config
-from schemas.config_rendering import to_toml
+import tapeline
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.rendering import to_toml
 
 # Neither a folder named `streams` where the command is given, nor what is installed beside a
 # source tree, may come before the package that runs here.
-PLAIN_PROGRAM = (sys.executable, "-P", "-m", "streams.cli", "worker")
-RAGGED_PROGRAM = (sys.executable, "-P", "-m", "streams.drill.ragged_worker")
-PACKAGES = str(Path(streams.__file__).resolve().parents[1])
+PLAIN_PROGRAM = (sys.executable, "-P", "-m", "tapeline", "worker")
+RAGGED_PROGRAM = (sys.executable, "-P", "-m", "tapeline.streams.drill.ragged_worker")
+PACKAGES = str(Path(tapeline.__file__).resolve().parents[1])
 CONFIGURATION_FILE = "tapeline.toml"
 UP = "health on"
 """What a worker logs as soon as it takes signals."""

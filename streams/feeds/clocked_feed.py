@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from schemas.records import Bar, Clock
-from streams.core.calendar import Calendar
-from streams.core.plan import InstrumentPlan
-from streams.core.rejection import RecordRejected
-from streams.feeds.items import Feed, Item, Refusal
-from streams.routing import Router
+from tapeline.schemas.records import Bar, Clock
+from tapeline.streams.core.calendar import Calendar
+from tapeline.streams.core.plan import InstrumentPlan
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.feeds.items import Feed, Item, Refusal
+from tapeline.streams.pipeline.routing import Router
 
 
 class ClockedFeed:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from schemas.codec import normal_volume
-from schemas.records import INT64_MAX, Bar
-from schemas.symbols import NAME_RULE, is_name
-from streams.feeds.items import InputError, Refusal
-from streams.feeds.repeated_hours import Passes, PassesOfFile
-from streams.feeds.time_columns import SYMBOL_COLUMN, Look, joined, time_columns
-from streams.feeds.times import (
+from tapeline.schemas.codec import normal_volume
+from tapeline.schemas.records import INT64_MAX, Bar
+from tapeline.schemas.symbols import NAME_RULE, is_name
+from tapeline.streams.feeds.items import InputError, Refusal
+from tapeline.streams.feeds.repeated_hours import Passes, PassesOfFile
+from tapeline.streams.feeds.time_columns import SYMBOL_COLUMN, Look, joined, time_columns
+from tapeline.streams.feeds.times import (
     SHORT_INTEGER,
     NaiveTimeError,
     RepeatedTimeError,

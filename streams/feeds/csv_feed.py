@@ -9,17 +9,17 @@ from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
 
-from schemas.codec import LONG_RECORD
-from schemas.config import INPUT_MIB
-from schemas.records import Bar
-from streams.feeds.columns import AMBIGUOUS_TIME, BarColumns
-from streams.feeds.items import InputError, Item, Refusal
-from streams.feeds.lines import LineReader
-from streams.feeds.merge import SlotEnds
-from streams.feeds.order import OrderCheck, ascend_as_text
-from streams.feeds.repeated_hours import Passes, PassesOfFile
-from streams.feeds.time_columns import LOOK_ROWS
-from streams.feeds.times import TableTimes
+from tapeline.schemas.codec import LONG_RECORD
+from tapeline.schemas.config.model import INPUT_MIB
+from tapeline.schemas.records import Bar
+from tapeline.streams.feeds.columns import AMBIGUOUS_TIME, BarColumns
+from tapeline.streams.feeds.items import InputError, Item, Refusal
+from tapeline.streams.feeds.lines import LineReader
+from tapeline.streams.feeds.merge import SlotEnds
+from tapeline.streams.feeds.order import OrderCheck, ascend_as_text
+from tapeline.streams.feeds.repeated_hours import Passes, PassesOfFile
+from tapeline.streams.feeds.time_columns import LOOK_ROWS
+from tapeline.streams.feeds.times import TableTimes
 
 
 class _Rows(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
-from schemas.records import LogRecord
+from tapeline.schemas.records import LogRecord
 
 
 class Refusal(NamedTuple):

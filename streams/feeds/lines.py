@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from schemas.codec import RECORD_LIMIT_BYTES
-from schemas.config import INPUT_MIB
-from streams.feeds.items import FeedBroken, InputError
+from tapeline.schemas.codec import RECORD_LIMIT_BYTES
+from tapeline.schemas.config.model import INPUT_MIB
+from tapeline.streams.feeds.items import FeedBroken, InputError
 
 BLOCK_BYTES = RECORD_LIMIT_BYTES
 """A line that is too long spans blocks: only such lines have to be measured."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from schemas.codec import LONG_RECORD, CodecError, RecordDecoder
-from schemas.config import INPUT_MIB
-from streams.feeds.items import Item, Refusal
-from streams.feeds.lines import LineReader
+from tapeline.schemas.codec import LONG_RECORD, CodecError, RecordDecoder
+from tapeline.schemas.config.model import INPUT_MIB
+from tapeline.streams.feeds.items import Item, Refusal
+from tapeline.streams.feeds.lines import LineReader
 
 
 class LogFeed:

@@ -1,4 +1,4 @@
-"""One order over several inputs (contracts section 4)."""
+"""One order over several inputs (docs/rules.md 1.7)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from heapq import heapify, heappop, heapreplace
 from operator import itemgetter
 from typing import Protocol
 
-from schemas.records import Bar, Clock
-from streams.feeds.items import Feed, FeedBroken, Item
+from tapeline.schemas.records import Bar, Clock
+from tapeline.streams.feeds.items import Feed, FeedBroken, Item
 
 Head = tuple[int, str, int, Item, Iterator[Item], Feed]
 Placed = tuple[int, Feed, Item]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from schemas.records import Bar, LogRecord
-from streams.feeds.items import Refusal
-from streams.feeds.merge import BEFORE_ALL, SlotEnds
+from tapeline.schemas.records import Bar, LogRecord
+from tapeline.streams.feeds.items import Refusal
+from tapeline.streams.feeds.merge import BEFORE_ALL, SlotEnds
 
 ISO_DATE = 10
 """Characters of ``2025-11-24``."""

@@ -12,15 +12,15 @@ from typing import Any
 
 import orjson
 
-from schemas.config import INPUT_MIB
-from schemas.records import Bar
-from streams.feeds.columns import AMBIGUOUS_TIME, BarColumns
-from streams.feeds.items import FeedBroken, InputError, Item, Refusal
-from streams.feeds.merge import SlotEnds
-from streams.feeds.order import OrderCheck, ascend_as_text
-from streams.feeds.repeated_hours import Passes, PassesOfFile
-from streams.feeds.time_columns import LOOK_ROWS, SYMBOL_COLUMN, TIME_COLUMNS
-from streams.feeds.times import TableTimes
+from tapeline.schemas.config.model import INPUT_MIB
+from tapeline.schemas.records import Bar
+from tapeline.streams.feeds.columns import AMBIGUOUS_TIME, BarColumns
+from tapeline.streams.feeds.items import FeedBroken, InputError, Item, Refusal
+from tapeline.streams.feeds.merge import SlotEnds
+from tapeline.streams.feeds.order import OrderCheck, ascend_as_text
+from tapeline.streams.feeds.repeated_hours import Passes, PassesOfFile
+from tapeline.streams.feeds.time_columns import LOOK_ROWS, SYMBOL_COLUMN, TIME_COLUMNS
+from tapeline.streams.feeds.times import TableTimes
 
 ROWS_AT_ONCE = 16_384
 NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Protocol
 
-from schemas.records import Bar
-from streams.feeds.items import Feed, FeedBroken, InputError
-from streams.feeds.times import RepeatedTimeError
+from tapeline.schemas.records import Bar
+from tapeline.streams.feeds.items import Feed, FeedBroken, InputError
+from tapeline.streams.feeds.times import RepeatedTimeError
 
 Hour = tuple[str, int]
 """A symbol and the instant at which clocks are set back."""

@@ -14,9 +14,9 @@ from decimal import Decimal, InvalidOperation
 from enum import Enum
 from math import isfinite
 
-from streams.core.calendar import DAY_MS, iso_time
-from streams.feeds.items import InputError
-from streams.feeds.times import (
+from tapeline.streams.core.calendar import DAY_MS, iso_time
+from tapeline.streams.feeds.items import InputError
+from tapeline.streams.feeds.times import (
     EPOCH,
     MILLISECOND,
     POWERS,

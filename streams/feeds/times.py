@@ -13,10 +13,10 @@ from decimal import Decimal, InvalidOperation
 from math import isfinite
 from typing import Literal, NamedTuple, get_args
 
-from schemas.config import Config, TimeConfig
-from schemas.records import INT64_MAX, INT64_MIN
-from streams.calendars import load_zone
-from streams.core.calendar import ZoneTable, iso_time
+from tapeline.schemas.config.model import Config, TimeConfig
+from tapeline.schemas.records import INT64_MAX, INT64_MIN
+from tapeline.streams.calendars import load_zone
+from tapeline.streams.core.calendar import ZoneTable, iso_time
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)

@@ -21,11 +21,11 @@ from aiokafka.errors import (
     for_code,
 )
 
-from schemas.config import KafkaConfig
-from schemas.symbols import names_of
-from streams.kafka.connection import administered
-from streams.kafka.errors import TopicsError
-from streams.kafka.topics import (
+from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.symbols import names_of
+from tapeline.streams.kafka.connection import administered
+from tapeline.streams.kafka.errors import TopicsError
+from tapeline.streams.kafka.topics import (
     FoundTopic,
     TopicReport,
     WantedTopic,

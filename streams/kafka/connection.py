@@ -20,9 +20,9 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from schemas.config import KafkaConfig
-from schemas.config_values import Place, read_bootstrap
-from streams.kafka.errors import BrokerError
+from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.config.values import Place, read_bootstrap
+from tapeline.streams.kafka.errors import BrokerError
 
 ADMIN_TIMEOUT_MS = 15_000
 COMMITTED = "read_committed"

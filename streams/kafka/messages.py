@@ -12,16 +12,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from schemas.config import Config
-from schemas.events import Reject
-from schemas.partition import partition_for
-from schemas.records import Bar, Cancel, Clock, LogRecord
-from streams.core.rejection import RecordRejected
-from streams.feeds.clocked_feed import Marks
-from streams.feeds.items import Feed, Item, Refusal
-from streams.inputs import dead_letter
-from streams.refusals import RowRefusals
-from streams.routing import Router
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.events import Reject
+from tapeline.schemas.partition import partition_for
+from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.feeds.clocked_feed import Marks
+from tapeline.streams.feeds.items import Feed, Item, Refusal
+from tapeline.streams.feeds.opening import dead_letter
+from tapeline.streams.pipeline.refusals import RowRefusals
+from tapeline.streams.pipeline.routing import Router
 
 NOBODY = ""
 """Symbol of a line that names none; such lines lie in partition 0, without key."""

@@ -12,22 +12,28 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
-from schemas.codec import encode
-from schemas.config import Config
-from schemas.topics import input_log, topic_of
-from streams.feeds.clocked_feed import ClockedFeed
-from streams.feeds.items import Feed
-from streams.feeds.times import TableTimes, TimeUnit, table_times
-from streams.inputs import Progress, Source, in_order, open_feeds, reported
-from streams.kafka.administration import partitions_of
-from streams.kafka.connection import COMMITTED, plain_errors
-from streams.kafka.messages import Letter, Message, Places, log_messages, table_messages
-from streams.kafka.pacing import Pacer
-from streams.kafka.resume import ResumeSearch
-from streams.kafka.tails import EventTimes, TailReader
-from streams.kafka.writer import BatchWriter, make_producer, stop_producer
-from streams.refusals import DEFAULT_LIMIT, RejectLimit, RowRefusals, RowReport, row_report
-from streams.routing import Router
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.topics import input_log, topic_of
+from tapeline.streams.feeds.clocked_feed import ClockedFeed
+from tapeline.streams.feeds.items import Feed
+from tapeline.streams.feeds.opening import Progress, Source, in_order, open_feeds, reported
+from tapeline.streams.feeds.times import TableTimes, TimeUnit, table_times
+from tapeline.streams.kafka.administration import partitions_of
+from tapeline.streams.kafka.connection import COMMITTED, plain_errors
+from tapeline.streams.kafka.messages import Letter, Message, Places, log_messages, table_messages
+from tapeline.streams.kafka.resume import ResumeSearch
+from tapeline.streams.kafka.tails import EventTimes, TailReader
+from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer
+from tapeline.streams.pipeline.refusals import (
+    DEFAULT_LIMIT,
+    RejectLimit,
+    RowRefusals,
+    RowReport,
+    row_report,
+)
+from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.pipeline.speed import Pacer
 
 LATEST_FLUSH_SECONDS = 0.05
 PROGRESS_SECONDS = 0.2

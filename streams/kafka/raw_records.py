@@ -4,7 +4,7 @@ A record of the client has eleven fields, which cost three times as much as the 
 needs three of them: offset, time and value, and the parser's own objects have those. An answer of
 the broker holds thousands of records, and they are parsed as they are asked for: those of a chunk
 are gone before the next are made, and memory is used again while the processor still has it. The
-private names used here are in the list of `streams.worker.transport`.
+private names used here are in the list of `streams.worker.bridge.transport`.
 
 A transactional producer leaves offsets without a record: markers of commits and aborts, and what
 was aborted. So it is by what an answer covers that two of them follow each other, not by the

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from streams.kafka.messages import Message
+from tapeline.streams.kafka.messages import Message
 
 COMPARED = 8
 NO_TIME = -1

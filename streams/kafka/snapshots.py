@@ -20,12 +20,12 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from schemas.topics import DEFAULT_PREFIX, snapshot_topic
-from streams.core.calendar import Calendar
-from streams.core.engine import STATE_VERSION
-from streams.kafka.event_messages import Message
-from streams.provenance import Identity
-from streams.state_values import decoded, encoded
+from tapeline.schemas.topics import DEFAULT_PREFIX, snapshot_topic
+from tapeline.streams.core.calendar import Calendar
+from tapeline.streams.core.engine import STATE_VERSION
+from tapeline.streams.outputs.messages import Message
+from tapeline.streams.pipeline.provenance import Identity
+from tapeline.streams.pipeline.state_values import decoded, encoded
 
 PART_BYTES = 400_000
 FORMAT = 2

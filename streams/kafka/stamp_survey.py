@@ -5,12 +5,12 @@ from __future__ import annotations
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct
 
-from schemas.codec import CodecError, RecordDecoder
-from schemas.config import Config
-from schemas.topics import input_log
-from streams.kafka.blocks import read_block
-from streams.kafka.connection import COMMITTED, plain_errors
-from streams.kafka.stamps import Stamps
+from tapeline.schemas.codec import CodecError, RecordDecoder
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.topics import input_log
+from tapeline.streams.kafka.blocks import read_block
+from tapeline.streams.kafka.connection import COMMITTED, plain_errors
+from tapeline.streams.kafka.stamps import Stamps
 
 
 class StampSurvey(Struct, frozen=True):

@@ -6,14 +6,14 @@ result, follow from the records themselves.
 
 from __future__ import annotations
 
-from schemas.config import Config
-from schemas.intervals import parse_interval
-from schemas.records import Bar, Clock, LogRecord
-from streams.core.checks import RecordChecks
-from streams.core.plan import InstrumentPlan
-from streams.core.rejection import RecordRejected
-from streams.kafka.messages import create_time
-from streams.planning import plan_instrument
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.intervals import parse_interval
+from tapeline.schemas.records import Bar, Clock, LogRecord
+from tapeline.streams.core.checks import RecordChecks
+from tapeline.streams.core.plan import InstrumentPlan
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.kafka.messages import create_time
+from tapeline.streams.pipeline.planning import plan_instrument
 
 KNOWN_LIMIT = 256
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.codec import CodecError, RecordDecoder
-from streams.core.rejection import RecordRejected
-from streams.kafka.blocks import read_block
-from streams.kafka.messages import NOBODY, create_time, event_time_ms
-from streams.kafka.resume import COMPARED, NO_TIME, Tail
-from streams.routing import Router
+from tapeline.schemas.codec import CodecError, RecordDecoder
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.kafka.blocks import read_block
+from tapeline.streams.kafka.messages import NOBODY, create_time, event_time_ms
+from tapeline.streams.kafka.resume import COMPARED, NO_TIME, Tail
+from tapeline.streams.pipeline.routing import Router
 
 FIRST_BLOCK = 2_000
 GROWTH = 4

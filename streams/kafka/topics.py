@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from schemas.config import KafkaConfig
-from schemas.topics import catalogue
+from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.topics import catalogue
 
 
 class WantedTopic(Struct, frozen=True):

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.codec import CodecError, RecordDecoder, decode_event
-from schemas.topics import topic_of
-from streams.failures import naming
-from streams.store.database import Database
-from streams.store.files import check_file, missing, sync_folder
-from streams.store.layout import (
+from tapeline.schemas.codec import CodecError, RecordDecoder, decode_event
+from tapeline.schemas.topics import topic_of
+from tapeline.streams.failures import naming
+from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
+from tapeline.streams.store.database import Database
+from tapeline.streams.store.files import check_file, missing, sync_folder
+from tapeline.streams.store.layout import (
     CHECKPOINT_KEY,
     LOG_FILE,
     LOG_WAY,
     STATE_FOLDER,
-    TOPICS_FOLDER,
     FolderLock,
     StoreDamagedError,
     StoreError,

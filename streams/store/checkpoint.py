@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from schemas.topics import OUTPUT_TOPICS
-from streams.provenance import Identity
+from tapeline.schemas.topics import OUTPUT_TOPICS
+from tapeline.streams.pipeline.provenance import Identity
 
 FORMAT = 2
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.events import Output, Reject, Retract, type_of
-from schemas.topics import EVENT_TYPES
-from streams.refusals import RowRefusals
+from tapeline.schemas.events import Output, Reject, Retract, type_of
+from tapeline.schemas.topics import EVENT_TYPES
+from tapeline.streams.pipeline.refusals import RowRefusals
 
 FATES = {
     "accepted": "new",

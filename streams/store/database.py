@@ -19,7 +19,7 @@ from rocksdict import (
     WriteOptions,
 )
 
-from streams.store.layout import StoreDamagedError, rebuild_way
+from tapeline.streams.store.layout import StoreDamagedError, rebuild_way
 
 OPEN_TRIES = 3
 KEPT_LOGS = 1

@@ -8,8 +8,8 @@ from io import FileIO
 from pathlib import Path
 from zlib import crc32
 
-from streams.failures import naming
-from streams.store.layout import StoreDamagedError
+from tapeline.streams.failures import naming
+from tapeline.streams.store.layout import StoreDamagedError
 
 BLOCK_BYTES = 1 << 20
 

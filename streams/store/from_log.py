@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schemas.config import Config
-from streams.collector import rare_collections
-from streams.store.again import check_store
-from streams.store.counts import Counts
-from streams.store.keeper import LEAST_AGAIN, Keeper
-from streams.store.layout import check_folder
-from streams.store.opened import OpenStore, no_hook
-from streams.store.rebuild import check_readable, rebuild
-from streams.store.recovery import recover
+from tapeline.schemas.config.model import Config
+from tapeline.streams.pipeline.collector import rare_collections
+from tapeline.streams.store.again import check_store
+from tapeline.streams.store.counts import Counts
+from tapeline.streams.store.keeper import LEAST_AGAIN, Keeper
+from tapeline.streams.store.layout import check_folder
+from tapeline.streams.store.opened import OpenStore, no_hook
+from tapeline.streams.store.rebuild import check_readable, rebuild
+from tapeline.streams.store.recovery import recover
 
 STEP_RECORDS = 20_000
 

@@ -6,23 +6,23 @@ import gc
 import hashlib
 from collections.abc import Callable, Iterator
 
-from schemas.codec import RecordDecoder, encode
-from schemas.config import Config
-from schemas.events import Output, Reject
-from schemas.records import Bar, Cancel, Clock, LogRecord
-from streams.core.corrections import Correction
-from streams.core.engine import GroupEngine
-from streams.core.rejection import RecordRejected
-from streams.core.volume import written_volume
-from streams.feeds.items import Refusal
-from streams.inputs import dead_letter
-from streams.planning import plan_group
-from streams.provenance import IDENTITY, GroupIdentity, restore_engine
-from streams.routing import Router
-from streams.state_values import decoded, encoded
-from streams.store.checkpoint import RunMark, Slot
-from streams.store.counts import Counts
-from streams.store.layout import (
+from tapeline.schemas.codec import RecordDecoder, encode
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.events import Output, Reject
+from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.streams.core.correct.corrections import Correction
+from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.core.volume import written_volume
+from tapeline.streams.feeds.items import Refusal
+from tapeline.streams.feeds.opening import dead_letter
+from tapeline.streams.pipeline.planning import plan_group
+from tapeline.streams.pipeline.provenance import IDENTITY, GroupIdentity, restore_engine
+from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.pipeline.state_values import decoded, encoded
+from tapeline.streams.store.checkpoint import RunMark, Slot
+from tapeline.streams.store.counts import Counts
+from tapeline.streams.store.layout import (
     LETTERS,
     StoreError,
     bar_key,
@@ -32,9 +32,9 @@ from streams.store.layout import (
     view_key,
     way_out,
 )
-from streams.store.opened import OpenStore
-from streams.store.settings import check_settings
-from streams.store.step import Step
+from tapeline.streams.store.opened import OpenStore
+from tapeline.streams.store.settings import check_settings
+from tapeline.streams.store.step import Step
 
 DIGEST_BYTES = 16
 LEAST_AGAIN = 50_000

@@ -19,10 +19,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tapeline.streams.outputs.run_folder import LOCK_FILE, TOPICS_FOLDER
+
 LOG_FILE = "log.jsonl"
-TOPICS_FOLDER = "topics"
 STATE_FOLDER = "state"
-LOCK_FILE = "lock"
 PARTS = frozenset({LOG_FILE, TOPICS_FOLDER, STATE_FOLDER, LOCK_FILE})
 
 CHECKPOINT_KEY = b"checkpoint"

@@ -23,25 +23,31 @@ from zlib import crc32
 import msgspec
 from msgspec.structs import replace
 
-from schemas.topics import OUTPUT_TOPICS
-from streams.provenance import Identity
-from streams.store.again import LETTERS_TOPIC, clear_remains, clear_state, kept_letters
-from streams.store.checkpoint import Checkpoint, RunMark, Slot, empty_checkpoint, read_checkpoint
-from streams.store.database import Database
-from streams.store.files import AppendFile, LogFile, sync_folder
-from streams.store.layout import (
+from tapeline.schemas.topics import OUTPUT_TOPICS
+from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
+from tapeline.streams.pipeline.provenance import Identity
+from tapeline.streams.store.again import LETTERS_TOPIC, clear_remains, clear_state, kept_letters
+from tapeline.streams.store.checkpoint import (
+    Checkpoint,
+    RunMark,
+    Slot,
+    empty_checkpoint,
+    read_checkpoint,
+)
+from tapeline.streams.store.database import Database
+from tapeline.streams.store.files import AppendFile, LogFile, sync_folder
+from tapeline.streams.store.layout import (
     CHECKPOINT_KEY,
     LOG_FILE,
     LOG_WAY,
     STATE_FOLDER,
-    TOPICS_FOLDER,
     FolderLock,
     StoreDamagedError,
     StoreError,
     commits_of,
     rebuild_way,
 )
-from streams.store.step import Step
+from tapeline.streams.store.step import Step
 
 Changes = Iterable[tuple[bytes, bytes | None]]
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import orjson
 
-from schemas.config import Config
-from schemas.topics import EVENT_TYPES, OUTPUT_TOPICS, topic_of
-from streams.store.checkpoint import Checkpoint, empty_checkpoint
-from streams.store.database import Database
-from streams.store.files import check_file
-from streams.store.layout import (
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.topics import EVENT_TYPES, OUTPUT_TOPICS, topic_of
+from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
+from tapeline.streams.store.checkpoint import Checkpoint, empty_checkpoint
+from tapeline.streams.store.database import Database
+from tapeline.streams.store.files import check_file
+from tapeline.streams.store.layout import (
     LOG_FILE,
     LOG_WAY,
     STATE_FOLDER,
-    TOPICS_FOLDER,
     StoreDamagedError,
     StoreError,
     bar_key,
@@ -27,8 +27,8 @@ from streams.store.layout import (
     rebuild_way,
     view_key,
 )
-from streams.store.opened import stored_checkpoint
-from streams.store.settings import check_settings
+from tapeline.streams.store.opened import stored_checkpoint
+from tapeline.streams.store.settings import check_settings
 
 VIEW_TYPES = tuple(kind for kind in EVENT_TYPES if kind != "reject")
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from heapq import merge
 
-from schemas.codec import decode_event, encode
-from schemas.events import (
+from tapeline.schemas.codec import decode_event, encode
+from tapeline.schemas.events import (
     OUTPUTS_PER_RECORD,
     Event,
     Output,
@@ -24,13 +24,13 @@ from schemas.events import (
     retracted,
     revised,
 )
-from schemas.records import Bar, Clock
-from streams.core.corrections import Change, in_order
-from streams.core.engine import GroupEngine
-from streams.planning import plan_group
-from streams.store.checkpoint import RunMark
-from streams.store.keeper import Keeper
-from streams.store.layout import VIEW, bars_prefix, state_prefix, view_key
+from tapeline.schemas.records import Bar, Clock
+from tapeline.streams.core.correct.corrections import Change, in_order
+from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.pipeline.planning import plan_group
+from tapeline.streams.store.checkpoint import RunMark
+from tapeline.streams.store.keeper import Keeper
+from tapeline.streams.store.layout import VIEW, bars_prefix, state_prefix, view_key
 
 VIEW_TYPES = ("derived_bar", "session", "quality", "gap", "range", "touch", "swing")
 

@@ -7,14 +7,14 @@ what changed; at that clock it is run again.
 
 from __future__ import annotations
 
-from schemas.codec import CodecError, RecordDecoder
-from schemas.records import Clock
-from streams.feeds.items import Refusal
-from streams.store.again import unreadable_line
-from streams.store.counts import Counts
-from streams.store.keeper import Keeper
-from streams.store.layout import LOG_FILE, StoreError, rebuild_way
-from streams.store.rebuild import check_readable, rebuild
+from tapeline.schemas.codec import CodecError, RecordDecoder
+from tapeline.schemas.records import Clock
+from tapeline.streams.feeds.items import Refusal
+from tapeline.streams.store.again import unreadable_line
+from tapeline.streams.store.counts import Counts
+from tapeline.streams.store.keeper import Keeper
+from tapeline.streams.store.layout import LOG_FILE, StoreError, rebuild_way
+from tapeline.streams.store.rebuild import check_readable, rebuild
 
 
 def recover(keeper: Keeper, step_records: int, refused_stay: bool = False) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from schemas.config import Config
-from streams.provenance import IDENTITY, IdentityError, check_identity
-from streams.state_values import decoded
-from streams.store.checkpoint import Checkpoint
-from streams.store.database import Database
-from streams.store.layout import StoreError, state_prefix
+from tapeline.schemas.config.model import Config
+from tapeline.streams.pipeline.provenance import IDENTITY, IdentityError, check_identity
+from tapeline.streams.pipeline.state_values import decoded
+from tapeline.streams.store.checkpoint import Checkpoint
+from tapeline.streams.store.database import Database
+from tapeline.streams.store.layout import StoreError, state_prefix
 
 
 def check_settings(

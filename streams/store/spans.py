@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from schemas.records import Bar
-from streams.feeds.items import Feed, Refusal
-from streams.store.keeper import Keeper
-from streams.store.layout import bars_prefix
+from tapeline.schemas.records import Bar
+from tapeline.streams.feeds.items import Feed, Refusal
+from tapeline.streams.store.keeper import Keeper
+from tapeline.streams.store.layout import bars_prefix
 
 Span = tuple[int, int]
 """Labels of the first and last bar, inclusive."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from schemas.codec import encode
-from schemas.events import Output, Reject, Retract, type_of
-from schemas.topics import topic_of
-from streams.store.layout import view_key
+from tapeline.schemas.codec import encode
+from tapeline.schemas.events import Output, Reject, Retract, type_of
+from tapeline.schemas.topics import topic_of
+from tapeline.streams.store.layout import view_key
 
 
 class Step:

@@ -14,20 +14,25 @@ from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 from msgspec import Struct
 
-from schemas.config import Config
-from schemas.topics import input_log, snapshot_topic, worker_app_id
-from streams.core.sessions import NOWHERE_MS
-from streams.kafka.administration import describe_topics
-from streams.kafka.errors import BrokerError, TopicsError
-from streams.worker.changelog import belongs, read_heads
-from streams.worker.cluster import explained, judge_topics
-from streams.worker.committer import OUTPUT_BATCH_BYTES, SNAPSHOT_BYTES_A_PLACE, Committer, Work
-from streams.worker.exits import NotWrittenError, ZombieGuard, hard_exit
-from streams.worker.fold import Counts, LogHoleError, PartitionFold, log_hole
-from streams.worker.log_digest import RecordDigest
-from streams.worker.metrics import PartitionGauges, WorkerMetrics
-from streams.worker.table import StateTable
-from streams.worker.transport import BatchApp, BatchMessage, BatchSchema
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.topics import input_log, snapshot_topic, worker_app_id
+from tapeline.streams.core.sessions.tracker import NOWHERE_MS
+from tapeline.streams.kafka.administration import describe_topics
+from tapeline.streams.kafka.errors import BrokerError, TopicsError
+from tapeline.streams.worker.bridge.table import StateTable
+from tapeline.streams.worker.bridge.transport import BatchApp, BatchMessage, BatchSchema
+from tapeline.streams.worker.changelog import belongs, read_heads
+from tapeline.streams.worker.cluster import explained, judge_topics
+from tapeline.streams.worker.committer import (
+    OUTPUT_BATCH_BYTES,
+    SNAPSHOT_BYTES_A_PLACE,
+    Committer,
+    Work,
+)
+from tapeline.streams.worker.exits import NotWrittenError, ZombieGuard, hard_exit
+from tapeline.streams.worker.fold import Counts, LogHoleError, PartitionFold, log_hole
+from tapeline.streams.worker.log_digest import RecordDigest
+from tapeline.streams.worker.metrics import PartitionGauges, WorkerMetrics
 
 HEARTBEAT_S = 3.0
 REQUEST_S = 40.0

@@ -13,8 +13,8 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct
 
-from streams.kafka.connection import COMMITTED, plain_errors
-from streams.worker.state_records import (
+from tapeline.streams.kafka.connection import COMMITTED, plain_errors
+from tapeline.streams.worker.state_records import (
     IDENTITY_KEY,
     ForeignRecordError,
     check_record,

@@ -6,11 +6,11 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from schemas.config import Config
-from streams.kafka.administration import describe_topics, topic_names
-from streams.kafka.errors import BrokerError, TopicsError
-from streams.kafka.topics import TopicReport
-from streams.worker.exits import NotWrittenError
+from tapeline.schemas.config.model import Config
+from tapeline.streams.kafka.administration import describe_topics, topic_names
+from tapeline.streams.kafka.errors import BrokerError, TopicsError
+from tapeline.streams.kafka.topics import TopicReport
+from tapeline.streams.worker.exits import NotWrittenError
 
 ASKING_S = 10.0
 """How long to ask what became of a topic: the answer is for the last line alone."""

@@ -20,12 +20,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from streams.kafka.connection import error_text
-from streams.kafka.event_messages import Message
-from streams.worker.exits import ForeignWriterError, NotWrittenError, ZombieGuard
-from streams.worker.fold import Step
-from streams.worker.metrics import WorkerMetrics
-from streams.worker.state_records import Pair, batches, new_identity
+from tapeline.streams.kafka.connection import error_text
+from tapeline.streams.outputs.messages import Message
+from tapeline.streams.worker.exits import ForeignWriterError, NotWrittenError, ZombieGuard
+from tapeline.streams.worker.fold import Step
+from tapeline.streams.worker.metrics import WorkerMetrics
+from tapeline.streams.worker.state_records import Pair, batches, new_identity
 
 STEPS_IN_HAND = 12
 """As many partitions wait for their acknowledgements at the same time."""

@@ -9,23 +9,28 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from schemas.codec import CodecError, RecordDecoder
-from schemas.config import Config
-from schemas.events import Output
-from schemas.partition import partition_for
-from schemas.records import LogRecord
-from streams.admission import Admission
-from streams.core.engine import GroupEngine, StateIncompleteError, StateVersionError
-from streams.core.rejection import RecordRejected
-from streams.core.sessions import NOWHERE_MS
-from streams.kafka.event_messages import Message, Writer
-from streams.kafka.raw_records import Chunk, RawRecord
-from streams.kafka.snapshots import CloseClock, SnapshotHead, snapshot_messages, topic
-from streams.kafka.stamps import Stamps
-from streams.planning import plan_group
-from streams.provenance import IDENTITY, GroupIdentity, IdentityError, restore_engine
-from streams.worker.log_digest import RecordDigest, digest_of
-from streams.worker.state_records import (
+from tapeline.schemas.codec import CodecError, RecordDecoder
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.events import Output
+from tapeline.schemas.partition import partition_for
+from tapeline.schemas.records import LogRecord
+from tapeline.streams.core.engine import GroupEngine, StateIncompleteError, StateVersionError
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.core.sessions.tracker import NOWHERE_MS
+from tapeline.streams.kafka.raw_records import Chunk, RawRecord
+from tapeline.streams.kafka.snapshots import CloseClock, SnapshotHead, snapshot_messages, topic
+from tapeline.streams.kafka.stamps import Stamps
+from tapeline.streams.outputs.messages import Message, Writer
+from tapeline.streams.pipeline.admission import Admission
+from tapeline.streams.pipeline.planning import plan_group
+from tapeline.streams.pipeline.provenance import (
+    IDENTITY,
+    GroupIdentity,
+    IdentityError,
+    restore_engine,
+)
+from tapeline.streams.worker.log_digest import RecordDigest, digest_of
+from tapeline.streams.worker.state_records import (
     FIRST,
     GroupChange,
     StateFormatError,

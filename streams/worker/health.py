@@ -8,8 +8,8 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
-from streams.worker.fold import Counts
-from streams.worker.metrics import Page, PartitionGauges, WorkerMetrics, counted
+from tapeline.streams.worker.fold import Counts
+from tapeline.streams.worker.metrics import Page, PartitionGauges, WorkerMetrics, counted
 
 PATIENCE_S = 5.0
 BACKLOG = 16

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from streams.escaping import PlainFormatter, escaped_json, writable
+from tapeline.streams.outputs.escaping import PlainFormatter, escaped_json, writable
 
 LINES = 5
 WINDOW_S = 10.0
@@ -87,7 +87,7 @@ def set_up_logging(as_json: bool, level: int = logging.INFO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # What they say of every request is of no use to who runs a worker.
-    for name in (*NOISY, "streams.worker"):
+    for name in (*NOISY, "tapeline.streams.worker"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from faust.types import TP
 
-from streams.worker.log_digest import RecordDigest, digest_of
+from tapeline.streams.worker.log_digest import RecordDigest, digest_of
 
 LEAST_BYTES = 1
 """Of a fetch: the broker gives the first batch whole, whatever is asked for, and one is enough."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import NamedTuple
 
-from streams.kafka.raw_records import RawRecord
+from tapeline.streams.kafka.raw_records import RawRecord
 
 HASH_DIGITS = 16
 """Of SHA-256, hexadecimal: two records that differ have the same once in 10^19."""

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 from msgspec import Struct
 
-from schemas.config import Config
-from streams.collector import rare_collections
-from streams.kafka.connection import broker_address
-from streams.worker.cluster import check_cluster
-from streams.worker.exits import (
+from tapeline.schemas.config.model import Config
+from tapeline.streams.kafka.connection import broker_address
+from tapeline.streams.pipeline.collector import rare_collections
+from tapeline.streams.worker.bridge.store_errors import StoreWriteError, wants_room
+from tapeline.streams.worker.cluster import check_cluster
+from tapeline.streams.worker.exits import (
     BUG,
     IO_FAILURE,
     ForeignWriterError,
@@ -27,13 +28,12 @@ from streams.worker.exits import (
     hard_exit,
     quiet_exit,
 )
-from streams.worker.health import HealthServer, metrics_page
-from streams.worker.instance import Instance, claim_instance
-from streams.worker.log import set_up_logging
-from streams.worker.store_errors import StoreWriteError, wants_room
+from tapeline.streams.worker.health import HealthServer, metrics_page
+from tapeline.streams.worker.instance import Instance, claim_instance
+from tapeline.streams.worker.log import set_up_logging
 
 if TYPE_CHECKING:
-    from streams.worker.app import WorkerApp
+    from tapeline.streams.worker.app import WorkerApp
 
 DRAIN_S = 30.0
 EMPTY_DRAIN_S = 5.0
@@ -109,7 +109,7 @@ async def _run(
     pause: Callable[[], Awaitable[None]] | None,
 ) -> None:
     started_s = time.time()
-    from streams.worker.app import WorkerOptions, make_app
+    from tapeline.streams.worker.app import WorkerOptions, make_app
 
     partitions = await check_cluster(config)
     app = make_app(

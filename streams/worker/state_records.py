@@ -18,10 +18,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from streams.core.engine import HOT
-from streams.provenance import Identity, stored_identity
-from streams.state_values import pack, unpack
-from streams.worker.log_digest import RecordDigest
+from tapeline.streams.core.engine import HOT
+from tapeline.streams.pipeline.provenance import Identity, stored_identity
+from tapeline.streams.pipeline.state_values import pack, unpack
+from tapeline.streams.worker.log_digest import RecordDigest
 
 CHECKPOINT_KEY = b"|checkpoint"
 """No group has an empty name."""

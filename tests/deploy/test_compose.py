@@ -12,8 +12,8 @@ import pytest
 import typer.main
 from jsonschema import Draft201909Validator
 
-from schemas.config import built_in_config
-from streams.cli import COMMAND_LINE_ERROR, app
+from tapeline.schemas.config.model import built_in_config
+from tapeline.streams.cli.main import COMMAND_LINE_ERROR, app
 from tests.deploy.composition import IMAGE, composition, own_commands, services
 from tests.docs.pages import blocks
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from streams.worker.fold import Counts
-from streams.worker.health import metrics_page
-from streams.worker.metrics import PartitionGauges, WorkerMetrics
+from tapeline.streams.worker.fold import Counts
+from tapeline.streams.worker.health import metrics_page
+from tapeline.streams.worker.metrics import PartitionGauges, WorkerMetrics
 from tests.deploy.composition import own_commands, services
 
 pytestmark = pytest.mark.source_tree

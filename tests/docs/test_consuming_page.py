@@ -6,9 +6,9 @@ import inspect
 import re
 from pathlib import Path
 
-from schemas.events import Touch
-from schemas.topics import catalogue
-from streams.subscription import Subscription
+from tapeline.schemas.events import Touch
+from tapeline.schemas.topics import catalogue
+from tapeline.streams.consuming.subscription import Subscription
 from tests.docs.pages import blocks
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "consuming.md"

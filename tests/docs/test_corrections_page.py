@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from schemas.config_loading import read_config
-from schemas.events import Output
-from streams.core.corrections import Correction
-from streams.core.engine import GroupEngine
-from streams.explanation import explanation
-from streams.planning import plan_group
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.events import Output
+from tapeline.streams.cli.show.correction import explanation
+from tapeline.streams.core.correct.corrections import Correction
+from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.pipeline.planning import plan_group
 from tests.docs.pages import blocks
 from tests.docs.worked_examples import Example, examples
 

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from schemas.config_loading import read_config
-from streams.embedded import run_files
-from streams.inputs import Source
-from streams.samples import write_samples
+from tapeline.schemas.config.loading import read_config
+from tapeline.streams.embedded import run_files
+from tapeline.streams.feeds.opening import Source
+from tapeline.streams.feeds.samples import write_samples
 
 
 def test_fold_a_run_prints_the_open_ranges(tmp_path: Path, repository_root: Path) -> None:

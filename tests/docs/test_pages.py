@@ -24,7 +24,7 @@ def tapeline(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     if (ROOT / "streams").is_dir():
         environment["PYTHONPATH"] = str(ROOT)
     return subprocess.run(
-        [sys.executable, "-m", "streams.cli", *shlex.split(command)],
+        [sys.executable, "-m", "tapeline", *shlex.split(command)],
         cwd=folder,
         env=environment,
         capture_output=True,

@@ -20,7 +20,7 @@ ELISION = "..."
 def run(folder: Path, command: str) -> str:
     """What a command line prints; ``tapeline`` is the one of this tree."""
     path = f"PYTHONPATH={ROOT} " if (ROOT / "streams").is_dir() else ""
-    shell = f'tapeline() {{ {path}{sys.executable} -m streams.cli "$@"; }}\n{command}'
+    shell = f'tapeline() {{ {path}{sys.executable} -m tapeline "$@"; }}\n{command}'
     done = subprocess.run(
         ["bash", "-c", shell],
         cwd=folder,

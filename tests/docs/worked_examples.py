@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from schemas.config_loading import read_config
-from schemas.records import Bar, Clock, LogRecord
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.records import Bar, Clock, LogRecord
 from tests.properties.folding import fold, run
 
 NEW_YORK = ZoneInfo("America/New_York")

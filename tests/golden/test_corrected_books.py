@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from schemas.config import Config
-from schemas.config_loading import read_config
-from schemas.records import Bar, LogRecord
-from streams.embedded import run_files
-from streams.inputs import Source
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.records import Bar, LogRecord
+from tapeline.streams.embedded import run_files
+from tapeline.streams.feeds.opening import Source
 from tests.properties.disorder import disordered
 
 BOOKS = {symbol: f"{symbol.lower()}_1m_2025-12-07_2025-12-19.csv" for symbol in ("ES", "NQ")}

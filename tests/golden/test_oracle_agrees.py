@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from schemas.config import Config, InstrumentConfig, built_in_config
-from schemas.records import Bar
+from tapeline.schemas.config.model import Config, InstrumentConfig, built_in_config
+from tapeline.schemas.records import Bar
 from tests.oracle import Plan, view
 
 WEEK_ONE_END_MS = 1_765_576_800_000

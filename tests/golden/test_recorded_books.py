@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from schemas.config_loading import read_config
-from streams.embedded import run_files
-from streams.inputs import Source
-from streams.summary import RunResult
+from tapeline.schemas.config.loading import read_config
+from tapeline.streams.embedded import run_files
+from tapeline.streams.feeds.opening import Source
+from tapeline.streams.pipeline.summary import RunResult
 
 WEEK_ONE_ENDS = datetime.fromisoformat("2025-12-12T17:00-05:00")
 EQUITIES = '[instruments.AAPL]\ncalendar = "XNYS"\n[instruments.RIVN]\ncalendar = "XNYS"\n'

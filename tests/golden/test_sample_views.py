@@ -13,13 +13,13 @@ from typing import Any
 
 import msgspec
 
-from schemas.config_loading import read_config
-from schemas.events import Output
-from schemas.records import Bar, Clock, LogRecord
-from schemas.topics import EVENT_TYPES
-from streams.calendars import load_calendar
-from streams.routing import Router
-from streams.samples import CONFIGURATION, sample_book, with_holes
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.events import Output
+from tapeline.schemas.records import Bar, Clock, LogRecord
+from tapeline.schemas.topics import EVENT_TYPES
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.feeds.samples import CONFIGURATION, sample_book, with_holes
+from tapeline.streams.pipeline.routing import Router
 
 GOLDEN = Path(__file__).parent / "sample-views.jsonl"
 FUTURES_BARS = 420

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from schemas.config_loading import read_config
-from streams.embedded import run_files
-from streams.inputs import Source
-from tests.store.killing import Kill, run_until_killed
-from tests.store.stores import DELIVERY, folded, load, view
+from tapeline.schemas.config.loading import read_config
+from tapeline.streams.embedded import run_files
+from tapeline.streams.feeds.opening import Source
+from tests.unit.store.killing import Kill, run_until_killed
+from tests.unit.store.stores import DELIVERY, folded, load, view
 
 BOOKS = {symbol: f"{symbol.lower()}_1m_2025-12-07_2025-12-19.csv" for symbol in ("ES", "NQ")}
 DAYS = 10

@@ -7,38 +7,31 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tests.house.source_tree import Violation
+from tests.house.source_tree import PACKAGES, Violation
 
-# Rooms by floor. A module may import its own room and every lower floor; the drivers, which share
-# a floor, do not know each other. `streams` itself stands for whatever has no row of its own:
-# feeds, planning and what else serves the drivers. What a person sees is with the command line.
+# Rooms by floor: a folder, with all below it that has no row of its own. A module may import its
+# own room and every lower floor; rooms that share a floor do not know each other.
 _FLOORS = {
     "schemas": 0,
-    "streams.core": 1,
-    "streams.calendars": 2,
-    "streams": 3,
-    "streams.embedded": 4,
-    "streams.stored_run": 4,
-    "streams.worker": 4,
-    "replay": 4,
-    "streams.drill": 5,
-    "streams.progress": 5,
-    "streams.tables": 5,
-    "streams.store_tables": 5,
-    "streams.parity_tables": 5,
-    "streams.why_tables": 5,
-    "streams.replay_options": 5,
-    "streams.cli_recording": 5,
-    "streams.cli_store": 6,
-    "streams.cli_kafka": 6,
-    "streams.cli_checks": 6,
-    "streams.cli_drill": 6,
-    "streams.cli_replay": 6,
-    "streams.cli_runs": 6,
-    "streams.cli_verify": 6,
-    "streams.cli": 7,
-    "streams.__main__": 8,
+    "streams": 1,
+    "streams.core": 2,
+    "streams.calendars": 3,
+    "streams.pipeline": 4,
+    "streams.outputs": 5,
+    "streams.feeds": 6,
+    "streams.store": 7,
+    "streams.kafka": 7,
+    "streams.embedded": 8,
+    "streams.store.run": 8,
+    "streams.consuming": 8,
+    "streams.worker": 8,
+    "replay": 9,
+    "streams.drill": 9,
+    "streams.cli.show": 10,
+    "streams.cli": 11,
+    "tapeline": 12,
 }
+_PACKAGE = "tapeline"
 
 # Parts of the standard library that need no clock, no files, no environment and no threads; what
 # `datetime` has of a clock and `array` of a machine's byte order, the purity guard forbids.
@@ -102,13 +95,13 @@ def calendar_tool_imports(sources: dict[str, str]) -> list[str]:
     `sources` maps module names to their texts. The tool is whatever imports one of the libraries;
     it belongs to `streams.calendars`, and nothing that runs may import it.
     """
-    known = {name: list(imports(text, name)) for name, text in sources.items()}
+    known = {f"{_PACKAGE}.{name}": list(imports(text, name)) for name, text in sources.items()}
     tools = {
         name
         for name, found in known.items()
         if any(
             each.origin.partition(".")[0] in _CALENDAR_LIBRARIES
-            and (name, each.origin) not in _OF_THEIR_OWN
+            and (name.removeprefix(f"{_PACKAGE}."), each.origin) not in _OF_THEIR_OWN
             for each in found
         )
     }
@@ -118,7 +111,7 @@ def calendar_tool_imports(sources: dict[str, str]) -> list[str]:
         for name, found in sorted(known.items())
         if name not in tools and any(each.origin in tools or each.path in tools for each in found)
     ]
-    return [*strangers, *users]
+    return [name.removeprefix(f"{_PACKAGE}.") for name in (*strangers, *users)]
 
 
 def imports(source: str, module: str, *, is_package: bool = False) -> Iterator[Import]:
@@ -134,7 +127,13 @@ def imports(source: str, module: str, *, is_package: bool = False) -> Iterator[I
 
 
 def room(module: str) -> str:
-    """The room of a module of ours: the longest name of the floor plan that contains it."""
+    """The room of a module of ours: the longest name of the floor plan that contains it.
+
+    The three folders of the repository are imported as parts of the package.
+    """
+    inner = module.removeprefix(f"{_PACKAGE}.")
+    if inner.partition(".")[0] in PACKAGES:
+        module = inner
     names = [name for name in _FLOORS if module == name or module.startswith(name + ".")]
     return max(names, key=len)
 
@@ -142,8 +141,10 @@ def room(module: str) -> str:
 def _objection(module: str, imported: Import) -> str | None:
     top = imported.origin.partition(".")[0]
     here = room(module)
-    if top in {"schemas", "streams", "replay"}:
+    if top == _PACKAGE:
         return _wrong_way(here, imported.path)
+    if top in PACKAGES:
+        return f"{module} imports {imported.origin}: a second copy of {_PACKAGE}.{imported.origin}"
     if top in _OUTSIDE:
         return f"{module} imports {imported.origin}: the packages do not know {top}"
     if top == _DATABASE and module != _DATABASE_MODULE and here != "streams.worker":
@@ -159,6 +160,9 @@ def _objection(module: str, imported: Import) -> str | None:
 
 
 def _wrong_way(here: str, path: str) -> str | None:
+    # The version, and no more, is known below.
+    if path in {_PACKAGE, f"{_PACKAGE}.__version__"}:
+        return None
     there = room(path)
     if here == there or _FLOORS[there] < _FLOORS[here]:
         return None
@@ -169,5 +173,7 @@ def _origin(node: ast.ImportFrom, module: str, is_package: bool) -> str:
     if node.level == 0:
         return node.module or ""
     parts = module.split(".")
+    if parts[0] in PACKAGES:
+        parts.insert(0, _PACKAGE)
     base = parts[: len(parts) - node.level + (1 if is_package else 0)]
     return ".".join([*base, node.module] if node.module else base)

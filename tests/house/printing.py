@@ -1,4 +1,4 @@
-"""Guard: what is printed or logged goes through `streams.terminal` and `streams.escaping`."""
+"""Guard: all output goes through `streams.outputs.terminal` and `streams.outputs.escaping`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ THE_WAY_OUT = frozenset(
     {
         # The way itself; the formats of logs; constant text before anything else is imported; a
         # tool of developers.
-        "streams/terminal.py",
-        "streams/escaping.py",
+        "streams/outputs/terminal.py",
+        "streams/outputs/escaping.py",
         "streams/worker/log.py",
-        "streams/__main__.py",
+        "tapeline/__main__.py",
         "streams/calendars/build.py",
     }
 )
-SHOWS = {"replay/progress.py": frozenset({"rich"})}
-"""Modules that draw what they count themselves, on a console of `streams.terminal`."""
+SHOWS = {"replay/pace/progress.py": frozenset({"rich"})}
+"""Modules that draw what they count themselves, on a console of `streams.outputs.terminal`."""
 CALLS = frozenset(
     {
         "print",

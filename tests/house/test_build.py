@@ -9,18 +9,18 @@ from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 
 import pytest
 
-import streams.core
+import tapeline.streams.core
 
 COMPILED = os.environ.get("TAPELINE_EXPECT_COMPILED") == "1"
 CORE_MODULES = [
     module.name
-    for module in pkgutil.walk_packages(streams.core.__path__, "streams.core.")
+    for module in pkgutil.walk_packages(tapeline.streams.core.__path__, "tapeline.streams.core.")
     if not module.ispkg
 ]
 
 
 def test_the_core_has_an_engine() -> None:
-    assert "streams.core.engine" in CORE_MODULES
+    assert "tapeline.streams.core.engine" in CORE_MODULES
 
 
 @pytest.mark.parametrize("name", CORE_MODULES)

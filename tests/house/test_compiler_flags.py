@@ -17,9 +17,9 @@ pytestmark = pytest.mark.source_tree
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler (cc) here")
 def test_every_module_is_compiled_without_fused_products(tmp_path: Path) -> None:
-    core = tmp_path / "streams" / "core"
+    core = tmp_path / "tapeline" / "streams" / "core"
     core.mkdir(parents=True)
-    for folder in (core.parent, core):
+    for folder in (core.parent.parent, core.parent, core):
         (folder / "__init__.py").write_text("", "utf-8")
     (core / "average.py").write_text(
         "def step(a: float, b: float, c: float) -> float:\n    return a * b + c\n", "utf-8"

@@ -40,7 +40,7 @@ def test_another_way_out_is_noticed(source: str, expected: str) -> None:
 
 
 def test_the_way_out_itself_may_print() -> None:
-    assert printing_faults("print(1)", PurePosixPath("streams/terminal.py")) == []
-    drawn = PurePosixPath("replay/progress.py")
+    assert printing_faults("print(1)", PurePosixPath("streams/outputs/terminal.py")) == []
+    drawn = PurePosixPath("replay/pace/progress.py")
     assert printing_faults("from rich.live import Live", drawn) == []
     assert len(printing_faults("print(1)", drawn)) == 1

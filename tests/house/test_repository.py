@@ -115,7 +115,7 @@ def test_the_time_zone_data_are_pinned_exactly() -> None:
 
 
 def test_the_version_has_an_entry_in_the_changelog() -> None:
-    source = (ROOT / "streams" / "__init__.py").read_text("utf-8")
+    source = (ROOT / "tapeline" / "__init__.py").read_text("utf-8")
     version = re.search(r'__version__ = "([\d.]+)"', source)
     assert version is not None
     assert f"## [{version[1]}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from schemas.config import Config, built_in_config
-from schemas.config_loading import read_config
-from schemas.records import LogRecord
-from streams.calendars import load_calendar
-from streams.kafka.administration import create_topics
-from streams.samples import sample_book
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.config.model import Config, built_in_config
+from tapeline.schemas.records import LogRecord
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.feeds.samples import sample_book
+from tapeline.streams.kafka.administration import create_topics
 from tests.kafka.broker import Broker
 from tests.kafka.expectation import FACTS, embedded_run, read_outputs, without_duplicates
 from tests.kafka.worker_process import configuration, with_kafka

@@ -8,14 +8,14 @@ from typing import Any
 
 import orjson
 
-from schemas.codec import encode
-from schemas.config import Config
-from schemas.records import LogRecord
-from schemas.topics import topic_of
-from streams.drill.messages import FACTS, Said, kept, said, view
-from streams.drill.readback import read_topics
-from streams.embedded import run_files
-from streams.inputs import Source
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.records import LogRecord
+from tapeline.schemas.topics import topic_of
+from tapeline.streams.drill.messages import FACTS, Said, kept, said, view
+from tapeline.streams.drill.readback import read_topics
+from tapeline.streams.embedded import run_files
+from tapeline.streams.feeds.opening import Source
 
 __all__ = ["FACTS", "Said", "embedded_run", "read_outputs", "view", "without_duplicates"]
 

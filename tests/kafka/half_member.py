@@ -8,8 +8,8 @@ from typing import Any
 
 from faust.transport.drivers.aiokafka import Consumer
 
-from streams.drill import ragged_worker
-from streams.worker.transport import BatchConsumer
+from tapeline.streams.drill import ragged_worker
+from tapeline.streams.worker.bridge.transport import BatchConsumer
 
 
 async def _subscribe(self: Any, topics: Iterable[str]) -> None:

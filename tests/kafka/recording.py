@@ -7,19 +7,25 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from replay.items import Release
-from replay.release_messages import ReleaseWriter
-from replay.run import Replay, ReplayOptions
-from replay.topic_source import TopicSource
-from schemas.codec import encode
-from schemas.config import Config, built_in_config
-from schemas.config_loading import read_config
-from schemas.partition import partition_for
-from schemas.records import Bar, Cancel, Clock, LogRecord
-from schemas.topics import EVENT_TYPES, topic_of
-from streams.calendars import load_calendar
-from streams.kafka.administration import create_topics
-from streams.samples import corrections, sample_book, with_duplicates, with_holes, with_late_bars
+from tapeline.replay.results.release_messages import ReleaseWriter
+from tapeline.replay.run import Replay, ReplayOptions
+from tapeline.replay.sources.items import Release
+from tapeline.replay.sources.topic import TopicSource
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.config.model import Config, built_in_config
+from tapeline.schemas.partition import partition_for
+from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.schemas.topics import EVENT_TYPES, topic_of
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.feeds.samples import (
+    corrections,
+    sample_book,
+    with_duplicates,
+    with_holes,
+    with_late_bars,
+)
+from tapeline.streams.kafka.administration import create_topics
 from tests.kafka.worker_process import (
     WorkerProcess,
     append,

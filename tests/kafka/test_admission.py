@@ -9,14 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from schemas.config_loading import read_config
-from schemas.config_rendering import to_toml
-from schemas.topics import topic_of
-from streams.kafka.administration import create_topics
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.config.rendering import to_toml
+from tapeline.schemas.topics import topic_of
+from tapeline.streams.kafka.administration import create_topics
 from tests.kafka.broker import Broker
 from tests.kafka.expectation import embedded_run, read_outputs
 from tests.kafka.worker_process import WorkerProcess, append, read, until_committed, with_kafka
-from tests.replay.test_admission import CODES, LOG, TOML
+from tests.unit.replay.test_admission import CODES, LOG, TOML
 
 CUTS = (4, 9, 20, len(LOG))
 
@@ -46,7 +46,7 @@ async def test_a_worker_that_is_started_again_and_wiped_refuses_the_same_symbols
             [
                 sys.executable,
                 "-m",
-                "streams.cli",
+                "tapeline.streams.cli.main",
                 "replay",
                 f"--from-offset={start}",
                 "--symbols=F",

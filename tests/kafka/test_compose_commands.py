@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from schemas.events import DerivedBar
-from streams.subscription import Subscription
+from tapeline.schemas.events import DerivedBar
+from tapeline.streams.consuming.subscription import Subscription
 from tests.deploy.composition import own_commands, services
 from tests.kafka.broker import Broker, free_ports
 
@@ -63,7 +63,7 @@ class Composition:
     def run(self, name: str) -> str:
         """Run a service that ends by itself; what it printed."""
         done = subprocess.run(
-            [sys.executable, "-m", "streams.cli", *self.words(name)],
+            [sys.executable, "-m", "tapeline", *self.words(name)],
             cwd=self.folder,
             env=self._environment(name),
             capture_output=True,
@@ -95,7 +95,7 @@ class Composition:
         """Start a service that stays."""
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", *self.words(name)],
+                [sys.executable, "-m", "tapeline", *self.words(name)],
                 cwd=self.folder,
                 env=self._environment(name),
                 stdin=subprocess.DEVNULL,
@@ -129,7 +129,7 @@ def compose(broker: Broker, tmp_path: Path) -> Iterator[Composition]:
     """The services; their topics are gone after the test."""
     yield Composition(broker, tmp_path)
     delete = ["topics", "delete", "--yes", "--bootstrap", broker.bootstrap]
-    subprocess.run([sys.executable, "-m", "streams.cli", *delete], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "tapeline", *delete], cwd=ROOT, check=True)
 
 
 async def test_the_services_of_compose_turn_the_sample_books_into_derived_bars(

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from streams.drill.crew import FAULTS
-from streams.kafka.connection import admin_client
+from tapeline.streams.drill.crew import FAULTS
+from tapeline.streams.kafka.connection import admin_client
 from tests.kafka.broker import Broker
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ class Drill:
         config = folder / "tapeline.toml"
         config.write_text(f'[kafka]\ntopic_prefix = "{prefix}"\n', "utf-8")
         self.folder = folder
-        self._command = [sys.executable, "-m", "streams.cli", "drill", "--json"]
+        self._command = [sys.executable, "-m", "tapeline", "drill", "--json"]
         self._command += ["--config", str(config), "--bootstrap", self.bootstrap, *arguments]
 
     @contextmanager

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from schemas.codec import encode
-from schemas.events import Output, Retract
+from tapeline.schemas.codec import encode
+from tapeline.schemas.events import Output, Retract
 from tests.docs.pages import blocks
 from tests.kafka.broker import Broker
 from tests.kafka.test_subscription import LIMIT_SECONDS, START_MS, append, topic_with, touch

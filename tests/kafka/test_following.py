@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from replay.bounds import parse_bound
-from replay.release_messages import ReleaseWriter
-from replay.run import Replay, ReplayOptions
-from replay.topic_source import TopicSource
-from schemas.config import Config
-from schemas.events import Session
-from schemas.topics import EVENT_TYPES, topic_of
+from tapeline.replay.bounds import parse_bound
+from tapeline.replay.results.release_messages import ReleaseWriter
+from tapeline.replay.run import Replay, ReplayOptions
+from tapeline.replay.sources.topic import TopicSource
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.events import Session
+from tapeline.schemas.topics import EVENT_TYPES, topic_of
 from tests.kafka.broker import Broker
 from tests.kafka.recording import (
     PARTITIONS,

@@ -10,17 +10,17 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from replay.bounds import Bound
-from replay.comparison import ParityOptions, ParityReport, parity
-from replay.recorded import RecordedError, Stretch
-from replay.recorded_files import recorded
-from replay.results import replay_to_folder
-from replay.run import Replay, ReplayOptions
-from replay.topic_source import TopicSource
-from replay.why import why
-from schemas.config import Config
-from schemas.topics import topic_of
-from streams import cli
+from tapeline.replay.bounds import Bound
+from tapeline.replay.compare.recorded import RecordedError, Stretch
+from tapeline.replay.compare.recorded_files import recorded
+from tapeline.replay.compare.runs import ParityOptions, ParityReport, parity
+from tapeline.replay.explain.why import why
+from tapeline.replay.results.results import replay_to_folder
+from tapeline.replay.run import Replay, ReplayOptions
+from tapeline.replay.sources.topic import TopicSource
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.topics import topic_of
+from tapeline.streams.cli import main as cli
 from tests.kafka.broker import Broker
 from tests.kafka.test_worker import ACME, PAIR, acme_log, config, troubled_log
 from tests.kafka.worker_process import WorkerProcess, append, configuration, read, until_committed

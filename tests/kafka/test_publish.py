@@ -16,23 +16,23 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic
 
-from schemas.codec import decode_event
-from schemas.config_loading import read_config
-from schemas.events import Reject
-from schemas.partition import partition_for
-from schemas.topics import input_log, topic_of
-from streams import cli
-from streams.feeds.items import InputError
-from streams.inputs import Source
-from streams.kafka.administration import create_topics
-from streams.kafka.connection import admin_client
-from streams.kafka.messages import Message
-from streams.kafka.publishing import PublishOptions, publish_files
-from streams.samples import write_samples
-from tests.embedded.books import CONFIGURATION, MINUTE_MS, OPEN_MS, acme, log_line, row, write
+from tapeline.schemas.codec import decode_event
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.events import Reject
+from tapeline.schemas.partition import partition_for
+from tapeline.schemas.topics import input_log, topic_of
+from tapeline.streams.cli import main as cli
+from tapeline.streams.feeds.items import InputError
+from tapeline.streams.feeds.opening import Source
+from tapeline.streams.feeds.samples import write_samples
+from tapeline.streams.kafka.administration import create_topics
+from tapeline.streams.kafka.connection import admin_client
+from tapeline.streams.kafka.messages import Message
+from tapeline.streams.kafka.publishing import PublishOptions, publish_files
 from tests.kafka.broker import Broker
 from tests.kafka.reading import read_topic
-from tests.publish.inputs import messages
+from tests.unit.embedded.books import CONFIGURATION, MINUTE_MS, OPEN_MS, acme, log_line, row, write
+from tests.unit.publish.inputs import messages
 
 PARTITIONS = 3
 YEAR_MS = 365 * 86_400_000
@@ -289,7 +289,7 @@ async def test_a_publication_that_is_killed_is_resumed_without_loss_or_repetitio
     cluster: Cluster, books: tuple[Source, ...]
 ) -> None:
     arguments = [f"--bars={source.symbol}={source.path}" for source in books]
-    slow = [sys.executable, "-m", "streams.cli", *cluster.command(*arguments, "--speed=30000")]
+    slow = [sys.executable, "-m", "tapeline", *cluster.command(*arguments, "--speed=30000")]
     with subprocess.Popen(slow, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}) as run:
         try:
             await until_there(cluster, 1_000)
@@ -382,7 +382,7 @@ async def test_a_publication_beyond_the_limit_does_its_work_and_ends_with_1(
         [
             sys.executable,
             "-m",
-            "streams.cli",
+            "tapeline.streams.cli.main",
             *cluster.command("--bars", f"ACME={path}", "--max-rejects=70%", "--json"),
         ],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from replay import Replay
-from replay.items import Extent
-from replay.topic_source import TopicSource
-from schemas.codec import encode
-from schemas.config import Config
-from schemas.events import Touch
-from schemas.records import LogRecord
-from schemas.topics import input_log, topic_of
-from streams.subscription import Subscription
+from tapeline.replay import Replay
+from tapeline.replay.sources.items import Extent
+from tapeline.replay.sources.topic import TopicSource
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.events import Touch
+from tapeline.schemas.records import LogRecord
+from tapeline.schemas.topics import input_log, topic_of
+from tapeline.streams.consuming.subscription import Subscription
 from tests.kafka.acme import acme_log, prepared
 from tests.kafka.broker import Broker
 from tests.kafka.expectation import FACTS, embedded_run

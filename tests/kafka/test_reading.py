@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from schemas.codec import encode
-from schemas.events import Reject, Retract
-from tests.cli.test_terminal import ACTS, BIDI, MARK, acting, on_a_terminal
+from tapeline.schemas.codec import encode
+from tapeline.schemas.events import Reject, Retract
 from tests.kafka.broker import Broker
 from tests.kafka.test_subscription import START_MS, append, append_raw, make_again, touch
+from tests.unit.cli.test_terminal import ACTS, BIDI, MARK, acting, on_a_terminal
 
 LIMIT_SECONDS = 180
 
@@ -32,7 +32,7 @@ def place(broker: Broker, topic_prefix: str, tmp_path: Path) -> Path:
 
 def command(*arguments: str) -> list[str]:
     """A command line of tapeline."""
-    return [sys.executable, "-m", "streams.cli", *arguments]
+    return [sys.executable, "-m", "tapeline", *arguments]
 
 
 def tapeline(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -16,25 +16,25 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from replay.bounds import parse_bound
-from replay.control import Control
-from replay.fold import Selection, selected
-from replay.items import Release
-from replay.options import ReplayOptions
-from replay.run import Replay
-from replay.strategy import Now, Strategy, run_strategy
-from replay.topic_source import TopicSource
-from schemas.codec import encode
-from schemas.config import Config
-from schemas.config_loading import read_config
-from schemas.partition import partition_for
-from schemas.records import Bar
-from schemas.topics import input_log
-from streams.kafka.administration import create_topics
+from tapeline.replay.bounds import parse_bound
+from tapeline.replay.fold import Selection, selected
+from tapeline.replay.options import ReplayOptions
+from tapeline.replay.pace.control import Control
+from tapeline.replay.run import Replay
+from tapeline.replay.sources.items import Release
+from tapeline.replay.sources.topic import TopicSource
+from tapeline.replay.strategy import Now, Strategy, run_strategy
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.partition import partition_for
+from tapeline.schemas.records import Bar
+from tapeline.schemas.topics import input_log
+from tapeline.streams.kafka.administration import create_topics
 from tests.kafka.broker import Broker
 from tests.kafka.test_reading import tapeline
 from tests.kafka.worker_process import WorkerProcess, until_committed
-from tests.replay.virtual_clock import VirtualClock
+from tests.unit.replay.virtual_clock import VirtualClock
 
 SYMBOLS = ("ETHUSDT", "BTCUSDT")
 BEGIN_MS = 1_704_844_800_000  # 2024-01-10 00:00 UTC

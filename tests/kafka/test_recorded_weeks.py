@@ -16,12 +16,12 @@ from typing import Any
 import orjson
 import pytest
 
-from schemas.config import Config, built_in_config
-from schemas.config_rendering import to_toml
-from schemas.topics import input_log, topic_of
-from streams.embedded import run_files
-from streams.inputs import Source
-from streams.kafka.administration import create_topics
+from tapeline.schemas.config.model import Config, built_in_config
+from tapeline.schemas.config.rendering import to_toml
+from tapeline.schemas.topics import input_log, topic_of
+from tapeline.streams.embedded import run_files
+from tapeline.streams.feeds.opening import Source
+from tapeline.streams.kafka.administration import create_topics
 from tests.kafka.broker import Broker
 from tests.kafka.expectation import FACTS, embedded_run, read_outputs, view, without_duplicates
 from tests.kafka.worker_process import WorkerProcess, read, until_committed, with_kafka
@@ -52,7 +52,7 @@ class Weeks:
 
     def publication(self, *options: str) -> subprocess.Popen[bytes]:
         """`tapeline publish` of the weeks, in the background."""
-        command = [sys.executable, "-m", "streams.cli", "publish", "--config", str(self._file)]
+        command = [sys.executable, "-m", "tapeline", "publish", "--config", str(self._file)]
         command += [f"--bars={each.symbol}={each.path}" for each in self.sources]
         return subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.DEVNULL)
 

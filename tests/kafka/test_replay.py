@@ -11,20 +11,20 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from replay.bounds import Bound, parse_bound
-from replay.corrected import CorrectedSource
-from replay.fold import Selection, selected
-from replay.items import Extent
-from replay.run import Replay, ReplayOptions
-from replay.sources import LogMissingError
-from replay.topic_source import TopicSource
-from schemas.codec import encode
-from schemas.config import Config
-from schemas.topics import input_log, snapshot_topic, topic_of
-from streams.embedded import run_files
-from streams.inputs import Source
-from streams.kafka.connection import admin_client
-from streams.kafka.snapshots import label_of
+from tapeline.replay.bounds import Bound, parse_bound
+from tapeline.replay.fold import Selection, selected
+from tapeline.replay.run import Replay, ReplayOptions
+from tapeline.replay.sources.corrected import CorrectedSource
+from tapeline.replay.sources.items import Extent
+from tapeline.replay.sources.protocol import LogMissingError
+from tapeline.replay.sources.topic import TopicSource
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.topics import input_log, snapshot_topic, topic_of
+from tapeline.streams.embedded import run_files
+from tapeline.streams.feeds.opening import Source
+from tapeline.streams.kafka.connection import admin_client
+from tapeline.streams.kafka.snapshots import label_of
 from tests.kafka.broker import Broker
 from tests.kafka.expectation import FACTS
 from tests.kafka.recording import (

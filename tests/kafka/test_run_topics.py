@@ -14,27 +14,34 @@ from typing import Any
 
 import pytest
 
-from replay.bounds import Bound, parse_bound
-from replay.comparison import ParityReport, parity
-from replay.fold import selected
-from replay.recorded_files import recorded as named
-from replay.results import Sinks, replay_into, replay_to_folder
-from replay.run import Replay, ReplayOptions
-from replay.run_catalogue import find_runs
-from replay.run_topics import RunTopics, partitions_of
-from schemas.codec import encode
-from schemas.config import Config
-from schemas.events import OUTPUTS_PER_RECORD
-from schemas.partition import partition_for
-from schemas.topics import EVENT_TYPES, input_log, output_topics, run_prefix, run_topics, topic_of
-from streams.calendars import load_calendar
-from streams.embedded import run_files
-from streams.feeds.items import InputError
-from streams.inputs import Source
-from streams.kafka.administration import create_new, topic_names
-from streams.kafka.errors import TopicsError
-from streams.kafka.topics import WantedTopic
-from streams.samples import sample_book
+from tapeline.replay.bounds import Bound, parse_bound
+from tapeline.replay.compare.recorded_files import recorded as named
+from tapeline.replay.compare.runs import ParityReport, parity
+from tapeline.replay.fold import selected
+from tapeline.replay.results.catalogue import find_runs
+from tapeline.replay.results.results import Sinks, replay_into, replay_to_folder
+from tapeline.replay.results.topics import RunTopics, partitions_of
+from tapeline.replay.run import Replay, ReplayOptions
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.events import OUTPUTS_PER_RECORD
+from tapeline.schemas.partition import partition_for
+from tapeline.schemas.topics import (
+    EVENT_TYPES,
+    input_log,
+    output_topics,
+    run_prefix,
+    run_topics,
+    topic_of,
+)
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.embedded import run_files
+from tapeline.streams.feeds.items import InputError
+from tapeline.streams.feeds.opening import Source
+from tapeline.streams.feeds.samples import sample_book
+from tapeline.streams.kafka.administration import create_new, topic_names
+from tapeline.streams.kafka.errors import TopicsError
+from tapeline.streams.kafka.topics import WantedTopic
 from tests.kafka.broker import Broker
 from tests.kafka.recording import (
     FIRST_DAY,

@@ -13,10 +13,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
-from schemas.codec import encode
-from schemas.events import Output, Retract, Session, Touch, type_of
-from schemas.topics import catalogue
-from streams.subscription import (
+from tapeline.schemas.codec import encode
+from tapeline.schemas.events import Output, Retract, Session, Touch, type_of
+from tapeline.schemas.topics import catalogue
+from tapeline.streams.consuming.subscription import (
     LostPositionError,
     Position,
     Removed,

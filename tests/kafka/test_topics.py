@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from aiokafka.admin import NewTopic
 
-from schemas.config import KafkaConfig
-from schemas.topics import catalogue, changelog_topic, input_log, topic_of
-from streams import cli
-from streams.kafka.administration import create_topics, delete_topics, describe_topics
-from streams.kafka.connection import admin_client
-from streams.kafka.errors import BrokerError, TopicsError
+from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.topics import catalogue, changelog_topic, input_log, topic_of
+from tapeline.streams.cli import main as cli
+from tapeline.streams.kafka.administration import create_topics, delete_topics, describe_topics
+from tapeline.streams.kafka.connection import admin_client
+from tapeline.streams.kafka.errors import BrokerError, TopicsError
 from tests.kafka.broker import Broker, free_ports, require_broker
 
 

@@ -11,15 +11,15 @@ from typing import Any
 import orjson
 import pytest
 
-from replay.bounds import Bound
-from replay.determinism import check_determinism
-from replay.opening import Origin, ended, source_of
-from replay.prefixes import check_causality
-from replay.processes import replay_in_processes
-from replay.results import replay_to_folder
-from replay.run import Replay, ReplayOptions
-from schemas.config import Config
-from streams import cli
+from tapeline.replay.bounds import Bound
+from tapeline.replay.processes.parent import replay_in_processes
+from tapeline.replay.results.results import replay_to_folder
+from tapeline.replay.run import Replay, ReplayOptions
+from tapeline.replay.sources.opening import Origin, ended, source_of
+from tapeline.replay.verify.determinism import check_determinism
+from tapeline.replay.verify.prefixes import check_causality
+from tapeline.schemas.config.model import Config
+from tapeline.streams.cli import main as cli
 from tests.kafka.test_worker import ACME, PAIR, acme_log, config, troubled_log
 from tests.kafka.worker_process import append, configuration
 

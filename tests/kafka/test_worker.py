@@ -16,19 +16,25 @@ from random import Random
 import msgspec
 import pytest
 
-from schemas.codec import encode
-from schemas.config import Config, built_in_config
-from schemas.config_loading import read_config
-from schemas.partition import partition_for
-from schemas.records import Bar, Cancel, Clock, LogRecord
-from schemas.topics import changelog_topic, input_log, snapshot_topic, topic_of
-from streams.calendars import load_calendar
-from streams.core.engine import GroupEngine
-from streams.kafka.administration import create_topics
-from streams.kafka.snapshots import SnapshotPart, joined, slot_of
-from streams.planning import plan_group
-from streams.samples import corrections, sample_book, with_duplicates, with_holes, with_late_bars
-from streams.worker.state_records import offset_of, read_partition
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.config.model import Config, built_in_config
+from tapeline.schemas.partition import partition_for
+from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.schemas.topics import changelog_topic, input_log, snapshot_topic, topic_of
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.feeds.samples import (
+    corrections,
+    sample_book,
+    with_duplicates,
+    with_holes,
+    with_late_bars,
+)
+from tapeline.streams.kafka.administration import create_topics
+from tapeline.streams.kafka.snapshots import SnapshotPart, joined, slot_of
+from tapeline.streams.pipeline.planning import plan_group
+from tapeline.streams.worker.state_records import offset_of, read_partition
 from tests.kafka.broker import Broker
 from tests.kafka.expectation import (
     FACTS,

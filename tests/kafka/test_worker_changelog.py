@@ -14,16 +14,16 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from schemas.config import Config, KafkaConfig
-from schemas.topics import catalogue, changelog_topic
-from streams.drill.books import drill_config, drill_logs
-from streams.drill.drill import compare_topics
-from streams.drill.readback import committed_offsets, read_topics
-from streams.drill.report import checks_of
-from streams.kafka.administration import create_topics, delete_named
-from streams.kafka.connection import admin_client
-from streams.worker.changelog import read_heads
-from streams.worker.state_records import (
+from tapeline.schemas.config.model import Config, KafkaConfig
+from tapeline.schemas.topics import catalogue, changelog_topic
+from tapeline.streams.drill.books import drill_config, drill_logs
+from tapeline.streams.drill.drill import compare_topics
+from tapeline.streams.drill.readback import committed_offsets, read_topics
+from tapeline.streams.drill.report import checks_of
+from tapeline.streams.kafka.administration import create_topics, delete_named
+from tapeline.streams.kafka.connection import admin_client
+from tapeline.streams.worker.changelog import read_heads
+from tapeline.streams.worker.state_records import (
     IDENTITY_KEY,
     Pair,
     checkpoint_pair,
@@ -41,7 +41,7 @@ from tests.kafka.worker_process import (
     until_committed,
     work_off,
 )
-from tests.worker import earlier_version
+from tests.unit.worker import earlier_version
 
 FOLDING = "loaded in"
 SET_ASIDE = "is of another changelog"

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from schemas.config import Config, KafkaConfig
-from streams.drill.books import drill_config, drill_logs
-from streams.drill.drill import compare_topics
-from streams.drill.feeding import Feeder
-from streams.drill.readback import committed_offsets, log_ends
-from streams.drill.report import checks_of
-from streams.kafka.administration import create_topics
-from streams.kafka.connection import admin_client
+from tapeline.schemas.config.model import Config, KafkaConfig
+from tapeline.streams.drill.books import drill_config, drill_logs
+from tapeline.streams.drill.drill import compare_topics
+from tapeline.streams.drill.feeding import Feeder
+from tapeline.streams.drill.readback import committed_offsets, log_ends
+from tapeline.streams.drill.report import checks_of
+from tapeline.streams.kafka.administration import create_topics
+from tapeline.streams.kafka.connection import admin_client
 from tests.kafka.broker import Broker
 from tests.kafka.worker_process import PATIENCE_S, POLL_S, SESSION_S, WorkerProcess, until_committed
 

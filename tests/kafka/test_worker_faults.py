@@ -16,11 +16,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
-from schemas.config import Config, built_in_config
-from schemas.topics import changelog_topic, input_log, topic_of, worker_app_id
-from streams.drill.worker_process import CONFIGURATION_FILE
-from streams.kafka.administration import create_topics, delete_named
-from streams.kafka.connection import admin_client
+from tapeline.schemas.config.model import Config, built_in_config
+from tapeline.schemas.topics import changelog_topic, input_log, topic_of, worker_app_id
+from tapeline.streams.drill.worker_process import CONFIGURATION_FILE
+from tapeline.streams.kafka.administration import create_topics, delete_named
+from tapeline.streams.kafka.connection import admin_client
 from tests.kafka.acme import acme_log, assert_exact, prepared
 from tests.kafka.broker import Broker, require_broker
 from tests.kafka.worker_process import (
@@ -40,7 +40,7 @@ FILE_BYTES = 64 * 1024
 """Too little for the local store of nine sessions."""
 ELSEWHERE = "import socket; socket.gethostname = lambda: 'elsewhere'\n"
 ELSEWHERE_PROGRAM = (
-    sys.executable, "-P", "-c", f"{ELSEWHERE}from streams.cli import app; app()", "worker",
+    sys.executable, "-P", "-c", f"{ELSEWHERE}from tapeline.__main__ import main; main()", "worker",
 )  # fmt: skip
 """The worker on another host: what a container is that was made again."""
 HALF_PROGRAM = (sys.executable, "-P", str(Path(__file__).with_name("half_member.py")))

@@ -15,15 +15,15 @@ from aiokafka.admin import NewPartitions, RecordsToDelete
 from aiokafka.errors import CommitFailedError
 from aiokafka.structs import OffsetAndMetadata
 
-from schemas.codec import encode
-from schemas.config import Config
-from schemas.records import LogRecord
-from schemas.topics import input_log, worker_app_id
-from streams.drill.readback import log_ends
-from streams.drill.worker_process import PLAIN_PROGRAM
-from streams.kafka.administration import create_topics
-from streams.kafka.connection import admin_client
-from streams.worker.fetch_watch import SILENCE_S
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.records import LogRecord
+from tapeline.schemas.topics import input_log, worker_app_id
+from tapeline.streams.drill.readback import log_ends
+from tapeline.streams.drill.worker_process import PLAIN_PROGRAM
+from tapeline.streams.kafka.administration import create_topics
+from tapeline.streams.kafka.connection import admin_client
+from tapeline.streams.worker.fetch_watch import SILENCE_S
 from tests.kafka.acme import acme_log, assert_exact, prepared
 from tests.kafka.broker import Broker, require_broker
 from tests.kafka.worker_process import (

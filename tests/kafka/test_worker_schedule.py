@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from schemas.config import Config
-from streams.calendars import load_calendar
-from streams.drill.worker_process import CONFIGURATION_FILE
-from streams.samples import sample_book
-from tests.calendars.altered import REMOVED, other_installation
+from tapeline.schemas.config.model import Config
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.drill.worker_process import CONFIGURATION_FILE
+from tapeline.streams.feeds.samples import sample_book
 from tests.kafka.acme import prepared
 from tests.kafka.broker import Broker
 from tests.kafka.worker_process import WorkerProcess, append, work_off
+from tests.unit.calendars.altered import REMOVED, other_installation
 
 LOADED = "loaded in"
 SHORTER = (
@@ -40,7 +40,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(packages: Path, *words: str) -> tuple[str, ...]:
     """`tapeline` by other packages than these."""
-    main = "from streams.__main__ import main; sys.exit(main())"
+    main = "from tapeline.__main__ import main; sys.exit(main())"
     program = f"import sys; sys.path.insert(0, {str(packages)!r}); {main}"
     return (sys.executable, "-P", "-c", program, *words)
 

@@ -15,14 +15,14 @@ from random import Random
 
 import pytest
 
-from schemas.config import Config, built_in_config
-from schemas.config_loading import read_config
-from schemas.partition import partition_for
-from schemas.records import LogRecord
-from streams.calendars import load_calendar
-from streams.drill.worker_process import UP
-from streams.kafka.administration import create_topics
-from streams.samples import sample_book, with_duplicates, with_late_bars
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.config.model import Config, built_in_config
+from tapeline.schemas.partition import partition_for
+from tapeline.schemas.records import LogRecord
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.drill.worker_process import UP
+from tapeline.streams.feeds.samples import sample_book, with_duplicates, with_late_bars
+from tapeline.streams.kafka.administration import create_topics
 from tests.kafka.broker import Broker
 from tests.kafka.expectation import FACTS, embedded_run, read_outputs, without_duplicates
 from tests.kafka.worker_process import (

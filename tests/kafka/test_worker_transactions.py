@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from schemas.codec import encode
-from schemas.config import Config
-from schemas.records import LogRecord
-from schemas.topics import input_log, topic_of
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.records import LogRecord
+from tapeline.schemas.topics import input_log, topic_of
 from tests.kafka.acme import acme_log, assert_exact, prepared
 from tests.kafka.broker import Broker
 from tests.kafka.worker_process import (

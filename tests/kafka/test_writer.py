@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
-from streams.kafka.connection import admin_client
-from streams.kafka.writer import BatchWriter, make_producer, stop_producer
+from tapeline.streams.kafka.connection import admin_client
+from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer
 from tests.kafka.broker import Broker
 from tests.kafka.reading import read_topic
 

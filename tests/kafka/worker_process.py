@@ -15,14 +15,14 @@ from typing import Any, Self
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from schemas.codec import encode
-from schemas.config import Config
-from schemas.records import Bar, Cancel, Clock, LogRecord
-from schemas.topics import input_log
-from streams.drill.readback import committed_offsets, read_topics
-from streams.drill.worker_process import PLAIN_PROGRAM, RAGGED_PROGRAM
-from streams.drill.worker_process import WorkerProcess as DrilledProcess
-from streams.kafka.connection import admin_client
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.schemas.topics import input_log
+from tapeline.streams.drill.readback import committed_offsets, read_topics
+from tapeline.streams.drill.worker_process import PLAIN_PROGRAM, RAGGED_PROGRAM
+from tapeline.streams.drill.worker_process import WorkerProcess as DrilledProcess
+from tapeline.streams.kafka.connection import admin_client
 
 PATIENCE_S = 180.0
 """How long to wait for what happens in seconds where nothing else runs."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from schemas.records import Bar
+from tapeline.schemas.records import Bar
 from tests.oracle.trading_days import Slot, Timeline, TradingDay
 
 Fact = dict[str, object]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from schemas.intervals import Interval
+from tapeline.schemas.intervals import Interval
 from tests.oracle.book import Book, Day, Fact, SlotBar, volume_of
 from tests.oracle.trading_days import Slot
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from schemas.config import Config, InstrumentConfig
-from schemas.intervals import parse_interval
-from schemas.records import Bar
+from tapeline.schemas.config.model import Config, InstrumentConfig
+from tapeline.schemas.intervals import parse_interval
+from tapeline.schemas.records import Bar
 from tests.oracle import by_session
 from tests.oracle.book import Book, Fact
 from tests.oracle.pairs import pairs

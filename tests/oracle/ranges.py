@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from schemas.templates import RangeKind, Template
+from tapeline.schemas.templates import RangeKind, Template
 from tests.oracle.book import Book, Fact, SlotBar
 from tests.oracle.trading_days import DAY_MS
 from tests.oracle.windows import Window, windows

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from schemas.config import Config, InstrumentConfig, built_in_config
-from schemas.records import Bar
+from tapeline.schemas.config.model import Config, InstrumentConfig, built_in_config
+from tapeline.schemas.records import Bar
 from tests.oracle import Plan, TradingDay, view
 
 MINUTE_MS = 60_000

@@ -138,7 +138,7 @@ def _utc_days(first_year: int, last_year: int) -> tuple[TradingDay, ...]:
 @cache
 def _artefact_days(calendar_id: str) -> tuple[TradingDay, ...]:
     """The committed calendar data, read by the description of its format."""
-    path = files("streams.calendars").joinpath("data", _FILES[calendar_id])
+    path = files("tapeline.streams.calendars").joinpath("data", _FILES[calendar_id])
     content: dict[str, Any] = json.loads(path.read_bytes())
     special = {row[0]: row for row in content["special"]}
     regular = {row[0]: row[1] for row in content["regular"]}

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
-from schemas.templates import RangeKind, Template
+from tapeline.schemas.templates import RangeKind, Template
 from tests.oracle.trading_days import MINUTE_MS, Slot, Timeline
 
 MONDAY, SUNDAY = 0, 6

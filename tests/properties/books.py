@@ -8,12 +8,12 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from schemas.config import Config
-from schemas.config_loading import read_config
-from schemas.intervals import parse_interval
-from schemas.records import Bar, Clock, LogRecord
-from streams.calendars import load_calendar
-from streams.core.calendar import Calendar
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.intervals import parse_interval
+from tapeline.schemas.records import Bar, Clock, LogRecord
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.core.calendar import Calendar
 
 EPOCH = date(1970, 1, 1).toordinal()
 

@@ -15,15 +15,15 @@ from typing import Any, Protocol
 import msgspec
 import orjson
 
-from schemas.config import Config
-from schemas.events import DerivedBar, Event, Output, Retract, type_of
-from schemas.intervals import parse_interval
-from schemas.records import Bar, Cancel, Clock, LogRecord
-from streams.core.corrections import Correction
-from streams.core.engine import GroupEngine
-from streams.core.plan import GroupPlan
-from streams.core.rejection import RecordRejected
-from streams.planning import plan_group
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.events import DerivedBar, Event, Output, Retract, type_of
+from tapeline.schemas.intervals import parse_interval
+from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.streams.core.correct.corrections import Correction
+from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.core.plan import GroupPlan
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.pipeline.planning import plan_group
 from tests.oracle import Plan, view
 from tests.properties.folding import DELIVERY
 
@@ -357,7 +357,7 @@ def _applied(engine: Engine, record: LogRecord, offset: int) -> tuple[list[Outpu
 
 
 def _place(event: Output, fold: dict[str, Event]) -> tuple[int, int, int, str]:
-    """Sort key of an output among those of its record (bars-and-quality section 6)."""
+    """Sort key of an output among those of its record (docs/rules.md 7.4)."""
     known = fold[event.id] if isinstance(event, Retract) else event
     length = parse_interval(known.interval).length_ms if isinstance(known, DerivedBar) else 0
     return KINDS.index(type_of(known)), event.event_ms, length, event.id

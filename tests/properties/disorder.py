@@ -11,10 +11,10 @@ from random import Random
 
 import msgspec
 
-from schemas.config import Config
-from schemas.intervals import parse_interval
-from schemas.records import Bar, Cancel, Clock, LogRecord
-from streams.calendars import load_calendar
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.intervals import parse_interval
+from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.streams.calendars import load_calendar
 
 MINUTE_MS = 60_000
 SECOND_MS = 1_000

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from schemas.config import Config
-from schemas.events import Output, Retract
-from schemas.records import LogRecord
-from streams.core.engine import GroupEngine
-from streams.planning import plan_group
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.events import Output, Retract
+from tapeline.schemas.records import LogRecord
+from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.pipeline.planning import plan_group
 
 DELIVERY = ("seq", "rev", "corrects", "watermark_ms")
 """Fields that depend on how the log brought the bars, and are not part of the view."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from schemas.config import Config
-from schemas.config_loading import read_config
-from schemas.records import Bar
-from streams.calendars import load_calendar
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.records import Bar
+from tapeline.streams.calendars import load_calendar
 from tests.properties.books import STARTS, BookShape, make_book
 
 MINUTE_MS = 60_000

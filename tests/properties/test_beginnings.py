@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.config_loading import read_config
-from schemas.intervals import parse_interval
-from schemas.records import Bar, Cancel, Clock, LogRecord
-from streams.calendars import load_calendar
-from streams.core.engine import GroupEngine
-from tests.core.scenario import MINUTE_MS, Tape, at, equity, flat
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.intervals import parse_interval
+from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.core.engine import GroupEngine
 from tests.properties.corrected import CorrectedTape
+from tests.unit.core.scenario import MINUTE_MS, Tape, at, equity, flat
 
 FIRST = "2025-03-06"
 SESSIONS = 5

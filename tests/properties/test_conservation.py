@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import given
 
-from schemas.records import Bar, Clock, LogRecord
-from streams.calendars import load_calendar
+from tapeline.schemas.records import Bar, Clock, LogRecord
+from tapeline.streams.calendars import load_calendar
 from tests.properties.books import BookShape, config_for, make_book, shapes
 from tests.properties.folding import fold, run
 

@@ -21,11 +21,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from schemas.events import Event, Output, Retract, Swing
-from schemas.records import Bar, Cancel, Clock, LogRecord
-from streams.core.corrections import Change, Correction
-from streams.core.engine import GroupEngine
-from streams.core.plan import GroupPlan
+from tapeline.schemas.events import Event, Output, Retract, Swing
+from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.streams.core.correct.corrections import Change, Correction
+from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.core.plan import GroupPlan
 from tests.properties.corrected import (
     CORRECTIONS,
     CorrectedTape,

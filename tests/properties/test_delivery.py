@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.records import LogRecord
+from tapeline.schemas.records import LogRecord
 from tests.properties.books import BookShape, config_for, make_book, shapes
 from tests.properties.folding import DELIVERY, fold, run
 

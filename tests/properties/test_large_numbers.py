@@ -9,22 +9,22 @@ from typing import Any
 import msgspec
 import pytest
 
-from schemas.codec import encode
-from schemas.config import Config
-from schemas.config_loading import read_config
-from schemas.records import Bar, Clock, LogRecord
-from schemas.topics import OUTPUT_TOPICS, input_log
-from streams.core.engine import GroupEngine
-from streams.embedded import run_files
-from streams.inputs import Source
-from streams.kafka.snapshots import SnapshotHead, SnapshotPart, joined, snapshot_messages
-from streams.planning import plan_group
-from streams.provenance import Identity
-from streams.store.reading import StoreReader
-from streams.stored_run import StoreOptions, run_into_store
-from streams.worker.fold import Counts, PartitionFold
-from streams.worker.state_records import StoredPartition, batches, read_partition
-from tests.worker.log_records import chunk, raw_records
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.records import Bar, Clock, LogRecord
+from tapeline.schemas.topics import OUTPUT_TOPICS, input_log
+from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.embedded import run_files
+from tapeline.streams.feeds.opening import Source
+from tapeline.streams.kafka.snapshots import SnapshotHead, SnapshotPart, joined, snapshot_messages
+from tapeline.streams.pipeline.planning import plan_group
+from tapeline.streams.pipeline.provenance import Identity
+from tapeline.streams.store.reading import StoreReader
+from tapeline.streams.store.run import StoreOptions, run_into_store
+from tapeline.streams.worker.fold import Counts, PartitionFold
+from tapeline.streams.worker.state_records import StoredPartition, batches, read_partition
+from tests.unit.worker.log_records import chunk, raw_records
 
 FIRST_MS = 1_751_414_400_000
 """2025-07-02 00:00 UTC."""

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas.config_loading import read_config
-from streams import inputs
-from streams.embedded import run_files
-from streams.feeds.sorting import MEMORY_BYTES
-from streams.inputs import Source
-from streams.refusals import RejectLimit
-from streams.stored_run import StoreOptions, run_into_store
+from tapeline.schemas.config.loading import read_config
+from tapeline.streams.embedded import run_files
+from tapeline.streams.feeds import opening as inputs
+from tapeline.streams.feeds.opening import Source
+from tapeline.streams.feeds.sorting import MEMORY_BYTES
+from tapeline.streams.pipeline.refusals import RejectLimit
+from tapeline.streams.store.run import StoreOptions, run_into_store
 
 MINUTE_MS = 60_000
 MONDAY_MS = 1_763_994_600_000

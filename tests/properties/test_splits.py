@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.records import LogRecord
+from tapeline.schemas.records import LogRecord
 from tests.properties.books import BookShape, config_for, make_book, shapes, with_clocks
 from tests.properties.folding import encoded, run, run_in_pieces
 

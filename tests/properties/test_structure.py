@@ -1,4 +1,4 @@
-"""What market structure promises of every book (market-structure section 6)."""
+"""What market structure promises of every book (docs/rules.md 8 to 12)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.records import Bar
-from streams.calendars import load_calendar
+from tapeline.schemas.records import Bar
+from tapeline.streams.calendars import load_calendar
 from tests.properties.books import (
     BookShape,
     config_for,

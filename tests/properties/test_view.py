@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.config import Config
-from schemas.records import Bar, LogRecord
-from streams.core.engine import GroupEngine
-from streams.planning import plan_group
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.records import Bar, LogRecord
+from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.pipeline.planning import plan_group
 from tests.oracle import Plan, view
 from tests.properties.books import BookShape, config_for, make_book, shapes, with_clocks
 from tests.properties.folding import fold

@@ -1,0 +1,225 @@
+"""Runs in folders, run directories and stores, and which run a name stands for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tapeline.replay.compare.covered import covered, input_checksums, log_again
+from tapeline.replay.compare.recorded import (
+    NO_PARTITION,
+    Entry,
+    Recorded,
+    RecordedError,
+    Stretch,
+    entry_of,
+)
+from tapeline.replay.sources.opening import Origin, is_corrected, read_manifest, source_of
+from tapeline.replay.sources.protocol import LogSource
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.partition import partition_for
+from tapeline.schemas.topics import RUN_ID_RULE, is_run_id, run_prefix, topic_of
+from tapeline.streams.feeds.items import InputError
+from tapeline.streams.outputs.run_folder import MANIFEST, MANIFEST_MARK, TOPICS_FOLDER
+from tapeline.streams.store.layout import STATE_FOLDER
+from tapeline.streams.store.reading import StoreReader
+
+BLOCK_BYTES = 1 << 20
+TOPICS = "topics"
+RUN = "run:"
+
+
+class _Files:
+    """Topics as files of lines, of a run directory or a store."""
+
+    def __init__(self, name: str, config: Config) -> None:
+        self.name = name
+        self.compacted = False
+        self.spread_over = 1
+        self.stretch = Stretch()
+        self._config = config
+        self._partitions = 1
+        self._by_symbol: dict[str, int] = {}
+
+    @property
+    def placed(self) -> bool:
+        """Whether its log had several partitions."""
+        return self._partitions > 1
+
+    @property
+    def inputs(self) -> list[str] | None:
+        """Not known."""
+        return None
+
+    @property
+    def configuration(self) -> str | None:
+        """Not known."""
+        return None
+
+    def remarks(self) -> list[str]:
+        """Nothing: files are written once, and whole."""
+        return []
+
+    @property
+    def corrected(self) -> bool:
+        """A store has the order of its log."""
+        return False
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing stays open."""
+
+    def file(self, kind: str) -> tuple[Path, int] | None:
+        """The file of a type, whole."""
+        raise LookupError(kind)
+
+    async def batches(self, kind: str) -> AsyncIterator[list[Entry]]:
+        """Lines of the file of a type; see `Recorded`."""
+        found = self.file(kind)
+        if found is None or not found[1]:
+            return
+        path, left = found
+        number = 0
+        with path.open("rb") as file:
+            while left > 0 and (lines := file.readlines(min(BLOCK_BYTES, left))):
+                batch = []
+                for line in lines:
+                    left -= len(line)
+                    if left < 0:
+                        break
+                    number += 1
+                    batch.append(self._entry(line.rstrip(b"\n"), path, number))
+                yield batch
+
+    def _entry(self, line: bytes, path: Path, number: int) -> Entry:
+        entry = entry_of(line, None, f"{path}:{number}")
+        if entry.partition != NO_PARTITION or entry.symbol is None:
+            return entry
+        partition = self._by_symbol.get(entry.symbol)
+        if partition is None:
+            group = self._config.group_of(entry.symbol)
+            partition = 0 if self._partitions == 1 else partition_for(group, self._partitions)
+            self._by_symbol[entry.symbol] = partition
+        return entry._replace(partition=partition)
+
+
+class RecordedFolder(_Files):
+    """A run directory; see `Recorded`.
+
+    Parameters
+    ----------
+    bootstrap
+        Where the log of a replay of a topic is looked up.
+
+    Raises
+    ------
+    InputError
+        On entering, when it is none.
+    """
+
+    def __init__(self, folder: Path, config: Config, bootstrap: str) -> None:
+        super().__init__(str(folder), config)
+        self._folder = folder
+        self._bootstrap = bootstrap
+        self.manifest: dict[str, Any] = {}
+
+    async def __aenter__(self) -> RecordedFolder:
+        self.manifest = read_manifest(self._folder / MANIFEST)
+        if MANIFEST_MARK not in self.manifest:
+            raise InputError(f"{self._folder / MANIFEST}: is no manifest of a run")
+        self.stretch, self._partitions = covered(self.manifest, self._config, self.name)
+        return self
+
+    def file(self, kind: str) -> tuple[Path, int] | None:
+        """The file of a type, whole."""
+        path = self._folder / f"{topic_of(kind)}.jsonl"
+        try:
+            return path, path.stat().st_size
+        except FileNotFoundError as error:
+            raise RecordedError(f"{path}: is not there; the run directory is damaged") from error
+
+    @property
+    def inputs(self) -> list[str] | None:
+        """SHA-256 of the files of the run, None where it was made from a topic or a store."""
+        return input_checksums(self.manifest)
+
+    @property
+    def configuration(self) -> str | None:
+        """Hash of the configuration of the run."""
+        return str(self.manifest["config_hash"])
+
+    @property
+    def corrected(self) -> bool:
+        """Whether it was run in the order of what is known now, not in that of its log."""
+        return is_corrected(self.manifest)
+
+    def log(self) -> LogSource:
+        """The inputs of the run, which must be the same files, or the same topic."""
+        return log_again(self.manifest, self._config, self._bootstrap, self.name)
+
+
+class RecordedStore(_Files):
+    """A store up to its checkpoint; see `Recorded`."""
+
+    def __init__(self, folder: Path, config: Config) -> None:
+        super().__init__(str(folder), config)
+        self._folder = folder
+        self._lengths: Mapping[str, int] = {}
+
+    async def __aenter__(self) -> RecordedStore:
+        with StoreReader(self._folder) as reader:
+            self._lengths = reader.checkpoint.topics
+            for name in self._lengths:
+                reader.check_topic(name)
+        return self
+
+    def file(self, kind: str) -> tuple[Path, int] | None:
+        """The file of a type up to the checkpoint."""
+        topic = topic_of(kind)
+        path = self._folder / TOPICS_FOLDER / f"{topic}.jsonl"
+        length = self._lengths[topic]
+        return (path, length) if length else None
+
+    def log(self) -> LogSource:
+        """The log of the store."""
+        return source_of(self._config, Origin(store=self._folder)).source
+
+
+def recorded(name: str, config: Config, bootstrap: str) -> Recorded:
+    """What a name of the command line stands for, not yet opened.
+
+    Parameters
+    ----------
+    name
+        A run directory or store; ``topics`` (of the configured prefix) or ``topics:PREFIX``;
+        ``run:ID`` for the topics of a replay.
+    bootstrap
+        Brokers of topics.
+
+    Raises
+    ------
+    InputError
+        When it stands for nothing.
+    """
+    prefix = config.kafka.topic_prefix
+    if name == TOPICS or name.startswith((f"{TOPICS}:", RUN)):
+        # Only topics need the Kafka client: folders are compared without it.
+        from tapeline.replay.compare.recorded_topics import RecordedTopics
+
+        kind, _, rest = name.partition(":")
+        if name != TOPICS and not rest:
+            raise InputError(f"{name}: say topics:PREFIX or run:ID")
+        if kind == TOPICS:
+            return RecordedTopics(name, bootstrap, rest or prefix, config)
+        if not is_run_id(rest):
+            raise InputError(f"{name}: the id of a run must be {RUN_ID_RULE}")
+        return RecordedTopics(name, bootstrap, run_prefix(rest, prefix), config, rest)
+    folder = Path(name)
+    if (folder / STATE_FOLDER).is_dir():
+        return RecordedStore(folder, config)
+    if (folder / MANIFEST).is_file():
+        return RecordedFolder(folder, config, bootstrap)
+    raise InputError(
+        f"{name}: is no run directory and no store; topics are named topics, topics:PREFIX or"
+        " run:ID"
+    )

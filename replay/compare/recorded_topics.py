@@ -1,0 +1,309 @@
+"""Events of the output topics of a cluster, read to where they ended when that began.
+
+No group, no commit: assign, seek to the beginning, stop at the end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from heapq import heapify, heappop, heapreplace
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
+
+from tapeline.replay.compare.covered import covered, input_checksums, log_again
+from tapeline.replay.compare.recorded import (
+    BEFORE_ALL,
+    NO_SEQ,
+    Entry,
+    RecordedError,
+    Stretch,
+    entry_of,
+)
+from tapeline.replay.results.catalogue import find_run
+from tapeline.replay.sources.opening import is_corrected
+from tapeline.replay.sources.protocol import LogSource
+from tapeline.replay.sources.topic import TopicSource
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.topics import EVENT_TYPES, topic_of
+from tapeline.streams.kafka.connection import COMMITTED, admin_client, plain_errors
+
+POLL_MS = 1_000
+SILENCE_SECONDS = 30.0
+FETCH_RECORDS = 2_000
+
+
+class RecordedTopics:
+    """The output topics of one prefix; see `replay.compare.recorded.Recorded`.
+
+    Events of several partitions come in order of the greatest CreateTime so far in their
+    partition, then partition: as near to the order of a replay as messages allow.
+
+    Parameters
+    ----------
+    name
+        As it was named.
+    prefix
+        First part of the names of the topics.
+    run_id
+        Of a run; its manifest says which records it covers. None: topics of workers.
+
+    Attributes
+    ----------
+    duplicates
+        Messages that were dropped because their seq had been seen: a worker that was killed says
+        the same again.
+    manifest
+        Of a complete run, once it was opened; otherwise None.
+    spread_over
+        See `Recorded`; known once it was opened.
+    incomplete
+        Whether it is a run without a manifest: nothing says which records it covers.
+    """
+
+    compacted = True
+    placed = True
+
+    def __init__(
+        self, name: str, bootstrap: str, prefix: str, config: Config, run_id: str | None = None
+    ) -> None:
+        self.name = name
+        self.stretch = Stretch()
+        self.duplicates = 0
+        self.manifest: dict[str, Any] | None = None
+        self.incomplete = False
+        self.spread_over = 1
+        self._bootstrap = bootstrap
+        self._prefix = prefix
+        self._config = config
+        self._run_id = run_id
+        self._spans: dict[TopicPartition, tuple[int, int]] = {}
+        self._stack = AsyncExitStack()
+
+    @property
+    def inputs(self) -> list[str] | None:
+        """SHA-256 of the files of a run, where it was made from files."""
+        return None if self.manifest is None else input_checksums(self.manifest)
+
+    @property
+    def configuration(self) -> str | None:
+        """Hash of the configuration of a run; what workers had is not known."""
+        return None if self.manifest is None else str(self.manifest["config_hash"])
+
+    @property
+    def corrected(self) -> bool:
+        """Whether they are of a run as corrected; workers take the order of the log."""
+        return self.manifest is not None and is_corrected(self.manifest)
+
+    def remarks(self) -> list[str]:
+        """What was said twice, and whether anything tells what it covers."""
+        found = []
+        if self.incomplete:
+            found.append(f"{self.name} is incomplete: no manifest says which records it covers")
+        if self.duplicates:
+            found.append(f"{self.name}: {self.duplicates} messages said again were dropped by seq")
+        return found
+
+    async def __aenter__(self) -> RecordedTopics:
+        wanted = [topic_of(kind, self._prefix) for kind in EVENT_TYPES]
+        with plain_errors(self._bootstrap, f"reading the topics of {self._prefix}"):
+            async with admin_client(self._bootstrap) as admin:
+                found = {
+                    each["topic"]: len(each["partitions"])
+                    for each in await admin.describe_topics()
+                    if each["topic"] in wanted
+                }
+            if not found:
+                raise RecordedError(
+                    f"{self.name}: {self._bootstrap} has no topics {self._prefix}.*.v1"
+                )
+            if self._run_id is not None:
+                await self._read_manifest(self._run_id, max(found.values()))
+            places = [
+                TopicPartition(topic, number)
+                for topic, count in found.items()
+                for number in range(count)
+            ]
+            consumer = await self._start_consumer()
+            begins = await consumer.beginning_offsets(places)
+            ends = await consumer.end_offsets(places)
+        self._spans = {place: (begins[place], ends[place]) for place in places}
+        return self
+
+    async def _read_manifest(self, run_id: str, partitions: int) -> None:
+        run = await find_run(run_id, self._config.kafka.topic_prefix, self._bootstrap)
+        self.manifest, self.incomplete = run.manifest, run.manifest is None
+        if run.manifest is not None:
+            self.stretch, _ = covered(run.manifest, self._config, self.name)
+            if run.manifest["source"]["kind"] != "topic":
+                # Files have one partition; what comes of them lies where a worker would put it.
+                self.spread_over = partitions
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _start_consumer(self) -> Any:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level=COMMITTED,
+        )
+        await consumer.start()
+        self._stack.push_async_callback(consumer.stop)
+        return consumer
+
+    def file(self, kind: str) -> tuple[Path, int] | None:
+        """No file."""
+        return None
+
+    def log(self) -> LogSource:
+        """The log that the worker, or the run, read."""
+        if self.manifest is not None:
+            return log_again(self.manifest, self._config, self._bootstrap, self.name)
+        prefix = self._prefix if self._run_id is None else self._config.kafka.topic_prefix
+        return TopicSource(self._bootstrap, prefix, config=self._config)
+
+    async def batches(self, kind: str) -> AsyncIterator[list[Entry]]:
+        """Messages of the topic of a type; see `Recorded`."""
+        topic = topic_of(kind, self._prefix)
+        places = [each for each, (begin, end) in self._spans.items() if each.topic == topic]
+        open_places = [each for each in places if self._spans[each][0] < self._spans[each][1]]
+        if not open_places:
+            return
+        with plain_errors(self._bootstrap, f"reading {topic}"):
+            consumer = await self._start_consumer()
+            consumer.assign(open_places)
+            for place in open_places:
+                consumer.seek(place, self._spans[place][0])
+            reader = _Reader(consumer, {place: self._spans[place][1] for place in open_places})
+            while not reader.done:
+                await reader.fetch()
+                if batch := reader.take():
+                    yield batch
+            self.duplicates += reader.duplicates
+            await consumer.stop()
+
+
+class _Reader:
+    """Partitions of one topic on their way into one order."""
+
+    def __init__(self, consumer: Any, ends: dict[TopicPartition, int]) -> None:
+        self.duplicates = 0
+        self._consumer = consumer
+        self._ends = ends
+        self._open = set(ends)
+        self._queues: dict[TopicPartition, list[tuple[int, Entry]]] = {
+            each: [] for each in sorted(ends)
+        }
+        self._seen = dict.fromkeys(ends, NO_SEQ)
+        self._reached = dict.fromkeys(ends, BEFORE_ALL)
+        self._heard = time.monotonic()
+
+    @property
+    def done(self) -> bool:
+        """Whether everything was taken."""
+        return not self._open and not any(self._queues.values())
+
+    async def fetch(self) -> None:
+        """More of the partitions that hold the order up; the others wait."""
+        if not self._open:
+            return
+        for place in self._open:
+            # What is ahead of the others waits in the broker, not here.
+            if self._queues[place]:
+                self._consumer.pause(place)
+            else:
+                self._consumer.resume(place)
+        found = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=FETCH_RECORDS)
+        if found:
+            self._heard = time.monotonic()
+        for place, messages in found.items():
+            for message in messages:
+                if message.offset < self._ends[place]:
+                    self._add(place, message)
+        for place in list(self._open):
+            # Compaction leaves no message at the end itself: the position is what tells.
+            if await self._consumer.position(place) >= self._ends[place]:
+                self._open.discard(place)
+                self._consumer.pause(place)
+                self._heard = time.monotonic()
+        if self._open and time.monotonic() - self._heard > SILENCE_SECONDS:
+            raise KafkaTimeoutError(f"nothing came for {SILENCE_SECONDS:.0f} s")
+
+    def _add(self, place: TopicPartition, message: Any) -> None:
+        entry = _entry(message)
+        if NO_SEQ < entry.seq <= self._seen[place]:
+            self.duplicates += 1
+            return
+        self._seen[place] = max(self._seen[place], entry.seq)
+        self._reached[place] = max(self._reached[place], message.timestamp)
+        self._queues[place].append((self._reached[place], entry))
+
+    def take(self) -> list[Entry]:
+        """What is certain to be next."""
+        queues = self._queues
+        if any(not queues[place] for place in self._open):
+            return []
+        heads = [
+            (queue[0][0], place.partition, 0, queue) for place, queue in queues.items() if queue
+        ]
+        waiting = {place.partition for place in self._open}
+        heapify(heads)
+        out = []
+        taken: dict[int, int] = {}
+        while heads:
+            _, partition, at, queue = heads[0]
+            out.append(queue[at][1])
+            taken[partition] = at = at + 1
+            if at < len(queue):
+                heapreplace(heads, (queue[at][0], partition, at, queue))
+            elif partition in waiting:
+                break
+            else:
+                heappop(heads)
+        for place, queue in queues.items():
+            del queue[: taken.get(place.partition, 0)]
+        return out
+
+
+def _entry(message: Any) -> Entry:
+    """The event of a message.
+
+    Raises
+    ------
+    RecordedError
+        When it is none, or key and headers say something else than its value.
+    """
+    place = f"{message.topic}/{message.partition}/{message.offset}"
+    headers = {name: value.decode() for name, value in message.headers}
+    if message.key is None:
+        raise RecordedError(f"{place}: has no key")
+    fact_id = message.key.decode()
+    if message.value is None:
+        if not {"seq", "rev", "type"} <= headers.keys():
+            raise RecordedError(f"{place}: a tombstone without seq, rev and type")
+        return Entry(
+            message.partition,
+            int(headers["seq"]),
+            fact_id,
+            int(headers["rev"]),
+            message.timestamp,
+            fact_id.split("|")[1],
+            None,
+            True,
+            headers,
+            message.timestamp,
+        )
+    entry = entry_of(message.value, message.partition, place)
+    said = {"seq": str(entry.seq), "rev": str(entry.rev)}
+    if headers.get("type") == "reject":
+        # Of dead letters the time is that of writing, and there is no seq.
+        return entry
+    if entry.id != fact_id or any(headers.get(name) != text for name, text in said.items()):
+        raise RecordedError(f"{place}: key {fact_id} and headers {headers} are not of its value")
+    return entry._replace(headers=headers, time_ms=message.timestamp)

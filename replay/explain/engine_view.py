@@ -1,0 +1,134 @@
+"""What an engine knew at a moment, as far as it matters for one fact: small, and in prices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.core.history.ring import HOUR, Moment
+from tapeline.streams.core.plan import InstrumentPlan
+from tapeline.streams.core.ranges.live_range import LEVELS, NO_BAR, STATES, LiveRange
+from tapeline.streams.core.ranges.windows import RangeWindow
+from tapeline.streams.core.ticks import TickScale
+from tapeline.streams.core.tracks import SymbolTracks
+
+STRUCTURE = ("range", "touch", "pair")
+SESSIONS = ("session", "quality", "gap")
+SIDES = ("low", "high")
+
+
+def engine_view(engine: GroupEngine, fact_id: str) -> dict[str, Any]:
+    """State of the symbols a fact is of, between two records.
+
+    Fields of every symbol: ``watermark_ms`` (None before its first record), ``bars`` (in session,
+    so far), ``last_bar_ms``. By type: the open window of the interval, the session with its open
+    gap, the range, the latest swings of each class.
+    """
+    kind, name, *rest = fact_id.split("|")
+    members = [each for each in engine.plan.instruments if kind == "pair" or each.symbol == name]
+    return {each.symbol: _of_symbol(engine, each, kind, rest) for each in members}
+
+
+def _of_symbol(
+    engine: GroupEngine, plan: InstrumentPlan, kind: str, rest: list[str]
+) -> dict[str, Any]:
+    tracks = engine.tracks(plan.symbol)
+    watermark_ms = engine.watermark_ms(plan.symbol)
+    if watermark_ms is None or tracks.first_label_ms == NO_BAR:
+        return {"watermark_ms": watermark_ms, "bars": 0, "last_bar_ms": None}
+    moment = tracks.capture(HOUR)
+    last = moment.last[0]
+    found: dict[str, Any] = {
+        "watermark_ms": watermark_ms,
+        "bars": moment.position,
+        "last_bar_ms": None if last == NO_BAR else last,
+    }
+    if kind == "derived_bar":
+        found["window"] = _window(tracks, plan.scale, rest[0])
+    elif kind in SESSIONS:
+        found["session"] = _session(plan, moment)
+    elif kind in STRUCTURE:
+        found["range"] = _range(tracks, plan.scale, "|".join(rest[:2]))
+    else:
+        found["swings"] = _swings(moment)
+    return found
+
+
+def _window(tracks: SymbolTracks, scale: TickScale, interval: str) -> dict[str, Any] | None:
+    """The open window of an interval, as far as closed finer windows have fed it."""
+    for window in tracks.derived.windows:
+        values = window.snapshot()
+        if window.name != interval or not values or values[1] is None:
+            continue
+        prices = {
+            name: scale.price(ticks)
+            for name, ticks in zip(("open", "high", "low", "close"), values[5:9], strict=True)
+        }
+        return {
+            "start_ms": values[0],
+            "end_ms": values[1],
+            **prices,
+            "have": values[9],
+            "need": values[2],
+            "volume": values[10],
+        }
+    return None
+
+
+def _session(plan: InstrumentPlan, moment: Moment) -> dict[str, Any] | None:
+    index, _, due, _, _, quality, gap, _ = moment.sessions
+    if not plan.calendar.has_session(index):
+        return None
+    return {
+        "date": plan.calendar.date(index),
+        "due": due,
+        "last_quality": {"as_of_ms": quality[0], "due": quality[1], "actual": quality[2]},
+        "open_gap": None if gap is None else {"start_ms": gap[0], "end_ms": gap[1]},
+    }
+
+
+def _range(tracks: SymbolTracks, scale: TickScale, label: str) -> dict[str, Any] | None:
+    ranges = tracks.ranges
+    for live in (*ranges.alive.values(), *ranges.finished.values()):
+        if live.label == label:
+            return _live_range(live, scale)
+    for window in (*ranges.windows, *ranges.awaiting):
+        if f"{window.spec.kind}|{window.spec.name}" == label:
+            return _range_window(window, scale, tracks.position)
+    return None
+
+
+def _live_range(live: LiveRange, scale: TickScale) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "state": STATES[live.state],
+        "expired": live.expired,
+        "high": scale.price(live.high),
+        "low": scale.price(live.low),
+        "watched": [scale.price(ticks) for ticks in live.watched()],
+    }
+    if not live.spec.first_touch:
+        found["true_open"] = scale.price(live.true_open)
+        found["side"] = LEVELS[live.side] if live.side else None
+    return found
+
+
+def _range_window(window: RangeWindow, scale: TickScale, position: int) -> dict[str, Any]:
+    empty = window.high < window.low
+    return {
+        "state": "window",
+        "have": position - window.opened_at if window.have < 0 else window.have,
+        "high": None if empty else scale.price(window.high),
+        "low": None if empty else scale.price(window.low),
+    }
+
+
+def _swings(moment: Moment) -> dict[str, dict[str, str]]:
+    """By side, the latest swing of each class or more."""
+    return {
+        side: {
+            str(number): swing.event.id
+            for number, swing in enumerate(then.last)
+            if swing is not None
+        }
+        for side, then in zip(SIDES, moment.swings, strict=True)
+    }

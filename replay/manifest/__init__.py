@@ -1,0 +1,1 @@
+"""Manifests of runs: reading one, and checking it against what is here now."""

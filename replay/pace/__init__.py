@@ -1,0 +1,1 @@
+"""A replay under control: speed, pause, steps, jumps, keys, progress."""

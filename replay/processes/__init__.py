@@ -1,0 +1,1 @@
+"""One replay by several processes, each with some of the partitions."""

@@ -1,0 +1,224 @@
+"""A replay in a process of its own: what it is told, what it says, and its end in any case.
+
+Both sides are one program, so what they exchange is pickled. A child ends with its parent: it
+watches the pipe it was told through, which no death of the parent leaves open.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+import tapeline
+from tapeline.replay.run import ReplayOptions
+from tapeline.replay.sources.opening import Origin
+from tapeline.replay.sources.protocol import LogMissingError
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.events import Event, Output, Reject
+from tapeline.streams.calendars import UnknownZoneError
+from tapeline.streams.feeds.items import InputError
+from tapeline.streams.kafka.errors import BrokerError
+from tapeline.streams.outputs.run_folder import ForeignFolderError
+from tapeline.streams.store.layout import StoreDamagedError, StoreError
+
+COMMAND = (sys.executable, "-P", "-m", "tapeline.replay.processes.child")
+FAILURES: Mapping[str, type[Exception]] = {
+    each.__name__: each
+    for each in (
+        BrokerError,
+        ForeignFolderError,
+        InputError,
+        LogMissingError,
+        OSError,
+        StoreDamagedError,
+        StoreError,
+        UnknownZoneError,
+    )
+}
+"""Errors that are somebody else's, and that a child hands on."""
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """What a child does.
+
+    Attributes
+    ----------
+    folder
+        Write a run directory there; None: say what every record led to.
+    given
+        Options as they were given, for the manifest.
+    processes
+        Into how many the run directory's groups are split.
+    """
+
+    config: Config
+    origin: Origin
+    options: ReplayOptions
+    given: dict[str, Any]
+    folder: Path | None = None
+    processes: int = 1
+
+
+class Replaced(NamedTuple):
+    """What a late, changed or cancelled bar did: bars run again, facts before and after."""
+
+    bars_again: int
+    changes: list[tuple[Event | None, Event | None]]
+
+
+class KeyedResult(NamedTuple):
+    """What one record led to, and its place in the total order.
+
+    Attributes
+    ----------
+    reached_ms
+        Greatest event time in the partition until then; see `replay.sources.order`.
+    """
+
+    reached_ms: int
+    partition: int
+    offset: int
+    events: list[Output]
+    letter: Reject | None
+    replaced: Replaced | None
+
+
+class Ended(Struct, frozen=True):
+    """The last thing a child says.
+
+    Attributes
+    ----------
+    manifest
+        Of the replay; counters, topics and hashes only where it wrote a folder.
+    fates, rows, superseded, swings
+        As in `Tally` and `RunSummary`.
+    surroundings
+        What else decides results and is not given: see `replay.processes.child.surroundings`.
+    """
+
+    manifest: dict[str, Any]
+    fates: dict[str, dict[str, int]]
+    rows: int
+    superseded: int
+    swings: dict[str, dict[int, int]]
+    surroundings: dict[str, str]
+
+
+class Failed(Struct, frozen=True):
+    """Why there is nothing more to say: one of `FAILURES`."""
+
+    kind: str
+    text: str
+
+
+class ChildDiedError(RuntimeError):
+    """A child ended before it had said everything."""
+
+
+class Child:
+    """One process; a context, which it does not outlive.
+
+    Parameters
+    ----------
+    environment
+        Variables that it has beside those of this process; None takes one away.
+
+    Attributes
+    ----------
+    ended
+        What it said last, once `results` is exhausted.
+    """
+
+    def __init__(self, job: Job, environment: Mapping[str, str | None] | None = None) -> None:
+        self.ended: Ended | None = None
+        self._job = job
+        self._environment = _environment({} if environment is None else environment)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Child:
+        self._process = subprocess.Popen(
+            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._environment
+        )
+        try:
+            assert self._process.stdin is not None
+            pickle.dump(self._job, self._process.stdin)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            # Why it died, `results` says.
+            return self
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        process = self._process
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                # What it was to be told is of no use any more.
+                continue
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def results(self) -> Iterator[KeyedResult]:
+        """What its records led to, in the total order; then `ended` is there.
+
+        Raises
+        ------
+        InputError, LogMissingError, StoreError, BrokerError, OSError
+            As the replay would in this process.
+        ChildDiedError
+            When it died.
+        """
+        process = self._process
+        assert process is not None
+        assert process.stdout is not None
+        while self.ended is None:
+            try:
+                said = pickle.load(process.stdout)
+            except (EOFError, pickle.UnpicklingError) as error:
+                raise ChildDiedError(
+                    f"process {process.pid} of the replay ended early, with code {process.wait()}"
+                ) from error
+            if isinstance(said, Failed):
+                raise FAILURES[said.kind](said.text)
+            if isinstance(said, Ended):
+                self.ended = said
+            else:
+                yield from said
+
+    def finish(self) -> Ended:
+        """Wait for a child that writes a folder."""
+        for result in self.results():
+            raise AssertionError(f"a run directory has no parts: {result}")
+        assert self.ended is not None
+        return self.ended
+
+
+def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
+    environment = {**os.environ, **{name: text for name, text in changes.items() if text}}
+    for name, text in changes.items():
+        if text is None:
+            environment.pop(name, None)
+    # Children find the packages where this process did, whatever folder it is in.
+    places = [environment.get("PYTHONPATH"), str(Path(tapeline.__file__).parents[1])]
+    environment["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
+    return environment

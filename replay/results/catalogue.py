@@ -1,0 +1,172 @@
+"""Runs whose results lie in topics of their own: found, described, deleted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
+from msgspec import Struct
+
+from tapeline.schemas.symbols import names_of
+from tapeline.schemas.topics import (
+    RUN_ID_RULE,
+    input_log,
+    is_run_id,
+    run_manifest_topic,
+    run_of,
+    run_prefix,
+)
+from tapeline.streams.feeds.items import InputError
+from tapeline.streams.kafka.administration import delete_named, topic_names
+from tapeline.streams.kafka.connection import COMMITTED, plain_errors
+
+SILENCE_SECONDS = 30.0
+FETCH_MS = 500
+
+
+class Run(Struct, frozen=True):
+    """One run.
+
+    Attributes
+    ----------
+    topics
+        Names of its topics, sorted.
+    manifest
+        None while it is written, or when it failed or was interrupted.
+    """
+
+    run_id: str
+    topics: tuple[str, ...]
+    manifest: dict[str, Any] | None
+
+    @property
+    def state(self) -> str:
+        """``complete`` or ``incomplete``."""
+        return "incomplete" if self.manifest is None else "complete"
+
+    @property
+    def started_ms(self) -> int | None:
+        """When it began, by the clock on the wall; None without manifest."""
+        return None if self.manifest is None else int(self.manifest["wall"]["started_ms"])
+
+
+async def find_runs(prefix: str, bootstrap: str) -> list[Run]:
+    """All runs of a prefix, by id.
+
+    Raises
+    ------
+    BrokerError
+        When the broker does not answer or refuses.
+    """
+    names = await topic_names(bootstrap)
+    topics = topics_of_runs(names, prefix)
+    held = [each for each in topics if run_manifest_topic(each, prefix) in topics[each]]
+    manifests = await _manifests([run_manifest_topic(each, prefix) for each in held], bootstrap)
+    found = dict(zip(held, manifests, strict=True))
+    return [Run(each, tuple(topics[each]), found.get(each)) for each in topics]
+
+
+async def find_run(run_id: str, prefix: str, bootstrap: str) -> Run:
+    """One run.
+
+    Raises
+    ------
+    InputError
+        When there is none of that id.
+    """
+    _check(run_id)
+    for run in await find_runs(prefix, bootstrap):
+        if run.run_id == run_id:
+            return run
+    raise InputError(f"run {run_id}: there is none of prefix {prefix}; see tapeline runs list")
+
+
+async def delete_runs(run_ids: Sequence[str], prefix: str, bootstrap: str) -> tuple[str, ...]:
+    """Delete runs with all their topics, the manifest first; returns the names of the topics.
+
+    One whose replay still goes on fails then.
+
+    Raises
+    ------
+    InputError
+        When one is no run; nothing was deleted then.
+    TypeError
+        When `run_ids` is one text instead of a list.
+    """
+    names_of("run_ids", run_ids)
+    for run_id in run_ids:
+        _check(run_id)
+    topics = topics_of_runs(await topic_names(bootstrap), prefix)
+    for run_id in run_ids:
+        if run_id not in topics:
+            raise InputError(
+                f"run {run_id}: there is none of prefix {prefix}, or it is a log of its own;"
+                " nothing was deleted"
+            )
+    for run_id in run_ids:
+        # What is left of a deletion that was cut short is no complete run.
+        await delete_named([run_manifest_topic(run_id, prefix)], bootstrap)
+        await delete_named(topics[run_id], bootstrap)
+    return tuple(name for run_id in run_ids for name in topics[run_id])
+
+
+def topics_of_runs(names: Iterable[str], prefix: str) -> dict[str, list[str]]:
+    """Topics by run, both sorted.
+
+    A prefix may have been chosen that looks like a run's: where there is a log, it is live.
+    """
+    there = sorted(names)
+    found: dict[str, list[str]] = {}
+    for name in there:
+        run_id = run_of(name, prefix)
+        if run_id is not None and input_log(run_prefix(run_id, prefix)) not in there:
+            found.setdefault(run_id, []).append(name)
+    return found
+
+
+def older_than(runs: Iterable[Run], days: float) -> list[str]:
+    """Ids of the complete runs that began so many days ago or earlier.
+
+    Of an incomplete one nobody knows when it began, and it may still be going on.
+    """
+    limit_ms = (time.time() - days * 86_400) * 1_000
+    return [run.run_id for run in runs if run.started_ms is not None and run.started_ms <= limit_ms]
+
+
+def _check(run_id: str) -> None:
+    if not is_run_id(run_id):
+        raise InputError(f"run id {run_id}: must be {RUN_ID_RULE}")
+
+
+async def _manifests(topics: Sequence[str], bootstrap: str) -> list[dict[str, Any] | None]:
+    """The manifest in each topic, None where none was written."""
+    if not topics:
+        return []
+    with plain_errors(bootstrap, "reading the manifests of runs"):
+        async with AIOKafkaConsumer(
+            bootstrap_servers=bootstrap, enable_auto_commit=False, isolation_level=COMMITTED
+        ) as consumer:
+            places = [TopicPartition(topic, 0) for topic in topics]
+            found = await _last_values(consumer, places)
+    return [None if value is None else orjson.loads(value) for value in map(found.get, places)]
+
+
+async def _last_values(
+    consumer: Any, places: Sequence[TopicPartition]
+) -> Mapping[TopicPartition, bytes]:
+    ends = await consumer.end_offsets(places)
+    consumer.assign(places)
+    await consumer.seek_to_beginning(*places)
+    found: dict[TopicPartition, bytes] = {}
+    heard = time.monotonic()
+    while waiting := [each for each in places if await consumer.position(each) < ends[each]]:
+        for place, records in (await consumer.getmany(*waiting, timeout_ms=FETCH_MS)).items():
+            heard = time.monotonic()
+            found[place] = records[-1].value
+        if time.monotonic() - heard > SILENCE_SECONDS:
+            raise KafkaTimeoutError(f"nothing came of {waiting[0].topic}")
+    return found

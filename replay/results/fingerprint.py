@@ -1,0 +1,82 @@
+"""SHA-256 of what a replay read and said, however it came in pieces."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from tapeline.replay.sources.items import LogItem, Release
+from tapeline.schemas.events import Output, Reject, Retract, type_of
+from tapeline.schemas.topics import topic_of
+
+
+class InputHash:
+    """Contents of the records of each partition, in order of their offsets.
+
+    The digest of a partition is that of two: of the lengths of the contents, eight bytes each, and
+    of the contents one after the other.
+    """
+
+    def __init__(self) -> None:
+        self._hashes: dict[int, tuple[Any, Any]] = {}
+
+    def add(self, items: Sequence[LogItem]) -> None:
+        """The next records, whose places are their bytes.
+
+        Those of files have others and are not counted: the checksums of the files are known.
+        """
+        if not items or type(items[0].place) is not bytes:
+            return
+        pieces: defaultdict[int, list[bytes]] = defaultdict(list)
+        for partition, _, _, _, content, _ in items:
+            pieces[partition].append(content)
+        for partition, values in pieces.items():
+            known = self._hashes.get(partition)
+            if known is None:
+                known = self._hashes[partition] = (hashlib.sha256(), hashlib.sha256())
+            lengths, contents = known
+            lengths.update(struct.pack(f"<{len(values)}q", *map(len, values)))
+            contents.update(b"".join(values))
+
+    def digests(self) -> dict[str, str]:
+        """Hexadecimal digests by partition."""
+        return {
+            str(partition): hashlib.sha256(lengths.digest() + contents.digest()).hexdigest()
+            for partition, (lengths, contents) in sorted(self._hashes.items())
+        }
+
+
+class PartitionHashes:
+    """Lines of each output topic and partition: equal also where partitions came in other turns."""
+
+    def __init__(self) -> None:
+        self._hashes: dict[tuple[str, int], Any] = {}
+        self._encode = msgspec.json.Encoder().encode_lines
+
+    def add(self, releases: Iterable[Release]) -> None:
+        """The next releases."""
+        pieces: dict[tuple[str, int], list[Output | Reject]] = {}
+        for release in releases:
+            partition = release.item.partition
+            for event in release.events:
+                kind = event.type if isinstance(event, Retract) else type_of(event)
+                pieces.setdefault((kind, partition), []).append(event)
+            if release.letter is not None:
+                pieces.setdefault(("reject", partition), []).append(release.letter)
+        for place, events in pieces.items():
+            known = self._hashes.get(place)
+            if known is None:
+                known = self._hashes[place] = hashlib.sha256()
+            known.update(self._encode(events))
+
+    def digests(self) -> dict[str, str]:
+        """Hexadecimal digests by ``topic/partition``."""
+        return {
+            f"{topic_of(kind)}/{partition}": found.hexdigest()
+            for (kind, partition), found in sorted(self._hashes.items())
+        }

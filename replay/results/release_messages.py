@@ -1,0 +1,42 @@
+"""Releases as messages: those that a worker writes of the same records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tapeline.replay.sources.items import Release
+from tapeline.schemas.events import Reject
+from tapeline.streams.outputs.messages import Message, Writer
+
+
+class ReleaseWriter:
+    """Makes messages of releases.
+
+    Parameters
+    ----------
+    prefix
+        First part of all topic names.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._writer = Writer(prefix)
+        self._headers: dict[str | None, tuple[str, bytes]] = {}
+
+    def messages(self, release: Release) -> Iterator[tuple[str, Message]]:
+        """Topic and message of each event and dead letter, in their order."""
+        if release.events:
+            group = release.group
+            header = self._headers.get(group)
+            if header is None:
+                header = self._headers[group] = ("group", (group or "").encode())
+            # Kafka knows no time before 1970.
+            timestamp_ms = max(release.watermark_ms or 0, 0)
+            write = self._writer.event
+            for event in release.events:
+                yield write(event, header, timestamp_ms)
+        if release.letter is not None:
+            yield self.letter(release.letter, release.item.time_ms)
+
+    def letter(self, letter: Reject, time_ms: int) -> tuple[str, Message]:
+        """Topic and message of a dead letter."""
+        return self._writer.letter(letter, max(time_ms, 0))

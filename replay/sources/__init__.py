@@ -1,0 +1,1 @@
+"""Logs to replay: files, stores, topics, in one order; the nearest snapshots."""

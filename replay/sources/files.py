@@ -1,0 +1,187 @@
+"""Files as a source: logs, tables of bars, the log of a store. One partition, in their order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import dropwhile, islice
+from pathlib import Path
+from typing import Any
+
+from tapeline.replay.sources.items import Extent, LogItem
+from tapeline.replay.sources.protocol import (
+    FETCH_RECORDS,
+    LogMissingError,
+    StateBound,
+    StoredStates,
+)
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.events import Reject
+from tapeline.schemas.records import Clock
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.feeds.items import Feed, Refusal
+from tapeline.streams.feeds.opening import Source, dead_letter, in_order, open_feeds, symbols_of
+from tapeline.streams.feeds.times import TimeUnit, table_times
+from tapeline.streams.kafka.messages import event_time_ms
+from tapeline.streams.pipeline.routing import Router
+
+BATCH = FETCH_RECORDS
+BEFORE_ALL = 0
+STORE = "store"
+
+
+class FileSource:
+    """Files in the order in which a run takes them; see `replay.sources.protocol.LogSource`.
+
+    Offsets are the positions in the merged input, as in an embedded run.
+
+    Parameters
+    ----------
+    zone
+        Zone of times without offset; without it such a file is refused.
+    until_ms
+        A clock for each symbol at this instant, after all rows; see `symbols_of`.
+    expected
+        SHA-256 of files by path: another content is refused.
+    records
+        Only so many rows; None: all.
+    kind
+        What the manifest calls it. Of the log of a ``store``, which grows, what is read is hashed
+        as of a topic; of other files the manifest names the checksum of the whole.
+    fetch_records
+        Most rows handed over at once; the results do not depend on it.
+    time_unit
+        Unit of times that are numbers; None: milliseconds.
+    symbols
+        Those of the rows, where somebody knows them; None: as the inputs are named.
+
+    Raises
+    ------
+    InputError
+        On entering, when an input cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        inputs: Sequence[Source],
+        zone: str | None = None,
+        until_ms: int | None = None,
+        expected: Mapping[str, str] | None = None,
+        records: int | None = None,
+        kind: str = "files",
+        fetch_records: int = BATCH,
+        symbols: Collection[str] | None = None,
+        time_unit: TimeUnit | None = None,
+    ) -> None:
+        self.extents: dict[int, Extent] = {0: Extent(0, None)}
+        self.symbols = _symbols_of(inputs) if symbols is None else symbols
+        self._config = config
+        self._inputs = inputs
+        self._zone = zone
+        self._time_unit = time_unit
+        self._until_ms = until_ms
+        self._expected = {} if expected is None else expected
+        self._records = records
+        self._kind = kind
+        self._fetch_records = fetch_records
+        self._stack = ExitStack()
+        self._router = Router(config)
+        self._feeds: list[Feed] = []
+
+    async def __aenter__(self) -> FileSource:
+        for each in self._inputs:
+            wanted = self._expected.get(each.path)
+            if wanted is not None and _sha256(each.path) != wanted:
+                raise LogMissingError(
+                    f"{each.path}: is not the file of that run any more (another SHA-256)"
+                )
+        times = table_times(self._config, self._zone, self._time_unit)
+        self._feeds = open_feeds(self._inputs, self._router, times, self._stack)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def partition_of(self, group: str) -> None:
+        """Files have one partition for all groups."""
+
+    async def states(self, bound: StateBound, partitions: Collection[int]) -> StoredStates:
+        """None: files hold no states."""
+        return StoredStates()
+
+    async def read(
+        self,
+        starts: Mapping[int, int],
+        follow: bool = False,
+        reached: Mapping[int, int] | None = None,
+    ) -> AsyncGenerator[list[LogItem], None]:
+        """Rows from the start on; see `LogSource.read`. Files are read once, and do not grow."""
+        items = dropwhile(lambda item: item.offset < starts[0], self._items())
+        while batch := list(islice(items, self._fetch_records)):
+            yield batch
+
+    def _items(self) -> Iterator[LogItem]:
+        router = self._router
+        check = router.check
+        stored = self._kind == STORE
+        refused: set[str] = set()
+        last = BEFORE_ALL
+        offset = -1
+        rows = in_order(self._inputs, self._feeds, router)
+        for offset, (feed, (content, row, line)) in enumerate(islice(rows, self._records)):
+            if isinstance(content, Refusal):
+                if content.symbol is not None:
+                    refused.add(content.symbol)
+            else:
+                try:
+                    check(content)
+                    last = event_time_ms(content, router)
+                except RecordRejected:
+                    # It stays where it is; what is wrong with it, the fold says.
+                    pass
+            yield LogItem(0, offset, last, content, row if stored else (feed, row, line))
+        if self._until_ms is not None:
+            met = refused.union(router.symbols())
+            for symbol in symbols_of(self._config, self._inputs, met):
+                offset += 1
+                clock = Clock(symbol, self._until_ms)
+                yield LogItem(0, offset, self._until_ms, clock, None)
+
+    def letter(self, item: LogItem, refusal: Refusal) -> Reject:
+        """The dead letter as an embedded run writes it."""
+        if item.place is None:
+            assert isinstance(item.content, Clock)
+            return dead_letter(f"--until {item.content.symbol}:1", encode(item.content), refusal)
+        if self._kind == STORE:
+            # Every record has a line.
+            return dead_letter(f"{self._inputs[0].path}:{item.offset + 1}", item.place, refusal)
+        feed, row, line = item.place
+        return dead_letter(f"{feed.path}:{line}", feed.raw(row), refusal)
+
+    def identity(self) -> dict[str, Any]:
+        """The files with their checksums."""
+        return {
+            "kind": self._kind,
+            "files": [
+                {"path": each.path, "symbol": each.symbol, "sha256": _sha256(each.path)}
+                for each in self._inputs
+            ],
+            "tz": self._zone,
+            "time_unit": self._time_unit,
+            "until_ms": self._until_ms,
+            "records": self._records,
+        }
+
+
+def _symbols_of(inputs: Sequence[Source]) -> Collection[str] | None:
+    """Symbols of the inputs; None when one of them names its symbols in its rows."""
+    found = [each.symbol for each in inputs if each.symbol is not None]
+    return found if len(found) == len(inputs) else None
+
+
+def _sha256(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,78 @@
+"""Records of a log on their way through a replay, and what each of them led to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+from tapeline.schemas.events import Output, Reject
+from tapeline.schemas.records import LogRecord
+from tapeline.streams.core.correct.corrections import Correction
+from tapeline.streams.feeds.items import Refusal
+
+UNTIMED = itemgetter(5)
+
+
+class LogItem(NamedTuple):
+    """One record of the log.
+
+    Attributes
+    ----------
+    time_ms
+        Its key in the order. In a topic the greatest end that its partition has shown up to and
+        with it (`replay.sources.shown`); in files and of sorted bars its own: end of the bar or of
+        the cancelled slot, time of the clock, of what cannot be read that of the record before it.
+    content
+        The record, or why it is none.
+    place
+        What its source knows it by.
+    untimed
+        Whether its CreateTime is another than the end of its bar, or the time of its clock.
+    """
+
+    partition: int
+    offset: int
+    time_ms: int
+    content: LogRecord | Refusal
+    place: Any
+    untimed: bool = False
+
+
+def count_untimed(items: Sequence[LogItem]) -> int:
+    """How many of them are `LogItem.untimed`."""
+    return sum(map(UNTIMED, items))
+
+
+class Release(Struct, frozen=True, gc=False):
+    """One record inside the bounds of a replay, and what it led to.
+
+    Attributes
+    ----------
+    events
+        What it changed in the view, in the order of publication.
+    letter
+        The dead letter it became.
+    group
+        Group of its symbol; None where that cannot be read.
+    watermark_ms
+        Greatest watermark of the group after it: CreateTime of the events.
+    correction
+        What it did if it was a late, changed or cancelled bar.
+    """
+
+    item: LogItem
+    events: list[Output]
+    letter: Reject | None
+    group: str | None
+    watermark_ms: int | None
+    correction: Correction | None
+
+
+class Extent(NamedTuple):
+    """Offsets [begin, end) of a partition; an end of None is not known before it is read."""
+
+    begin: int
+    end: int | None

@@ -1,0 +1,314 @@
+"""The input log of a cluster as a source: read without a group, bounded, nothing committed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
+
+from tapeline.replay.sources.items import Extent, LogItem
+from tapeline.replay.sources.order import TotalOrder
+from tapeline.replay.sources.protocol import (
+    FETCH_RECORDS,
+    LogMissingError,
+    StateBound,
+    StoredStates,
+)
+from tapeline.replay.sources.shown import Shown
+from tapeline.replay.sources.snapshots import SnapshotReader
+from tapeline.schemas.codec import CodecError, RecordDecoder
+from tapeline.schemas.config.model import Config, built_in_config
+from tapeline.schemas.events import Reject
+from tapeline.schemas.partition import partition_for
+from tapeline.schemas.records import LogRecord
+from tapeline.schemas.topics import input_log, snapshot_topic
+from tapeline.streams.feeds.items import Refusal
+from tapeline.streams.feeds.opening import dead_letter
+from tapeline.streams.kafka.connection import COMMITTED, admin_client, plain_errors
+from tapeline.streams.kafka.raw_records import Chunk, raw_records, split
+from tapeline.streams.kafka.stamps import Stamps
+
+FETCH_MS = 500
+MOST_WAITING = 20_000
+"""Records of one partition held while others are behind."""
+SILENCE_SECONDS = 30.0
+
+
+class TopicSource:
+    """The topic of bars of a cluster; see `replay.sources.protocol.LogSource`.
+
+    Parameters
+    ----------
+    bootstrap
+        Addresses of the brokers.
+    prefix
+        First part of the names of the topics.
+    fetch_records
+        Most records taken from the client at once; the results do not depend on it.
+    ends
+        By partition, the end as it was found before; None: as it is on entering. The end is that of
+        what is committed: what a transaction has written that is open then is not read.
+    config
+        What instants its records may have, and when their bars end; None: the built-in one.
+
+    Raises
+    ------
+    BrokerError
+        On entering, when the broker does not answer.
+    LogMissingError
+        On entering, when there is no such topic.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        prefix: str,
+        fetch_records: int = FETCH_RECORDS,
+        ends: Mapping[int, int] | None = None,
+        config: Config | None = None,
+    ) -> None:
+        self.topic = input_log(prefix)
+        self.bootstrap = bootstrap
+        self.extents: dict[int, Extent] = {}
+        self.symbols: Collection[str] | None = None
+        self._snapshots = snapshot_topic(prefix)
+        self._fetch_records = fetch_records
+        self._ends = {} if ends is None else ends
+        self._config = built_in_config() if config is None else config
+        self._cluster_id: str | None = None
+        self._consumer: Any = None
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> TopicSource:
+        with plain_errors(self.bootstrap, f"reading {self.topic}"):
+            async with admin_client(self.bootstrap) as admin:
+                self._cluster_id = (await admin.describe_cluster())["cluster_id"]
+                found = [
+                    len(each["partitions"])
+                    for each in await admin.describe_topics()
+                    if each["topic"] == self.topic
+                ]
+            if not found:
+                raise LogMissingError(
+                    f"{self.topic}: not at {self.bootstrap}, or not for us to see;"
+                    " make the topics by `tapeline topics create`"
+                )
+            self._consumer = await self._start_consumer()
+            places = [TopicPartition(self.topic, number) for number in range(found[0])]
+            begins = await self._consumer.beginning_offsets(places)
+            ends = await self._consumer.end_offsets(places)
+            self.extents = {
+                place.partition: Extent(begins[place], self._ends.get(place.partition, ends[place]))
+                for place in places
+            }
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _start_consumer(self, **settings: Any) -> Any:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            check_crcs=False,
+            isolation_level=COMMITTED,
+            **settings,
+        )
+        await consumer.start()
+        self._stack.push_async_callback(consumer.stop)
+        return consumer
+
+    def partition_of(self, group: str) -> int:
+        """Partition of a group, by the public helper."""
+        return partition_for(group, len(self.extents))
+
+    async def states(self, bound: StateBound, partitions: Collection[int]) -> StoredStates:
+        """Those of the topic of snapshots."""
+        with plain_errors(self.bootstrap, f"reading {self._snapshots}"):
+            consumer = await self._start_consumer(max_partition_fetch_bytes=4 << 20)
+            return await SnapshotReader(consumer, self._snapshots).before(bound, partitions)
+
+    async def read(
+        self,
+        starts: Mapping[int, int],
+        follow: bool = False,
+        reached: Mapping[int, int] | None = None,
+    ) -> AsyncGenerator[list[LogItem], None]:
+        """Records from the starts to the ends of the extents; see `LogSource.read`."""
+        for partition, start in starts.items():
+            begin = self.extents[partition].begin
+            if start < begin:
+                raise LogMissingError(
+                    f"{self.topic} partition {partition}: the replay needs the records from offset"
+                    f" {start} on, the log begins at {begin}; begin later, or say an instant by"
+                    " --from, --no-snapshots and --warmup-sessions"
+                )
+        reader = _Reader(
+            self.topic, self._consumer, self.extents, self._fetch_records, self._config
+        )
+        with plain_errors(self.bootstrap, f"reading {self.topic}"):
+            reader.begin(starts, reached or {})
+            while not reader.order.done:
+                await reader.fetch()
+                items = reader.order.take()
+                if items:
+                    yield items
+            if follow:
+                yield []
+            while follow:
+                yield await reader.arrivals()
+
+    def letter(self, item: LogItem, refusal: Refusal) -> Reject:
+        """The dead letter as a worker writes it."""
+        source = f"{self.topic}/{item.partition}/{item.offset}"
+        return dead_letter(source, item.place, refusal)
+
+    def identity(self) -> dict[str, Any]:
+        """Topic and cluster."""
+        return {
+            "kind": "topic",
+            "topic": self.topic,
+            "cluster_id": self._cluster_id,
+            "partition_count": len(self.extents),
+        }
+
+
+class _Reader:
+    """Partitions of the log on their way into the total order."""
+
+    def __init__(
+        self,
+        topic: str,
+        consumer: Any,
+        extents: Mapping[int, Extent],
+        fetch_records: int,
+        config: Config,
+    ) -> None:
+        self._topic = topic
+        self._consumer = consumer
+        self._extents = extents
+        self._fetch_records = fetch_records
+        self._decode = RecordDecoder().decode
+        self._stamps = Stamps(config)
+        self._time = config.time
+        self._raw: dict[int, Iterator[Chunk]] = {}
+        self._next: dict[int, int] = {}
+        self._shown: dict[int, Shown] = {}
+        self._open: set[int] = set()
+        self._heard = time.monotonic()
+
+    def begin(self, starts: Mapping[int, int], reached: Mapping[int, int]) -> None:
+        """Take up the partitions; `reached` as in `LogSource.read`."""
+        self.order = TotalOrder(starts)
+        self._shown = {each: Shown(self._time, reached.get(each)) for each in starts}
+        self._next = dict(starts)
+        for partition, start in starts.items():
+            if start < (self._extents[partition].end or 0):
+                self._open.add(partition)
+            else:
+                self.order.finish(partition)
+        places = [TopicPartition(self._topic, each) for each in sorted(starts)]
+        self._consumer.assign(places)
+        for place in places:
+            self._consumer.seek(place, starts[place.partition])
+            self._consumer.resume(place)
+        self._heard = time.monotonic()
+
+    async def fetch(self) -> None:
+        """Hand over what has come of the partitions that are behind."""
+        behind = {each for each in self._open if self.order.waiting(each) < MOST_WAITING}
+        if not behind:
+            return
+        await self._poll(behind, bounded=True)
+
+    async def arrivals(self) -> list[LogItem]:
+        """What has come beyond the extents, one partition after the other; soon, or nothing."""
+        if time.monotonic() - self._heard > SILENCE_SECONDS:
+            # Silence of the log, or of the broker? The client would not say.
+            await self._consumer.end_offsets(self._consumer.assignment())
+            self._heard = time.monotonic()
+        return await self._poll(set(self._next), bounded=False)
+
+    async def _poll(self, partitions: set[int], bounded: bool) -> list[LogItem]:
+        lacking = partitions - self._raw.keys()
+        if lacking:
+            await self._receive(lacking, bounded)
+        arrived: list[LogItem] = []
+        for partition in sorted(partitions):
+            waiting = self._raw.get(partition)
+            if waiting is None:
+                continue
+            # A few at a time: what they lead to is written while the processor still has it.
+            chunk = next(waiting, None)
+            if chunk is None:
+                del self._raw[partition]
+                continue
+            end = self._extents[partition].end or 0
+            items = self._items(partition, chunk, end if bounded else None)
+            if not bounded:
+                arrived.extend(items)
+                continue
+            self.order.add(partition, items)
+            if self._next[partition] >= end:
+                self._open.discard(partition)
+                self.order.finish(partition)
+                # What lies beyond the end is for whoever follows.
+                self._raw.pop(partition, None)
+                place = TopicPartition(self._topic, partition)
+                self._consumer.seek(place, end)
+                self._consumer.pause(place)
+        return arrived
+
+    async def _receive(self, partitions: set[int], bounded: bool) -> None:
+        """Take what was fetched of some partitions, or wait a little for it."""
+        places = {TopicPartition(self._topic, each) for each in partitions}
+        fetcher = self._consumer._fetcher
+        # The order needs all partitions; who follows takes what is there.
+        pressed = not bounded and bool(self._raw)
+        with fetcher._subscriptions.fetch_context():
+            found = await raw_records(fetcher, places, 0.0 if pressed else FETCH_MS / 1_000)
+        for place, fetched in found.items():
+            self._raw[place.partition] = split(fetched, self._fetch_records)
+        if found:
+            self._heard = time.monotonic()
+        elif bounded and time.monotonic() - self._heard > SILENCE_SECONDS:
+            raise KafkaTimeoutError(f"nothing came of {self._topic} for {SILENCE_SECONDS:.0f} s")
+        if not bounded:
+            for paused in self._consumer.paused():
+                self._consumer.resume(paused)
+
+    def _items(self, partition: int, chunk: Chunk, end: int | None) -> list[LogItem]:
+        expected = self._next[partition]
+        if chunk.first != expected:
+            raise LogMissingError(
+                f"{self._topic} partition {partition}: the records from offset {expected} to"
+                f" {chunk.first - 1} are not there; a replay without them would not be what was"
+                " live"
+            )
+        decode, untimed = self._decode, self._stamps.untimed
+        records = chunk.records
+        if end is not None and chunk.end > end:
+            records = [record for record in records if record.offset < end]
+        contents: list[LogRecord | Refusal] = []
+        values = [record.value or b"" for record in records]
+        for value in values:
+            try:
+                contents.append(decode(value))
+            except CodecError as error:
+                contents.append(Refusal(error.code, error.reason, error.symbol))
+        items: list[LogItem] = []
+        # As fast as a plain tuple: one for every record of the log.
+        new, add = tuple.__new__, items.append
+        keys = self._shown[partition].take(contents)
+        for record, content, value, key in zip(records, contents, values, keys, strict=True):
+            stamp = record.timestamp
+            # A bar in order ends where its partition has come to: of it no more is asked.
+            off = stamp != key and not isinstance(content, Refusal) and untimed(content, stamp)
+            add(new(LogItem, (partition, record.offset, key, content, value, off)))
+        self._next[partition] = chunk.end if end is None else min(chunk.end, end)
+        return items

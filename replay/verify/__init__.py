@@ -1,0 +1,1 @@
+"""Checks of the core's promises on a recorded log: causality, determinism."""

@@ -1,0 +1,217 @@
+"""Whether a run says at any time only what it will stand by: rewritten readings, counted. Pure.
+
+A reader at some moment has the events of the records until then: a *prefix*. What a prefix
+published, and the longer run changed or took back without a correction in between, was never true
+for that reader (it *repaints*). Two things are compared, for any callable that runs a prefix:
+
+- the longer run with itself: every version of a fact with the one before it. This covers the
+  prefix that ends at any record, if only prefixes publish what the longer run begins with;
+- so prefixes are run on their own and compared with the beginning of the longer run, byte by byte.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
+from random import Random
+
+from msgspec import Struct
+
+from tapeline.replay.verify.growth import changed_fields, is_growth
+from tapeline.schemas.codec import encode
+from tapeline.schemas.events import Event, Output, Reject, Retract, type_of
+
+Published = Sequence[Output | Reject]
+"""What one record led to, in the order of publication."""
+PrefixRun = Callable[[int], Iterable[Published]]
+"""Runs the first so many records from the start on, as if nothing came after them."""
+SHOWN = 20
+DELIVERY = ("seq", "rev", "watermark_ms", "corrects")
+"""What depends on when a version was published, and is no content."""
+
+
+class Finding(Struct, frozen=True):
+    """A rewritten reading.
+
+    Attributes
+    ----------
+    read
+        Records after which the old version stood.
+    rewritten
+        Records after which it did not; of a prefix that differs its length.
+    fields
+        What changed in its content; empty for a fact that was taken back, or never was in the
+        longer run.
+    old, new
+        The versions; `new` is None where the longer run has none.
+    """
+
+    type: str
+    id: str
+    read: int
+    rewritten: int
+    fields: tuple[str, ...]
+    old: Output
+    new: Output | None
+
+
+class Report(Struct, frozen=True):
+    """What prefixes and the longer run say of each other.
+
+    Attributes
+    ----------
+    records
+        Length of the longer run.
+    events
+        What it published, dead letters included.
+    ends
+        Lengths of the prefixes.
+    rewritten
+        Rewritten readings by type, each once.
+    repainted_ends
+        Prefixes that had published something that was rewritten after their end.
+    different
+        Lengths of the prefixes whose own bytes are not the beginning of the longer run.
+    findings
+        The first ones, in order of the records.
+    """
+
+    records: int
+    events: int
+    ends: tuple[int, ...]
+    rewritten: dict[str, int]
+    repainted_ends: int
+    different: tuple[int, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was rewritten and every prefix is a beginning."""
+        return not self.rewritten and not self.different
+
+
+def random_ends(records: int, prefixes: int, seed: int) -> list[int]:
+    """Ends of so many prefixes, ascending; of a short run all there are."""
+    ends = range(1, records)
+    return sorted(Random(seed).sample(ends, min(prefixes, len(ends))))
+
+
+def check_prefixes(run: PrefixRun, records: int, ends: Sequence[int]) -> Report:
+    """Run the whole and its prefixes, and compare.
+
+    Parameters
+    ----------
+    run
+        Every call must be a run of its own.
+    records
+        Length of the whole.
+    ends
+        Lengths of the prefixes.
+    """
+    comparison = Comparison(list(run(records)))
+    for end in ends:
+        comparison.add(list(run(end)), end)
+    return comparison.report()
+
+
+class Comparison:
+    """A longer run, and the prefixes that it is compared with.
+
+    Parameters
+    ----------
+    whole
+        What each record of the longer run led to.
+    """
+
+    def __init__(self, whole: Sequence[Published]) -> None:
+        self._whole = whole
+        self._lines = [[encode(event) for event in published] for published in whole]
+        self._found = {(each.id, each.old.seq): each for each in rewritings(whole)}
+        self._ends: list[int] = []
+        self._different: list[int] = []
+
+    def add(self, prefix: Sequence[Published], end: int) -> None:
+        """Compare what a run of the first `end` records published."""
+        self._ends.append(end)
+        if _are_lines(prefix, self._lines[:end]):
+            return
+        self._different.append(end)
+        for each in _contradictions(prefix, self._whole[:end], end):
+            self._found.setdefault((each.id, each.old.seq), each)
+
+    def report(self) -> Report:
+        """What was found until now."""
+        findings = sorted(self._found.values(), key=lambda each: (each.rewritten, each.id))
+        return Report(
+            len(self._whole),
+            sum(map(len, self._whole)),
+            tuple(self._ends),
+            dict(sorted(Counter(each.type for each in findings).items())),
+            sum(any(each.read <= end < each.rewritten for each in findings) for end in self._ends),
+            tuple(self._different),
+            tuple(findings[:SHOWN]),
+        )
+
+
+def rewritings(whole: Iterable[Published]) -> Iterable[Finding]:
+    """Versions of one run that did not grow out of the ones before them."""
+    known: dict[str, tuple[int, Event]] = {}
+    for count, published in enumerate(whole, 1):
+        for event in published:
+            if isinstance(event, Reject):
+                continue
+            since = known.pop(event.id, None)
+            if not isinstance(event, Retract):
+                known[event.id] = count, event
+            if since is not None and not _may_follow(since[1], event):
+                yield _finding(since[0], count, since[1], event)
+
+
+def _may_follow(old: Event, new: Output) -> bool:
+    # A corrected bar explains only what was decided after it began.
+    if new.corrects is not None and new.corrects < old.event_ms:
+        return True
+    return not isinstance(new, Retract) and is_growth(old, new)
+
+
+def _are_lines(prefix: Sequence[Published], lines: Sequence[Sequence[bytes]]) -> bool:
+    return len(prefix) == len(lines) and all(
+        len(published) == len(wanted) and all(map(_is_line, published, wanted))
+        for published, wanted in zip(prefix, lines, strict=True)
+    )
+
+
+def _is_line(event: Output | Reject, line: bytes) -> bool:
+    return encode(event) == line
+
+
+def _contradictions(
+    prefix: Sequence[Published], beginning: Sequence[Published], end: int
+) -> Iterable[Finding]:
+    """What a prefix had published and the longer run, as far as that, says otherwise or not."""
+    known: dict[str, tuple[int, Event]] = {}
+    later: dict[str, Event] = {}
+    for count, (mine, others) in enumerate(zip_longest(prefix, beginning, fillvalue=()), 1):
+        for event in mine:
+            if not isinstance(event, Reject):
+                known.pop(event.id, None)
+                if not isinstance(event, Retract):
+                    known[event.id] = count, event
+        for event in others:
+            if not isinstance(event, Reject):
+                later.pop(event.id, None)
+                if not isinstance(event, Retract):
+                    later[event.id] = event
+    for fact, (count, old) in known.items():
+        new = later.get(fact)
+        if new is None or encode(new) != encode(old):
+            yield _finding(count, end, old, new)
+
+
+def _finding(read: int, rewritten: int, old: Event, new: Output | None) -> Finding:
+    fields: list[str] = []
+    if new is not None and not isinstance(new, Retract):
+        changed = changed_fields(old, new)
+        fields = [name for name in changed if name not in DELIVERY] or changed
+    return Finding(type_of(old), old.id, read, rewritten, tuple(fields), old, new)

@@ -1,0 +1,1 @@
+"""The configuration: its model, reading it from TOML, and printing it."""

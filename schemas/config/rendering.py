@@ -1,0 +1,120 @@
+"""Prints the effective configuration as TOML that reads back as the same configuration."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+from tapeline.schemas.config.model import (
+    Config,
+    DerivedConfig,
+    InstrumentConfig,
+    KafkaConfig,
+    LimitsConfig,
+    TimeConfig,
+    built_in_config,
+)
+from tapeline.schemas.intervals import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from tapeline.schemas.templates import RangeKind, Template
+
+Section = KafkaConfig | TimeConfig | LimitsConfig | DerivedConfig
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_UNITS = (("d", DAY_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS))
+_PLAIN_KIND = RangeKind(kind="", period="day")
+
+
+def to_toml(config: Config) -> str:
+    """The effective configuration as TOML, every key written out.
+
+    What is built in and unchanged stands behind ``#``: `schemas.config.loading.read_config` of the
+    text gives an equal configuration, and the rest is all that a file needs to say. An unchanged
+    list of intervals must not be spoken, because a spoken one has to fit every instrument.
+    """
+    plain = built_in_config()
+    lines = ["# The effective configuration; behind # stands what is built in and unchanged."]
+    lines += ["", *_section("kafka", config.kafka, plain.kafka)]
+    lines += ["", *_section("time", config.time, plain.time)]
+    lines += ["", *_section("limits", config.limits, plain.limits)]
+    if config.default is None:
+        lines += ["", "[instruments]", "default = false"]
+    else:
+        table = ["[instruments.default]", *_instrument(config.default)]
+        lines += ["", *_unless(config.default == plain.default, table)]
+    for symbol, instrument in config.instruments.items():
+        table = [f"[instruments.{_key(symbol)}]", *_instrument(instrument)]
+        lines += ["", *_unless(instrument == plain.instruments.get(symbol), table)]
+    lines += ["", "[groups]"]
+    for name, members in config.groups.items():
+        line = f"{_key(name)} = {_value(members)}"
+        lines += _unless(members == plain.groups.get(name), [line])
+    lines += ["", *_section("derived", config.derived, plain.derived)]
+    for name, template in config.templates.items():
+        table = [f"[templates.{_key(name)}]", *_template(template)]
+        lines += ["", *_unless(template == plain.templates.get(name), table)]
+    return "\n".join(lines) + "\n"
+
+
+def max_ahead_text(milliseconds: int) -> str:
+    """Duration of whole seconds in its greatest whole unit, such as ``35d``; ``0d`` is off."""
+    for unit, length_ms in _UNITS:
+        if milliseconds % length_ms == 0:
+            return f"{milliseconds // length_ms}{unit}"
+    raise ValueError(f"{milliseconds} ms are no whole seconds")
+
+
+def _section(name: str, section: Section, plain: Section) -> Iterable[str]:
+    yield f"[{name}]"
+    for key in _fields(section):
+        value = getattr(section, key)
+        yield from _unless(value == getattr(plain, key), [f"{key} = {_value(value)}"])
+
+
+def _unless(unchanged: bool, lines: Iterable[str]) -> list[str]:
+    return [f"# {line}" if unchanged else line for line in lines]
+
+
+def _instrument(instrument: InstrumentConfig) -> Iterable[str]:
+    for name in _fields(instrument):
+        value = getattr(instrument, name)
+        if name == "max_ahead_ms":
+            yield f"max_ahead = {_value(max_ahead_text(value))}"
+        elif name == "structural_class" and value is None:
+            yield 'structural_class = "auto"'
+        else:
+            yield f"{name} = {_value(value)}"
+
+
+def _template(template: Template) -> Iterable[str]:
+    yield f"zone = {_value(template.zone)}"
+    yield "kinds = ["
+    for kind in template.kinds:
+        yield f"  {{ {', '.join(_kind(kind))} }},"
+    yield "]"
+
+
+def _kind(kind: RangeKind) -> Iterable[str]:
+    for name in _fields(kind):
+        value = getattr(kind, name)
+        # A session's coverage has a default of its own (0), so it is always written.
+        spoken = name in ("kind", "period") or (name == "coverage" and kind.period == "session")
+        if spoken or value != getattr(_PLAIN_KIND, name):
+            yield f"{name} = {_value(value)}"
+
+
+def _fields(struct: object) -> tuple[str, ...]:
+    names: tuple[str, ...] = type(struct).__struct_fields__  # type: ignore[attr-defined]
+    return names
+
+
+def _key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else _value(name)
+
+
+def _value(value: object) -> str:
+    """A string, number, flag or list; the JSON text of one is its TOML text too.
+
+    Names hold no control characters, the one place where the two differ.
+    """
+    return json.dumps(value, ensure_ascii=False)

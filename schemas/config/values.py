@@ -1,0 +1,279 @@
+"""Readers of single configuration values: each normalises one or says what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterable
+from datetime import date
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from msgspec import Struct
+
+from tapeline.schemas.config.model import CALENDAR_IDS, ConfigError
+from tapeline.schemas.intervals import (
+    BASE_INTERVALS,
+    DAY_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    SECOND_MS,
+    parse_interval,
+)
+from tapeline.schemas.symbols import NAME_RULE, is_name
+
+TICK_DECIMALS = 12
+TICK_LIMIT = Decimal(10) ** 9
+HORIZON_LIMIT = 10_000
+INPUT_MIB_LIMIT = 1 << 20
+SYMBOLS_LIMIT = 10_000_000
+PARTITIONS_LIMIT = 10_000
+REPLICATION_LIMIT = 100
+SNAPSHOT_DAYS_LIMIT = 3_660
+
+# What may stand under each key; error messages and docs/configuration.md use the same words.
+ALLOWED = {
+    "bootstrap": "HOST:PORT, several separated by commas",
+    "topic_prefix": "1 to 200 letters, digits, '.', '_' or '-', but not '.' or '..'",
+    "partitions": f"a whole number from 1 to {PARTITIONS_LIMIT}",
+    "replication": f"a whole number from 1 to {REPLICATION_LIMIT}",
+    "snapshot_days": f"a whole number from 1 to {SNAPSHOT_DAYS_LIMIT}",
+    "tick": f"a decimal number above 0 and below 1e9 of at most {TICK_DECIMALS} decimals",
+    "calendar": " or ".join(f'"{each}"' for each in CALENDAR_IDS),
+    "base": ", ".join(BASE_INTERVALS) + " (also written 60s, 1h, 4h)",
+    "ranges": "a list of template names, each once, or []",
+    "swings": "true or false",
+    "structural_class": 'a whole number from 1 to 6, or "auto"',
+    "negative_prices": "true or false",
+    "quality": "true or false",
+    "symbols": f"a whole number from 0 to {SYMBOLS_LIMIT}",
+    "horizon_sessions": f"a whole number from 0 to {HORIZON_LIMIT}",
+    "max_ahead": 'a duration such as "35d", "12h", "90m" or "30s", or whole days; 0 = off',
+    "intervals": "a list of intervals such as 30s, 5m, 4h, 1d or 1w, each once",
+    "incomplete": '"publish" or "skip"',
+    "input_mib": f"a whole number from 1 to {INPUT_MIB_LIMIT}",
+    "earliest": 'an ISO date from "0001-01-01" to "9999-12-31", before latest',
+    "latest": 'an ISO date from "0001-01-01" to "9999-12-31", after earliest',
+}
+
+Reader = Callable[[object, "Place"], object]
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_DECIMAL_TEXT = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?", re.ASCII)
+_DURATION = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
+_UNIT_MS = {"s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_HOST_PORT = re.compile(r"[^\s,:]+:[0-9]{1,5}|\[[0-9A-Fa-f:.%]+\]:[0-9]{1,5}", re.ASCII)
+_TOPIC_PREFIX = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,200}", re.ASCII)
+
+
+class Place(Struct, frozen=True):
+    """A key of a configuration file, to name in an error."""
+
+    file: str
+    key: str
+
+    def child(self, name: str) -> Place:
+        """The key `name` below this one, quoted as TOML would where it must be."""
+        text = name if _BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+        return Place(self.file, f"{self.key}.{text}" if self.key else text)
+
+    def item(self, index: int) -> Place:
+        """Element `index` of the list at this key."""
+        return Place(self.file, f"{self.key}[{index}]")
+
+    def refuse(self, value: object, allowed: str) -> NoReturn:
+        """Raise the `ConfigError` of this key."""
+        raise ConfigError(self.file, self.key, value, allowed)
+
+
+def read_table(value: object, place: Place, readers: dict[str, Reader]) -> dict[str, Any]:
+    """Values of a table by key; a key without a reader is an error that names the nearest one."""
+    table = as_table(value, place)
+    fields: dict[str, Any] = {}
+    for key, entry in table.items():
+        reader = readers.get(key)
+        if reader is None:
+            refuse_unknown_key(key, entry, place, readers)
+        fields[key] = reader(entry, place.child(key))
+    return fields
+
+
+def refuse_unknown_key(key: str, value: object, place: Place, known: Iterable[str]) -> NoReturn:
+    """Raise the error of a key that does not exist, with the nearest one that does."""
+    dotted = " (quote a name that holds a dot)" if isinstance(value, dict) and place.key else ""
+    place.child(key).refuse(value, f"the keys {with_nearest(key, known)}{dotted}")
+
+
+def with_nearest(name: str, known: Iterable[str]) -> str:
+    """The known names, and which of them `name` was probably meant to be."""
+    names = list(known)
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return ", ".join(names) + (f" (nearest: {nearest[0]})" if nearest else "")
+
+
+def as_table(value: object, place: Place) -> dict[str, Any]:
+    """The value as a table."""
+    if not isinstance(value, dict):
+        place.refuse(value, "a table")
+    return value
+
+
+def as_list(value: object, place: Place, allowed: str) -> list[Any]:
+    """The value as a list."""
+    if not isinstance(value, list):
+        place.refuse(value, allowed)
+    return value
+
+
+def whole_number(least: int, greatest: int) -> Reader:
+    """Reader of a whole number from `least` to `greatest`, both included."""
+    allowed = f"a whole number from {least} to {greatest}"
+
+    def read(value: object, place: Place) -> int:
+        # A TOML boolean is an int to Python.
+        if isinstance(value, bool) or not isinstance(value, int):
+            place.refuse(value, allowed)
+        if not least <= value <= greatest:
+            place.refuse(value, allowed)
+        return value
+
+    return read
+
+
+def one_of(choices: tuple[str, ...]) -> Reader:
+    """Reader of one of a few words."""
+
+    def read(value: object, place: Place) -> str:
+        if not isinstance(value, str) or value not in choices:
+            place.refuse(value, " or ".join(f'"{choice}"' for choice in choices))
+        return value
+
+    return read
+
+
+def read_flag(value: object, place: Place) -> bool:
+    """A boolean."""
+    if not isinstance(value, bool):
+        place.refuse(value, "true or false")
+    return value
+
+
+def read_name(value: object, place: Place) -> str:
+    """A name that may become part of an id."""
+    if not isinstance(value, str) or not is_name(value):
+        place.refuse(value, NAME_RULE)
+    return value
+
+
+def read_tick(value: object, place: Place) -> str:
+    """Decimal text of a tick, without exponent and trailing zeros."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+        place.refuse(value, ALLOWED["tick"])
+    if isinstance(value, str) and _DECIMAL_TEXT.fullmatch(value) is None:
+        place.refuse(value, ALLOWED["tick"])
+    tick = Decimal(value)
+    if not tick.is_finite() or not 0 < tick < TICK_LIMIT:
+        place.refuse(value, ALLOWED["tick"])
+    # The context's precision holds every allowed tick; a longer number is refused, never rounded.
+    short = tick.normalize()
+    if short != tick or short != round(short, TICK_DECIMALS):
+        place.refuse(value, ALLOWED["tick"])
+    return format(short, "f")
+
+
+def read_base(value: object, place: Place) -> str:
+    """Normalised name of a base interval."""
+    if not isinstance(value, str):
+        place.refuse(value, ALLOWED["base"])
+    try:
+        name = parse_interval(value).name
+    except ValueError:
+        place.refuse(value, ALLOWED["base"])
+    if name not in BASE_INTERVALS:
+        place.refuse(value, ALLOWED["base"])
+    return name
+
+
+def read_max_ahead(value: object, place: Place) -> int:
+    """Milliseconds of a duration; a bare number counts days."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 999_999:
+        return value * DAY_MS
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        place.refuse(value, ALLOWED["max_ahead"])
+    return int(match[1]) * _UNIT_MS[match[2]]
+
+
+def read_structural_class(value: object, place: Place) -> int | None:
+    """A swing class; "auto" leaves it to the base interval."""
+    if value == "auto":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 6:
+        place.refuse(value, ALLOWED["structural_class"])
+    return value
+
+
+def read_template_names(value: object, place: Place) -> tuple[str, ...]:
+    """A list of template names, each once; whether they exist is known only after the merge."""
+    names: list[str] = []
+    for index, entry in enumerate(as_list(value, place, ALLOWED["ranges"])):
+        if not isinstance(entry, str) or entry in names:
+            place.item(index).refuse(entry, ALLOWED["ranges"])
+        names.append(entry)
+    return tuple(names)
+
+
+def read_intervals(value: object, place: Place) -> tuple[str, ...]:
+    """Normalised interval names in the order of the file, none twice."""
+    names: list[str] = []
+    for index, entry in enumerate(as_list(value, place, ALLOWED["intervals"])):
+        if not isinstance(entry, str):
+            place.item(index).refuse(entry, ALLOWED["intervals"])
+        try:
+            name = parse_interval(entry).name
+        except ValueError:
+            place.item(index).refuse(entry, ALLOWED["intervals"])
+        if name in names:
+            place.item(index).refuse(
+                entry, f"each interval once ({name} is item {names.index(name)})"
+            )
+        names.append(name)
+    return tuple(names)
+
+
+def iso_date(key: str) -> Reader:
+    """Reader of a date, as text or as a date of TOML, under a key of `ALLOWED`."""
+
+    def read(value: object, place: Place) -> str:
+        # A TOML date with a time of day is a date to Python.
+        text = value.isoformat() if type(value) is date else value
+        if not isinstance(text, str) or _ISO_DATE.fullmatch(text) is None:
+            place.refuse(value, ALLOWED[key])
+        try:
+            date.fromisoformat(text)
+        except ValueError:
+            place.refuse(value, ALLOWED[key])
+        return text
+
+    return read
+
+
+def read_bootstrap(value: object, place: Place) -> str:
+    """Addresses of brokers."""
+    if not isinstance(value, str):
+        place.refuse(value, ALLOWED["bootstrap"])
+    for address in value.split(","):
+        if _HOST_PORT.fullmatch(address) is None:
+            place.refuse(value, ALLOWED["bootstrap"])
+        if not 0 < int(address.rpartition(":")[2]) <= 65_535:
+            place.refuse(value, ALLOWED["bootstrap"])
+    return value
+
+
+def read_topic_prefix(value: object, place: Place) -> str:
+    """First part of every topic's name."""
+    if not isinstance(value, str) or _TOPIC_PREFIX.fullmatch(value) is None:
+        place.refuse(value, ALLOWED["topic_prefix"])
+    return value

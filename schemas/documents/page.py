@@ -1,0 +1,154 @@
+"""The page docs/events.md: every record, event and topic in tables, made from the contracts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from tapeline.schemas.codec import encode
+from tapeline.schemas.documents.examples import event_examples, record_examples, retract_example
+from tapeline.schemas.documents.meanings import (
+    COMMON_FIELDS,
+    EVENTS,
+    RECORDS,
+    REJECT_CODES,
+    RETRACT,
+    field_meaning,
+)
+from tapeline.schemas.events import Prior, Retract, TouchLink
+from tapeline.schemas.topics import Topic, catalogue, topic_of
+
+_INTRODUCTION = """\
+# Records and events
+
+This page is generated from the contracts by `python -m tapeline.schemas.documents.json_schema`;
+JSON Schemas and an AsyncAPI document of the same come from `tapeline schemas`.
+
+Times are integers, UTC epoch milliseconds, and end in `_ms`. Prices are JSON numbers in quote
+currency. A label is the start of a bar. Absent values are null, never left out. In Kafka the
+message key of an event is its `id`, and `seq`, `rev`, `type` and `group` are headers too; an
+embedded run writes one JSON Lines file for each topic.
+
+Fold a topic by `id` (an upsert replaces, a retract removes) and you hold the current view. A
+consumer that drops an event whose `seq` is not above the last one of its topic partition has no
+duplicates.
+"""
+
+
+def events_page() -> str:
+    """Markdown text of the page."""
+    parts = [_INTRODUCTION, "## Records of the input log\n"]
+    for name, record in record_examples().items():
+        rows = _rows(name, type(record), skip=())
+        parts += [f"### `{name}`\n", f"{RECORDS[name]}\n", _table(rows), _example(record)]
+    parts += [
+        "## Common fields of events\n",
+        "Every event but `reject` begins with these.\n",
+        _table(_rows("retract", Retract, skip=())),
+        "## Events\n",
+    ]
+    for name, event in event_examples().items():
+        skip = () if name == "reject" else tuple(COMMON_FIELDS)
+        parts += [
+            f"### `{name}`\n",
+            f"{EVENTS[name]} Topic `{topic_of(name)}`.\n",
+            _table(_rows(name, type(event), skip=skip)),
+        ]
+        if name == "swing":
+            parts += _nested()
+        parts.append(_example(event))
+        if name == "reject":
+            parts += _codes()
+    parts += ["### Retractions\n", f"{RETRACT}\n", _example(retract_example())]
+    parts += ["## Topics\n", *_topics()]
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _nested() -> Iterable[str]:
+    for name, struct in (("prior", Prior), ("touch", TouchLink)):
+        yield f"Fields of `{name}`:\n"
+        yield _table(_rows(struct.__name__, struct, skip=()))
+
+
+def _codes() -> Iterable[str]:
+    yield "Codes, in the order of the checks: of several faults a record has that of the first.\n"
+    lines = ["| code | what is wrong |", "|---|---|"]
+    lines += [f"| `{code}` | {meaning} |" for code, meaning in REJECT_CODES.items()]
+    yield "\n".join(lines) + "\n"
+
+
+def _rows(name: str, struct: type[msgspec.Struct], skip: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Field, type and meaning of a struct, its tag first."""
+    info = msgspec.inspect.type_info(struct)
+    assert isinstance(info, msgspec.inspect.StructType)
+    rows: list[tuple[str, ...]] = []
+    if info.tag_field is not None and info.tag_field not in skip:
+        rows.append((f"`{info.tag_field}`", f'`"{info.tag}"`', field_meaning(name, info.tag_field)))
+    for field in info.fields:
+        if field.encode_name in skip:
+            continue
+        kind = _type_name(field.type) + ("" if field.required else ", may be left out")
+        rows.append((f"`{field.encode_name}`", kind, field_meaning(name, field.encode_name)))
+    return rows
+
+
+def _type_name(found: msgspec.inspect.Type) -> str:
+    inspect = msgspec.inspect
+    if isinstance(found, inspect.UnionType):
+        names = [_type_name(member) for member in found.types]
+        if "number" in names and "integer" in names:
+            names.remove("integer")
+        return " or ".join(sorted(names, key=lambda name: name == "null"))
+    if isinstance(found, inspect.LiteralType):
+        return " or ".join(f'`"{value}"`' for value in found.values)
+    if isinstance(found, inspect.DictType):
+        return f"object of {_type_name(found.value_type)}"
+    if isinstance(found, inspect.StructType):
+        return "object"
+    names_by_type: dict[type[Any], str] = {
+        inspect.IntType: "integer",
+        inspect.FloatType: "number",
+        inspect.StrType: "string",
+        inspect.BoolType: "boolean",
+        inspect.NoneType: "null",
+    }
+    return names_by_type[type(found)]
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    lines = ["| field | type | meaning |", "|---|---|---|"]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _example(value: Any) -> str:
+    return f"```json\n{encode(value).decode()}\n```\n"
+
+
+def _topics() -> Iterable[str]:
+    topics = catalogue()
+    yield (
+        "All topics have the same number of partitions; the prefix `tape` is a setting."
+        " `seq` rises strictly in each partition of an output topic.\n"
+    )
+    lines = ["| topic | holds | key | partition |", "|---|---|---|---|"]
+    for topic in topics:
+        key = topic.key.replace("|", "\\|")
+        lines.append(f"| `{topic.name}` | {topic.type} | {key} | {topic.partitioning} |")
+    yield "\n".join(lines) + "\n"
+    yield "Settings:\n"
+    yield "\n".join(_settings_table(topics)) + "\n"
+
+
+def _settings_table(topics: tuple[Topic, ...]) -> Iterable[str]:
+    """One row for all topics of equal settings."""
+    names: dict[str, list[str]] = {}
+    for topic in topics:
+        text = "<br>".join(f"{name}={value}" for name, value in topic.settings.items())
+        names.setdefault(text, []).append(f"`{topic.name}`")
+    yield "| topics | settings |"
+    yield "|---|---|"
+    for text, members in names.items():
+        yield f"| {'<br>'.join(members)} | {text} |"

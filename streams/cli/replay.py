@@ -1,0 +1,330 @@
+"""The part of the command line that replays a log."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from msgspec.structs import replace
+
+from tapeline.replay.processes.parent import MOST_PROCESSES, replay_in_processes
+from tapeline.replay.results.results import Sinks, replay_into, untimed_text
+from tapeline.replay.run import Replay
+from tapeline.replay.sources.opening import is_corrected, read_manifest, source_of
+from tapeline.replay.sources.protocol import FETCH_RECORDS
+from tapeline.schemas.config.loading import load_config
+from tapeline.schemas.config.model import Config
+from tapeline.streams.cli.arguments import OrderedCommand
+from tapeline.streams.cli.options import (
+    BarsOption,
+    BootstrapOption,
+    ConfigOption,
+    JsonOption,
+    TimeUnitOption,
+    TzOption,
+    UntilOption,
+)
+from tapeline.streams.cli.recording import (
+    Watch,
+    destination,
+    parse_replay_speed,
+    print_lines,
+    record,
+)
+from tapeline.streams.cli.replay_options import (
+    AsCorrected,
+    FromOffset,
+    FromOption,
+    GroupsOption,
+    NoSnapshots,
+    ReplayFiles,
+    ReplayStore,
+    SymbolsOption,
+    ToOffset,
+    ToOption,
+    WarmupOption,
+    check_folder,
+    inputs_in,
+    names_in,
+    origin_of,
+    stretch_of,
+)
+from tapeline.streams.cli.show.run import print_summary, summary_data
+from tapeline.streams.feeds.items import InputError
+from tapeline.streams.kafka.connection import broker_address, silence_client
+from tapeline.streams.outputs.run_folder import MANIFEST, MANIFEST_MARK, check_outside
+from tapeline.streams.outputs.terminal import plain_console, say, say_document
+from tapeline.streams.pipeline.summary import RunResult
+
+DIFFERENT = 1
+WITH_MANIFEST = ("manifest", "out", "config", "bootstrap", "json")
+"""Parameters that may be given with a manifest; all others it decides itself."""
+PARTS = ("from_", "to", "from_offset", "to_offset", "symbols", "groups")
+
+SpeedOption = Annotated[
+    str, typer.Option(metavar="N|max", help="So many times event time, 0.1 to 100000; or max.")
+]
+SkipIdleOption = Annotated[
+    float | None,
+    typer.Option(
+        "--skip-idle",
+        metavar="SECONDS",
+        min=0,
+        help="Longest wait between two records: nights and weekends last no longer.",
+    ),
+]
+FetchOption = Annotated[
+    int, typer.Option("--fetch-records", min=1, help="Most records taken at once; no result.")
+]
+ToTopics = Annotated[
+    bool,
+    typer.Option("--to-topics", help="Into topics of this run: <prefix>.run.<run id>.<entity>.v1."),
+]
+RunIdOption = Annotated[
+    str | None, typer.Option("--run-id", help="Name of the run's topics, instead of a new one.")
+]
+ThenFollow = Annotated[
+    bool,
+    typer.Option("--then-follow", help="Go on into what arrives, until Ctrl-C or SIGTERM."),
+]
+
+ProcessesOption = Annotated[
+    int,
+    typer.Option(
+        min=1, max=MOST_PROCESSES, help="Processes that share the groups, into one folder."
+    ),
+]
+
+
+def replay(
+    context: typer.Context,
+    files: ReplayFiles = None,
+    bars: BarsOption = None,
+    store: ReplayStore = None,
+    bootstrap: BootstrapOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run; without it events are printed.")
+    ] = None,
+    from_: FromOption = None,
+    to: ToOption = None,
+    from_offset: FromOffset = None,
+    to_offset: ToOffset = None,
+    symbols: SymbolsOption = None,
+    groups: GroupsOption = None,
+    as_corrected: AsCorrected = False,
+    warmup_sessions: WarmupOption = None,
+    no_snapshots: NoSnapshots = False,
+    speed: SpeedOption = "max",
+    skip_idle: SkipIdleOption = None,
+    fetch_records: FetchOption = FETCH_RECORDS,
+    processes: ProcessesOption = 1,
+    to_topics: ToTopics = False,
+    run_id: RunIdOption = None,
+    then_follow: ThenFollow = False,
+    manifest: Annotated[
+        Path | None, typer.Option("--manifest", help="Repeat this run, and compare.")
+    ] = None,
+    config: ConfigOption = None,
+    tz: TzOption = None,
+    time_unit: TimeUnitOption = None,
+    until: UntilOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Run the core over a stretch of a log, as live saw it or as we know it now."""
+    settings = load_config(config)
+    silence_client()
+    if manifest is not None:
+        _check_alone(context)
+        _repeat(settings, manifest, out, bootstrap, json)
+        return
+    origin = origin_of(context, settings)
+    watch = Watch(parse_replay_speed(speed), skip_idle)
+    options = stretch_of(settings, context.params)
+    given = {
+        "from": from_,
+        "to": to,
+        "from_offset": from_offset,
+        "to_offset": to_offset,
+        "symbols": names_in(symbols),
+        "groups": names_in(groups),
+        "warmup_sessions": warmup_sessions,
+        "no_snapshots": no_snapshots,
+        "speed": speed,
+        "skip_idle": skip_idle,
+        "then_follow": then_follow,
+    }
+    where = destination(out, to_topics, run_id, broker_address(settings.kafka, bootstrap))
+    if processes > 1 and (out is None or to_topics or then_follow or watch.paced):
+        raise InputError(
+            "--processes: needs --out, goes at --speed max without --skip-idle, and neither"
+            " --to-topics nor --then-follow"
+        )
+    if out is not None:
+        check_folder(out, origin)
+    if out is None and not to_topics:
+        asyncio.run(print_lines(settings, origin, options, watch))
+        return
+    if processes > 1 and out is not None:
+        recorded = source_of(settings, origin).manifest
+        result = replay_in_processes(settings, origin, options, out, given, processes)
+    else:
+        result, recorded = asyncio.run(record(settings, origin, options, where, given, watch))
+    _report(result, json)
+    if recorded is not None:
+        stopped = watch.control is not None and watch.control.stopped
+        _compare_with_run(recorded, result, stopped or _is_part(context.params), json)
+
+
+def _check_alone(context: typer.Context) -> None:
+    """Refuse what a repetition would not heed: its manifest says what is read, and how."""
+    for param in context.command.params:
+        source = None if param.name is None else context.get_parameter_source(param.name)
+        if source is None or source.name == "DEFAULT" or param.name in WITH_MANIFEST:
+            continue
+        option = param.param_type_name == "option"
+        named = "/".join((*param.opts, *param.secondary_opts)) if option else "FILE"
+        raise InputError(
+            f"{named}: does not go with --manifest, which repeats a run as it was; leave it out"
+        )
+
+
+def _report(result: RunResult, as_json: bool) -> None:
+    if as_json:
+        found = result.manifest
+        data = {
+            **summary_data(result),
+            "source": found["source"],
+            "run_id": found.get("run_id"),
+            "notes": _notes(found),
+            "untimed": found["untimed"],
+        }
+        say_document(data)
+    else:
+        console = plain_console()
+        print_summary(console, result)
+        run_id = result.manifest.get("run_id")
+        if run_id is not None:
+            plain_console().print(
+                f"Results: the topics of run {run_id} (tapeline runs show {run_id})"
+            )
+        for name, state in result.manifest["start_state"].items():
+            console.print(f"{name}: began with {_state_text(state)}.")
+        for note in _notes(result.manifest):
+            console.print(f"{note}.")
+
+
+def _notes(manifest: Mapping[str, Any]) -> list[str]:
+    untimed = manifest["untimed"]
+    return [*manifest["notes"], *([untimed_text(untimed)] if untimed else [])]
+
+
+def _state_text(state: dict[str, Any]) -> str:
+    if state["kind"] == "snapshot":
+        return f"the snapshot of session {state['session']}, offset {state['offset']}"
+    return f"the {state['kind']}, offset {state['offset']}"
+
+
+def _is_part(given: Mapping[str, Any]) -> bool:
+    """Whether options leave a part of a run out."""
+    return any(given[name] for name in PARTS)
+
+
+def _compare_with_run(
+    recorded: dict[str, Any], result: RunResult, part: bool, as_json: bool
+) -> None:
+    """Say whether a run directory's inputs led to its outputs once more; exit code 1 if not."""
+    corrected = is_corrected(result.manifest)
+    if corrected != is_corrected(recorded):
+        modes = ("as recorded", "as corrected")
+        text = f"The run directory is {modes[not corrected]}, the replay {modes[corrected]}"
+        say(f"{text}: not compared.", err=as_json)
+        return
+    if part:
+        say(
+            "A part of the run was replayed: not compared; tapeline parity compares its folder with"
+            " the same part of the run directory.",
+            err=as_json,
+        )
+        return
+    before, now = recorded[MANIFEST_MARK], result.manifest[MANIFEST_MARK]
+    different = [name for name in before if before[name] != now[name]]
+    if not different:
+        say("The replay is equal to the run directory, byte for byte.", err=as_json)
+        return
+    say(f"The replay differs from the run directory in {', '.join(different)}.", err=as_json)
+    raise typer.Exit(DIFFERENT)
+
+
+def _repeat(
+    config: Config, path: Path, out: Path | None, bootstrap: str | None, as_json: bool
+) -> None:
+    """Repeat the run of a manifest and say whether it came out the same; exit code 1 if not."""
+    from tapeline.replay.results.repetition import (
+        differences,
+        names_input,
+        order_note,
+        schedule_changes,
+        version_notes,
+    )
+
+    before = read_manifest(path / MANIFEST if path.is_dir() else path)
+    if "source" not in before:
+        raise InputError(f"{path}: is the run of files; replay its folder: tapeline replay DIR")
+    if out is not None:
+        check_outside(out, [str(path), *inputs_in(before)])
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "again" if out is None else out
+        address = broker_address(config.kafka, bootstrap)
+        result = asyncio.run(_again(config, before, folder, address, str(path)))
+    found = [*schedule_changes(before, config), *differences(before, result.manifest)]
+    notes = version_notes(before, result.manifest)
+    if (order := order_note(before)) is not None:
+        notes.append(order)
+    notes += [f"{note}." for note in result.manifest["notes"]]
+    if not as_json:
+        for note in notes:
+            say(note)
+    if as_json:
+        said = {"equal": not found, "differences": found, "notes": notes}
+        say_document(said, compact=True)
+    elif found:
+        for line in found:
+            say(line)
+    elif names_input(before):
+        say("Equal: outputs, input, calendars and time zones are those of the manifest.")
+    else:
+        say(
+            "Equal: outputs, calendars and time zones are those of the manifest; of an earlier"
+            " version, it does not say what the log was."
+        )
+    if found:
+        raise typer.Exit(DIFFERENT)
+
+
+async def _again(
+    config: Config, before: dict[str, Any], folder: Path, bootstrap: str, name: str
+) -> RunResult:
+    from tapeline.replay.results.repetition import (
+        BY_PARTITION,
+        options_again,
+        schedule_changes,
+        source_again,
+    )
+
+    source = source_again(before, config, bootstrap, name)
+    options = options_again(before, config)
+    if schedule_changes(before, config):
+        # Snapshots of other days are refused; from the log's beginning it shows what they change.
+        options = replace(options, snapshots=False)
+    async with Replay(config, source, options) as run:
+        sinks = Sinks(folder)
+        return await replay_into(run, sinks, before["options"], by_partition=BY_PARTITION in before)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the commands part of the command line."""
+    app.command(cls=OrderedCommand)(replay)

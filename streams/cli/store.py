@@ -1,0 +1,286 @@
+"""The part of the command line that has to do with stores: run --store, state, tail, gaps.
+
+What reads and writes them is imported by the command that needs it: a small run must start fast.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import orjson
+import typer
+
+from tapeline.schemas.config.loading import load_config
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.topics import EVENT_TYPES
+from tapeline.streams.cli.options import BootstrapOption, ConfigOption, instant_of
+from tapeline.streams.cli.show.progress import ProgressBar
+from tapeline.streams.core.correct.corrections import Correction
+from tapeline.streams.feeds.items import InputError
+from tapeline.streams.feeds.opening import Source
+from tapeline.streams.feeds.times import TimeUnit
+from tapeline.streams.outputs.terminal import plain_console, say_document, write_lines
+from tapeline.streams.pipeline.refusals import RejectLimit, refuse_beyond_limit
+
+StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of the store.")]
+SymbolOption = Annotated[
+    str | None,
+    typer.Option(
+        "--symbol",
+        help="Of this symbol; a pair is of its group and, in topics, of each member.",
+    ),
+]
+TypeOption = Annotated[str | None, typer.Option("--type", help="Of this type, such as touch.")]
+LinesOption = Annotated[bool, typer.Option("--json", help="JSON Lines instead of a table.")]
+
+
+def run_and_report(
+    config: Config,
+    sources: list[Source],
+    folder: Path,
+    options: tuple[int | None, str | None, TimeUnit | None, int | None, bool, RejectLimit],
+    explain: Callable[[int, Correction], None] | None,
+    as_json: bool,
+) -> None:
+    """Run files into a store and print what they did.
+
+    Parameters
+    ----------
+    options
+        Time of ``--until``, zone, unit of times, time of ``--from``, ``--replace``,
+        ``--max-rejects``.
+
+    Raises
+    ------
+    TooManyRefusedError, RowsRefusedError
+        When more rows are refused than the last of them allows; what was found is printed before.
+    """
+    from tapeline.streams.cli.show.store import (
+        print_refused_delivery,
+        print_store_summary,
+        refused_delivery,
+        store_summary,
+    )
+    from tapeline.streams.store.first_look import TooManyRefusedError
+    from tapeline.streams.store.run import StoreOptions, run_into_store
+
+    try:
+        with ProgressBar(sources) as progress:
+            result = run_into_store(
+                config, sources, folder, StoreOptions(*options), progress.reporter, explain
+            )
+    except TooManyRefusedError as error:
+        if as_json:
+            found = refused_delivery(folder, error)
+            say_document(found)
+        else:
+            print_refused_delivery(plain_console(), folder, error)
+        raise
+    if as_json:
+        say_document(store_summary(result))
+    else:
+        print_store_summary(plain_console(), result)
+    refuse_beyond_limit(result.report)
+
+
+def rebuild_and_report(
+    config: Path | None, store: Path | None, others: bool, as_json: bool
+) -> None:
+    """Make a store again from its log and print what that led to.
+
+    Parameters
+    ----------
+    others
+        Whether other options or files were given.
+    """
+    from tapeline.streams.cli.show.store import made_again_summary, print_made_again
+    from tapeline.streams.store.from_log import make_again
+
+    if store is None or others:
+        raise InputError("--rebuild: give it with --store DIR, without files and other options")
+    result = make_again(load_config(config), store)
+    if as_json:
+        say_document(made_again_summary(result))
+    else:
+        print_made_again(plain_console(), result)
+
+
+def state(
+    store: StoreOption = None,
+    symbol: Annotated[
+        str | None,
+        typer.Option(
+            "--symbol",
+            help="Of this symbol; a pair is of its group and, in topics without --as-of, of each"
+            " member.",
+        ),
+    ] = None,
+    kind: TypeOption = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", help="As it stood at this ISO time, or session date (its close)."),
+    ] = None,
+    json: LinesOption = False,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+) -> None:
+    """Show the current view, of the topics or of a store: every fact once, sorted by id."""
+    from tapeline.streams.store.reading import StoreReader
+
+    if as_of is not None:
+        past = _view_as_of(load_config(config), (store, bootstrap), as_of, symbol, kind)
+        _show(past, f"View as of {as_of}", json)
+        return
+    if store is None:
+        lines: Iterable[bytes] = asyncio.run(_view_of_topics(config, bootstrap, symbol, kind))
+        _show(lines, "Current view", json)
+        return
+    with StoreReader(store) as reader:
+        _show(reader.view(symbol, kind), "Current view", json)
+
+
+def tail(
+    topic: Annotated[str, typer.Argument(help="Such as tape.touches.v1, or touches.")],
+    store: StoreOption = None,
+    symbol: SymbolOption = None,
+    kind: TypeOption = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="Events from this time on (ISO, offset or Z).")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Wait for more; of topics, not of a store.")
+    ] = False,
+    json: LinesOption = False,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+) -> None:
+    """Show the events of a topic, or of a store, in order; JSON Lines where nobody watches."""
+    from tapeline.streams.store.reading import StoreReader
+
+    if kind is not None and kind not in EVENT_TYPES:
+        raise InputError(f"--type {kind}: is none of {', '.join(EVENT_TYPES)}")
+    from_ms = None if from_ is None else instant_of("--from", from_)
+    as_lines = json or not sys.stdout.isatty()
+    if store is None:
+        options = TailOptions(topic, symbol, kind, from_ms, follow)
+        asyncio.run(_tail_topic(config, bootstrap, options, as_lines))
+        return
+    if follow:
+        raise InputError("--follow: a store grows with the next run only; leave it out")
+    with StoreReader(store) as reader:
+        _show(reader.tail(topic, symbol, kind, from_ms), topic, as_lines)
+
+
+def gaps(
+    store: StoreOption = None,
+    symbol: Annotated[str | None, typer.Option("--symbol", help="Of this symbol.")] = None,
+    json: LinesOption = False,
+) -> None:
+    """Show missing bars by session: expected, present, holes."""
+    from tapeline.streams.cli.show.store import print_gaps
+    from tapeline.streams.store.reading import StoreReader
+
+    with StoreReader(_named(store)) as reader:
+        sessions = reader.gaps(symbol)
+        if json:
+            write_lines(orjson.dumps(session) for session in sessions)
+        else:
+            print_gaps(plain_console(), sessions, reader.sessions(symbol))
+
+
+class TailOptions(NamedTuple):
+    """What `tail` was asked for."""
+
+    topic: str
+    symbol: str | None
+    kind: str | None
+    from_ms: int | None
+    follow: bool
+
+
+def _view_as_of(
+    config: Config,
+    place: tuple[Path | None, str | None],
+    as_of: str,
+    symbol: str | None,
+    kind: str | None,
+) -> list[bytes]:
+    """The view of a store, or of the log of brokers, at an instant."""
+    from tapeline.replay.bounds import parse_bound
+    from tapeline.replay.explain.as_of import view_of_log, view_of_store
+    from tapeline.replay.sources.opening import Origin, source_of
+    from tapeline.streams.kafka.connection import broker_address, silence_client
+
+    store, bootstrap = place
+    bound = parse_bound("--as-of", as_of)
+    if store is not None:
+        return view_of_store(config, store, bound, symbol, kind)
+    silence_client()
+    source = source_of(config, Origin(bootstrap=broker_address(config.kafka, bootstrap))).source
+    return asyncio.run(view_of_log(config, source, bound, symbol, kind))
+
+
+async def _view_of_topics(
+    config: Path | None, bootstrap: str | None, symbol: str | None, kind: str | None
+) -> list[bytes]:
+    from tapeline.streams.consuming.topics import current_view
+    from tapeline.streams.kafka.connection import broker_address, silence_client
+
+    kafka = load_config(config).kafka
+    silence_client()
+    return await current_view(kafka, broker_address(kafka, bootstrap), symbol, kind)
+
+
+async def _tail_topic(
+    config: Path | None, bootstrap: str | None, options: TailOptions, as_lines: bool
+) -> None:
+    from tapeline.streams.cli.show.store import EventRows
+    from tapeline.streams.consuming.topics import topic_lines, topic_named
+    from tapeline.streams.kafka.connection import broker_address, silence_client
+
+    kafka = load_config(config).kafka
+    silence_client()
+    topic = topic_named(options.topic, kafka.topic_prefix)
+    lines = topic_lines(
+        topic,
+        broker_address(kafka, bootstrap),
+        options.symbol,
+        options.from_ms,
+        options.follow,
+    )
+    rows = EventRows(plain_console(), topic)
+    # Closed before the loop of asyncio ends, also where nobody reads what is printed any more.
+    async with aclosing(lines):
+        async for line in lines:
+            if options.kind is not None and orjson.loads(line)["type"] != options.kind:
+                continue
+            if as_lines:
+                write_lines([line])
+            else:
+                rows.print(line)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the commands part of the command line."""
+    for command in (state, tail, gaps):
+        app.command()(command)
+
+
+def _named(store: Path | None) -> Path:
+    if store is None:
+        raise InputError("--store DIR is missing: which store?")
+    return store
+
+
+def _show(lines: Iterable[bytes], title: str, as_lines: bool) -> None:
+    from tapeline.streams.cli.show.store import print_events
+
+    if as_lines:
+        write_lines(lines)
+    else:
+        print_events(plain_console(), lines, title)

@@ -1,0 +1,244 @@
+"""The part of the command line that verifies: tapeline verify causality, determinism."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from tapeline.replay.run import ReplayOptions
+from tapeline.replay.sources.opening import Origin, source_of
+from tapeline.replay.verify.causality import Finding
+from tapeline.replay.verify.causality import Report as CausalityReport
+from tapeline.replay.verify.determinism import VARIATIONS, Outcome, check_determinism
+from tapeline.replay.verify.determinism import Report as DeterminismReport
+from tapeline.replay.verify.prefixes import check_causality
+from tapeline.schemas.config.loading import load_config
+from tapeline.schemas.config.model import Config
+from tapeline.streams.cli.arguments import OrderedCommand
+from tapeline.streams.cli.options import (
+    BarsOption,
+    BootstrapOption,
+    ConfigOption,
+    JsonOption,
+    TimeUnitOption,
+    TzOption,
+    UntilOption,
+)
+from tapeline.streams.cli.replay_options import (
+    AsCorrected,
+    FromOffset,
+    FromOption,
+    GroupsOption,
+    NoSnapshots,
+    ReplayFiles,
+    ReplayStore,
+    SymbolsOption,
+    ToOffset,
+    ToOption,
+    WarmupOption,
+    origin_of,
+    stretch_of,
+)
+from tapeline.streams.kafka.connection import silence_client
+from tapeline.streams.outputs.terminal import (
+    PlainTable,
+    plain_console,
+    progress_bar,
+    say,
+    say_document,
+)
+from tapeline.streams.pipeline.instants import instant_text
+
+FAILED = 1
+SHOWN_BYTES = 400
+
+verify_app = typer.Typer(
+    help="Prove that replays hold: no rewritten readings, the same bytes anywhere.",
+    no_args_is_help=True,
+)
+
+
+@verify_app.command(cls=OrderedCommand)
+def causality(
+    context: typer.Context,
+    files: ReplayFiles = None,
+    bars: BarsOption = None,
+    store: ReplayStore = None,
+    bootstrap: BootstrapOption = None,
+    prefixes: Annotated[
+        int, typer.Option(min=1, help="Prefixes to replay, ending at random records.")
+    ] = 20,
+    seed: Annotated[int, typer.Option(help="Another seed, other ends.")] = 7,
+    from_: FromOption = None,
+    to: ToOption = None,
+    from_offset: FromOffset = None,
+    to_offset: ToOffset = None,
+    symbols: SymbolsOption = None,
+    groups: GroupsOption = None,
+    as_corrected: AsCorrected = False,
+    warmup_sessions: WarmupOption = None,
+    no_snapshots: NoSnapshots = False,
+    config: ConfigOption = None,
+    tz: TzOption = None,
+    time_unit: TimeUnitOption = None,
+    until: UntilOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Count what was published and later rewritten without a correction; 0, or exit code 1."""
+    settings, origin, options = _asked_for(context, config)
+    with _counting("Prefixes", prefixes) as progress:
+        report = asyncio.run(
+            check_causality(
+                settings,
+                lambda: source_of(settings, origin).source,
+                options,
+                prefixes,
+                seed,
+                progress,
+            )
+        )
+    if json:
+        say_document(causality_data(report))
+    else:
+        _print_causality(report)
+    if not report.clean:
+        raise typer.Exit(FAILED)
+
+
+@verify_app.command(cls=OrderedCommand)
+def determinism(
+    context: typer.Context,
+    files: ReplayFiles = None,
+    bars: BarsOption = None,
+    store: ReplayStore = None,
+    bootstrap: BootstrapOption = None,
+    from_: FromOption = None,
+    to: ToOption = None,
+    from_offset: FromOffset = None,
+    to_offset: ToOffset = None,
+    symbols: SymbolsOption = None,
+    groups: GroupsOption = None,
+    as_corrected: AsCorrected = False,
+    warmup_sessions: WarmupOption = None,
+    no_snapshots: NoSnapshots = False,
+    config: ConfigOption = None,
+    tz: TzOption = None,
+    time_unit: TimeUnitOption = None,
+    until: UntilOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Replay with other hash seeds, zones, fetch sizes, splits; equal bytes, or exit code 1."""
+    settings, origin, options = _asked_for(context, config)
+    report = check_determinism(
+        settings, origin, options, VARIATIONS, None if json else _print_outcome
+    )
+    if json:
+        say_document(determinism_data(report))
+    elif report.equal:
+        say(f"Deterministic: {len(report.outcomes)} runs, equal to the byte.")
+    else:
+        say("NOT deterministic.")
+    if not report.equal:
+        raise typer.Exit(FAILED)
+
+
+def _asked_for(context: typer.Context, config: Path | None) -> tuple[Config, Origin, ReplayOptions]:
+    """What is replayed; the client keeps quiet meanwhile."""
+    settings = load_config(config)
+    silence_client()
+    return settings, origin_of(context, settings), stretch_of(settings, context.params)
+
+
+@contextmanager
+def _counting(what: str, total: int) -> Iterator[Any]:
+    """A bar on a terminal; yields what to call with a number."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with progress_bar() as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def causality_data(report: CausalityReport) -> dict[str, Any]:
+    """The report as plain data."""
+    return {
+        "clean": report.clean,
+        "records": report.records,
+        "events": report.events,
+        "prefixes": len(report.ends),
+        "ends": list(report.ends),
+        "rewritten": report.rewritten,
+        "repainted_prefixes": report.repainted_ends,
+        "different_prefixes": list(report.different),
+        "findings": [msgspec.to_builtins(each) for each in report.findings],
+    }
+
+
+def _print_causality(report: CausalityReport) -> None:
+    total = sum(report.rewritten.values())
+    say(
+        f"{len(report.ends)} prefixes of {report.records} records and {report.events} events:"
+        f" {total} rewritten readings."
+    )
+    if report.rewritten:
+        table = PlainTable()
+        table.add_column("type")
+        table.add_column("rewritten", justify="right")
+        for kind, count in report.rewritten.items():
+            table.add_row(kind, str(count))
+        plain_console().print(table)
+        say(f"{report.repainted_ends} prefixes end between a reading and its rewriting.")
+    for finding in report.findings:
+        say(_finding_text(finding))
+    if report.different:
+        ends = ", ".join(map(str, report.different[:10]))
+        say(
+            f"{len(report.different)} prefixes are not what the longer run begins with"
+            f" (of {ends} records): it knew what came later."
+        )
+
+
+def _finding_text(finding: Finding) -> str:
+    read = instant_text(finding.old.watermark_ms)
+    if finding.new is None:
+        what = "never there in the longer run"
+    else:
+        what = f"changed {', '.join(finding.fields)}" if finding.fields else "taken back"
+    return (
+        f"{finding.id}: read at {read} (record {finding.read}), {what} (record {finding.rewritten})"
+    )
+
+
+def determinism_data(report: DeterminismReport) -> dict[str, Any]:
+    """The report as plain data."""
+    found: dict[str, Any] = msgspec.to_builtins(report)
+    return {"equal": report.equal, **found}
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    found = outcome.difference
+    state = "equal" if found is None else "DIFFERENT"
+    say(f"{state:9} {outcome.events} events: {outcome.variation.name}")
+    if found is not None:
+        say(f"  first difference: {found.what}")
+        say(f"    first run: {_short(found.first)}")
+        say(f"    this run:  {_short(found.now)}")
+
+
+def _short(text: str | None) -> str:
+    if text is None:
+        return "(nothing)"
+    return text if len(text) <= SHOWN_BYTES else f"{text[:SHOWN_BYTES]}..."
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the commands part of the command line."""
+    app.add_typer(verify_app, name="verify")

@@ -1,0 +1,1 @@
+"""The topics for programs: subscription, received events, views of topics."""

@@ -1,0 +1,191 @@
+"""What a message of an output topic says to a consumer: an event, or that a fact is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from msgspec import Struct
+
+from tapeline.schemas.codec import CodecError, decode_event
+from tapeline.schemas.events import (
+    DerivedBar,
+    Event,
+    Gap,
+    Pair,
+    Range,
+    Reject,
+    Retract,
+    Session,
+    Touch,
+)
+from tapeline.schemas.records import INT64_MAX
+from tapeline.schemas.symbols import names_of
+from tapeline.schemas.topics import EVENT_TYPES
+
+FINISHED = ("resolved", "incomplete")
+REJECT = "reject"
+ID_PARTS = 3
+"""Fewest parts of an id: type, symbol or group, and what tells two of them apart."""
+SHOWN = 60
+COUNTER_DIGITS = 19
+"""Digits of the greatest integer of 64 bits."""
+
+
+class Removed(Struct, frozen=True):
+    """A fact left the view: the tombstone of `id`, with what its headers and key say."""
+
+    type: str
+    id: str
+    seq: int
+    rev: int
+    symbol: str
+    watermark_ms: int
+
+
+class UnreadableEventError(ValueError):
+    """A message of an output topic that this version cannot read; nothing was skipped.
+
+    A topic's name carries the version of its schema. Fields added to it are passed over; anything
+    else needs a newer version of this package, or was written by somebody else.
+
+    Parameters
+    ----------
+    place
+        ``topic/partition/offset``.
+    reason
+        What is wrong with it.
+    """
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(
+            f"{place}: this message cannot be read: {reason};"
+            " a newer tapeline wrote it, or something else did"
+        )
+        self.place = place
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[UnreadableEventError], tuple[str, str]]:
+        return (type(self), (self.place, self.reason))
+
+
+def place_of(message: Any) -> str:
+    """Where a message lies, as ``topic/partition/offset``."""
+    return f"{message.topic}/{message.partition}/{message.offset}"
+
+
+def seq_of(message: Any) -> int | None:
+    """The header `seq` of a message; None when it has none, as dead letters do.
+
+    Raises
+    ------
+    UnreadableEventError
+        When it is no decimal text.
+    """
+    return _counter(message, dict(message.headers), "seq")
+
+
+def event_of(message: Any) -> Event | Removed | Reject:
+    """The event of a message.
+
+    Raises
+    ------
+    UnreadableEventError
+        When it is of no schema that this version knows.
+    """
+    if message.value is None:
+        return _removed(message)
+    try:
+        event = decode_event(message.value)
+    except CodecError as error:
+        raise UnreadableEventError(place_of(message), error.reason) from error
+    if isinstance(event, Retract):
+        return Removed(event.type, event.id, event.seq, event.rev, event.symbol, event.watermark_ms)
+    return event
+
+
+def is_final(event: Event | Removed | Reject) -> bool:
+    """Whether bars in order cannot change a fact any more; a removal is final."""
+    if isinstance(event, Session):
+        return event.state == "closed"
+    if isinstance(event, Gap):
+        return event.state == "closed"
+    if isinstance(event, Range):
+        return event.expired or event.state in FINISHED
+    if isinstance(event, Pair):
+        return event.delta_min is not None
+    return isinstance(event, DerivedBar | Touch | Removed | Reject)
+
+
+class SymbolFilter:
+    """Which events are of some symbols: a pair is of its group and of each of its members.
+
+    The tombstone of a pair names its group alone; who its members are, the pairs before it tell.
+    Of a group that none has told of, it passes: to forget a fact that one does not have is
+    nothing, to keep one that is gone is wrong.
+
+    Parameters
+    ----------
+    symbols
+        Symbols and groups.
+
+    Attributes
+    ----------
+    without_events
+        Those of which no event has come yet.
+
+    Raises
+    ------
+    TypeError
+        When `symbols` is one text instead of a collection.
+    """
+
+    def __init__(self, symbols: Collection[str]) -> None:
+        self._symbols = frozenset(names_of("symbols", symbols))
+        self.without_events = set(self._symbols)
+        self._groups: dict[str, frozenset[str]] = {}
+
+    def passes(self, event: Event | Removed | Reject) -> bool:
+        """Whether an event is of the symbols; events come in their order."""
+        if isinstance(event, Pair):
+            names = frozenset((event.group, *event.times))
+            self._groups[event.group] = names
+            self.without_events -= names
+            return not names.isdisjoint(self._symbols)
+        if isinstance(event, Removed) and event.type == "pair":
+            names = self._groups.get(event.symbol, self._symbols)
+            return not names.isdisjoint(self._symbols)
+        if event.symbol not in self._symbols:
+            return False
+        self.without_events.discard(event.symbol)
+        return True
+
+
+def _removed(message: Any) -> Removed:
+    place = place_of(message)
+    headers = dict(message.headers)
+    seq, rev = (_counter(message, headers, name) for name in ("seq", "rev"))
+    if seq is None or rev is None or message.key is None:
+        raise UnreadableEventError(place, "a tombstone without key, seq and rev")
+    try:
+        fact_id = message.key.decode()
+    except UnicodeDecodeError as error:
+        reason = f"the key {message.key[:SHOWN]!r} of a tombstone is no UTF-8"
+        raise UnreadableEventError(place, reason) from error
+    kind, *names = fact_id.split("|")
+    if kind not in EVENT_TYPES or kind == REJECT or len(names) < ID_PARTS - 1:
+        raise UnreadableEventError(place, f"the key {fact_id[:SHOWN]!r} of a tombstone is no id")
+    return Removed(kind, fact_id, seq, rev, names[0], message.timestamp)
+
+
+def _counter(message: Any, headers: dict[str, bytes | None], name: str) -> int | None:
+    """A header that counts, None when it is not there."""
+    if name not in headers:
+        return None
+    text = headers[name]
+    if text is not None and text.isdigit() and len(text) <= COUNTER_DIGITS:
+        number = int(text)
+        if number <= INT64_MAX:
+            return number
+    shown = None if text is None else text[:SHOWN]
+    raise UnreadableEventError(place_of(message), f"the header {name} is {shown!r}, no number")

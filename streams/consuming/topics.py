@@ -1,0 +1,125 @@
+"""Output topics read back: the current view, and the events of a topic in order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import orjson
+
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.events import Event, Reject
+from tapeline.schemas.topics import EVENT_TYPES, topic_of
+from tapeline.streams.consuming.received import Removed
+from tapeline.streams.consuming.subscription import Since, Subscription
+from tapeline.streams.kafka.connection import plain_errors
+from tapeline.streams.kafka.errors import TopicsError
+
+REJECTS = "reject"
+
+
+def topic_named(name: str, prefix: str) -> str:
+    """Full name of an output topic: itself, without prefix and version, or the type of its events.
+
+    Raises
+    ------
+    TopicsError
+        When there is no such topic.
+    """
+    for kind in EVENT_TYPES:
+        topic = topic_of(kind, prefix)
+        short = topic.removeprefix(f"{prefix}.").rpartition(".")[0]
+        if name in (topic, short, kind):
+            return topic
+    known = ", ".join(topic_of(kind, prefix) for kind in EVENT_TYPES)
+    raise TopicsError(f"topic {name}: is none of {known}")
+
+
+async def current_view(
+    kafka: KafkaConfig, bootstrap: str, symbol: str | None, kind: str | None
+) -> list[bytes]:
+    """Every fact of the topics once, sorted by id: one event a line.
+
+    Parameters
+    ----------
+    symbol, kind
+        Only facts of these; a pair is of its group and of its members.
+
+    Raises
+    ------
+    BrokerError, TopicsError
+        When the broker does not answer, or a topic is missing.
+    UnreadableEventError
+        When a message is no event.
+    """
+    kinds = [each for each in EVENT_TYPES if each != REJECTS and kind in (None, each)]
+    if not kinds:
+        raise TopicsError(f"type {kind}: is none of {', '.join(EVENT_TYPES[:-1])}")
+    facts: dict[str, Event] = {}
+    topics = [topic_of(each, kafka.topic_prefix) for each in kinds]
+    async with aclosing(_events(topics, bootstrap, symbol, "beginning", follow=False)) as events:
+        async for event in events:
+            if isinstance(event, Removed):
+                facts.pop(event.id, None)
+            elif not isinstance(event, Reject):
+                facts[event.id] = event
+    return [encode(facts[fact_id]) for fact_id in sorted(facts)]
+
+
+async def topic_lines(
+    topic: str, bootstrap: str, symbol: str | None, from_ms: int | None, follow: bool
+) -> AsyncGenerator[bytes, None]:
+    """Events of a topic in their order, duplicates dropped.
+
+    A removed fact is a line too: ``"op":"retract"`` with what its tombstone says.
+
+    Parameters
+    ----------
+    from_ms
+        Begin with what was published at this market time or later; before 1970: with everything.
+    follow
+        Wait for more at the end.
+
+    Raises
+    ------
+    BrokerError, TopicsError
+        When the broker does not answer, or the topic is missing.
+    LostPositionError
+        When the topic is made again while it is followed.
+    UnreadableEventError
+        When a message is no event.
+    """
+    since: Since | int = "beginning" if from_ms is None else from_ms
+    async with aclosing(_events([topic], bootstrap, symbol, since, follow)) as events:
+        async for event in events:
+            if isinstance(event, Removed):
+                yield orjson.dumps(
+                    {
+                        "type": event.type,
+                        "id": event.id,
+                        "op": "retract",
+                        "seq": event.seq,
+                        "rev": event.rev,
+                        "symbol": event.symbol,
+                        "watermark_ms": event.watermark_ms,
+                    }
+                )
+            else:
+                yield encode(event)
+
+
+async def _events(
+    topics: list[str], bootstrap: str, symbol: str | None, since: Since | int, follow: bool
+) -> AsyncGenerator[Event | Removed | Reject, None]:
+    symbols = None if symbol is None else [symbol]
+    with plain_errors(bootstrap, "reading topics"):
+        subscription = Subscription(
+            topics, bootstrap=bootstrap, symbols=symbols, since=since, follow=follow
+        )
+        try:
+            async with subscription as events:
+                async for event in events:
+                    yield event
+        except LookupError as error:
+            raise TopicsError(f"{error.args[0]}; make it: tapeline topics create") from error

@@ -1,0 +1,1 @@
+"""Derived bars: windows of base bars, and those fed by them."""

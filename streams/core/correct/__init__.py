@@ -1,0 +1,1 @@
+"""Corrections: going back, running again, publishing the difference."""

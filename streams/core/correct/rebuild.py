@@ -1,0 +1,214 @@
+"""Running bars again, as they were and as they are (docs/rules.md 7)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from tapeline.schemas.events import Event
+from tapeline.schemas.ids import swing_id
+from tapeline.streams.core.correct.corrections import Change, Correction, differences
+from tapeline.streams.core.history.book import PackedRow
+from tapeline.streams.core.history.ring import HOLE, Moment
+from tapeline.streams.core.ranges.events import range_event
+from tapeline.streams.core.ranges.live_range import RangeTouch
+from tapeline.streams.core.ranges.pairs import PairTracker
+from tapeline.streams.core.sessions.tracker import NOWHERE_MS
+from tapeline.streams.core.stamp import Stamp
+from tapeline.streams.core.swings.sides import standing_swings
+from tapeline.streams.core.ticks import TickScale
+from tapeline.streams.core.tracks import SymbolTracks
+
+
+class Rebuild:
+    """Two runs of the tracks of one symbol over the same stretch; the second one stays.
+
+    Parameters
+    ----------
+    tracks, stamp
+        Those of the symbol.
+    """
+
+    def __init__(self, tracks: SymbolTracks, stamp: Stamp, scale: TickScale) -> None:
+        self.pairs: PairTracker | None = None
+        self._tracks = tracks
+        self._stamp = stamp
+        self._scale = scale
+
+    def run(
+        self,
+        correction: Correction,
+        base: Moment | None,
+        end: int,
+        firsts: tuple[int, int],
+        versions: tuple[PackedRow | None, PackedRow | None],
+        in_session: bool,
+        old_rows: list[PackedRow],
+    ) -> list[Change]:
+        """Run the bars from the last moment before they differ; returns what changed, in no order.
+
+        Parameters
+        ----------
+        correction
+            Is told how far back the runs went, and how many bars they took.
+        base, end
+            Latest moment that does not know the bar, None for the start; end of the bar.
+        firsts
+            Label of the symbol's first bar before and after.
+        versions
+            The corrected bar before and after.
+        old_rows
+            In-session bars as they were, from `base` on.
+        """
+        tracks = self._tracks
+        stamp = self._stamp
+        watermark_ms = tracks.watermark_ms
+        start = correction.start_ms
+        before, row = versions
+        place = bisect_left(old_rows, start, key=_label)
+        shared = old_rows[:place] if firsts[0] == firsts[1] else []
+        new_rows = old_rows
+        if in_session:
+            after = place + 1 if before is not None else place
+            new_rows = [*old_rows[:place], *([] if row is None else [row]), *old_rows[after:]]
+        correction.from_ms = None if base is None else base.watermark_ms
+        correction.bars_again = len(old_rows) + len(new_rows) - len(shared)
+        tracks.remembering = False
+        stamp.muted = True
+        self._go_to(base, firsts[0])
+        self._run_again(shared, NOWHERE_MS, {})
+        branch = None if firsts[0] != firsts[1] else tracks.capture(HOLE)
+
+        old_events, old_touches = self._run_on(old_rows[len(shared) :], watermark_ms)
+        if branch is None:
+            self._go_to(None, firsts[1])
+            tracks.ring.drop_from(NOWHERE_MS)
+        else:
+            tracks.install(branch)
+            tracks.ring.drop_from(end)
+        tracks.remembering = True
+        new_events, new_touches = self._run_on(new_rows[len(shared) :], watermark_ms)
+        stamp.muted = False
+
+        standing = self._standing(branch, old_events, new_events)
+        changes = differences(old_events, new_events, standing)
+        if self.pairs is not None:
+            rows = self.pairs.compared(tracks.number, old_touches, new_touches, stamp)
+            for old, new in rows:
+                changes += differences(
+                    {} if old is None else {old.id: old}, {} if new is None else {new.id: new}, {}
+                )
+        return changes
+
+    def _go_to(self, base: Moment | None, first_label_ms: int) -> None:
+        """Put the tracks to a moment, or to the start of a history with that first label."""
+        if base is not None:
+            self._tracks.install(base)
+            return
+        self._tracks.reset()
+        if first_label_ms != NOWHERE_MS:
+            self._tracks.begin(first_label_ms)
+
+    def _run_on(
+        self, rows: list[PackedRow], watermark_ms: int
+    ) -> tuple[dict[str, Event], list[RangeTouch]]:
+        """Run bars from where the tracks are; the last version of every fact, and the touches."""
+        tracks = self._tracks
+        facts: dict[str, Event] = {}
+        tracks.touches = []
+        if tracks.first_label_ms == NOWHERE_MS:
+            tracks.watermark_ms = watermark_ms
+        else:
+            self._run_again(rows, watermark_ms, facts)
+        return facts, tracks.touches
+
+    def _run_again(self, rows: list[PackedRow], watermark_ms: int, facts: dict[str, Event]) -> None:
+        """In-session bars in order, then the time up to a watermark (`NOWHERE_MS`: not).
+
+        `facts` takes the last version of every fact on the way.
+        """
+        tracks = self._tracks
+        calendar = tracks.calendar
+        base_ms = tracks.base_ms
+        for row in rows:
+            start: int = row[0]
+            if start == tracks.smooth_ms:
+                if type(row[5]) is not int:
+                    tracks.whole = False
+                said = tracks.step(row, row[2], row[3], start + base_ms, 0)
+            else:
+                tracks.settle()
+                said = tracks.place(row, calendar.slot_end(start, base_ms), True, 0)
+            for event in said:
+                facts[event.id] = event
+        tracks.settle()
+        if watermark_ms > tracks.watermark_ms:
+            for event in tracks.pass_time(watermark_ms, 0):
+                facts[event.id] = event
+
+    def _standing(
+        self, branch: Moment | None, old: dict[str, Event], new: dict[str, Event]
+    ) -> dict[str, Event]:
+        """Content at the branch of the facts that only one of two runs touched."""
+        tracks = self._tracks
+        wanted = [fact_id for fact_id in old if fact_id not in new]
+        wanted += [fact_id for fact_id in new if fact_id not in old]
+        found: dict[str, Event] = {}
+        if branch is not None and wanted:
+            kept = self._known_at(branch, wanted)
+            for fact_id in wanted:
+                fact = kept.get(fact_id)
+                if fact is not None:
+                    found[fact_id] = fact
+        tracks.range_keys = {}
+        tracks.touches = []
+        return found
+
+    def _known_at(self, moment: Moment, wanted: list[str]) -> dict[str, Event]:
+        """Facts that could still change at a moment; of the ranges those wanted."""
+        tracks = self._tracks
+        found: dict[str, Event] = {}
+        for fact in tracks.sessions.standing(moment.sessions, self._stamp):
+            found[fact.id] = fact
+        for swing in standing_swings(moment.swings):
+            found[swing.id] = swing
+        changed = tracks.ranges.journal.since(moment.place)
+        for fact_id in wanted:
+            if not fact_id.startswith("range|"):
+                continue
+            key = tracks.range_keys[fact_id.split("|", 2)[2]]
+            live = changed[key] if key in changed else tracks.ranges.alive.get(key)
+            if live is not None:
+                found[fact_id] = range_event(live, tracks.symbol, self._scale, self._stamp)
+        return found
+
+
+def changeable_ranges(tracks: SymbolTracks) -> list[str]:
+    """Kind and name of the ranges that a bar or a correction may still change.
+
+    Those that are unfinished, or were at the oldest moment that corrections go back to.
+    """
+    found = [live.label for live in tracks.ranges.alive.values()]
+    found += [live.label for live in tracks.ranges.journal.before if live is not None]
+    return found
+
+
+def changeable_swings(tracks: SymbolTracks) -> list[str]:
+    """Ids of the swings, also of those to come, that a bar or a correction may still change."""
+    found = [*tracks.swings.undecided(), *_swings_of(tracks.symbol, tracks.last)]
+    if tracks.ring.moments:
+        oldest = tracks.ring.moments[0]
+        if oldest.data is not None:
+            oldest.unfold(tracks.ranges, tracks.swings)
+        found += [swing.id for swing in standing_swings(oldest.swings)]
+        found += _swings_of(tracks.symbol, oldest.last)
+    return found
+
+
+def _swings_of(symbol: str, row: PackedRow) -> list[str]:
+    """Ids a bar's swings have: of the last bar they are known with the next one."""
+    return [swing_id(symbol, row[0], side) for side in ("high", "low")]
+
+
+def _label(row: PackedRow) -> int:
+    label: int = row[0]
+    return label

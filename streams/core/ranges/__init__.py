@@ -1,0 +1,1 @@
+"""Session ranges: their windows, levels, touches, expiry, and pairs of them."""

@@ -1,0 +1,499 @@
+"""Session ranges of one symbol: windows, publication, touches and expiry.
+
+Rules: market-structure sections 1 to 3. `RangeTracker` follows the watermark; the machine of one
+range is in `live_range`, the calendar's part in `schedule`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tapeline.streams.core.calendar import DAY_MS, Calendar
+from tapeline.streams.core.history.book import PackedRow
+from tapeline.streams.core.plan import InstrumentPlan
+from tapeline.streams.core.ranges.journal import RangeJournal
+from tapeline.streams.core.ranges.levels import FAR, LevelIndex
+from tapeline.streams.core.ranges.live_range import (
+    NO_BAR,
+    UNTOUCHED,
+    LiveRange,
+    RangeTouch,
+    restore_range,
+)
+from tapeline.streams.core.ranges.schedule import NEVER_MS, RangeSchedule, RangeSpec
+from tapeline.streams.core.ranges.windows import (
+    RangesMoment,
+    RangeWindow,
+    TouchRank,
+    open_windows,
+)
+
+PREVIOUS_CLOSE_REACH_MS: Final = 5 * DAY_MS
+ZONE_REACH_MS: Final = 15 * 3_600_000
+"""A civil date begins in no zone earlier than this before its UTC midnight."""
+
+
+class RangeTracker:
+    """All ranges of one symbol.
+
+    Contract: `begin` with the symbol's first label; `advance` moves the watermark to an instant
+    before which no further bar comes; `bar` takes each in-session bar after `advance` to its label,
+    and `advance` to its end follows. `changed` and `touches` hold what the record did until
+    `settle`.
+
+    Attributes
+    ----------
+    last
+        The in-session bar before the watermark; set by the owner before `advance`.
+    next_ms
+        Nothing happens before this instant but touches.
+    alive
+        Unfinished ranges by key (RangeSpec.key).
+    finished
+        Finished ranges that the partner in the group may still need, by key.
+    latest_touch
+        Latest touch, for swings.
+    journal
+        What the ranges were before they changed.
+    touched
+        Keys of ranges that changed since the owner looked last, once `track` was called.
+    upcoming, awaiting, expiring
+        As in `RangesMoment`, which shares them: they are replaced, and never changed.
+    floor, ceiling
+        A bar with floor <= low and high <= ceiling changes neither a window nor a range.
+    """
+
+    __slots__ = (
+        "_active", "_base_ms", "_calendar", "_highest", "_lowest", "_paired", "_schedule",
+        "_symbol", "_tracked", "alive", "awaiting", "ceiling", "changed", "expiring", "finished",
+        "floor", "journal", "last", "latest_touch", "levels", "next_day", "next_ms", "touched",
+        "touches", "upcoming", "windows",
+    )  # fmt: skip
+
+    def __init__(self, plan: InstrumentPlan, schedule: RangeSchedule, paired: bool) -> None:
+        self._symbol = plan.symbol
+        self._base_ms = plan.base_ms
+        self._calendar: Calendar = plan.calendar
+        self._schedule = schedule
+        self._paired = paired
+        self.next_ms = NEVER_MS
+        self.floor = -FAR
+        self.ceiling = FAR
+        self._highest = FAR
+        self._lowest = -FAR
+        self.windows: list[RangeWindow] = []
+        self.levels = LevelIndex()
+        self.alive: dict[int, LiveRange] = {}
+        self.finished: dict[int, LiveRange] = {}
+        self.latest_touch: TouchRank | None = None
+        self.changed: list[LiveRange] = []
+        self.touches: list[RangeTouch] = []
+        self.journal = RangeJournal()
+        self.touched: dict[int, bool] = {}
+        self.upcoming: list[RangeSpec] = []
+        self.awaiting: list[RangeWindow] = []
+        self.expiring: list[RangeSpec] = []
+        self.next_day = 0
+        self._tracked = False
+        self._active = bool(schedule.kinds)
+        self.last: PackedRow = (NO_BAR, 0, 0, 0, 0, None)
+
+    def begin(self, first_label_ms: int) -> None:
+        """The symbol's first bar (off-session bars count) has this label."""
+        if not self._active:
+            return
+        for spec in self._schedule.starting_around(first_label_ms):
+            self._open_window(spec, 0)
+        self.next_day = first_label_ms // DAY_MS - 1
+        self._fill(first_label_ms, first_label_ms)
+        self._find_next()
+        self._narrow()
+
+    def advance(self, instant_ms: int, position: int) -> None:
+        """The watermark reaches an instant; `position` is the number of in-session bars so far."""
+        if instant_ms < self.next_ms:
+            return
+        self._widen()
+        self._fill(instant_ms, NO_BAR)
+        opened = 0
+        for spec in self.upcoming:
+            if spec.start_ms > instant_ms:
+                break
+            self._open_window(spec, position)
+            opened += 1
+        if opened:
+            self.upcoming = self.upcoming[opened:]
+        self._end_windows(instant_ms, position)
+        self._publish_due(instant_ms)
+        while self.expiring and self.expiring[0].due_ms <= instant_ms:
+            expired = self.expiring[0]
+            self.expiring = self.expiring[1:]
+            self._expire(expired)
+        self._find_next()
+        self._narrow()
+
+    def bar(self, row: PackedRow, end_ms: int, session: str, position: int) -> None:
+        """One in-session bar; `session` is its ISO session date, `position` its number."""
+        if row[2] > self.ceiling or row[3] < self.floor:
+            self.reach(row, row[2], row[3], end_ms, session, position)
+        self.last = row
+
+    def reach(
+        self, row: PackedRow, high: int, low: int, end_ms: int, session: str, position: int
+    ) -> None:
+        """A bar that leaves [floor, ceiling]: widen the windows, touch the levels it spans."""
+        levels = self.levels
+        if low <= levels.below or high >= levels.above:
+            self._touch(row, end_ms, session, position)
+        # Every open window takes in every bar, so the narrowest of them grows to the bar.
+        if high > self._highest:
+            self._highest = high
+        if low < self._lowest:
+            self._lowest = low
+        self._bound()
+
+    def _bound(self) -> None:
+        """Find the floor and ceiling that the next bar may leave."""
+        levels = self.levels
+        floor = levels.below + 1
+        ceiling = levels.above - 1
+        self.ceiling = ceiling if ceiling < self._highest else self._highest
+        self.floor = floor if floor > self._lowest else self._lowest
+
+    def _widen(self) -> None:
+        """Give the windows what the bars since the last time reached: before they are looked at."""
+        for window in self.windows:
+            if self._highest > window.high:
+                window.high = self._highest
+            if self._lowest < window.low:
+                window.low = self._lowest
+
+    def _narrow(self) -> None:
+        """The windows are others now: find the narrowest, and with it floor and ceiling."""
+        highest = FAR
+        lowest = -FAR
+        for window in self.windows:
+            if window.high < highest:
+                highest = window.high
+            if window.low > lowest:
+                lowest = window.low
+        self._highest = highest
+        self._lowest = lowest
+        self._bound()
+
+    def _touch(self, row: PackedRow, end_ms: int, session: str, position: int) -> None:
+        """Let a bar that reaches the nearest levels touch what it spans."""
+        start_ms: int = row[0]
+        high: int = row[2]
+        low: int = row[3]
+        for known in self.levels.touched(low, high):
+            live = self._change(known)
+            for touch in live.touch(start_ms, end_ms, low, high, session):
+                touch.touch_id = f"touch|{self._symbol}|{live.label}|{touch.event}"
+                self.touches.append(touch)
+                if not live.spec.first_touch:
+                    self._rank(touch, position)
+            for level in live.watched():
+                self.levels.insert(level, live)
+            if live.finished:
+                self._finish(live)
+        self.levels.refresh(row[4])
+
+    def settle(self) -> None:
+        """The outputs of the record are built: forget what it did."""
+        for live in self.changed:
+            live.changed = False
+        self.changed.clear()
+        self.touches.clear()
+
+    def _fill(self, instant_ms: int, after_ms: int) -> None:
+        """List the ranges of every civil date that may have begun in some zone."""
+        if self.next_day * DAY_MS - ZONE_REACH_MS <= instant_ms:
+            upcoming = self.upcoming.copy()
+            self.next_day = self._list_starts(self.next_day, instant_ms, after_ms, upcoming)
+            self.upcoming = upcoming
+
+    def _list_starts(
+        self, day: int, instant_ms: int, after_ms: int, upcoming: list[RangeSpec]
+    ) -> int:
+        """Add what starts on the dates from `day` on; returns the first date not listed."""
+        grown = False
+        while day * DAY_MS - ZONE_REACH_MS <= instant_ms:
+            for spec in self._schedule.starting_on(day):
+                if spec.start_ms > after_ms:
+                    upcoming.append(spec)
+                    grown = True
+            day += 1
+        if grown:
+            upcoming.sort(key=_by_key)
+        return day
+
+    def _open_window(self, spec: RangeSpec, position: int) -> None:
+        window = RangeWindow(spec, position)
+        reach = spec.start_ms - PREVIOUS_CLOSE_REACH_MS
+        if spec.previous_close and reach <= self.last[0] < spec.start_ms:
+            window.has_previous_close = True
+            window.high = self.last[4]
+            window.low = self.last[4]
+        self.windows.append(window)
+
+    def _end_windows(self, instant_ms: int, position: int) -> None:
+        ended: list[RangeWindow] = []
+        for window in self.windows:
+            if window.spec.window_end_ms <= instant_ms:
+                window.have = position - window.opened_at
+                ended.append(window)
+        if ended:
+            self.windows = [window for window in self.windows if window.have < 0]
+            self.awaiting = self.awaiting + ended
+
+    def _publish_due(self, instant_ms: int) -> None:
+        due = False
+        for window in self.awaiting:
+            if window.spec.publish_ms <= instant_ms:
+                self._publish(window)
+                due = True
+        if due:
+            self.awaiting = [
+                window for window in self.awaiting if window.spec.publish_ms > instant_ms
+            ]
+
+    def _publish(self, window: RangeWindow) -> None:
+        spec = window.spec
+        live = LiveRange(spec, window.have, window.high, window.low)
+        live.reason = self._missing(window)
+        self._mark(live)
+        if live.reason:
+            return
+        if spec.first_touch:
+            live.state = UNTOUCHED
+        else:
+            live.set_levels(self.last[4] if spec.true_open_is_close else self.last[1])
+        self._note(spec.key, None)
+        self.alive[spec.key] = live
+        self._watch(live)
+        if spec.expires_ms != NEVER_MS:
+            self.expiring = sorted([*self.expiring, spec], key=_by_expiry)
+
+    def _missing(self, window: RangeWindow) -> str:
+        """Why a range has no levels: the first reason that holds, "" when it has them."""
+        spec = window.spec
+        if not spec.first_touch and self.last[0] != spec.to_ms:
+            return "no_to_bar"
+        if not window.has_previous_close:
+            return "no_previous_close"
+        if spec.need == 0 or window.have == 0 or 100 * window.have < spec.coverage * spec.need:
+            return "coverage"
+        return ""
+
+    def _watch(self, live: LiveRange) -> None:
+        for level in live.watched():
+            self.levels.insert(level, live)
+        self.levels.refresh(self.last[4])
+
+    def _unwatch(self, live: LiveRange) -> None:
+        for level in live.watched():
+            self.levels.remove(level, live)
+
+    def _rank(self, touch: RangeTouch, position: int) -> None:
+        """Keep the touch that swings link to: latest bar, then rank, later start, name."""
+        spec = touch.owner.spec
+        best = self.latest_touch
+        if best is not None and best.bar_ms == touch.bar_ms:
+            ours = (spec.rank, -spec.start_ms, spec.name)
+            if ours > (best.rank, -best.start_ms, best.name):
+                return
+        self.latest_touch = TouchRank(
+            touch.touch_id, touch.bar_ms, position, spec.rank, spec.start_ms, spec.name
+        )
+
+    def _expire(self, spec: RangeSpec) -> None:
+        known = self.alive.get(spec.key)
+        if known is None:
+            return
+        live = self._change(known)
+        self.levels.refresh(self.last[4])
+        live.expired = True
+        live.event_ms = max(live.event_ms, spec.expires_ms)
+        index = self._calendar.session_of(spec.expires_ms)
+        session = self._calendar.date(index) if self._calendar.has_session(index) else spec.session
+        touch = RangeTouch(live, "expired", -1, 0, spec.expires_ms, spec.expires_ms, session, False)
+        touch.touch_id = f"touch|{self._symbol}|{live.label}|expired"
+        self.touches.append(touch)
+        self._finish(live)
+
+    def _change(self, known: LiveRange) -> LiveRange:
+        """The range to change in place of a known one, which the journal keeps."""
+        self._unwatch(known)
+        live = known.successor()
+        self._note(live.spec.key, known)
+        self.alive[live.spec.key] = live
+        if known.changed:
+            known.changed = False
+            live.changed = True
+            self.changed[self.changed.index(known)] = live
+        else:
+            self._mark(live)
+        return live
+
+    def _note(self, key: int, before: LiveRange | None) -> None:
+        self.journal.add(key, before)
+        if self._tracked:
+            self.touched[key] = True
+
+    def _finish(self, live: LiveRange) -> None:
+        del self.alive[live.spec.key]
+        if self._paired and not live.spec.first_touch:
+            self.finished[live.spec.key] = live
+
+    def _mark(self, live: LiveRange) -> None:
+        if not live.changed:
+            live.changed = True
+            self.changed.append(live)
+
+    def _find_next(self) -> None:
+        earliest = self.next_day * DAY_MS - ZONE_REACH_MS
+        if self.upcoming and self.upcoming[0].start_ms < earliest:
+            earliest = self.upcoming[0].start_ms
+        for window in self.windows:
+            if window.spec.window_end_ms < earliest:
+                earliest = window.spec.window_end_ms
+        for window in self.awaiting:
+            if window.spec.publish_ms < earliest:
+                earliest = window.spec.publish_ms
+        if self.expiring and self.expiring[0].due_ms < earliest:
+            earliest = self.expiring[0].due_ms
+        self.next_ms = earliest
+
+    def track(self) -> None:
+        """Remember from now on which ranges change."""
+        self._tracked = True
+
+    def forget_finished(self, key: int) -> None:
+        """Drop a finished range that nobody waits for."""
+        self.finished.pop(key, None)
+        if self._tracked:
+            self.touched[key] = True
+
+    def capture(self) -> RangesMoment:
+        """The present moment, for `install` and `ranges_data`."""
+        self._widen()
+        return RangesMoment(
+            open_windows(self.windows),
+            self.awaiting,
+            self.expiring,
+            self.upcoming,
+            self.next_day,
+            self.latest_touch,
+            self.journal.place,
+        )
+
+    def install(self, moment: RangesMoment) -> None:
+        """Go back to a moment, which stays as it is; `last` is set."""
+        if not self._active:
+            return
+        self.settle()
+        self._rewind(moment.place)
+        self.windows = []
+        for spec, opened_at, high, low, has_previous_close in moment.windows:
+            window = RangeWindow(spec, opened_at)
+            window.high = high
+            window.low = low
+            window.has_previous_close = has_previous_close
+            self.windows.append(window)
+        self.awaiting = moment.awaiting
+        self.expiring = moment.expiring
+        self.upcoming = moment.upcoming
+        self.next_day = moment.next_day
+        self.latest_touch = moment.latest_touch
+        self.levels.refresh(self.last[4])
+        self._find_next()
+        self._narrow()
+
+    def _rewind(self, place: int) -> None:
+        for key, before in self.journal.since(place).items():
+            self._take_out(key)
+            if before is not None:
+                self.alive[key] = before
+                for level in before.watched():
+                    self.levels.insert(level, before)
+        self.journal.cut(place)
+
+    def _take_out(self, key: int) -> None:
+        live = self.alive.pop(key, None)
+        if live is not None:
+            self._unwatch(live)
+        self.finished.pop(key, None)
+        if self._tracked:
+            self.touched[key] = True
+
+    def reset(self) -> None:
+        """Before the first bar."""
+        self.settle()
+        for key in [*self.alive, *self.finished]:
+            self._take_out(key)
+        self.journal.cut(self.journal.first)
+        self.windows = []
+        self.awaiting = []
+        self.expiring = []
+        self.upcoming = []
+        self.latest_touch = None
+        self.next_ms = NEVER_MS
+        self.floor = -FAR
+        self.ceiling = FAR
+        self._highest = FAR
+        self._lowest = -FAR
+        self.last = (NO_BAR, 0, 0, 0, 0, None)
+
+    def moment_of(self, data: list[Any], watermark_ms: int) -> RangesMoment:
+        """The moment of its `ranges_data`; nothing changes here."""
+        windows, awaiting, latest, place, expiring = data
+        upcoming: list[RangeSpec] = []
+        day = (watermark_ms + ZONE_REACH_MS) // DAY_MS - 3
+        next_day = self._list_starts(day, watermark_ms, watermark_ms, upcoming)
+        return RangesMoment(
+            open_windows([self._restored_window(values) for values in windows]),
+            [self._restored_window(values) for values in awaiting],
+            [self._schedule.find(kind, start * 1000) for kind, start in expiring],
+            upcoming,
+            next_day,
+            None if latest is None else TouchRank(latest[0], latest[1], latest[2], 0, 0, ""),
+            place,
+        )
+
+    def restored_range(self, values: list[Any]) -> LiveRange:
+        """The range of a `LiveRange.snapshot`."""
+        live = restore_range(self._schedule.find(values[0], values[1] * 1000), values)
+        last_bar_ms = max(live.bars_ms)
+        if last_bar_ms != NO_BAR:
+            live.event_ms = self._calendar.slot_end(last_bar_ms, self._base_ms)
+        if live.expired:
+            live.event_ms = max(live.event_ms, live.spec.expires_ms)
+        return live
+
+    def put_back(self, live: LiveRange) -> None:
+        """Take a range as it was stored."""
+        if live.finished:
+            self.finished[live.spec.key] = live
+            return
+        self.alive[live.spec.key] = live
+        for level in live.watched():
+            self.levels.insert(level, live)
+
+    def _restored_window(self, values: list[Any]) -> RangeWindow:
+        spec = self._schedule.find(values[0], values[1] * 1000)
+        window = RangeWindow(spec, values[2])
+        window.have = values[3]
+        window.has_previous_close = values[4]
+        if values[5] is not None:
+            window.low = values[5]
+            window.high = values[5] + values[6]
+        return window
+
+
+def _by_key(spec: RangeSpec) -> int:
+    return spec.key
+
+
+def _by_expiry(spec: RangeSpec) -> int:
+    return spec.expires_ms

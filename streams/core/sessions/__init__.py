@@ -1,0 +1,1 @@
+"""Trading sessions of a symbol, their quality and gaps."""

@@ -1,0 +1,432 @@
+"""Trading sessions, their quality and their gaps: which slots are due, and which are there.
+
+Rules: bars-and-quality sections 2 and 4.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tapeline.schemas.events import Event, Gap, Quality, Session
+from tapeline.schemas.ids import gap_id, quality_id, session_id
+from tapeline.streams.core.bars.derived import DerivedBars
+from tapeline.streams.core.calendar import EARLY_CLOSE
+from tapeline.streams.core.plan import InstrumentPlan
+from tapeline.streams.core.ratio import ratio
+from tapeline.streams.core.stamp import Stamp
+from tapeline.streams.core.volume import Volume, written_volume
+
+NOWHERE_MS: Final = -(1 << 62)
+"""An instant before all others; the label of no bar."""
+
+
+class SessionFact:
+    """A session as it is published; high and low in ticks, None without bars."""
+
+    def __init__(
+        self,
+        index: int,
+        event_ms: int,
+        closed: bool,
+        bars: int,
+        volume: Volume,
+        high: int | None,
+        low: int | None,
+    ) -> None:
+        self.index = index
+        self.event_ms = event_ms
+        self.closed = closed
+        self.bars = bars
+        self.volume = volume
+        self.high = high
+        self.low = low
+
+
+class QualityFact:
+    """Completeness of a session as of an instant."""
+
+    def __init__(self, session: str, as_of_ms: int, due: int, actual: int) -> None:
+        self.session = session
+        self.as_of_ms = as_of_ms
+        self.due = due
+        self.actual = actual
+
+
+class GapFact:
+    """A run of missing slots [start_ms, end_ms)."""
+
+    def __init__(
+        self, session: str, start_ms: int, end_ms: int, missing: int, event_ms: int, closed: bool
+    ) -> None:
+        self.session = session
+        self.start_ms = start_ms
+        self.end_ms = end_ms
+        self.missing = missing
+        self.event_ms = event_ms
+        self.closed = closed
+
+
+class SessionTracker:
+    """The session of the watermark of one symbol, slot by slot.
+
+    Contract: `begin` once, with the session of the first bar; `advance` moves the watermark to an
+    instant before which no further bar comes; `bar` takes the bar of the slot that is next due
+    (after `advance` to its label), and `advance` to its end follows. It closes derived windows on
+    the way, because a session's end is theirs.
+
+    `position` counts the in-session bars of the symbol. While a run of bars has no hole, the owner
+    may leave this room alone; `all_present` then tells it how far the run came.
+
+    Attributes
+    ----------
+    index, date
+        Session of the watermark, and its ISO date.
+    last_full_ms
+        End of the segment's last slot of full length, or where times stop being plausible if that
+        is sooner: from here on every label must be looked at.
+    pending
+        Whether a `publish_*` has something to say.
+    """
+
+    __slots__ = (
+        "_base_ms", "_calendar", "_derived", "_earliest_ms", "_first_position", "_gap",
+        "_gap_changed", "_gap_facts", "_interval", "_latest_ms", "_measured", "_opened", "_quality",
+        "_quality_changed",
+        "_quality_facts", "_scale", "_session_facts", "_slots_before", "_standing", "_symbol",
+        "date", "due", "index", "last_full_ms", "pending", "segment", "segment_close_ms",
+        "segment_open_ms",
+    )  # fmt: skip
+
+    def __init__(self, plan: InstrumentPlan, derived: DerivedBars) -> None:
+        self._symbol = plan.symbol
+        self._interval = plan.base
+        self._base_ms = plan.base_ms
+        self._calendar = plan.calendar
+        self._scale = plan.scale
+        self._measured = plan.quality
+        self._earliest_ms = plan.earliest_ms
+        self._latest_ms = plan.latest_ms
+        self._derived = derived
+        self.pending = False
+        self.index = -1
+        self.segment = 0
+        self.date = ""
+        self.segment_open_ms = 0
+        self.segment_close_ms = 0
+        self.last_full_ms = 0
+        self.due = 0
+        self._slots_before = 0
+        self._first_position = 0
+        self._quality = QualityFact("", 0, 0, 0)
+        self._gap: GapFact | None = None
+        self._session_facts: list[SessionFact] = []
+        self._quality_facts: list[QualityFact] = []
+        self._gap_facts: list[GapFact] = []
+        self._opened: SessionFact | None = None
+        self._standing: SessionFact | None = None
+        self._quality_changed = False
+        self._gap_changed = False
+
+    def begin(self, index: int) -> None:
+        """History starts with this session."""
+        self._enter_session(index, 0)
+
+    def advance(self, instant_ms: int, position: int) -> None:
+        """The watermark reaches an instant: slots that end by then are due, sessions may close."""
+        while self._calendar.has_session(self.index):
+            if instant_ms < self.segment_close_ms:
+                self._miss_until(instant_ms, position)
+                self._derived.close_until(instant_ms, position)
+                break
+            self._miss_until(self.segment_close_ms, position)
+            self._derived.close_until(self.segment_close_ms, position)
+            if self.segment + 1 < len(self._calendar.segment_opens(self.index)):
+                self._enter_segment(self.segment + 1)
+            else:
+                self._close_session(position)
+                self._enter_session(self.index + 1, position)
+
+    def all_present(self, watermark_ms: int) -> None:
+        """Every slot up to the watermark, which is in this segment or at its close, has its bar."""
+        slots = -((self.segment_open_ms - watermark_ms) // self._base_ms)
+        self.due = self._slots_before + slots
+
+    def unbroken(self, watermark_ms: int) -> bool:
+        """Whether the slot before the watermark has its bar and a full, plausible one follows."""
+        if self._gap is not None or self.due <= self._slots_before:
+            return False
+        if watermark_ms >= self.last_full_ms or watermark_ms < self._earliest_ms:
+            return False
+        if not self._calendar.has_session(self.index):
+            return False
+        return (
+            self.segment_open_ms + (self.due - self._slots_before) * self._base_ms == watermark_ms
+        )
+
+    def bar(self, end_ms: int, high: int, low: int, volume: Volume, position: int) -> None:
+        """The bar of the slot next due is there; it is number `position`."""
+        gap = self._gap
+        if gap is not None:
+            gap.event_ms = end_ms
+            gap.closed = True
+            self._gap_facts.append(gap)
+            self._gap = None
+            self.pending = True
+        self.due += 1
+        if self.due == 1:
+            self._opened = SessionFact(self.index, end_ms, False, 1, volume, high, low)
+            self._standing = self._opened
+            self._note_quality(end_ms, 1, position)
+
+    def _note_quality(self, as_of_ms: int, due: int, position: int) -> None:
+        actual = position - self._first_position
+        self._quality = QualityFact(self.date, as_of_ms, due, actual)
+        self._quality_changed = True
+        self.pending = True
+
+    def _miss_until(self, instant_ms: int, position: int) -> None:
+        """Slots that end by the instant and have no bar are missing."""
+        if instant_ms <= self.segment_open_ms:
+            return
+        if instant_ms >= self.segment_close_ms:
+            slots = -((self.segment_open_ms - self.segment_close_ms) // self._base_ms)
+        else:
+            slots = (instant_ms - self.segment_open_ms) // self._base_ms
+        due = self._slots_before + slots
+        missing = due - self.due
+        if missing <= 0:
+            return
+        first_start = self.segment_open_ms + (self.due - self._slots_before) * self._base_ms
+        end = min(self.segment_open_ms + slots * self._base_ms, self.segment_close_ms)
+        if self.due == 0:
+            first_end = min(self.segment_open_ms + self._base_ms, self.segment_close_ms)
+            self._opened = SessionFact(self.index, first_end, False, 0, None, None, None)
+            self._standing = self._opened
+        self.due = due
+        self._note_quality(end, due, position)
+        gap = self._gap
+        if gap is None:
+            gap = GapFact(self.date, first_start, end, 0, end, False)
+            self._gap = gap
+        gap.missing += missing
+        gap.end_ms = end
+        gap.event_ms = end
+        self._gap_changed = True
+
+    def _close_session(self, position: int) -> None:
+        close = self.segment_close_ms
+        day = self._derived.take_closed_day()
+        if day is None:
+            fact = SessionFact(self.index, close, True, 0, None, None, None)
+        else:
+            fact = SessionFact(self.index, close, True, day.have, day.volume, day.high, day.low)
+        self._session_facts.append(fact)
+        self._note_quality(close, self.due, position)
+        self._quality_facts.append(self._quality)
+        self._quality_changed = False
+        self._opened = None
+        gap = self._gap
+        if gap is not None:
+            gap.event_ms = close
+            gap.closed = True
+            self._gap_facts.append(gap)
+            self._gap = None
+
+    def _enter_session(self, index: int, position: int) -> None:
+        self.index = index
+        self.due = 0
+        self._first_position = position
+        self._slots_before = 0
+        self._standing = None
+        if self._calendar.has_session(index):
+            self.date = self._calendar.date(index)
+            self._quality = QualityFact(self.date, 0, 0, 0)
+            self._enter_segment(0)
+
+    def _enter_segment(self, segment: int) -> None:
+        if segment > 0:
+            self._slots_before = self.due
+        self._place_segment(segment)
+
+    def _place_segment(self, segment: int) -> None:
+        self.segment = segment
+        self.segment_open_ms = self._calendar.segment_opens(self.index)[segment]
+        self.segment_close_ms = self._calendar.segment_closes(self.index)[segment]
+        length = self.segment_close_ms - self.segment_open_ms
+        last_full_ms = self.segment_open_ms + length // self._base_ms * self._base_ms
+        self.last_full_ms = min(last_full_ms, self._latest_ms)
+        self._derived.enter_segment(
+            self.index, segment, self.date, self._slots_before, self._first_position
+        )
+
+    def publish_sessions(self, stamp: Stamp) -> None:
+        """Append session events: what closed, then what opened and is still open."""
+        facts = self._session_facts
+        if self._opened is not None:
+            facts.append(self._opened)
+            self._opened = None
+        for fact in facts:
+            stamp.out.append(self._session_event(fact, stamp))
+        if facts:
+            self._session_facts = []
+
+    def publish_quality(self, stamp: Stamp) -> None:
+        """Append quality events: final ones, then the running one if it changed."""
+        facts = self._quality_facts
+        if self._quality_changed:
+            facts.append(self._quality)
+            self._quality_changed = False
+        if not facts:
+            return
+        self._quality_facts = []
+        if self._measured:
+            for fact in facts:
+                stamp.out.append(self._quality_event(fact, stamp))
+
+    def publish_gaps(self, stamp: Stamp) -> None:
+        """Append gap events: closed ones, then the open one if it grew."""
+        facts = self._gap_facts
+        gap = self._gap
+        if self._gap_changed and gap is not None:
+            facts.append(gap)
+        self._gap_changed = False
+        if not facts:
+            return
+        self._gap_facts = []
+        if self._measured:
+            for fact in facts:
+                stamp.out.append(self._gap_event(fact, stamp))
+
+    def _session_event(self, fact: SessionFact, stamp: Stamp) -> Session:
+        calendar = self._calendar
+        session = calendar.date(fact.index)
+        price = self._scale.price
+        return Session(
+            session_id(self._symbol, session),
+            "upsert",
+            stamp.first_seq + len(stamp.out),
+            0,
+            self._symbol,
+            session,
+            fact.event_ms,
+            stamp.watermark_ms,
+            None,
+            "closed" if fact.closed else "open",
+            calendar.open_ms(fact.index),
+            calendar.close_ms(fact.index),
+            calendar.flags(fact.index) & EARLY_CLOSE != 0,
+            fact.bars,
+            calendar.slot_count(fact.index, self._base_ms),
+            written_volume(fact.volume),
+            None if fact.high is None else price(fact.high),
+            None if fact.low is None else price(fact.low),
+        )
+
+    def _quality_event(self, fact: QualityFact, stamp: Stamp) -> Quality:
+        return Quality(
+            quality_id(self._symbol, self._interval, fact.session),
+            "upsert",
+            stamp.first_seq + len(stamp.out),
+            0,
+            self._symbol,
+            fact.session,
+            fact.as_of_ms,
+            stamp.watermark_ms,
+            None,
+            self._interval,
+            fact.as_of_ms,
+            fact.due,
+            fact.actual,
+            fact.due - fact.actual,
+            ratio(100 * fact.actual, fact.due),
+        )
+
+    def _gap_event(self, fact: GapFact, stamp: Stamp) -> Gap:
+        return Gap(
+            gap_id(self._symbol, self._interval, fact.start_ms),
+            "upsert",
+            stamp.first_seq + len(stamp.out),
+            0,
+            self._symbol,
+            fact.session,
+            fact.event_ms,
+            stamp.watermark_ms,
+            None,
+            self._interval,
+            fact.start_ms,
+            fact.end_ms,
+            fact.missing,
+            "closed" if fact.closed else "open",
+        )
+
+    def snapshot(self) -> list[Any]:
+        """Plain data between two records; the session is named by its date."""
+        gap = self._gap
+        quality = self._quality
+        opened = self._standing
+        return [
+            self._calendar.stored_day(self.index),
+            self.segment,
+            self.due,
+            self._first_position,
+            self._slots_before,
+            [quality.as_of_ms, quality.due, quality.actual],
+            None if gap is None else [gap.start_ms, gap.end_ms, gap.missing],
+            None
+            if opened is None
+            else [opened.event_ms, opened.bars, opened.volume, opened.high, opened.low],
+        ]
+
+    def restore(self, data: list[Any]) -> None:
+        """Take the values of `snapshot`."""
+        self.index = self._calendar.index_from_day(data[0])
+        self.due = data[2]
+        self._first_position = data[3]
+        self._slots_before = data[4]
+        self._opened = None
+        if self._calendar.has_session(self.index):
+            self.date = self._calendar.date(self.index)
+            self._place_segment(data[1])
+        self._quality, self._gap, self._standing = self._facts(data)
+
+    def reset(self) -> None:
+        """Before the first bar."""
+        self.index = -1
+        self.segment = 0
+        self.date = ""
+        self.due = 0
+        self.last_full_ms = 0
+        self.segment_open_ms = 0
+        self.segment_close_ms = 0
+        self._slots_before = 0
+        self._first_position = 0
+        self._quality = QualityFact("", 0, 0, 0)
+        self._gap = None
+        self._standing = None
+
+    def _facts(self, data: list[Any]) -> tuple[QualityFact, GapFact | None, SessionFact | None]:
+        """The facts of a snapshot that can still change."""
+        day, _, _, _, _, quality, gap, opened = data
+        index = self._calendar.index_from_day(day)
+        date = self._calendar.date(index) if self._calendar.has_session(index) else ""
+        session: SessionFact | None = None
+        if opened is not None:
+            session = SessionFact(
+                index, opened[0], False, opened[1], opened[2], opened[3], opened[4]
+            )
+        open_gap: GapFact | None = None
+        if gap is not None:
+            open_gap = GapFact(date, gap[0], gap[1], gap[2], gap[1], False)
+        return QualityFact(date, quality[0], quality[1], quality[2]), open_gap, session
+
+    def standing(self, data: list[Any], stamp: Stamp) -> list[Event]:
+        """Events of the facts of a snapshot that can still change: session, quality, open gap."""
+        quality, gap, opened = self._facts(data)
+        found: list[Event] = []
+        if opened is not None:
+            found.append(self._session_event(opened, stamp))
+        if self._measured and quality.due > 0:
+            found.append(self._quality_event(quality, stamp))
+        if self._measured and gap is not None:
+            found.append(self._gap_event(gap, stamp))
+        return found

@@ -1,0 +1,1 @@
+"""Swing highs and lows, and their classes."""

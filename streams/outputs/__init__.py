@@ -1,0 +1,1 @@
+"""An event as a line of a file and as a message; the folder of a run."""

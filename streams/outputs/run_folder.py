@@ -1,0 +1,345 @@
+"""The folder of one run: a file a topic, the manifest last, all of it or nothing."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import orjson
+
+from tapeline.schemas.events import Output, Reject, Retract
+from tapeline.schemas.topics import OUTPUT_TOPICS, topic_of
+from tapeline.streams.failures import naming
+
+TOPICS_FOLDER = "topics"
+"""Of a store: one file a topic."""
+LOCK_FILE = "lock"
+"""Of a store: held while a process writes."""
+MANIFEST = "manifest.json"
+MANIFEST_MARK = "output_sha256"
+FLUSH_EVENTS = 128
+LARGE_LETTER = 1 << 12
+WRITE_BYTES = 1 << 18
+
+
+class ForeignFolderError(ValueError):
+    """A folder that cannot become a run: it holds other things, or something is going on there."""
+
+
+class TopicFile:
+    """Lines of one topic, in order of emission.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    counted
+        Called with the events of each batch that is written.
+
+    Attributes
+    ----------
+    count
+        Lines written.
+    waiting
+        Events that the next `flush` writes.
+    """
+
+    def __init__(self, path: Path, counted: Callable[[Sequence[Any]], None]) -> None:
+        self.count = 0
+        self.waiting: list[Output | Reject] = []
+        self._counted = counted
+        self._path = path
+        self._file: BinaryIO = path.open("wb", buffering=WRITE_BYTES)
+        self._hash = hashlib.sha256()
+        self._encode = msgspec.json.Encoder().encode_lines
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self.waiting:
+            lines = self._encode(self.waiting)
+            self._hash.update(lines)
+            with naming(self._path):
+                self._file.write(lines)
+            self.count += len(self.waiting)
+            self._counted(self.waiting)
+            self.waiting.clear()
+
+    def close(self) -> str:
+        """Write the rest; returns the SHA-256 of the file."""
+        self.flush()
+        with naming(self._path):
+            self._file.close()
+        return self._hash.hexdigest()
+
+    def abandon(self) -> None:
+        """Close without caring for what was not written."""
+        self.waiting.clear()
+        try:
+            self._file.close()
+        except OSError:
+            # The disk that could not take the data cannot take its rest either.
+            return
+
+
+class TopicFiles:
+    """The files of all output topics.
+
+    Parameters
+    ----------
+    folder
+        Where they lie; None: their lines are counted and hashed, and kept nowhere.
+    count
+        Called with every batch of events of one type that is written.
+    """
+
+    def __init__(self, folder: Path | None, count: Callable[[Sequence[Any]], None]) -> None:
+        self._files = {
+            name: TopicFile(Path(os.devnull) if folder is None else folder / f"{name}.jsonl", count)
+            for name in OUTPUT_TOPICS
+        }
+        self._of_type: dict[type, TopicFile] = {}
+
+    def file(self, kind: type) -> TopicFile:
+        """File of a type of events."""
+        file = self._of_type.get(kind)
+        if file is None:
+            file = self._files[topic_of(str(kind.__struct_config__.tag))]  # type: ignore[attr-defined]
+            self._of_type[kind] = file
+        return file
+
+    def write(self, events: Sequence[Output]) -> None:
+        """Append events to the files of their topics."""
+        of_type = self._of_type
+        for event in events:
+            if type(event) is Retract:
+                file = self._files[topic_of(event.type)]
+            else:
+                file = of_type.get(type(event)) or self.file(type(event))
+            waiting = file.waiting
+            waiting.append(event)
+            if len(waiting) >= FLUSH_EVENTS:
+                file.flush()
+
+    def flush(self) -> None:
+        """Write, and count, what waits."""
+        for file in self._files.values():
+            file.flush()
+
+    def write_letter(self, letter: Reject) -> None:
+        """Append a dead letter; a large one does not wait for company."""
+        file = self.file(Reject)
+        file.waiting.append(letter)
+        if len(letter.raw) >= LARGE_LETTER or len(file.waiting) >= FLUSH_EVENTS:
+            file.flush()
+
+    def finish(self) -> tuple[dict[str, int], dict[str, str]]:
+        """Close the files; returns lines and SHA-256 per topic."""
+        hashes = {name: file.close() for name, file in self._files.items()}
+        return {name: file.count for name, file in self._files.items()}, hashes
+
+    def abandon(self) -> None:
+        """Close them without caring for what was not written."""
+        for file in self._files.values():
+            file.abandon()
+
+
+class RunDirectory:
+    """Writes a run beside its place and moves it there when it is complete.
+
+    A context: whatever ends it before `commit` leaves the earlier run as it was, and nothing of the
+    new one. What a killed process left is removed by the next run to the same place.
+
+    Parameters
+    ----------
+    folder
+        Where the run shall lie. An earlier run there is replaced as a whole.
+    count
+        Called with every batch of events of one type that is written.
+
+    Raises
+    ------
+    ForeignFolderError
+        When something else lies there, or when another run is being written to it.
+    """
+
+    def __init__(self, folder: Path, count: Callable[[Sequence[Any]], None]) -> None:
+        # Through links: what is renamed must be the folder itself.
+        self._place = Path(os.path.realpath(folder))
+        check_replaceable(folder, self._place)
+        self._shown = folder
+        self._count = count
+        self._part, self._old = _beside(self._place)
+        self._made: list[Path] = []
+        self._lock = -1
+        self._committed = False
+        self._files: TopicFiles | None = None
+
+    @property
+    def files(self) -> TopicFiles:
+        """The files of a run under way; finish them before `commit`."""
+        assert self._files is not None, "the run has not begun"
+        return self._files
+
+    def __enter__(self) -> RunDirectory:
+        try:
+            self._make_parents()
+            self._part.mkdir(exist_ok=True)
+            self._take_lock()
+            self._repair()
+            self._files = TopicFiles(self._part, self._count)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._files is not None:
+            self._files.abandon()
+        if self._lock >= 0:
+            if not self._committed:
+                shutil.rmtree(self._part, ignore_errors=True)
+            os.close(self._lock)
+        for parent in self._made:
+            try:
+                parent.rmdir()
+            except OSError:
+                # The run lies in it, or somebody else has put something there.
+                return
+
+    def _make_parents(self) -> None:
+        missing = [path for path in self._place.parents if not path.exists()]
+        for parent in reversed(missing):
+            parent.mkdir()
+            self._made.insert(0, parent)
+
+    def _take_lock(self) -> None:
+        """Hold the folder, so that a second run to the same place cannot mix its files in."""
+        lock = os.open(self._part, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise ForeignFolderError(f"{self._shown}: another run is being written to it") from None
+        self._lock = lock
+
+    def _repair(self) -> None:
+        """Undo what a process that was killed has left."""
+        for path in self._part.iterdir():
+            path.unlink()
+        if self._old.exists():
+            if self._place.exists():
+                shutil.rmtree(self._old)
+            else:
+                self._old.rename(self._place)
+
+    def commit(self, manifest: dict[str, Any]) -> None:
+        """Write the manifest and put the run in its place."""
+        options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+        with naming(self._part / MANIFEST):
+            (self._part / MANIFEST).write_bytes(orjson.dumps(manifest, option=options))
+        # Somebody may have put something there during a long run.
+        check_replaceable(self._shown, self._place)
+        replaced = self._place.exists()
+        if replaced:
+            self._place.rename(self._old)
+        try:
+            self._part.rename(self._place)
+        except BaseException:
+            if replaced:
+                self._old.rename(self._place)
+            raise
+        self._committed = True
+        if replaced:
+            shutil.rmtree(self._old)
+
+
+def check_replaceable(shown: Path, place: Path) -> None:
+    """Refuse a folder that is not empty and not a run.
+
+    Parameters
+    ----------
+    shown
+        The folder as it was named, for messages.
+    place
+        The folder itself, behind all links.
+
+    Raises
+    ------
+    ForeignFolderError
+        Naming what else lies there, or why the folder cannot be replaced.
+    """
+    for path in (place, *place.parents):
+        if path.exists():
+            if not path.is_dir():
+                raise ForeignFolderError(f"{shown}: {path} is not a folder")
+            break
+    if not place.exists():
+        return
+    known = {MANIFEST, *(f"{name}.jsonl" for name in OUTPUT_TOPICS)}
+    others = sorted(path.name for path in place.iterdir() if path.name not in known)
+    if not others and not _is_ours(place / MANIFEST):
+        others = [MANIFEST]
+    if others:
+        raise ForeignFolderError(
+            f"{shown}: holds {others[0]}, which is no part of a run; name another folder"
+        )
+    if place.name == TOPICS_FOLDER and (place.parent / LOCK_FILE).exists():
+        raise ForeignFolderError(f"{shown}: holds the topics of a store; name another folder")
+    if Path.cwd().is_relative_to(place) or os.path.ismount(place):
+        raise ForeignFolderError(
+            f"{shown}: a folder that is the current one or a mount cannot be replaced;"
+            " name a folder inside it"
+        )
+
+
+def check_outside(folder: Path, inputs: Iterable[str]) -> None:
+    """Refuse a folder that cannot be replaced, or that an input lies in, which would be lost.
+
+    Parameters
+    ----------
+    folder
+        Where the run shall lie.
+    inputs
+        Paths of files and folders that it reads.
+
+    Raises
+    ------
+    ForeignFolderError
+        Naming the input, or as `check_replaceable`.
+    """
+    place = Path(os.path.realpath(folder))
+    check_replaceable(folder, place)
+    replaced = (place, *_beside(place))
+    for path in inputs:
+        file = Path(os.path.realpath(path))
+        # The link itself, too, may lie there.
+        link = Path(os.path.realpath(Path(path).parent), Path(path).name)
+        if any(file.is_relative_to(each) or link.is_relative_to(each) for each in replaced):
+            raise ForeignFolderError(
+                f"{folder}: the input {path} lies in it and would be lost; name another folder"
+            )
+
+
+def _beside(place: Path) -> tuple[Path, Path]:
+    """Where a run is written, and where the earlier one waits until it is replaced."""
+    return (
+        place.with_name(f".{place.name}.tapeline-part"),
+        place.with_name(f".{place.name}.tapeline-old"),
+    )
+
+
+def _is_ours(manifest: Path) -> bool:
+    """Whether there is no manifest, or one of a run: other programs have files of that name."""
+    if not manifest.exists():
+        return True
+    try:
+        found = orjson.loads(manifest.read_bytes())
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(found, dict) and MANIFEST_MARK in found

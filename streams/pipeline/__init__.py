@@ -1,0 +1,1 @@
+"""What every driver shares: planning, routing, identity of settings, summary, pacing."""

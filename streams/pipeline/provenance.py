@@ -1,0 +1,387 @@
+"""What decides the results of a group, in one hash: the identity of its settings.
+
+A state goes on only with what it was made with: a worker, a replay from a snapshot, a store and a
+repetition by manifest compare identities, and say what differs. Its parts are the version of the
+rules, the settings of the group and its instruments without ``max_ahead``, which decides what is
+let in and not what becomes of it, and what is in reach of the state: sessions of the calendar from
+200 days before the first bar to the end of the ISO week of the watermark, and the changes of the
+template zones in between. Days beyond it are looked up anew when a state is restored, and what lies
+before it nothing asks for. Versions of artefacts and of ``tzdata`` are no part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from tapeline.schemas.config.model import Config
+from tapeline.streams.calendars.schedules import (
+    instant_text,
+    is_arithmetic,
+    month_digests,
+    month_of,
+    session_rows,
+    zone_rows,
+)
+from tapeline.streams.core.calendar import DAY_MS, Calendar, ZoneTable
+from tapeline.streams.core.engine import RULES_VERSION, GroupEngine, check_state_version
+from tapeline.streams.core.plan import GroupPlan
+from tapeline.streams.core.ranges.schedule import RangeNotFoundError
+from tapeline.streams.core.sessions.tracker import NOWHERE_MS
+from tapeline.streams.pipeline.planning import plan_group
+
+IDENTITY: Final = "identity"
+"""Name of the state record."""
+LEAD_DAYS: Final = 200
+"""Days before the first bar: the longest window has 160, and a month looks at its 31."""
+MOST_SHOWN: Final = 3
+FAR_MS: Final = 1 << 62
+
+Parts = dict[str, Any]
+"""An identity as plain data: its parts by name."""
+
+
+class Identity(Struct, frozen=True, array_like=True):
+    """What a state was made with.
+
+    Attributes
+    ----------
+    sha256
+        Of the canonical JSON of all parts, as hexadecimal digits.
+    first, last
+        Dates between which sessions and zones are part of it, both included, as days since
+        1970-01-01; None before the first bar.
+    """
+
+    sha256: str
+    first: int | None
+    last: int | None
+
+    def stored(self) -> list[Any]:
+        """Plain data."""
+        return [self.sha256, self.first, self.last]
+
+
+class IdentityError(ValueError):
+    """State that was made with other settings, or on another schedule, than those of now."""
+
+
+def stored_identity(data: object) -> Identity | None:
+    """The identity of its plain data; None when it is none."""
+    try:
+        return msgspec.convert(data, Identity)
+    except msgspec.ValidationError:
+        return None
+
+
+def identity_over(config: Config, plan: GroupPlan, first: int | None, last: int | None) -> Identity:
+    """The identity of a group with what lies between two dates; see `Identity`."""
+    parts = _settings(config, plan)
+    if first is not None and last is not None:
+        parts["calendars"] = {
+            calendar.calendar_id: calendar.calendar_id
+            if is_arithmetic(calendar)
+            else month_digests(calendar, first, last)
+            for calendar in (each.calendar for each in plan.instruments)
+        }
+        parts["zones"] = {zone.zone: zone_rows(zone, first, last) for zone in zones_of(plan)}
+    content = msgspec.json.encode(parts, order="sorted")
+    return Identity(hashlib.sha256(content).hexdigest(), first, last)
+
+
+def identity_parts(
+    config: Config, plan: GroupPlan, identity: Identity, rows_from: int | None
+) -> Parts:
+    """The parts of an identity: sessions as rows from a date on, before it a digest a month.
+
+    Parameters
+    ----------
+    rows_from
+        First day of a month; None: the first date of the identity.
+    """
+    first, last = identity.first, identity.last
+    parts = _settings(config, plan)
+    parts |= {"first": first, "last": last, "rows_from": rows_from}
+    if first is not None and last is not None:
+        parts["calendars"] = {
+            each.calendar.calendar_id: calendar_parts(each.calendar, first, last, rows_from)
+            for each in plan.instruments
+        }
+        parts["zones"] = {zone.zone: zone_rows(zone, first, last) for zone in zones_of(plan)}
+    return parts
+
+
+def calendar_parts(calendar: Calendar, first: int, last: int, rows_from: int | None) -> Any:
+    """Sessions of a calendar between two dates as `identity_parts` has them."""
+    if is_arithmetic(calendar):
+        return calendar.calendar_id
+    begin = first if rows_from is None else max(first, rows_from)
+    return {
+        "months": month_digests(calendar, first, begin - 1),
+        "sessions": session_rows(calendar, begin, last),
+    }
+
+
+def _settings(config: Config, plan: GroupPlan) -> Parts:
+    instruments: dict[str, Any] = {}
+    templates: dict[str, Any] = {}
+    for member in plan.instruments:
+        instrument = config.instrument(member.symbol)
+        assert instrument is not None, "a plan has configured members"
+        settings = _plain(instrument)
+        del settings["max_ahead_ms"]
+        instruments[member.symbol] = settings
+        templates |= {name: _plain(config.templates[name]) for name in instrument.ranges}
+    return {
+        "rules": RULES_VERSION,
+        "derived": _plain(config.derived),
+        "members": [member.symbol for member in plan.instruments],
+        "instruments": instruments,
+        "templates": templates,
+    }
+
+
+def _plain(value: Struct) -> Any:
+    """As it is read back: lists instead of tuples."""
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def zones_of(plan: GroupPlan) -> list[ZoneTable]:
+    """Zones of the templates of a group, each once."""
+    found = {kind.zone.zone: kind.zone for member in plan.instruments for kind in member.kinds}
+    return list(found.values())
+
+
+class GroupIdentity:
+    """The identity of a group while its engine goes on; it changes about once a week.
+
+    Parameters
+    ----------
+    engine
+        Of the group.
+    stored
+        What the state it was restored from had, None for a new one.
+    """
+
+    __slots__ = ("_config", "_current", "_engine", "_labels", "_tracks", "_until_ms", "_written")
+
+    def __init__(self, config: Config, engine: GroupEngine, stored: Identity | None = None) -> None:
+        self._config = config
+        self._engine = engine
+        self._tracks = [engine.tracks(each.symbol) for each in engine.plan.instruments]
+        self._written = stored
+        self._current: Identity | None = None
+        self._labels: list[int] = []
+        self._until_ms = NOWHERE_MS
+
+    def current(self) -> Identity:
+        """The identity as of the last record."""
+        labels = [tracks.first_label_ms for tracks in self._tracks]
+        mark_ms = max(tracks.watermark_ms for tracks in self._tracks)
+        if self._current is None or labels != self._labels or mark_ms >= self._until_ms:
+            self._labels = labels
+            first, last, self._until_ms = self._reach()
+            self._current = identity_over(self._config, self._engine.plan, first, last)
+        return self._current
+
+    def record(self) -> Parts:
+        """The state record that belongs to `current`."""
+        return identity_parts(
+            self._config, self._engine.plan, self.current(), self._horizon_month()
+        )
+
+    def changed_record(self) -> Parts | None:
+        """The same if it was not given out, or stored, yet; otherwise None."""
+        current = self.current()
+        if current == self._written:
+            return None
+        self._written = current
+        return self.record()
+
+    def _reach(self) -> tuple[int | None, int | None, int]:
+        """First and last date, and the watermark that moves the last one."""
+        first = last = None
+        until_ms = FAR_MS
+        for tracks in self._tracks:
+            if tracks.first_label_ms == NOWHERE_MS:
+                continue
+            begin = tracks.first_label_ms // DAY_MS - LEAD_DAYS
+            first = begin if first is None else min(first, begin)
+            calendar = tracks.calendar
+            index = calendar.session_of(tracks.watermark_ms)
+            beyond = not calendar.has_session(index)
+            _, index = calendar.week_bounds(index - 1 if beyond else index)
+            if last is None or calendar.day(index) >= last:
+                last = calendar.day(index)
+                until_ms = FAR_MS if beyond else calendar.close_ms(index)
+        return first, last, until_ms
+
+    def _horizon_month(self) -> int | None:
+        """First day of the oldest month that corrections still reach."""
+        days = [
+            tracks.horizon_ms() // DAY_MS
+            for tracks in self._tracks
+            if tracks.first_label_ms != NOWHERE_MS
+        ]
+        return month_of(min(days)) if days else None
+
+
+def check_identity(
+    config: Config, group: str, identity: Identity | None, parts: Mapping[str, Any] | None
+) -> GroupPlan:
+    """The plan of a group, when a state of it was made with these settings and this schedule.
+
+    Parameters
+    ----------
+    identity
+        Of the state.
+    parts
+        Its state record, to say what differs.
+
+    Raises
+    ------
+    IdentityError
+        When it was made with others; the message names what differs, then and now.
+    """
+    try:
+        plan = plan_group(config, group)
+    except LookupError as error:
+        raise _refused(group, f"{error.args[0]} any more") from error
+    check_plan(config, plan, identity, parts)
+    return plan
+
+
+def check_plan(
+    config: Config,
+    plan: GroupPlan,
+    identity: Identity | None,
+    parts: Mapping[str, Any] | None,
+) -> None:
+    """Raise `IdentityError` when a state does not go on with a plan; see `check_identity`."""
+    if identity is None:
+        raise _refused(plan.group, "it does not say which")
+    now = identity_over(config, plan, identity.first, identity.last)
+    if now == identity:
+        return
+    found = []
+    if parts is not None:
+        found = list(differences(parts, identity_parts(config, plan, now, parts.get("rows_from"))))
+    if not found:
+        found = [f"the hash of all was {identity.sha256[:12]}, now {now.sha256[:12]}"]
+    raise _refused(plan.group, shown(found))
+
+
+def restore_engine(
+    config: Config, group: str, identity: Identity | None, records: dict[str, Any]
+) -> GroupEngine:
+    """The engine of stored records, when they were made with these settings and this schedule.
+
+    Raises
+    ------
+    StateVersionError
+        When another version of the core made them.
+    StateIncompleteError
+        When records are missing.
+    IdentityError
+        When they were made with other settings, or on a schedule that has no such range.
+    """
+    check_state_version(group, records)
+    plan = check_identity(config, group, identity, records.get(IDENTITY))
+    return restore_planned(plan, records)
+
+
+def restore_planned(plan: GroupPlan, records: dict[str, Any]) -> GroupEngine:
+    """`GroupEngine.restore`; a range that the calendar lacks now is named.
+
+    Raises
+    ------
+    IdentityError
+        When the calendar of now has no such range.
+    """
+    try:
+        return GroupEngine.restore(plan, records)
+    except RangeNotFoundError as error:
+        raise _refused(
+            plan.group,
+            f"the {error.kind} range that starts at {instant_text(error.start_ms)} is in the state,"
+            " and the calendar or the time zone of now has none there",
+        ) from error
+
+
+def _refused(group: str, what: str) -> IdentityError:
+    return IdentityError(f"the state of group {group} was made with other settings: {what}")
+
+
+def shown(found: list[str]) -> str:
+    """The first of some differences, and how many more there are."""
+    more = len(found) - MOST_SHOWN
+    return "; ".join(found[:MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """What the parts of two identities do not agree in, a text each: key, then, now."""
+    for key in then:
+        if key not in ("calendars", "zones", "first", "last", "rows_from"):
+            yield from _setting_differences(key, then[key], now.get(key))
+    yield from schedule_differences(then, now)
+
+
+def schedule_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Differences of the calendars and zones that both have."""
+    for name, old, new in _both(then, now, "calendars"):
+        if isinstance(old, str) or isinstance(new, str):
+            continue
+        for month, was, is_now in _changed(old["months"], new["months"]):
+            yield (
+                f"calendar {name}, month {month}: then sessions of digest {_text(was)}, now"
+                f" {_text(is_now)} (so far back only a digest is kept)"
+            )
+        for day, was, is_now in _changed(old["sessions"], new["sessions"]):
+            then_text, now_text = was or "no session", is_now or "no session"
+            yield f"calendar {name}, session {day}: then {then_text}, now {now_text}"
+    for name, old, new in _both(then, now, "zones"):
+        for instant, was, is_now in _changed(old, new):
+            then_text, now_text = was or "no change", is_now or "no change"
+            yield f"time zone {name}, {instant}: then {then_text}, now {now_text}"
+
+
+def _setting_differences(key: str, old: Any, new: Any) -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in sorted({*old, *new}):
+            yield from _setting_differences(f"{key}.{name}", old.get(name), new.get(name))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new) and old:
+        if isinstance(old[0], dict):
+            for number, pair in enumerate(zip(old, new, strict=True)):
+                yield from _setting_differences(f"{key}[{number}]", *pair)
+        elif old != new:
+            yield f"{key}: then {_text(old)}, now {_text(new)}"
+    elif old != new:
+        yield f"{key}: then {_text(old)}, now {_text(new)}"
+
+
+def _both(
+    then: Mapping[str, Any], now: Mapping[str, Any], part: str
+) -> Iterator[tuple[str, Any, Any]]:
+    old, new = then.get(part) or {}, now.get(part) or {}
+    for name in sorted(old.keys() & new.keys()):
+        yield name, old[name], new[name]
+
+
+def _changed(
+    old: Mapping[str, str], new: Mapping[str, str]
+) -> Iterator[tuple[str, str | None, str | None]]:
+    for key in sorted({*old, *new}):
+        if old.get(key) != new.get(key):
+            yield key, old.get(key), new.get(key)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,227 @@
+"""Tapeline: one ordered log of market bars in, streams that are tables too out.
+
+This is what programs import:
+
+    from tapeline import Bar, Replay, Subscription, Touch, run_files
+
+Names are loaded when they are asked for, so that `import tapeline` costs next to nothing and a
+consumer of topics loads neither Faust nor a database. A replay is `Replay`; `tapeline.replay` is
+the folder of its parts.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tapeline.replay.bounds import Bound as Bound
+    from tapeline.replay.export import events_in as events_in
+    from tapeline.replay.export import to_pandas as to_pandas
+    from tapeline.replay.export import to_polars as to_polars
+    from tapeline.replay.options import Keywords as Keywords
+    from tapeline.replay.options import ReplayOptions as ReplayOptions
+    from tapeline.replay.pace.control import Control as Control
+    from tapeline.replay.run import Replay as Replay
+    from tapeline.replay.sources.protocol import LogMissingError as LogMissingError
+    from tapeline.replay.strategy import LookAheadError as LookAheadError
+    from tapeline.replay.strategy import Now as Now
+    from tapeline.replay.strategy import Strategy as Strategy
+    from tapeline.replay.strategy import run_strategy as run_strategy
+    from tapeline.replay.verify.causality import check_prefixes as check_prefixes
+    from tapeline.replay.verify.causality import random_ends as random_ends
+    from tapeline.schemas.codec import CodecError as CodecError
+    from tapeline.schemas.codec import decode_event as decode_event
+    from tapeline.schemas.codec import encode as encode
+    from tapeline.schemas.config.loading import load_config as load_config
+    from tapeline.schemas.config.loading import read_config as read_config
+    from tapeline.schemas.config.model import Config as Config
+    from tapeline.schemas.config.model import ConfigError as ConfigError
+    from tapeline.schemas.events import DerivedBar as DerivedBar
+    from tapeline.schemas.events import Event as Event
+    from tapeline.schemas.events import Gap as Gap
+    from tapeline.schemas.events import Output as Output
+    from tapeline.schemas.events import Pair as Pair
+    from tapeline.schemas.events import Prior as Prior
+    from tapeline.schemas.events import Quality as Quality
+    from tapeline.schemas.events import Range as Range
+    from tapeline.schemas.events import Reject as Reject
+    from tapeline.schemas.events import Retract as Retract
+    from tapeline.schemas.events import Session as Session
+    from tapeline.schemas.events import Swing as Swing
+    from tapeline.schemas.events import Touch as Touch
+    from tapeline.schemas.events import TouchLink as TouchLink
+    from tapeline.schemas.partition import partition_for as partition_for
+    from tapeline.schemas.records import Bar as Bar
+    from tapeline.schemas.records import Cancel as Cancel
+    from tapeline.schemas.records import Clock as Clock
+    from tapeline.streams.calendars.artefacts import calendar_checksum as calendar_checksum
+    from tapeline.streams.calendars.artefacts import load_calendar as load_calendar
+    from tapeline.streams.consuming.received import Removed as Removed
+    from tapeline.streams.consuming.received import UnreadableEventError as UnreadableEventError
+    from tapeline.streams.consuming.subscription import LostPositionError as LostPositionError
+    from tapeline.streams.consuming.subscription import ResumeToken as ResumeToken
+    from tapeline.streams.consuming.subscription import Subscription as Subscription
+    from tapeline.streams.core.engine import GroupEngine as GroupEngine
+    from tapeline.streams.core.rejection import RecordRejected as RecordRejected
+    from tapeline.streams.embedded import run_files as run_files
+    from tapeline.streams.feeds.items import InputError as InputError
+    from tapeline.streams.feeds.opening import Source as Source
+    from tapeline.streams.feeds.samples import sample_book as sample_book
+    from tapeline.streams.feeds.samples import write_samples as write_samples
+    from tapeline.streams.kafka.errors import BrokerError as BrokerError
+    from tapeline.streams.kafka.errors import TopicsError as TopicsError
+    from tapeline.streams.outputs.run_folder import ForeignFolderError as ForeignFolderError
+    from tapeline.streams.pipeline.planning import plan_group as plan_group
+    from tapeline.streams.pipeline.routing import Router as Router
+    from tapeline.streams.store.first_look import TooManyRefusedError as TooManyRefusedError
+    from tapeline.streams.store.layout import StoreDamagedError as StoreDamagedError
+    from tapeline.streams.store.layout import StoreError as StoreError
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Bar": "tapeline.schemas.records",
+    "Bound": "tapeline.replay.bounds",
+    "BrokerError": "tapeline.streams.kafka.errors",
+    "Cancel": "tapeline.schemas.records",
+    "Clock": "tapeline.schemas.records",
+    "CodecError": "tapeline.schemas.codec",
+    "Config": "tapeline.schemas.config.model",
+    "ConfigError": "tapeline.schemas.config.model",
+    "Control": "tapeline.replay.pace.control",
+    "DerivedBar": "tapeline.schemas.events",
+    "Event": "tapeline.schemas.events",
+    "ForeignFolderError": "tapeline.streams.outputs.run_folder",
+    "Gap": "tapeline.schemas.events",
+    "GroupEngine": "tapeline.streams.core.engine",
+    "InputError": "tapeline.streams.feeds.items",
+    "Keywords": "tapeline.replay.options",
+    "LogMissingError": "tapeline.replay.sources.protocol",
+    "LookAheadError": "tapeline.replay.strategy",
+    "LostPositionError": "tapeline.streams.consuming.subscription",
+    "Now": "tapeline.replay.strategy",
+    "Output": "tapeline.schemas.events",
+    "Pair": "tapeline.schemas.events",
+    "Prior": "tapeline.schemas.events",
+    "Quality": "tapeline.schemas.events",
+    "Range": "tapeline.schemas.events",
+    "RecordRejected": "tapeline.streams.core.rejection",
+    "Reject": "tapeline.schemas.events",
+    "Removed": "tapeline.streams.consuming.received",
+    "Replay": "tapeline.replay.run",
+    "ReplayOptions": "tapeline.replay.options",
+    "ResumeToken": "tapeline.streams.consuming.subscription",
+    "Retract": "tapeline.schemas.events",
+    "Router": "tapeline.streams.pipeline.routing",
+    "Session": "tapeline.schemas.events",
+    "Source": "tapeline.streams.feeds.opening",
+    "StoreDamagedError": "tapeline.streams.store.layout",
+    "StoreError": "tapeline.streams.store.layout",
+    "Strategy": "tapeline.replay.strategy",
+    "Subscription": "tapeline.streams.consuming.subscription",
+    "Swing": "tapeline.schemas.events",
+    "TooManyRefusedError": "tapeline.streams.store.first_look",
+    "TopicsError": "tapeline.streams.kafka.errors",
+    "Touch": "tapeline.schemas.events",
+    "TouchLink": "tapeline.schemas.events",
+    "UnreadableEventError": "tapeline.streams.consuming.received",
+    "calendar_checksum": "tapeline.streams.calendars.artefacts",
+    "check_prefixes": "tapeline.replay.verify.causality",
+    "decode_event": "tapeline.schemas.codec",
+    "encode": "tapeline.schemas.codec",
+    "events_in": "tapeline.replay.export",
+    "load_calendar": "tapeline.streams.calendars.artefacts",
+    "load_config": "tapeline.schemas.config.loading",
+    "partition_for": "tapeline.schemas.partition",
+    "plan_group": "tapeline.streams.pipeline.planning",
+    "random_ends": "tapeline.replay.verify.causality",
+    "read_config": "tapeline.schemas.config.loading",
+    "run_files": "tapeline.streams.embedded",
+    "run_strategy": "tapeline.replay.strategy",
+    "sample_book": "tapeline.streams.feeds.samples",
+    "to_pandas": "tapeline.replay.export",
+    "to_polars": "tapeline.replay.export",
+    "write_samples": "tapeline.streams.feeds.samples",
+}
+"""Module of each public name."""
+
+__all__ = [
+    "Bar",
+    "Bound",
+    "BrokerError",
+    "Cancel",
+    "Clock",
+    "CodecError",
+    "Config",
+    "ConfigError",
+    "Control",
+    "DerivedBar",
+    "Event",
+    "ForeignFolderError",
+    "Gap",
+    "GroupEngine",
+    "InputError",
+    "Keywords",
+    "LogMissingError",
+    "LookAheadError",
+    "LostPositionError",
+    "Now",
+    "Output",
+    "Pair",
+    "Prior",
+    "Quality",
+    "Range",
+    "RecordRejected",
+    "Reject",
+    "Removed",
+    "Replay",
+    "ReplayOptions",
+    "ResumeToken",
+    "Retract",
+    "Router",
+    "Session",
+    "Source",
+    "StoreDamagedError",
+    "StoreError",
+    "Strategy",
+    "Subscription",
+    "Swing",
+    "TooManyRefusedError",
+    "TopicsError",
+    "Touch",
+    "TouchLink",
+    "UnreadableEventError",
+    "__version__",
+    "calendar_checksum",
+    "check_prefixes",
+    "decode_event",
+    "encode",
+    "events_in",
+    "load_calendar",
+    "load_config",
+    "partition_for",
+    "plan_group",
+    "random_ends",
+    "read_config",
+    "run_files",
+    "run_strategy",
+    "sample_book",
+    "to_pandas",
+    "to_polars",
+    "write_samples",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    # The next look-up finds it without this function.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

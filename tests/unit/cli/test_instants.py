@@ -1,0 +1,154 @@
+"""Instants in what people read: dates, and numbers beyond them; no command ends for want of one."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tapeline.replay.pace.control import ControlState
+from tapeline.replay.pace.progress import Pace, progress_line
+from tapeline.streams.cli import main as cli
+from tapeline.streams.cli.show.correction import explanation
+from tapeline.streams.cli.show.store import EventRows, print_events, print_gaps, print_made_again
+from tapeline.streams.core.correct.corrections import Correction
+from tapeline.streams.outputs.terminal import PlainConsole
+from tapeline.streams.pipeline.instants import FIRST_MS, ISO, LAST_MS, instant_text
+from tapeline.streams.store.counts import Counts
+from tapeline.streams.store.from_log import MadeAgain
+from tests.house.source_tree import PACKAGES, ROOT, modules
+
+CONFIGURATION = """
+[instruments.A]
+tick = 0.01
+calendar = "24/7"
+ranges = ["prior_session"]
+horizon_sessions = 2
+
+[time]
+latest = "9999-12-31"
+"""
+HEADER = "start_ms,open,high,low,close,volume"
+MINUTE_MS = 60_000
+END_MS = LAST_MS + 1 - 1_440 * MINUTE_MS
+"""What is let in lies before it, at most."""
+BEYOND_MS = LAST_MS + 1
+MINUTES = 3_000
+ELSEWHERE = {"streams/pipeline/instants.py", "streams/worker/log.py", "streams/calendars/zones.py"}
+"""Time of a line of a worker's log, and offsets of zones between 1970 and 2100."""
+
+
+@given(st.integers(FIRST_MS, LAST_MS))
+def test_an_instant_with_a_date_is_shown_as_it(instant_ms: int) -> None:
+    shown = datetime.fromisoformat(f"{instant_text(instant_ms, ISO):0>20}")
+    assert shown == datetime.fromtimestamp(instant_ms // 1_000, UTC)
+
+
+@pytest.mark.parametrize("instant_ms", [FIRST_MS - 1, LAST_MS + 1, -(1 << 63), 1 << 63])
+def test_an_instant_without_a_date_is_shown_as_a_number(instant_ms: int) -> None:
+    assert instant_text(instant_ms) == str(instant_ms)
+
+
+def test_every_instant_for_people_is_shown_by_one_function() -> None:
+    found = {
+        str(path.relative_to(ROOT))
+        for path in modules(*PACKAGES)
+        if "fromtimestamp(" in path.read_text()
+    }
+    assert found <= ELSEWHERE
+
+
+@pytest.fixture
+def last_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with two days up to the last minute that can be let in."""
+    (tmp_path / "tapeline.toml").write_text(CONFIGURATION)
+    rows = [HEADER]
+    for number in range(MINUTES):
+        if number == MINUTES - 4:
+            continue
+        price = 10 + number * 7 % 40 / 100
+        start = END_MS - (MINUTES - number) * MINUTE_MS
+        rows.append(f"{start},{price:.2f},{price + 0.01:.2f},{price:.2f},{price:.2f},5")
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "late.csv").write_text(f"{HEADER}\n{END_MS - 4 * MINUTE_MS},10,10,10,10,5\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path
+
+
+COMMANDS = (
+    "run --bars A=a.csv --out run",
+    "run --bars A=a.csv --store S",
+    "run S/log.jsonl --store again --explain",
+    "run --bars A=late.csv --store S --explain",
+    "run --bars A=a.csv --store S --until 9999-12-30T23:59:59Z",
+    "state --store S",
+    "state --store S --json",
+    "state --store S --as-of 9999-12-30",
+    "gaps --store S",
+    "tail sessions --store S",
+    "replay --store S --out replayed",
+    "replay run",
+    "parity run S",
+    "verify determinism --store S",
+)
+
+
+def test_the_last_minute_of_the_calendar_stops_no_command(
+    last_minutes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text in COMMANDS:
+        code = cli.main(text.split())
+        shown = capsys.readouterr()
+        assert "bug" not in shown.err, text
+        assert code in (0, 1), (text, shown.err)
+    assert cli.main(["run", "--bars", "A=a.csv", "--store", "S", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["symbols"]["A"]["last"] == "9999-12-31 00:00:00"
+
+
+def _console() -> PlainConsole:
+    return PlainConsole(file=StringIO(), width=200)
+
+
+def _printed(console: PlainConsole) -> str:
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def _event(**fields: object) -> dict[str, object]:
+    return {
+        "type": "gap",
+        "op": "upsert",
+        "id": "gap|A",
+        "event_ms": BEYOND_MS,
+        "watermark_ms": 0,
+        **fields,
+    }
+
+
+def test_what_is_printed_of_a_store_may_lie_beyond_the_calendar(tmp_path: Path) -> None:
+    console = _console()
+    lines = [orjson.dumps(_event(end_ms=BEYOND_MS, ranges={"to_ms": BEYOND_MS}))]
+    print_events(console, lines, "View")
+    EventRows(console, "tail").print(lines[0])
+    hole = {"start_ms": BEYOND_MS, "end_ms": BEYOND_MS, "missing": 1, "state": "open"}
+    counts = {"expected": 2, "present": 1, "missing": 1}
+    print_gaps(console, [{"symbol": "A", "session": "9999-12-31", **counts, "holes": [hole]}], 1)
+    symbols = {"A": {"last_ms": BEYOND_MS, "open_ranges": 0}}
+    print_made_again(console, MadeAgain(tmp_path, 0, 0, False, Counts(), symbols))
+    assert _printed(console).count(str(BEYOND_MS)) == 9
+
+
+def test_progress_and_corrections_may_lie_beyond_the_calendar() -> None:
+    correction = Correction("A", BEYOND_MS, None, None)
+    correction.from_ms = BEYOND_MS
+    correction.bars_again = 1
+    assert " ".join(explanation(0, correction)).count(str(BEYOND_MS)) == 2
+    state = ControlState(False, False, None, BEYOND_MS, 1, None)
+    assert progress_line(state, Pace(None, 0.0, None, None)).startswith(f"{BEYOND_MS} ")

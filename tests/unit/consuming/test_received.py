@@ -1,0 +1,124 @@
+"""What a message of an output topic says, and what is said of one that cannot be read."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from aiokafka import ConsumerRecord
+
+from tapeline.schemas.codec import encode
+from tapeline.schemas.events import Pair
+from tapeline.streams.consuming.received import (
+    Removed,
+    SymbolFilter,
+    UnreadableEventError,
+    event_of,
+    seq_of,
+)
+
+PAIR = Pair(
+    "pair|ES-NQ|Major|Asia|TO|return",
+    "upsert",
+    7,
+    0,
+    "ES-NQ",
+    "2025-07-02",
+    1,
+    1,
+    None,
+    "ES-NQ",
+    "Major",
+    "Asia",
+    "TO",
+    "return",
+    {"ES": 1, "NQ": None},
+    None,
+    None,
+)
+COUNTED = (("seq", b"7"), ("rev", b"1"))
+
+
+def message(
+    value: bytes | None,
+    key: bytes | None = b"touch|ES|Major|Asia|return",
+    headers: tuple[tuple[str, bytes | None], ...] = COUNTED,
+) -> ConsumerRecord[bytes | None, bytes | None]:
+    """A message as the client gives it."""
+    return ConsumerRecord(
+        "tape.touches.v1",
+        3,
+        41,
+        1_000,
+        0,
+        key,
+        value,
+        None,
+        0,
+        0,
+        headers,
+    )
+
+
+def read(received: ConsumerRecord[bytes | None, bytes | None]) -> None:
+    """All that a subscription reads of a message."""
+    seq_of(received)
+    event_of(received)
+
+
+def test_a_tombstone_says_what_left_by_its_key_and_headers() -> None:
+    gone = Removed("touch", "touch|ES|Major|Asia|return", 7, 1, "ES", 1_000)
+    assert event_of(message(None)) == gone
+    assert seq_of(message(None)) == 7
+    assert seq_of(message(b"{}", headers=())) is None
+
+
+UNREADABLE = {
+    "seq is a word": (message(None, headers=(("seq", b"abc"), COUNTED[1])), "seq is b'abc'"),
+    "seq is empty": (message(None, headers=(("seq", b""), COUNTED[1])), "seq is b''"),
+    "seq is null": (message(None, headers=(("seq", None), COUNTED[1])), "seq is None"),
+    # Taken for a number, it would be a duplicate, and nobody would hear of the message.
+    "seq is negative": (message(None, headers=(("seq", b"-5"), COUNTED[1])), "seq is b'-5'"),
+    "seq is beyond 64 bits": (
+        message(None, headers=(("seq", b"9223372036854775808"), COUNTED[1])),
+        "seq is b'9223372036854775808'",
+    ),
+    "rev is a word": (message(None, headers=(COUNTED[0], ("rev", b"one"))), "rev is b'one'"),
+    "no headers": (message(None, headers=()), "without key, seq and rev"),
+    "no key": (message(None, None), "without key, seq and rev"),
+    "a key without bars": (message(None, b"touch"), "'touch' of a tombstone is no id"),
+    "a key cut short": (message(None, b"touch|ES"), "'touch|ES' of a tombstone is no id"),
+    "a key of no type": (message(None, b"trade|ES|1"), "'trade|ES|1' of a tombstone is no id"),
+    "a key that is no text": (message(None, b"touch|\xff|1"), r"b'touch|\xff|1' of a tombstone"),
+    "no JSON": (message(b"hello"), "malformed"),
+    "no value at all": (message(b""), "truncated"),
+    "JSON of another shape": (message(b'{"type":"touch","id":"x"}'), "`op`"),
+    "an unknown type": (message(b'{"type":"trade"}'), "'trade'"),
+    "no text": (message(b'{"type":"touch","id":"\xff"}'), "not UTF-8"),
+}
+
+
+@pytest.mark.parametrize(("unreadable", "reason"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_message_that_cannot_be_read_is_named_by_its_place_and_its_fault(
+    unreadable: ConsumerRecord[bytes | None, bytes | None], reason: str
+) -> None:
+    with pytest.raises(UnreadableEventError) as caught:
+        read(unreadable)
+    assert str(caught.value).startswith("tape.touches.v1/3/41: ")
+    assert reason in str(caught.value)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.place) == (str(caught.value), "tape.touches.v1/3/41")
+
+
+def test_the_removal_of_a_pair_is_of_the_members_that_the_pair_named() -> None:
+    assert event_of(message(encode(PAIR))) == PAIR
+    gone = event_of(message(None, PAIR.id.encode()))
+    for symbol, wanted in (("ES", True), ("NQ", True), ("ES-NQ", True), ("CL", False)):
+        told = SymbolFilter([symbol])
+        assert (told.passes(PAIR), told.passes(gone)) == (wanted, wanted)
+
+
+def test_the_removal_of_a_pair_of_an_unknown_group_passes() -> None:
+    gone = event_of(message(None, PAIR.id.encode()))
+    assert SymbolFilter(["ES"]).passes(gone)
+    assert not SymbolFilter(["ES"]).passes(event_of(message(None, b"touch|NQ|Major|Asia|return")))

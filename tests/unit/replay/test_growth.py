@@ -1,0 +1,86 @@
+"""Which later versions of a fact grew out of the earlier one, and which rewrote it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tapeline.replay.verify.growth import GROWING, PLACE, changed_fields, is_growth
+from tapeline.schemas.documents.examples import event_examples
+from tapeline.schemas.events import Event, Prior, Reject
+
+LATER = 60_000
+CASES: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [
+    ("session", {"state": "open", "bars": 1}, {"state": "closed", "bars": 1380}, True),
+    ("session", {"state": "open"}, {"state": "open", "high": 7000.0}, False),
+    ("session", {"state": "closed"}, {"state": "closed", "bars": 1379}, False),
+    ("session", {"state": "open"}, {"state": "closed", "close_ms": 5}, False),
+    ("quality", {}, {"as_of_ms": 1765227660000, "due": 391, "missing": 11}, True),
+    ("quality", {}, {"interval": "5m"}, False),
+    ("gap", {"state": "open"}, {"state": "open", "end_ms": 1765210860000, "missing": 11}, True),
+    ("gap", {"state": "open"}, {"state": "closed"}, True),
+    ("gap", {"state": "open"}, {"state": "closed", "start_ms": 5}, False),
+    ("gap", {"state": "closed"}, {"missing": 11}, False),
+    ("range", {}, {"state": "return", "return_ms": 1765204140000}, True),
+    ("range", {}, {"expired": True}, True),
+    ("range", {}, {"side": "PoC"}, False),
+    ("range", {}, {"first_break_ms": None}, False),
+    ("range", {}, {"poc": 6949.25}, False),
+    ("range", {"expired": True}, {"state": "return"}, False),
+    ("pair", {"times": {"ES": 5, "NQ": None}}, {"times": {"ES": 5, "NQ": 3}}, True),
+    ("pair", {"times": {"ES": 5, "NQ": None}}, {"times": {"ES": 6, "NQ": 3}}, False),
+    ("pair", {"times": {"ES": 5, "NQ": None}}, {"times": {"ES": None, "NQ": 3}}, False),
+    ("pair", {"times": {"ES": 5, "NQ": 3}}, {"times": {"ES": 5, "NQ": 4}}, False),
+    ("pair", {"times": {"ES": 5, "NQ": 3}}, {"leader": "ES"}, False),
+    ("swing", {}, {"class_": 2, "prior": Prior(1765203720000, 6.0, 6)}, True),
+    ("swing", {"class_": 2}, {"class_": 1}, False),
+    ("swing", {}, {"price": 6942.5}, False),
+    ("swing", {}, {"touch": None}, False),
+    ("derived_bar", {}, {"close": 6936.0}, False),
+    ("derived_bar", {}, {}, False),
+    ("touch", {}, {"ambiguous": True}, False),
+    ("touch", {}, {}, False),
+]
+
+
+def version(kind: str, **fields: Any) -> Event:
+    event = event_examples()[kind]
+    assert not isinstance(event, Reject)
+    return replace(event, **fields)
+
+
+@pytest.mark.parametrize(("kind", "before", "after", "grown"), CASES)
+def test_a_later_version_may_only_say_what_was_open(
+    kind: str, before: dict[str, Any], after: dict[str, Any], grown: bool
+) -> None:
+    old = version(kind, **before)
+    new = replace(old, event_ms=old.event_ms + LATER, watermark_ms=old.event_ms + LATER, **after)
+    assert is_growth(old, new) is grown
+
+
+def test_what_was_decided_at_the_same_instant_does_not_grow() -> None:
+    old = version("swing")
+    assert not is_growth(old, replace(old, class_=2))
+
+
+def test_the_second_symbol_of_a_pair_may_be_the_one_behind() -> None:
+    old = version("pair", times={"ES": 1765204020000, "NQ": None}, delta_min=None, leader=None)
+    assert is_growth(old, version("pair"))
+    assert not is_growth(old, version("pair", event_ms=old.event_ms - LATER))
+
+
+def test_the_same_content_published_again_rewrites_nothing() -> None:
+    old = version("derived_bar")
+    assert is_growth(old, replace(old, seq=old.seq + 1, watermark_ms=old.watermark_ms + LATER))
+
+
+def test_the_fields_that_may_grow_are_fields() -> None:
+    for kind, names in GROWING.items():
+        assert names <= set(type(version(kind)).__struct_fields__) - PLACE
+
+
+def test_changed_fields_are_named_in_the_order_of_the_wire() -> None:
+    old = version("derived_bar")
+    assert changed_fields(old, replace(old, close=1.0, high=2.0, seq=3)) == ["seq", "high", "close"]

@@ -1,0 +1,57 @@
+"""What a manifest says to those who compare: the records of its run, whatever has come since."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tapeline.replay.compare.covered import covered
+from tapeline.replay.compare.recorded import Stretch
+from tapeline.schemas.config.model import built_in_config, config_hash
+from tapeline.streams.feeds.items import InputError
+
+CONFIG = built_in_config()
+SPAN = {"begin": 0, "end": 90, "read_from": 0, "start": 10, "stop": 50}
+
+
+def manifest(kind: str, **options: Any) -> dict[str, Any]:
+    """Of a replay of one partition, as far as it says what is covered."""
+    partition = "2" if kind == "topic" else "0"
+    source = {"kind": kind, "partition_count": 4, "partitions": {partition: SPAN}}
+    return {"source": source, "options": options, "config_hash": config_hash(CONFIG)}
+
+
+@pytest.mark.parametrize(
+    ("found", "stretch", "partitions"),
+    [
+        ({"inputs": []}, Stretch(), 1),
+        # Nothing is there of partitions that were not read.
+        (manifest("topic"), Stretch({2: 10}, {0: 0, 1: 0, 2: 50, 3: 0}), 4),
+        # A store grows like a topic; of files, all of them is everything.
+        (manifest("store"), Stretch({0: 10}, {0: 50}), 1),
+        (manifest("files"), Stretch(), 1),
+        (manifest("run", to=None), Stretch(), 1),
+        (manifest("files", **{"from": "2025-12-09"}), Stretch({0: 10}, {0: 50}), 1),
+    ],
+)
+def test_a_manifest_covers_the_records_that_were_read(
+    found: dict[str, Any], stretch: Stretch, partitions: int
+) -> None:
+    assert covered(found, CONFIG, "run") == (stretch, partitions)
+
+
+def test_a_selection_is_what_the_manifest_says_it_is() -> None:
+    found = {**manifest("files", symbols=["ES"]), "selected": ["ES", "ES-XX"], "config_hash": "x"}
+    assert covered(found, CONFIG, "run") == (Stretch(symbols=frozenset({"ES", "ES-XX"})), 1)
+    found["selected"] = None
+    assert covered(found, CONFIG, "run") == (Stretch(), 1)
+
+
+def test_what_a_group_was_only_the_configuration_of_the_run_can_tell() -> None:
+    found = manifest("files", symbols=["ACME"], groups=["ES-NQ"])
+    names = frozenset({"ES", "NQ", "ES-NQ", "ACME"})
+    assert covered(found, CONFIG, "run") == (Stretch(symbols=names), 1)
+    found["config_hash"] = "0" * 64
+    with pytest.raises(InputError, match=r"^run: the configuration is another one .* then 0{12}"):
+        covered(found, CONFIG, "run")

@@ -1,0 +1,42 @@
+"""The examples are of the kind they stand for, with the ids of their facts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tapeline.schemas import ids
+from tapeline.schemas.codec import encode
+from tapeline.schemas.documents.examples import event_examples, record_examples
+from tapeline.schemas.documents.json_schema import EVENT_STRUCTS, RECORD_STRUCTS
+
+
+def test_there_is_one_example_of_every_type() -> None:
+    examples = {**record_examples(), **event_examples()}
+    structs = {**RECORD_STRUCTS, **EVENT_STRUCTS}
+    assert {name: type(example) for name, example in examples.items()} == structs
+
+
+@pytest.mark.parametrize("name", EVENT_STRUCTS)
+def test_the_id_of_an_example_is_that_of_its_fact(name: str) -> None:
+    event = json.loads(encode(event_examples()[name]))
+    parts = {
+        "derived_bar": (ids.derived_bar_id, "symbol", "interval", "start_ms"),
+        "session": (ids.session_id, "symbol", "session"),
+        "quality": (ids.quality_id, "symbol", "interval", "session"),
+        "gap": (ids.gap_id, "symbol", "interval", "start_ms"),
+        "range": (ids.range_id, "symbol", "kind", "name"),
+        "touch": (ids.touch_id, "symbol", "kind", "name", "event"),
+        "pair": (ids.pair_id, "group", "kind", "name", "level", "event"),
+        "swing": (ids.swing_id, "symbol", "start_ms", "side"),
+        "reject": (ids.reject_id, "source"),
+    }
+    make, *fields = parts[name]
+    assert event["id"] == make(*(event[field] for field in fields))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", [name for name in EVENT_STRUCTS if name != "reject"])
+def test_no_example_is_published_before_it_is_decided(name: str) -> None:
+    event = json.loads(encode(event_examples()[name]))
+    assert event["watermark_ms"] >= event["event_ms"]

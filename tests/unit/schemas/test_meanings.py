@@ -1,0 +1,52 @@
+"""Every field has words, and no words are left over."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tapeline.schemas.documents.json_schema import EVENT_STRUCTS, RECORD_STRUCTS
+from tapeline.schemas.documents.meanings import (
+    COMMON_FIELDS,
+    EVENT_FIELDS,
+    EVENTS,
+    NESTED_FIELDS,
+    RECORD_FIELDS,
+    RECORDS,
+    field_meaning,
+)
+from tapeline.schemas.events import Prior, Retract, TouchLink
+
+
+def fields_of(struct: type[msgspec.Struct]) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(struct)}
+
+
+@pytest.mark.parametrize("name", EVENT_STRUCTS)
+def test_an_event_has_the_common_fields_and_those_described(name: str) -> None:
+    common = {"type"} if name == "reject" else set(COMMON_FIELDS)
+    assert fields_of(EVENT_STRUCTS[name]) | {"type"} == common | set(EVENT_FIELDS[name])
+
+
+def test_a_retract_has_the_common_fields_alone() -> None:
+    assert fields_of(Retract) == set(COMMON_FIELDS)
+
+
+def test_records_have_the_fields_described() -> None:
+    found = {field for struct in RECORD_STRUCTS.values() for field in fields_of(struct)}
+    assert found | {"type"} == set(RECORD_FIELDS)
+
+
+@pytest.mark.parametrize("struct", [Prior, TouchLink], ids=lambda struct: struct.__name__)
+def test_a_nested_struct_has_the_fields_described(struct: type[msgspec.Struct]) -> None:
+    assert fields_of(struct) == set(NESTED_FIELDS[struct.__name__])
+
+
+def test_every_type_is_described() -> None:
+    assert list(RECORDS) == list(RECORD_STRUCTS)
+    assert list(EVENTS) == list(EVENT_STRUCTS) == list(EVENT_FIELDS)
+
+
+def test_a_field_that_does_not_exist_has_no_meaning() -> None:
+    with pytest.raises(KeyError):
+        field_meaning("touch", "volume")

@@ -1,0 +1,60 @@
+"""Events as messages: topic by type, key by id, headers that tell what the value need not."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+
+import pytest
+from msgspec.structs import replace
+
+from tapeline.schemas.codec import decode_event, encode
+from tapeline.schemas.documents.examples import event_examples, retract_example
+from tapeline.schemas.events import Event, Reject
+from tapeline.schemas.topics import topic_of
+from tapeline.streams.outputs.messages import Writer
+
+GROUP = ("group", b"ES-NQ")
+EVENTS = {kind: event for kind, event in event_examples().items() if not isinstance(event, Reject)}
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_an_event_goes_to_the_topic_of_its_type_under_its_id(kind: str) -> None:
+    event: Event = replace(EVENTS[kind], seq=17_000_003, rev=2)
+    topic, message = Writer("desk").event(event, GROUP, 1_000)
+    assert topic == topic_of(kind, "desk")
+    assert (message.key, message.value) == (event.id.encode(), encode(event))
+    assert message.timestamp_ms == 1_000
+    assert message.headers == [
+        ("seq", b"17000003"),
+        ("rev", b"2"),
+        ("type", kind.encode()),
+        GROUP,
+    ]
+
+
+def test_a_first_version_says_revision_nought() -> None:
+    event = replace(EVENTS["touch"], rev=0)
+    _, message = Writer().event(event, GROUP, 0)
+    assert dict(message.headers)["rev"] == b"0"
+
+
+def test_a_retraction_is_a_tombstone_with_all_its_headers() -> None:
+    event = retract_example()
+    topic, message = Writer().event(event, GROUP, 5)
+    assert topic == topic_of(event.type)
+    assert message.value is None
+    assert message.key == event.id.encode()
+    assert [name for name, _ in message.headers] == ["seq", "rev", "type", "group"]
+
+
+def test_a_dead_letter_names_the_place_of_its_record_and_keeps_its_bytes() -> None:
+    raw = b"\xff not json"
+    topic, message = Writer().reject("tape.bars.v1/3/17", raw, "decode_error", "why", None, 9)
+    assert topic == topic_of("reject")
+    assert message.key == b"reject|tape.bars.v1/3/17"
+    assert message.headers == [("type", b"reject")]
+    assert message.value is not None
+    content = json.loads(message.value)
+    assert b64decode(content["raw"]) == raw
+    assert isinstance(decode_event(message.value), Reject)
