@@ -27,12 +27,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test rest lint lock pure-test broker-test compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
+.PHONY: help run test rest lint fix lock pure-test broker-test compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
 
 help:
 	@echo "make run        install, write sample books, run them, print the summary"
 	@echo "make test       lint, all tests, and the tests on the compiled core where a compiler is"
 	@echo "make lint       ruff and mypy --strict"
+	@echo "make fix        what ruff can mend: format and lint"
 	@echo "make lock       write $(LOCK) again after pyproject.toml changed (UPGRADE=--upgrade: newest versions)"
 	@echo "make compiled   install with the core compiled, into $(COMPILED)"
 	@echo "make bench      benchmarks/core.py on the plain Python core; bench-compiled on the other"
@@ -58,6 +59,10 @@ lint: $(VENV)/.installed-dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy --strict $(CODE)
+
+fix: $(VENV)/.installed-dev
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
 
 pure-test: $(VENV)/.installed-dev
 	$(PY) -m pytest --durations=40 -m "not kafka"
