@@ -14,7 +14,7 @@ from tests.house.source_tree import ROOT
 
 pytestmark = pytest.mark.source_tree
 
-LOCK = (ROOT / "requirements" / "dev.txt").read_text("utf-8")
+LOCK = ROOT / "requirements" / "dev.txt"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 DIRECT = "tapeline (pyproject.toml)"
 
@@ -30,7 +30,7 @@ class Locked:
 
 
 def entries() -> list[Locked]:
-    found = re.split(r"^(?=[A-Za-z0-9])", LOCK, flags=re.MULTILINE)
+    found = re.split(r"^(?=[A-Za-z0-9])", LOCK.read_text("utf-8"), flags=re.MULTILINE)
     return [Locked(text) for text in found if not text.startswith("#")]
 
 
@@ -75,9 +75,10 @@ def test_every_locked_version_is_exact_and_has_its_hashes() -> None:
 
 
 def test_the_lock_names_no_host() -> None:
-    assert "://" not in LOCK
-    assert "--index-url" not in LOCK
-    assert "--find-links" not in LOCK
+    text = LOCK.read_text("utf-8")
+    assert "://" not in text
+    assert "--index-url" not in text
+    assert "--find-links" not in text
 
 
 def test_the_tests_install_the_lock_and_nothing_beside_it() -> None:

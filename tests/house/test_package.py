@@ -16,7 +16,6 @@ from tests.house.source_tree import CODE, PACKAGES, ROOT, modules
 
 pytestmark = pytest.mark.source_tree
 
-SOURCE = (ROOT / "tapeline" / "__init__.py").read_text("utf-8")
 PUBLIC = re.compile(r"^\s*(?:from|import) (tapeline[\w.]*|streams\b[\w.]*|schemas\b[\w.]*)", re.M)
 
 
@@ -27,9 +26,10 @@ def test_a_public_name_is_there(name: str) -> None:
 
 
 def test_what_types_see_is_what_runs() -> None:
+    source = (ROOT / "tapeline" / "__init__.py").read_text("utf-8")
     seen = {
         alias.asname or alias.name
-        for node in ast.walk(ast.parse(SOURCE))
+        for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tapeline.")
         for alias in node.names
     }
