@@ -213,7 +213,7 @@ async def test_a_state_of_other_settings_stops_the_worker_before_it_is_ready(
     # There is no record to read: the state alone tells.
     with WorkerProcess(other, tmp_path / "worker") as worker:
         assert worker.wait() == 70
-        assert "the stored state of group ACME was made with other settings" in worker.last_words()
+        assert "the state of group ACME was made with other settings" in worker.last_words()
         assert FOLDING not in worker.said_since_start()
 
 
