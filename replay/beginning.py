@@ -20,7 +20,7 @@ from tapeline.replay.sources.protocol import (
 )
 from tapeline.schemas.config.model import Config
 from tapeline.streams.core.calendar import Calendar
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 
 
 class Beginning(Struct, frozen=True):

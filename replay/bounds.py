@@ -12,7 +12,7 @@ from tapeline.schemas.config.model import Config
 from tapeline.schemas.symbols import names_of
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.core.calendar import Calendar
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.times import EPOCH, MILLISECOND
 
 EPOCH_DAY = date(1970, 1, 1).toordinal()

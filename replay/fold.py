@@ -14,7 +14,8 @@ from tapeline.schemas.records import Bar, LogRecord
 from tapeline.schemas.symbols import names_of
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.feeds.items import InputError, Refusal
+from tapeline.streams.errors import InputError
+from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.pipeline.admission import Admission
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.provenance import IdentityError, restore_engine

@@ -13,7 +13,7 @@ from tapeline.replay.bounds import Bound, parse_bound
 from tapeline.replay.fold import Selection, selected
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Output
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.feeds.times import EPOCH, MILLISECOND
 

@@ -19,7 +19,7 @@ from tapeline.replay.sources.protocol import LogSource
 from tapeline.replay.sources.shown import OwnEnds
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Output, Reject
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.times import TimeUnit
 
 __all__ = ["Pace", "Replay", "ReplayOptions"]

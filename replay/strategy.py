@@ -14,13 +14,14 @@ from __future__ import annotations
 from tapeline.replay.pace.control import Control
 from tapeline.replay.run import Replay
 from tapeline.replay.sources.items import Release
+from tapeline.schemas.errors import InternalError
 from tapeline.schemas.events import Output
 from tapeline.schemas.records import Bar
 
 BEFORE_ALL = -(1 << 62)
 
 
-class LookAheadError(AssertionError):
+class LookAheadError(InternalError, AssertionError):
     """A strategy was about to get something from the future: a bug."""
 
 

@@ -10,6 +10,7 @@ from typing import Literal, NoReturn
 
 import msgspec
 
+from tapeline.schemas.errors import InternalError
 from tapeline.schemas.events import (
     DerivedBar,
     Event,
@@ -39,7 +40,7 @@ _ENCODER = msgspec.json.Encoder()
 _ANY = msgspec.json.Decoder()
 
 
-class CodecError(ValueError):
+class CodecError(InternalError, ValueError):
     """Bytes that are no record or event of the contracts.
 
     Attributes

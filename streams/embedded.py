@@ -15,7 +15,8 @@ from tapeline.streams.calendars import calendar_checksum, time_zone_version
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.core.symbol import FATES
-from tapeline.streams.feeds.items import Feed, InputError, Item, Refusal
+from tapeline.streams.errors import InputError, LostRowError
+from tapeline.streams.feeds.items import Feed, Item, Refusal
 from tapeline.streams.feeds.opening import (
     Progress,
     Source,
@@ -36,10 +37,6 @@ from tapeline.streams.pipeline.summary import RunResult, RunSummary
 
 WORK = ("rebuilds", "bars_again")
 """Counters of the engines that are no fates of records."""
-
-
-class LostRowError(AssertionError):
-    """The run cannot say what became of every row: a bug, and nothing is written."""
 
 
 def run_files(

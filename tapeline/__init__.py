@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tapeline.schemas.config.loading import read_config as read_config
     from tapeline.schemas.config.model import Config as Config
     from tapeline.schemas.config.model import ConfigError as ConfigError
+    from tapeline.schemas.errors import TapelineError as TapelineError
     from tapeline.schemas.events import DerivedBar as DerivedBar
     from tapeline.schemas.events import Event as Event
     from tapeline.schemas.events import Gap as Gap
@@ -65,12 +66,12 @@ if TYPE_CHECKING:
     from tapeline.streams.core.engine import GroupEngine as GroupEngine
     from tapeline.streams.core.rejection import RecordRejected as RecordRejected
     from tapeline.streams.embedded import run_files as run_files
-    from tapeline.streams.feeds.items import InputError as InputError
+    from tapeline.streams.errors import BrokerError as BrokerError
+    from tapeline.streams.errors import InputError as InputError
+    from tapeline.streams.errors import TopicsError as TopicsError
     from tapeline.streams.feeds.opening import Source as Source
     from tapeline.streams.feeds.samples import sample_book as sample_book
     from tapeline.streams.feeds.samples import write_samples as write_samples
-    from tapeline.streams.kafka.errors import BrokerError as BrokerError
-    from tapeline.streams.kafka.errors import TopicsError as TopicsError
     from tapeline.streams.outputs.run_folder import ForeignFolderError as ForeignFolderError
     from tapeline.streams.pipeline.planning import plan_group as plan_group
     from tapeline.streams.pipeline.routing import Router as Router
@@ -83,7 +84,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Bar": "tapeline.schemas.records",
     "Bound": "tapeline.replay.bounds",
-    "BrokerError": "tapeline.streams.kafka.errors",
+    "BrokerError": "tapeline.streams.errors",
     "Cancel": "tapeline.schemas.records",
     "Clock": "tapeline.schemas.records",
     "CodecError": "tapeline.schemas.codec",
@@ -95,7 +96,7 @@ _HOMES = {
     "ForeignFolderError": "tapeline.streams.outputs.run_folder",
     "Gap": "tapeline.schemas.events",
     "GroupEngine": "tapeline.streams.core.engine",
-    "InputError": "tapeline.streams.feeds.items",
+    "InputError": "tapeline.streams.errors",
     "Keywords": "tapeline.replay.options",
     "LogMissingError": "tapeline.replay.sources.protocol",
     "LookAheadError": "tapeline.replay.strategy",
@@ -121,8 +122,9 @@ _HOMES = {
     "Strategy": "tapeline.replay.strategy",
     "Subscription": "tapeline.streams.consuming.subscription",
     "Swing": "tapeline.schemas.events",
+    "TapelineError": "tapeline.schemas.errors",
     "TooManyRefusedError": "tapeline.streams.store.first_look",
-    "TopicsError": "tapeline.streams.kafka.errors",
+    "TopicsError": "tapeline.streams.errors",
     "Touch": "tapeline.schemas.events",
     "TouchLink": "tapeline.schemas.events",
     "UnreadableEventError": "tapeline.streams.consuming.received",
@@ -187,6 +189,7 @@ __all__ = [
     "Strategy",
     "Subscription",
     "Swing",
+    "TapelineError",
     "TooManyRefusedError",
     "TopicsError",
     "Touch",

@@ -14,7 +14,7 @@ from tapeline.replay.sources.corrected import EVERYTHING, CorrectedSource
 from tapeline.replay.sources.opening import check_configuration, inputs_again, is_corrected
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.config.model import Config
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 
 BOUNDS = ("from", "to", "from_offset", "to_offset")
 """Options of a replay that leave a part of its log out."""

@@ -15,6 +15,7 @@ import orjson
 from msgspec import Struct
 
 from tapeline.replay.sources.protocol import LogSource
+from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.events import OUTPUTS_PER_RECORD
 
 NO_SEQ = -1
@@ -22,7 +23,7 @@ NO_PARTITION = -1
 BEFORE_ALL = -(1 << 62)
 
 
-class RecordedError(ValueError):
+class RecordedError(UnusableError, ValueError):
     """What a run should have left is not there, or cannot be read."""
 
 

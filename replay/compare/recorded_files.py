@@ -20,7 +20,7 @@ from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.topics import RUN_ID_RULE, is_run_id, run_prefix, topic_of
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.outputs.run_folder import MANIFEST, MANIFEST_MARK, TOPICS_FOLDER
 from tapeline.streams.store.layout import STATE_FOLDER
 from tapeline.streams.store.reading import StoreReader

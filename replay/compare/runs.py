@@ -23,6 +23,7 @@ from tapeline.replay.compare.recorded import Entry, Recorded, RecordedError, Str
 from tapeline.replay.compare.recorded_files import BLOCK_BYTES
 from tapeline.replay.compare.surroundings import Surroundings, surroundings
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.symbols import names_of
 from tapeline.schemas.topics import EVENT_TYPES
 
@@ -31,7 +32,7 @@ DELIVERY = frozenset({"seq", "rev", "watermark_ms", "corrects"})
 DIGEST_BYTES = 16
 
 
-class NothingToCompareError(ValueError):
+class NothingToCompareError(UnusableError, ValueError):
     """Two runs have events, and none of them is in what was to be compared."""
 
 

@@ -11,11 +11,11 @@ from msgspec import Struct, to_builtins
 from tapeline.replay.compare.events import Difference
 from tapeline.replay.compare.recorded import NO_SEQ, Recorded, RecordedError, Stretch
 from tapeline.replay.sources.items import LogItem
-from tapeline.replay.sources.protocol import LogMissingError, LogSource
-from tapeline.streams.feeds.items import InputError, Refusal
-from tapeline.streams.kafka.errors import BrokerError
+from tapeline.replay.sources.protocol import LogSource
+from tapeline.schemas.errors import InputOutputError, UnusableError
+from tapeline.streams.feeds.items import Refusal
 
-AWAY = (RecordedError, LogMissingError, InputError, BrokerError, OSError)
+AWAY = (UnusableError, InputOutputError, OSError)
 
 
 class LoggedRecord(Struct, frozen=True):

@@ -22,7 +22,7 @@ from tapeline.schemas.codec import RecordDecoder, encode
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import OUTPUTS_PER_RECORD, Event, Retract
 from tapeline.schemas.topics import OUTPUT_TOPICS, topic_of
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.messages import event_time_ms
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.store.layout import LOG_FILE

@@ -25,7 +25,8 @@ from tapeline.schemas.topics import EVENT_TYPES
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.feeds.items import InputError, Refusal
+from tapeline.streams.errors import InputError
+from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.pipeline.admission import Admission
 from tapeline.streams.pipeline.planning import plan_group
 

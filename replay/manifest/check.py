@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.times import TimeUnit
 
 Offset = Annotated[int, Meta(ge=0)]

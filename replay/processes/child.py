@@ -14,7 +14,7 @@ from threading import Thread
 from typing import Any, BinaryIO
 
 import tapeline
-from tapeline.replay.processes.job import FAILURES, Ended, Failed, Job, KeyedResult, Replaced
+from tapeline.replay.processes.job import Ended, Failed, Job, KeyedResult, Replaced
 from tapeline.replay.processes.parent import replay_in_processes
 from tapeline.replay.results.results import early_letters, manifest, replay_to_folder, swings_of
 from tapeline.replay.run import Replay
@@ -22,6 +22,7 @@ from tapeline.replay.sources.items import LogItem, Release
 from tapeline.replay.sources.opening import source_of
 from tapeline.replay.sources.order import BEFORE_ALL
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.errors import InternalError, TapelineError
 from tapeline.streams.calendars import time_zone_version
 from tapeline.streams.calendars.zones import zone_changes
 from tapeline.streams.core import engine
@@ -150,9 +151,10 @@ def main() -> None:
     said: Ended | Failed
     try:
         said = asyncio.run(say_parts(job, out)) if job.folder is None else write_folder(job)
-    except tuple(FAILURES.values()) as error:
-        kind = next(name for name, each in FAILURES.items() if isinstance(error, each))
-        said = Failed(kind, str(error))
+    except InternalError:
+        raise
+    except (TapelineError, OSError) as error:
+        said = Failed(error)
     _say(said, out)
     out.flush()
     os._exit(0)

@@ -19,30 +19,11 @@ from msgspec import Struct
 import tapeline
 from tapeline.replay.run import ReplayOptions
 from tapeline.replay.sources.opening import Origin
-from tapeline.replay.sources.protocol import LogMissingError
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.events import Event, Output, Reject
-from tapeline.streams.calendars import UnknownZoneError
-from tapeline.streams.feeds.items import InputError
-from tapeline.streams.kafka.errors import BrokerError
-from tapeline.streams.outputs.run_folder import ForeignFolderError
-from tapeline.streams.store.layout import StoreDamagedError, StoreError
 
 COMMAND = (sys.executable, "-P", "-m", "tapeline.replay.processes.child")
-FAILURES: Mapping[str, type[Exception]] = {
-    each.__name__: each
-    for each in (
-        BrokerError,
-        ForeignFolderError,
-        InputError,
-        LogMissingError,
-        OSError,
-        StoreDamagedError,
-        StoreError,
-        UnknownZoneError,
-    )
-}
-"""Errors that are somebody else's, and that a child hands on."""
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -112,13 +93,12 @@ class Ended(Struct, frozen=True):
 
 
 class Failed(Struct, frozen=True):
-    """Why there is nothing more to say: one of `FAILURES`."""
+    """Why there are no more results: an error that a person can mend."""
 
-    kind: str
-    text: str
+    error: Exception
 
 
-class ChildDiedError(RuntimeError):
+class ChildDiedError(BrokenPromiseError):
     """A child ended before it had said everything."""
 
 
@@ -199,7 +179,7 @@ class Child:
                     f"process {process.pid} of the replay ended early, with code {process.wait()}"
                 ) from error
             if isinstance(said, Failed):
-                raise FAILURES[said.kind](said.text)
+                raise said.error
             if isinstance(said, Ended):
                 self.ended = said
             else:

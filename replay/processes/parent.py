@@ -25,7 +25,7 @@ from tapeline.replay.sources.opening import Origin, ended
 from tapeline.replay.sources.protocol import LogMissingError
 from tapeline.schemas.config.model import Config
 from tapeline.streams.core.correct.corrections import Change, Correction
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.outputs.run_folder import MANIFEST_MARK, RunDirectory
 from tapeline.streams.pipeline.manifest_identity import IDENTITY, SCHEDULE, schedule
 from tapeline.streams.pipeline.summary import RunResult

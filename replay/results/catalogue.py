@@ -20,7 +20,7 @@ from tapeline.schemas.topics import (
     run_of,
     run_prefix,
 )
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.administration import delete_named, topic_names
 from tapeline.streams.kafka.connection import COMMITTED, plain_errors
 

@@ -15,7 +15,7 @@ from tapeline.replay.sources.opening import check_configuration, is_corrected, s
 from tapeline.replay.sources.protocol import LogMissingError, LogSource
 from tapeline.replay.sources.topic import TopicSource
 from tapeline.schemas.config.model import Config
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.outputs.run_folder import MANIFEST_MARK
 from tapeline.streams.pipeline.manifest_identity import IDENTITY, identity_differences
 

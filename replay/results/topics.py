@@ -25,7 +25,7 @@ from tapeline.schemas.topics import (
     run_prefix,
     run_topics,
 )
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.administration import create_new
 from tapeline.streams.kafka.connection import plain_errors
 from tapeline.streams.kafka.topics import WantedTopic

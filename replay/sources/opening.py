@@ -14,7 +14,7 @@ from tapeline.replay.manifest.check import check_manifest
 from tapeline.replay.sources.files import BATCH, STORE, FileSource
 from tapeline.replay.sources.protocol import FETCH_RECORDS, LogSource
 from tapeline.schemas.config.model import Config, config_hash
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.feeds.times import TimeUnit
 from tapeline.streams.outputs.run_folder import MANIFEST

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from tapeline.replay.sources.items import Extent, LogItem
+from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.events import Reject
 from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.pipeline.provenance import Identity
@@ -16,7 +17,7 @@ FETCH_RECORDS = 250
 """Few, so that a record is still in the processor's cache when its results are written."""
 
 
-class LogMissingError(ValueError):
+class LogMissingError(UnusableError, ValueError):
     """Records that a replay needs are not in the log; the message names their offsets."""
 
 

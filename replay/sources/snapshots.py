@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from msgspec import Struct
 
 from tapeline.replay.sources.protocol import Lacking, StateBound, StoredState, StoredStates
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.blocks import read_block
 from tapeline.streams.kafka.snapshots import (
     SnapshotLabel,

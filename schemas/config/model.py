@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.intervals import DAY_MS, DEFAULT_INTERVALS, Interval, parse_interval
 from tapeline.schemas.templates import BUILT_IN_TEMPLATES, Template
 
@@ -29,7 +30,7 @@ INPUT_MIB = 1024
 Incomplete = Literal["publish", "skip"]
 
 
-class ConfigError(ValueError):
+class ConfigError(UnusableError, ValueError):
     """A configuration that cannot be used; nothing starts with it.
 
     Attributes

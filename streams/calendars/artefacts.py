@@ -32,6 +32,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Final, NamedTuple, TypedDict, cast
 
+from tapeline.schemas.errors import BrokenPromiseError, UnusableError
 from tapeline.streams.core.calendar import (
     DAY_MS,
     EARLY_CLOSE,
@@ -49,11 +50,11 @@ CALENDAR_IDS: Final = (*ARTEFACT_FILES, DAILY_ID)
 MINUTE_MS: Final = 60_000
 
 
-class UnknownCalendarError(ValueError):
+class UnknownCalendarError(UnusableError, ValueError):
     """A calendar id that is not built in."""
 
 
-class ArtefactError(RuntimeError):
+class ArtefactError(BrokenPromiseError):
     """A calendar artefact that is missing, damaged, or made for another version."""
 
 

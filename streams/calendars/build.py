@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from tapeline.schemas.errors import CheckFailedError, TapelineError
 from tapeline.streams.calendars.artefacts import (
     ARTEFACT_FILES,
     FLAG_BITS,
@@ -38,7 +39,7 @@ OVERRIDE_FILE: Final = DATA_FOLDER / "overrides.toml"
 _DAY_MINUTES: Final = 24 * 60
 
 
-class BuildError(RuntimeError):
+class BuildError(CheckFailedError):
     """A seed library or an override says something that a calendar's rules exclude."""
 
 
@@ -225,7 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
         made = {ARTEFACT_FILES[e.calendar_id]: build(e, override_text) for e in EXCHANGES}
     except ImportError as error:
         return _fail(f"{error}; install the extra: pip install 'tapeline[calendars]'")
-    except (BuildError, ValueError) as error:
+    except (TapelineError, ValueError) as error:
         return _fail(str(error))
     status = 0
     for name, content in made.items():

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Final
 
+from tapeline.schemas.errors import UnusableError
+
 CLOSED: Final = "closed"
 EARLY_CLOSE: Final = "early_close"
 LATE_OPEN: Final = "late_open"
@@ -18,7 +20,7 @@ CHANGES: Final = (CLOSED, EARLY_CLOSE, LATE_OPEN)
 _KEYS: Final = ("calendar", "date", "change", "time", "note")
 
 
-class OverrideError(ValueError):
+class OverrideError(UnusableError, ValueError):
     """An entry of the override file that breaks a rule."""
 
 

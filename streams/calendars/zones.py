@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from tapeline.schemas.errors import UnusableError
 from tapeline.streams.core.calendar import ZoneTable
 
 FIRST_YEAR: Final = 1970
@@ -24,7 +25,7 @@ PROBE_STEP_S: Final = 6 * 86_400
 """Shorter than the time between any two changes of a zone since 1970 (a week, less an hour)."""
 
 
-class UnknownZoneError(ValueError):
+class UnknownZoneError(UnusableError, ValueError):
     """A time zone that the package ``tzdata`` does not have."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
 
 PAIR_OPTION = "--bars"

@@ -10,10 +10,9 @@ import typer
 
 from tapeline.replay.bounds import parse_offsets
 from tapeline.replay.compare.events import DEFAULT_LIMIT, FIELDS
-from tapeline.replay.compare.recorded import RecordedError, Stretch
+from tapeline.replay.compare.recorded import Stretch
 from tapeline.replay.compare.recorded_files import RecordedFolder, recorded
 from tapeline.replay.compare.runs import (
-    NothingToCompareError,
     ParityOptions,
     ParityReport,
     parity,
@@ -23,6 +22,7 @@ from tapeline.replay.explain.why import Answer, answer_data, why
 from tapeline.replay.sources.opening import Origin, check_configuration, source_of
 from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.errors import DIFFERENT
 from tapeline.schemas.events import OUTPUTS_PER_RECORD
 from tapeline.schemas.topics import EVENT_TYPES
 from tapeline.streams.cli.arguments import OrderedCommand, sources_in_order
@@ -37,11 +37,9 @@ from tapeline.streams.cli.options import (
 )
 from tapeline.streams.cli.show.parity import print_parity
 from tapeline.streams.cli.show.why import print_answer
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.connection import broker_address, silence_client
 from tapeline.streams.outputs.terminal import say, say_document
-
-DIFFERENT = 1
 
 SideArgument = Annotated[
     str, typer.Argument(help="Run directory or store; topics, topics:PREFIX; run:ID.")
@@ -111,11 +109,8 @@ def parity_command(
 async def _parity(
     a: str, b: str, config: Config, bootstrap: str, options: ParityOptions
 ) -> ParityReport:
-    try:
-        async with recorded(a, config, bootstrap) as first, recorded(b, config, bootstrap) as other:
-            return await parity(first, other, config, options)
-    except (NothingToCompareError, RecordedError) as error:
-        raise InputError(str(error)) from error
+    async with recorded(a, config, bootstrap) as first, recorded(b, config, bootstrap) as other:
+        return await parity(first, other, config, options)
 
 
 def _records(option: str, texts: list[str] | None, rounded_up: bool = False) -> dict[int, int]:
@@ -176,17 +171,14 @@ def why_command(
 
 
 async def _why(config: Config, origin: Origin, event_id: str) -> Answer | None:
-    try:
-        if len(origin.files) == 1 and Path(origin.files[0].path).is_dir():
-            assert origin.bootstrap is not None
-            run = RecordedFolder(Path(origin.files[0].path), config, origin.bootstrap)
-            async with run:
-                check_configuration(config, run.manifest, run.name)
-                settings = config.without_max_ahead() if run.corrected else config
-                return await why(run.log, settings, event_id)
-        return await why(lambda: source_of(config, origin).source, config, event_id)
-    except RecordedError as error:
-        raise InputError(str(error)) from error
+    if len(origin.files) == 1 and Path(origin.files[0].path).is_dir():
+        assert origin.bootstrap is not None
+        run = RecordedFolder(Path(origin.files[0].path), config, origin.bootstrap)
+        async with run:
+            check_configuration(config, run.manifest, run.name)
+            settings = config.without_max_ahead() if run.corrected else config
+            return await why(run.log, settings, event_id)
+    return await why(lambda: source_of(config, origin).source, config, event_id)
 
 
 def add_to(app: typer.Typer) -> None:

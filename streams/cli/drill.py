@@ -13,8 +13,8 @@ import msgspec
 import typer
 
 from tapeline.schemas.config.loading import load_config
+from tapeline.schemas.errors import DIFFERENT
 from tapeline.streams.cli.options import BootstrapOption, ConfigOption, JsonOption
-from tapeline.streams.feeds.items import InputError
 from tapeline.streams.outputs.terminal import (
     PlainConsole,
     PlainTable,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from tapeline.streams.drill.drill import DrillOptions, Progress, Told
     from tapeline.streams.drill.report import Check, DrillReport
 
-FAILED = 1
 MEANINGS = {
     "kill": "SIGKILL, store kept",
     "wipe": "SIGKILL, store wiped",
@@ -68,7 +67,6 @@ def drill(
     json: JsonOption = False,
 ) -> int:
     """Kill workers on your cluster, in topics of its own, and check that nothing is lost."""
-    from tapeline.streams.drill.crew import WorkerRefusedError
     from tapeline.streams.drill.drill import DrillOptions
     from tapeline.streams.drill.report import report_data
     from tapeline.streams.kafka.connection import broker_address, silence_client
@@ -90,13 +88,11 @@ def drill(
             report = asyncio.run(_run(kafka, options, told))
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
-        except WorkerRefusedError as error:
-            raise InputError(str(error)) from error
     if json:
         say_document(report_data(report))
     else:
         print_report(plain_console(), report)
-    return 0 if report.holds else FAILED
+    return 0 if report.holds else DIFFERENT
 
 
 async def _run(kafka: KafkaConfig, options: DrillOptions, told: Told) -> DrillReport:

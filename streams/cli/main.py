@@ -12,12 +12,18 @@ import msgspec
 import typer
 
 import tapeline
-from tapeline.replay.sources.protocol import LogMissingError
 from tapeline.schemas.config.loading import load_config
-from tapeline.schemas.config.model import Config, ConfigError
+from tapeline.schemas.config.model import Config
 from tapeline.schemas.config.rendering import to_toml
 from tapeline.schemas.documents.json_schema import write_schemas
-from tapeline.streams.calendars import UnknownZoneError
+from tapeline.schemas.errors import (
+    BROKEN,
+    INTERRUPTED,
+    IO_FAILURE,
+    UNUSABLE,
+    InternalError,
+    TapelineError,
+)
 from tapeline.streams.cli.arguments import OrderedCommand, sources_in_order
 from tapeline.streams.cli.compare import add_to as add_checks
 from tapeline.streams.cli.drill import add_to as add_drill
@@ -44,16 +50,12 @@ from tapeline.streams.cli.store import add_to as add_store
 from tapeline.streams.cli.store import rebuild_and_report, run_and_report
 from tapeline.streams.cli.topics import add_to as add_kafka
 from tapeline.streams.cli.verify import add_to as add_verify
-from tapeline.streams.consuming.received import UnreadableEventError
-from tapeline.streams.consuming.subscription import LostPositionError
 from tapeline.streams.core import engine
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.embedded import run_files
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.samples import SEED, SESSIONS, write_samples
-from tapeline.streams.kafka.errors import BrokerError, TopicsError
 from tapeline.streams.outputs.escaping import writable
-from tapeline.streams.outputs.run_folder import ForeignFolderError
 from tapeline.streams.outputs.terminal import (
     guard_standard_error,
     plain_console,
@@ -62,16 +64,9 @@ from tapeline.streams.outputs.terminal import (
     say_text,
     say_traceback,
 )
-from tapeline.streams.pipeline.refusals import RowsRefusedError, refuse_beyond_limit
+from tapeline.streams.pipeline.refusals import refuse_beyond_limit
 from tapeline.streams.pipeline.summary import RunResult
-from tapeline.streams.store.first_look import TooManyRefusedError
-from tapeline.streams.store.layout import StoreDamagedError, StoreError
 
-REFUSED = 1
-USAGE = 2
-BROKEN = 70
-IO_FAILURE = 74
-INTERRUPTED = 130
 LOG_JSON = "--log-json"
 BUG = "this is a bug of tapeline; what was written before it stays as it is"
 COMMAND_LINE_ERROR = cast(type[typer.BadParameter], typer.BadParameter.__mro__[2])
@@ -258,7 +253,6 @@ def worker(
     # Before the rest is imported, which takes a second.
     with leaving_when_told():
         # Only a worker needs Faust: the other commands start faster without it.
-        from tapeline.streams.worker.instance import InstanceTakenError
         from tapeline.streams.worker.runner import SESSION_S, RunOptions, run_worker, with_bootstrap
 
         settings = with_bootstrap(load_config(config), bootstrap)
@@ -272,10 +266,7 @@ def worker(
             log_check_s=log_check_s,
             session_s=SESSION_S if session_s is None else session_s,
         )
-        try:
-            run_worker(settings, options)
-        except InstanceTakenError as error:
-            raise InputError(str(error)) from error
+        run_worker(settings, options)
 
 
 @config_app.command("check")
@@ -316,17 +307,6 @@ def _check_can_be_folder(folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; every error is one plain message and an exit code."""
-    errors = (
-        InputError,
-        LogMissingError,
-        ConfigError,
-        ForeignFolderError,
-        LostPositionError,
-        StoreError,
-        TopicsError,
-        UnknownZoneError,
-        UnreadableEventError,
-    )
     given = sys.argv[1:] if arguments is None else arguments
     # Also of a command line that is not taken: who reads the log of a worker reads JSON.
     fail = partial(_fail, LOG_JSON in given)
@@ -338,25 +318,21 @@ def main(arguments: list[str] | None = None) -> int:
         return code if isinstance(code, int) else 0
     except typer.Abort:
         return fail("interrupted", INTERRUPTED)
-    except (RowsRefusedError, TooManyRefusedError) as error:
-        return fail(str(error), REFUSED)
-    except errors as error:
-        return fail(str(error), USAGE)
     except KeyboardInterrupt:
         return fail("interrupted", INTERRUPTED)
     except (BrokenPipeError, SystemExit):
         # Whoever read the output has gone; of that, Rich makes an exit of its own.
         sys.stderr.close()
         return IO_FAILURE
-    except BrokerError as error:
-        return fail(str(error), IO_FAILURE)
-    except StoreDamagedError as error:
-        return fail(str(error), BROKEN)
+    except InternalError:
+        return fail(BUG, BROKEN, bug=True)
     except OSError as error:
         return fail(f"reading or writing failed: {error}", IO_FAILURE)
+    except TapelineError as error:
+        return fail(str(error), error.exit_code)
     except Exception as error:
         if isinstance(error, COMMAND_LINE_ERROR):
-            return fail(f"{error.format_message()} (see tapeline --help)", USAGE)
+            return fail(f"{error.format_message()} (see tapeline --help)", UNUSABLE)
         return fail(BUG, BROKEN, bug=True)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.times import TimeUnit, whole_ms
 from tapeline.streams.pipeline.refusals import DEFAULT_LIMIT, RejectLimit
 

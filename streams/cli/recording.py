@@ -24,7 +24,7 @@ from tapeline.replay.run import Replay, ReplayOptions
 from tapeline.replay.sources.opening import Origin, source_of
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.outputs.terminal import LineWriter, say
 from tapeline.streams.pipeline.speed import parse_speed
 from tapeline.streams.pipeline.summary import RunResult

@@ -18,6 +18,7 @@ from tapeline.replay.sources.opening import is_corrected, read_manifest, source_
 from tapeline.replay.sources.protocol import FETCH_RECORDS
 from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.errors import DIFFERENT
 from tapeline.streams.cli.arguments import OrderedCommand
 from tapeline.streams.cli.options import (
     BarsOption,
@@ -54,13 +55,12 @@ from tapeline.streams.cli.replay_options import (
     stretch_of,
 )
 from tapeline.streams.cli.show.run import print_summary, summary_data
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.connection import broker_address, silence_client
 from tapeline.streams.outputs.run_folder import MANIFEST, MANIFEST_MARK, check_outside
 from tapeline.streams.outputs.terminal import plain_console, say, say_document
 from tapeline.streams.pipeline.summary import RunResult
 
-DIFFERENT = 1
 WITH_MANIFEST = ("manifest", "out", "config", "bootstrap", "json")
 """Parameters that may be given with a manifest; all others it decides itself."""
 PARTS = ("from_", "to", "from_offset", "to_offset", "symbols", "groups")

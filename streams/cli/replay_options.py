@@ -16,7 +16,7 @@ from tapeline.replay.sources.protocol import FETCH_RECORDS
 from tapeline.schemas.config.model import Config
 from tapeline.streams.cli.arguments import sources_in_order
 from tapeline.streams.cli.options import instant_of
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.connection import broker_address
 from tapeline.streams.outputs.run_folder import MANIFEST, check_outside
 

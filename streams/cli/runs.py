@@ -10,7 +10,7 @@ import typer
 
 from tapeline.schemas.config.loading import load_config
 from tapeline.streams.cli.options import BootstrapOption, ConfigOption, JsonOption
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.connection import broker_address, silence_client
 from tapeline.streams.outputs.terminal import (
     PlainTable,

@@ -21,7 +21,7 @@ from tapeline.schemas.topics import EVENT_TYPES
 from tapeline.streams.cli.options import BootstrapOption, ConfigOption, instant_of
 from tapeline.streams.cli.show.progress import ProgressBar
 from tapeline.streams.core.correct.corrections import Correction
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.feeds.times import TimeUnit
 from tapeline.streams.outputs.terminal import plain_console, say_document, write_lines

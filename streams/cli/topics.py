@@ -27,7 +27,7 @@ from tapeline.streams.cli.options import (
     reject_limit_of,
 )
 from tapeline.streams.cli.show.progress import ProgressBar
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.outputs.terminal import (
     PlainTable,
     confirmed,

@@ -21,6 +21,7 @@ from tapeline.replay.verify.determinism import Report as DeterminismReport
 from tapeline.replay.verify.prefixes import check_causality
 from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.errors import DIFFERENT
 from tapeline.streams.cli.arguments import OrderedCommand
 from tapeline.streams.cli.options import (
     BarsOption,
@@ -56,7 +57,6 @@ from tapeline.streams.outputs.terminal import (
 )
 from tapeline.streams.pipeline.instants import instant_text
 
-FAILED = 1
 SHOWN_BYTES = 400
 
 verify_app = typer.Typer(
@@ -109,7 +109,7 @@ def causality(
     else:
         _print_causality(report)
     if not report.clean:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(DIFFERENT)
 
 
 @verify_app.command(cls=OrderedCommand)
@@ -146,7 +146,7 @@ def determinism(
     else:
         say("NOT deterministic.")
     if not report.equal:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(DIFFERENT)
 
 
 def _asked_for(context: typer.Context, config: Path | None) -> tuple[Config, Origin, ReplayOptions]:

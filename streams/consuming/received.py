@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from tapeline.schemas.codec import CodecError, decode_event
+from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.events import (
     DerivedBar,
     Event,
@@ -43,7 +44,7 @@ class Removed(Struct, frozen=True):
     watermark_ms: int
 
 
-class UnreadableEventError(ValueError):
+class UnreadableEventError(UnusableError, ValueError):
     """A message of an output topic that this version cannot read; nothing was skipped.
 
     A topic's name carries the version of its schema. Fields added to it are passed over; anything

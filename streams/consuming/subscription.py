@@ -23,6 +23,7 @@ from typing import Any, Literal
 from msgspec import Struct, json
 from msgspec import ValidationError as TokenError
 
+from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.events import Event, Reject
 from tapeline.schemas.records import INT64_MAX
 from tapeline.schemas.symbols import names_of
@@ -95,7 +96,7 @@ class ResumeToken(Struct, frozen=True):
             raise ValueError(f"{text[:60]!r} is no resume token: {error}") from error
 
 
-class LostPositionError(RuntimeError):
+class LostPositionError(UnusableError):
     """The place to go on from is not in the topic (any more): going on would leave something out.
 
     So it is when the topic was deleted and made again, or lost what it held. What was made of its

@@ -13,8 +13,8 @@ from tapeline.schemas.events import Event, Reject
 from tapeline.schemas.topics import EVENT_TYPES, topic_of
 from tapeline.streams.consuming.received import Removed
 from tapeline.streams.consuming.subscription import Since, Subscription
+from tapeline.streams.errors import TopicsError
 from tapeline.streams.kafka.connection import plain_errors
-from tapeline.streams.kafka.errors import TopicsError
 
 REJECTS = "reject"
 

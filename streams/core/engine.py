@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.events import Event, Output
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord, field_values
 from tapeline.streams.core.correct.corrections import Correction, Revisions
@@ -33,11 +34,11 @@ REVISIONS: Final = 64
 _values: Final = field_values
 
 
-class StateIncompleteError(ValueError):
+class StateIncompleteError(BrokenPromiseError, ValueError):
     """Records of a state are missing, or do not go together: some were lost."""
 
 
-class StateVersionError(ValueError):
+class StateVersionError(BrokenPromiseError, ValueError):
     """State that another version of the core made."""
 
 

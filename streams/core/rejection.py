@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tapeline.schemas.errors import InternalError
 
-class RecordRejected(Exception):
+
+class RecordRejected(InternalError):
     """A record that must become a dead letter; the engine is as it was before.
 
     Attributes

@@ -11,6 +11,7 @@ from random import Random
 
 from msgspec import Struct
 
+from tapeline.schemas.errors import UNUSABLE, UnusableError
 from tapeline.streams.drill.worker_process import WorkerProcess
 from tapeline.streams.worker.runner import DRAIN_S, SESSION_S
 
@@ -23,7 +24,6 @@ LONGEST_STAY_S = 6.0
 START_S = 60.0
 POLL_S = 0.1
 DRAINED = 0
-REFUSED = 2
 REPLACED = 70
 KILLED = -signal.SIGKILL
 
@@ -36,7 +36,7 @@ class End(Struct, frozen=True):
     said: str
 
 
-class WorkerRefusedError(ValueError):
+class WorkerRefusedError(UnusableError):
     """A worker does not start here; the message ends with what it said."""
 
 
@@ -236,7 +236,7 @@ class Crew:
         code = worker.bury()
         if code is not None:
             self._note(member, code)
-            if code == REFUSED:
+            if code == UNUSABLE:
                 raise WorkerRefusedError(f"drill: a worker refuses to start: {worker.last_words()}")
             member.start_at = time.monotonic() + LONGEST_AWAY_S * self._random.random()
         if not worker.runs and time.monotonic() >= member.start_at:

@@ -32,9 +32,9 @@ from tapeline.streams.drill.oracle import expected
 from tapeline.streams.drill.readback import committed_offsets, log_ends, read_topics
 from tapeline.streams.drill.report import DrillReport, checks_of
 from tapeline.streams.drill.worker_process import PLAIN_PROGRAM, RAGGED_PROGRAM, WorkerProcess
+from tapeline.streams.errors import TopicsError
 from tapeline.streams.kafka.administration import create_topics, delete_topics
 from tapeline.streams.kafka.connection import admin_client, plain_errors
-from tapeline.streams.kafka.errors import TopicsError
 
 RECORDS_PER_S = 200.0
 LEAST_PARTITIONS = 4

@@ -9,16 +9,13 @@ from pathlib import Path
 from random import Random
 
 from tapeline.schemas.config.loading import load_config
-from tapeline.schemas.config.model import ConfigError
-from tapeline.streams.kafka.errors import BrokerError, TopicsError
+from tapeline.schemas.errors import TapelineError
+from tapeline.streams.errors import exit_code_of
 from tapeline.streams.outputs.terminal import guard_standard_error, say
-from tapeline.streams.worker.instance import InstanceTakenError
 from tapeline.streams.worker.runner import SESSION_S, RunOptions, run_worker
 
 CHUNK_RECORDS = 20
 LONGEST_WAIT_S = 0.01
-REFUSED = 2
-IO_FAILURE = 74
 
 
 def main() -> int:
@@ -47,16 +44,10 @@ def main() -> int:
     )
     try:
         run_worker(load_config(given.config), options, pause)
-    except (ConfigError, TopicsError, InstanceTakenError) as error:
-        return _fail(error, REFUSED)
-    except (BrokerError, OSError) as error:
-        return _fail(error, IO_FAILURE)
+    except (TapelineError, OSError) as error:
+        say(f"tapeline: {error}", err=True)
+        return exit_code_of(error)
     return 0
-
-
-def _fail(error: Exception, code: int) -> int:
-    say(f"tapeline: {error}", err=True)
-    return code
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from tapeline.schemas.codec import normal_volume
 from tapeline.schemas.records import INT64_MAX, Bar
 from tapeline.schemas.symbols import NAME_RULE, is_name
-from tapeline.streams.feeds.items import InputError, Refusal
+from tapeline.streams.errors import InputError
+from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.feeds.repeated_hours import Passes, PassesOfFile
 from tapeline.streams.feeds.time_columns import SYMBOL_COLUMN, Look, joined, time_columns
 from tapeline.streams.feeds.times import (

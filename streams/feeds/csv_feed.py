@@ -12,8 +12,9 @@ from typing import NamedTuple
 from tapeline.schemas.codec import LONG_RECORD
 from tapeline.schemas.config.model import INPUT_MIB
 from tapeline.schemas.records import Bar
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.columns import AMBIGUOUS_TIME, BarColumns
-from tapeline.streams.feeds.items import InputError, Item, Refusal
+from tapeline.streams.feeds.items import Item, Refusal
 from tapeline.streams.feeds.lines import LineReader
 from tapeline.streams.feeds.merge import SlotEnds
 from tapeline.streams.feeds.order import OrderCheck, ascend_as_text

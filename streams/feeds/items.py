@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
+from tapeline.schemas.errors import InputOutputError
 from tapeline.schemas.records import LogRecord
 
 
@@ -84,9 +85,5 @@ class Feed(Protocol):
         ...
 
 
-class InputError(ValueError):
-    """An input that is missing, unreadable or not what it should be; nothing starts with it."""
-
-
-class FeedBroken(OSError):
+class FeedBroken(InputOutputError, OSError):
     """An input that stopped being readable after the run had begun."""

@@ -11,7 +11,8 @@ from typing import BinaryIO, NamedTuple, cast
 
 from tapeline.schemas.codec import RECORD_LIMIT_BYTES
 from tapeline.schemas.config.model import INPUT_MIB
-from tapeline.streams.feeds.items import FeedBroken, InputError
+from tapeline.streams.errors import InputError
+from tapeline.streams.feeds.items import FeedBroken
 
 BLOCK_BYTES = RECORD_LIMIT_BYTES
 """A line that is too long spans blocks: only such lines have to be measured."""

@@ -14,8 +14,9 @@ from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Reject
 from tapeline.schemas.ids import reject_id
 from tapeline.schemas.symbols import NAME_RULE, is_name
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.csv_feed import CsvFeed
-from tapeline.streams.feeds.items import Feed, InputError, Item, Refusal
+from tapeline.streams.feeds.items import Feed, Item, Refusal
 from tapeline.streams.feeds.log_feed import LogFeed
 from tapeline.streams.feeds.merge import in_sequence, merged
 from tapeline.streams.feeds.parquet_feed import ParquetFeed

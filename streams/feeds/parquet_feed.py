@@ -14,8 +14,9 @@ import orjson
 
 from tapeline.schemas.config.model import INPUT_MIB
 from tapeline.schemas.records import Bar
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.columns import AMBIGUOUS_TIME, BarColumns
-from tapeline.streams.feeds.items import FeedBroken, InputError, Item, Refusal
+from tapeline.streams.feeds.items import FeedBroken, Item, Refusal
 from tapeline.streams.feeds.merge import SlotEnds
 from tapeline.streams.feeds.order import OrderCheck, ascend_as_text
 from tapeline.streams.feeds.repeated_hours import Passes, PassesOfFile

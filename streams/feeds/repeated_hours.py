@@ -17,7 +17,8 @@ from contextlib import closing
 from typing import Protocol
 
 from tapeline.schemas.records import Bar
-from tapeline.streams.feeds.items import Feed, FeedBroken, InputError
+from tapeline.streams.errors import InputError
+from tapeline.streams.feeds.items import Feed, FeedBroken
 from tapeline.streams.feeds.times import RepeatedTimeError
 
 Hour = tuple[str, int]

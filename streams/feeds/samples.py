@@ -11,7 +11,7 @@ from tapeline.schemas.codec import encode
 from tapeline.schemas.records import Bar
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.core.calendar import EPOCH_ORDINAL, Calendar
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 
 FIRST_SESSION = "2025-11-20"
 SESSIONS = 10

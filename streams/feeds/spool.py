@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from tapeline.streams.failures import naming
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError, naming
 from tapeline.streams.feeds.opening import TEXT_SUFFIXES, Source
 
 

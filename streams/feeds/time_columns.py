@@ -15,7 +15,7 @@ from enum import Enum
 from math import isfinite
 
 from tapeline.streams.core.calendar import DAY_MS, iso_time
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.times import (
     EPOCH,
     MILLISECOND,

@@ -14,6 +14,7 @@ from math import isfinite
 from typing import Literal, NamedTuple, get_args
 
 from tapeline.schemas.config.model import Config, TimeConfig
+from tapeline.schemas.errors import InternalError
 from tapeline.schemas.records import INT64_MAX, INT64_MIN
 from tapeline.streams.calendars import load_zone
 from tapeline.streams.core.calendar import ZoneTable, iso_time
@@ -73,11 +74,11 @@ def table_times(config: Config, zone: str | None, unit: TimeUnit | None) -> Tabl
     return TableTimes(table, unit or "ms", config.time.earliest_ms, config.time.latest_ms)
 
 
-class NaiveTimeError(ValueError):
+class NaiveTimeError(InternalError, ValueError):
     """A time without offset, where no zone was given."""
 
 
-class RepeatedTimeError(ValueError):
+class RepeatedTimeError(InternalError, ValueError):
     """A wall time that occurs twice, because clocks are set back over it.
 
     Attributes

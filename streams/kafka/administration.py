@@ -23,8 +23,8 @@ from aiokafka.errors import (
 
 from tapeline.schemas.config.model import KafkaConfig
 from tapeline.schemas.symbols import names_of
+from tapeline.streams.errors import TopicsError
 from tapeline.streams.kafka.connection import administered
-from tapeline.streams.kafka.errors import TopicsError
 from tapeline.streams.kafka.topics import (
     FoundTopic,
     TopicReport,

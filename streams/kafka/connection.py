@@ -22,7 +22,7 @@ from aiokafka.errors import (
 
 from tapeline.schemas.config.model import KafkaConfig
 from tapeline.schemas.config.values import Place, read_bootstrap
-from tapeline.streams.kafka.errors import BrokerError
+from tapeline.streams.errors import BrokerError
 
 ADMIN_TIMEOUT_MS = 15_000
 COMMITTED = "read_committed"

@@ -13,9 +13,10 @@ from typing import Any, BinaryIO
 import msgspec
 import orjson
 
+from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.events import Output, Reject, Retract
 from tapeline.schemas.topics import OUTPUT_TOPICS, topic_of
-from tapeline.streams.failures import naming
+from tapeline.streams.errors import naming
 
 TOPICS_FOLDER = "topics"
 """Of a store: one file a topic."""
@@ -28,7 +29,7 @@ LARGE_LETTER = 1 << 12
 WRITE_BYTES = 1 << 18
 
 
-class ForeignFolderError(ValueError):
+class ForeignFolderError(UnusableError, ValueError):
     """A folder that cannot become a run: it holds other things, or something is going on there."""
 
 

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.streams.calendars.schedules import (
     instant_text,
     is_arithmetic,
@@ -67,7 +68,7 @@ class Identity(Struct, frozen=True, array_like=True):
         return [self.sha256, self.first, self.last]
 
 
-class IdentityError(ValueError):
+class IdentityError(BrokenPromiseError, ValueError):
     """State that was made with other settings, or on another schedule, than those of now."""
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from tapeline.schemas.errors import CheckFailedError
+
 CURES: Mapping[str, str] = {
     "ahead_of_time": "mend the times, or raise `max_ahead` of the instrument after a long silence",
     "ambiguous_time": "give times with an offset, or in UTC: the hour is there twice in that night",
@@ -180,7 +182,7 @@ class RowReport(Struct, frozen=True):
         }
 
 
-class RowsRefusedError(Exception):
+class RowsRefusedError(CheckFailedError):
     """A run did its work, and more rows are refused than its limit allows."""
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from tapeline.schemas.codec import CodecError, RecordDecoder, decode_event
 from tapeline.schemas.topics import topic_of
-from tapeline.streams.failures import naming
+from tapeline.streams.errors import naming
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
 from tapeline.streams.store.database import Database
 from tapeline.streams.store.files import check_file, missing, sync_folder

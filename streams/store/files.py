@@ -8,7 +8,7 @@ from io import FileIO
 from pathlib import Path
 from zlib import crc32
 
-from tapeline.streams.failures import naming
+from tapeline.streams.errors import naming
 from tapeline.streams.store.layout import StoreDamagedError
 
 BLOCK_BYTES = 1 << 20

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.errors import CheckFailedError
 from tapeline.schemas.records import Bar, Clock, LogRecord
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.feeds.items import Feed, Item, Refusal
@@ -19,7 +20,7 @@ MOST_HELD = 1 << 16
 """Rows that are looked at together; more symbols than any partition takes."""
 
 
-class TooManyRefusedError(ValueError):
+class TooManyRefusedError(CheckFailedError):
     """More rows are refused than the limit allows, and nothing was written.
 
     Attributes

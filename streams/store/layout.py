@@ -19,6 +19,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tapeline.schemas.errors import BrokenPromiseError, UnusableError
 from tapeline.streams.outputs.run_folder import LOCK_FILE, TOPICS_FOLDER
 
 LOG_FILE = "log.jsonl"
@@ -34,11 +35,11 @@ _LABEL_SHIFT = 1 << 63
 _LABEL_BYTES = 8
 
 
-class StoreError(ValueError):
+class StoreError(UnusableError, ValueError):
     """A folder that is no store, is in use, or belongs to another configuration or version."""
 
 
-class StoreDamagedError(RuntimeError):
+class StoreDamagedError(BrokenPromiseError):
     """Files of a store are not what was written: nothing that follows from them may be used."""
 
 

@@ -19,7 +19,8 @@ from tapeline.schemas.config.model import Config, config_hash
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.feeds.items import Feed, InputError, Item, Refusal
+from tapeline.streams.errors import InputError, LostRowError
+from tapeline.streams.feeds.items import Feed, Item, Refusal
 from tapeline.streams.feeds.log_feed import LogFeed
 from tapeline.streams.feeds.opening import (
     Progress,
@@ -45,10 +46,6 @@ from tapeline.streams.store.recovery import counts_after, recover
 from tapeline.streams.store.spans import Spans
 
 STEP_ROWS = 20_000
-
-
-class LostRowError(AssertionError):
-    """The run cannot say what became of every row: a bug."""
 
 
 @dataclass(frozen=True)

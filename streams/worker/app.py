@@ -17,12 +17,12 @@ from msgspec import Struct
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.topics import input_log, snapshot_topic, worker_app_id
 from tapeline.streams.core.sessions.tracker import NOWHERE_MS
+from tapeline.streams.errors import BrokerError, TopicsError
 from tapeline.streams.kafka.administration import describe_topics
-from tapeline.streams.kafka.errors import BrokerError, TopicsError
 from tapeline.streams.worker.bridge.table import StateTable
 from tapeline.streams.worker.bridge.transport import BatchApp, BatchMessage, BatchSchema
 from tapeline.streams.worker.changelog import belongs, read_heads
-from tapeline.streams.worker.cluster import explained, judge_topics
+from tapeline.streams.worker.cluster import TopicsChangedError, explained, judge_topics
 from tapeline.streams.worker.committer import (
     OUTPUT_BATCH_BYTES,
     SNAPSHOT_BYTES_A_PLACE,
@@ -350,7 +350,7 @@ class WorkerApp(BatchApp):
         try:
             judge_topics([report for report in reports if report.found is not None])
         except TopicsError as error:
-            self.crash_with(error)
+            self.crash_with(TopicsChangedError(str(error)))
 
     # -- what is shown
 

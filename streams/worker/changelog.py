@@ -13,6 +13,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from msgspec import Struct
 
+from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.streams.kafka.connection import COMMITTED, plain_errors
 from tapeline.streams.worker.state_records import (
     IDENTITY_KEY,
@@ -31,11 +32,11 @@ ANEW = (
 )
 
 
-class ChangelogError(RuntimeError):
+class ChangelogError(BrokenPromiseError):
     """The changelog cannot be what the state is recovered from; the message says why."""
 
 
-class LocalAheadError(RuntimeError):
+class LocalAheadError(BrokenPromiseError):
     """The local store holds more of the changelog than there is of it."""
 
 

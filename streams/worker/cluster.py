@@ -7,8 +7,9 @@ import logging
 from collections.abc import Sequence
 
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.errors import BrokenPromiseError
+from tapeline.streams.errors import BrokerError, TopicsError
 from tapeline.streams.kafka.administration import describe_topics, topic_names
-from tapeline.streams.kafka.errors import BrokerError, TopicsError
 from tapeline.streams.kafka.topics import TopicReport
 from tapeline.streams.worker.exits import NotWrittenError
 
@@ -16,6 +17,10 @@ ASKING_S = 10.0
 """How long to ask what became of a topic: the answer is for the last line alone."""
 
 logger = logging.getLogger("tapeline.worker")
+
+
+class TopicsChangedError(BrokenPromiseError):
+    """Topics that a worker runs on are not what they were when it started."""
 
 
 async def check_cluster(config: Config) -> int:

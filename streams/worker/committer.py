@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from tapeline.schemas.errors import InternalError
 from tapeline.streams.kafka.connection import error_text
 from tapeline.streams.outputs.messages import Message
 from tapeline.streams.worker.exits import ForeignWriterError, NotWrittenError, ZombieGuard
@@ -36,7 +37,7 @@ CHANGELOG_BYTES = 15 * 1_048_576
 """Least of what the changelog accepts (16 MiB), with room for the frame."""
 
 
-class StepBytesError(RuntimeError):
+class StepBytesError(InternalError):
     """A message that no batch takes."""
 
 

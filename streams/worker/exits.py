@@ -15,23 +15,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-BUG = 70
-"""A bug or a broken promise."""
-IO_FAILURE = 74
-"""Reading or writing failed."""
+from tapeline.schemas.errors import BROKEN, BrokenPromiseError
 
 logger = logging.getLogger("tapeline.worker")
 
 
-class ZombieError(RuntimeError):
+class OwnershipError(BrokenPromiseError):
+    """What this process holds may be another's by now."""
+
+
+class ZombieError(OwnershipError):
     """The process was asleep, or cut off, for longer than its session allows."""
 
 
-class ForeignWriterError(RuntimeError):
+class ForeignWriterError(OwnershipError):
     """Somebody else wrote to a changelog partition that is ours."""
 
 
-class NotWrittenError(RuntimeError):
+class NotWrittenError(BrokenPromiseError):
     """The broker did not take what was sent, whatever the client tried.
 
     Attributes
@@ -45,7 +46,7 @@ class NotWrittenError(RuntimeError):
         self.topic = topic
 
 
-def hard_exit(error: BaseException | str, code: int = BUG) -> NoReturn:
+def hard_exit(error: BaseException | str, code: int = BROKEN) -> NoReturn:
     """Say why, and end the process without any clean-up."""
     if isinstance(error, BaseException):
         message = f"{type(error).__name__}: {error}"

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from tapeline.schemas.codec import CodecError, RecordDecoder
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.events import Output
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import LogRecord
@@ -40,7 +41,7 @@ from tapeline.streams.worker.state_records import (
 )
 
 
-class LogHoleError(RuntimeError):
+class LogHoleError(BrokenPromiseError):
     """The log does not go on where the state ends; the message names both offsets."""
 
 

@@ -10,12 +10,14 @@ import os
 from pathlib import Path
 from typing import IO, Self
 
+from tapeline.schemas.errors import UnusableError
+
 INSTANCES = 64
 FIRST_PORT = 9_464
 """The customary port of Prometheus exporters of this kind; instance N listens N above it."""
 
 
-class InstanceTakenError(RuntimeError):
+class InstanceTakenError(UnusableError):
     """A worker of that ordinal already runs with this data folder."""
 
 

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from faust.types import TP
 
+from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.streams.worker.log_digest import RecordDigest, digest_of
 
 LEAST_BYTES = 1
@@ -29,7 +30,7 @@ PATIENCE_S = 10.0
 """For all of them."""
 
 
-class LogChangedError(RuntimeError):
+class LogChangedError(BrokenPromiseError):
     """The log has another record where the state includes one; the message names both."""
 
 

@@ -15,16 +15,15 @@ import msgspec
 from msgspec import Struct
 
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.errors import IO_FAILURE
+from tapeline.streams.errors import exit_code_of
 from tapeline.streams.kafka.connection import broker_address
 from tapeline.streams.pipeline.collector import rare_collections
-from tapeline.streams.worker.bridge.store_errors import StoreWriteError, wants_room
+from tapeline.streams.worker.bridge.store_errors import wants_room
 from tapeline.streams.worker.cluster import check_cluster
 from tapeline.streams.worker.exits import (
-    BUG,
-    IO_FAILURE,
-    ForeignWriterError,
+    OwnershipError,
     StandstillClock,
-    ZombieError,
     hard_exit,
     quiet_exit,
 )
@@ -206,12 +205,11 @@ def _check_failure(instance: Instance, done: asyncio.Future[Any]) -> None:
 
 
 def _crash(instance: Instance, error: BaseException) -> NoReturn:
-    if isinstance(error, ZombieError | ForeignWriterError):
+    if isinstance(error, OwnershipError):
         # A full disk must not keep the process.
         with suppress(OSError):
             instance.count_zombie_exit()
-    want = isinstance(error, StoreWriteError) or wants_room(error)
-    hard_exit(error, IO_FAILURE if want else BUG)
+    hard_exit(error, IO_FAILURE if wants_room(error) else exit_code_of(error))
 
 
 def with_bootstrap(config: Config, bootstrap: str | None) -> Config:

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.streams.core.engine import HOT
 from tapeline.streams.pipeline.provenance import Identity, stored_identity
 from tapeline.streams.pipeline.state_values import pack, unpack
@@ -38,11 +39,11 @@ KEY_SHOWN = 80
 Pair = tuple[bytes, bytes]
 
 
-class StateFormatError(ValueError):
+class StateFormatError(BrokenPromiseError, ValueError):
     """Stored state that this version cannot read; the message names the way out."""
 
 
-class ForeignRecordError(ValueError):
+class ForeignRecordError(BrokenPromiseError, ValueError):
     """A record among the state that no worker writes."""
 
 
@@ -92,7 +93,7 @@ class GroupChange(Struct, frozen=True):
         return batch_bytes(self.pairs)
 
 
-class TooLargeError(ValueError):
+class TooLargeError(BrokenPromiseError, ValueError):
     """The changed state of one group does not fit into one record batch."""
 
 

@@ -22,7 +22,7 @@ from tapeline.schemas.events import Reject
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.topics import input_log, topic_of
 from tapeline.streams.cli import main as cli
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.feeds.samples import write_samples
 from tapeline.streams.kafka.administration import create_topics

@@ -36,11 +36,10 @@ from tapeline.schemas.topics import (
 )
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.embedded import run_files
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError, TopicsError
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.feeds.samples import sample_book
 from tapeline.streams.kafka.administration import create_new, topic_names
-from tapeline.streams.kafka.errors import TopicsError
 from tapeline.streams.kafka.topics import WantedTopic
 from tests.kafka.broker import Broker
 from tests.kafka.recording import (

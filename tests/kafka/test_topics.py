@@ -13,9 +13,9 @@ from aiokafka.admin import NewTopic
 from tapeline.schemas.config.model import KafkaConfig
 from tapeline.schemas.topics import catalogue, changelog_topic, input_log, topic_of
 from tapeline.streams.cli import main as cli
+from tapeline.streams.errors import BrokerError, TopicsError
 from tapeline.streams.kafka.administration import create_topics, delete_topics, describe_topics
 from tapeline.streams.kafka.connection import admin_client
-from tapeline.streams.kafka.errors import BrokerError, TopicsError
 from tests.kafka.broker import Broker, free_ports, require_broker
 
 

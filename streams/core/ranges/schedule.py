@@ -9,6 +9,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Final
 
+from tapeline.schemas.errors import InternalError
 from tapeline.schemas.templates import RangeKind
 from tapeline.streams.core.calendar import DAY_MS, EPOCH_ORDINAL, Calendar, ZoneTable, iso_date
 from tapeline.streams.core.plan import PlannedKind
@@ -22,7 +23,7 @@ CACHED_DAYS: Final = 400
 CACHED_RANGES: Final = 4_096
 
 
-class RangeNotFoundError(LookupError):
+class RangeNotFoundError(InternalError, LookupError):
     """A range of a stored state that the calendar does not have.
 
     Attributes

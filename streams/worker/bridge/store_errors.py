@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tapeline.schemas.errors import BrokenPromiseError, InputOutputError, TapelineError
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LOCKED = ("While lock file", "lock hold by")
 DAMAGED = "Corruption"
 
 
-class LocalStoreError(RuntimeError):
+class LocalStoreError(TapelineError):
     """The local store fails; the message names its folder and the way out."""
 
     def __repr__(self) -> str:
@@ -22,7 +24,7 @@ class LocalStoreError(RuntimeError):
         return f"{type(self).__name__}()"
 
 
-class StoreBrokenError(LocalStoreError):
+class StoreBrokenError(LocalStoreError, BrokenPromiseError):
     """The local store cannot be opened."""
 
 
@@ -34,11 +36,11 @@ class StoreLockedError(StoreBrokenError):
         return f"{type(self).__name__}(lock)"
 
 
-class StoreDamagedError(LocalStoreError):
+class LocalStoreDamagedError(LocalStoreError, BrokenPromiseError):
     """The local store cannot be read as it was written: nothing of it may be used."""
 
 
-class StoreWriteError(LocalStoreError):
+class StoreWriteError(LocalStoreError, InputOutputError):
     """The local store takes nothing more, mostly for want of room."""
 
 
@@ -62,7 +64,7 @@ def opening(path: Path) -> Iterator[None]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn what RocksDB raises when it reads into a `StoreDamagedError`."""
+    """Turn what RocksDB raises when it reads into a `LocalStoreDamagedError`."""
     try:
         yield
     except LocalStoreError:
@@ -91,8 +93,8 @@ def wants_room(error: BaseException) -> bool:
     return any(os.strerror(each) in str(error) for each in NO_ROOM)
 
 
-def _damaged(path: Path, error: Exception) -> StoreDamagedError:
-    return StoreDamagedError(
+def _damaged(path: Path, error: Exception) -> LocalStoreDamagedError:
+    return LocalStoreDamagedError(
         f"the local state {path} is damaged ({error}). "
         "Delete the folder: it is made again from the changelog"
     )

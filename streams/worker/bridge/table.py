@@ -64,7 +64,7 @@ class StateStore(Store):  # type: ignore[misc]
 
         Raises
         ------
-        StoreDamagedError
+        LocalStoreDamagedError
             At the latest when the last pair was taken: until then they may be a part.
         """
         db = self._db_for_partition(partition)

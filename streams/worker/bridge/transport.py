@@ -45,6 +45,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from mode.utils.futures import notify
 
+from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.streams.kafka.raw_records import Chunk, raw_records, split
 from tapeline.streams.worker.chunks import Positions, in_turn
 from tapeline.streams.worker.fetch_watch import FetchWatch
@@ -63,7 +64,7 @@ MOST_REASSIGNED = 30
 logger = logging.getLogger("tapeline.worker")
 
 
-class AssignmentError(RuntimeError):
+class AssignmentError(BrokenPromiseError):
     """The group hands out partitions of the log without their changelogs."""
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.pipeline.summary import RunResult
 from tests.unit.embedded.books import (

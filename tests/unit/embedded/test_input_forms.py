@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tapeline.streams.feeds.items import FeedBroken, InputError
+from tapeline.streams.errors import InputError
+from tapeline.streams.feeds.items import FeedBroken
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.feeds.times import TimeUnit
 from tapeline.streams.pipeline.summary import RunResult

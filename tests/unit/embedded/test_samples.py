@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tapeline.streams.calendars import load_calendar
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.samples import (
     CONFIGURATION,
     corrections,

@@ -6,8 +6,9 @@ import pytest
 
 from tapeline.schemas.records import Bar
 from tapeline.streams.calendars import load_zone
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.columns import BarColumns
-from tapeline.streams.feeds.items import InputError, Refusal
+from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.feeds.times import TableTimes
 from tests.unit.feeds.any_time import ANY_TIME
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tapeline.schemas.records import Bar
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds import lines
 from tapeline.streams.feeds.csv_feed import CsvFeed
-from tapeline.streams.feeds.items import InputError, Refusal
+from tapeline.streams.feeds.items import Refusal
 from tests.unit.feeds.any_time import ANY_TIME
 
 HEADER = b"time,open,high,low,close,volume\n"

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapeline.schemas.codec import RECORD_LIMIT_BYTES
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds import lines as module
-from tapeline.streams.feeds.items import FeedBroken, InputError
+from tapeline.streams.feeds.items import FeedBroken
 from tapeline.streams.feeds.lines import BLOCK_BYTES, KEPT_OF_LONG_LINE, LineReader
 
 

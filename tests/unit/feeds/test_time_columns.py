@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tapeline.schemas.config.loading import read_config
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.time_columns import joined, time_columns
 from tapeline.streams.feeds.times import TableTimes, TimeUnit, table_times
 

@@ -15,7 +15,7 @@ from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.records import Bar, Clock
 from tapeline.streams.cli.main import main
 from tapeline.streams.embedded import run_files
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.store.layout import StoreError

@@ -19,7 +19,7 @@ from tapeline.schemas.codec import encode
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.records import Bar, LogRecord
 from tapeline.streams.cli.main import main
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.samples import write_samples
 from tests.unit.replay.memory_source import MemorySource, live, partitioned
 

@@ -20,7 +20,7 @@ from tapeline.schemas.config.model import built_in_config
 from tapeline.schemas.records import Bar
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.embedded import run_files
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.feeds.samples import sample_book, with_late_bars
 from tapeline.streams.store.run import StoreOptions, run_into_store

@@ -16,7 +16,7 @@ from tapeline.schemas.config.model import built_in_config
 from tapeline.schemas.records import LogRecord
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.cli.main import main
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.feeds.samples import (
     corrections,

@@ -25,7 +25,7 @@ from tapeline.replay.run import Replay, ReplayOptions
 from tapeline.replay.sources.opening import Origin, ended, source_of
 from tapeline.schemas.codec import encode
 from tapeline.schemas.records import LogRecord
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.pipeline.summary import RunResult
 from tapeline.streams.store.run import run_into_store

@@ -9,7 +9,7 @@ import pytest
 from tapeline.replay.compare.covered import covered
 from tapeline.replay.compare.recorded import Stretch
 from tapeline.schemas.config.model import built_in_config, config_hash
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 
 CONFIG = built_in_config()
 SPAN = {"begin": 0, "end": 90, "read_from": 0, "start": 10, "stop": 50}

@@ -8,7 +8,7 @@ import pytest
 
 from tapeline.replay.sources.protocol import Lacking, StateBound, StoredStates
 from tapeline.replay.sources.snapshots import SnapshotSets, together
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.snapshots import SnapshotHead, snapshot_messages
 from tapeline.streams.outputs.messages import Message
 from tapeline.streams.pipeline.provenance import Identity

@@ -26,7 +26,8 @@ from tapeline.schemas.topics import snapshot_topic, topic_of
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.feeds.items import InputError, Refusal
+from tapeline.streams.errors import InputError
+from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.feeds.samples import sample_book
 from tapeline.streams.pipeline.planning import plan_group
 from tests.properties.disorder import disordered

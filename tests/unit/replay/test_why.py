@@ -21,7 +21,7 @@ from tapeline.schemas.events import Event, Retract, Swing, content_of
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.feeds.samples import sample_book
 from tapeline.streams.pipeline.routing import Router

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import rocksdict
 
-from tapeline.streams.feeds.items import InputError
+from tapeline.streams.errors import InputError
 from tapeline.streams.pipeline.refusals import RejectLimit
 from tapeline.streams.store.layout import StoreDamagedError, StoreError, state_prefix
 from tests.unit.store.stores import (

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tapeline.streams.worker.bridge.store_errors import (
+    LocalStoreDamagedError,
     LocalStoreError,
     StoreBrokenError,
-    StoreDamagedError,
     StoreLockedError,
     StoreWriteError,
     opening,
@@ -34,14 +34,14 @@ RIGHT = "IO error: Permission denied: While open a file for random read: /d/cloc
     [
         (opening, FULL, StoreWriteError, "Make room"),
         (opening, LARGE, StoreWriteError, "Make room"),
-        (opening, BLOCK, StoreDamagedError, "Delete the folder"),
+        (opening, BLOCK, LocalStoreDamagedError, "Delete the folder"),
         (opening, LOCK, StoreLockedError, "If no other worker uses it"),
         (opening, OWN, StoreLockedError, "If no other worker uses it"),
         (opening, RIGHT, StoreBrokenError, "If no other worker uses it"),
-        (reading, BLOCK, StoreDamagedError, "Delete the folder"),
-        (reading, "IO error: Input/output error", StoreDamagedError, "Delete the folder"),
+        (reading, BLOCK, LocalStoreDamagedError, "Delete the folder"),
+        (reading, "IO error: Input/output error", LocalStoreDamagedError, "Delete the folder"),
         (writing, FULL, StoreWriteError, "Make room"),
-        (writing, BLOCK, StoreDamagedError, "Delete the folder"),
+        (writing, BLOCK, LocalStoreDamagedError, "Delete the folder"),
     ],
 )
 def test_an_error_of_the_store_is_of_its_kind_with_folder_cause_and_way_out(

@@ -19,7 +19,7 @@ from faust.types import TP
 
 from tapeline.schemas.config.model import built_in_config
 from tapeline.streams.worker.app import WorkerApp, WorkerOptions, make_app
-from tapeline.streams.worker.bridge.store_errors import StoreDamagedError, StoreLockedError
+from tapeline.streams.worker.bridge.store_errors import LocalStoreDamagedError, StoreLockedError
 from tapeline.streams.worker.log_digest import RecordDigest
 from tapeline.streams.worker.state_records import (
     ForeignRecordError,
@@ -98,7 +98,7 @@ def read_or_damage(folder: Path) -> StoredPartition | str:
     with opened(folder) as app:
         try:
             return app.table.read(0)
-        except StoreDamagedError as error:
+        except LocalStoreDamagedError as error:
             return str(error)
 
 
@@ -166,14 +166,14 @@ def test_a_damaged_block_is_named_by_whoever_reads_it_first(tmp_path: Path) -> N
     records = file.read_bytes()
     copy = tmp_path / "first"
     damaged_copy(folder, file, copy, records.index(b"G00|hot"))
-    with opened(copy) as app, pytest.raises(StoreDamagedError, match="is damaged"):
+    with opened(copy) as app, pytest.raises(LocalStoreDamagedError, match="is damaged"):
         app.table.apply_changelog_batch([event(2 * GROUPS + 1, key, value)])
     copy = tmp_path / "last"
     damaged_copy(folder, file, copy, records.index(b"|checkpoint"))
     with opened(copy) as app:
-        with pytest.raises(StoreDamagedError, match="is damaged"):
+        with pytest.raises(LocalStoreDamagedError, match="is damaged"):
             app.table.checkpoint(0)
-        with pytest.raises(StoreDamagedError, match="is damaged"):
+        with pytest.raises(LocalStoreDamagedError, match="is damaged"):
             app.table.data.persisted_offset(TP("changelog", 0))
 
 
@@ -188,7 +188,10 @@ def test_faust_waits_for_a_store_in_use_and_for_no_damaged_one(tmp_path: Path) -
     assert "lock" in repr(locked.value)
     copy = tmp_path / "damaged"
     damaged_copy(folder, file, copy, 0)
-    with opened(copy) as app, pytest.raises(StoreDamagedError, match="block checksum") as damaged:
+    with (
+        opened(copy) as app,
+        pytest.raises(LocalStoreDamagedError, match="block checksum") as damaged,
+    ):
         app.table.read(0)
     assert "lock" not in repr(damaged.value)
 
