@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,9 @@ settings.register_profile(
     derandomize=False,
 )
 settings.load_profile(os.environ.get("TAPELINE_HYPOTHESIS", "ci"))
+
+# A shell ignores interrupts for what it runs in the background; so would what a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
