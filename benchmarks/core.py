@@ -165,7 +165,7 @@ def measure_group(
             continue
         started = time.perf_counter()
         for number, bar in enumerate(part, begin):
-            events += len(apply(bar, number))
+            events += len(apply(bar, number).events)
         taken = time.perf_counter() - started
         totals.add(name, taken, len(part))
         seconds += taken
@@ -201,7 +201,7 @@ def measure_json(config: Config, group: str, bars: list[Bar], totals: Totals) ->
     apply = engine.apply
     started = time.perf_counter()
     for offset, line in enumerate(lines):
-        events = apply(decode(line), offset)
+        events = apply(decode(line), offset).events
         if events:
             encoder.encode_lines(events)
     totals.add("c", time.perf_counter() - started, len(bars))

@@ -131,9 +131,9 @@ class Corrected:
             bar = self.own[place]
             for wrong in (msgspec.structs.replace(bar, high=bar.high + 0.25, volume=1), bar):
                 started = time.perf_counter()
-                self.engine.apply(wrong, self.offset)
+                outcome = self.engine.apply(wrong, self.offset)
                 seconds = time.perf_counter() - started
-                assert self.engine.fate == "changed"
+                assert outcome.kind == "changed"
                 self.offset += 1
                 since = len(self.own) - place
                 yield seconds / self.bar_seconds, since

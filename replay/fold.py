@@ -131,24 +131,21 @@ class _Seat:
 class _Route:
     """The short way of the bars of one symbol, once one of them has gone the long way."""
 
-    __slots__ = ("accepted", "engine", "fates", "partition", "seat", "span", "tracks")
+    __slots__ = ("engine", "outcomes", "partition", "seat", "span")
 
     def __init__(
         self,
         seat: _Seat,
         engine: GroupEngine,
-        symbol: str,
         partition: int,
         span: PartitionSpan,
-        fates: Counter[str],
+        outcomes: Counter[str],
     ) -> None:
         self.seat = seat
         self.engine = engine
         self.span = span
-        self.accepted = 0
-        self.tracks = engine.tracks(symbol)
         self.partition = partition
-        self.fates = fates
+        self.outcomes = outcomes
 
 
 class ReplayFold:
@@ -167,6 +164,8 @@ class ReplayFold:
     ----------
     spans
         By partition.
+    outcomes
+        What became of the records inside the bounds, by symbol.
     """
 
     def __init__(
@@ -181,7 +180,7 @@ class ReplayFold:
         self.spans = {
             partition: PartitionSpan(start) for partition, start in sorted(starts.items())
         }
-        self._fates: dict[str, Counter[str]] = {}
+        self.outcomes: dict[str, Counter[str]] = {}
         self._config = config
         self._source = source
         self._window = window
@@ -201,14 +200,6 @@ class ReplayFold:
     def done(self) -> bool:
         """Whether every partition has met its end."""
         return all(span.stop is not None for span in self.spans.values())
-
-    @property
-    def fates(self) -> dict[str, Counter[str]]:
-        """What became of the records inside the bounds, by symbol."""
-        found = {symbol: Counter(fates) for symbol, fates in self._fates.items()}
-        for symbol, route in self._routes.items():
-            found[symbol]["accepted"] += route.accepted
-        return found
 
     def engines(self) -> dict[str, GroupEngine]:
         """Engines of the groups that are wanted, by group."""
@@ -238,7 +229,7 @@ class ReplayFold:
                 span.next_offset = offset + 1
                 continue
             try:
-                events = engine.apply(content, offset)  # type: ignore[arg-type]
+                outcome = engine.apply(content, offset)  # type: ignore[arg-type]
             except RecordRejected as error:
                 span.next_offset = offset + 1
                 refused = self._refuse(item, Refusal(error.code, error.reason, content.symbol))
@@ -246,19 +237,23 @@ class ReplayFold:
                     add(refused)
                 continue
             seat = route.seat
-            mark = route.tracks.watermark_ms
+            mark = outcome.watermark_ms
             if mark > seat.watermark_ms:
                 seat.watermark_ms = mark
                 if mark > span.watermark_ms and self._passes(span, mark, offset):
                     continue
             span.next_offset = offset + 1
-            if engine.smooth:
-                route.accepted += 1
-                correction = None
-            else:
-                route.fates[engine.fate] += 1
-                correction = engine.correction
-            add(Release(item, events, None, seat.group, seat.watermark_ms, correction))
+            route.outcomes[outcome.kind] += 1
+            add(
+                Release(
+                    item,
+                    outcome.events,
+                    None,
+                    seat.group,
+                    seat.watermark_ms,
+                    outcome.correction,
+                )
+            )
         return out
 
     def take(self, item: LogItem) -> Release | None:
@@ -294,29 +289,30 @@ class ReplayFold:
             engine = seat.engine
             if engine is None or engine.offset >= offset:
                 return None
-            events = engine.apply(content, offset)
+            outcome = engine.apply(content, offset)
         except RecordRejected as error:
             return self._refuse(item, Refusal(error.code, error.reason, symbol))
-        mark = engine.watermark_ms(symbol)
-        if mark is not None and mark > seat.watermark_ms:
+        mark = outcome.watermark_ms
+        if mark > seat.watermark_ms:
             seat.watermark_ms = mark
             if mark > span.watermark_ms and self._passes(span, mark, offset):
                 return None
         if span.start is None or not seat.wanted:
             return None
-        fates = self._fates.get(symbol)
-        if fates is None:
-            fates = self._fates[symbol] = Counter()
-        fates[engine.fate] += 1
+        outcomes = self.outcomes.get(symbol)
+        if outcomes is None:
+            outcomes = self.outcomes[symbol] = Counter()
+        outcomes[outcome.kind] += 1
         names = self._selection.names
         if stops is None and names is None:
             span.inside = True
             if symbol not in self._routes and symbol in self._by_symbol:
-                self._routes[symbol] = _Route(seat, engine, symbol, partition, span, fates)
+                self._routes[symbol] = _Route(seat, engine, partition, span, outcomes)
+        events = outcome.events
         if names is not None and events:
             events = [event for event in events if event.symbol in names]
         known = None if seat.watermark_ms == BEFORE_ALL else seat.watermark_ms
-        return Release(item, events, None, seat.group, known, engine.correction)
+        return Release(item, events, None, seat.group, known, outcome.correction)
 
     def _passes(self, span: PartitionSpan, mark: int, offset: int) -> bool:
         """Raise the watermark of a partition; whether the record lies beyond the end."""

@@ -13,8 +13,8 @@ from tapeline.schemas.config.model import Config, config_hash
 from tapeline.schemas.records import Clock
 from tapeline.streams.calendars import calendar_checksum, time_zone_version
 from tapeline.streams.core.correct.corrections import Correction
+from tapeline.streams.core.outcome import OUTCOMES
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.core.symbol import FATES
 from tapeline.streams.errors import InputError, LostRowError
 from tapeline.streams.feeds.items import Feed, Item, Refusal
 from tapeline.streams.feeds.opening import (
@@ -36,7 +36,7 @@ from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.pipeline.summary import RunResult, RunSummary
 
 WORK = ("rebuilds", "bars_again")
-"""Counters of the engines that are no fates of records."""
+"""Counters of the engines that are no outcomes of records."""
 
 
 def run_files(
@@ -160,15 +160,15 @@ class _Run:
                 self._refuse_row(feed, row, line, content)
             else:
                 try:
-                    events = apply(content, offset)  # type: ignore[arg-type]
+                    outcome = apply(content, offset)  # type: ignore[arg-type]
                 except RecordRejected as error:
                     refusal = Refusal(error.code, error.reason, content.symbol)
                     self._refuse_row(feed, row, line, refusal)
                 else:
-                    if router.correction is not None:
-                        self._corrected(offset, router.correction)
-                    if events:
-                        write(events)
+                    if outcome.correction is not None:
+                        self._corrected(offset, outcome.correction)
+                    if outcome.events:
+                        write(outcome.events)
             offset += 1
         self.offset = offset
         return offset
@@ -201,10 +201,10 @@ class _Run:
         bars = final.bars()
         self.superseded = final.taken - len(bars)
         for bar in bars:
-            self._directory.files.write(self.router.apply(bar, self.offset))
+            self._directory.files.write(self.router.apply(bar, self.offset).events)
             self.offset += 1
         for clock in final.clocks():
-            self._directory.files.write(self.router.apply(clock, self.offset))
+            self._directory.files.write(self.router.apply(clock, self.offset).events)
             self.offset += 1
             self.until_clocks += 1
 
@@ -214,7 +214,7 @@ class _Run:
             self.until_clocks += 1
             clock = Clock(symbol, until_ms)
             try:
-                self._directory.files.write(self.router.apply(clock, self.offset))
+                self._directory.files.write(self.router.apply(clock, self.offset).events)
             except RecordRejected as error:
                 refusal = Refusal(error.code, error.reason, symbol)
                 self._refuse(f"--until {symbol}:1", encode(clock), refusal)
@@ -252,9 +252,9 @@ def _inputs(
 def _counters(router: Router, summary: RunSummary, rows: int, run: _Run) -> dict[str, Any]:
     """What became of the rows.
 
-    Rows and the clocks that were appended together have one fate each: accepted, off session, late,
-    changed, cancelled, duplicate, clock, idle (a clock or cancel without effect), superseded by a
-    later version (``--as-corrected``), or dead letter.
+    Rows and the clocks that were appended together have one outcome each: accepted, off session,
+    late, changed, cancelled, duplicate, clock, idle (a clock or cancel without effect), superseded
+    by a later version (``--as-corrected``), or dead letter.
 
     Raises
     ------
@@ -262,12 +262,12 @@ def _counters(router: Router, summary: RunSummary, rows: int, run: _Run) -> dict
         When they do not add up.
     """
     symbols = {symbol: router.counters(symbol) for symbol in router.symbols()}
-    totals = dict.fromkeys((*FATES, *WORK), 0)
+    totals = dict.fromkeys((*OUTCOMES, *WORK), 0)
     for counters in symbols.values():
         for name, count in counters.items():
             totals[name] += count
     rejected = sum(summary.rejects.values())
-    explained = sum(totals[fate] for fate in FATES) + run.superseded + rejected
+    explained = sum(totals[kind] for kind in OUTCOMES) + run.superseded + rejected
     if rows + run.until_clocks != explained:
         raise LostRowError(f"{rows} rows, but {totals} and {rejected} dead letters")
     return {

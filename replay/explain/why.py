@@ -24,6 +24,7 @@ from tapeline.schemas.symbols import is_name
 from tapeline.schemas.topics import EVENT_TYPES
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.items import Refusal
@@ -220,8 +221,8 @@ class _Group:
             self._admission = None
         return concerned and admitted
 
-    def apply(self, item: LogItem) -> list[Output] | None:
-        """Outputs of a record, None when it is refused."""
+    def apply(self, item: LogItem) -> Outcome | None:
+        """What a record did, None when it is refused."""
         assert not isinstance(item.content, Refusal)
         try:
             return self.engine.apply(item.content, item.offset)
@@ -262,7 +263,10 @@ class Finder(_Group):
         if not self.concerns(item):
             return
         found: Output | None = None
-        for event in self.apply(item) or ():
+        outcome = self.apply(item)
+        if outcome is None:
+            return
+        for event in outcome.events:
             if isinstance(event, Retract):
                 self._facts.pop(event.id, None)
             elif self._keeps(event):
@@ -271,9 +275,9 @@ class Finder(_Group):
                 found = event
         # When it is published, what it came from may still follow in the same record.
         if found is not None:
-            self._add(item, found)
+            self._add(item, found, outcome.correction)
 
-    def _add(self, item: LogItem, event: Output) -> None:
+    def _add(self, item: LogItem, event: Output, correction: Correction | None) -> None:
         gone = isinstance(event, Retract)
         before = self.versions[-1].after if self.versions else None
         assert not isinstance(item.content, Refusal)
@@ -287,7 +291,7 @@ class Finder(_Group):
                 item.content,
                 before,
                 None if gone else to_builtins(event),
-                _corrected(self.engine.correction),
+                _corrected(correction),
                 [] if isinstance(event, Retract) else self._chain.causes(event),
             )
         )
@@ -334,18 +338,19 @@ class Teller(_Group):
         version = self._waiting.pop(item.offset, None)
         if version is not None:
             version.state_before = engine_view(self.engine, self._id)
-        if self.apply(item) is not None:
-            self._remember(item)
+        outcome = self.apply(item)
+        if outcome is not None:
+            self._remember(item, outcome)
         if version is not None:
             version.state_after = engine_view(self.engine, self._id)
             for cause in version.causes:
                 self._look_up(cause, version, version.after or {})
 
-    def _remember(self, item: LogItem) -> None:
+    def _remember(self, item: LogItem, outcome: Outcome) -> None:
         content = item.content
         if isinstance(content, Bar):
             place = (content.symbol, content.start_ms)
-            if self.engine.fate == "duplicates" or not self._wanted(*place):
+            if outcome.kind == "duplicates" or not self._wanted(*place):
                 return
             self._bars[place] = LoggedBar(content, item.offset)
         elif isinstance(content, Cancel):

@@ -88,7 +88,7 @@ async def say_parts(job: Job, out: BinaryIO) -> Ended:
         whole = all(span.start == 0 for span in run.fold.spans.values())
         return Ended(
             manifest(run, job.given),
-            {symbol: dict(fates) for symbol, fates in run.fold.fates.items()},
+            {symbol: dict(found) for symbol, found in run.fold.outcomes.items()},
             run.released,
             getattr(run.source, "superseded", 0),
             swings_of(run) if whole else {},

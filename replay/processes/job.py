@@ -78,14 +78,14 @@ class Ended(Struct, frozen=True):
     ----------
     manifest
         Of the replay; counters, topics and hashes only where it wrote a folder.
-    fates, rows, superseded, swings
+    outcomes, rows, superseded, swings
         As in `Tally` and `RunSummary`.
     surroundings
         What else decides results and is not given: see `replay.processes.child.surroundings`.
     """
 
     manifest: dict[str, Any]
-    fates: dict[str, dict[str, int]]
+    outcomes: dict[str, dict[str, int]]
     rows: int
     superseded: int
     swings: dict[str, dict[int, int]]

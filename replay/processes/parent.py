@@ -77,9 +77,9 @@ def replay_in_processes(
         parts = [child.ended for child in children if child.ended is not None]
         counts, hashes = directory.files.finish()
         found = _whole(config, parts)
-        fates = {symbol: each for part in parts for symbol, each in part.fates.items()}
+        outcomes = {symbol: each for part in parts for symbol, each in part.outcomes.items()}
         rows = sum(part.rows for part in parts)
-        found["counters"] = tally.counters(fates, rows, parts[0].superseded)
+        found["counters"] = tally.counters(outcomes, rows, parts[0].superseded)
         found["topics"] = counts
         found[MANIFEST_MARK] = hashes
         found["wall"] = wall(started)

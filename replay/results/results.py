@@ -18,7 +18,7 @@ from tapeline.schemas.config.model import config_hash
 from tapeline.schemas.events import Output, Reject
 from tapeline.streams.calendars import calendar_checksum, time_zone_version
 from tapeline.streams.core.correct.corrections import Correction
-from tapeline.streams.core.symbol import FATES
+from tapeline.streams.core.outcome import OUTCOMES
 from tapeline.streams.outputs.run_folder import MANIFEST_MARK, RunDirectory, TopicFiles
 from tapeline.streams.pipeline.collector import rare_collections
 from tapeline.streams.pipeline.manifest_identity import identities
@@ -57,18 +57,18 @@ class Tally:
             self.summary.corrected(correction.changes)
 
     def counters(
-        self, fates: Mapping[str, Mapping[str, int]], rows: int, superseded: int
+        self, outcomes: Mapping[str, Mapping[str, int]], rows: int, superseded: int
     ) -> dict[str, Any]:
-        """The part of the manifest; every record inside the bounds has one fate."""
+        """The part of the manifest; every record inside the bounds has one outcome."""
         symbols = {
-            symbol: {fate: found.get(fate, 0) for fate in FATES}
-            for symbol, found in sorted(fates.items())
+            symbol: {kind: found.get(kind, 0) for kind in OUTCOMES}
+            for symbol, found in sorted(outcomes.items())
         }
         return {
             "rows": rows,
             "until_clocks": 0,
             "superseded": superseded,
-            **{fate: sum(each[fate] for each in symbols.values()) for fate in FATES},
+            **{kind: sum(each[kind] for each in symbols.values()) for kind in OUTCOMES},
             "rebuilds": self.rebuilds,
             "bars_again": self.bars_again,
             "ids_changed": {
@@ -163,7 +163,7 @@ async def replay_into(
         if topics is not None:
             found["run_id"] = topics.run_id
         superseded = getattr(replay.source, "superseded", 0)
-        found["counters"] = tally.counters(replay.fold.fates, replay.released, superseded)
+        found["counters"] = tally.counters(replay.fold.outcomes, replay.released, superseded)
         found["topics"] = counts
         found[MANIFEST_MARK] = hashes
         if parts is not None:
@@ -202,7 +202,7 @@ def swings_of(replay: Replay) -> dict[str, dict[int, int]]:
         symbol: engine.swings_by_class(symbol)
         for engine in replay.fold.engines().values()
         for symbol in (plan.symbol for plan in engine.plan.instruments)
-        if symbol in replay.fold.fates
+        if symbol in replay.fold.outcomes
     }
 
 
@@ -213,7 +213,7 @@ def wall(started: float) -> dict[str, Any]:
 
 def manifest(replay: Replay, options: dict[str, Any]) -> dict[str, Any]:
     """All that decides the results of a replay that has ended (docs/rules.md 15.5)."""
-    used = (replay.config.instrument(symbol) for symbol in replay.fold.fates)
+    used = (replay.config.instrument(symbol) for symbol in replay.fold.outcomes)
     calendars = sorted({instrument.calendar for instrument in used if instrument is not None})
     names = replay.options.selection.names
     source = replay.source

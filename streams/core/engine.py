@@ -1,6 +1,6 @@
 """The engine of one group: a fold over log records.
 
-docs/rules.md 14.1: `apply(record, offset) -> events`, `snapshot() -> plain data`, `restore(data)`.
+docs/rules.md 14.1: `apply(record, offset) -> outcome`, `snapshot() -> plain data`, `restore(data)`.
 Same log and configuration, same events, in any batch size and after any restart.
 """
 
@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tapeline.schemas.errors import BrokenPromiseError
-from tapeline.schemas.events import Event, Output
+from tapeline.schemas.events import Event
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord, field_values
-from tapeline.streams.core.correct.corrections import Correction, Revisions
+from tapeline.streams.core.correct.corrections import Revisions
 from tapeline.streams.core.correct.rebuild import changeable_ranges, changeable_swings
 from tapeline.streams.core.history.blocks import PlaceTable
+from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.plan import GroupPlan
 from tapeline.streams.core.ranges.pairs import PairTracker
 from tapeline.streams.core.ranges.schedule import RangeSchedule
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.state import StatePlaces, SymbolState
 from tapeline.streams.core.symbol import SymbolEngine
@@ -70,24 +70,19 @@ class GroupEngine:
     ----------
     offset
         Source offset of the last record.
-    smooth
-        Whether the last record took the smooth road: it was accepted, and corrected nothing.
     """
 
     __slots__ = (
-        "_last_correction", "_last_fate", "_last_tracks", "_members", "_revision_places",
-        "_revisions", "_stamp", "_states", "_symbols", "_tracked", "_tracks", "offset", "plan",
-        "smooth",
+        "_in_order", "_members", "_outcome", "_revision_places", "_revisions", "_stamp", "_states",
+        "_symbols", "_tracked", "_tracks", "offset", "plan",
     )  # fmt: skip
 
     def __init__(self, plan: GroupPlan) -> None:
         self.plan = plan
         self.offset = -1
-        self.smooth = False
-        # These two are of the last record that did not take the smooth road.
-        self._last_fate = "idle"
-        self._last_correction: Correction | None = None
-        self._last_tracks: SymbolTracks | None = None
+        # Two, so that the fast path sets no more than what changes from bar to bar.
+        self._in_order = Outcome()
+        self._outcome = Outcome()
         self._stamp = Stamp()
         self._symbols: dict[str, SymbolEngine] = {}
         self._tracks: dict[str, SymbolTracks] = {}
@@ -102,7 +97,7 @@ class GroupEngine:
             if schedule is None:
                 schedule = RangeSchedule(instrument.calendar, instrument.base_ms, instrument.kinds)
             member = SymbolEngine(
-                instrument, schedule, number, paired, self._stamp, self._revisions
+                instrument, schedule, number, paired, self._stamp, self._revisions, self._outcome
             )
             self._members.append(member)
             self._symbols[instrument.symbol] = member
@@ -120,7 +115,7 @@ class GroupEngine:
             for member in self._members:
                 member.join(pairs, self._members[1 - member.number])
 
-    def apply(self, record: LogRecord, offset: int) -> list[Output]:
+    def apply(self, record: LogRecord, offset: int) -> Outcome:
         """Take one record of the group's partition.
 
         Parameters
@@ -132,8 +127,8 @@ class GroupEngine:
 
         Returns
         -------
-        list[Output]
-            What changed in the view, in the order of publication.
+        Outcome
+            All that is to be known of it, valid until the next record.
 
         Raises
         ------
@@ -141,7 +136,7 @@ class GroupEngine:
             The record must become a dead letter; the view is as before, and the offset counts as
             taken.
         """
-        # The smooth road: the next bar of an unbroken run, and nearly all are.
+        # The fast path: the next bar of an unbroken run, and nearly all are.
         interval: str
         label: int
         open_: int
@@ -155,18 +150,18 @@ class GroupEngine:
             tracks = self._tracks[symbol]
         except (ValueError, KeyError):
             # Other records have fewer fields.
-            return self._take(record, offset)
+            return self._apply_any(record, offset)
         label = start
         if label != tracks.smooth_ms or interval != tracks.base:
-            return self._take(record, offset)
+            return self._apply_any(record, offset)
         if type(volume) is int:
             # Nothing is left of one that is neither negative nor too large.
             if volume >> WHOLE_BITS:
-                return self._take(record, offset)
+                return self._apply_any(record, offset)
         else:
             if volume is not None:
                 if not 0 <= volume < GREATEST_VOLUME:
-                    return self._take(record, offset)
+                    return self._apply_any(record, offset)
                 volume = written_volume(volume)
             tracks.whole = False
         ticks = tracks.ticks
@@ -179,14 +174,16 @@ class GroupEngine:
             row = (start, *self._unseen_prices(record, offset), volume)
         _, open_, high, low, close, _ = row
         if open_ < low or open_ > high or close < low or close > high:
-            return self._take(record, offset)
+            return self._apply_any(record, offset)
         self.offset = offset
-        self.smooth = True
-        self._last_tracks = tracks
-        out: list[Any] = tracks.step(row, high, low, label + tracks.base_ms, offset)
+        end = label + tracks.base_ms
+        out: list[Any] = tracks.step(row, high, low, end, offset)
         if self._revisions.known:
             self._revise(tracks, out)
-        return out
+        outcome = self._in_order
+        outcome.events = out
+        outcome.watermark_ms = end
+        return outcome
 
     def _unseen_prices(self, bar: LogRecord, offset: int) -> tuple[int, int, int, int]:
         """Prices in ticks that are not remembered, or are none."""
@@ -194,19 +191,14 @@ class GroupEngine:
         try:
             return self._symbols[bar.symbol].checks.prices(bar)
         except RecordRejected:
-            self._count_as_taken(offset)
+            self.offset = offset
             raise
 
-    def _count_as_taken(self, offset: int) -> None:
-        """Until more is known, the record has no fate: that of the last one stands."""
-        self._last_fate = self.fate
-        self._last_correction = None
-        self.smooth = False
-        self.offset = offset
-
-    def _take(self, record: LogRecord, offset: int) -> list[Output]:
+    def _apply_any(self, record: LogRecord, offset: int) -> Outcome:
         """Any record, whatever it does."""
-        self._count_as_taken(offset)
+        self.offset = offset
+        outcome = self._outcome
+        outcome.correction = None
         member = self._symbols.get(record.symbol)
         if member is None:
             raise RecordRejected("unknown_symbol", f"symbol {record.symbol!r} is not in the group")
@@ -218,30 +210,11 @@ class GroupEngine:
         else:
             assert isinstance(record, Cancel)
             out = member.cancel(record, offset)
-        self._last_fate = member.fate
-        self._last_tracks = member.tracks
-        if member.correction is not None:
-            self._last_correction = member.correction
-            member.correction = None
-        elif self._revisions.known:
+        if outcome.correction is None and self._revisions.known:
             self._revise(member.tracks, out)
-        return out
-
-    @property
-    def fate(self) -> str:
-        """What became of the last record not refused: one of `streams.core.symbol.FATES`."""
-        return "accepted" if self.smooth else self._last_fate
-
-    @property
-    def correction(self) -> Correction | None:
-        """What the last record did if it was a late, changed or cancelled bar, otherwise None."""
-        return None if self.smooth else self._last_correction
-
-    @property
-    def mark_ms(self) -> int:
-        """Watermark of the symbol of the last record not refused; `NOWHERE_MS` if it has none."""
-        tracks = self._last_tracks
-        return NOWHERE_MS if tracks is None else tracks.watermark_ms
+        outcome.events = out
+        outcome.watermark_ms = member.tracks.watermark_ms
+        return outcome
 
     def check(self, record: LogRecord) -> None:
         """Check a record for all that does not depend on the state.

@@ -20,6 +20,7 @@ from tapeline.streams.core.correct.corrections import (
 from tapeline.streams.core.correct.rebuild import Rebuild
 from tapeline.streams.core.history.book import BarBook, PackedRow
 from tapeline.streams.core.history.ring import Moment
+from tapeline.streams.core.outcome import ACCEPTED, OUTCOMES, Outcome
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ranges.pairs import PairTracker
 from tapeline.streams.core.ranges.schedule import RangeSchedule
@@ -28,23 +29,14 @@ from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.tracks import SymbolTracks
 
-FATES: Final = (
-    "accepted",
-    "off_session",
-    "late",
-    "changed",
-    "cancelled",
-    "duplicates",
-    "clocks",
-    "idle",
-)
-"""What becomes of a record that is no dead letter; idle: a cancel or clock without effect."""
 MINUTE_MS: Final = 60_000
 SECOND_MS: Final = 1_000
 
 
 class SymbolEngine:
-    """Records of one symbol; bars of the smooth road go past it (`GroupEngine.apply`).
+    """Records of one symbol; bars of the fast path go past it (`GroupEngine.apply`).
+
+    Every method that takes a record returns its events, and says the rest in the group's outcome.
 
     Attributes
     ----------
@@ -56,10 +48,6 @@ class SymbolEngine:
         In-session and off-session bars inside the horizon.
     had_bar
         Whether there ever was a bar; the horizon counts from then on.
-    fate
-        What became of the last record.
-    correction
-        What the last record did if it was a correction with effect on a bar.
     """
 
     def __init__(
@@ -70,6 +58,7 @@ class SymbolEngine:
         paired: bool,
         stamp: Stamp,
         revisions: Revisions,
+        outcome: Outcome,
     ) -> None:
         self.symbol = plan.symbol
         self.number = number
@@ -79,8 +68,6 @@ class SymbolEngine:
         books = [self.book, self.off_book]
         self.tracks = SymbolTracks(plan, schedule, number, paired, books, stamp)
         self.had_bar = False
-        self.fate = "idle"
-        self.correction: Correction | None = None
         self._plan = plan
         self._calendar = plan.calendar
         self._base = plan.base
@@ -88,10 +75,11 @@ class SymbolEngine:
         self.checks = RecordChecks(plan)
         self._stamp = stamp
         self._revisions = revisions
+        self._outcome = outcome
         self._rebuild = Rebuild(self.tracks, stamp, plan.scale)
         self._partner: SymbolEngine | None = None
         self._first_position = 0
-        self._counts = dict.fromkeys(FATES[1:], 0)
+        self._counts = dict.fromkeys(OUTCOMES[1:], 0)
         self._rebuilds = 0
         self._bars_again = 0
 
@@ -128,7 +116,7 @@ class SymbolEngine:
             return self._correct(start, end, in_session, known, row, offset)
         self.had_bar = True
         if in_session:
-            self.fate = "accepted"
+            self._outcome.kind = ACCEPTED
         else:
             self._count("off_session")
             book.open_rows.append(row)
@@ -176,9 +164,9 @@ class SymbolEngine:
             checks.prices(record)
             checks.volume(record.volume)
 
-    def _count(self, fate: str) -> list[Any]:
-        self.fate = fate
-        self._counts[fate] += 1
+    def _count(self, kind: str) -> list[Any]:
+        self._outcome.kind = kind
+        self._counts[kind] += 1
         return []
 
     def _correct(
@@ -193,7 +181,7 @@ class SymbolEngine:
         """Replace a bar by another one; None is the absence of a bar."""
         tracks = self.tracks
         correction = Correction(self.symbol, start, self._as_bar(known), self._as_bar(row))
-        self.correction = correction
+        self._outcome.correction = correction
         old_first = tracks.first_label_ms
         # A history that may begin elsewhere is run from its start: all of it is in the books.
         base = tracks.ring.latest_before(end) if start > old_first else None
@@ -304,7 +292,7 @@ class SymbolEngine:
             )
 
     def counters(self) -> dict[str, int]:
-        """Records by fate, rebuilds, and bars run again."""
+        """Records by outcome, rebuilds, and bars run again."""
         self.tracks.settle()
         return {
             "accepted": self.tracks.position - self._first_position,

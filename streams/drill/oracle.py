@@ -80,7 +80,7 @@ def _apply(
         due = partition_for(group, config.kafka.partitions)
         if due != partition:
             raise RecordRejected("wrong_partition", f"group {group} belongs in partition {due}")
-    return router.apply(record, offset)
+    return router.apply(record, offset).events
 
 
 def _said(event: Output) -> Said:

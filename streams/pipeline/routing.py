@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.events import Output
 from tapeline.schemas.intervals import MINUTE_MS, parse_interval
 from tapeline.schemas.records import LogRecord
-from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.pipeline.admission import TOO_MANY, Admission, StandIn
@@ -31,8 +30,6 @@ class Router:
     ----------
     engines
         By group id, in the order in which their first records came.
-    correction
-        What the last record did if it was a late, changed or cancelled bar, otherwise None.
     """
 
     def __init__(
@@ -42,20 +39,20 @@ class Router:
         groups: Iterable[str] = (),
     ) -> None:
         self.engines: dict[str, GroupEngine] = {}
-        self.correction: Correction | None = None
         self._config = config
         self._make = self._new_engine if make is None else make
         self._by_symbol: dict[str, GroupEngine] = {}
         self._stand_in = StandIn(config)
         self._admission = Admission(config, groups)
         self._strangers: Counter[str] = Counter()
+        self._idle = Outcome("idle")
 
     @property
     def config(self) -> Config:
         """The configuration."""
         return self._config
 
-    def apply(self, record: LogRecord, offset: int) -> list[Output]:
+    def apply(self, record: LogRecord, offset: int) -> Outcome:
         """Hand a record to the engine of its group; see `GroupEngine.apply`.
 
         Raises
@@ -68,11 +65,8 @@ class Router:
         if engine is None:
             engine = self._admitted(record)
             if engine is None:
-                self.correction = None
-                return []
-        out = engine.apply(record, offset)
-        self.correction = None if engine.smooth else engine.correction
-        return out
+                return self._idle
+        return engine.apply(record, offset)
 
     def check(self, record: LogRecord) -> None:
         """Check what does not depend on earlier records; see `apply`. It admits no symbol."""
@@ -129,11 +123,6 @@ class Router:
         if engine is None:
             return self._stand_in.plan(symbol)
         return next(each for each in engine.plan.instruments if each.symbol == symbol)
-
-    def fate(self, symbol: str) -> str:
-        """What became of the last record, which was of that symbol and not refused."""
-        engine = self._by_symbol.get(symbol)
-        return "idle" if engine is None else engine.fate
 
     def counters(self, symbol: str) -> dict[str, int]:
         """What became of the records of a symbol that had a record; see `GroupEngine.counters`."""

@@ -8,7 +8,7 @@ from tapeline.schemas.events import Output, Reject, Retract, type_of
 from tapeline.schemas.topics import EVENT_TYPES
 from tapeline.streams.pipeline.refusals import RowRefusals
 
-FATES = {
+SUMMARY_NAMES = {
     "accepted": "new",
     "off_session": "new",
     "late": "late",
@@ -18,7 +18,7 @@ FATES = {
     "clocks": "clock",
     "idle": "idle",
 }
-"""How the summary names what the engine calls the fate of a record."""
+"""How the summary names the outcomes of records."""
 ROWS = (
     "new",
     "duplicate",
@@ -75,10 +75,10 @@ class Counts:
         self.refusals = RowRefusals()
         self.rebuilt: list[str] = []
 
-    def fate(self, fate: str) -> None:
+    def outcome(self, kind: str) -> None:
         """A record that was taken."""
-        self.rows[FATES[fate]] += 1
-        if fate == "off_session":
+        self.rows[SUMMARY_NAMES[kind]] += 1
+        if kind == "off_session":
             self.off_session += 1
 
     def letter(self, letter: Reject, path: str | None) -> None:

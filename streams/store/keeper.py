@@ -115,7 +115,7 @@ class Keeper:
                 gc.enable()
 
     def take(self, record: LogRecord) -> str:
-        """Take a record; returns its fate, one of `streams.core.symbol.FATES`.
+        """Take a record; returns its outcome, one of `OUTCOMES`.
 
         What had no effect takes no place in the log.
 
@@ -126,32 +126,31 @@ class Keeper:
         """
         if self.rebuilds and self._is_deferred(record):
             self.router.check(record)
-            fate = self._take_stored(record)
+            kind = self._take_stored(record)
         else:
             try:
-                fate = self._apply(record)
+                kind = self._apply(record)
             except RecordRejected as error:
                 if error.code != BEYOND_HORIZON:
                     raise
-                fate = self._take_stored(record)
-        self.counts.fate(fate)
-        return fate
+                kind = self._take_stored(record)
+        self.counts.outcome(kind)
+        return kind
 
     def _apply(self, record: LogRecord) -> str:
         """Hand a record to its engine, and publish what that says."""
-        events = self.router.apply(record, self._next)
-        fate = self.router.fate(record.symbol)
-        if fate in ("duplicates", "idle"):
-            return fate
+        outcome = self.router.apply(record, self._next)
+        if outcome.kind in ("duplicates", "idle"):
+            return outcome.kind
         self._note(record)
-        correction = self.router.correction
+        correction = outcome.correction
         if correction is not None:
             self._count_again(correction)
             if self._explain is not None:
                 self._explain(self._next - 1, correction)
-        for event in events:
+        for event in outcome.events:
             self.publish(event)
-        return fate
+        return outcome.kind
 
     def _count_again(self, correction: Correction) -> None:
         """Leave further corrections to one rebuild when they have cost as much as it would."""
@@ -239,16 +238,16 @@ class Keeper:
         if isinstance(record, Cancel):
             if known is None:
                 return "idle"
-            fate = "cancelled"
+            kind = "cancelled"
         elif known is None:
-            fate = "late"
+            kind = "late"
         elif content_of(known) == content_of(record):
             return "duplicates"
         else:
-            fate = "changed"
+            kind = "changed"
         self._note(record)
         self._defer(record.symbol, record.start_ms)
-        return fate
+        return kind
 
     def _defer(self, symbol: str, start_ms: int) -> None:
         """Run the group of a bar again when the run is over."""

@@ -73,7 +73,7 @@ def rebuild(
     fresh = GroupEngine(plan_group(keeper.config.without_max_ahead(), group))
     found: dict[str, Event] = {}
     for number, record in enumerate(_final_records(keeper, earlier, symbols)):
-        for event in fresh.apply(record, number):
+        for event in fresh.apply(record, number).events:
             assert not isinstance(event, Retract)
             found[event.id] = event
     changes = in_order(list(_changes(keeper, group, symbols, found)))

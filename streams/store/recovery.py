@@ -78,7 +78,7 @@ def _rebuilt_at(keeper: Keeper, clock: Clock, line: bytes) -> bool:
         _commit(keeper)
     if not rebuild(keeper, group, lambda: None, line):
         return False
-    keeper.counts.fate("idle")
+    keeper.counts.outcome("idle")
     return True
 
 

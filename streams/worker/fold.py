@@ -49,7 +49,7 @@ class Counts:
     """What became of records, and what was said, since the process began."""
 
     def __init__(self) -> None:
-        self.fates: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         self.rejects: Counter[str] = Counter()
         self.snapshots = 0
@@ -324,7 +324,7 @@ class PartitionFold:
     ) -> list[Seat]:
         """Give every record to its engine, or some of them; the groups that had one."""
         counts, decode, seats = self._counts, self._decode, self._by_symbol
-        fates, differs = counts.fates, self._stamps.differs
+        outcomes, differs = counts.outcomes, self._stamps.differs
         touched: dict[str, Seat] = {}
         left = sys.maxsize if most_again is None else most_again
         most_bytes = sys.maxsize if most_snapshot_bytes is None else most_snapshot_bytes
@@ -345,16 +345,16 @@ class PartitionFold:
                 touched[seat.group] = seat
                 if seat.closed is not None:
                     self._keep(seat, step)
-                events = engine.apply(parsed, offset)
+                outcome = engine.apply(parsed, offset)
             except CodecError as error:
                 self._refuse(record, error.code, error.reason, error.symbol, step)
                 continue
             except RecordRejected as error:
                 self._refuse(record, error.code, error.reason, symbol, step)
                 continue
-            fates[engine.fate] += 1
+            outcomes[outcome.kind] += 1
             known = seat.watermark_ms
-            mark_ms = engine.mark_ms
+            mark_ms = outcome.watermark_ms
             # A bar in order ends at the watermark: of one with its CreateTime no more is asked.
             stamp_ms = record.timestamp
             if stamp_ms != mark_ms and differs(parsed, stamp_ms):
@@ -363,8 +363,8 @@ class PartitionFold:
                 seat.watermark_ms = known = mark_ms
             elif known == NOWHERE_MS:
                 continue
-            if events:
-                self._say(seat, events, known, step.outputs)
+            if outcome.events:
+                self._say(seat, outcome.events, known, step.outputs)
             close_ms = seat.closes.next_ms
             if (close_ms is None or known >= close_ms) and seat.close(
                 known, offset, self._reach(touched.values())
@@ -372,8 +372,8 @@ class PartitionFold:
                 counts.snapshots += 1
                 if not put_off:
                     self._keep(seat, step)
-            if engine.correction is not None:
-                left -= engine.correction.bars_again
+            if outcome.correction is not None:
+                left -= outcome.correction.bars_again
             if left < 0 or step.snapshot_bytes > most_bytes:
                 step.next_offset = offset + 1
                 step.records = sum(1 for each in records if each.offset <= offset)

@@ -135,14 +135,16 @@ def _partitions(page: Page, gauges: list[PartitionGauges]) -> None:
 
 
 def _totals(page: Page, counts: Counts, metrics: WorkerMetrics) -> None:
-    fates = counts.fates
-    late = {name: fates[name] for name in ("late", "changed", "cancelled")}
+    outcomes = counts.outcomes
+    late = {name: outcomes[name] for name in ("late", "changed", "cancelled")}
     page.metric("records_total", "counter", "Records written.", [({}, metrics.records)])
-    page.metric("records_fate_total", "counter", "What became of records.", counted(fates, "fate"))
+    page.metric(
+        "records_outcome_total", "counter", "What became of records.", counted(outcomes, "outcome")
+    )
     page.metric(
         "corrections_total", "counter", "Records that changed history.", counted(late, "kind")
     )
-    page.metric("duplicates_total", "counter", "Equal records.", [({}, fates["duplicates"])])
+    page.metric("duplicates_total", "counter", "Equal records.", [({}, outcomes["duplicates"])])
     page.metric(
         "skipped_total", "counter", "Records read again and skipped.", [({}, counts.skipped)]
     )

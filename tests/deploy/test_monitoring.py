@@ -28,7 +28,7 @@ SCRAPED = {"instance", "job"}
 def exported() -> dict[str, set[str]]:
     """Metrics of a worker that has met everything, and the labels of each."""
     counts, metrics = Counts(), WorkerMetrics()
-    counts.fates.update(("bars", "duplicates", "late", "changed", "cancelled"))
+    counts.outcomes.update(("bars", "duplicates", "late", "changed", "cancelled"))
     counts.events["tape.touches.v1"] += 1
     counts.rejects["bad_json"] += 1
     metrics.messages["tape.touches.v1"] += 1
@@ -91,7 +91,7 @@ def test_an_expression_asks_for_what_a_worker_exports(name: str, expression: str
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [
-        ("sum by (fate) (tapeline_records_fate_total)", []),
+        ("sum by (outcome) (tapeline_records_outcome_total)", []),
         ("rate(tapeline_records_written[5m])", ["tapeline_records_written"]),
         ("sum by (topic) (tapeline_ready)", ["topic"]),
         ('tapeline_ready{symbol="ES"}', ["symbol"]),

@@ -12,6 +12,7 @@ from tapeline.schemas.events import Output
 from tapeline.streams.cli.show.correction import explanation
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.pipeline.planning import plan_group
 from tests.docs.pages import blocks
 from tests.docs.worked_examples import Example, examples
@@ -24,11 +25,12 @@ def corrected() -> tuple[int, Correction, list[Output]]:
     """Offset of the last row of the second book, what it corrected, and what it published."""
     config = read_config(AFTER.configuration, "page")
     engine = GroupEngine(plan_group(config, AFTER.symbols[0]))
-    events: list[Output] = []
+    found: Outcome | None = None
     for offset, record in enumerate(AFTER.records()):
-        events = engine.apply(record, offset)
-    assert engine.correction is not None
-    return engine.offset, engine.correction, events
+        found = engine.apply(record, offset)
+    assert found is not None
+    assert found.correction is not None
+    return engine.offset, found.correction, found.events
 
 
 @pytest.mark.parametrize("example", [BEFORE, AFTER], ids=["before", "after"])

@@ -156,5 +156,5 @@ def test_two_weeks_in_disorder_fold_to_the_view_of_the_clean_books(
 
     assert_equal_views(run.view, clean)
     counters = run.manifest["counters"]
-    for fate in ("late", "changed", "cancelled", "duplicates", "clocks"):
-        assert counters[fate] > 20, fate
+    for kind in ("late", "changed", "cancelled", "duplicates", "clocks"):
+        assert counters[kind] > 20, kind

@@ -43,7 +43,7 @@ def view_lines() -> list[str]:
     router = Router(read_config(CONFIGURATION, "samples"))
     view: dict[str, Output] = {}
     for offset, record in enumerate(sample_log()):
-        for event in router.apply(record, offset):
+        for event in router.apply(record, offset).events:
             view[event.id] = event
     return [_line(view[identity]) for identity in sorted(view)]
 

@@ -21,6 +21,7 @@ from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.plan import GroupPlan
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.pipeline.planning import plan_group
@@ -42,15 +43,7 @@ OUTPUTS_OF_A_RECORD = 1_000_000
 class Engine(Protocol):
     """What a tape needs of an engine; a broken one wraps a sound one."""
 
-    @property
-    def fate(self) -> str:
-        """What became of the last record."""
-
-    @property
-    def correction(self) -> Correction | None:
-        """What the last record corrected."""
-
-    def apply(self, record: LogRecord, offset: int) -> list[Output]:
+    def apply(self, record: LogRecord, offset: int) -> Outcome:
         """Take one record."""
 
     def watermark_ms(self, symbol: str) -> int | None:
@@ -77,21 +70,21 @@ class FinalBooks:
         """Index of the session of an instant."""
         return self._plans[symbol].calendar.session_of(instant_ms)
 
-    def fates(self, record: LogRecord) -> tuple[str, ...]:
+    def outcomes(self, record: LogRecord) -> tuple[str, ...]:
         """What may become of a record; more than one only for a symbol that lost its last bar."""
         mark = self.marks[record.symbol]
         if isinstance(record, Clock):
             return ("clocks",) if mark is None or record.time_ms > mark else ("idle",)
-        fate = self._fate_in_horizon(record, mark)
+        kind = self._outcome_in_horizon(record, mark)
         if mark is None or record.symbol not in self._had_bars:
-            return (fate,)
+            return (kind,)
         horizon = self._plans[record.symbol].horizon_sessions
         oldest = self.session_of(record.symbol, mark) - horizon
         if self.session_of(record.symbol, record.start_ms) >= oldest:
-            return (fate,)
-        return ("beyond_horizon",) if self.bars[record.symbol] else ("beyond_horizon", fate)
+            return (kind,)
+        return ("beyond_horizon",) if self.bars[record.symbol] else ("beyond_horizon", kind)
 
-    def _fate_in_horizon(self, record: Bar | Cancel, mark: int | None) -> str:
+    def _outcome_in_horizon(self, record: Bar | Cancel, mark: int | None) -> str:
         known = self.bars[record.symbol].get(record.start_ms)
         if isinstance(record, Cancel):
             return "idle" if known is None else "cancelled"
@@ -111,10 +104,10 @@ class FinalBooks:
         oldest = self._oldest.get(record.symbol)
         return oldest is None or self.session_of(record.symbol, record.start_ms) >= oldest
 
-    def take(self, record: LogRecord, fate: str) -> None:
+    def take(self, record: LogRecord, kind: str) -> None:
         """Note what became of a record."""
         symbol = record.symbol
-        if fate not in SILENT:
+        if kind not in SILENT:
             if isinstance(record, Clock):
                 end_ms = record.time_ms
             else:
@@ -164,40 +157,40 @@ class CorrectedTape:
         self.fold: dict[str, Event] = {}
         self.revs: dict[str, int] = {}
         self.log: list[LogRecord] = []
-        self.fates: list[str] = []
+        self.outcomes: list[str] = []
         self._said: list[bytes] = []
         self._checked = -1
         self._checked_with_oracle = -1
 
     def take(self, record: LogRecord) -> str:
-        """Hand one record over, check what the engine says about it, and return its fate."""
-        expected = self.books.fates(record)
+        """Hand one record over, check what the engine says about it, and return its outcome."""
+        expected = self.books.outcomes(record)
         offset = len(self.log)
-        events, fate = _applied(self.engine, record, offset)
-        assert fate in expected, f"{record} at {offset}: {fate}, not {expected}"
+        events, kind, correction = _applied(self.engine, record, offset)
+        assert kind in expected, f"{record} at {offset}: {kind}, not {expected}"
         self.log.append(record)
-        self.fates.append(fate)
+        self.outcomes.append(kind)
         self._said.append(_encoded(events))
-        self.books.take(record, fate)
+        self.books.take(record, kind)
         for symbol, mark in self.books.marks.items():
             assert self.engine.watermark_ms(symbol) == mark
-        if fate in SILENT:
-            assert events == [], f"{fate}, but {events}"
-        self._check_events(record, fate, events, offset)
-        self._check_correction(record, fate, events)
+        if kind in SILENT:
+            assert events == [], f"{kind}, but {events}"
+        self._check_events(record, kind, events, offset)
+        self._check_correction(record, kind, events, correction)
         for event in events:
             self.revs[event.id] = event.rev
             if isinstance(event, Retract):
                 del self.fold[event.id]
             else:
                 self.fold[event.id] = event
-        return fate
+        return kind
 
     def _check_events(
-        self, record: LogRecord, fate: str, events: list[Output], offset: int
+        self, record: LogRecord, kind: str, events: list[Output], offset: int
     ) -> None:
         corrects = None
-        if fate in CORRECTIONS:
+        if kind in CORRECTIONS:
             assert not isinstance(record, Clock)
             corrects = record.start_ms
         marks = [mark for mark in self.books.marks.values() if mark is not None]
@@ -232,16 +225,21 @@ class CorrectedTape:
         removed = (type_of(known), known.symbol, known.session, known.event_ms)
         assert (event.type, event.symbol, event.session, event.event_ms) == removed, event
 
-    def _check_correction(self, record: LogRecord, fate: str, events: list[Output]) -> None:
-        correction = self.engine.correction
-        if fate not in CORRECTIONS:
-            assert correction is None, f"{fate}, but a correction of {record}"
+    def _check_correction(
+        self,
+        record: LogRecord,
+        kind: str,
+        events: list[Output],
+        correction: Correction | None,
+    ) -> None:
+        if kind not in CORRECTIONS:
+            assert correction is None, f"{kind}, but a correction of {record}"
             return
         assert correction is not None
         assert not isinstance(record, Clock)
         assert (correction.symbol, correction.start_ms) == (record.symbol, record.start_ms)
-        assert (correction.before is None) == (fate == "late")
-        assert (correction.after is None) == (fate == "cancelled")
+        assert (correction.before is None) == (kind == "late")
+        assert (correction.after is None) == (kind == "cancelled")
         after = None if correction.after is None else _bar_content(correction.after)
         assert after == (_bar_content(record) if isinstance(record, Bar) else None)
         said = {event.id: _content_of(event) for event in events}
@@ -264,7 +262,7 @@ class CorrectedTape:
         engine = GroupEngine(self.plan)
         fresh: dict[str, Event] = {}
         for offset, record in enumerate(self.books.sorted_log()):
-            for event in engine.apply(record, offset):
+            for event in engine.apply(record, offset).events:
                 assert not isinstance(event, Retract), f"a retract in order: {event}"
                 fresh[event.id] = event
         assert_equal_views(contents(self.fold), contents(fresh))
@@ -284,14 +282,14 @@ class CorrectedTape:
 
     def _changes(self) -> int:
         """Number of records that could change anything: neither fold nor books move without one."""
-        return sum(fate not in SILENT for fate in self.fates)
+        return sum(kind not in SILENT for kind in self.outcomes)
 
     def go_on_from(self, records: dict[str, bytes]) -> None:
         """A crash: a new engine from stored records, given again what came since, says it again."""
         engine = restored(self.plan, records)
         for offset in range(engine.offset + 1, len(self.log)):
-            events, fate = _applied(engine, self.log[offset], offset)
-            assert fate == self.fates[offset], f"{self.log[offset]}: {fate} after a restart"
+            events, kind, _ = _applied(engine, self.log[offset], offset)
+            assert kind == self.outcomes[offset], f"{self.log[offset]}: {kind} after a restart"
             assert _encoded(events) == self._said[offset], f"{self.log[offset]} after a restart"
         self.engine = engine
 
@@ -347,13 +345,15 @@ def labels_before(tape: CorrectedTape, symbol: str, count: int) -> list[int]:
     return labels[-count:]
 
 
-def _applied(engine: Engine, record: LogRecord, offset: int) -> tuple[list[Output], str]:
-    """What an engine says about a record, and its fate or the code of its rejection."""
+def _applied(
+    engine: Engine, record: LogRecord, offset: int
+) -> tuple[list[Output], str, Correction | None]:
+    """What a record led to: events, its outcome or the code of its rejection, the correction."""
     try:
-        events = engine.apply(record, offset)
+        outcome = engine.apply(record, offset)
     except RecordRejected as error:
-        return [], error.code
-    return events, engine.fate
+        return [], error.code, None
+    return outcome.events, outcome.kind, outcome.correction
 
 
 def _place(event: Output, fold: dict[str, Event]) -> tuple[int, int, int, str]:

@@ -23,7 +23,7 @@ def run(config: Config, group: str, log: Iterable[LogRecord]) -> list[Output]:
     engine = GroupEngine(plan_group(config, group))
     events: list[Output] = []
     for offset, record in enumerate(log):
-        events += engine.apply(record, offset)
+        events += engine.apply(record, offset).events
     return events
 
 
@@ -35,7 +35,7 @@ def run_in_pieces(config: Config, group: str, log: list[LogRecord], cuts: set[in
     for offset, record in enumerate(log):
         if offset in cuts:
             engine = GroupEngine.restore(plan, json.loads(json.dumps(engine.snapshot())))
-        events += engine.apply(record, offset)
+        events += engine.apply(record, offset).events
     return events
 
 

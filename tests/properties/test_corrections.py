@@ -25,6 +25,7 @@ from tapeline.schemas.events import Event, Output, Retract, Swing
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.streams.core.correct.corrections import Change, Correction
 from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.plan import GroupPlan
 from tests.properties.corrected import (
     CORRECTIONS,
@@ -209,7 +210,7 @@ def test_a_disordered_log_of_clean_books_folds_to_their_view(seed: int) -> None:
     tape = CorrectedTape(BOOKS.config(), GROUP)
     for record in random_log(seed):
         tape.take(record)
-    assert {"late", "changed", "cancelled", "duplicates", "clocks"} <= set(tape.fates)
+    assert {"late", "changed", "cancelled", "duplicates", "clocks"} <= set(tape.outcomes)
     clean = {symbol: {bar.start_ms: bar for bar in BOOKS.book(symbol)} for symbol in SYMBOLS}
     assert tape.books.bars == clean
     tape.check()
@@ -234,18 +235,15 @@ class BrokenEngine:
 
     def __init__(self, plan: GroupPlan) -> None:
         self.sound = GroupEngine(plan)
-        self.fate = ""
-        self.correction: Correction | None = None
 
-    def apply(self, record: LogRecord, offset: int) -> list[Output]:
-        events = self.sound.apply(record, offset)
-        self.fate, self.correction = self.sound.fate, self.sound.correction
-        if self.correction is None:
-            return events
-        return [
-            msgspec.structs.replace(event, seq=offset * 1_000_000 + number)
-            for number, event in enumerate(self.spoilt(events, self.correction))
-        ]
+    def apply(self, record: LogRecord, offset: int) -> Outcome:
+        outcome = self.sound.apply(record, offset)
+        if outcome.correction is not None:
+            outcome.events = [
+                msgspec.structs.replace(event, seq=offset * 1_000_000 + number)
+                for number, event in enumerate(self.spoilt(outcome.events, outcome.correction))
+            ]
+        return outcome
 
     def spoilt(self, events: list[Output], correction: Correction) -> list[Output]:
         """What is left of the events of a correction."""

@@ -129,7 +129,7 @@ def _of_snapshots(config: Config, records: list[LogRecord]) -> View:
             restored = joined(parts)
             assert restored is not None
             engine = GroupEngine.restore(plan, restored)
-        said += [encode(event) for event in engine.apply(record, offset)]
+        said += [encode(event) for event in engine.apply(record, offset).events]
     return _folded(said)
 
 

@@ -23,7 +23,7 @@ def _assert_view_is_the_oracles(config: Config, group: str, log: list[LogRecord]
     events = []
     bars: dict[str, list[Bar]] = {symbol: [] for symbol in config.members(group)}
     for offset, record in enumerate(log):
-        events += engine.apply(record, offset)
+        events += engine.apply(record, offset).events
         if isinstance(record, Bar):
             bars[record.symbol].append(record)
     marks = {symbol: engine.watermark_ms(symbol) for symbol in bars}

@@ -71,7 +71,7 @@ def print_summary(console: PlainConsole, result: RunResult) -> None:
 
 def _rows_line(counters: dict[str, Any]) -> str:
     """What became of the rows; what did not occur is left out, but for the dead letters."""
-    named = ", ".join(f"{counters[fate]} {text}" for fate, text in ROWS.items() if counters[fate])
+    named = ", ".join(f"{counters[kind]} {text}" for kind, text in ROWS.items() if counters[kind])
     return f"{counters['rows']} rows: {named or 'none'}, {_letters(counters)} dead letters."
 
 

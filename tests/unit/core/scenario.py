@@ -12,7 +12,9 @@ from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.records import Bar, Clock, LogRecord
 from tapeline.streams.core.calendar import EARLY_CLOSE, LATE_OPEN, Calendar
+from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.plan import GroupPlan, InstrumentPlan
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.core.ticks import TickScale
@@ -98,6 +100,7 @@ class Tape:
         self.engine = GroupEngine(self.plan)
         self.events: list[Any] = []
         self.rejected: list[str] = []
+        self.outcome: Outcome | None = None
         self._offset = 0
 
     def take(self, *records: LogRecord) -> list[Any]:
@@ -105,8 +108,10 @@ class Tape:
         said: list[Any] = []
         for record in records:
             said = []
+            self.outcome = None
             try:
-                said = self.engine.apply(record, self._offset)
+                self.outcome = self.engine.apply(record, self._offset)
+                said = self.outcome.events
             except RecordRejected as error:
                 self.rejected.append(error.code)
             self._offset += 1
@@ -116,6 +121,18 @@ class Tape:
     def clock(self, symbol: str, time: str | int) -> list[Any]:
         """Hand a clock record over."""
         return self.take(Clock(symbol, at(time) if isinstance(time, str) else time))
+
+    @property
+    def kind(self) -> str:
+        """What became of the last record; it must not have been refused."""
+        assert self.outcome is not None
+        return self.outcome.kind
+
+    @property
+    def correction(self) -> Correction | None:
+        """What the last record corrected; it must not have been refused."""
+        assert self.outcome is not None
+        return self.outcome.correction
 
     def restart(self) -> None:
         """Go on with an engine restored from the state of this one, through JSON."""

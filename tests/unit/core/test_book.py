@@ -54,10 +54,10 @@ def test_a_change_of_any_bar_is_seen_and_a_hole_is_a_hole(place: int) -> None:
     late = tape.engine.watermark_ms("ACME") != OPEN + place * MINUTE_MS
     if late:
         tape.take(book[place])
-        assert tape.engine.fate == "late"
+        assert tape.kind == "late"
     other = equity()
     other.take(*book, flat("ACME", OPEN + place * MINUTE_MS, 1.0))
-    assert other.engine.fate == "changed"
+    assert other.kind == "changed"
 
 
 def test_sessions_and_the_hours_between_are_all_remembered() -> None:

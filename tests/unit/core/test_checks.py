@@ -196,13 +196,13 @@ VOLUMES: dict[str, tuple[int | float | None, str]] = {
 }
 
 
-@pytest.mark.parametrize(("volume", "fate"), VOLUMES.values(), ids=VOLUMES.keys())
-def test_volume_is_content(volume: int | float | None, fate: str) -> None:
+@pytest.mark.parametrize(("volume", "kind"), VOLUMES.values(), ids=VOLUMES.keys())
+def test_volume_is_content(volume: int | float | None, kind: str) -> None:
     tape = equity()
     tape.take(*minutes("ACME", "2025-07-02 09:30", 3), odd(start_ms=LATE, volume=volume))
     assert tape.rejected == []
-    assert tape.engine.fate == fate
-    assert tape.engine.counters("ACME")[fate] == 1
+    assert tape.kind == kind
+    assert tape.engine.counters("ACME")[kind] == 1
 
 
 @pytest.mark.parametrize("changed", ["open", "high", "low", "close"])
@@ -225,46 +225,44 @@ def test_off_session_bars_are_deduplicated_like_others() -> None:
     tape = equity()
     early = flat("ACME", "2025-07-02 08:00", 10.0)
     tape.take(early, odd(start_ms=LATE), early, replace(early, volume=7))
-    assert tape.engine.fate == "changed"
+    assert tape.kind == "changed"
     assert tape.take(flat("ACME", "2025-07-02 08:01", 10.0)) == []
-    assert tape.engine.fate == "late"
+    assert tape.kind == "late"
     assert tape.take(Cancel("ACME", "1m", at("2025-07-02 08:01"))) == []
-    assert tape.engine.fate == "cancelled"
+    assert tape.kind == "cancelled"
     counters = tape.engine.counters("ACME")
     assert (counters["off_session"], counters["duplicates"], counters["accepted"]) == (1, 1, 1)
 
 
-def test_a_bar_has_its_own_fate_where_it_takes_the_offset_of_a_duplicate() -> None:
+def test_a_bar_has_its_own_outcome_where_it_takes_the_offset_of_a_duplicate() -> None:
     # A log does not keep duplicates, so the next record gets the offset they were tried with.
     engine = equity().engine
     run = minutes("ACME", "2025-07-02 09:30", 5)
     for offset, record in enumerate(run[:4]):
         engine.apply(record, offset)
-    engine.apply(run[3], 4)
-    assert engine.fate == "duplicates"
-    engine.apply(run[4], 4)
-    assert engine.fate == "accepted"
+    assert engine.apply(run[3], 4).kind == "duplicates"
+    assert engine.apply(run[4], 4).kind == "accepted"
 
 
-def test_a_refused_bar_leaves_the_fate_of_the_record_before_it_and_corrects_nothing() -> None:
+def test_a_refused_bar_takes_its_offset_and_leaves_no_correction_to_the_next_record() -> None:
     engine = equity().engine
     run = minutes("ACME", "2025-07-02 09:30", 5)
     for offset, record in enumerate(run[:4]):
         engine.apply(record, offset)
-    engine.apply(replace(run[3], volume=7), 4)
-    before = engine.correction
+    changed = engine.apply(replace(run[3], volume=7), 4)
+    assert (changed.kind, changed.correction is None) == ("changed", False)
     with pytest.raises(RecordRejected, match="not a multiple"):
         engine.apply(replace(run[4], open=100.001), 5)
-    assert before is not None
-    assert (engine.fate, engine.offset) == ("changed", 5)
-    assert engine.correction is None
+    assert engine.offset == 5
+    accepted = engine.apply(run[4], 6)
+    assert (accepted.kind, accepted.correction) == ("accepted", None)
 
 
 def test_a_hole_in_the_run_is_late_once_the_watermark_has_passed_it() -> None:
     tape = equity()
     tape.take(odd(start_ms=LATE), odd(start_ms=LATE + 2 * MINUTE_MS))
     tape.take(odd(start_ms=LATE + MINUTE_MS))
-    assert tape.engine.fate == "late"
+    assert tape.kind == "late"
     assert tape.of("gap") == {}
 
 

@@ -75,9 +75,9 @@ def test_a_correction_that_changes_no_fact_publishes_nothing() -> None:
     tape = equity("swings = false\n")
     tape.take(*without(count=3))
     assert tape.take(at_minute(1, 100.01)) == []
-    assert tape.engine.fate == "changed"
-    assert tape.engine.correction is not None
-    assert tape.engine.correction.changes == []
+    assert tape.kind == "changed"
+    assert tape.correction is not None
+    assert tape.correction.changes == []
 
 
 def test_the_first_bar_may_come_late_and_may_go() -> None:
@@ -97,7 +97,7 @@ def test_when_the_only_bar_is_cancelled_nothing_is_left_but_the_watermark() -> N
     assert tape.engine.watermark_ms("ACME") == OPEN + 6 * MINUTE_MS
     tape.restart()
     tape.take(at_minute(3))
-    assert tape.engine.fate == "late"
+    assert tape.kind == "late"
     assert tape.view[f"quality|ACME|1m|{DAY}"]["due"] == 6
 
 
@@ -117,7 +117,7 @@ def test_a_cancel_without_a_bar_and_an_old_clock_have_no_effect() -> None:
     tape.take(at_minute(0))
     for record in (Cancel("ACME", "1m", OPEN + MINUTE_MS), Clock("ACME", OPEN)):
         assert tape.take(record) == []
-        assert tape.engine.fate == "idle"
+        assert tape.kind == "idle"
     assert tape.engine.counters("ACME")["idle"] == 2
 
 
@@ -126,20 +126,20 @@ def test_a_correction_reports_the_bar_before_and_after_and_how_far_back_it_went(
     tape.take(*without(count=300))
     changed = at_minute(290, 101.0)
     tape.take(changed)
-    correction = tape.engine.correction
+    correction = tape.correction
     assert correction is not None
     assert (correction.before, correction.after) == (at_minute(290), changed)
     assert correction.from_ms == OPEN + 240 * MINUTE_MS
     assert correction.bars_again == 50 + 10 + 10
     tape.take(changed)
-    assert tape.engine.correction is None
+    assert tape.correction is None
 
 
 def test_a_late_bar_goes_back_to_the_hole_it_left() -> None:
     tape = equity()
     tape.take(*without(290, count=300), at_minute(290))
-    assert tape.engine.correction is not None
-    assert tape.engine.correction.from_ms == OPEN + 290 * MINUTE_MS
+    assert tape.correction is not None
+    assert tape.correction.from_ms == OPEN + 290 * MINUTE_MS
 
 
 def test_the_state_keeps_no_more_bars_and_moments_than_the_horizon_asks_for() -> None:

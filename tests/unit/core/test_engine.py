@@ -12,8 +12,8 @@ from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.events import Event
 from tapeline.schemas.records import Bar, Clock, LogRecord
 from tapeline.streams.core.engine import GroupEngine, StateIncompleteError
+from tapeline.streams.core.outcome import OUTCOMES
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.core.symbol import FATES
 from tapeline.streams.pipeline.planning import plan_group
 from tests.unit.core.scenario import (
     HOUR_MS,
@@ -120,8 +120,8 @@ def test_seq_is_offset_times_a_million_plus_index() -> None:
 
 def test_offsets_are_those_of_the_source() -> None:
     engine = equity().engine
-    said = engine.apply(flat("ACME", OPEN, 10.0), 41)
-    later = engine.apply(Clock("ACME", at(f"{DAY} 16:00")), 1_000_000_007)
+    said = engine.apply(flat("ACME", OPEN, 10.0), 41).events
+    later = engine.apply(Clock("ACME", at(f"{DAY} 16:00")), 1_000_000_007).events
     assert [event.seq for event in said] == [41_000_000, 41_000_001]
     assert later[0].seq == 1_000_000_007_000_000
 
@@ -243,7 +243,7 @@ def test_every_record_is_counted_once() -> None:
     tape = played()
     records = len(disordered())
     counted = [tape.engine.counters(symbol) for symbol in ("A", "B")]
-    found = sum(counts[fate] for counts in counted for fate in FATES)
+    found = sum(counts[kind] for counts in counted for kind in OUTCOMES)
     assert found + len(tape.rejected) == records
     assert [counts["duplicates"] for counts in counted] == [1, 0]
     assert [counts["clocks"] for counts in counted] == [1, 1]
@@ -356,7 +356,7 @@ def test_two_engines_of_one_plan_share_no_state() -> None:
     other = GroupEngine(tape.plan)
     tape.take(*minutes("ACME", OPEN, 10))
     assert other.watermark_ms("ACME") is None
-    assert [event.seq for event in other.apply(flat("ACME", OPEN, 5.0), 0)] == [0, 1]
+    assert [event.seq for event in other.apply(flat("ACME", OPEN, 5.0), 0).events] == [0, 1]
 
 
 def test_a_rejection_says_code_and_reason() -> None:
@@ -389,5 +389,5 @@ def test_the_order_of_symbols_in_the_log_does_not_change_the_view() -> None:
 
 def test_a_plan_of_the_built_in_configuration_runs() -> None:
     engine = GroupEngine(plan_group(read_config("", "built in"), "ES-NQ"))
-    assert engine.apply(flat("ES", "2025-12-08 18:00", 6800.25), 0)
+    assert engine.apply(flat("ES", "2025-12-08 18:00", 6800.25), 0).events
     assert engine.unresolved("ES") == 0

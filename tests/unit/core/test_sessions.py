@@ -228,7 +228,7 @@ def test_a_clock_before_the_first_bar_raises_the_watermark_and_says_nothing() ->
     tape = equity()
     assert tape.clock("ACME", f"{DAY} 10:00") == []
     tape.take(flat("ACME", f"{DAY} 09:59", 100.0))
-    assert tape.engine.fate == "late"
+    assert tape.kind == "late"
     assert (tape.view[QUALITY]["due"], tape.view[QUALITY]["actual"]) == (29, 0)
 
 

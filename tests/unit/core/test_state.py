@@ -56,7 +56,7 @@ def said(tape: Tape, records: list[LogRecord]) -> list[Any]:
     """What an engine says to records, whatever it was given before."""
     events: list[Any] = []
     for offset, record in enumerate(records, 1000):
-        events += tape.engine.apply(record, offset)
+        events += tape.engine.apply(record, offset).events
     return events
 
 

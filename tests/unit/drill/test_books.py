@@ -42,8 +42,10 @@ def test_the_books_are_late_changed_cancelled_repeated_and_poisoned() -> None:
     config = drill_config(KafkaConfig(partitions=4))
     found = expected(config, 0, [each.value for each in log(0, 7)])
     engine = found.router.engines["ES-NQ"]
-    fates = engine.counters("ES")
-    assert min(fates[each] for each in ("late", "changed", "cancelled", "duplicates", "clocks")) > 0
+    counters = engine.counters("ES")
+    assert (
+        min(counters[each] for each in ("late", "changed", "cancelled", "duplicates", "clocks")) > 0
+    )
     codes = {each.code for each in found.letters.values()}
     assert codes >= {
         "bad_volume",

@@ -104,7 +104,7 @@ def test_repeated_changed_and_late_records_are_told_apart(tmp_path: Path) -> Non
     result = run(tmp_path, Source(str(path)))
     assert codes(result) == {}
     counters = result.manifest["counters"]
-    assert [counters[fate] for fate in ("duplicates", "changed", "late")] == [1, 1, 1]
+    assert [counters[kind] for kind in ("duplicates", "changed", "late")] == [1, 1, 1]
     assert (counters["rebuilds"], counters["accepted"]) == (2, 3)
 
 
@@ -357,7 +357,7 @@ def test_a_log_is_taken_in_its_own_order(tmp_path: Path) -> None:
     result = run(tmp_path, Source(str(path)))
     assert codes(result) == {"decode_error": 1, "schema_error": 1}
     counters = result.manifest["counters"]
-    assert [counters[fate] for fate in ("accepted", "clocks", "late", "cancelled")] == [1, 1, 1, 1]
+    assert [counters[kind] for kind in ("accepted", "clocks", "late", "cancelled")] == [1, 1, 1, 1]
     missing = {event["id"]: event.get("missing") for event in lines(result, "gaps")}
     assert sorted(missing.values(), key=str) == [1, 3, None]
 

@@ -39,7 +39,7 @@ def run_with(make_rule: Callable[[int], Rule] | None) -> Callable[[int], Iterato
         rule = None if make_rule is None else make_rule(length)
         for offset, record in enumerate(log()[:length]):
             try:
-                events = router.apply(record, offset)
+                events = router.apply(record, offset).events
             except RecordRejected:
                 events = []
             yield events if rule is None else rule(record, events)

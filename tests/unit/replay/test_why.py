@@ -81,7 +81,7 @@ def folded(config: Config, log: Iterable[LogRecord | None]) -> dict[str, Event]:
         if record is None:
             continue
         try:
-            events = router.apply(record, offset)
+            events = router.apply(record, offset).events
         except RecordRejected:
             continue
         for event in events:

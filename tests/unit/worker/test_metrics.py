@@ -55,7 +55,7 @@ def test_what_lies_behind_an_open_transaction_is_shown_and_no_lag() -> None:
 
 def test_the_page_of_a_worker_shows_partitions_counts_and_memory() -> None:
     counts, metrics = Counts(), WorkerMetrics()
-    counts.fates["duplicates"] += 2
+    counts.outcomes["duplicates"] += 2
     counts.rejects["off_tick"] += 1
     metrics.records = 7
     metrics.started_s = 1_764_000_000.25
