@@ -19,6 +19,12 @@ CORE := $(shell find streams schemas replay tapeline -type f -not -path '*/__pyc
 # Folders without Python files are an error to mypy.
 CODE := tapeline tests $(patsubst %/,%,$(sort $(dir $(wildcard benchmarks/*.py examples/*.py))))
 
+# As long as all others that need a broker.
+WORKER_TESTS := $(wildcard tests/kafka/test_worker*.py)
+# What the build can change: the core, and what stands on nothing else.
+COMPILED_TESTS := tests/house/test_build.py $(addprefix tests/unit/,core embedded provenance publish) \
+	tests/properties tests/golden tests/oracle
+
 SAMPLE_BOOKS := --bars ES=$(SAMPLE)/es.csv --bars NQ=$(SAMPLE)/nq.csv
 
 # A newer pip is no news for somebody who wants to see a run.
@@ -27,7 +33,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test rest lint fix lock pure-test broker-test compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
+.PHONY: help run test lint fix lock pure-test broker-test worker-test client-test compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
 
 help:
 	@echo "make run        install, write sample books, run them, print the summary"
@@ -49,11 +55,12 @@ run: $(VENV)/.installed-runtime
 	$(VENV)/bin/tapeline sample $(SAMPLE)
 	$(VENV)/bin/tapeline run $(SAMPLE_BOOKS) --out $(OUT)
 
-# Broker tests wait most of their time: they run beside the rest.
+# Four lanes on two cores. Broker tests wait most of their time, each lane with a broker of its own;
+# what only computes gives way to them.
+LANE := $(MAKE) --no-print-directory
 test: $(VENV)/.installed-dev
-	$(PY) tests/side_by_side.py $(MAKE) --no-print-directory rest -- $(MAKE) --no-print-directory broker-test
-
-rest: lint pure-test compiled-test-if-possible
+	$(PY) tests/side_by_side.py nice -n 5 $(LANE) lint pure-test -- nice -n 5 $(LANE) compiled-test-if-possible \
+		-- $(LANE) worker-test -- $(LANE) client-test
 
 lint: $(VENV)/.installed-dev
 	$(PY) -m ruff check .
@@ -67,8 +74,13 @@ fix: $(VENV)/.installed-dev
 pure-test: $(VENV)/.installed-dev
 	$(PY) -m pytest --durations=40 -m "not kafka"
 
-broker-test: $(VENV)/.installed-dev
-	$(PY) -m pytest --durations=40 -m kafka
+broker-test: worker-test client-test
+
+worker-test: $(VENV)/.installed-dev
+	$(PY) -m pytest --durations=40 $(WORKER_TESTS)
+
+client-test: $(VENV)/.installed-dev
+	$(PY) -m pytest --durations=40 -m kafka $(addprefix --ignore=,$(WORKER_TESTS))
 
 # Without a compiler the test run says what it left out, rather than failing or staying silent.
 compiled-test-if-possible: $(VENV)/.installed-dev
@@ -81,8 +93,7 @@ compiled-test-if-possible: $(VENV)/.installed-dev
 	fi
 
 # Both builds run the sample books; then the tests run from a copy outside the source tree, so that
-# `import streams` finds the compiled installation (test_build.py fails if it does not). What needs a
-# broker was tested before: it does not depend on how the core was built.
+# `tapeline.streams` is the compiled installation (test_build.py fails if it is not).
 compiled-test: compiled $(VENV)/.installed-dev
 	rm -rf build/parity build/compiled
 	$(VENV)/bin/tapeline sample build/parity/sample
@@ -94,7 +105,7 @@ compiled-test: compiled $(VENV)/.installed-dev
 	mkdir -p build/compiled
 	cp -R pyproject.toml Makefile $(wildcard *.md docker-compose.yml Dockerfile .dockerignore tests docs examples benchmarks deploy) build/compiled
 	cd build/compiled && TAPELINE_EXPECT_COMPILED=1 TAPELINE_HYPOTHESIS=short PYTHONPATH= \
-		"$(CURDIR)/$(COMPILED_PY)" -m pytest -p no:cacheprovider -m "not source_tree and not kafka"
+		"$(CURDIR)/$(COMPILED_PY)" -m pytest -p no:cacheprovider -m "not source_tree" $(COMPILED_TESTS)
 
 compiled: $(COMPILED)/.installed
 

@@ -34,6 +34,10 @@ COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy
 HEAP = ("-Xms256m", "-Xmx512m", "-XX:G1HeapRegionSize=8m")
 """A request of more than half a region makes the collector mark the whole heap; large regions are
 Kafka's own advice."""
+QUICK = "-XX:TieredStopAtLevel=1"
+"""The second compiler costs a third of a start and pays after minutes of load: for benchmarks."""
+SOON_MISSED = {"broker.session.timeout.ms": "2000", "broker.heartbeat.interval.ms": "300"}
+"""For one that a test kills: it is let in again when it was missed, by default after 9 s."""
 START_SECONDS = 180.0
 STOP_SECONDS = 180.0
 POLL_SECONDS = 0.05
@@ -63,6 +67,8 @@ class Broker:
         Broker settings over those of `server_settings`.
     refusing
         Let clients connect, but allow them nothing.
+    loaded
+        It serves for minutes under load, so that all that compiling costs is worth it.
 
     Attributes
     ----------
@@ -73,9 +79,14 @@ class Broker:
     """
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, str] | None = None, refusing: bool = False
+        self,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        refusing: bool = False,
+        loaded: bool = False,
     ) -> None:
         self.folder = folder
+        self._machine = HEAP if loaded else (*HEAP, QUICK)
         self.log_file = folder / "broker.log"
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -122,7 +133,7 @@ class Broker:
         """
         if self._process is not None:
             raise BrokerFailedError(f"the broker already runs as process {self._process.pid}")
-        java = ["java", *HEAP, "-cp", f"{kafka_jars()}/*"]
+        java = ["java", *self._machine, "-cp", f"{kafka_jars()}/*"]
         properties = self.folder / "server.properties"
         if not properties.exists():
             self._format(java, properties)
@@ -221,7 +232,7 @@ def temporary_broker(settings: Mapping[str, str] | None = None) -> Iterator[Brok
     """A broker in a folder that is removed with it: for scripts."""
     with (
         tempfile.TemporaryDirectory(prefix="tapeline-broker-") as folder,
-        Broker(Path(folder), settings) as broker,
+        Broker(Path(folder), settings, loaded=True) as broker,
     ):
         yield broker
 
@@ -252,8 +263,10 @@ def server_settings(port: int, controller_port: int, data: Path) -> dict[str, st
         # An index is a file of this size without content, and where a disk reads far ahead its
         # first page brings megabytes of zeros: more work than all that a test writes.
         "log.index.size.max.bytes": str(1 << 20),
-        # Retention works within a test's patience: what it must not delete is shown to be there.
+        # Retention and compaction work within a test's patience: what they must not delete is shown
+        # to be there.
         "log.retention.check.interval.ms": "1000",
+        "log.cleaner.backoff.ms": "500",
         "log.initial.task.delay.ms": "500",
     }
 

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from tests.kafka.broker import Broker, BrokerFailedError, require_broker
+from tests.kafka.broker import SOON_MISSED, Broker, BrokerFailedError, require_broker
 
 TOPIC = "kept"
 PARTITION = TopicPartition(TOPIC, 0)
@@ -46,7 +46,7 @@ async def test_acknowledged_records_outlive_a_stop_and_a_kill_on_the_same_addres
     tmp_path: Path,
 ) -> None:
     require_broker()
-    with Broker(tmp_path) as broker:
+    with Broker(tmp_path, SOON_MISSED) as broker:
         bootstrap = broker.bootstrap
         await make_topic(bootstrap)
         await append(bootstrap, b"before the stop")
@@ -68,7 +68,7 @@ def test_a_paused_broker_goes_on_when_resumed(broker: Broker) -> None:
 
 def test_a_paused_broker_can_be_stopped_and_one_that_died_is_not_running(tmp_path: Path) -> None:
     require_broker()
-    with Broker(tmp_path) as broker:
+    with Broker(tmp_path, SOON_MISSED) as broker:
         broker.pause()
         broker.stop()
         broker.start()

@@ -38,6 +38,7 @@ from tests.kafka.worker_process import (
     SESSION_S,
     WorkerProcess,
     append,
+    forget_member,
     until_committed,
     work_off,
 )
@@ -194,6 +195,7 @@ async def test_folders_of_two_partitions_that_were_swapped_are_set_aside_by_two_
         await until_committed(config, [len(log) for log in logs], workers)
         # Partitions that another worker had come later, with their folders of before.
         assert second.drain() == 0
+        await forget_member(second)
         await first.until(SET_ASIDE, times=4)
         assert first.drain() == 0
     differences, records = await compare_topics(config)

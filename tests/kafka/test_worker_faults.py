@@ -6,7 +6,7 @@ import asyncio
 import resource
 import shutil
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,7 @@ from tapeline.streams.drill.worker_process import CONFIGURATION_FILE
 from tapeline.streams.kafka.administration import create_topics, delete_named
 from tapeline.streams.kafka.connection import admin_client
 from tests.kafka.acme import acme_log, assert_exact, prepared
-from tests.kafka.broker import Broker, require_broker
+from tests.kafka.broker import SOON_MISSED, Broker, require_broker
 from tests.kafka.worker_process import (
     PATIENCE_S,
     POLL_S,
@@ -93,7 +93,7 @@ async def test_a_broker_that_stops_dies_or_freezes_costs_nothing(tmp_path: Path)
     require_broker()
     log = acme_log(6)
     third = len(log) // 3
-    with Broker(tmp_path / "broker") as broker:
+    with Broker(tmp_path / "broker", SOON_MISSED) as broker:
         config = await prepared(broker, "tape")
         worker = WorkerProcess(
             config, tmp_path / "worker", ragged=True, session_s=SHORTEST_SESSION_S
@@ -273,23 +273,30 @@ async def test_a_log_that_was_made_again_stops_the_worker_with_both_offsets(
         )
 
 
-@pytest.mark.parametrize("deleted", ["derived_bar", "changelog"])
 async def test_a_topic_that_is_deleted_under_a_worker_is_named_with_the_way_out(
-    broker: Broker, topic_prefix: str, tmp_path: Path, deleted: str
+    broker: Broker, topic_prefix: str, tmp_path: Path
 ) -> None:
-    config = await prepared(broker, topic_prefix)
+    # Both workers at once: each waits half a minute for the topic to come back.
+    deleted = {
+        f"{topic_prefix}a": topic_of("derived_bar", f"{topic_prefix}a"),
+        f"{topic_prefix}b": changelog_topic(f"{topic_prefix}b"),
+    }
     log = acme_log(1)
-    await append(config, 0, log[:100])
-    changelog = deleted == "changelog"
-    name = changelog_topic(topic_prefix) if changelog else topic_of(deleted, topic_prefix)
-    with WorkerProcess(config, tmp_path / "worker") as worker:
-        await until_committed(config, [100], [worker])
-        await delete_named([name], broker.bootstrap)
-        await append(config, 0, log[100:])
-        assert worker.wait() == 70
-    assert f"{name} partition 0 cannot be written (" in worker.last_words()
-    assert "the topic is not there any more" in worker.last_words()
-    assert "Build anew: use another topic prefix" in worker.last_words()
+    with ExitStack() as workers:
+        running = {}
+        for prefix, name in deleted.items():
+            config = await prepared(broker, prefix)
+            await append(config, 0, log[:100])
+            worker = workers.enter_context(WorkerProcess(config, tmp_path / prefix))
+            await until_committed(config, [100], [worker])
+            await delete_named([name], broker.bootstrap)
+            await append(config, 0, log[100:])
+            running[name] = worker
+        for name, worker in running.items():
+            assert worker.wait() == 70
+            assert f"{name} partition 0 cannot be written (" in worker.last_words()
+            assert "the topic is not there any more" in worker.last_words()
+            assert "Build anew: use another topic prefix" in worker.last_words()
 
 
 @pytest.mark.parametrize("instance", [0, 1])

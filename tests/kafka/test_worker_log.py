@@ -12,7 +12,6 @@ from struct import unpack_from
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewPartitions, RecordsToDelete
-from aiokafka.errors import CommitFailedError
 from aiokafka.structs import OffsetAndMetadata
 
 from tapeline.schemas.codec import encode
@@ -25,12 +24,13 @@ from tapeline.streams.kafka.administration import create_topics
 from tapeline.streams.kafka.connection import admin_client
 from tapeline.streams.worker.fetch_watch import SILENCE_S
 from tests.kafka.acme import acme_log, assert_exact, prepared
-from tests.kafka.broker import Broker, require_broker
+from tests.kafka.broker import SOON_MISSED, Broker, require_broker
 from tests.kafka.worker_process import (
     PATIENCE_S,
     POLL_S,
     WorkerProcess,
     append,
+    forget_member,
     until_committed,
     until_shown,
     work_off,
@@ -76,21 +76,15 @@ def cut(broker: Broker, topic: str, records: int) -> None:
 
 
 async def set_committed(config: Config, offset: int) -> None:
-    """Commit for the workers, of which none may run; a static member is gone after its session."""
+    """Commit for the workers, of which none may run."""
     place = TopicPartition(input_log(config.kafka.topic_prefix), 0)
     group = worker_app_id(config.kafka.topic_prefix)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=config.kafka.bootstrap, group_id=group, enable_auto_commit=False
     )
-    async with consumer, asyncio.timeout(PATIENCE_S):
+    async with consumer:
         consumer.assign([place])
-        while True:
-            try:
-                await consumer.commit({place: OffsetAndMetadata(offset, "")})
-            except CommitFailedError:
-                await asyncio.sleep(POLL_S)
-            else:
-                return
+        await consumer.commit({place: OffsetAndMetadata(offset, "")})
 
 
 async def delete_below(config: Config, offset: int) -> None:
@@ -184,7 +178,7 @@ async def test_a_log_that_lost_its_tail_and_went_on_past_it_ends_the_worker(
     tmp_path: Path, stopped: bool
 ) -> None:
     require_broker()
-    with Broker(tmp_path / "broker") as broker:
+    with Broker(tmp_path / "broker", SOON_MISSED) as broker:
         config = await prepared(broker, "tape")
         await write_one_by_one(config, BARS[:20])
         worker = WorkerProcess(config, tmp_path / "worker", program=RARELY_LOOKING)
@@ -217,7 +211,7 @@ async def test_a_log_that_lost_its_tail_and_stands_still_ends_the_worker_with_bo
     tmp_path: Path,
 ) -> None:
     require_broker()
-    with Broker(tmp_path / "broker") as broker:
+    with Broker(tmp_path / "broker", SOON_MISSED) as broker:
         config = await prepared(broker, "tape")
         await write_one_by_one(config, BARS[:20])
         with WorkerProcess(config, tmp_path / "worker", program=RARELY_LOOKING) as worker:
@@ -233,7 +227,7 @@ async def test_a_log_that_lost_its_tail_and_stands_still_ends_the_worker_with_bo
 
 async def test_a_broker_that_comes_back_whole_is_compared_and_taken(tmp_path: Path) -> None:
     require_broker()
-    with Broker(tmp_path / "broker") as broker:
+    with Broker(tmp_path / "broker", SOON_MISSED) as broker:
         config = await prepared(broker, "tape")
         await append(config, 0, BARS[:390])
         with WorkerProcess(config, tmp_path / "worker", program=LOOKING) as worker:
@@ -281,6 +275,7 @@ async def test_a_worker_starts_where_its_state_ends_whatever_is_committed(
     await append(config, 0, BARS[390:600])
     # Ahead of the state, as where the end of the changelog was lost, and behind it.
     for committed, unread in ((600, 210), (3, 0)):
+        await forget_member(worker)
         await set_committed(config, committed)
         with worker:
             await until_shown(worker, {"records_total": unread, "committed_lag_records": 0})
@@ -299,6 +294,7 @@ async def test_without_a_state_a_log_of_which_something_was_committed_is_not_beg
     last = worker.last_words()
     assert "the workers have committed offset 300, and there is no state" in last
     assert "the changelog was lost" in last
+    await forget_member(worker)
     await set_committed(config, 0)
     await work_off(worker, 390)
     await assert_exact(config, tmp_path / "embedded", BARS[:390])

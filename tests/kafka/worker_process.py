@@ -14,11 +14,13 @@ from typing import Any, Self
 
 import msgspec
 from aiokafka import AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.group import LeaveGroupRequest
 
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
-from tapeline.schemas.topics import input_log
+from tapeline.schemas.topics import input_log, worker_app_id
 from tapeline.streams.drill.readback import committed_offsets, read_topics
 from tapeline.streams.drill.worker_process import PLAIN_PROGRAM, RAGGED_PROGRAM
 from tapeline.streams.drill.worker_process import WorkerProcess as DrilledProcess
@@ -179,6 +181,25 @@ async def work_off(worker: WorkerProcess, records: int) -> None:
     with worker:
         await until_committed(worker.config, [records], [worker])
         assert worker.drain() == 0
+
+
+async def forget_member(worker: WorkerProcess) -> None:
+    """Remove a static member that ended, rather than wait until its session does."""
+    config = worker.config
+    group = worker_app_id(config.kafka.topic_prefix)
+    async with admin_client(config.kafka.bootstrap) as admin:
+        (answer,) = await admin.describe_consumer_groups([group])
+    client = AIOKafkaClient(bootstrap_servers=config.kafka.bootstrap)
+    try:
+        await client.bootstrap()
+        # A lone node is the coordinator of every group.
+        node = client.get_random_node()
+        for member, *_ in answer.groups[0][5]:
+            if member.startswith(f"{group}-{worker.instance}-"):
+                left = await client.send(node, LeaveGroupRequest(group, member))
+                assert left.error_code == 0, left
+    finally:
+        await client.close()
 
 
 def with_kafka(config: Config, bootstrap: str, prefix: str, partitions: int) -> Config:
