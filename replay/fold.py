@@ -15,10 +15,10 @@ from tapeline.schemas.symbols import names_of
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.errors import InputError
-from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.pipeline.admission import Admission
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.provenance import IdentityError, restore_engine
+from tapeline.streams.pipeline.refusals import Refusal
 
 BEFORE_ALL = -(1 << 62)
 

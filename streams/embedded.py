@@ -16,11 +16,10 @@ from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.outcome import OUTCOMES
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.errors import InputError, LostRowError
-from tapeline.streams.feeds.items import Feed, Item, Refusal
+from tapeline.streams.feeds.items import Feed, Item
 from tapeline.streams.feeds.opening import (
     Progress,
     Source,
-    dead_letter,
     in_order,
     open_feeds,
     reported,
@@ -31,7 +30,14 @@ from tapeline.streams.outputs.run_folder import MANIFEST_MARK, RunDirectory, che
 from tapeline.streams.pipeline.collector import rare_collections
 from tapeline.streams.pipeline.final_bars import FinalBars
 from tapeline.streams.pipeline.manifest_identity import identities
-from tapeline.streams.pipeline.refusals import DEFAULT_LIMIT, RejectLimit, RowRefusals, row_report
+from tapeline.streams.pipeline.refusals import (
+    DEFAULT_LIMIT,
+    Refusal,
+    RejectLimit,
+    RowRefusals,
+    dead_letter,
+    row_report,
+)
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.pipeline.summary import RunResult, RunSummary
 

@@ -13,7 +13,7 @@ from tapeline.replay.compare.recorded import NO_SEQ, Recorded, RecordedError, St
 from tapeline.replay.sources.items import LogItem
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.errors import InputOutputError, UnusableError
-from tapeline.streams.feeds.items import Refusal
+from tapeline.streams.pipeline.refusals import Refusal
 
 AWAY = (UnusableError, InputOutputError, OSError)
 

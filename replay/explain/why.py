@@ -27,9 +27,9 @@ from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.errors import InputError
-from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.pipeline.admission import Admission
 from tapeline.streams.pipeline.planning import plan_group
+from tapeline.streams.pipeline.refusals import Refusal
 
 KINDS = tuple(kind for kind in EVENT_TYPES if kind != "reject")
 

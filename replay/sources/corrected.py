@@ -20,9 +20,9 @@ from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Reject
 from tapeline.schemas.records import LogRecord
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.kafka.messages import event_time_ms
 from tapeline.streams.pipeline.final_bars import FinalBars
+from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.pipeline.routing import Router
 
 BATCH = FETCH_RECORDS

@@ -21,10 +21,11 @@ from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Reject
 from tapeline.schemas.records import Clock
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.feeds.items import Feed, Refusal
-from tapeline.streams.feeds.opening import Source, dead_letter, in_order, open_feeds, symbols_of
+from tapeline.streams.feeds.items import Feed
+from tapeline.streams.feeds.opening import Source, in_order, open_feeds, symbols_of
 from tapeline.streams.feeds.times import TimeUnit, table_times
 from tapeline.streams.kafka.messages import event_time_ms
+from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 from tapeline.streams.pipeline.routing import Router
 
 BATCH = FETCH_RECORDS

@@ -11,7 +11,7 @@ from msgspec import Struct
 from tapeline.schemas.events import Output, Reject
 from tapeline.schemas.records import LogRecord
 from tapeline.streams.core.correct.corrections import Correction
-from tapeline.streams.feeds.items import Refusal
+from tapeline.streams.pipeline.refusals import Refusal
 
 UNTIMED = itemgetter(5)
 

@@ -10,8 +10,8 @@ from msgspec import Struct
 from tapeline.replay.sources.items import Extent, LogItem
 from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.events import Reject
-from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.pipeline.provenance import Identity
+from tapeline.streams.pipeline.refusals import Refusal
 
 FETCH_RECORDS = 250
 """Few, so that a record is still in the processor's cache when its results are written."""

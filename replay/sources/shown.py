@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from tapeline.schemas.config.model import TimeConfig
 from tapeline.schemas.intervals import DAY_MS
 from tapeline.schemas.records import Bar, Clock, LogRecord
-from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.kafka.stamps import IntervalLengths
+from tapeline.streams.pipeline.refusals import Refusal
 
 REACH_MS = 35 * DAY_MS
 """An end farther ahead is taken for a mistake: one bad bar must not end the order of a log."""

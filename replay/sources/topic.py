@@ -26,11 +26,10 @@ from tapeline.schemas.events import Reject
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import LogRecord
 from tapeline.schemas.topics import input_log, snapshot_topic
-from tapeline.streams.feeds.items import Refusal
-from tapeline.streams.feeds.opening import dead_letter
 from tapeline.streams.kafka.connection import COMMITTED, admin_client, plain_errors
 from tapeline.streams.kafka.raw_records import Chunk, raw_records, split
 from tapeline.streams.kafka.stamps import Stamps
+from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 
 FETCH_MS = 500
 MOST_WAITING = 20_000

@@ -18,9 +18,9 @@ from tapeline.replay.sources.items import LogItem, Release
 from tapeline.replay.sources.protocol import LogSource, StoredState
 from tapeline.replay.verify.causality import Comparison, Published, Report, random_ends
 from tapeline.schemas.config.model import Config
-from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.pipeline.admission import TOO_MANY
 from tapeline.streams.pipeline.provenance import GroupIdentity, Identity
+from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.pipeline.state_values import pack, unpack
 
 

@@ -14,7 +14,8 @@ from tapeline.schemas.records import Bar, Clock
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.feeds.items import Feed, Item, Refusal
+from tapeline.streams.feeds.items import Feed, Item
+from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.pipeline.routing import Router
 
 

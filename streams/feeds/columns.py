@@ -8,7 +8,6 @@ from tapeline.schemas.codec import normal_volume
 from tapeline.schemas.records import INT64_MAX, Bar
 from tapeline.schemas.symbols import NAME_RULE, is_name
 from tapeline.streams.errors import InputError
-from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.feeds.repeated_hours import Passes, PassesOfFile
 from tapeline.streams.feeds.time_columns import SYMBOL_COLUMN, Look, joined, time_columns
 from tapeline.streams.feeds.times import (
@@ -18,6 +17,7 @@ from tapeline.streams.feeds.times import (
     TableTimes,
     time_reader,
 )
+from tapeline.streams.pipeline.refusals import Refusal
 
 AMBIGUOUS_TIME = "ambiguous_time"
 PRICE_COLUMNS = ("open", "high", "low", "close")

@@ -14,13 +14,14 @@ from tapeline.schemas.config.model import INPUT_MIB
 from tapeline.schemas.records import Bar
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.columns import AMBIGUOUS_TIME, BarColumns
-from tapeline.streams.feeds.items import Item, Refusal
+from tapeline.streams.feeds.items import Item
 from tapeline.streams.feeds.lines import LineReader
 from tapeline.streams.feeds.merge import SlotEnds
 from tapeline.streams.feeds.order import OrderCheck, ascend_as_text
 from tapeline.streams.feeds.repeated_hours import Passes, PassesOfFile
 from tapeline.streams.feeds.time_columns import LOOK_ROWS
 from tapeline.streams.feeds.times import TableTimes
+from tapeline.streams.pipeline.refusals import Refusal
 
 
 class _Rows(NamedTuple):

@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from tapeline.schemas.errors import InputOutputError
 from tapeline.schemas.records import LogRecord
-
-
-class Refusal(NamedTuple):
-    """A row that is no record: why, and the symbol where it can be read.
-
-    Attributes
-    ----------
-    labels
-        Labels that its bar may have, where its time can be read.
-    """
-
-    code: str
-    reason: str
-    symbol: str | None
-    labels: tuple[int, ...] = ()
-
+from tapeline.streams.pipeline.refusals import Refusal
 
 Item = tuple[LogRecord | Refusal, Any, int]
 """One row: its record or refusal, the row as its feed holds it, its number in the file (first: 1).

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from tapeline.schemas.codec import LONG_RECORD, CodecError, RecordDecoder
 from tapeline.schemas.config.model import INPUT_MIB
-from tapeline.streams.feeds.items import Item, Refusal
+from tapeline.streams.feeds.items import Item
 from tapeline.streams.feeds.lines import LineReader
+from tapeline.streams.pipeline.refusals import Refusal
 
 
 class LogFeed:

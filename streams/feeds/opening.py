@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -11,12 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.events import Reject
-from tapeline.schemas.ids import reject_id
 from tapeline.schemas.symbols import NAME_RULE, is_name
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.csv_feed import CsvFeed
-from tapeline.streams.feeds.items import Feed, Item, Refusal
+from tapeline.streams.feeds.items import Feed, Item
 from tapeline.streams.feeds.log_feed import LogFeed
 from tapeline.streams.feeds.merge import in_sequence, merged
 from tapeline.streams.feeds.parquet_feed import ParquetFeed
@@ -165,23 +162,3 @@ def reported(
         yield row
         if count % PROGRESS_ROWS == 0:
             progress(Progress(count, sum(feed.bytes_read for feed in feeds)))
-
-
-def dead_letter(source: str, raw: bytes, refusal: Refusal) -> Reject:
-    """The dead letter of a row.
-
-    Parameters
-    ----------
-    source
-        Where the row came from, such as ``book.csv:17``.
-    raw
-        Its bytes.
-    """
-    return Reject(
-        reject_id(source),
-        refusal.code,
-        refusal.reason,
-        source,
-        base64.b64encode(raw).decode("ascii"),
-        refusal.symbol,
-    )

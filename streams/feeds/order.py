@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tapeline.schemas.records import Bar, LogRecord
-from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.feeds.merge import BEFORE_ALL, SlotEnds
+from tapeline.streams.pipeline.refusals import Refusal
 
 ISO_DATE = 10
 """Characters of ``2025-11-24``."""

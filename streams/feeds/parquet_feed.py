@@ -16,12 +16,13 @@ from tapeline.schemas.config.model import INPUT_MIB
 from tapeline.schemas.records import Bar
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.columns import AMBIGUOUS_TIME, BarColumns
-from tapeline.streams.feeds.items import FeedBroken, Item, Refusal
+from tapeline.streams.feeds.items import FeedBroken, Item
 from tapeline.streams.feeds.merge import SlotEnds
 from tapeline.streams.feeds.order import OrderCheck, ascend_as_text
 from tapeline.streams.feeds.repeated_hours import Passes, PassesOfFile
 from tapeline.streams.feeds.time_columns import LOOK_ROWS, SYMBOL_COLUMN, TIME_COLUMNS
 from tapeline.streams.feeds.times import TableTimes
+from tapeline.streams.pipeline.refusals import Refusal
 
 ROWS_AT_ONCE = 16_384
 NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}

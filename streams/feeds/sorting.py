@@ -16,8 +16,9 @@ from typing import Any, Protocol
 import msgspec
 
 from tapeline.schemas.records import Bar
-from tapeline.streams.feeds.items import Feed, FeedBroken, Item, Refusal
+from tapeline.streams.feeds.items import Feed, FeedBroken, Item
 from tapeline.streams.feeds.merge import BEFORE_ALL, SlotEnds
+from tapeline.streams.pipeline.refusals import Refusal
 
 MEMORY_BYTES = 256 << 20
 """What sorting takes at most, over all tables of a run."""

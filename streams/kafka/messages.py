@@ -18,9 +18,8 @@ from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.feeds.clocked_feed import Marks
-from tapeline.streams.feeds.items import Feed, Item, Refusal
-from tapeline.streams.feeds.opening import dead_letter
-from tapeline.streams.pipeline.refusals import RowRefusals
+from tapeline.streams.feeds.items import Feed, Item
+from tapeline.streams.pipeline.refusals import Refusal, RowRefusals, dead_letter
 from tapeline.streams.pipeline.routing import Router
 
 NOBODY = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import NamedTuple
 
 from tapeline.schemas.codec import encode
@@ -19,7 +18,6 @@ from tapeline.schemas.events import (
     Swing,
     Touch,
 )
-from tapeline.schemas.ids import reject_id
 from tapeline.schemas.topics import DEFAULT_PREFIX, EVENT_TYPES, topic_of
 
 Headers = list[tuple[str, bytes]]
@@ -88,22 +86,7 @@ class Writer:
         # The constructor of a named tuple would cost as much as all of the headers.
         return topic, _new(Message, (timestamp_ms, event.id.encode(), value, headers))
 
-    def reject(
-        self, source: str, raw: bytes, code: str, reason: str, symbol: str | None, timestamp_ms: int
-    ) -> tuple[str, Message]:
-        """Topic and message of a dead letter.
-
-        Parameters
-        ----------
-        source
-            Where the record lies: ``topic/partition/offset``.
-        """
-        letter = Reject(
-            reject_id(source), code, reason, source, base64.b64encode(raw).decode(), symbol
-        )
-        return self.letter(letter, timestamp_ms)
-
     def letter(self, letter: Reject, timestamp_ms: int) -> tuple[str, Message]:
-        """Topic and message of a dead letter that is made."""
+        """Topic and message of a dead letter."""
         headers = [("type", b"reject")]
         return self._rejects, Message(timestamp_ms, letter.id.encode(), encode(letter), headers)

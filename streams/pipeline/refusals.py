@@ -1,15 +1,54 @@
-"""How many rows of its inputs a run may refuse, and what to do about those that it refused."""
+"""What is refused: why, its dead letter, what to do about it, and how much of it a run takes."""
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from tapeline.schemas.errors import CheckFailedError
+from tapeline.schemas.events import Reject
+from tapeline.schemas.ids import reject_id
+
+
+class Refusal(NamedTuple):
+    """A record that becomes a dead letter: why, and the symbol where it can be read.
+
+    Attributes
+    ----------
+    labels
+        Labels that its bar may have, where its time can be read.
+    """
+
+    code: str
+    reason: str
+    symbol: str | None
+    labels: tuple[int, ...] = ()
+
+
+def dead_letter(source: str, raw: bytes, refusal: Refusal) -> Reject:
+    """The dead letter of a record or of a row of a file.
+
+    Parameters
+    ----------
+    source
+        Where it lies, such as ``book.csv:17`` or ``topic/partition/offset``.
+    raw
+        Its bytes.
+    """
+    return Reject(
+        reject_id(source),
+        refusal.code,
+        refusal.reason,
+        source,
+        base64.b64encode(raw).decode("ascii"),
+        refusal.symbol,
+    )
+
 
 CURES: Mapping[str, str] = {
     "ahead_of_time": "mend the times, or raise `max_ahead` of the instrument after a long silence",

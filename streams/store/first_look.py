@@ -9,10 +9,16 @@ from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import CheckFailedError
 from tapeline.schemas.records import Bar, Clock, LogRecord
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.feeds.items import Feed, Item, Refusal
+from tapeline.streams.feeds.items import Feed, Item
 from tapeline.streams.feeds.opening import Progress, Source, in_order, open_feeds, reported
 from tapeline.streams.feeds.times import TableTimes
-from tapeline.streams.pipeline.refusals import RejectLimit, RowRefusals, RowReport, row_report
+from tapeline.streams.pipeline.refusals import (
+    Refusal,
+    RejectLimit,
+    RowRefusals,
+    RowReport,
+    row_report,
+)
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.store.keeper import content_of
 

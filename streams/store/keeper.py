@@ -14,10 +14,9 @@ from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.core.volume import written_volume
-from tapeline.streams.feeds.items import Refusal
-from tapeline.streams.feeds.opening import dead_letter
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.provenance import IDENTITY, GroupIdentity, restore_engine
+from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.pipeline.state_values import decoded, encoded
 from tapeline.streams.store.checkpoint import RunMark, Slot

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tapeline.schemas.codec import CodecError, RecordDecoder
 from tapeline.schemas.records import Clock
-from tapeline.streams.feeds.items import Refusal
+from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.store.again import unreadable_line
 from tapeline.streams.store.counts import Counts
 from tapeline.streams.store.keeper import Keeper

@@ -20,7 +20,7 @@ from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.errors import InputError, LostRowError
-from tapeline.streams.feeds.items import Feed, Item, Refusal
+from tapeline.streams.feeds.items import Feed, Item
 from tapeline.streams.feeds.log_feed import LogFeed
 from tapeline.streams.feeds.opening import (
     Progress,
@@ -33,7 +33,13 @@ from tapeline.streams.feeds.opening import (
 from tapeline.streams.feeds.spool import spooled
 from tapeline.streams.feeds.times import TimeUnit, table_times
 from tapeline.streams.pipeline.collector import rare_collections
-from tapeline.streams.pipeline.refusals import DEFAULT_LIMIT, RejectLimit, RowReport, row_report
+from tapeline.streams.pipeline.refusals import (
+    DEFAULT_LIMIT,
+    Refusal,
+    RejectLimit,
+    RowReport,
+    row_report,
+)
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.store.checkpoint import RunMark
 from tapeline.streams.store.counts import Counts

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tapeline.schemas.records import Bar
-from tapeline.streams.feeds.items import Feed, Refusal
+from tapeline.streams.feeds.items import Feed
+from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.store.keeper import Keeper
 from tapeline.streams.store.layout import bars_prefix
 

@@ -30,6 +30,7 @@ from tapeline.streams.pipeline.provenance import (
     IdentityError,
     restore_engine,
 )
+from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 from tapeline.streams.worker.log_digest import RecordDigest, digest_of
 from tapeline.streams.worker.state_records import (
     FIRST,
@@ -432,9 +433,8 @@ class PartitionFold:
         self, record: RawRecord, code: str, reason: str, symbol: str | None, step: Step
     ) -> None:
         source = f"{self._log}/{self._partition}/{record.offset}"
-        topic, message = self._writer.reject(
-            source, record.value or b"", code, reason, symbol, max(record.timestamp, 0)
-        )
+        letter = dead_letter(source, record.value or b"", Refusal(code, reason, symbol))
+        topic, message = self._writer.letter(letter, max(record.timestamp, 0))
         step.outputs.setdefault(topic, []).append(message)
         self._counts.rejects[code] += 1
 

@@ -11,8 +11,8 @@ from tapeline.schemas.records import Bar, Clock
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.feeds.clocked_feed import ClockedFeed, clock_times
 from tapeline.streams.feeds.csv_feed import CsvFeed
-from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.feeds.times import TableTimes
+from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.pipeline.routing import Router
 from tests.unit.core.scenario import MINUTE_MS, lunch_calendar, utc
 from tests.unit.embedded.books import CONFIGURATION, OPEN_MS, row, write

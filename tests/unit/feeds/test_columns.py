@@ -8,8 +8,8 @@ from tapeline.schemas.records import Bar
 from tapeline.streams.calendars import load_zone
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.columns import BarColumns
-from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.feeds.times import TableTimes
+from tapeline.streams.pipeline.refusals import Refusal
 from tests.unit.feeds.any_time import ANY_TIME
 
 HEADER = ("time", "open", "high", "low", "close", "volume")

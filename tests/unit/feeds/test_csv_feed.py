@@ -10,7 +10,7 @@ from tapeline.schemas.records import Bar
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds import lines
 from tapeline.streams.feeds.csv_feed import CsvFeed
-from tapeline.streams.feeds.items import Refusal
+from tapeline.streams.pipeline.refusals import Refusal
 from tests.unit.feeds.any_time import ANY_TIME
 
 HEADER = b"time,open,high,low,close,volume\n"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tapeline.schemas.codec import RECORD_LIMIT_BYTES
 from tapeline.schemas.records import Bar, Cancel, Clock
-from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.feeds.lines import KEPT_OF_LONG_LINE
 from tapeline.streams.feeds.log_feed import LogFeed
+from tapeline.streams.pipeline.refusals import Refusal
 
 BAR = (
     b'{"type":"bar","symbol":"ES","interval":"1m","start_ms":0,"open":1,"high":1,"low":1,"close":1}'

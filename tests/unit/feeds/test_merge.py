@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tapeline.schemas.records import Bar
-from tapeline.streams.feeds.items import Feed, FeedBroken, Item, Refusal
+from tapeline.streams.feeds.items import Feed, FeedBroken, Item
 from tapeline.streams.feeds.merge import in_sequence, merged
+from tapeline.streams.pipeline.refusals import Refusal
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tapeline.schemas.records import Bar, LogRecord
-from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.feeds.order import OrderCheck, ascend_as_text
+from tapeline.streams.pipeline.refusals import Refusal
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

@@ -14,9 +14,9 @@ import pytest
 from tapeline.schemas.records import Bar
 from tapeline.streams.calendars import load_zone
 from tapeline.streams.errors import InputError
-from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.feeds.parquet_feed import ParquetFeed
 from tapeline.streams.feeds.times import TableTimes
+from tapeline.streams.pipeline.refusals import Refusal
 from tests.unit.feeds.any_time import ANY_TIME
 
 pyarrow = pytest.importorskip("pyarrow", reason="the extra parquet is not installed")

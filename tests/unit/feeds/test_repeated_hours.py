@@ -23,10 +23,11 @@ from tapeline.streams.calendars import load_zone
 from tapeline.streams.calendars.zones import zone_changes
 from tapeline.streams.feeds import lines
 from tapeline.streams.feeds.csv_feed import CsvFeed
-from tapeline.streams.feeds.items import Feed, FeedBroken, Refusal
+from tapeline.streams.feeds.items import Feed, FeedBroken
 from tapeline.streams.feeds.opening import Source, open_feeds
 from tapeline.streams.feeds.parquet_feed import ParquetFeed
 from tapeline.streams.feeds.times import EPOCH, TableTimes
+from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.pipeline.routing import Router, SlotEnds
 
 NEW_YORK = "America/New_York"

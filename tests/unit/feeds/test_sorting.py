@@ -22,7 +22,7 @@ from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.records import Bar
 from tapeline.streams.feeds import lines
 from tapeline.streams.feeds.csv_feed import CsvFeed
-from tapeline.streams.feeds.items import Feed, FeedBroken, Refusal
+from tapeline.streams.feeds.items import Feed, FeedBroken
 from tapeline.streams.feeds.parquet_feed import ParquetFeed
 from tapeline.streams.feeds.sorting import (
     MEMORY_BYTES,
@@ -31,6 +31,7 @@ from tapeline.streams.feeds.sorting import (
     Table,
     open_in_order,
 )
+from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.pipeline.routing import Router, SlotEnds
 from tests.unit.feeds.any_time import ANY_TIME
 

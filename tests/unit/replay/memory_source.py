@@ -19,11 +19,10 @@ from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import LogRecord
 from tapeline.schemas.topics import input_log, snapshot_topic
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.feeds.items import Refusal
-from tapeline.streams.feeds.opening import dead_letter
 from tapeline.streams.kafka.messages import event_time_ms
 from tapeline.streams.kafka.raw_records import Chunk
 from tapeline.streams.outputs.messages import Message
+from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.worker.fold import Counts, PartitionFold
 from tapeline.streams.worker.state_records import StoredPartition

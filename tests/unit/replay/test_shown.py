@@ -10,7 +10,7 @@ from tapeline.replay.sources.shown import BEFORE_ALL, REACH_MS, Shown
 from tapeline.schemas.config.model import TimeConfig
 from tapeline.schemas.intervals import DAY_MS
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
-from tapeline.streams.feeds.items import Refusal
+from tapeline.streams.pipeline.refusals import Refusal
 
 NOON = 1_765_281_600_000  # 2025-12-09 12:00 UTC
 MINUTE = 60_000

@@ -27,9 +27,9 @@ from tapeline.streams.calendars import load_calendar
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.errors import InputError
-from tapeline.streams.feeds.items import Refusal
 from tapeline.streams.feeds.samples import sample_book
 from tapeline.streams.pipeline.planning import plan_group
+from tapeline.streams.pipeline.refusals import Refusal
 from tests.properties.disorder import disordered
 from tests.unit.replay.memory_source import Live, MemorySource, item_of, live, partitioned
 

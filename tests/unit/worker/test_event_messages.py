@@ -13,6 +13,7 @@ from tapeline.schemas.documents.examples import event_examples, retract_example
 from tapeline.schemas.events import Event, Reject
 from tapeline.schemas.topics import topic_of
 from tapeline.streams.outputs.messages import Writer
+from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 
 GROUP = ("group", b"ES-NQ")
 EVENTS = {kind: event for kind, event in event_examples().items() if not isinstance(event, Reject)}
@@ -50,7 +51,8 @@ def test_a_retraction_is_a_tombstone_with_all_its_headers() -> None:
 
 def test_a_dead_letter_names_the_place_of_its_record_and_keeps_its_bytes() -> None:
     raw = b"\xff not json"
-    topic, message = Writer().reject("tape.bars.v1/3/17", raw, "decode_error", "why", None, 9)
+    letter = dead_letter("tape.bars.v1/3/17", raw, Refusal("decode_error", "why", None))
+    topic, message = Writer().letter(letter, 9)
     assert topic == topic_of("reject")
     assert message.key == b"reject|tape.bars.v1/3/17"
     assert message.headers == [("type", b"reject")]
