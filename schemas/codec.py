@@ -6,25 +6,15 @@ text of the double.
 
 from __future__ import annotations
 
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import msgspec
 
 from tapeline.schemas.errors import InternalError
-from tapeline.schemas.events import (
-    DerivedBar,
-    Event,
-    Gap,
-    Pair,
-    Quality,
-    Range,
-    Reject,
-    Retract,
-    Session,
-    Swing,
-    Touch,
-)
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.events import Event, Reject, Retract
 from tapeline.schemas.records import LogRecord
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import NAME_RULE, is_name
 
 ErrorCode = Literal["decode_error", "schema_error"]
@@ -109,41 +99,62 @@ class _Named(msgspec.Struct):
 _HEAD = msgspec.json.Decoder(_Head)
 _NAMED = msgspec.json.Decoder(_Named)
 _RETRACT = msgspec.json.Decoder(Retract)
-_UPSERTS: dict[str, msgspec.json.Decoder[Event | Reject]] = {
-    "derived_bar": msgspec.json.Decoder(DerivedBar),
-    "session": msgspec.json.Decoder(Session),
-    "quality": msgspec.json.Decoder(Quality),
-    "gap": msgspec.json.Decoder(Gap),
-    "range": msgspec.json.Decoder(Range),
-    "touch": msgspec.json.Decoder(Touch),
-    "pair": msgspec.json.Decoder(Pair),
-    "swing": msgspec.json.Decoder(Swing),
-    "reject": msgspec.json.Decoder(Reject),
-}
+
+
+class EventDecoder:
+    """Decodes events of the output topics, those of a registry.
+
+    Parameters
+    ----------
+    registry
+        The types that there are.
+    """
+
+    __slots__ = ("_numbered", "_upserts")
+
+    def __init__(self, registry: Registry = EVENTS) -> None:
+        self._upserts: dict[str, msgspec.json.Decoder[Any]] = {
+            row.tag: msgspec.json.Decoder(row.struct) for row in registry.rows
+        }
+        self._numbered = frozenset(row.tag for row in registry.rows if row.numbered)
+
+    def decode(self, raw: bytes) -> Event | Retract | Reject:
+        """Event of one line or message of an output topic, by its ``type`` and ``op``.
+
+        Fields that this version does not know are passed over.
+
+        Raises
+        ------
+        CodecError
+            When the bytes are no event.
+        """
+        try:
+            head = _HEAD.decode(raw)
+            decoder = self._upserts.get(head.type)
+            if decoder is None:
+                raise CodecError("schema_error", f"Invalid value {head.type!r} - at `$.type`")
+            if head.op == "retract" and head.type in self._numbered:
+                return _RETRACT.decode(raw)
+            event: Event | Reject = decoder.decode(raw)
+            return event
+        except CodecError:
+            raise
+        except (ValueError, RecursionError) as error:
+            _refuse(raw, error)
+
+
+_SHIPPED = EventDecoder()
 
 
 def decode_event(raw: bytes) -> Event | Retract | Reject:
-    """Event of one line or message of an output topic, by its ``type`` and ``op``.
-
-    Fields that this version does not know are passed over.
+    """Event of one line or message of an output topic; see `EventDecoder.decode`.
 
     Raises
     ------
     CodecError
         When the bytes are no event.
     """
-    try:
-        head = _HEAD.decode(raw)
-        decoder = _UPSERTS.get(head.type)
-        if decoder is None:
-            raise CodecError("schema_error", f"Invalid value {head.type!r} - at `$.type`")
-        if head.op == "retract" and head.type != "reject":
-            return _RETRACT.decode(raw)
-        return decoder.decode(raw)
-    except CodecError:
-        raise
-    except (ValueError, RecursionError) as error:
-        _refuse(raw, error)
+    return _SHIPPED.decode(raw)
 
 
 def encode(value: LogRecord | Event | Retract | Reject) -> bytes:

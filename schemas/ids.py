@@ -1,6 +1,72 @@
-"""Natural ids of events: kind|symbol|..., equal for equal facts in every run."""
+"""Ids of events, made and taken apart here alone: type|symbol|..., equal for equal facts.
+
+No name holds the separator (`schemas.symbols`, `schemas.config.templates`), so that an id can be
+taken apart again. Where an id is made for every bar, its fixed beginning is made once
+(`ids_of`), and the rest is appended.
+"""
 
 from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+SEPARATOR: Final = "|"
+FEWEST_PARTS: Final = 3
+"""Type, symbol or group, and what tells two facts of one symbol apart."""
+
+
+class FactId(Struct, frozen=True):
+    """An id taken apart.
+
+    Attributes
+    ----------
+    type
+        Event type, such as ``touch``.
+    name
+        Symbol, or the group of a fact that belongs to a group.
+    rest
+        What tells two facts of that symbol apart; one part at least.
+    """
+
+    type: str
+    name: str
+    rest: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """Kind and name of the range, of an id that names one (range, touch, pair)."""
+        return SEPARATOR.join(self.rest[:2])
+
+
+def parsed_id(fact_id: str) -> FactId:
+    """The parts of an id.
+
+    Raises
+    ------
+    ValueError
+        When it has too few; whether there is such a type, the registry knows.
+    """
+    parts = fact_id.split(SEPARATOR)
+    if len(parts) < FEWEST_PARTS:
+        raise ValueError(f"{fact_id}: is no id")
+    return FactId(parts[0], parts[1], tuple(parts[2:]))
+
+
+def ids_of(event_type: str, name: str | None = None, *more: str) -> str:
+    """What the ids of a type, of a symbol, and so on, begin with; the separator comes last."""
+    parts = (event_type, "") if name is None else (event_type, name, *more, "")
+    return SEPARATOR.join(parts)
+
+
+def last_part(name: str) -> str:
+    """The end of an id whose last part is `name`, to be appended to what comes before it."""
+    return SEPARATOR + name
+
+
+def range_label(kind: str, name: str) -> str:
+    """What names a range among those of a symbol, as ids of ranges, touches and pairs hold it."""
+    return f"{kind}|{name}"
 
 
 def derived_bar_id(symbol: str, interval: str, start_ms: int) -> str:
@@ -23,19 +89,19 @@ def gap_id(symbol: str, interval: str, start_ms: int) -> str:
     return f"gap|{symbol}|{interval}|{start_ms}"
 
 
-def range_id(symbol: str, kind: str, name: str) -> str:
-    """Id of a session range."""
-    return f"range|{symbol}|{kind}|{name}"
+def range_id(symbol: str, label: str) -> str:
+    """Id of a session range by its `range_label`."""
+    return f"range|{symbol}|{label}"
 
 
-def touch_id(symbol: str, kind: str, name: str, event: str) -> str:
-    """Id of a touch or of an expiry (`event` = ``expired``)."""
-    return f"touch|{symbol}|{kind}|{name}|{event}"
+def touch_id(symbol: str, label: str, event: str) -> str:
+    """Id of a touch, or of an expiry (`event` = ``expired``), by the label of its range."""
+    return f"touch|{symbol}|{label}|{event}"
 
 
-def pair_id(group: str, kind: str, name: str, level: str, event: str) -> str:
-    """Id of a pair row."""
-    return f"pair|{group}|{kind}|{name}|{level}|{event}"
+def pair_id(group: str, label: str, level: str, event: str) -> str:
+    """Id of a pair row by the label of its ranges."""
+    return f"pair|{group}|{label}|{level}|{event}"
 
 
 def swing_id(symbol: str, start_ms: int, side: str) -> str:
@@ -46,3 +112,35 @@ def swing_id(symbol: str, start_ms: int, side: str) -> str:
 def reject_id(source: str) -> str:
     """Id of a dead letter by the place the record came from."""
     return f"reject|{source}"
+
+
+def snapshot_key(group: str, slot: int, part: int) -> str:
+    """Key of a part of a group's snapshot."""
+    return f"{group}|{slot}|{part}"
+
+
+def snapshot_group(key: str) -> str:
+    """Group that the key of a part names, of any version."""
+    return key.rsplit(SEPARATOR, 2)[0]
+
+
+def snapshot_part(key: str) -> int:
+    """Number of the part that a key names.
+
+    Raises
+    ------
+    IndexError, ValueError
+        When it names none.
+    """
+    return int(key.rsplit(SEPARATOR, 1)[1])
+
+
+def state_key(group: str, name: str) -> str:
+    """Key of a state record of a group; the records of a partition have an empty one."""
+    return f"{group}|{name}"
+
+
+def state_place(key: str) -> tuple[str, str]:
+    """Group and name of a state record."""
+    group, _, name = key.partition(SEPARATOR)
+    return group, name

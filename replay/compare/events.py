@@ -20,17 +20,8 @@ from msgspec import Struct, field
 from msgspec.structs import fields
 
 from tapeline.replay.compare.recorded import BEFORE_ALL, NO_PARTITION, Entry, plain
-from tapeline.schemas.events import (
-    DerivedBar,
-    Gap,
-    Pair,
-    Quality,
-    Range,
-    Reject,
-    Session,
-    Swing,
-    Touch,
-)
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.registry import EVENTS
 
 What = Literal["missing", "added", "changed", "reordered"]
 PENDING_LIMIT = 100_000
@@ -40,11 +31,13 @@ DEFAULT_LIMIT = 20
 BYTES = "bytes"
 OF_A_MESSAGE = ("partition", "group", "time_ms")
 """Compared beside the fields of the event where both sides can know them."""
-STRUCTS = (DerivedBar, Session, Quality, Gap, Range, Touch, Pair, Swing, Reject)
-FIELDS = frozenset(
-    (BYTES, *OF_A_MESSAGE, *(each.encode_name for struct in STRUCTS for each in fields(struct)))
-)
-"""Everything that may be ignored."""
+
+
+def ignorable_fields(registry: Registry = EVENTS) -> frozenset[str]:
+    """Everything that may be ignored."""
+    structs = [registry.row(tag).struct for tag in registry.folded]
+    names = (each.encode_name for struct in structs for each in fields(struct))
+    return frozenset((BYTES, *OF_A_MESSAGE, *names))
 
 
 class Difference(Struct, frozen=True):

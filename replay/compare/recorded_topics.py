@@ -29,7 +29,9 @@ from tapeline.replay.sources.opening import is_corrected
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.replay.sources.topic import TopicSource
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.topics import EVENT_TYPES, topic_of
+from tapeline.schemas.ids import parsed_id
+from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import topic_of
 from tapeline.streams.kafka.connection import COMMITTED, admin_client, plain_errors
 
 POLL_MS = 1_000
@@ -109,7 +111,7 @@ class RecordedTopics:
         return found
 
     async def __aenter__(self) -> RecordedTopics:
-        wanted = [topic_of(kind, self._prefix) for kind in EVENT_TYPES]
+        wanted = [topic_of(kind, self._prefix) for kind in EVENTS.folded]
         with plain_errors(self._bootstrap, f"reading the topics of {self._prefix}"):
             async with admin_client(self._bootstrap) as admin:
                 found = {
@@ -293,7 +295,7 @@ def _entry(message: Any) -> Entry:
             fact_id,
             int(headers["rev"]),
             message.timestamp,
-            fact_id.split("|")[1],
+            _symbol_of(fact_id, place),
             None,
             True,
             headers,
@@ -307,3 +309,10 @@ def _entry(message: Any) -> Entry:
     if entry.id != fact_id or any(headers.get(name) != text for name, text in said.items()):
         raise RecordedError(f"{place}: key {fact_id} and headers {headers} are not of its value")
     return entry._replace(headers=headers, time_ms=message.timestamp)
+
+
+def _symbol_of(fact_id: str, place: str) -> str:
+    try:
+        return parsed_id(fact_id).name
+    except ValueError as error:
+        raise RecordedError(f"{place}: {error}") from error

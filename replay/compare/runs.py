@@ -24,8 +24,8 @@ from tapeline.replay.compare.recorded_files import BLOCK_BYTES
 from tapeline.replay.compare.surroundings import Surroundings, surroundings
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import UnusableError
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import names_of
-from tapeline.schemas.topics import EVENT_TYPES
 
 DELIVERY = frozenset({"seq", "rev", "watermark_ms", "corrects"})
 """Fields that are not of the view (docs/rules.md 2.6)."""
@@ -115,9 +115,9 @@ async def parity(
     stretch, cuts = _cuts(a, b, chosen.stretch)
     work = _Work(a, b, config, chosen, cuts)
     types = {}
-    for kind in EVENT_TYPES:
+    for kind in EVENTS.folded:
         if chosen.types is None or kind in chosen.types:
-            if chosen.view and kind != "reject":
+            if chosen.view and kind in EVENTS.facts:
                 types[kind] = await work.views(kind)
             else:
                 types[kind] = await work.events(kind)

@@ -21,12 +21,14 @@ from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.codec import RecordDecoder, encode
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import OUTPUTS_PER_RECORD, Event, Retract
-from tapeline.schemas.topics import OUTPUT_TOPICS, topic_of
+from tapeline.schemas.ids import ids_of
+from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import topic_of
 from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.messages import event_time_ms
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.store.layout import LOG_FILE
-from tapeline.streams.store.reading import VIEW_TYPES, StoreReader
+from tapeline.streams.store.reading import StoreReader
 
 
 async def view_of_log(
@@ -64,7 +66,7 @@ async def view_of_log(
                         facts.pop(event.id, None)
                     else:
                         facts[event.id] = event
-    beginning = None if kind is None else f"{kind}|"
+    beginning = None if kind is None else ids_of(kind)
     return [
         encode(fact)
         for name, fact in sorted(facts.items())
@@ -131,11 +133,9 @@ def first_above(config: Config, log: Path, records: int, instant_ms: int) -> int
 
 
 def _topics(kind: str | None) -> list[str]:
-    if kind is None:
-        return [each for each in OUTPUT_TOPICS if each != topic_of("reject")]
-    return [topic_of(kind)]
+    return [topic_of(each) for each in (EVENTS.facts if kind is None else (kind,))]
 
 
 def _check_type(kind: str | None) -> None:
-    if kind is not None and kind not in VIEW_TYPES:
-        raise InputError(f"--type {kind}: is none of {', '.join(VIEW_TYPES)}")
+    if kind is not None and kind not in EVENTS.facts:
+        raise InputError(f"--type {kind}: is none of {', '.join(EVENTS.facts)}")

@@ -6,7 +6,8 @@ another one, or not there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import singledispatchmethod
 from typing import Any
 
 from msgspec import Struct, to_builtins
@@ -22,7 +23,7 @@ from tapeline.schemas.events import (
     Swing,
     Touch,
 )
-from tapeline.schemas.ids import range_id, swing_id, touch_id
+from tapeline.schemas.ids import range_id, range_label, swing_id, touch_id
 from tapeline.schemas.records import Bar
 from tapeline.streams.core.calendar import DAY_MS, Calendar
 from tapeline.streams.core.plan import GroupPlan, InstrumentPlan
@@ -108,39 +109,34 @@ class Chain:
         self._facts = facts
         first = plan.instruments[0]
         self._schedule = RangeSchedule(first.calendar, first.base_ms, first.kinds)
-        self._by_type: dict[type, Callable[[Any], list[Cause]]] = {
-            DerivedBar: self._derived_bar,
-            Session: self._session,
-            Quality: self._quality,
-            Gap: self._gap,
-            Range: self._range,
-            Touch: self._touch,
-            Pair: self._pair,
-            Swing: self._swing,
-        }
 
     def instrument(self, symbol: str) -> InstrumentPlan:
         """Plan of a member."""
         return next(each for each in self._plan.instruments if each.symbol == symbol)
 
+    @singledispatchmethod
     def causes(self, fact: Event) -> list[Cause]:
-        """What a fact came from."""
-        return self._by_type[type(fact)](fact)
+        """What a fact came from; nothing of a type that has no chain here."""
+        return []
 
+    @causes.register
     def _derived_bar(self, fact: DerivedBar) -> list[Cause]:
         return [_covered("base bars", fact.symbol, fact.start_ms, fact.end_ms)]
 
+    @causes.register
     def _session(self, fact: Session) -> list[Cause]:
         if fact.state == "closed":
             return [_covered("bars of the session", fact.symbol, fact.open_ms, fact.close_ms)]
         end = fact.event_ms
         return [_covered("first slot", fact.symbol, fact.open_ms, end)]
 
+    @causes.register
     def _quality(self, fact: Quality) -> list[Cause]:
         calendar = self.instrument(fact.symbol).calendar
         index = calendar.session_of(fact.as_of_ms - 1)
         return [_covered("slots due", fact.symbol, calendar.open_ms(index), fact.as_of_ms)]
 
+    @causes.register
     def _gap(self, fact: Gap) -> list[Cause]:
         plan = self.instrument(fact.symbol)
         symbol = fact.symbol
@@ -156,6 +152,7 @@ class Chain:
             found.append(Cause("the bar that ended it", spans=(after,)))
         return found
 
+    @causes.register
     def _range(self, fact: Range) -> list[Cause]:
         found = self._levels(fact)
         for name in BREAKS:
@@ -163,7 +160,7 @@ class Chain:
             if label is not None:
                 found.append(_bar(name, fact.symbol, label))
         for event in ("touched_high", "touched_low"):
-            touch = self._facts.get(touch_id(fact.symbol, fact.kind, fact.name, event))
+            touch = self._facts.get(touch_id(fact.symbol, range_label(fact.kind, fact.name), event))
             if isinstance(touch, Touch):
                 # The range itself says when it was touched last, and not what came before.
                 latest = touch.event_ms == fact.event_ms
@@ -195,11 +192,13 @@ class Chain:
                     return spec
         raise LookupError(f"{fact.id}: the configuration has no such range")
 
+    @causes.register
     def _touch(self, fact: Touch) -> list[Cause]:
         found = []
         if fact.level is not None:
             found.append(_bar("the bar that touched", fact.symbol, fact.bar_ms))
-        owner = self._facts.get(range_id(fact.symbol, fact.kind, fact.name))
+        label = range_label(fact.kind, fact.name)
+        owner = self._facts.get(range_id(fact.symbol, label))
         if isinstance(owner, Range):
             causes = self._levels(owner)
             if fact.level is None:
@@ -208,20 +207,24 @@ class Chain:
             found.append(Cause("range", to_builtins(owner), causes=causes))
         for event in ("first_break", "return", "second_break_same", "second_break_opposite"):
             # Their bars are another matter: a later one might have done the same.
-            earlier = self._facts.get(touch_id(fact.symbol, fact.kind, fact.name, event))
+            earlier = self._facts.get(
+                touch_id(fact.symbol, range_label(fact.kind, fact.name), event)
+            )
             if isinstance(earlier, Touch) and earlier.bar_ms < fact.bar_ms:
                 found.append(Cause("earlier touch", to_builtins(earlier)))
         return found
 
+    @causes.register
     def _pair(self, fact: Pair) -> list[Cause]:
         found = []
         for symbol, bar_ms in fact.times.items():
-            touch = self._facts.get(touch_id(symbol, fact.kind, fact.name, fact.event))
+            touch = self._facts.get(touch_id(symbol, range_label(fact.kind, fact.name), fact.event))
             if bar_ms is not None and isinstance(touch, Touch):
                 causes = self._touch(touch)
                 found.append(Cause(f"touch of {symbol}", to_builtins(touch), causes=causes))
         return found
 
+    @causes.register
     def _swing(self, fact: Swing) -> list[Cause]:
         symbol, label = fact.symbol, fact.start_ms
         found = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tapeline.schemas.ids import FactId, parsed_id
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.history.ring import HOUR, Moment
 from tapeline.streams.core.plan import InstrumentPlan
@@ -12,8 +13,6 @@ from tapeline.streams.core.ranges.windows import RangeWindow
 from tapeline.streams.core.ticks import TickScale
 from tapeline.streams.core.tracks import SymbolTracks
 
-STRUCTURE = ("range", "touch", "pair")
-SESSIONS = ("session", "quality", "gap")
 SIDES = ("low", "high")
 
 
@@ -21,16 +20,18 @@ def engine_view(engine: GroupEngine, fact_id: str) -> dict[str, Any]:
     """State of the symbols a fact is of, between two records.
 
     Fields of every symbol: ``watermark_ms`` (None before its first record), ``bars`` (in session,
-    so far), ``last_bar_ms``. By type: the open window of the interval, the session with its open
-    gap, the range, the latest swings of each class.
+    so far), ``last_bar_ms``. By the rule of its type: the open window of the interval, the session
+    with its open gap, the range, the latest swings of each class.
     """
-    kind, name, *rest = fact_id.split("|")
-    members = [each for each in engine.plan.instruments if kind == "pair" or each.symbol == name]
-    return {each.symbol: _of_symbol(engine, each, kind, rest) for each in members}
+    fact = parsed_id(fact_id)
+    row = engine.plan.registry.row(fact.type)
+    of_group = row.scope == "group"
+    members = [each for each in engine.plan.instruments if of_group or each.symbol == fact.name]
+    return {each.symbol: _of_symbol(engine, each, row.rule, fact) for each in members}
 
 
 def _of_symbol(
-    engine: GroupEngine, plan: InstrumentPlan, kind: str, rest: list[str]
+    engine: GroupEngine, plan: InstrumentPlan, rule: str, fact: FactId
 ) -> dict[str, Any]:
     tracks = engine.tracks(plan.symbol)
     watermark_ms = engine.watermark_ms(plan.symbol)
@@ -43,13 +44,13 @@ def _of_symbol(
         "bars": moment.position,
         "last_bar_ms": None if last == NO_BAR else last,
     }
-    if kind == "derived_bar":
-        found["window"] = _window(tracks, plan.scale, rest[0])
-    elif kind in SESSIONS:
+    if rule == "bars":
+        found["window"] = _window(tracks, plan.scale, fact.rest[0])
+    elif rule == "sessions":
         found["session"] = _session(plan, moment)
-    elif kind in STRUCTURE:
-        found["range"] = _range(tracks, plan.scale, "|".join(rest[:2]))
-    else:
+    elif rule == "ranges":
+        found["range"] = _range(tracks, plan.scale, fact.label)
+    elif rule == "swings":
         found["swings"] = _swings(moment)
     return found
 
@@ -93,7 +94,7 @@ def _range(tracks: SymbolTracks, scale: TickScale, label: str) -> dict[str, Any]
         if live.label == label:
             return _live_range(live, scale)
     for window in (*ranges.windows, *ranges.awaiting):
-        if f"{window.spec.kind}|{window.spec.name}" == label:
+        if window.spec.label == label:
             return _range_window(window, scale, tracks.position)
     return None
 

@@ -18,10 +18,12 @@ from tapeline.replay.explain.engine_view import engine_view
 from tapeline.replay.sources.items import LogItem
 from tapeline.replay.sources.protocol import LogMissingError, LogSource
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, Output, Range, Retract, Swing, Touch
+from tapeline.schemas.ids import ids_of, parsed_id, range_label, touch_id
 from tapeline.schemas.records import Bar, Cancel, LogRecord
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import is_name
-from tapeline.schemas.topics import EVENT_TYPES
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.outcome import Outcome
@@ -31,7 +33,7 @@ from tapeline.streams.pipeline.admission import Admission
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.refusals import Refusal
 
-KINDS = tuple(kind for kind in EVENT_TYPES if kind != "reject")
+AN_ID = touch_id("ES", range_label("Major", "Asia 2025-12-08"), "first_break")
 
 
 class Corrected(Struct, frozen=True):
@@ -102,7 +104,7 @@ class Answer(Struct, frozen=True):
         return standing[-1] if standing else self.versions[-1]
 
 
-def asked(config: Config, fact_id: str) -> tuple[str, str]:
+def asked(config: Config, fact_id: str, registry: Registry = EVENTS) -> tuple[str, str]:
     """Type and group of an id.
 
     Raises
@@ -110,19 +112,22 @@ def asked(config: Config, fact_id: str) -> tuple[str, str]:
     InputError
         When it is no id of a fact, or its symbol or group is not configured.
     """
-    kind, *rest = fact_id.split("|")
-    if kind == "reject":
+    if fact_id.startswith(ids_of("reject")):
         raise InputError(f"{fact_id}: a dead letter says itself why: code, reason, raw bytes")
-    if kind not in KINDS or len(rest) < 2:
-        raise InputError(f"{fact_id}: is no id, such as touch|ES|Major|Asia 2025-12-08|first_break")
-    if kind == "pair":
-        group = rest[0]
-        if group not in config.groups:
-            raise InputError(f"{fact_id}: group {group} is not configured")
-        return kind, group
-    if not is_name(rest[0]) or config.instrument(rest[0]) is None:
-        raise InputError(f"{fact_id}: symbol {rest[0]} is not configured")
-    return kind, config.group_of(rest[0])
+    try:
+        fact = parsed_id(fact_id)
+        row = registry.row(fact.type)
+    except (ValueError, KeyError):
+        row = None
+    if row is None or fact.type not in registry.facts:
+        raise InputError(f"{fact_id}: is no id, such as {AN_ID}")
+    if row.scope == "group":
+        if fact.name not in config.groups:
+            raise InputError(f"{fact_id}: group {fact.name} is not configured")
+        return fact.type, fact.name
+    if not is_name(fact.name) or config.instrument(fact.name) is None:
+        raise InputError(f"{fact_id}: symbol {fact.name} is not configured")
+    return fact.type, config.group_of(fact.name)
 
 
 async def why(open_source: Callable[[], LogSource], config: Config, fact_id: str) -> Answer | None:
@@ -245,16 +250,16 @@ class Finder(_Group):
         self._id = fact_id
         self._facts: dict[str, Event] = {}
         self._chain = Chain(self.plan, self._facts)
-        self._keeps = self._kept_facts(kind, fact_id)
+        self._keeps = self._kept_facts(self.plan.registry.row(kind).rule, fact_id)
 
     @staticmethod
-    def _kept_facts(kind: str, fact_id: str) -> Callable[[Event], bool]:
-        """Which facts a chain of that type may name."""
-        symbol, *rest = fact_id.split("|")[1:]
-        if kind == "swing":
-            return lambda fact: isinstance(fact, Swing | Touch) and fact.symbol == symbol
-        if kind in ("range", "touch", "pair"):
-            place = (rest[0], rest[1])
+    def _kept_facts(rule: str, fact_id: str) -> Callable[[Event], bool]:
+        """Which facts a chain of a type of that rule may name."""
+        asked = parsed_id(fact_id)
+        if rule == "swings":
+            return lambda fact: isinstance(fact, Swing | Touch) and fact.symbol == asked.name
+        if rule == "ranges":
+            place = asked.rest[:2]
             return lambda fact: isinstance(fact, Range | Touch) and (fact.kind, fact.name) == place
         return lambda fact: False
 

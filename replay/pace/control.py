@@ -21,7 +21,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from tapeline.replay.pace.landmarks import BEFORE_ALL, LANDMARKS, Landmark, Landmarks
+from tapeline.replay.pace.landmarks import BEFORE_ALL, Landmark, Landmarks, landmarks
 from tapeline.schemas.events import Output
 from tapeline.streams.pipeline.pacing import NS_IN_S, Pacer, checked_speed, faster, slower
 
@@ -246,8 +246,8 @@ class Control:
 
     def jump_to_next(self, landmark: Landmark) -> None:
         """Run without waiting to the first record that publishes such an event; pause after it."""
-        if landmark not in LANDMARKS:
-            raise ValueError(f"{landmark!r} is none of {', '.join(LANDMARKS)}")
+        if landmark not in landmarks():
+            raise ValueError(f"{landmark!r} is none of {', '.join(landmarks())}")
         self._set_out(paused=False, landmark=landmark)
 
     def stop(self) -> None:

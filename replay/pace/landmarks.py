@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Gap, Output, Session, Touch
+from tapeline.schemas.registry import EVENTS
 
-Landmark = Literal["gap", "touch", "session", "signal"]
-LANDMARKS: tuple[Landmark, ...] = ("gap", "touch", "session", "signal")
+Landmark = str
+"""Type of an event of the registry that is one, or `SIGNAL`."""
+SIGNAL = "signal"
+"""What a strategy shows."""
 EXPIRED = "expired"
 BEFORE_ALL = -(1 << 62)
-_TELLING = frozenset({Gap, Session, Touch})
+
+
+def landmarks(registry: Registry = EVENTS) -> tuple[Landmark, ...]:
+    """All there are."""
+    return (*(row.tag for row in registry.rows if row.landmark), SIGNAL)
 
 
 class Landmarks:
@@ -22,28 +29,32 @@ class Landmarks:
     is published as a touch, but no price touched anything.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, registry: Registry = EVENTS) -> None:
+        self._tags = {row.struct: row.tag for row in registry.rows if row.landmark}
         self._gaps: dict[str, str] = {}
         self._open_ms = BEFORE_ALL
 
     def among(self, events: Iterable[Output]) -> list[Landmark]:
         """Kinds of landmarks that one record published; every record's events must come by."""
         found: list[Landmark] = []
+        tags = self._tags
         for event in events:
             # Most events are none of these, and this stands in the way of every record.
-            if type(event) in _TELLING and (landmark := self._of(event)) is not None:
+            if type(event) in tags and (landmark := self._of(event)) is not None:
                 found.append(landmark)
         return found
 
     def _of(self, event: Output) -> Landmark | None:
+        landmark = self._tags[type(event)]
         if isinstance(event, Touch):
-            return None if event.event == EXPIRED else "touch"
+            return None if event.event == EXPIRED else landmark
         if isinstance(event, Gap):
-            if self._gaps.get(event.symbol) != event.id:
-                self._gaps[event.symbol] = event.id
-                return "gap"
-        elif isinstance(event, Session) and event.open_ms > self._open_ms:
+            if self._gaps.get(event.symbol) == event.id:
+                return None
+            self._gaps[event.symbol] = event.id
+        elif isinstance(event, Session):
+            if event.open_ms <= self._open_ms:
+                return None
             self._open_ms = event.open_ms
-            if event.state == "open":
-                return "session"
-        return None
+            return landmark if event.state == "open" else None
+        return landmark

@@ -21,7 +21,7 @@ from tapeline.replay.run import ReplayOptions
 from tapeline.replay.sources.opening import Origin, ended
 from tapeline.replay.sources.protocol import FETCH_RECORDS
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.topics import OUTPUT_TOPICS
+from tapeline.schemas.topics import output_topics
 from tapeline.streams.outputs.run_folder import MANIFEST_MARK
 
 
@@ -167,7 +167,7 @@ def difference(runs: tuple[Ended, Ended], folders: tuple[Path, Path]) -> Differe
     for name in sorted({*first, *now}):
         if first.get(name) != now.get(name):
             return Difference(name, first.get(name), now.get(name))
-    for topic in OUTPUT_TOPICS:
+    for topic in output_topics():
         hashes = [each.manifest[MANIFEST_MARK][topic] for each in runs]
         found = first_line(*(folder / f"{topic}.jsonl" for folder in folders))
         if found is not None:

@@ -8,7 +8,9 @@ import msgspec
 
 from tapeline.schemas.config.model import KafkaConfig
 from tapeline.schemas.documents.examples import event_examples, record_examples
-from tapeline.schemas.documents.meanings import EVENTS, RECORDS, RETRACT
+from tapeline.schemas.documents.meanings import RECORDS, RETRACT
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import Topic, catalogue
 
 ASYNCAPI_VERSION = "3.0.0"
@@ -29,7 +31,9 @@ _HEADERS = {
 }
 
 
-def asyncapi_document(schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def asyncapi_document(
+    schemas: dict[str, dict[str, Any]], registry: Registry = EVENTS
+) -> dict[str, Any]:
     """The document for the default topic prefix.
 
     Parameters
@@ -37,7 +41,7 @@ def asyncapi_document(schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:
     schemas
         Schemas of all types, with references to ``#/components/schemas``.
     """
-    topics = catalogue()
+    topics = catalogue(registry=registry)
     return {
         "asyncapi": ASYNCAPI_VERSION,
         "info": {
@@ -52,23 +56,26 @@ def asyncapi_document(schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:
         },
         "defaultContentType": "application/json",
         "servers": {"kafka": {"host": KafkaConfig().bootstrap, "protocol": "kafka"}},
-        "channels": {topic.type: _channel(topic) for topic in topics},
-        "operations": dict(_operation(topic) for topic in topics if topic.type not in INTERNAL),
+        "channels": {topic.type: _channel(topic, registry) for topic in topics},
+        "operations": dict(
+            _operation(topic, registry) for topic in topics if topic.type not in INTERNAL
+        ),
         "components": {
-            "messages": _messages(),
+            "messages": _messages(registry),
             "messageTraits": {"event": {"headers": _header_schema()}},
             "schemas": schemas,
         },
     }
 
 
-def _channel(topic: Topic) -> dict[str, Any]:
+def _channel(topic: Topic, registry: Registry) -> dict[str, Any]:
     kafka = KafkaConfig()
     channel: dict[str, Any] = {
         "address": topic.name,
         "description": f"Key: {topic.key}. Partition: {topic.partitioning}.",
         "messages": {
-            name: {"$ref": f"#/components/messages/{name}"} for name in _message_names(topic)
+            name: {"$ref": f"#/components/messages/{name}"}
+            for name in _message_names(topic, registry)
         },
         "bindings": {
             "kafka": {
@@ -86,11 +93,11 @@ def _channel(topic: Topic) -> dict[str, Any]:
     return channel
 
 
-def _message_names(topic: Topic) -> tuple[str, ...]:
+def _message_names(topic: Topic, registry: Registry) -> tuple[str, ...]:
     if topic.type == "log_record":
         return tuple(RECORDS)
-    if topic.type == "reject":
-        return ("reject",)
+    if topic.type in registry and not registry.row(topic.type).numbered:
+        return (topic.type,)
     return (topic.type, "tombstone")
 
 
@@ -104,28 +111,31 @@ def _settings(topic: Topic) -> dict[str, Any]:
     return settings
 
 
-def _operation(topic: Topic) -> tuple[str, dict[str, Any]]:
+def _operation(topic: Topic, registry: Registry) -> tuple[str, dict[str, Any]]:
     channel = f"#/channels/{topic.type}"
     action = "receive" if topic.type == "log_record" else "send"
     return f"{action}_{topic.type}", {
         "action": action,
         "channel": {"$ref": channel},
-        "messages": [{"$ref": f"{channel}/messages/{name}"} for name in _message_names(topic)],
+        "messages": [
+            {"$ref": f"{channel}/messages/{name}"} for name in _message_names(topic, registry)
+        ],
     }
 
 
-def _messages() -> dict[str, Any]:
-    examples = {**record_examples(), **event_examples()}
+def _messages(registry: Registry) -> dict[str, Any]:
+    examples = {**record_examples(), **event_examples(registry)}
     messages: dict[str, Any] = {}
-    for name, summary in {**RECORDS, **EVENTS}.items():
+    meanings = {row.tag: row.meaning for row in registry.rows}
+    for name, summary in {**RECORDS, **meanings}.items():
         messages[name] = {
             "name": name,
             "summary": summary,
             "payload": {"$ref": f"#/components/schemas/{name}"},
-            "bindings": _message_binding("symbol" if name in RECORDS else "id"),
+            "bindings": _message_binding("symbol" if name in RECORDS else registry.row(name).key),
             "examples": [{"payload": msgspec.to_builtins(examples[name])}],
         }
-        if name in EVENTS and name != "reject":
+        if name in registry and registry.row(name).numbered:
             messages[name]["traits"] = [{"$ref": "#/components/messageTraits/event"}]
     messages["tombstone"] = {
         "name": "tombstone",

@@ -15,27 +15,12 @@ import msgspec
 
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.documents.asyncapi import asyncapi_document
-from tapeline.schemas.documents.meanings import (
-    EVENTS,
-    NESTED_FIELDS,
-    RECORDS,
-    RETRACT,
-    field_meaning,
-)
+from tapeline.schemas.documents.meanings import RECORDS, RETRACT, field_meaning
 from tapeline.schemas.documents.page import events_page
-from tapeline.schemas.events import (
-    DerivedBar,
-    Gap,
-    Pair,
-    Quality,
-    Range,
-    Reject,
-    Retract,
-    Session,
-    Swing,
-    Touch,
-)
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.events import Retract
 from tapeline.schemas.records import Bar, Cancel, Clock
+from tapeline.schemas.registry import EVENTS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 GENERATED_FOLDER = "schemas/generated"
@@ -52,20 +37,9 @@ SYMBOL_SCHEMA = {
 }
 
 RECORD_STRUCTS: dict[str, type[msgspec.Struct]] = {"bar": Bar, "cancel": Cancel, "clock": Clock}
-EVENT_STRUCTS: dict[str, type[msgspec.Struct]] = {
-    "derived_bar": DerivedBar,
-    "session": Session,
-    "quality": Quality,
-    "gap": Gap,
-    "range": Range,
-    "touch": Touch,
-    "pair": Pair,
-    "swing": Swing,
-    "reject": Reject,
-}
 
 
-def component_schemas(ref_template: str) -> dict[str, dict[str, Any]]:
+def component_schemas(ref_template: str, registry: Registry = EVENTS) -> dict[str, dict[str, Any]]:
     """Schema of each record, event, ``retract`` and nested struct, by type or struct name.
 
     Parameters
@@ -75,23 +49,25 @@ def component_schemas(ref_template: str) -> dict[str, dict[str, Any]]:
     """
     structs: dict[str, type[msgspec.Struct]] = {
         **RECORD_STRUCTS,
-        **EVENT_STRUCTS,
+        **{row.tag: row.struct for row in registry.rows},
         "retract": Retract,
     }
     _, found = msgspec.json.schema_components(structs.values(), ref_template=ref_template)
     names = {struct.__name__: name for name, struct in structs.items()}
     schemas = {names.get(title, title): schema for title, schema in found.items()}
     for name, schema in schemas.items():
-        _describe(name, schema)
-    return dict(sorted(schemas.items(), key=lambda item: _order(item[0])))
+        _describe(name, schema, registry)
+    order = [*structs, *sorted(schemas.keys() - structs.keys())]
+    return {name: schemas[name] for name in order}
 
 
-def json_schemas() -> dict[str, dict[str, Any]]:
+def json_schemas(registry: Registry = EVENTS) -> dict[str, dict[str, Any]]:
     """JSON Schemas by file name: one a type, the log record, the effective configuration."""
-    schemas = component_schemas("#/$defs/{name}")
+    schemas = component_schemas("#/$defs/{name}", registry)
+    nested = [each.struct.__name__ for row in registry.rows for each in row.nested]
     documents = {
-        name: _document(name, schemas[name], _nested_of(schemas, name))
-        for name in (*RECORD_STRUCTS, *EVENT_STRUCTS, "retract")
+        name: _document(name, schemas[name], _nested_of(schemas, name, nested))
+        for name in (*RECORD_STRUCTS, *registry.types, "retract")
     }
     documents["log_record"] = _document(
         "log_record",
@@ -105,10 +81,12 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     return {f"{name}.schema.json": document for name, document in sorted(documents.items())}
 
 
-def generated_files() -> dict[str, str]:
+def generated_files(registry: Registry = EVENTS) -> dict[str, str]:
     """Text of every generated file of `tapeline schemas`, by file name."""
-    files = {name: _text(document) for name, document in json_schemas().items()}
-    files["asyncapi.json"] = _text(asyncapi_document(component_schemas(_IN_ASYNCAPI)))
+    files = {name: _text(document) for name, document in json_schemas(registry).items()}
+    files["asyncapi.json"] = _text(
+        asyncapi_document(component_schemas(_IN_ASYNCAPI, registry), registry)
+    )
     return files
 
 
@@ -130,26 +108,41 @@ def write_schemas(directory: str | Path) -> list[Path]:
     return written
 
 
-def _describe(name: str, schema: dict[str, Any]) -> None:
+def _describe(name: str, schema: dict[str, Any], registry: Registry) -> None:
     """Put our words, and what the structs cannot express, into a generated schema."""
     schema["title"] = name
-    schema["description"] = {**RECORDS, **EVENTS, "retract": RETRACT}.get(
-        name, f"{name} of a swing."
-    )
+    schema["description"] = _meanings(registry)[name]
     for field, entry in schema["properties"].items():
-        entry["description"] = field_meaning(name, field)
+        entry["description"] = field_meaning(name, field, registry)
         if name in RECORD_STRUCTS and field == "symbol":
             entry.update(SYMBOL_SCHEMA)
-    if name in EVENT_STRUCTS and name != "reject":
+    if name in registry and registry.row(name).numbered:
         schema["properties"]["op"]["enum"] = ["upsert"]
     if name == "retract":
         schema["properties"]["op"]["enum"] = ["retract"]
-        schema["properties"]["type"]["enum"] = [each for each in EVENT_STRUCTS if each != "reject"]
+        numbered = [row.tag for row in registry.rows if row.numbered]
+        schema["properties"]["type"]["enum"] = numbered
 
 
-def _nested_of(schemas: dict[str, dict[str, Any]], name: str) -> dict[str, dict[str, Any]]:
+def _meanings(registry: Registry) -> dict[str, str]:
+    """What each record, event and nested struct is."""
+    return {
+        **RECORDS,
+        **{row.tag: row.meaning for row in registry.rows},
+        **{
+            each.struct.__name__: f"{each.struct.__name__} of a {row.tag}."
+            for row in registry.rows
+            for each in row.nested
+        },
+        "retract": RETRACT,
+    }
+
+
+def _nested_of(
+    schemas: dict[str, dict[str, Any]], name: str, nested: list[str]
+) -> dict[str, dict[str, Any]]:
     text = json.dumps(schemas[name])
-    return {each: schemas[each] for each in NESTED_FIELDS if f"#/$defs/{each}" in text}
+    return {each: schemas[each] for each in nested if f"#/$defs/{each}" in text}
 
 
 def _document(
@@ -167,11 +160,6 @@ def _config_document() -> dict[str, Any]:
         schema["description"] = schema["description"].partition("\n")[0]
     top = found.pop("Config")
     return _document("config", {**top, "title": "config"}, dict(sorted(found.items())))
-
-
-def _order(name: str) -> tuple[int, str]:
-    names = [*RECORD_STRUCTS, *EVENT_STRUCTS, "retract"]
-    return (names.index(name), "") if name in names else (len(names), name)
 
 
 def _text(document: dict[str, Any]) -> str:

@@ -1,6 +1,9 @@
-"""What each record, event and field means: for JSON Schemas, AsyncAPI and docs/events.md."""
+"""What records, refusals and common fields mean; of each event its registry row tells."""
 
 from __future__ import annotations
+
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.registry import EVENTS
 
 RECORDS = {
     "bar": "One base bar of one symbol. Its label is its start; it may be used only at its end.",
@@ -8,17 +11,6 @@ RECORDS = {
     "clock": "All bars of the symbol that end at or before `time_ms` are in, or missing.",
 }
 
-EVENTS = {
-    "derived_bar": "Bar of a coarser interval, published when the watermark reaches its end.",
-    "session": "Trading session: published with the end of its first slot and at its close.",
-    "quality": "Completeness of one session's base bars: quality = 100 x actual / due.",
-    "gap": "Maximal run of missing base slots inside one session.",
-    "range": "Session range with its levels, published again with each transition and its expiry.",
-    "touch": "One transition of a range, caused by one bar; or its expiry.",
-    "pair": "The same touch in the symbols of one group, with its lead and lag.",
-    "swing": "Swing high or low. Its class only rises, so the same id may come again.",
-    "reject": "Dead letter: a record that was refused. It takes no `seq` and is never retracted.",
-}
 RETRACT = (
     "The fact `id` is no longer in the view; in Kafka it is a tombstone with the same headers."
 )
@@ -78,124 +70,8 @@ COMMON_FIELDS = {
     "corrects": "start_ms of the bar whose correction caused the event; else null.",
 }
 
-EVENT_FIELDS = {
-    "derived_bar": {
-        "interval": "Interval, normalised (`60m`, not `1h`).",
-        "start_ms": "Start of the window, inclusive.",
-        "end_ms": "End of the window, exclusive; the session's close where it is truncated.",
-        "open": "Open of the first bar.",
-        "high": "Highest high.",
-        "low": "Lowest low.",
-        "close": "Close of the last bar.",
-        "volume": "Sum of the volumes; null if no bar has one.",
-        "have": "Base slots with a bar.",
-        "need": "Base slots the calendar expects.",
-        "complete": "Whether have equals need.",
-        "truncated": "Whether the session's end cuts the window short.",
-        "quality": "100 x present / expected base slots from the session's open to the bar's end.",
-    },
-    "session": {
-        "state": "`open` or `closed`.",
-        "open_ms": "Open of the session, inclusive.",
-        "close_ms": "Close of the session, exclusive.",
-        "early_close": "Whether it closes earlier than a full session.",
-        "bars": "Base slots with a bar so far.",
-        "expected": "All base slots of the session.",
-        "volume": "Sum of the volumes so far; null if no bar has one.",
-        "high": "Highest high so far; null without a bar.",
-        "low": "Lowest low so far; null without a bar.",
-    },
-    "quality": {
-        "interval": "Base interval.",
-        "as_of_ms": "The fact speaks of slots that end at or before this instant.",
-        "due": "Slots that have ended.",
-        "actual": "Due slots with a bar.",
-        "missing": "due - actual.",
-        "quality": "100 x actual / due.",
-    },
-    "gap": {
-        "interval": "Base interval.",
-        "start_ms": "Start of the first missing slot.",
-        "end_ms": "End of the last missing slot, exclusive.",
-        "missing": "Number of missing slots.",
-        "state": "`closed` once a present slot follows or the session has closed, else `open`.",
-    },
-    "range": {
-        "kind": "Kind of range, such as `Major`.",
-        "name": "Name of the range within its kind.",
-        "start_ms": "Start of the window, inclusive.",
-        "to_ms": "Label of the true open (TO); of a first_touch range the end of its window.",
-        "expires_ms": "Instant of expiry; null: never.",
-        "state": "`incomplete`, or the state of its machine.",
-        "expired": "Whether it expired before it was resolved.",
-        "high": "Highest price of the window; null if incomplete.",
-        "low": "Lowest price of the window; null if incomplete.",
-        "true_open": "TO; null if incomplete or of machine first_touch.",
-        "poc": "PoC: the extreme farther from TO; null likewise.",
-        "rpp": "RPP = 2 TO - PoC; null likewise.",
-        "have": "Base slots of the window with a bar.",
-        "need": "Base slots of the window the calendar expects.",
-        "reason": "If incomplete `no_to_bar`, `no_previous_close` or `coverage`; else null.",
-        "side": "Level of the first break: `PoC` or `RPP`; null before.",
-        "resolution": "`single_sided` or `double_sided`; null before it is resolved.",
-        "first_break_ms": "Label of the bar of the first break.",
-        "return_ms": "Label of the bar of the return to TO.",
-        "second_break_ms": "Label of the bar of the second break.",
-        "resolved_ms": "Label of the bar that resolved it.",
-    },
-    "touch": {
-        "range": "Id of the range.",
-        "kind": "Kind of the range.",
-        "name": "Name of the range.",
-        "event": "State that was reached, a `touched_...` of a first_touch range, or `expired`.",
-        "level": "Level that was touched; null for an expiry.",
-        "price": "Price of that level; null for an expiry.",
-        "bar_ms": "Label of the bar; of an expiry its instant.",
-        "ambiguous": "Whether one bar spans PoC and RPP, so that either could have come first.",
-    },
-    "pair": {
-        "group": "Group id.",
-        "kind": "Kind of the ranges.",
-        "name": "Name of the ranges.",
-        "level": "Level that was touched.",
-        "event": "State that was reached.",
-        "times": "Label of each member's touch; null while it has none.",
-        "delta_min": "Whole minutes between the two; null while one is absent.",
-        "leader": "Symbol that came first, or `simultaneous`; null while one is absent.",
-    },
-    "swing": {
-        "start_ms": "Label of the bar.",
-        "side": "`high` or `low`.",
-        "price": "The bar's high or low.",
-        "class": "1 to 6.",
-        "prior": "Nearest earlier opposite swing; null: none.",
-        "touch": "Latest touch of the symbol at or before the bar; null: none.",
-    },
-    "reject": {
-        "id": "`reject|<source>`.",
-        "code": "Stable code of the rule that failed.",
-        "reason": "What was wrong, in words.",
-        "source": "Topic, partition and offset, or file and line.",
-        "raw": "Bytes of the record, base64.",
-        "symbol": "Symbol, where it could be read; else null.",
-    },
-}
 
-NESTED_FIELDS = {
-    "Prior": {
-        "start_ms": "Label of its bar.",
-        "points": "Distance in price.",
-        "bars": "Distance in bars that are present.",
-    },
-    "TouchLink": {
-        "id": "Id of the touch.",
-        "minutes": "Elapsed minutes from the touch to the swing.",
-        "bars": "Distance in bars that are present.",
-    },
-}
-
-
-def field_meaning(type_name: str, field: str) -> str:
+def field_meaning(type_name: str, field: str, registry: Registry = EVENTS) -> str:
     """Meaning of one field of an event type, a record type, ``retract`` or a nested struct.
 
     Raises
@@ -205,6 +81,9 @@ def field_meaning(type_name: str, field: str) -> str:
     """
     if type_name in RECORDS:
         return RECORD_FIELDS[field]
-    if type_name in NESTED_FIELDS:
-        return NESTED_FIELDS[type_name][field]
-    return EVENT_FIELDS.get(type_name, {}).get(field) or COMMON_FIELDS[field]
+    for row in registry.rows:
+        for nested in row.nested:
+            if nested.struct.__name__ == type_name:
+                return nested.fields[field]
+    own = registry.row(type_name).fields if type_name in registry else {}
+    return own.get(field) or COMMON_FIELDS[field]

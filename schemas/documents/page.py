@@ -8,16 +8,17 @@ from typing import Any
 import msgspec
 
 from tapeline.schemas.codec import encode
-from tapeline.schemas.documents.examples import event_examples, record_examples, retract_example
+from tapeline.schemas.documents.examples import record_examples, retract_example
 from tapeline.schemas.documents.meanings import (
     COMMON_FIELDS,
-    EVENTS,
     RECORDS,
     REJECT_CODES,
     RETRACT,
     field_meaning,
 )
-from tapeline.schemas.events import Prior, Retract, TouchLink
+from tapeline.schemas.event_types import EventType, Registry
+from tapeline.schemas.events import Reject, Retract
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import Topic, catalogue, topic_of
 
 _INTRODUCTION = """\
@@ -37,39 +38,38 @@ duplicates.
 """
 
 
-def events_page() -> str:
+def events_page(registry: Registry = EVENTS) -> str:
     """Markdown text of the page."""
     parts = [_INTRODUCTION, "## Records of the input log\n"]
     for name, record in record_examples().items():
-        rows = _rows(name, type(record), skip=())
+        rows = _rows(name, type(record), registry)
         parts += [f"### `{name}`\n", f"{RECORDS[name]}\n", _table(rows), _example(record)]
     parts += [
         "## Common fields of events\n",
         "Every event but `reject` begins with these.\n",
-        _table(_rows("retract", Retract, skip=())),
+        _table(_rows("retract", Retract, registry)),
         "## Events\n",
     ]
-    for name, event in event_examples().items():
-        skip = () if name == "reject" else tuple(COMMON_FIELDS)
+    for row in registry.rows:
+        skip = tuple(COMMON_FIELDS) if row.numbered else ()
         parts += [
-            f"### `{name}`\n",
-            f"{EVENTS[name]} Topic `{topic_of(name)}`.\n",
-            _table(_rows(name, type(event), skip=skip)),
+            f"### `{row.tag}`\n",
+            f"{row.meaning} Topic `{topic_of(row.tag, registry=registry)}`.\n",
+            _table(_rows(row.tag, row.struct, registry, skip)),
+            *_nested(row, registry),
+            _example(row.example),
         ]
-        if name == "swing":
-            parts += _nested()
-        parts.append(_example(event))
-        if name == "reject":
+        if row.struct is Reject:
             parts += _codes()
     parts += ["### Retractions\n", f"{RETRACT}\n", _example(retract_example())]
-    parts += ["## Topics\n", *_topics()]
+    parts += ["## Topics\n", *_topics(registry)]
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
-def _nested() -> Iterable[str]:
-    for name, struct in (("prior", Prior), ("touch", TouchLink)):
-        yield f"Fields of `{name}`:\n"
-        yield _table(_rows(struct.__name__, struct, skip=()))
+def _nested(row: EventType, registry: Registry) -> Iterable[str]:
+    for each in row.nested:
+        yield f"Fields of `{each.field}`:\n"
+        yield _table(_rows(each.struct.__name__, each.struct, registry))
 
 
 def _codes() -> Iterable[str]:
@@ -79,18 +79,28 @@ def _codes() -> Iterable[str]:
     yield "\n".join(lines) + "\n"
 
 
-def _rows(name: str, struct: type[msgspec.Struct], skip: tuple[str, ...]) -> list[tuple[str, ...]]:
+def _rows(
+    name: str, struct: type[msgspec.Struct], registry: Registry, skip: tuple[str, ...] = ()
+) -> list[tuple[str, ...]]:
     """Field, type and meaning of a struct, its tag first."""
     info = msgspec.inspect.type_info(struct)
     assert isinstance(info, msgspec.inspect.StructType)
     rows: list[tuple[str, ...]] = []
     if info.tag_field is not None and info.tag_field not in skip:
-        rows.append((f"`{info.tag_field}`", f'`"{info.tag}"`', field_meaning(name, info.tag_field)))
+        rows.append(
+            (
+                f"`{info.tag_field}`",
+                f'`"{info.tag}"`',
+                field_meaning(name, info.tag_field, registry),
+            )
+        )
     for field in info.fields:
         if field.encode_name in skip:
             continue
         kind = _type_name(field.type) + ("" if field.required else ", may be left out")
-        rows.append((f"`{field.encode_name}`", kind, field_meaning(name, field.encode_name)))
+        rows.append(
+            (f"`{field.encode_name}`", kind, field_meaning(name, field.encode_name, registry))
+        )
     return rows
 
 
@@ -127,8 +137,8 @@ def _example(value: Any) -> str:
     return f"```json\n{encode(value).decode()}\n```\n"
 
 
-def _topics() -> Iterable[str]:
-    topics = catalogue()
+def _topics(registry: Registry) -> Iterable[str]:
+    topics = catalogue(registry=registry)
     yield (
         "All topics have the same number of partitions; the prefix `tape` is a setting."
         " `seq` rises strictly in each partition of an output topic.\n"

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tapeline.replay.bounds import parse_offsets
-from tapeline.replay.compare.events import DEFAULT_LIMIT, FIELDS
+from tapeline.replay.compare.events import DEFAULT_LIMIT, ignorable_fields
 from tapeline.replay.compare.recorded import Stretch
 from tapeline.replay.compare.recorded_files import RecordedFolder, recorded
 from tapeline.replay.compare.runs import (
@@ -24,7 +24,7 @@ from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import DIFFERENT
 from tapeline.schemas.events import OUTPUTS_PER_RECORD
-from tapeline.schemas.topics import EVENT_TYPES
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.cli.arguments import OrderedCommand, sources_in_order
 from tapeline.streams.cli.options import (
     BootstrapOption,
@@ -78,10 +78,10 @@ def parity_command(
 ) -> None:
     """Compare two runs event by event; exit code 1 when they differ, 2 if nothing is compared."""
     for kind in types or ():
-        if kind not in EVENT_TYPES:
-            raise InputError(f"--type {kind}: is none of {', '.join(EVENT_TYPES)}")
+        if kind not in EVENTS.folded:
+            raise InputError(f"--type {kind}: is none of {', '.join(EVENTS.folded)}")
     for name in ignored or ():
-        if name not in FIELDS:
+        if name not in ignorable_fields():
             raise InputError(f"--ignore {name}: no event has such a field")
     settings = load_config(config)
     silence_client()

@@ -17,7 +17,7 @@ import typer
 
 from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.topics import EVENT_TYPES
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.cli.options import BootstrapOption, ConfigOption, instant_of
 from tapeline.streams.cli.show.progress import ProgressBar
 from tapeline.streams.core.correct.corrections import Correction
@@ -162,8 +162,8 @@ def tail(
     """Show the events of a topic, or of a store, in order; JSON Lines where nobody watches."""
     from tapeline.streams.store.reading import StoreReader
 
-    if kind is not None and kind not in EVENT_TYPES:
-        raise InputError(f"--type {kind}: is none of {', '.join(EVENT_TYPES)}")
+    if kind is not None and kind not in EVENTS.types:
+        raise InputError(f"--type {kind}: is none of {', '.join(EVENTS.types)}")
     from_ms = None if from_ is None else instant_of("--from", from_)
     as_lines = json or not sys.stdout.isatty()
     if store is None:

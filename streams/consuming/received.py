@@ -7,27 +7,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from tapeline.schemas.codec import CodecError, decode_event
+from tapeline.schemas.codec import CodecError, EventDecoder
 from tapeline.schemas.errors import UnusableError
-from tapeline.schemas.events import (
-    DerivedBar,
-    Event,
-    Gap,
-    Pair,
-    Range,
-    Reject,
-    Retract,
-    Session,
-    Touch,
-)
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.events import Event, Reject, Retract
+from tapeline.schemas.ids import parsed_id
 from tapeline.schemas.records import INT64_MAX
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import names_of
-from tapeline.schemas.topics import EVENT_TYPES
 
-FINISHED = ("resolved", "incomplete")
-REJECT = "reject"
-ID_PARTS = 3
-"""Fewest parts of an id: type, symbol or group, and what tells two of them apart."""
 SHOWN = 60
 COUNTER_DIGITS = 19
 """Digits of the greatest integer of 64 bits."""
@@ -86,49 +74,58 @@ def seq_of(message: Any) -> int | None:
     return _counter(message, dict(message.headers), "seq")
 
 
-def event_of(message: Any) -> Event | Removed | Reject:
-    """The event of a message.
+class MessageReader:
+    """Makes events of messages.
 
-    Raises
-    ------
-    UnreadableEventError
-        When it is of no schema that this version knows.
+    Parameters
+    ----------
+    registry
+        The types that this reader knows.
     """
-    if message.value is None:
-        return _removed(message)
-    try:
-        event = decode_event(message.value)
-    except CodecError as error:
-        raise UnreadableEventError(place_of(message), error.reason) from error
-    if isinstance(event, Retract):
-        return Removed(event.type, event.id, event.seq, event.rev, event.symbol, event.watermark_ms)
-    return event
+
+    def __init__(self, registry: Registry = EVENTS) -> None:
+        self._registry = registry
+        self._decode = EventDecoder(registry).decode
+
+    def event(self, message: Any) -> Event | Removed | Reject:
+        """The event of a message.
+
+        Raises
+        ------
+        UnreadableEventError
+            When it is of no schema that this version knows.
+        """
+        if message.value is None:
+            return _removed(message, self._registry)
+        try:
+            event = self._decode(message.value)
+        except CodecError as error:
+            raise UnreadableEventError(place_of(message), error.reason) from error
+        if isinstance(event, Retract):
+            return Removed(
+                event.type, event.id, event.seq, event.rev, event.symbol, event.watermark_ms
+            )
+        return event
 
 
-def is_final(event: Event | Removed | Reject) -> bool:
+def is_final(event: Event | Removed | Reject, registry: Registry = EVENTS) -> bool:
     """Whether bars in order cannot change a fact any more; a removal is final."""
-    if isinstance(event, Session):
-        return event.state == "closed"
-    if isinstance(event, Gap):
-        return event.state == "closed"
-    if isinstance(event, Range):
-        return event.expired or event.state in FINISHED
-    if isinstance(event, Pair):
-        return event.delta_min is not None
-    return isinstance(event, DerivedBar | Touch | Removed | Reject)
+    return isinstance(event, Removed) or registry.row_of(event).is_final(event)
 
 
 class SymbolFilter:
     """Which events are of some symbols: a pair is of its group and of each of its members.
 
-    The tombstone of a pair names its group alone; who its members are, the pairs before it tell.
-    Of a group that none has told of, it passes: to forget a fact that one does not have is
-    nothing, to keep one that is gone is wrong.
+    The tombstone of a fact of a group names the group alone; its members are known from earlier
+    facts of it. Of a group without such a fact it passes: to forget a fact that one does not have
+    is nothing, to keep one that is gone is wrong.
 
     Parameters
     ----------
     symbols
         Symbols and groups.
+    registry
+        The types of the events.
 
     Attributes
     ----------
@@ -141,20 +138,22 @@ class SymbolFilter:
         When `symbols` is one text instead of a collection.
     """
 
-    def __init__(self, symbols: Collection[str]) -> None:
+    def __init__(self, symbols: Collection[str], registry: Registry = EVENTS) -> None:
+        self._registry = registry
         self._symbols = frozenset(names_of("symbols", symbols))
         self.without_events = set(self._symbols)
         self._groups: dict[str, frozenset[str]] = {}
 
     def passes(self, event: Event | Removed | Reject) -> bool:
         """Whether an event is of the symbols; events come in their order."""
-        if isinstance(event, Pair):
-            names = frozenset((event.group, *event.times))
-            self._groups[event.group] = names
+        if isinstance(event, Removed):
+            if self._registry.row(event.type).scope == "group":
+                names = self._groups.get(event.symbol, self._symbols)
+                return not names.isdisjoint(self._symbols)
+        elif event.symbol is not None and self._registry.row_of(event).scope == "group":
+            names = frozenset(self._registry.row_of(event).names(event))
+            self._groups[event.symbol] = names
             self.without_events -= names
-            return not names.isdisjoint(self._symbols)
-        if isinstance(event, Removed) and event.type == "pair":
-            names = self._groups.get(event.symbol, self._symbols)
             return not names.isdisjoint(self._symbols)
         if event.symbol not in self._symbols:
             return False
@@ -162,7 +161,7 @@ class SymbolFilter:
         return True
 
 
-def _removed(message: Any) -> Removed:
+def _removed(message: Any, registry: Registry) -> Removed:
     place = place_of(message)
     headers = dict(message.headers)
     seq, rev = (_counter(message, headers, name) for name in ("seq", "rev"))
@@ -173,10 +172,13 @@ def _removed(message: Any) -> Removed:
     except UnicodeDecodeError as error:
         reason = f"the key {message.key[:SHOWN]!r} of a tombstone is no UTF-8"
         raise UnreadableEventError(place, reason) from error
-    kind, *names = fact_id.split("|")
-    if kind not in EVENT_TYPES or kind == REJECT or len(names) < ID_PARTS - 1:
+    try:
+        parts = parsed_id(fact_id)
+    except ValueError:
+        parts = None
+    if parts is None or parts.type not in registry.facts:
         raise UnreadableEventError(place, f"the key {fact_id[:SHOWN]!r} of a tombstone is no id")
-    return Removed(kind, fact_id, seq, rev, names[0], message.timestamp)
+    return Removed(parts.type, fact_id, seq, rev, parts.name, message.timestamp)
 
 
 def _counter(message: Any, headers: dict[str, bytes | None], name: str) -> int | None:

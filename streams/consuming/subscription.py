@@ -24,14 +24,16 @@ from msgspec import Struct, json
 from msgspec import ValidationError as TokenError
 
 from tapeline.schemas.errors import UnusableError
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, Reject
 from tapeline.schemas.records import INT64_MAX
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import names_of
 from tapeline.streams.consuming.received import (
+    MessageReader,
     Removed,
     SymbolFilter,
     UnreadableEventError,
-    event_of,
     is_final,
     seq_of,
 )
@@ -126,6 +128,8 @@ class Subscription:
         and gaps, finished ranges, whole pairs. Corrections may still change them.
     follow
         False: end where the topics ended when the subscription began.
+    registry
+        The types of the events.
 
     Attributes
     ----------
@@ -155,6 +159,7 @@ class Subscription:
         since: Since | ResumeToken | datetime | int = "now",
         final_only: bool = False,
         follow: bool = True,
+        registry: Registry = EVENTS,
     ) -> None:
         names = names_of("topics", topics)
         for topic in names:
@@ -165,9 +170,11 @@ class Subscription:
         self.duplicates = 0
         self._topics = names
         self._bootstrap = bootstrap
-        self._symbols = None if symbols is None else SymbolFilter(symbols)
+        self._symbols = None if symbols is None else SymbolFilter(symbols, registry)
         self._since = _checked(since)
         self._final_only = final_only
+        self._registry = registry
+        self._event_of = MessageReader(registry).event
         self._follow = follow
         self._consumer: Any = None
         self._ready: deque[Any] = deque()
@@ -358,11 +365,11 @@ class Subscription:
             self.duplicates += 1
             self._seen[name] = Position(message.offset + 1, known.seq)
             return None
-        event = event_of(message)
+        event = self._event_of(message)
         self._seen[name] = Position(message.offset + 1, known.seq if seq is None else seq)
         if self._symbols is not None and not self._symbols.passes(event):
             return None
-        if self._final_only and not is_final(event):
+        if self._final_only and not is_final(event, self._registry):
             return None
         return event
 

@@ -10,13 +10,12 @@ import orjson
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import KafkaConfig
 from tapeline.schemas.events import Event, Reject
-from tapeline.schemas.topics import EVENT_TYPES, topic_of
+from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import topic_of
 from tapeline.streams.consuming.received import Removed
 from tapeline.streams.consuming.subscription import Since, Subscription
 from tapeline.streams.errors import TopicsError
 from tapeline.streams.kafka.connection import plain_errors
-
-REJECTS = "reject"
 
 
 def topic_named(name: str, prefix: str) -> str:
@@ -27,12 +26,12 @@ def topic_named(name: str, prefix: str) -> str:
     TopicsError
         When there is no such topic.
     """
-    for kind in EVENT_TYPES:
+    for kind in EVENTS.types:
         topic = topic_of(kind, prefix)
         short = topic.removeprefix(f"{prefix}.").rpartition(".")[0]
         if name in (topic, short, kind):
             return topic
-    known = ", ".join(topic_of(kind, prefix) for kind in EVENT_TYPES)
+    known = ", ".join(topic_of(kind, prefix) for kind in EVENTS.types)
     raise TopicsError(f"topic {name}: is none of {known}")
 
 
@@ -53,9 +52,9 @@ async def current_view(
     UnreadableEventError
         When a message is no event.
     """
-    kinds = [each for each in EVENT_TYPES if each != REJECTS and kind in (None, each)]
+    kinds = [each for each in EVENTS.facts if kind in (None, each)]
     if not kinds:
-        raise TopicsError(f"type {kind}: is none of {', '.join(EVENT_TYPES[:-1])}")
+        raise TopicsError(f"type {kind}: is none of {', '.join(EVENTS.facts)}")
     facts: dict[str, Event] = {}
     topics = [topic_of(each, kafka.topic_prefix) for each in kinds]
     async with aclosing(_events(topics, bootstrap, symbol, "beginning", follow=False)) as events:

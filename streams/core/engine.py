@@ -88,7 +88,7 @@ class GroupEngine:
         self._tracks: dict[str, SymbolTracks] = {}
         self._members: list[SymbolEngine] = []
         self._states: list[SymbolState] = []
-        self._revisions = Revisions()
+        self._revisions = Revisions(plan.registry)
         self._revision_places = PlaceTable(REVISIONS)
         self._tracked = False
         paired = len(plan.instruments) == 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.intervals import Interval
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.templates import RangeKind
 from tapeline.streams.core.calendar import Calendar, ZoneTable
 from tapeline.streams.core.ticks import TickScale
@@ -78,10 +80,19 @@ class InstrumentPlan:
 
 
 class GroupPlan:
-    """One group: its id and the plans of its one or two symbols, in order of the configuration."""
+    """One group: its id and the plans of its one or two symbols, in order of the configuration.
 
-    def __init__(self, group: str, instruments: list[InstrumentPlan]) -> None:
+    Attributes
+    ----------
+    registry
+        The types of events that its rules publish.
+    """
+
+    def __init__(
+        self, group: str, instruments: list[InstrumentPlan], registry: Registry = EVENTS
+    ) -> None:
         if not 1 <= len(instruments) <= 2:
             raise ValueError(f"group {group} has {len(instruments)} symbols, not one or two")
         self.group = group
         self.instruments = instruments
+        self.registry = registry

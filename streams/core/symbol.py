@@ -195,7 +195,8 @@ class SymbolEngine:
         correction.changes = in_order(
             self._rebuild.run(
                 correction, base, end, (old_first, new_first), (known, row), in_session, old_rows
-            )
+            ),
+            self._revisions.registry,
         )
         tracks.tidy()
         self._rebuilds += 1

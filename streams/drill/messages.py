@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from tapeline.schemas.topics import EVENT_TYPES
+from tapeline.schemas.registry import EVENTS
 
-FACTS = tuple(each for each in EVENT_TYPES if each != "reject")
+FACTS = EVENTS.facts
 """Types of events that carry a `seq`."""
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from tapeline.schemas.codec import CodecError, RecordDecoder, encode
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Output, Retract
+from tapeline.schemas.ids import reject_id
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import LogRecord
 from tapeline.schemas.topics import input_log
@@ -61,7 +62,7 @@ def expected(config: Config, partition: int, values: Iterable[bytes | None]) -> 
         try:
             events = _apply(config, found.router, partition, decode(raw), offset)
         except (CodecError, RecordRejected) as error:
-            letter_id = f"reject|{log}/{partition}/{offset}"
+            letter_id = reject_id(f"{log}/{partition}/{offset}")
             text = base64.b64encode(raw).decode("ascii")
             found.letters[letter_id] = Letter(letter_id, error.code, text)
         else:

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from tapeline.schemas.ids import snapshot_group, snapshot_key, snapshot_part
 from tapeline.schemas.topics import DEFAULT_PREFIX, snapshot_topic
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.engine import STATE_VERSION
@@ -170,7 +171,7 @@ def snapshot_messages(
             parts=len(found),
             records={name: msgspec.Raw(content) for name, content in portion},
         )
-        key = f"{head.group}|{slot}|{number}".encode()
+        key = snapshot_key(head.group, slot, number).encode()
         messages.append(Message(timestamp_ms, key, msgspec.json.encode(part), list(headers)))
     return messages
 
@@ -186,7 +187,7 @@ def slot_of(session: str, slots: int) -> int:
 
 def group_of_key(key: bytes) -> str:
     """Group that the key of a part names, of any version."""
-    return key.decode(errors="replace").rsplit("|", 2)[0]
+    return snapshot_group(key.decode(errors="replace"))
 
 
 def label_of(key: bytes, headers: Mapping[str, bytes]) -> SnapshotLabel | None:
@@ -196,7 +197,7 @@ def label_of(key: bytes, headers: Mapping[str, bytes]) -> SnapshotLabel | None:
     return SnapshotLabel(
         group=headers["group"].decode(),
         session=headers["session"].decode(),
-        part=int(key.rsplit(b"|", 1)[1]),
+        part=snapshot_part(key.decode()),
         parts=int(headers["parts"]),
         **{name: int(headers[name]) for name in NUMBERS},
     )

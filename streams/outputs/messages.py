@@ -5,25 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tapeline.schemas.codec import encode
-from tapeline.schemas.events import (
-    DerivedBar,
-    Gap,
-    Output,
-    Pair,
-    Quality,
-    Range,
-    Reject,
-    Retract,
-    Session,
-    Swing,
-    Touch,
-)
-from tapeline.schemas.topics import DEFAULT_PREFIX, EVENT_TYPES, topic_of
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.events import Output, Reject, Retract
+from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import DEFAULT_PREFIX, topic_of
 
 Headers = list[tuple[str, bytes]]
 _NO_REVISION = ("rev", b"0")
 _new = tuple.__new__
-_STRUCTS = (DerivedBar, Session, Quality, Gap, Range, Touch, Pair, Swing)
 
 
 class Message(NamedTuple):
@@ -48,18 +37,17 @@ class Writer:
     ----------
     prefix
         First part of all topic names.
+    registry
+        The types of the events.
     """
 
-    def __init__(self, prefix: str = DEFAULT_PREFIX) -> None:
+    def __init__(self, prefix: str = DEFAULT_PREFIX, registry: Registry = EVENTS) -> None:
         self._kinds: dict[type, tuple[str, tuple[str, bytes]]] = {}
-        for struct in _STRUCTS:
-            tag = str(struct.__struct_config__.tag)
-            self._kinds[struct] = (topic_of(tag, prefix), ("type", tag.encode()))
-        self._retracts = {
-            tag: (topic_of(tag, prefix), ("type", tag.encode()))
-            for tag in EVENT_TYPES
-            if tag != "reject"
-        }
+        self._retracts: dict[str, tuple[str, tuple[str, bytes]]] = {}
+        for tag in registry.facts:
+            place = (topic_of(tag, prefix, registry), ("type", tag.encode()))
+            self._kinds[registry.row(tag).struct] = place
+            self._retracts[tag] = place
         self._rejects = topic_of("reject", prefix)
 
     def event(

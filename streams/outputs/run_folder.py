@@ -14,8 +14,10 @@ import msgspec
 import orjson
 
 from tapeline.schemas.errors import UnusableError
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject, Retract
-from tapeline.schemas.topics import OUTPUT_TOPICS, topic_of
+from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import DEFAULT_PREFIX, output_topics, topic_of
 from tapeline.streams.errors import naming
 
 TOPICS_FOLDER = "topics"
@@ -97,12 +99,20 @@ class TopicFiles:
         Where they lie; None: their lines are counted and hashed, and kept nowhere.
     count
         Called with every batch of events of one type that is written.
+    registry
+        The types of the events: every topic that a fold writes has a file.
     """
 
-    def __init__(self, folder: Path | None, count: Callable[[Sequence[Any]], None]) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        count: Callable[[Sequence[Any]], None],
+        registry: Registry = EVENTS,
+    ) -> None:
+        self._registry = registry
         self._files = {
             name: TopicFile(Path(os.devnull) if folder is None else folder / f"{name}.jsonl", count)
-            for name in OUTPUT_TOPICS
+            for name in output_topics(registry=registry)
         }
         self._of_type: dict[type, TopicFile] = {}
 
@@ -110,7 +120,8 @@ class TopicFiles:
         """File of a type of events."""
         file = self._of_type.get(kind)
         if file is None:
-            file = self._files[topic_of(str(kind.__struct_config__.tag))]  # type: ignore[attr-defined]
+            tag = str(kind.__struct_config__.tag)  # type: ignore[attr-defined]
+            file = self._files[topic_of(tag, DEFAULT_PREFIX, self._registry)]
             self._of_type[kind] = file
         return file
 
@@ -119,7 +130,7 @@ class TopicFiles:
         of_type = self._of_type
         for event in events:
             if type(event) is Retract:
-                file = self._files[topic_of(event.type)]
+                file = self._files[topic_of(event.type, DEFAULT_PREFIX, self._registry)]
             else:
                 file = of_type.get(type(event)) or self.file(type(event))
             waiting = file.waiting
@@ -162,6 +173,8 @@ class RunDirectory:
         Where the run shall lie. An earlier run there is replaced as a whole.
     count
         Called with every batch of events of one type that is written.
+    registry
+        The types of the events.
 
     Raises
     ------
@@ -169,10 +182,16 @@ class RunDirectory:
         When something else lies there, or when another run is being written to it.
     """
 
-    def __init__(self, folder: Path, count: Callable[[Sequence[Any]], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        count: Callable[[Sequence[Any]], None],
+        registry: Registry = EVENTS,
+    ) -> None:
         # Through links: what is renamed must be the folder itself.
         self._place = Path(os.path.realpath(folder))
         check_replaceable(folder, self._place)
+        self._registry = registry
         self._shown = folder
         self._count = count
         self._part, self._old = _beside(self._place)
@@ -193,7 +212,7 @@ class RunDirectory:
             self._part.mkdir(exist_ok=True)
             self._take_lock()
             self._repair()
-            self._files = TopicFiles(self._part, self._count)
+            self._files = TopicFiles(self._part, self._count, self._registry)
         except BaseException:
             self.__exit__()
             raise
@@ -282,9 +301,13 @@ def check_replaceable(shown: Path, place: Path) -> None:
             break
     if not place.exists():
         return
-    known = {MANIFEST, *(f"{name}.jsonl" for name in OUTPUT_TOPICS)}
+    known = {MANIFEST, *(f"{name}.jsonl" for name in output_topics())}
+    manifest = _run_manifest(place / MANIFEST)
+    if manifest is not None:
+        # Another version may know other types of events.
+        known.update(f"{name}.jsonl" for name in manifest.get(MANIFEST_MARK, ()))
     others = sorted(path.name for path in place.iterdir() if path.name not in known)
-    if not others and not _is_ours(place / MANIFEST):
+    if not others and manifest is None:
         others = [MANIFEST]
     if others:
         raise ForeignFolderError(
@@ -335,12 +358,12 @@ def _beside(place: Path) -> tuple[Path, Path]:
     )
 
 
-def _is_ours(manifest: Path) -> bool:
-    """Whether there is no manifest, or one of a run: other programs have files of that name."""
-    if not manifest.exists():
-        return True
+def _run_manifest(path: Path) -> dict[str, Any] | None:
+    """The manifest of a run, empty where there is none; None: another program's of that name."""
+    if not path.exists():
+        return {}
     try:
-        found = orjson.loads(manifest.read_bytes())
+        found = orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError:
-        return False
-    return isinstance(found, dict) and MANIFEST_MARK in found
+        return None
+    return found if isinstance(found, dict) and MANIFEST_MARK in found else None

@@ -22,11 +22,11 @@ from tapeline.schemas.events import (
     Touch,
     type_of,
 )
+from tapeline.schemas.registry import FINISHED
 from tapeline.streams.core.correct.corrections import Change
 from tapeline.streams.pipeline.refusals import RowReport
 
 FIRST_GAPS = 10
-FINISHED = ("resolved", "incomplete")
 
 
 class SymbolSummary:

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tapeline.schemas.topics import OUTPUT_TOPICS
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.topics import output_topics
 from tapeline.streams.pipeline.provenance import Identity
 
 FORMAT = 2
@@ -82,9 +83,9 @@ _DECODER = msgspec.json.Decoder(Checkpoint)
 _VERSION = msgspec.json.Decoder(_Version)
 
 
-def empty_checkpoint() -> Checkpoint:
+def empty_checkpoint(registry: Registry) -> Checkpoint:
     """That of a new store."""
-    none = dict.fromkeys(OUTPUT_TOPICS, 0)
+    none = dict.fromkeys(output_topics(registry=registry), 0)
     return Checkpoint(FORMAT, 0, 0, 0, 0, none, none, 0, {}, {}, None)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject, Retract, type_of
-from tapeline.schemas.topics import EVENT_TYPES
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.pipeline.refusals import RowRefusals
 
 SUMMARY_NAMES = {
@@ -63,14 +64,15 @@ class Counts:
         Groups that were run again from their bars.
     """
 
-    def __init__(self, records_before: int = 0) -> None:
+    def __init__(self, records_before: int = 0, registry: Registry = EVENTS) -> None:
+        self._registry = registry
         self.records_before = records_before
         self.bars_again = 0
         self.rows = dict.fromkeys(ROWS, 0)
         self.off_session = 0
         self.appended = 0
         self.recovered = 0
-        self.facts = {kind: dict.fromkeys(FACTS, 0) for kind in EVENT_TYPES if kind != "reject"}
+        self.facts = {kind: dict.fromkeys(FACTS, 0) for kind in registry.facts}
         self.rejects: dict[str, list[Any]] = {}
         self.refusals = RowRefusals()
         self.rebuilt: list[str] = []
@@ -101,7 +103,7 @@ class Counts:
 
     def repeated(self) -> Counts:
         """Counters of the same run over the same rows, right after this one."""
-        counts = Counts(self.records_before)
+        counts = Counts(self.records_before, self._registry)
         counts.rejects = self.rejects
         counts.refusals = self.refusals
         for name in ("superseded", "rejected", "skipped"):
@@ -126,9 +128,9 @@ class Counts:
         }
 
     @staticmethod
-    def of(data: dict[str, Any]) -> Counts:
+    def of(data: dict[str, Any], registry: Registry = EVENTS) -> Counts:
         """The counters whose `plain` this is."""
-        counts = Counts(data["records_before"])
+        counts = Counts(data["records_before"], registry)
         counts.bars_again = data["bars_again"]
         counts.rows.update(data["rows"])
         counts.off_session = data["off_session"]

@@ -56,6 +56,8 @@ class Keeper:
 
     Attributes
     ----------
+    registry
+        The types of the events, those of the store.
     router
         The engines, restored when a record of their group comes.
     rebuilds
@@ -76,10 +78,11 @@ class Keeper:
     ) -> None:
         self.config = config
         self.store = store
-        self.counts = Counts(store.checkpoint.log_records)
+        self.registry = store.registry
+        self.counts = Counts(store.checkpoint.log_records, store.registry)
         self.rebuilds: dict[str, Slot | None] = dict(store.checkpoint.rebuilds)
         self.router = Router(config, self._engine, store.checkpoint.plans)
-        self.step = Step()
+        self.step = Step(self.registry)
         self._explain = explain
         self._least_again = least_again
         self._decode = RecordDecoder().decode
@@ -314,7 +317,7 @@ class Keeper:
     def write(self, states: list[tuple[bytes, bytes | None]], mark: RunMark | None) -> None:
         """Write the step with other state records than those of the engines."""
         self.store.commit(self.step, states, mark, self._plans, self.rebuilds)
-        self.step = Step()
+        self.step = Step(self.registry)
 
     def is_idle(self, clock: Clock) -> bool:
         """Whether a clock says what is known already."""

@@ -23,7 +23,9 @@ from zlib import crc32
 import msgspec
 from msgspec.structs import replace
 
-from tapeline.schemas.topics import OUTPUT_TOPICS
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import output_topics
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
 from tapeline.streams.pipeline.provenance import Identity
 from tapeline.streams.store.again import LETTERS_TOPIC, clear_remains, clear_state, kept_letters
@@ -68,6 +70,8 @@ class OpenStore:
         ``after_state``.
     again
         Throw the state away, to make it again from the log.
+    registry
+        The types of the events: every topic that a fold writes has a file.
 
     Attributes
     ----------
@@ -89,12 +93,17 @@ class OpenStore:
     """
 
     def __init__(
-        self, folder: Path, hook: Callable[[str], None] = no_hook, again: bool = False
+        self,
+        folder: Path,
+        hook: Callable[[str], None] = no_hook,
+        again: bool = False,
+        registry: Registry = EVENTS,
     ) -> None:
         self.folder = folder
+        self.registry = registry
         self.repaired = False
         self.torn = False
-        self.checkpoint = empty_checkpoint()
+        self.checkpoint = empty_checkpoint(registry)
         self.letters: list[bytes] = []
         self._hook = hook
         self._again = again
@@ -130,7 +139,7 @@ class OpenStore:
         way = rebuild_way(self.folder)
         self._topics = {
             name: AppendFile(topics / f"{name}.jsonl", lengths[name], crcs[name], way)
-            for name in OUTPUT_TOPICS
+            for name in output_topics(registry=self.registry)
         }
         log = self.folder / LOG_FILE
         self._log = LogFile(log, self.checkpoint.log_bytes, self.checkpoint.log_crc, LOG_WAY)
@@ -147,7 +156,7 @@ class OpenStore:
         """That of a store without a state: a new one, or one to be made again."""
         self._lock.forget()
         self.letters = kept_letters(self.folder)
-        begun = empty_checkpoint()
+        begun = empty_checkpoint(self.registry)
         kept = b"".join(line + b"\n" for line in self.letters)
         return replace(
             begun,

@@ -9,7 +9,10 @@ from typing import Any
 import orjson
 
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.topics import EVENT_TYPES, OUTPUT_TOPICS, topic_of
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.ids import ids_of
+from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import DEFAULT_PREFIX, output_topics, topic_of
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
 from tapeline.streams.store.checkpoint import Checkpoint, empty_checkpoint
 from tapeline.streams.store.database import Database
@@ -30,11 +33,14 @@ from tapeline.streams.store.layout import (
 from tapeline.streams.store.opened import stored_checkpoint
 from tapeline.streams.store.settings import check_settings
 
-VIEW_TYPES = tuple(kind for kind in EVENT_TYPES if kind != "reject")
-
 
 class StoreReader:
     """What a store held at its last commit; a context.
+
+    Parameters
+    ----------
+    registry
+        The types of the events.
 
     Raises
     ------
@@ -44,10 +50,11 @@ class StoreReader:
         When its files are not what was written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, registry: Registry = EVENTS) -> None:
         if not (folder / STATE_FOLDER).is_dir():
             raise StoreError(f"{folder}: is no store; tapeline run FILE --store {folder} makes one")
         self._folder = folder
+        self._registry = registry
         # Before the state is read: what a writer counts is in the state.
         commits = commits_of(folder)
         self._database = Database(folder / STATE_FOLDER, read_only=True)
@@ -66,7 +73,7 @@ class StoreReader:
                     f"{folder / STATE_FOLDER}: holds no state, and the log is not empty;"
                     f" {rebuild_way(folder)}"
                 )
-            return empty_checkpoint()
+            return empty_checkpoint(self._registry)
         if found.log_bytes < found.again_to:
             raise StoreError(
                 f"{folder}: is being made again from its log; wait until that is done, or, if"
@@ -111,11 +118,11 @@ class StoreReader:
         StoreError
             When there is no such type.
         """
-        if kind is not None and kind not in VIEW_TYPES:
-            raise StoreError(f"--type {kind}: is none of {', '.join(VIEW_TYPES)}")
-        for each in sorted(VIEW_TYPES) if kind is None else [kind]:
-            beginning = f"{each}|" if symbol is None else f"{each}|{symbol}|"
-            for _, line in self._database.scan(view_key(beginning)):
+        facts = self._registry.facts
+        if kind is not None and kind not in facts:
+            raise StoreError(f"--type {kind}: is none of {', '.join(facts)}")
+        for each in sorted(facts) if kind is None else [kind]:
+            for _, line in self._database.scan(view_key(ids_of(each, symbol))):
                 yield line
 
     def facts(self, kind: str, symbol: str | None = None) -> Iterator[dict[str, Any]]:
@@ -148,7 +155,7 @@ class StoreReader:
         StoreDamagedError
             When its file is not what was written.
         """
-        name = topic_named(topic)
+        name = topic_named(topic, self._registry)
         left = self.checkpoint.topics[name]
         path = self._folder / TOPICS_FOLDER / f"{name}.jsonl"
         if not left:
@@ -212,7 +219,7 @@ class StoreReader:
         return count
 
 
-def topic_named(text: str) -> str:
+def topic_named(text: str, registry: Registry = EVENTS) -> str:
     """Topic of a name, of the middle of a name, or of an event type.
 
     Raises
@@ -220,9 +227,10 @@ def topic_named(text: str) -> str:
     StoreError
         When there is none.
     """
-    for name in OUTPUT_TOPICS:
+    topics = output_topics(registry=registry)
+    for name in topics:
         if text in (name, name.removeprefix("tape.").removesuffix(".v1")):
             return name
-    if text in EVENT_TYPES:
-        return topic_of(text)
-    raise StoreError(f"{text}: no topic; one of {', '.join(OUTPUT_TOPICS)}")
+    if text in registry.folded:
+        return topic_of(text, DEFAULT_PREFIX, registry)
+    raise StoreError(f"{text}: no topic; one of {', '.join(topics)}")

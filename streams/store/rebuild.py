@@ -12,18 +12,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from heapq import merge
 
-from tapeline.schemas.codec import decode_event, encode
+from tapeline.schemas.codec import EventDecoder, encode
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import (
     OUTPUTS_PER_RECORD,
     Event,
     Output,
-    Pair,
     Reject,
     Retract,
     content_of,
     retracted,
     revised,
 )
+from tapeline.schemas.ids import ids_of
 from tapeline.schemas.records import Bar, Clock
 from tapeline.streams.core.correct.corrections import Change, in_order
 from tapeline.streams.core.engine import GroupEngine
@@ -31,8 +32,6 @@ from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.store.checkpoint import RunMark
 from tapeline.streams.store.keeper import Keeper
 from tapeline.streams.store.layout import VIEW, bars_prefix, state_prefix, view_key
-
-VIEW_TYPES = ("derived_bar", "session", "quality", "gap", "range", "touch", "swing")
 
 
 def check_readable(keeper: Keeper, group: str) -> None:
@@ -45,7 +44,7 @@ def check_readable(keeper: Keeper, group: str) -> None:
     """
     symbols = keeper.config.members(group)
     bars = [bars_prefix(symbol) for symbol in symbols]
-    for prefix in (*bars, *_view_prefixes(group, symbols), state_prefix(group)):
+    for prefix in (*bars, *_view_prefixes(keeper.registry, group, symbols), state_prefix(group)):
         keeper.store.database.check(prefix)
 
 
@@ -76,7 +75,7 @@ def rebuild(
         for event in fresh.apply(record, number).events:
             assert not isinstance(event, Retract)
             found[event.id] = event
-    changes = in_order(list(_changes(keeper, group, symbols, found)))
+    changes = in_order(list(_changes(keeper, group, symbols, found)), keeper.registry)
     if line is not None and -(-len(changes) // OUTPUTS_PER_RECORD) != 1:
         return False
     slot = keeper.rebuilds.pop(group)
@@ -123,9 +122,10 @@ def _changes(
     keeper: Keeper, group: str, symbols: tuple[str, ...], found: dict[str, Event]
 ) -> Iterator[Change]:
     """What differs between the stored view of a group and another; `found` is used up."""
-    for prefix in _view_prefixes(group, symbols):
+    decode = EventDecoder(keeper.registry).decode
+    for prefix in _view_prefixes(keeper.registry, group, symbols):
         for key, line in keeper.store.database.scan(prefix):
-            known = decode_event(line)
+            known = decode(line)
             assert not isinstance(known, Retract | Reject)
             new = found.pop(key[len(VIEW) :].decode(), None)
             if new is None or content_of(known) != content_of(new):
@@ -134,9 +134,12 @@ def _changes(
         yield Change(None, new)
 
 
-def _view_prefixes(group: str, symbols: tuple[str, ...]) -> list[bytes]:
-    prefixes = [view_key(f"{kind}|{symbol}|") for kind in VIEW_TYPES for symbol in symbols]
-    return [*prefixes, view_key(f"pair|{group}|")]
+def _view_prefixes(registry: Registry, group: str, symbols: tuple[str, ...]) -> list[bytes]:
+    prefixes = []
+    for tag in registry.facts:
+        names = (group,) if registry.row(tag).scope == "group" else symbols
+        prefixes += [view_key(ids_of(tag, name)) for name in names]
+    return prefixes
 
 
 def _clock(engine: GroupEngine, symbols: tuple[str, ...]) -> Clock:
@@ -158,16 +161,17 @@ def _stamped(
 ) -> Output:
     """The event of a change; `revisions` follows."""
     fact = change.fact
+    of_group = engine.plan.registry.row_of(fact).scope == "group"
     known = revisions.get(fact.id)
     rev = 0 if known is None else known[0] + 1
     if change.old is not None:
         rev = max(rev, change.old.rev + 1)
     if rev:
-        member = 0 if isinstance(fact, Pair) else symbols.index(fact.symbol)
+        member = 0 if of_group else symbols.index(fact.symbol)
         revisions[fact.id] = (rev, fact.event_ms, member)
     marks = [engine.watermark_ms(symbol) for symbol in symbols]
     watermark_ms = max(mark for mark in marks if mark is not None)
-    if not isinstance(fact, Pair):
+    if not of_group:
         own = engine.watermark_ms(fact.symbol)
         watermark_ms = watermark_ms if own is None else own
     if change.new is not None:

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tapeline.schemas.codec import encode
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject, Retract, type_of
-from tapeline.schemas.topics import topic_of
+from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import DEFAULT_PREFIX, topic_of
 from tapeline.streams.store.layout import view_key
 
 
 class Step:
     """Changes in memory, in the order in which they are to be written.
+
+    Parameters
+    ----------
+    registry
+        The types of the events.
 
     Attributes
     ----------
@@ -25,7 +32,8 @@ class Step:
         Records of the database by key; None deletes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, registry: Registry = EVENTS) -> None:
+        self._registry = registry
         self.log = bytearray()
         self.records = 0
         self.topics: dict[str, bytearray] = {}
@@ -48,18 +56,19 @@ class Step:
         line = encode(event)
         key = view_key(event.id)
         if isinstance(event, Retract):
-            self._add_line(topic_of(event.type), line)
+            self._add_line(event.type, line)
             self.facts[key] = None
         else:
-            self._add_line(topic_of(type_of(event)), line)
+            self._add_line(type_of(event), line)
             self.facts[key] = line
 
     def add_letter(self, key: bytes, letter: Reject) -> None:
         """A dead letter that was not written before."""
-        self._add_line(topic_of("reject"), encode(letter))
+        self._add_line("reject", encode(letter))
         self.letters[key] = b""
 
-    def _add_line(self, topic: str, line: bytes) -> None:
+    def _add_line(self, event_type: str, line: bytes) -> None:
+        topic = topic_of(event_type, DEFAULT_PREFIX, self._registry)
         lines = self.topics.get(topic)
         if lines is None:
             lines = bytearray()

@@ -19,14 +19,15 @@ import msgspec
 from msgspec import Struct, field
 
 from tapeline.schemas.errors import BrokenPromiseError
+from tapeline.schemas.ids import state_key, state_place
 from tapeline.streams.core.engine import HOT
 from tapeline.streams.pipeline.provenance import Identity, stored_identity
 from tapeline.streams.pipeline.state_values import pack, unpack
 from tapeline.streams.worker.log_digest import RecordDigest
 
-CHECKPOINT_KEY = b"|checkpoint"
+CHECKPOINT_KEY = state_key("", "checkpoint").encode()
 """No group has an empty name."""
-IDENTITY_KEY = b"|identity"
+IDENTITY_KEY = state_key("", "identity").encode()
 IDENTITY_BYTES = 16
 FIRST = "first"
 """Where the first watermark of a group came from: written once."""
@@ -109,17 +110,19 @@ def check_record(key: bytes | None, value: bytes | None) -> None:
     """
     if key is None or value is None:
         raise _foreign(key, "no key" if key is None else "no value")
-    group, divider, name = key.partition(b"|")
-    if not (divider and name and (group or key in (CHECKPOINT_KEY, IDENTITY_KEY))):
+    try:
+        group, name = state_place(key.decode())
+    except UnicodeDecodeError as error:
+        raise _foreign(key, str(error)) from error
+    if not (name and (group or key in (CHECKPOINT_KEY, IDENTITY_KEY))):
         raise _foreign(key, "keys of a worker are group|name")
     try:
-        key.decode()
         items = msgspec.json.decode(value, type=list[msgspec.Raw])
         # Below 0 for a group whose only records were refused.
         int(bytes(items[0]) if items else b"")
     except (ValueError, msgspec.DecodeError) as error:
         raise _foreign(key, str(error)) from error
-    if len(items) != (3 if name == HOT.encode() else 2):
+    if len(items) != (3 if name == HOT else 2):
         raise _foreign(key, "values of a worker are [offset, content]")
 
 
@@ -166,7 +169,7 @@ def group_change(
     group: str, offset: int, changed: dict[str, Any], settings: Identity | None = None
 ) -> GroupChange:
     """The records of `GroupEngine.changed` as keys and values."""
-    prefix = f"{group}|".encode()
+    prefix = state_key(group, "").encode()
     identity = None if settings is None else settings.stored()
     pairs = []
     for name, content in changed.items():
@@ -195,7 +198,7 @@ def read_partition(items: Iterable[Pair]) -> StoredPartition:
         if key == IDENTITY_KEY:
             found.identity = content[1]
             continue
-        group, _, name = key.decode().partition("|")
+        group, name = state_place(key.decode())
         stored = found.groups.setdefault(group, StoredGroup())
         if name == FIRST:
             stored.first = (content[1][0], content[1][1])

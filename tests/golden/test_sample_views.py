@@ -16,7 +16,7 @@ import msgspec
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.events import Output
 from tapeline.schemas.records import Bar, Clock, LogRecord
-from tapeline.schemas.topics import EVENT_TYPES
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.feeds.samples import CONFIGURATION, sample_book, with_holes
 from tapeline.streams.pipeline.routing import Router
@@ -59,7 +59,7 @@ def test_the_sample_books_give_the_committed_views() -> None:
 
 def test_the_committed_views_hold_every_type_of_fact() -> None:
     types = {json.loads(line)["type"] for line in GOLDEN.read_text().splitlines()}
-    assert types == {name for name in EVENT_TYPES if name != "reject"}
+    assert types == set(EVENTS.facts)
 
 
 if __name__ == "__main__":

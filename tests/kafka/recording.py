@@ -16,7 +16,8 @@ from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.config.model import Config, built_in_config
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
-from tapeline.schemas.topics import EVENT_TYPES, topic_of
+from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import topic_of
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.feeds.samples import (
     corrections,
@@ -176,7 +177,7 @@ async def recorded(config: Config, prefix: str | None = None) -> Outputs:
     """What lies in the output topics of a prefix, by default that of the worker."""
     kafka = config.kafka
     found: Outputs = {}
-    for kind in EVENT_TYPES:
+    for kind in EVENTS.folded:
         topic = topic_of(kind, prefix or kafka.topic_prefix)
         for partition in range(kafka.partitions):
             messages = await read(kafka.bootstrap, topic, partition)
@@ -203,7 +204,7 @@ async def replayed(run: Replay) -> Outputs:
     """What an open replay says, as messages in its order."""
     found: Outputs = {}
     writer = ReleaseWriter("tape")
-    kinds = {topic_of(kind): kind for kind in EVENT_TYPES}
+    kinds = {topic_of(kind): kind for kind in EVENTS.folded}
     async for release in run.releases():
         add_copies(found, release, writer, kinds)
     return found

@@ -15,7 +15,8 @@ from tapeline.replay.run import Replay, ReplayOptions
 from tapeline.replay.sources.topic import TopicSource
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Session
-from tapeline.schemas.topics import EVENT_TYPES, topic_of
+from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import topic_of
 from tests.kafka.broker import Broker
 from tests.kafka.recording import (
     PARTITIONS,
@@ -59,7 +60,7 @@ async def test_a_replay_that_follows_says_each_thing_once_while_the_log_grows_an
     with WorkerProcess(config, tmp_path) as worker:
         await until_committed(config, there, [worker])
         found: Outputs = {}
-        writer, kinds = ReleaseWriter("tape"), {topic_of(kind): kind for kind in EVENT_TYPES}
+        writer, kinds = ReleaseWriter("tape"), {topic_of(kind): kind for kind in EVENTS.folded}
         before_live = []
         async with Replay(config, source, options) as run:
             rest = [each[begin:] for each, begin in zip(log, there, strict=True)]

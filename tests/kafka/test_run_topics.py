@@ -26,8 +26,8 @@ from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import OUTPUTS_PER_RECORD
 from tapeline.schemas.partition import partition_for
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import (
-    EVENT_TYPES,
     input_log,
     output_topics,
     run_prefix,
@@ -111,7 +111,7 @@ async def test_the_topics_of_a_run_hold_what_the_worker_wrote_of_the_stretch(
     found = await recorded(recording.config, prefix)
     assert_equal(found, between(recording.outputs, starts_of(run), stops))
     assert any(kind == "reject" and messages for (kind, _), messages in found.items())
-    for kind in EVENT_TYPES:
+    for kind in EVENTS.folded:
         lines = (tmp_path / "out" / f"{topic_of(kind)}.jsonl").read_bytes().splitlines()
         values = [each.value for place, said in found.items() if place[0] == kind for each in said]
         if kind in ("touch", "reject"):

@@ -13,7 +13,7 @@ from tapeline.schemas.codec import encode
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.records import Bar, Clock, LogRecord
-from tapeline.schemas.topics import OUTPUT_TOPICS, input_log
+from tapeline.schemas.topics import input_log, output_topics
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.embedded import run_files
 from tapeline.streams.feeds.opening import Source
@@ -106,7 +106,7 @@ def _of_worker(config: Config, records: list[LogRecord]) -> View:
         for batch in batches(step.state.changes(), step.next_offset, step.last, ROOMY):
             table.update(batch)
         for topic, messages in step.outputs.items():
-            if topic in OUTPUT_TOPICS:
+            if topic in output_topics():
                 # A message without a value takes its fact back.
                 said.update((each.key, each.value) for each in messages)
     return _folded([value for value in said.values() if value is not None])

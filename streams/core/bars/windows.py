@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from tapeline.schemas.ids import ids_of
 from tapeline.schemas.intervals import Interval
 from tapeline.streams.core.volume import Volume
 
@@ -34,7 +35,7 @@ class Window:
     )  # fmt: skip
 
     def __init__(self, symbol: str, interval: Interval, published: bool, base_ms: int) -> None:
-        self.prefix = f"derived_bar|{symbol}|{interval.name}|"
+        self.prefix = ids_of("derived_bar", symbol, interval.name)
         self.nominal = interval.length_ms // base_ms
         self.name = interval.name
         self.length_ms = interval.length_ms

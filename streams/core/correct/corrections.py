@@ -6,27 +6,18 @@ id: what is new, what has other content, what is gone, and nothing else.
 
 from __future__ import annotations
 
-from typing import Any, Final
-
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import (
     DerivedBar,
     Event,
-    Gap,
     Output,
-    Pair,
-    Quality,
-    Range,
-    Session,
-    Swing,
-    Touch,
     content_of,
     retracted,
     revised,
 )
+from tapeline.schemas.ids import parsed_id
 from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.records import Bar
-
-KINDS: Final[list[Any]] = [Session, DerivedBar, Quality, Gap, Range, Touch, Pair, Swing]
 
 
 class Change:
@@ -104,15 +95,18 @@ def _differ(before: Event, after: Event) -> bool:
     return before != after and content_of(before) != content_of(after)
 
 
-def in_order(changes: list[Change]) -> list[Change]:
-    """Kind by kind, then by event_ms, length of derived bars, id."""
-    return sorted(changes, key=_place)
-
-
-def _place(change: Change) -> tuple[int, int, int, str]:
-    fact = change.fact
-    length_ms = parse_interval(fact.interval).length_ms if isinstance(fact, DerivedBar) else 0
-    return KINDS.index(type(fact)), fact.event_ms, length_ms, fact.id
+def in_order(changes: list[Change], registry: Registry) -> list[Change]:
+    """Type by type in the order of publication, then by event_ms, length of derived bars, id."""
+    places = registry.places
+    order: list[tuple[int, int, int, str, int]] = []
+    for number, change in enumerate(changes):
+        fact = change.fact
+        length_ms = 0
+        if isinstance(fact, DerivedBar):
+            length_ms = parse_interval(fact.interval).length_ms
+        order.append((places[type(fact)], fact.event_ms, length_ms, fact.id, number))
+    order.sort()
+    return [changes[place[4]] for place in order]
 
 
 class Revisions:
@@ -120,13 +114,16 @@ class Revisions:
 
     Attributes
     ----------
+    registry
+        The types of the events.
     known
         By id: revision, event_ms of its latest version, number of the symbol whose record it was.
     touched
         Ids that changed since the owner looked last, once `track` was called.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
         self.known: dict[str, tuple[int, int, int]] = {}
         self.touched: dict[str, bool] = {}
         self._tracked = False
@@ -174,7 +171,8 @@ class Revisions:
             if change.old is not None or known is not None:
                 rev += 1
                 self._set(fact.id, rev, fact.event_ms, member)
-            mark_ms = group_watermark_ms if isinstance(fact, Pair) else watermark_ms
+            of_group = self.registry.row_of(fact).scope == "group"
+            mark_ms = group_watermark_ms if of_group else watermark_ms
             seq = first_seq + len(out)
             if change.new is not None:
                 change.new = revised(change.new, seq, rev, mark_ms, corrects)
@@ -197,11 +195,12 @@ class Revisions:
         """
         settled: list[str] = []
         for fact_id, (_, event_ms, member) in self.known.items():
-            parts = fact_id.split("|")
-            reach_ms = min(horizons) if parts[0] == "pair" else horizons[member]
+            parts = parsed_id(fact_id)
+            row = self.registry.row(parts.type)
+            reach_ms = min(horizons) if row.scope == "group" else horizons[member]
             if event_ms > reach_ms or fact_id in swings:
                 continue
-            if parts[0] in ("range", "touch", "pair") and f"{parts[2]}|{parts[3]}" in labels:
+            if row.rule == "ranges" and parts.label in labels:
                 continue
             settled.append(fact_id)
         for fact_id in settled:

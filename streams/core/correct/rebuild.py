@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import Final
 
 from tapeline.schemas.events import Event
-from tapeline.schemas.ids import swing_id
+from tapeline.schemas.ids import ids_of, parsed_id, swing_id
 from tapeline.streams.core.correct.corrections import Change, Correction, differences
 from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.history.ring import HOLE, Moment
@@ -17,6 +18,9 @@ from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.swings.sides import standing_swings
 from tapeline.streams.core.ticks import TickScale
 from tapeline.streams.core.tracks import SymbolTracks
+
+_RANGES: Final = ids_of("range")
+"""What the ids of ranges begin with."""
 
 
 class Rebuild:
@@ -173,9 +177,9 @@ class Rebuild:
             found[swing.id] = swing
         changed = tracks.ranges.journal.since(moment.place)
         for fact_id in wanted:
-            if not fact_id.startswith("range|"):
+            if not fact_id.startswith(_RANGES):
                 continue
-            key = tracks.range_keys[fact_id.split("|", 2)[2]]
+            key = tracks.range_keys[parsed_id(fact_id).label]
             live = changed[key] if key in changed else tracks.ranges.alive.get(key)
             if live is not None:
                 found[fact_id] = range_event(live, tracks.symbol, self._scale, self._stamp)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tapeline.schemas.events import Range, Touch
+from tapeline.schemas.ids import range_id
 from tapeline.streams.core.ranges.live_range import (
     LEVELS,
     NO_BAR,
@@ -42,7 +43,7 @@ def range_event(live: LiveRange, symbol: str, scale: TickScale, stamp: Stamp) ->
     numerator, denominator = scale.numerator, scale.denominator
     first, returned, second, resolved = live.bars_ms
     return Range(
-        f"range|{symbol}|{live.label}",
+        range_id(symbol, live.label),
         "upsert",
         stamp.first_seq + len(stamp.out),
         0,
@@ -94,7 +95,7 @@ def _touch_event(touch: RangeTouch, symbol: str, scale: TickScale, stamp: Stamp)
         touch.event_ms,
         stamp.watermark_ms,
         None,
-        f"range|{symbol}|{touch.owner.label}",
+        range_id(symbol, touch.owner.label),
         spec.kind,
         spec.name,
         touch.event,

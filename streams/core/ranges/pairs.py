@@ -8,6 +8,7 @@ as long as one of the two may still be touched or corrected (docs/rules.md 7.6).
 from __future__ import annotations
 
 from tapeline.schemas.events import Pair, renumbered
+from tapeline.schemas.ids import pair_id
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.ranges.live_range import LEVELS, NO_BAR, RangeTouch
 from tapeline.streams.core.ranges.schedule import RangeSpec
@@ -71,12 +72,12 @@ class PairTracker:
         self, member: int, old: list[RangeTouch], new: list[RangeTouch], stamp: Stamp
     ) -> list[tuple[Pair | None, Pair | None]]:
         """Rows before and after a correction replaced touches of one member by others."""
-        places: dict[str, RangeTouch] = {}
-        bars: list[dict[str, int]] = [{}, {}]
+        places: dict[tuple[int, int, str], RangeTouch] = {}
+        bars: list[dict[tuple[int, int, str], int]] = [{}, {}]
         for side, touches in enumerate((old, new)):
             for touch in touches:
                 if _counts(touch):
-                    place = f"{touch.owner.spec.key}|{touch.level}|{touch.event}"
+                    place = (touch.owner.spec.key, touch.level, touch.event)
                     places[place] = touch
                     bars[side][place] = touch.bar_ms
         found: list[tuple[Pair | None, Pair | None]] = []
@@ -135,7 +136,7 @@ class PairTracker:
         spec = touch.owner.spec
         level = LEVELS[touch.level]
         return Pair(
-            f"pair|{self._group}|{spec.label}|{level}|{touch.event}",
+            pair_id(self._group, spec.label, level, touch.event),
             "upsert",
             stamp.first_seq + len(stamp.out),
             0,

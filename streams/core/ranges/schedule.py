@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from tapeline.schemas.errors import InternalError
+from tapeline.schemas.ids import range_label
 from tapeline.schemas.templates import RangeKind
 from tapeline.streams.core.calendar import DAY_MS, EPOCH_ORDINAL, Calendar, ZoneTable, iso_date
 from tapeline.streams.core.plan import PlannedKind
@@ -92,7 +93,7 @@ class RangeSpec:
         self.coverage = kind.coverage
         self.key = start_ms * 256 + planned.index
         self.name = name
-        self.label = f"{kind.kind}|{name}"
+        self.label = range_label(kind.kind, name)
         self.start_ms = start_ms
         self.window_end_ms = window_end_ms
         self.to_ms = to_ms

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from tapeline.schemas.ids import touch_id
 from tapeline.streams.core.calendar import DAY_MS, Calendar
 from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.plan import InstrumentPlan
@@ -189,7 +190,7 @@ class RangeTracker:
         for known in self.levels.touched(low, high):
             live = self._change(known)
             for touch in live.touch(start_ms, end_ms, low, high, session):
-                touch.touch_id = f"touch|{self._symbol}|{live.label}|{touch.event}"
+                touch.touch_id = touch_id(self._symbol, live.label, touch.event)
                 self.touches.append(touch)
                 if not live.spec.first_touch:
                     self._rank(touch, position)
@@ -318,7 +319,7 @@ class RangeTracker:
         index = self._calendar.session_of(spec.expires_ms)
         session = self._calendar.date(index) if self._calendar.has_session(index) else spec.session
         touch = RangeTouch(live, "expired", -1, 0, spec.expires_ms, spec.expires_ms, session, False)
-        touch.touch_id = f"touch|{self._symbol}|{live.label}|expired"
+        touch.touch_id = touch_id(self._symbol, live.label, "expired")
         self.touches.append(touch)
         self._finish(live)
 

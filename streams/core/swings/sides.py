@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tapeline.schemas.events import Prior, Side, Swing
+from tapeline.schemas.ids import last_part
 
 HIGHEST_CLASS: Final = 6
 FAR: Final = 1 << 62
@@ -80,7 +81,7 @@ class SwingSide:
     def __init__(self, number: int) -> None:
         self.number = number
         self.name: Side = "high" if number == 1 else "low"
-        self.suffix = f"|{self.name}"
+        self.suffix = last_part(self.name)
         self.sign = 1 if number == 1 else -1
         self.opposite: SwingSide = self
         self.reset()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tapeline.schemas.events import Event, Prior, Side, Swing, TouchLink, renumbered
+from tapeline.schemas.ids import ids_of, swing_id
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ranges.windows import TouchRank
 from tapeline.streams.core.ratio import ratio
@@ -50,7 +51,7 @@ class SwingTracker:
 
     def __init__(self, plan: InstrumentPlan) -> None:
         self._symbol = plan.symbol
-        self._prefix = f"swing|{plan.symbol}|"
+        self._prefix = ids_of("swing", plan.symbol)
         self._calendar = plan.calendar
         self._numerator = plan.scale.numerator
         self._denominator = plan.scale.denominator
@@ -320,7 +321,7 @@ class SwingTracker:
         prior = None if row[5] is None else Prior(row[5][0], row[5][1], row[5][2])
         name: Side = "high" if side == 1 else "low"
         event = Swing(
-            f"swing|{self._symbol}|{start_ms}|{name}",
+            swing_id(self._symbol, start_ms, name),
             "upsert",
             0,
             0,

@@ -10,10 +10,10 @@ from aiokafka import ConsumerRecord
 from tapeline.schemas.codec import encode
 from tapeline.schemas.events import Pair
 from tapeline.streams.consuming.received import (
+    MessageReader,
     Removed,
     SymbolFilter,
     UnreadableEventError,
-    event_of,
     seq_of,
 )
 
@@ -36,6 +36,7 @@ PAIR = Pair(
     None,
     None,
 )
+event_of = MessageReader().event
 COUNTED = (("seq", b"7"), ("rev", b"1"))
 
 

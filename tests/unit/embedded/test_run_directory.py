@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tapeline.schemas.events import Reject
-from tapeline.schemas.topics import OUTPUT_TOPICS
+from tapeline.schemas.topics import output_topics
 from tapeline.streams.outputs.run_folder import (
     FLUSH_EVENTS,
     LARGE_LETTER,
@@ -69,9 +69,9 @@ def test_every_topic_has_a_file_also_where_it_is_empty(tmp_path: Path) -> None:
         counts, hashes = directory.files.finish()
         directory.commit(MANIFEST)
     assert _names(tmp_path / "out") == sorted(
-        ["manifest.json", *(f"{name}.jsonl" for name in OUTPUT_TOPICS)]
+        ["manifest.json", *(f"{name}.jsonl" for name in output_topics())]
     )
-    for name in OUTPUT_TOPICS:
+    for name in output_topics():
         content = (tmp_path / "out" / f"{name}.jsonl").read_bytes()
         assert counts[name] == content.count(b"\n") == (name == "tape.rejects.v1")
         assert hashes[name] == hashlib.sha256(content).hexdigest()

@@ -15,9 +15,9 @@ from tapeline.replay.export import columns, events_in, to_pandas, to_polars
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import built_in_config
 from tapeline.schemas.documents.examples import event_examples
-from tapeline.schemas.documents.json_schema import EVENT_STRUCTS
 from tapeline.schemas.events import DerivedBar, Output, Pair, Range, Reject, Retract, Swing, Touch
 from tapeline.schemas.records import Cancel, LogRecord
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.embedded import run_files
 from tapeline.streams.feeds.opening import Source
@@ -57,7 +57,7 @@ def needed(export: Any) -> None:
 
 
 @pytest.mark.parametrize("export", BOTH)
-@pytest.mark.parametrize("tag", EVENT_STRUCTS)
+@pytest.mark.parametrize("tag", EVENTS.types)
 def test_every_type_has_its_fields_as_columns_with_and_without_rows(export: Any, tag: str) -> None:
     needed(export)
     event = event_examples()[tag]

@@ -10,7 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tapeline.schemas.documents.json_schema import EVENT_STRUCTS, generated_files
+from tapeline.schemas.documents.json_schema import generated_files
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import catalogue
 
 OFFICIAL_SCHEMA = Path(__file__).parent / "data" / "asyncapi-3.0.0.schema.json"
@@ -93,11 +94,11 @@ def test_the_log_is_received_and_everything_else_is_sent(document: dict[str, Any
     actions = {name: each["action"] for name, each in document["operations"].items()}
     assert actions == {
         "receive_log_record": "receive",
-        **{f"send_{name}": "send" for name in EVENT_STRUCTS},
+        **{f"send_{name}": "send" for name in EVENTS.types},
     }
 
 
-@pytest.mark.parametrize("name", [name for name in EVENT_STRUCTS if name != "reject"])
+@pytest.mark.parametrize("name", EVENTS.facts)
 def test_an_output_has_its_event_and_the_tombstone_with_headers(
     document: dict[str, Any], name: str
 ) -> None:

@@ -14,7 +14,6 @@ from tapeline.schemas.codec import CodecError, RecordDecoder, encode
 from tapeline.schemas.config.model import built_in_config
 from tapeline.schemas.documents.examples import event_examples, record_examples, retract_example
 from tapeline.schemas.documents.json_schema import (
-    EVENT_STRUCTS,
     EVENTS_PAGE,
     GENERATED_FOLDER,
     RECORD_STRUCTS,
@@ -23,6 +22,7 @@ from tapeline.schemas.documents.json_schema import (
     write_committed,
     write_schemas,
 )
+from tapeline.schemas.registry import EVENTS
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:
 
 
 def test_there_is_one_schema_for_every_type_the_log_and_the_configuration() -> None:
-    names = {*RECORD_STRUCTS, *EVENT_STRUCTS, "retract", "log_record", "config"}
+    names = {*RECORD_STRUCTS, *EVENTS.types, "retract", "log_record", "config"}
     assert set(json_schemas()) == {f"{name}.schema.json" for name in names}
 
 
@@ -63,7 +63,7 @@ def test_a_schema_is_a_schema(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(json_schemas()[name])
 
 
-@pytest.mark.parametrize("name", [*EVENT_STRUCTS, "retract"])
+@pytest.mark.parametrize("name", [*EVENTS.types, "retract"])
 def test_every_field_of_an_event_is_required(name: str) -> None:
     found = schema(name)
     assert set(found["required"]) == set(found["properties"])
@@ -71,16 +71,16 @@ def test_every_field_of_an_event_is_required(name: str) -> None:
         assert set(nested["required"]) == set(nested["properties"])
 
 
-@pytest.mark.parametrize("name", EVENT_STRUCTS)
+@pytest.mark.parametrize("name", EVENTS.types)
 def test_a_field_may_be_null_exactly_where_its_struct_says_so(name: str) -> None:
     example = json.loads(encode(event_examples()[name]))
-    for field in msgspec.structs.fields(EVENT_STRUCTS[name]):
+    for field in msgspec.structs.fields(EVENTS.row(name).struct):
         nulled = {**example, field.encode_name: None}
         may_be_null = type(None) in getattr(field.type, "__args__", ())
         assert is_valid(name, nulled) == may_be_null, field.encode_name
 
 
-@pytest.mark.parametrize("name", EVENT_STRUCTS)
+@pytest.mark.parametrize("name", EVENTS.types)
 def test_an_example_of_an_event_is_valid_and_none_with_a_field_missing(name: str) -> None:
     example = json.loads(encode(event_examples()[name]))
     assert is_valid(name, example)
@@ -93,7 +93,7 @@ def test_a_retract_is_valid_as_one_and_as_nothing_else() -> None:
     assert is_valid("retract", retract)
     assert not is_valid("retract", {**retract, "op": "upsert"})
     assert not is_valid("retract", {**retract, "type": "reject"})
-    assert not any(is_valid(name, retract) for name in EVENT_STRUCTS)
+    assert not any(is_valid(name, retract) for name in EVENTS.types)
 
 
 @pytest.mark.parametrize("name", RECORD_STRUCTS)
@@ -141,7 +141,7 @@ def test_the_shown_configuration_is_valid() -> None:
     assert is_valid("config", json.loads(msgspec.json.encode(built_in_config())))
 
 
-@pytest.mark.parametrize("name", [*RECORD_STRUCTS, *EVENT_STRUCTS, "retract"])
+@pytest.mark.parametrize("name", [*RECORD_STRUCTS, *EVENTS.types, "retract"])
 def test_every_type_and_field_is_described(name: str) -> None:
     found = schema(name)
     assert found["description"].endswith(".")

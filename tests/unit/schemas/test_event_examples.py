@@ -9,26 +9,29 @@ import pytest
 from tapeline.schemas import ids
 from tapeline.schemas.codec import encode
 from tapeline.schemas.documents.examples import event_examples, record_examples
-from tapeline.schemas.documents.json_schema import EVENT_STRUCTS, RECORD_STRUCTS
+from tapeline.schemas.documents.json_schema import RECORD_STRUCTS
+from tapeline.schemas.registry import EVENTS
 
 
 def test_there_is_one_example_of_every_type() -> None:
     examples = {**record_examples(), **event_examples()}
-    structs = {**RECORD_STRUCTS, **EVENT_STRUCTS}
+    structs = {**RECORD_STRUCTS, **{row.tag: row.struct for row in EVENTS.rows}}
     assert {name: type(example) for name, example in examples.items()} == structs
 
 
-@pytest.mark.parametrize("name", EVENT_STRUCTS)
+@pytest.mark.parametrize("name", EVENTS.types)
 def test_the_id_of_an_example_is_that_of_its_fact(name: str) -> None:
     event = json.loads(encode(event_examples()[name]))
+    if "kind" in event:
+        event["label"] = ids.range_label(event["kind"], event["name"])
     parts = {
         "derived_bar": (ids.derived_bar_id, "symbol", "interval", "start_ms"),
         "session": (ids.session_id, "symbol", "session"),
         "quality": (ids.quality_id, "symbol", "interval", "session"),
         "gap": (ids.gap_id, "symbol", "interval", "start_ms"),
-        "range": (ids.range_id, "symbol", "kind", "name"),
-        "touch": (ids.touch_id, "symbol", "kind", "name", "event"),
-        "pair": (ids.pair_id, "group", "kind", "name", "level", "event"),
+        "range": (ids.range_id, "symbol", "label"),
+        "touch": (ids.touch_id, "symbol", "label", "event"),
+        "pair": (ids.pair_id, "group", "label", "level", "event"),
         "swing": (ids.swing_id, "symbol", "start_ms", "side"),
         "reject": (ids.reject_id, "source"),
     }
@@ -36,7 +39,7 @@ def test_the_id_of_an_example_is_that_of_its_fact(name: str) -> None:
     assert event["id"] == make(*(event[field] for field in fields))  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("name", [name for name in EVENT_STRUCTS if name != "reject"])
+@pytest.mark.parametrize("name", EVENTS.facts)
 def test_no_example_is_published_before_it_is_decided(name: str) -> None:
     event = json.loads(encode(event_examples()[name]))
     assert event["watermark_ms"] >= event["event_ms"]

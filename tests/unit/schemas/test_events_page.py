@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from tapeline.schemas.codec import RecordDecoder, decode_event
-from tapeline.schemas.documents.json_schema import EVENT_STRUCTS, RECORD_STRUCTS
+from tapeline.schemas.documents.json_schema import RECORD_STRUCTS
 from tapeline.schemas.documents.meanings import COMMON_FIELDS, REJECT_CODES
 from tapeline.schemas.documents.page import events_page
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import catalogue
 
 
@@ -22,9 +23,9 @@ def section(title: str) -> str:
 
 
 def test_every_field_has_its_row() -> None:
-    for name, struct in {**RECORD_STRUCTS, **EVENT_STRUCTS}.items():
+    for name, struct in {**RECORD_STRUCTS, **{row.tag: row.struct for row in EVENTS.rows}}.items():
         own = {field.encode_name for field in msgspec.structs.fields(struct)}
-        if name in EVENT_STRUCTS and name != "reject":
+        if name in EVENTS.types and name != "reject":
             own -= set(COMMON_FIELDS)
         for field in own:
             assert f"| `{field}` |" in section(name), (name, field)
@@ -32,7 +33,7 @@ def test_every_field_has_its_row() -> None:
 
 def test_every_example_on_the_page_is_decoded_by_the_codec() -> None:
     examples = re.findall(r"```json\n(.*?)\n```", events_page(), re.DOTALL)
-    assert len(examples) == len(RECORD_STRUCTS) + len(EVENT_STRUCTS) + 1
+    assert len(examples) == len(RECORD_STRUCTS) + len(EVENTS.types) + 1
     for text in examples:
         if json.loads(text)["type"] in RECORD_STRUCTS:
             RecordDecoder().decode(text.encode())

@@ -5,27 +5,26 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tapeline.schemas.documents.json_schema import EVENT_STRUCTS, RECORD_STRUCTS
+from tapeline.schemas.documents.json_schema import RECORD_STRUCTS
 from tapeline.schemas.documents.meanings import (
     COMMON_FIELDS,
-    EVENT_FIELDS,
-    EVENTS,
-    NESTED_FIELDS,
     RECORD_FIELDS,
     RECORDS,
     field_meaning,
 )
-from tapeline.schemas.events import Prior, Retract, TouchLink
+from tapeline.schemas.event_types import Nested
+from tapeline.schemas.events import Retract
+from tapeline.schemas.registry import EVENTS
 
 
 def fields_of(struct: type[msgspec.Struct]) -> set[str]:
     return {field.encode_name for field in msgspec.structs.fields(struct)}
 
 
-@pytest.mark.parametrize("name", EVENT_STRUCTS)
+@pytest.mark.parametrize("name", EVENTS.types)
 def test_an_event_has_the_common_fields_and_those_described(name: str) -> None:
     common = {"type"} if name == "reject" else set(COMMON_FIELDS)
-    assert fields_of(EVENT_STRUCTS[name]) | {"type"} == common | set(EVENT_FIELDS[name])
+    assert fields_of(EVENTS.row(name).struct) | {"type"} == common | set(EVENTS.row(name).fields)
 
 
 def test_a_retract_has_the_common_fields_alone() -> None:
@@ -37,14 +36,17 @@ def test_records_have_the_fields_described() -> None:
     assert found | {"type"} == set(RECORD_FIELDS)
 
 
-@pytest.mark.parametrize("struct", [Prior, TouchLink], ids=lambda struct: struct.__name__)
-def test_a_nested_struct_has_the_fields_described(struct: type[msgspec.Struct]) -> None:
-    assert fields_of(struct) == set(NESTED_FIELDS[struct.__name__])
+@pytest.mark.parametrize(
+    "nested",
+    [nested for row in EVENTS.rows for nested in row.nested],
+    ids=lambda nested: nested.struct.__name__,
+)
+def test_a_nested_struct_has_the_fields_described(nested: Nested) -> None:
+    assert fields_of(nested.struct) == set(nested.fields)
 
 
-def test_every_type_is_described() -> None:
+def test_every_type_of_record_is_described() -> None:
     assert list(RECORDS) == list(RECORD_STRUCTS)
-    assert list(EVENTS) == list(EVENT_STRUCTS) == list(EVENT_FIELDS)
 
 
 def test_a_field_that_does_not_exist_has_no_meaning() -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tapeline.schemas.documents.json_schema import EVENT_STRUCTS
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import (
-    EVENT_TYPES,
-    OUTPUT_TOPICS,
     Topic,
     catalogue,
     changelog_topic,
@@ -30,7 +28,7 @@ def topics() -> dict[str, Topic]:
 
 
 def test_the_nine_outputs_come_in_the_order_of_the_contracts() -> None:
-    assert OUTPUT_TOPICS == (
+    assert output_topics() == (
         "tape.bars.derived.v1",
         "tape.sessions.v1",
         "tape.quality.v1",
@@ -44,8 +42,7 @@ def test_the_nine_outputs_come_in_the_order_of_the_contracts() -> None:
 
 
 def test_every_event_type_has_its_topic() -> None:
-    assert tuple(EVENT_STRUCTS) == EVENT_TYPES
-    assert tuple(topic_of(event_type) for event_type in EVENT_STRUCTS) == OUTPUT_TOPICS
+    assert tuple(topic_of(event_type) for event_type in EVENTS.types) == output_topics()
 
 
 def test_an_unknown_event_type_has_no_topic() -> None:
@@ -56,7 +53,7 @@ def test_an_unknown_event_type_has_no_topic() -> None:
 def test_the_catalogue_is_log_outputs_snapshots_and_changelog() -> None:
     assert list(topics()) == [
         "tape.bars.v1",
-        *OUTPUT_TOPICS,
+        *output_topics(),
         "tape.snapshots.v1",
         "tape-worker-state-changelog",
     ]
@@ -107,7 +104,7 @@ CHANGELOG_SETTINGS = {
     ("name", "expected"),
     [
         ("tape.bars.v1", LOG_SETTINGS),
-        *((name, OUTPUT_SETTINGS) for name in OUTPUT_TOPICS[:-1]),
+        *((name, OUTPUT_SETTINGS) for name in output_topics()[:-1]),
         ("tape.rejects.v1", REJECT_SETTINGS),
         ("tape.snapshots.v1", SNAPSHOT_SETTINGS),
         ("tape-worker-state-changelog", CHANGELOG_SETTINGS),
@@ -126,7 +123,7 @@ def test_the_dead_letter_of_the_largest_record_fits_into_its_topic() -> None:
 
 @pytest.mark.parametrize(
     ("name", "key"),
-    [("tape.bars.v1", "symbol"), *((name, "id") for name in OUTPUT_TOPICS)],
+    [("tape.bars.v1", "symbol"), *((name, "id") for name in output_topics())],
 )
 def test_the_log_is_keyed_by_symbol_and_outputs_by_id(name: str, key: str) -> None:
     assert topics()[name].key == key
@@ -135,7 +132,7 @@ def test_the_log_is_keyed_by_symbol_and_outputs_by_id(name: str, key: str) -> No
 def test_a_run_has_outputs_set_as_the_workers_are_and_a_manifest() -> None:
     *outputs, manifest = run_topics("day-2")
     live = topics()
-    assert len(outputs) == len(OUTPUT_TOPICS)
+    assert len(outputs) == len(output_topics())
     for topic in outputs:
         twin = live[topic.name.replace("tape.run.day-2.", "tape.")]
         assert (topic.type, topic.key, topic.settings) == (twin.type, twin.key, twin.settings)

@@ -1,0 +1,97 @@
+"""The registry of event types: a value from which every list of types is derived."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from msgspec import Struct
+from msgspec.structs import replace
+
+import tapeline
+from tapeline.schemas.event_types import EventType, Registry
+from tapeline.schemas.events import Event, Reject
+from tapeline.schemas.registry import EVENTS
+
+
+def test_the_registry_and_the_static_union_have_the_same_types() -> None:
+    assert {row.struct for row in EVENTS.rows if row.numbered} == set(get_args(Event))
+    assert [row.struct for row in EVENTS.rows if not row.numbered] == [Reject]
+
+
+def test_the_package_exports_every_struct_of_the_registry() -> None:
+    for row in EVENTS.rows:
+        assert getattr(tapeline, row.struct.__name__) is row.struct
+
+
+def test_facts_are_published_in_the_order_of_the_rules() -> None:
+    assert EVENTS.published() == (
+        "session",
+        "derived_bar",
+        "quality",
+        "gap",
+        "range",
+        "touch",
+        "pair",
+        "swing",
+    )
+    assert set(EVENTS.facts) | {"reject"} == set(EVENTS.folded) == set(EVENTS.types)
+
+
+def test_a_registry_with_another_row_is_another_value() -> None:
+    row = _row_like("touch", "toys.v1", 65)
+    other = EVENTS.with_(row)
+    assert row.tag in other
+    assert other.rows == (*EVENTS.rows, row)
+    assert other.published().index(row.tag) == EVENTS.published().index("touch") + 1
+    assert row.tag not in EVENTS
+    assert Registry(other.rows) == other
+
+
+def test_events_of_a_feed_are_no_facts_and_not_of_the_fold() -> None:
+    row = replace(_row_like("touch", "feeds.v1", None), origin="feed", numbered=False)
+    other = EVENTS.with_(row)
+    assert row.tag in other.types
+    assert row.tag not in other.folded
+    assert row.tag not in other.facts
+
+
+@pytest.mark.parametrize(
+    ("topic", "place", "reason"),
+    [
+        ("touches.v1", 65, "the topic touches.v1"),
+        ("toys.v1", 60, "the place 60"),
+        ("toys.v1", None, "toy: a fact has a place"),
+    ],
+)
+def test_rows_that_contradict_each_other_are_refused(
+    topic: str, place: int | None, reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        EVENTS.with_(_row_like("touch", topic, place))
+
+
+def test_a_type_is_registered_once() -> None:
+    with pytest.raises(ValueError, match="the type touch"):
+        EVENTS.with_(replace(EVENTS.row("touch"), topic="toys.v1", place=65))
+
+
+def test_what_is_no_type_has_no_row() -> None:
+    with pytest.raises(KeyError):
+        EVENTS.row("trade")
+    with pytest.raises(KeyError):
+        EVENTS.row_of(Trade())
+
+
+class Trade(Struct, tag="trade"):
+    """No type of the registry."""
+
+
+class Toy(Struct, frozen=True, tag_field="type", tag="toy"):
+    """Another type."""
+
+    id: str
+
+
+def _row_like(name: str, topic: str, place: int | None) -> EventType:
+    return replace(EVENTS.row(name), struct=Toy, topic=topic, place=place)
