@@ -9,13 +9,13 @@ from typing import Literal
 from msgspec import Struct
 
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.instants import EPOCH_ORDINAL, day_of
 from tapeline.schemas.symbols import names_of
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.times import EPOCH, MILLISECOND
 
-EPOCH_DAY = date(1970, 1, 1).toordinal()
 Edge = Literal["open", "close"]
 
 
@@ -56,7 +56,7 @@ def parse_bound(option: str, text: str) -> Bound:
     """
     try:
         if len(text) == len("2025-12-09"):
-            return Bound(day=date.fromisoformat(text).toordinal() - EPOCH_DAY)
+            return Bound(day=day_of(text))
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise InputError(f"{option} {text}: is neither a session date nor an ISO time") from error
@@ -132,7 +132,7 @@ def no_session_between(start: Bound, stop: Bound, calendars: Sequence[Calendar])
         for day in range(start.day, stop.day + 1)
     ):
         return None
-    first, last = (date.fromordinal(each + EPOCH_DAY) for each in (start.day, stop.day))
+    first, last = (date.fromordinal(each + EPOCH_ORDINAL) for each in (start.day, stop.day))
     names = ", ".join(calendar.calendar_id for calendar in calendars)
     when = f"--from {first} --to {last}"
     return f"{when}: no session of the selection has such a date (calendars: {names})"

@@ -10,6 +10,7 @@ from msgspec import Struct
 from tapeline.replay.sources.items import LogItem, Release
 from tapeline.replay.sources.protocol import LogSource, StoredState
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.records import Bar, LogRecord
 from tapeline.schemas.symbols import names_of
 from tapeline.streams.core.engine import GroupEngine
@@ -19,8 +20,6 @@ from tapeline.streams.pipeline.admission import Admission
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.provenance import IdentityError, restore_engine
 from tapeline.streams.pipeline.refusals import Refusal
-
-BEFORE_ALL = -(1 << 62)
 
 
 class Window(Struct, frozen=True):
@@ -107,7 +106,7 @@ class PartitionSpan(Struct):
     """
 
     next_offset: int
-    watermark_ms: int = BEFORE_ALL
+    watermark_ms: int = FAR_PAST_MS
     start: int | None = None
     stop: int | None = None
     inside: bool = False
@@ -125,7 +124,7 @@ class _Seat:
         self.partition = partition
         self.engine = engine
         self.wanted = wanted
-        self.watermark_ms = BEFORE_ALL
+        self.watermark_ms = FAR_PAST_MS
 
 
 class _Route:
@@ -311,7 +310,7 @@ class ReplayFold:
         events = outcome.events
         if names is not None and events:
             events = [event for event in events if event.symbol in names]
-        known = None if seat.watermark_ms == BEFORE_ALL else seat.watermark_ms
+        known = None if seat.watermark_ms == FAR_PAST_MS else seat.watermark_ms
         return Release(item, events, None, seat.group, known, outcome.correction)
 
     def _passes(self, span: PartitionSpan, mark: int, offset: int) -> bool:
@@ -400,7 +399,7 @@ class ReplayFold:
         engine = self._engine_of(group, state)
         seat = self._seats[group] = _Seat(group, partition, engine, wanted)
         marks = [engine.watermark_ms(symbol) for symbol in self._config.members(group)]
-        seat.watermark_ms = max((mark for mark in marks if mark is not None), default=BEFORE_ALL)
+        seat.watermark_ms = max((mark for mark in marks if mark is not None), default=FAR_PAST_MS)
         span = self.spans.get(partition or 0)
         if span is not None:
             span.watermark_ms = max(span.watermark_ms, seat.watermark_ms)

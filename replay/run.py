@@ -19,12 +19,13 @@ from tapeline.replay.sources.protocol import LogSource
 from tapeline.replay.sources.shown import OwnEnds
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Output, Reject
+from tapeline.schemas.instants import HOUR_MS
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.times import TimeUnit
 
 __all__ = ["Pace", "Replay", "ReplayOptions"]
 
-LONGEST_LEAD_MS = 3_600_000
+LONGEST_LEAD_MS = HOUR_MS
 """A first record that lies no later than this after the start is waited for at the pace."""
 
 T = TypeVar("T")

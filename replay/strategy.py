@@ -16,9 +16,8 @@ from tapeline.replay.run import Replay
 from tapeline.replay.sources.items import Release
 from tapeline.schemas.errors import InternalError
 from tapeline.schemas.events import Output
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.records import Bar
-
-BEFORE_ALL = -(1 << 62)
 
 
 class LookAheadError(InternalError, AssertionError):
@@ -36,7 +35,7 @@ class Now:
     """
 
     def __init__(self, control: Control | None) -> None:
-        self.ms = BEFORE_ALL
+        self.ms = FAR_PAST_MS
         self._control = control
 
     def signal(self) -> None:
@@ -95,7 +94,7 @@ class StrategyFeed:
                 after = correction.after
                 strategy.on_correction(after, correction.start_ms, correction.symbol, now)
         elif isinstance(content, Bar) and content.start_ms > self._newest.get(
-            content.symbol, BEFORE_ALL
+            content.symbol, FAR_PAST_MS
         ):
             self._newest[content.symbol] = content.start_ms
             strategy.on_bar(content, now)

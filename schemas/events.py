@@ -29,8 +29,6 @@ from typing import Literal, TypeVar
 from msgspec import Struct, field
 from msgspec.structs import astuple, replace
 
-OUTPUTS_PER_RECORD = 1_000_000
-"""``seq`` is the source offset times this, plus the index among the outputs of that record."""
 Op = Literal["upsert", "retract"]
 Volume = int | float | None
 SessionState = Literal["open", "closed"]

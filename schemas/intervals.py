@@ -6,11 +6,7 @@ import re
 
 from msgspec import Struct
 
-SECOND_MS = 1_000
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
-DAY_MS = 86_400_000
-WEEK_MS = 7 * DAY_MS
+from tapeline.schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, WEEK_MS
 
 BASE_INTERVALS = ("1s", "1m", "5m", "15m", "30m", "60m", "240m")
 DEFAULT_INTERVALS = ("5m", "15m", "30m", "60m", "240m", "1d", "1w")

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-DAY_MS = 86_400_000
-HOUR_MS = 3_600_000
+from tapeline.schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS
+
 NEVER_MS = 2**63 - 1
 
 # A record with 1 MB of nonsense must fit into its dead letter: base64 makes 4 bytes of 3.
@@ -64,7 +64,7 @@ CHANGELOG: Final[Settings] = {
     "message.timestamp.type": "LogAppendTime",
     "min.compaction.lag.ms": str(HOUR_MS),
     "min.cleanable.dirty.ratio": "0.1",
-    "segment.ms": str(10 * 60_000),
+    "segment.ms": str(10 * MINUTE_MS),
     "max.message.bytes": str(CHANGELOG_MESSAGE_BYTES),
 }
 RUN_MANIFEST: Final[Settings] = {

@@ -1,9 +1,9 @@
 """Two sequences of events compared: added, missing, changed, reordered. No I/O.
 
 A log record publishes an id at most once, so an event is known by its id and its record
-(``seq // 1_000_000``); where ``seq`` is ignored, by id, watermark and revision. Both sequences are
-read side by side, the one that is behind in market time first, and only what has not met its
-partner is kept.
+(its ``seq`` without the index); where ``seq`` is ignored, by id, watermark and revision. Both
+sequences are read side by side, the one that is behind in market time first, and only what has not
+met its partner is kept.
 
 An event is reordered when it breaks the order that each side promises, rising ``seq`` in its
 partition, on one side and not on the other.
@@ -19,14 +19,14 @@ from typing import Any, Literal, NamedTuple
 from msgspec import Struct, field
 from msgspec.structs import fields
 
-from tapeline.replay.compare.recorded import BEFORE_ALL, NO_PARTITION, Entry, plain
+from tapeline.replay.compare.recorded import NO_PARTITION, Entry, plain
 from tapeline.schemas.event_types import Registry
+from tapeline.schemas.instants import FAR_FUTURE_MS, FAR_PAST_MS
 from tapeline.schemas.registry import EVENTS
 
 What = Literal["missing", "added", "changed", "reordered"]
 PENDING_LIMIT = 100_000
 """Events of one side that may wait for their partner; beyond it, the oldest have none."""
-AFTER_ALL = 1 << 62
 DEFAULT_LIMIT = 20
 BYTES = "bytes"
 OF_A_MESSAGE = ("partition", "group", "time_ms")
@@ -117,7 +117,7 @@ class Differences:
         """Another one; `changed` has the fields that differ."""
         entry = a if a is not None else b
         assert entry is not None
-        mark = AFTER_ALL if entry.watermark_ms == BEFORE_ALL else entry.watermark_ms
+        mark = FAR_FUTURE_MS if entry.watermark_ms == FAR_PAST_MS else entry.watermark_ms
         place = (mark, entry.seq, entry.id, what)
         if len(self._kept) >= self._limit and place >= self._kept[-1][0]:
             return
@@ -128,7 +128,7 @@ class Differences:
             entry.partition,
             entry.record,
             entry.record if b is None else b.record,
-            None if mark == AFTER_ALL else mark,
+            None if mark == FAR_FUTURE_MS else mark,
             changed,
             None if a is None else plain(a),
             None if b is None else plain(b),
@@ -159,7 +159,7 @@ class _Side:
         self.pending: dict[tuple[Any, ...], deque[_Held]] = {}
         self.waiting = 0
         self.by_id: dict[str, set[tuple[Any, ...]]] = {}
-        self.reached = BEFORE_ALL
+        self.reached = FAR_PAST_MS
         self._last: dict[int, tuple[int, str]] = {}
 
     def held(self, entry: Entry) -> _Held:

@@ -16,11 +16,10 @@ from msgspec import Struct
 
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.errors import UnusableError
-from tapeline.schemas.events import OUTPUTS_PER_RECORD
+from tapeline.schemas.instants import FAR_PAST_MS, OUTPUTS_PER_RECORD
 
 NO_SEQ = -1
 NO_PARTITION = -1
-BEFORE_ALL = -(1 << 62)
 
 
 class RecordedError(UnusableError, ValueError):
@@ -38,7 +37,7 @@ class Entry(NamedTuple):
         Its ``seq``; of a dead letter of a topic its record's offset x 1,000,000, of one of a file
         `NO_SEQ`.
     watermark_ms
-        Of a tombstone its CreateTime, of a dead letter `BEFORE_ALL`.
+        Of a tombstone its CreateTime, of a dead letter `FAR_PAST_MS`.
     raw
         The event as JSON; None for a tombstone.
     gone
@@ -217,7 +216,7 @@ class _Line(Struct):
     op: str = "upsert"
     seq: int = NO_SEQ
     rev: int = 0
-    watermark_ms: int = BEFORE_ALL
+    watermark_ms: int = FAR_PAST_MS
     symbol: str | None = None
     source: str = ""
 

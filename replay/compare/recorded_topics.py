@@ -17,7 +17,6 @@ from aiokafka.errors import KafkaTimeoutError
 
 from tapeline.replay.compare.covered import covered, input_checksums, log_again
 from tapeline.replay.compare.recorded import (
-    BEFORE_ALL,
     NO_SEQ,
     Entry,
     RecordedError,
@@ -30,6 +29,7 @@ from tapeline.replay.sources.protocol import LogSource
 from tapeline.replay.sources.topic import TopicSource
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.ids import parsed_id
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import topic_of
 from tapeline.streams.kafka.connection import COMMITTED, admin_client, plain_errors
@@ -203,7 +203,7 @@ class _Reader:
             each: [] for each in sorted(ends)
         }
         self._seen = dict.fromkeys(ends, NO_SEQ)
-        self._reached = dict.fromkeys(ends, BEFORE_ALL)
+        self._reached = dict.fromkeys(ends, FAR_PAST_MS)
         self._heard = time.monotonic()
 
     @property

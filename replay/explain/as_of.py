@@ -20,8 +20,9 @@ from tapeline.replay.run import Replay, ReplayOptions
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.codec import RecordDecoder, encode
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.events import OUTPUTS_PER_RECORD, Event, Retract
+from tapeline.schemas.events import Event, Retract
 from tapeline.schemas.ids import ids_of
+from tapeline.schemas.instants import OUTPUTS_PER_RECORD
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import topic_of
 from tapeline.streams.errors import InputError

@@ -24,15 +24,15 @@ from tapeline.schemas.events import (
     Touch,
 )
 from tapeline.schemas.ids import range_id, range_label, swing_id, touch_id
+from tapeline.schemas.instants import DAY_MS
 from tapeline.schemas.records import Bar
-from tapeline.streams.core.calendar import DAY_MS, Calendar
+from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.plan import GroupPlan, InstrumentPlan
 from tapeline.streams.core.ranges.schedule import RangeSchedule, RangeSpec
 
 PREVIOUS_CLOSE_REACH_MS = 5 * DAY_MS
 NEIGHBOUR_REACH_MS = 15 * DAY_MS
 """A bar whose neighbour is farther away is named without it."""
-MINUTE_MS = 60_000
 TRUE_OPEN = "true open"
 BREAKS = ("first_break", "return", "second_break", "resolved")
 

@@ -51,7 +51,7 @@ class Version(Struct):
     Attributes
     ----------
     partition, offset
-        The record of the log that published it (``seq // 1_000_000`` is the offset).
+        The record of the log that published it (``seq // OUTPUTS_PER_RECORD`` is the offset).
     before, after
         The fact; None where it was not, or is no more, in the view.
     state_before, state_after

@@ -21,8 +21,9 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from tapeline.replay.pace.landmarks import BEFORE_ALL, Landmark, Landmarks, landmarks
+from tapeline.replay.pace.landmarks import Landmark, Landmarks, landmarks
 from tapeline.schemas.events import Output
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.streams.pipeline.pacing import NS_IN_S, Pacer, checked_speed, faster, slower
 
 LONGEST_WAIT_S = 60.0
@@ -106,7 +107,7 @@ class Control:
         self._landmarks = Landmarks()
         self._changed = asyncio.Event()
         self._stopped = False
-        self._reached_ms = BEFORE_ALL
+        self._reached_ms = FAR_PAST_MS
         self._records = 0
         self._steps = 0
         self._until_ms: int | None = None
@@ -124,7 +125,7 @@ class Control:
             paused=self._pacer.paused,
             stopped=self._stopped,
             speed=self._pacer.speed,
-            event_ms=None if self._reached_ms == BEFORE_ALL else self._reached_ms,
+            event_ms=None if self._reached_ms == FAR_PAST_MS else self._reached_ms,
             records=self._records,
             toward=self._next if self._until_ms is None else "time",
         )
@@ -274,7 +275,7 @@ class Control:
 
     def _hand_over(self, now_ns: int) -> None:
         """Tell the pacer how far it went while nobody asked it."""
-        if self._free and self._reached_ms != BEFORE_ALL:
+        if self._free and self._reached_ms != FAR_PAST_MS:
             self._pacer.move_to(self._reached_ms, now_ns)
 
     def _settle(self) -> None:

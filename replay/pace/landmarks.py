@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Gap, Output, Session, Touch
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.registry import EVENTS
 
 Landmark = str
@@ -13,7 +14,6 @@ Landmark = str
 SIGNAL = "signal"
 """What a strategy shows."""
 EXPIRED = "expired"
-BEFORE_ALL = -(1 << 62)
 
 
 def landmarks(registry: Registry = EVENTS) -> tuple[Landmark, ...]:
@@ -32,7 +32,7 @@ class Landmarks:
     def __init__(self, registry: Registry = EVENTS) -> None:
         self._tags = {row.struct: row.tag for row in registry.rows if row.landmark}
         self._gaps: dict[str, str] = {}
-        self._open_ms = BEFORE_ALL
+        self._open_ms = FAR_PAST_MS
 
     def among(self, events: Iterable[Output]) -> list[Landmark]:
         """Kinds of landmarks that one record published; every record's events must come by."""

@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tapeline.replay.pace.control import ControlState
+from tapeline.schemas.instants import instant_text
 from tapeline.streams.outputs.terminal import plain_console
-from tapeline.streams.pipeline.instants import instant_text
 
 WINDOW_S = 5.0
 _REFRESHES_PER_SECOND = 8

@@ -20,9 +20,9 @@ from tapeline.replay.results.results import early_letters, manifest, replay_to_f
 from tapeline.replay.run import Replay
 from tapeline.replay.sources.items import LogItem, Release
 from tapeline.replay.sources.opening import source_of
-from tapeline.replay.sources.order import BEFORE_ALL
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import InternalError, TapelineError
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.streams.calendars import time_zone_version
 from tapeline.streams.calendars.zones import zone_changes
 from tapeline.streams.core import engine
@@ -47,7 +47,7 @@ class PlaceKeys:
         reached, of_piece = self._reached, self._of_piece
         of_piece.clear()
         for partition, offset, time_ms, _, _, _ in items:
-            last = reached.get(partition, BEFORE_ALL)
+            last = reached.get(partition, FAR_PAST_MS)
             if time_ms > last:
                 reached[partition] = last = time_ms
             of_piece[partition, offset] = last
@@ -80,7 +80,7 @@ async def say_parts(job: Job, out: BinaryIO) -> Ended:
         if share is None or share[0] == 0:
             # Each process has found the same ones.
             early = enumerate(early_letters(run))
-            _say([KeyedResult(BEFORE_ALL, EARLY, at, [], each, None) for at, each in early], out)
+            _say([KeyedResult(FAR_PAST_MS, EARLY, at, [], each, None) for at, each in early], out)
         async for batch in run.batches():
             said = (keys.result(each) for each in batch if _says(each))
             while piece := list(islice(said, PIECE)):

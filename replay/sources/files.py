@@ -29,7 +29,7 @@ from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 from tapeline.streams.pipeline.routing import Router
 
 BATCH = FETCH_RECORDS
-BEFORE_ALL = 0
+START_MS = 0
 STORE = "store"
 
 
@@ -129,7 +129,7 @@ class FileSource:
         check = router.check
         stored = self._kind == STORE
         refused: set[str] = set()
-        last = BEFORE_ALL
+        last = START_MS
         offset = -1
         rows = in_order(self._inputs, self._feeds, router)
         for offset, (feed, (content, row, line)) in enumerate(islice(rows, self._records)):

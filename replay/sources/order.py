@@ -14,9 +14,9 @@ from heapq import heapify, heappop, heapreplace
 from operator import attrgetter
 
 from tapeline.replay.sources.items import LogItem
+from tapeline.schemas.instants import FAR_PAST_MS
 
 TIME_MS = attrgetter("time_ms")
-BEFORE_ALL = -(1 << 62)
 
 
 class TotalOrder:
@@ -30,7 +30,7 @@ class TotalOrder:
 
     def __init__(self, partitions: Iterable[int]) -> None:
         self._queues: dict[int, deque[LogItem]] = {each: deque() for each in sorted(partitions)}
-        self._reached = dict.fromkeys(self._queues, BEFORE_ALL)
+        self._reached = dict.fromkeys(self._queues, FAR_PAST_MS)
         self._open = set(self._queues)
 
     @property

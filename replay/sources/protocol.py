@@ -10,6 +10,7 @@ from msgspec import Struct
 from tapeline.replay.sources.items import Extent, LogItem
 from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.events import Reject
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.streams.pipeline.provenance import Identity
 from tapeline.streams.pipeline.refusals import Refusal
 
@@ -40,7 +41,7 @@ class StoredState(Struct, frozen=True):
     session: str
     settings: Identity
     records: dict[str, Any]
-    reached_ms: int = -(1 << 62)
+    reached_ms: int = FAR_PAST_MS
 
 
 class StateBound(Struct, frozen=True):

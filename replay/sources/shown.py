@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tapeline.schemas.config.model import TimeConfig
-from tapeline.schemas.intervals import DAY_MS
+from tapeline.schemas.instants import DAY_MS, FAR_PAST_MS
 from tapeline.schemas.records import Bar, Clock, LogRecord
 from tapeline.streams.kafka.stamps import IntervalLengths
 from tapeline.streams.pipeline.refusals import Refusal
 
 REACH_MS = 35 * DAY_MS
 """An end farther ahead is taken for a mistake: one bad bar must not end the order of a log."""
-BEFORE_ALL = -(1 << 62)
 
 
 class Shown:
@@ -46,7 +45,7 @@ class Shown:
         self._lengths = IntervalLengths()
         self._latest_ms = time.latest_ms
         if reached_ms is None:
-            self.key_ms = BEFORE_ALL
+            self.key_ms = FAR_PAST_MS
             self._floor_ms, self._limit_ms = time.earliest_ms - 1, time.latest_ms
         else:
             self.key_ms = self._floor_ms = reached_ms
@@ -92,11 +91,11 @@ class OwnEnds:
         self._lengths = IntervalLengths()
 
     def of(self, content: LogRecord | Refusal) -> int:
-        """The end of a record; `BEFORE_ALL` of what shows none, see `Shown`."""
-        end_ms = BEFORE_ALL
+        """The end of a record; `FAR_PAST_MS` of what shows none, see `Shown`."""
+        end_ms = FAR_PAST_MS
         if isinstance(content, Bar):
             length = self._lengths[content.interval]
-            end_ms = BEFORE_ALL if length is None else content.start_ms + length
+            end_ms = FAR_PAST_MS if length is None else content.start_ms + length
         elif isinstance(content, Clock):
             end_ms = content.time_ms
-        return end_ms if self._time.earliest_ms <= end_ms <= self._time.latest_ms else BEFORE_ALL
+        return end_ms if self._time.earliest_ms <= end_ms <= self._time.latest_ms else FAR_PAST_MS

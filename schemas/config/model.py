@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import date
 from decimal import Decimal
 from typing import Literal
 
@@ -17,14 +16,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tapeline.schemas.errors import UnusableError
-from tapeline.schemas.intervals import DAY_MS, DEFAULT_INTERVALS, Interval, parse_interval
+from tapeline.schemas.instants import DAY_MS, day_of
+from tapeline.schemas.intervals import DEFAULT_INTERVALS, Interval, parse_interval
 from tapeline.schemas.templates import BUILT_IN_TEMPLATES, Template
 
 CONFIG_FILE = "tapeline.toml"
 CALENDAR_IDS = ("CME_EQUITY", "XNYS", "24/7")
 DEFAULT_MAX_AHEAD_MS = 35 * DAY_MS
-
-EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 INPUT_MIB = 1024
 Incomplete = Literal["publish", "skip"]
@@ -133,7 +131,7 @@ class LimitsConfig(Struct, frozen=True, kw_only=True):
 
 def midnight_ms(iso_date: str) -> int:
     """Beginning of a UTC day, in epoch milliseconds."""
-    return (date.fromisoformat(iso_date).toordinal() - EPOCH_ORDINAL) * DAY_MS
+    return day_of(iso_date) * DAY_MS
 
 
 class InstrumentConfig(Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from tapeline.schemas.config.model import (
     TimeConfig,
     built_in_config,
 )
-from tapeline.schemas.intervals import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from tapeline.schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from tapeline.schemas.templates import RangeKind, Template
 
 Section = KafkaConfig | TimeConfig | LimitsConfig | DerivedConfig

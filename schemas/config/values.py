@@ -13,14 +13,8 @@ from typing import Any, NoReturn
 from msgspec import Struct
 
 from tapeline.schemas.config.model import CALENDAR_IDS, ConfigError
-from tapeline.schemas.intervals import (
-    BASE_INTERVALS,
-    DAY_MS,
-    HOUR_MS,
-    MINUTE_MS,
-    SECOND_MS,
-    parse_interval,
-)
+from tapeline.schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from tapeline.schemas.intervals import BASE_INTERVALS, parse_interval
 from tapeline.schemas.symbols import NAME_RULE, is_name
 
 TICK_DECIMALS = 12

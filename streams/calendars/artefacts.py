@@ -33,21 +33,14 @@ from importlib.resources import files
 from typing import Final, NamedTuple, TypedDict, cast
 
 from tapeline.schemas.errors import BrokenPromiseError, UnusableError
-from tapeline.streams.core.calendar import (
-    DAY_MS,
-    EARLY_CLOSE,
-    EPOCH_ORDINAL,
-    LATE_OPEN,
-    Calendar,
-    DailyCalendar,
-)
+from tapeline.schemas.instants import DAY_MS, EPOCH_ORDINAL, MINUTE_MS
+from tapeline.streams.core.calendar import EARLY_CLOSE, LATE_OPEN, Calendar, DailyCalendar
 
 FORMAT_VERSION: Final = 1
 FLAG_BITS: Final = {"early_close": EARLY_CLOSE, "late_open": LATE_OPEN}
 ARTEFACT_FILES: Final = {"CME_EQUITY": "cme_equity.json", "XNYS": "xnys.json"}
 DAILY_ID: Final = "24/7"
 CALENDAR_IDS: Final = (*ARTEFACT_FILES, DAILY_ID)
-MINUTE_MS: Final = 60_000
 
 
 class UnknownCalendarError(UnusableError, ValueError):

@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from tapeline.schemas.errors import CheckFailedError, TapelineError
+from tapeline.schemas.instants import DAY_MS, EPOCH_ORDINAL, MINUTE_MS
 from tapeline.streams.calendars.artefacts import (
     ARTEFACT_FILES,
     FLAG_BITS,
     FORMAT_VERSION,
-    MINUTE_MS,
     CalendarDocument,
     checksum,
 )
 from tapeline.streams.calendars.overrides import CLOSED, EARLY_CLOSE, Override, read_overrides
 from tapeline.streams.calendars.zones import load_zone, time_zone_version
-from tapeline.streams.core.calendar import DAY_MS, EPOCH_ORDINAL, ZoneTable
+from tapeline.streams.core.calendar import ZoneTable
 
 FIRST_DATE: Final = date(2015, 1, 1)
 LAST_DATE: Final = date(2030, 12, 31)

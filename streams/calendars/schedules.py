@@ -14,15 +14,13 @@ from typing import Final
 
 import msgspec
 
+from tapeline.schemas.instants import DAY_MS, EPOCH_ORDINAL, iso_date, iso_minute
 from tapeline.streams.core.calendar import (
-    DAY_MS,
     EARLY_CLOSE,
-    EPOCH_ORDINAL,
     LATE_OPEN,
     Calendar,
     DailyCalendar,
     ZoneTable,
-    iso_date,
 )
 
 Rows = dict[str, str]
@@ -54,7 +52,7 @@ def month_digests(calendar: Calendar, first: int, last: int) -> Rows:
 def zone_rows(zone: ZoneTable, first: int, last: int) -> Rows:
     """The offset in force where a date begins in UTC, and the changes up to the end of another."""
     return {
-        instant_text(instant_ms): _offset_text(offset_ms)
+        iso_minute(instant_ms): _offset_text(offset_ms)
         for instant_ms, offset_ms in zone.changes(first * DAY_MS, (last + 1) * DAY_MS)
     }
 
@@ -62,29 +60,6 @@ def zone_rows(zone: ZoneTable, first: int, last: int) -> Rows:
 def month_of(day: int) -> int:
     """First day of the month of a day, both since 1970-01-01."""
     return day + 1 - date.fromordinal(EPOCH_ORDINAL + day).day
-
-
-def day_of(text: str) -> int:
-    """Days since 1970-01-01 of an ISO date.
-
-    Raises
-    ------
-    ValueError
-        When it is none.
-    """
-    return date.fromisoformat(text).toordinal() - EPOCH_ORDINAL
-
-
-def instant_text(instant_ms: int) -> str:
-    """An instant in UTC such as ``2025-11-10T14:30Z``, with seconds where it has some."""
-    day, rest = divmod(instant_ms, DAY_MS)
-    minutes, rest = divmod(rest, 60_000)
-    text = f"{iso_date(day)}T{minutes // 60:02}:{minutes % 60:02}"
-    if rest:
-        text += f":{rest // 1000:02}"
-    if rest % 1000:
-        text += f".{rest % 1000:03}"
-    return f"{text}Z"
 
 
 def _offset_text(offset_ms: int) -> str:
@@ -100,7 +75,7 @@ def _months(first: int, last: int) -> Iterator[tuple[str, int, int]]:
         begin = date.fromordinal(EPOCH_ORDINAL + first)
         following = (begin.replace(day=28) + timedelta(days=4)).replace(day=1)
         end = following.toordinal() - EPOCH_ORDINAL - 1
-        yield begin.isoformat()[:7], first, min(end, last)
+        yield iso_date(first)[:7], first, min(end, last)
         first = end + 1
 
 
@@ -123,7 +98,7 @@ def _month_digest(calendar: Calendar, first: int, last: int) -> str:
 
 def _session_text(calendar: Calendar, index: int) -> str:
     edges = zip(calendar.segment_opens(index), calendar.segment_closes(index), strict=True)
-    parts = [f"{instant_text(opened)}/{instant_text(closed)}" for opened, closed in edges]
+    parts = [f"{iso_minute(opened)}/{iso_minute(closed)}" for opened, closed in edges]
     flags = calendar.flags(index)
     if flags & LATE_OPEN:
         parts.append("late open")

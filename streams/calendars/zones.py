@@ -15,11 +15,12 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tapeline.schemas.errors import UnusableError
+from tapeline.schemas.instants import FIRST_MS
 from tapeline.streams.core.calendar import ZoneTable
 
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2100
-_BEFORE_EVERY_USE_MS: Final = -62_135_596_800_000
+_BEFORE_EVERY_USE_MS: Final = FIRST_MS
 """0001-01-01, the first instant that has an ISO date."""
 PROBE_STEP_S: Final = 6 * 86_400
 """Shorter than the time between any two changes of a zone since 1970 (a week, less an hour)."""

@@ -23,7 +23,7 @@ from tapeline.replay.sources.opening import Origin, check_configuration, source_
 from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import DIFFERENT
-from tapeline.schemas.events import OUTPUTS_PER_RECORD
+from tapeline.schemas.instants import OUTPUTS_PER_RECORD
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.cli.arguments import OrderedCommand, sources_in_order
 from tapeline.streams.cli.options import (

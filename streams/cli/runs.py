@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tapeline.schemas.config.loading import load_config
+from tapeline.schemas.instants import DATE_AND_TIME, instant_text
 from tapeline.streams.cli.options import BootstrapOption, ConfigOption, JsonOption
 from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.connection import broker_address, silence_client
@@ -19,7 +20,6 @@ from tapeline.streams.outputs.terminal import (
     say,
     say_document,
 )
-from tapeline.streams.pipeline.instants import DATE_AND_TIME, instant_text
 
 if TYPE_CHECKING:
     from tapeline.replay.results.catalogue import Run

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tapeline.schemas.config.loading import load_config
+from tapeline.schemas.instants import instant_text
 from tapeline.streams.cli.arguments import OrderedCommand, sources_in_order
 from tapeline.streams.cli.options import (
     DEFAULT_REJECTS,
@@ -35,7 +36,6 @@ from tapeline.streams.outputs.terminal import (
     say,
     say_document,
 )
-from tapeline.streams.pipeline.instants import instant_text
 from tapeline.streams.pipeline.refusals import refuse_beyond_limit
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from tapeline.replay.verify.prefixes import check_causality
 from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import DIFFERENT
+from tapeline.schemas.instants import instant_text
 from tapeline.streams.cli.arguments import OrderedCommand
 from tapeline.streams.cli.options import (
     BarsOption,
@@ -55,7 +56,6 @@ from tapeline.streams.outputs.terminal import (
     say,
     say_document,
 )
-from tapeline.streams.pipeline.instants import instant_text
 
 SHOWN_BYTES = 400
 

@@ -7,35 +7,12 @@ base interval are counted from each segment's open, and the last slot of a segme
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from datetime import date
-from functools import lru_cache
 from typing import Final
 
-DAY_MS: Final = 86_400_000
-EPOCH_ORDINAL: Final = 719_163
+from tapeline.schemas.instants import DAY_MS, FIRST_DAY, LAST_DAY, iso_date
+
 EARLY_CLOSE: Final = 1
 LATE_OPEN: Final = 2
-LAST_DAY: Final = 2_932_896
-"""9999-12-31: no later date has an ISO name."""
-FIRST_DAY: Final = -719_162
-
-
-# Twenty ranges a day carry the same dates.
-@lru_cache(maxsize=1_024)
-def iso_date(day: int) -> str:
-    """ISO date of a number of days since 1970-01-01."""
-    return date.fromordinal(EPOCH_ORDINAL + day).isoformat()
-
-
-def iso_time(instant_ms: int) -> str:
-    """ISO time of an instant, to the second where it is whole; the number where it has none."""
-    day, passed_ms = divmod(instant_ms, DAY_MS)
-    if not FIRST_DAY <= day <= LAST_DAY:
-        return f"{instant_ms} ms since 1970"
-    seconds, ms = divmod(passed_ms, 1_000)
-    hour, minute = seconds // 3_600, seconds // 60 % 60
-    fraction = f".{ms:03d}" if ms else ""
-    return f"{iso_date(day)}T{hour:02d}:{minute:02d}:{seconds % 60:02d}{fraction}Z"
 
 
 def week_of(day: int) -> int:

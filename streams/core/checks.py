@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from tapeline.schemas.instants import DAY_MS, MINUTE_MS, SECOND_MS, iso_date, iso_time
 from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.records import Bar
-from tapeline.streams.core.calendar import DAY_MS, iso_date, iso_time
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.core.volume import GREATEST_VOLUME, Volume, refusal_of_volume, written_volume
-
-MINUTE_MS: Final = 60_000
-SECOND_MS: Final = 1_000
 
 
 class RecordChecks:

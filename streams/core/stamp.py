@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tapeline.schemas.events import Event
+from tapeline.schemas.instants import OUTPUTS_PER_RECORD
 
 
 class Stamp:
@@ -30,7 +31,7 @@ class Stamp:
 
     def begin(self, offset: int, watermark_ms: int) -> list[Event]:
         """Start the outputs of one record; returns the list they will be in."""
-        self.first_seq = offset * 1_000_000
+        self.first_seq = offset * OUTPUTS_PER_RECORD
         self.watermark_ms = watermark_ms
         self.out = []
         return self.out

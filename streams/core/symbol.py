@@ -7,9 +7,10 @@ are.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from tapeline.schemas.events import Output
+from tapeline.schemas.instants import MINUTE_MS, OUTPUTS_PER_RECORD, SECOND_MS
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.streams.core.checks import RecordChecks
 from tapeline.streams.core.correct.corrections import (
@@ -28,9 +29,6 @@ from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.tracks import SymbolTracks
-
-MINUTE_MS: Final = 60_000
-SECOND_MS: Final = 1_000
 
 
 class SymbolEngine:
@@ -206,7 +204,7 @@ class SymbolEngine:
             group_mark_ms = max(group_mark_ms, self._partner.tracks.watermark_ms)
         return self._revisions.publish(
             correction.changes,
-            offset * 1_000_000,
+            offset * OUTPUTS_PER_RECORD,
             start,
             self.number,
             tracks.watermark_ms,

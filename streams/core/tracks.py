@@ -2,8 +2,7 @@
 
 The smooth road is for the next bar of an unbroken run (nearly all of them): everything up to its
 label is settled, so it is one step without calls, and only `_due` looks at the clockwork. The
-general road moves all trackers to the bar's label, hands them the bar, moves them to its end. Both
-give equal results.
+general road leads to equal results: all to the bar's label, the bar, all to its end.
 
 `capture` and `install` go back in time: a correction runs bars again from an earlier moment.
 """
@@ -13,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from tapeline.schemas.events import Event
+from tapeline.schemas.instants import OUTPUTS_PER_RECORD
 from tapeline.streams.core.bars.derived import DerivedBars
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.history.book import MOST_OPEN_ROWS, BarBook, PackedRow
@@ -174,7 +174,7 @@ class SymbolTracks:
                 self.sessions.date,
                 end,
                 ranges.latest_touch,
-                offset * 1_000_000,
+                offset * OUTPUTS_PER_RECORD,
                 out,
             )
         return out

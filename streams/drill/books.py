@@ -12,7 +12,7 @@ import msgspec
 
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config, InstrumentConfig, KafkaConfig, built_in_config
-from tapeline.schemas.intervals import MINUTE_MS
+from tapeline.schemas.instants import MINUTE_MS
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.streams.calendars import load_calendar

@@ -7,13 +7,13 @@ from heapq import heapify, heappop, heapreplace
 from operator import itemgetter
 from typing import Protocol
 
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.records import Bar, Clock
 from tapeline.streams.feeds.items import Feed, FeedBroken, Item
 
 Head = tuple[int, str, int, Item, Iterator[Item], Feed]
 Placed = tuple[int, Feed, Item]
 """A row and the position of its input."""
-BEFORE_ALL = -(1 << 62)
 MOST_HELD = 1 << 16
 """Rows of one end that are looked at together; more symbols than any partition takes."""
 AFTER_BARS = "\x7f"
@@ -59,7 +59,7 @@ def merged(feeds: Sequence[Feed], end_of: SlotEnds) -> Iterator[tuple[Feed, Item
         rows = iter(feed)
         item = next(rows, None)
         if item is not None:
-            end, symbol = BEFORE_ALL, ""
+            end, symbol = FAR_PAST_MS, ""
             content = item[0]
             if isinstance(content, Bar):
                 end, symbol = end_of(content.symbol, content.start_ms), content.symbol
@@ -67,7 +67,7 @@ def merged(feeds: Sequence[Feed], end_of: SlotEnds) -> Iterator[tuple[Feed, Item
     heapify(heads)
     lengths = end_of.lengths
     held: list[Placed] = []
-    held_end = BEFORE_ALL
+    held_end = FAR_PAST_MS
     try:
         while heads:
             end, symbol, position, item, rows, feed = heads[0]

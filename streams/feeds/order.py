@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.records import Bar, LogRecord
-from tapeline.streams.feeds.merge import BEFORE_ALL, SlotEnds
+from tapeline.streams.feeds.merge import SlotEnds
 from tapeline.streams.pipeline.refusals import Refusal
 
 ISO_DATE = 10
@@ -25,7 +26,7 @@ class OrderCheck:
 
     def __init__(self, end_of: SlotEnds) -> None:
         self._end_of = end_of
-        self._latest = BEFORE_ALL
+        self._latest = FAR_PAST_MS
 
     def rows(self, contents: Iterable[LogRecord | Refusal]) -> bool:
         """Whether none of the next rows ends before one that came earlier."""

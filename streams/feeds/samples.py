@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date
 from pathlib import Path
 from random import Random
 
 from tapeline.schemas.codec import encode
+from tapeline.schemas.instants import MINUTE_MS, day_of
 from tapeline.schemas.records import Bar
 from tapeline.streams.calendars import load_calendar
-from tapeline.streams.core.calendar import EPOCH_ORDINAL, Calendar
+from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.errors import InputError
 
 FIRST_SESSION = "2025-11-20"
 SESSIONS = 10
 SEED = 7
-MINUTE_MS = 60_000
 CSV_HEADER = "start_ms,open,high,low,close,volume"
 BOOK_FILES = (
     "es.csv",
@@ -94,7 +93,7 @@ def sample_book(
 
 
 def _first_index(calendar: Calendar, first_session: str) -> int:
-    day = date.fromisoformat(first_session).toordinal() - EPOCH_ORDINAL
+    day = day_of(first_session)
     while calendar.index_of_day(day) < 0:
         day += 1
     return calendar.index_of_day(day)

@@ -15,9 +15,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.records import Bar
 from tapeline.streams.feeds.items import Feed, FeedBroken, Item
-from tapeline.streams.feeds.merge import BEFORE_ALL, SlotEnds
+from tapeline.streams.feeds.merge import SlotEnds
 from tapeline.streams.pipeline.refusals import Refusal
 
 MEMORY_BYTES = 256 << 20
@@ -155,7 +156,7 @@ class SortedFeed:
         lengths = end_of.lengths
         ends: list[int] = []
         items: list[Item] = []
-        end, held = BEFORE_ALL, 0
+        end, held = FAR_PAST_MS, 0
         for item in self._feed:
             content, row, _ = item
             if type(content) is Bar:

@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from enum import Enum
 from math import isfinite
 
-from tapeline.streams.core.calendar import DAY_MS, iso_time
+from tapeline.schemas.instants import DAY_MS, ISO, instant_text, iso_time
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.times import (
     EPOCH,
@@ -233,7 +233,7 @@ def _other_reading(
     found = f"{path}:{line}: {name} {text} is {shown} in {unit}"
     moment = _date_of(_whole(text))
     if moment is not None and times.plausible((moment - EPOCH) // MILLISECOND):
-        plain = moment.strftime("%Y-%m-%dT%H:%M:%S")
+        plain = instant_text((moment - EPOCH) // MILLISECOND, ISO)[:-1]
         return f"{found}; as digits of a date it is {plain}: write it so, or as a date and a time"
     try:
         number = float(text)

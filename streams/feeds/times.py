@@ -15,9 +15,10 @@ from typing import Literal, NamedTuple, get_args
 
 from tapeline.schemas.config.model import Config, TimeConfig
 from tapeline.schemas.errors import InternalError
+from tapeline.schemas.instants import MINUTE_MS, iso_time
 from tapeline.schemas.records import INT64_MAX, INT64_MIN
 from tapeline.streams.calendars import load_zone
-from tapeline.streams.core.calendar import ZoneTable, iso_time
+from tapeline.streams.core.calendar import ZoneTable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -139,7 +140,7 @@ def time_reader(times: TableTimes) -> Callable[[str], int]:
                 hours[key] = hour_ms
                 if hour_ms is None:
                     return _parse(text, times)
-            return hour_ms + int(text[14:16]) * 60_000 + int(text[17:19]) * 1_000
+            return hour_ms + int(text[14:16]) * MINUTE_MS + int(text[17:19]) * 1_000
         return _parse(text, times)
 
     return read

@@ -13,7 +13,6 @@ part therefore says where the group began.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
 from typing import Any
 
 import msgspec
@@ -21,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from tapeline.schemas.ids import snapshot_group, snapshot_key, snapshot_part
+from tapeline.schemas.instants import day_of
 from tapeline.schemas.topics import DEFAULT_PREFIX, snapshot_topic
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.engine import STATE_VERSION
@@ -32,7 +32,6 @@ PART_BYTES = 400_000
 FORMAT = 2
 VERSION = b"%d.%d" % (FORMAT, STATE_VERSION)
 """Header ``version`` of what this version writes and reads: of the messages, and of the state."""
-EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 class SnapshotHead(Struct, frozen=True):
@@ -182,7 +181,7 @@ NUMBERS = ("offset", "reached_ms", "first", "first_reached_ms")
 
 def slot_of(session: str, slots: int) -> int:
     """Slot of a session date."""
-    return (date.fromisoformat(session).toordinal() - EPOCH_DAY) % slots
+    return day_of(session) % slots
 
 
 def group_of_key(key: bytes) -> str:

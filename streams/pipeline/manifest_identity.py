@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.instants import day_of, iso_date
 from tapeline.streams.calendars import load_calendar, load_zone
-from tapeline.streams.calendars.schedules import day_of, is_arithmetic, month_of, zone_rows
-from tapeline.streams.core.calendar import Calendar, ZoneTable, iso_date
+from tapeline.streams.calendars.schedules import is_arithmetic, month_of, zone_rows
+from tapeline.streams.core.calendar import Calendar, ZoneTable
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.plan import GroupPlan
 from tapeline.streams.pipeline.planning import plan_group

@@ -21,19 +21,18 @@ from msgspec import Struct
 
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import BrokenPromiseError
+from tapeline.schemas.instants import DAY_MS, FAR_FUTURE_MS, FAR_PAST_MS, iso_minute
 from tapeline.streams.calendars.schedules import (
-    instant_text,
     is_arithmetic,
     month_digests,
     month_of,
     session_rows,
     zone_rows,
 )
-from tapeline.streams.core.calendar import DAY_MS, Calendar, ZoneTable
+from tapeline.streams.core.calendar import Calendar, ZoneTable
 from tapeline.streams.core.engine import RULES_VERSION, GroupEngine, check_state_version
 from tapeline.streams.core.plan import GroupPlan
 from tapeline.streams.core.ranges.schedule import RangeNotFoundError
-from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.pipeline.planning import plan_group
 
 IDENTITY: Final = "identity"
@@ -41,7 +40,6 @@ IDENTITY: Final = "identity"
 LEAD_DAYS: Final = 200
 """Days before the first bar: the longest window has 160, and a month looks at its 31."""
 MOST_SHOWN: Final = 3
-FAR_MS: Final = 1 << 62
 
 Parts = dict[str, Any]
 """An identity as plain data: its parts by name."""
@@ -178,7 +176,7 @@ class GroupIdentity:
         self._written = stored
         self._current: Identity | None = None
         self._labels: list[int] = []
-        self._until_ms = NOWHERE_MS
+        self._until_ms = FAR_PAST_MS
 
     def current(self) -> Identity:
         """The identity as of the last record."""
@@ -207,9 +205,9 @@ class GroupIdentity:
     def _reach(self) -> tuple[int | None, int | None, int]:
         """First and last date, and the watermark that moves the last one."""
         first = last = None
-        until_ms = FAR_MS
+        until_ms = FAR_FUTURE_MS
         for tracks in self._tracks:
-            if tracks.first_label_ms == NOWHERE_MS:
+            if tracks.first_label_ms == FAR_PAST_MS:
                 continue
             begin = tracks.first_label_ms // DAY_MS - LEAD_DAYS
             first = begin if first is None else min(first, begin)
@@ -219,7 +217,7 @@ class GroupIdentity:
             _, index = calendar.week_bounds(index - 1 if beyond else index)
             if last is None or calendar.day(index) >= last:
                 last = calendar.day(index)
-                until_ms = FAR_MS if beyond else calendar.close_ms(index)
+                until_ms = FAR_FUTURE_MS if beyond else calendar.close_ms(index)
         return first, last, until_ms
 
     def _horizon_month(self) -> int | None:
@@ -227,7 +225,7 @@ class GroupIdentity:
         days = [
             tracks.horizon_ms() // DAY_MS
             for tracks in self._tracks
-            if tracks.first_label_ms != NOWHERE_MS
+            if tracks.first_label_ms != FAR_PAST_MS
         ]
         return month_of(min(days)) if days else None
 
@@ -309,7 +307,7 @@ def restore_planned(plan: GroupPlan, records: dict[str, Any]) -> GroupEngine:
     except RangeNotFoundError as error:
         raise _refused(
             plan.group,
-            f"the {error.kind} range that starts at {instant_text(error.start_ms)} is in the state,"
+            f"the {error.kind} range that starts at {iso_minute(error.start_ms)} is in the state,"
             " and the calendar or the time zone of now has none there",
         ) from error
 

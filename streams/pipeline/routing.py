@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.intervals import MINUTE_MS, parse_interval
+from tapeline.schemas.instants import MINUTE_MS
+from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.records import LogRecord
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.outcome import Outcome

@@ -14,17 +14,9 @@ from heapq import merge
 
 from tapeline.schemas.codec import EventDecoder, encode
 from tapeline.schemas.event_types import Registry
-from tapeline.schemas.events import (
-    OUTPUTS_PER_RECORD,
-    Event,
-    Output,
-    Reject,
-    Retract,
-    content_of,
-    retracted,
-    revised,
-)
+from tapeline.schemas.events import Event, Output, Reject, Retract, content_of, retracted, revised
 from tapeline.schemas.ids import ids_of
+from tapeline.schemas.instants import OUTPUTS_PER_RECORD
 from tapeline.schemas.records import Bar, Clock
 from tapeline.streams.core.correct.corrections import Change, in_order
 from tapeline.streams.core.engine import GroupEngine

@@ -15,8 +15,8 @@ from faust.types import TP
 from msgspec import Struct
 
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.topics import input_log, snapshot_topic, worker_app_id
-from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.errors import BrokerError, TopicsError
 from tapeline.streams.kafka.administration import describe_topics
 from tapeline.streams.worker.bridge.table import StateTable
@@ -392,7 +392,7 @@ class WorkerApp(BatchApp):
                 marks = {
                     group: seat.watermark_ms
                     for group, seat in fold.seats.items()
-                    if seat.watermark_ms != NOWHERE_MS
+                    if seat.watermark_ms != FAR_PAST_MS
                 }
             found.append(
                 PartitionGauges(

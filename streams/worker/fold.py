@@ -13,11 +13,11 @@ from tapeline.schemas.codec import CodecError, RecordDecoder
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.events import Output
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import LogRecord
 from tapeline.streams.core.engine import GroupEngine, StateIncompleteError, StateVersionError
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.kafka.raw_records import Chunk, RawRecord
 from tapeline.streams.kafka.snapshots import CloseClock, SnapshotHead, snapshot_messages, topic
 from tapeline.streams.kafka.stamps import Stamps
@@ -64,7 +64,7 @@ class Seat:
     Attributes
     ----------
     watermark_ms
-        Greatest of the group; `NOWHERE_MS` before its first bar or clock.
+        Greatest of the group; `FAR_PAST_MS` before its first bar or clock.
     closed
         Date of the session whose close the last record passed, until the state is kept: as soon as
         somebody has the time, at the latest before the next record.
@@ -77,7 +77,7 @@ class Seat:
     def __init__(self, config: Config, group: str, stored: StoredGroup | None) -> None:
         self.group = group
         self.first = None if stored is None else stored.first
-        self.reached_ms = NOWHERE_MS
+        self.reached_ms = FAR_PAST_MS
         self._first_kept = self.first is not None
         self._slots = config.kafka.snapshot_days
         self.header = ("group", group.encode())
@@ -90,7 +90,7 @@ class Seat:
         plan = self.engine.plan
         marks = [self.engine.watermark_ms(each.symbol) for each in plan.instruments]
         known = [mark for mark in marks if mark is not None]
-        self.watermark_ms = max(known, default=NOWHERE_MS)
+        self.watermark_ms = max(known, default=FAR_PAST_MS)
         self.closes = CloseClock(plan.instruments[0].calendar, max(known, default=None))
         self.closed: str | None = None
 
@@ -260,7 +260,7 @@ class PartitionFold:
         for group, records in stored.groups.items():
             self.seats[group] = Seat(config, group, records)
         self._reached_ms = max(
-            (each.watermark_ms for each in self.seats.values()), default=NOWHERE_MS
+            (each.watermark_ms for each in self.seats.values()), default=FAR_PAST_MS
         )
 
     def fold(
@@ -362,7 +362,7 @@ class PartitionFold:
                 counts.untimed += 1
             if mark_ms > known:
                 seat.watermark_ms = known = mark_ms
-            elif known == NOWHERE_MS:
+            elif known == FAR_PAST_MS:
                 continue
             if outcome.events:
                 self._say(seat, outcome.events, known, step.outputs)

@@ -6,10 +6,10 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import orjson
 
+from tapeline.schemas.instants import iso_now
 from tapeline.streams.outputs.escaping import PlainFormatter, escaped_json, writable
 
 LINES = 5
@@ -26,7 +26,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record."""
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": iso_now(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),

@@ -24,7 +24,7 @@ from tapeline.replay.results.topics import RunTopics, partitions_of
 from tapeline.replay.run import Replay, ReplayOptions
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.events import OUTPUTS_PER_RECORD
+from tapeline.schemas.instants import OUTPUTS_PER_RECORD
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tapeline.schemas.instants import ISO, instant_text
 from tapeline.schemas.records import Bar
 from tapeline.streams.core.correct.corrections import Change, Correction
-from tapeline.streams.pipeline.instants import ISO, instant_text
 
 
 def explanation(offset: int, correction: Correction) -> Iterator[str]:

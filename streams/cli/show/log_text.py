@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapeline.streams.pipeline.instants import instant_text
+from tapeline.schemas.instants import instant_text
 
 
 def record_text(record: dict[str, Any]) -> str:

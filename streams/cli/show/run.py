@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tapeline.schemas.instants import TIME, instant_text
 from tapeline.streams.outputs.terminal import PlainConsole, PlainTable, number_table, text_table
-from tapeline.streams.pipeline.instants import TIME, instant_text
 from tapeline.streams.pipeline.summary import RunResult
 
 STATES = {

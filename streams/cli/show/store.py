@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
+from tapeline.schemas.instants import DATE_AND_TIME, TIME, instant_text
 from tapeline.streams.outputs.terminal import PlainConsole, PlainTable, number_table, text_table
-from tapeline.streams.pipeline.instants import DATE_AND_TIME, TIME, instant_text
 from tapeline.streams.store.counts import Counts
 from tapeline.streams.store.first_look import TooManyRefusedError
 from tapeline.streams.store.from_log import MadeAgain

@@ -9,9 +9,9 @@ from msgspec import to_builtins
 
 from tapeline.replay.explain.chain import Cause, LoggedBar
 from tapeline.replay.explain.why import Answer, Version
+from tapeline.schemas.instants import instant_text
 from tapeline.streams.cli.show.log_text import record_text
 from tapeline.streams.outputs.terminal import plain_console
-from tapeline.streams.pipeline.instants import instant_text
 
 SHOWN_BARS = 8
 IDENTITY = frozenset({"type", "id", "op", "seq", "symbol", "session"})

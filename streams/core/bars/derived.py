@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tapeline.schemas.events import DerivedBar, Event, renumbered
+from tapeline.schemas.instants import DAY_MS
 from tapeline.schemas.intervals import Interval
 from tapeline.streams.core.bars.windows import NO_END, DayTotals, Window
 from tapeline.streams.core.calendar import Calendar
@@ -73,7 +74,7 @@ class DerivedBars:
         listed = list(intervals)
         names = [interval.name for interval in listed]
         if "1d" not in names:
-            listed.append(Interval(86_400_000, "1d"))
+            listed.append(Interval(DAY_MS, "1d"))
             listed.sort()
         for interval in listed:
             window = Window(self._symbol, interval, interval.name in names, self._base_ms)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tapeline.schemas.ids import ids_of
+from tapeline.schemas.instants import FAR_FUTURE_MS
 from tapeline.schemas.intervals import Interval
 from tapeline.streams.core.volume import Volume
 
-NO_END: Final = 1 << 62
+NO_END: Final = FAR_FUTURE_MS
 NOTHING: Final[list[Any]] = []
 """What a window without bars is in a snapshot; not to be changed."""
 

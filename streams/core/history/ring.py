@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from tapeline.schemas.instants import FAR_FUTURE_MS, HOUR_MS
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.ranges.tracker import RangeTracker
@@ -23,10 +24,9 @@ HOLE: Final = 2
 MOST_HOLES: Final = 24
 HOLE_BARS: Final = 4
 """A hole is remembered when so many bars lie between it and the moment before it."""
-HOUR_MS: Final = 3_600_000
 RECENT_MS: Final = 2 * HOUR_MS
 """Hours are kept so long after the end of their session, which late bars know nothing of."""
-FOREVER_MS: Final = 1 << 62
+FOREVER_MS: Final = FAR_FUTURE_MS
 NO_ROW: Final[PackedRow] = (NOWHERE_MS, 0, 0, 0, 0, None)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.streams.core.ranges.schedule import RangeSpec
 
 INCOMPLETE: Final = 0
@@ -32,7 +33,7 @@ STATES: Final = (
 )
 EXPIRED: Final = 16
 """Added to the state of an expired range in plain data."""
-NO_BAR: Final = -(1 << 62)
+NO_BAR: Final = FAR_PAST_MS
 TO: Final = 0
 POC: Final = 1
 RPP: Final = 2

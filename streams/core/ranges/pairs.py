@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from tapeline.schemas.events import Pair, renumbered
 from tapeline.schemas.ids import pair_id
+from tapeline.schemas.instants import MINUTE_MS
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.ranges.live_range import LEVELS, NO_BAR, RangeTouch
 from tapeline.streams.core.ranges.schedule import RangeSpec
 from tapeline.streams.core.ranges.tracker import RangeTracker
 from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.stamp import Stamp
-
-MINUTE_MS = 60_000
 
 
 class PairTracker:

@@ -11,12 +11,12 @@ from typing import Final
 
 from tapeline.schemas.errors import InternalError
 from tapeline.schemas.ids import range_label
+from tapeline.schemas.instants import DAY_MS, EPOCH_ORDINAL, FAR_FUTURE_MS, MINUTE_MS, iso_date
 from tapeline.schemas.templates import RangeKind
-from tapeline.streams.core.calendar import DAY_MS, EPOCH_ORDINAL, Calendar, ZoneTable, iso_date
+from tapeline.streams.core.calendar import Calendar, ZoneTable
 from tapeline.streams.core.plan import PlannedKind
 
-NEVER_MS: Final = 1 << 62
-MINUTE_MS: Final = 60_000
+NEVER_MS: Final = FAR_FUTURE_MS
 NEXT_DATE_FROM_MS: Final = 18 * 60 * MINUTE_MS
 """A daily range that starts at this wall time or later carries the next date."""
 LONGEST_WINDOW_DAYS: Final = {"week": 10, "month": 62, "year": 160, "session": 10}

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tapeline.schemas.ids import touch_id
-from tapeline.streams.core.calendar import DAY_MS, Calendar
+from tapeline.schemas.instants import DAY_MS, HOUR_MS
+from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ranges.journal import RangeJournal
@@ -22,15 +23,10 @@ from tapeline.streams.core.ranges.live_range import (
     restore_range,
 )
 from tapeline.streams.core.ranges.schedule import NEVER_MS, RangeSchedule, RangeSpec
-from tapeline.streams.core.ranges.windows import (
-    RangesMoment,
-    RangeWindow,
-    TouchRank,
-    open_windows,
-)
+from tapeline.streams.core.ranges.windows import RangesMoment, RangeWindow, TouchRank, open_windows
 
 PREVIOUS_CLOSE_REACH_MS: Final = 5 * DAY_MS
-ZONE_REACH_MS: Final = 15 * 3_600_000
+ZONE_REACH_MS: Final = 15 * HOUR_MS
 """A civil date begins in no zone earlier than this before its UTC midnight."""
 
 

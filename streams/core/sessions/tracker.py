@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tapeline.schemas.events import Event, Gap, Quality, Session
 from tapeline.schemas.ids import gap_id, quality_id, session_id
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.streams.core.bars.derived import DerivedBars
 from tapeline.streams.core.calendar import EARLY_CLOSE
 from tapeline.streams.core.plan import InstrumentPlan
@@ -16,7 +17,7 @@ from tapeline.streams.core.ratio import ratio
 from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.volume import Volume, written_volume
 
-NOWHERE_MS: Final = -(1 << 62)
+NOWHERE_MS: Final = FAR_PAST_MS
 """An instant before all others; the label of no bar."""
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tapeline.schemas.events import Event, Prior, Side, Swing, TouchLink, renumbered
 from tapeline.schemas.ids import ids_of, swing_id
+from tapeline.schemas.instants import FAR_PAST_MS, MINUTE_MS
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ranges.windows import TouchRank
 from tapeline.streams.core.ratio import ratio
@@ -22,8 +23,7 @@ from tapeline.streams.core.swings.sides import (
     SwingSide,
 )
 
-MINUTE_MS: Final = 60_000
-NOWHERE: Final = -(1 << 62)
+NOWHERE: Final = FAR_PAST_MS
 # Final names of a module are variables of C once compiled; imported ones are looked up.
 _new_swing: Final = Swing
 _new_prior: Final = Prior

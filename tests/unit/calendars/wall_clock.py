@@ -12,7 +12,8 @@ from importlib.resources import files
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from tapeline.streams.core.calendar import EPOCH_ORDINAL, Calendar
+from tapeline.schemas.instants import EPOCH_ORDINAL
+from tapeline.streams.core.calendar import Calendar
 
 CENTRAL = "America/Chicago"
 EASTERN = "America/New_York"

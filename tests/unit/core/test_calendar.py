@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tapeline.schemas.instants import iso_date
 from tapeline.schemas.intervals import parse_interval
 from tapeline.streams.calendars import load_calendar, load_zone
-from tapeline.streams.core.calendar import DailyCalendar, ZoneTable, iso_date, week_of
+from tapeline.streams.core.calendar import DailyCalendar, ZoneTable, week_of
 from tests.unit.calendars.altered import REMOVED, altered
 from tests.unit.core.scenario import HOUR_MS, MINUTE_MS, at, day_number, lunch_calendar, utc
 

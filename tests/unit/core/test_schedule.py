@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tapeline.schemas.config.loading import read_config
-from tapeline.streams.core.calendar import DAY_MS, Calendar, iso_date
+from tapeline.schemas.instants import DAY_MS, iso_date
+from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.ranges.schedule import NEVER_MS, RangeSchedule, RangeSpec
 from tapeline.streams.pipeline.planning import plan_group
 from tests.unit.core.scenario import MINUTE_MS, at, day_number, template, utc, when

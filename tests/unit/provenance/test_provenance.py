@@ -9,8 +9,8 @@ import pytest
 
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.config.model import Config, built_in_config
+from tapeline.schemas.instants import day_of
 from tapeline.schemas.records import Clock
-from tapeline.streams.calendars.schedules import day_of
 from tapeline.streams.core.calendar import Calendar, ZoneTable
 from tapeline.streams.core.engine import GroupEngine, StateVersionError
 from tapeline.streams.core.plan import GroupPlan

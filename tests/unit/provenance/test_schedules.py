@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tapeline.schemas.instants import day_of, iso_minute
 from tapeline.streams.calendars import load_calendar, load_zone
 from tapeline.streams.calendars.schedules import (
-    day_of,
-    instant_text,
     is_arithmetic,
     month_digests,
     month_of,
@@ -88,7 +87,7 @@ INSTANTS = {
 
 @pytest.mark.parametrize(("instant_ms", "text"), INSTANTS.items())
 def test_an_instant_has_seconds_where_it_needs_them(instant_ms: int, text: str) -> None:
-    assert instant_text(instant_ms) == text
+    assert iso_minute(instant_ms) == text
 
 
 def test_a_month_begins_with_its_first_day() -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapeline.replay.sources.shown import BEFORE_ALL, REACH_MS, Shown
+from tapeline.replay.sources.shown import REACH_MS, Shown
 from tapeline.schemas.config.model import TimeConfig
-from tapeline.schemas.intervals import DAY_MS
+from tapeline.schemas.instants import DAY_MS, FAR_PAST_MS
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.streams.pipeline.refusals import Refusal
 
@@ -55,10 +55,10 @@ def test_a_record_shows_its_end_if_it_is_no_more_than_35_days_ahead(
 
 
 def test_before_anything_was_shown_any_plausible_end_is_taken() -> None:
-    assert keys(UNREADABLE, bar(NOON)) == [BEFORE_ALL, NOON + MINUTE]
+    assert keys(UNREADABLE, bar(NOON)) == [FAR_PAST_MS, NOON + MINUTE]
     # Seconds for milliseconds would be a time of 1970, digits of a date one of the year 2611.
     for wrong in (bar(NOON // 1_000), bar(20_251_209_120_000), Clock("AAA", NOON // 1_000)):
-        assert keys(wrong, bar(NOON)) == [BEFORE_ALL, NOON + MINUTE]
+        assert keys(wrong, bar(NOON)) == [FAR_PAST_MS, NOON + MINUTE]
 
 
 def test_a_replay_from_the_middle_begins_with_what_its_partition_had_reached() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tapeline.schemas.config.loading import read_config
-from tapeline.schemas.intervals import MINUTE_MS
+from tapeline.schemas.instants import MINUTE_MS
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.streams.kafka.stamps import Stamps
 
