@@ -22,7 +22,7 @@ CODE := tapeline tests $(patsubst %/,%,$(sort $(dir $(wildcard benchmarks/*.py e
 # As long as all others that need a broker.
 WORKER_TESTS := $(wildcard tests/kafka/test_worker*.py)
 # What the build can change: the core, and what stands on nothing else.
-COMPILED_TESTS := tests/house/test_build.py $(addprefix tests/unit/,core embedded provenance publish) \
+COMPILED_TESTS := tests/house/test_build.py $(addprefix tests/unit/streams/,core embedded pipeline) \
 	tests/properties tests/golden tests/oracle
 
 SAMPLE_BOOKS := --bars ES=$(SAMPLE)/es.csv --bars NQ=$(SAMPLE)/nq.csv

@@ -13,8 +13,8 @@ import pytest
 from tapeline.schemas.config.loading import read_config
 from tapeline.streams.embedded import run_files
 from tapeline.streams.feeds.opening import Source
-from tests.unit.store.killing import Kill, run_until_killed
-from tests.unit.store.stores import DELIVERY, folded, load, view
+from tests.unit.streams.store.killing import Kill, run_until_killed
+from tests.unit.streams.store.stores import DELIVERY, folded, load, view
 
 BOOKS = {symbol: f"{symbol.lower()}_1m_2025-12-07_2025-12-19.csv" for symbol in ("ES", "NQ")}
 DAYS = 10

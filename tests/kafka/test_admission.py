@@ -16,7 +16,7 @@ from tapeline.streams.kafka.administration import create_topics
 from tests.kafka.broker import Broker
 from tests.kafka.expectation import embedded_run, read_outputs
 from tests.kafka.worker_process import WorkerProcess, append, read, until_committed, with_kafka
-from tests.unit.replay.test_admission import CODES, LOG, TOML
+from tests.unit.streams.pipeline.test_admission import CODES, LOG, TOML
 
 CUTS = (4, 9, 20, len(LOG))
 

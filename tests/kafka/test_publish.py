@@ -31,8 +31,16 @@ from tapeline.streams.kafka.messages import Message
 from tapeline.streams.kafka.publishing import PublishOptions, publish_files
 from tests.kafka.broker import Broker
 from tests.kafka.reading import read_topic
-from tests.unit.embedded.books import CONFIGURATION, MINUTE_MS, OPEN_MS, acme, log_line, row, write
-from tests.unit.publish.inputs import messages
+from tests.unit.streams.embedded.books import (
+    CONFIGURATION,
+    MINUTE_MS,
+    OPEN_MS,
+    acme,
+    log_line,
+    row,
+    write,
+)
+from tests.unit.streams.kafka.inputs import messages
 
 PARTITIONS = 3
 YEAR_MS = 365 * 86_400_000

@@ -14,7 +14,7 @@ from tapeline.schemas.codec import encode
 from tapeline.schemas.events import Reject, Retract
 from tests.kafka.broker import Broker
 from tests.kafka.test_subscription import START_MS, append, append_raw, make_again, touch
-from tests.unit.cli.test_terminal import ACTS, BIDI, MARK, acting, on_a_terminal
+from tests.unit.streams.outputs.test_terminal import ACTS, BIDI, MARK, acting, on_a_terminal
 
 LIMIT_SECONDS = 180
 

@@ -42,7 +42,7 @@ from tests.kafka.worker_process import (
     until_committed,
     work_off,
 )
-from tests.unit.worker import earlier_version
+from tests.unit.streams.worker import earlier_version
 
 FOLDING = "loaded in"
 SET_ASIDE = "is of another changelog"

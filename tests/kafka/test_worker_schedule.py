@@ -15,7 +15,7 @@ from tapeline.streams.feeds.samples import sample_book
 from tests.kafka.acme import prepared
 from tests.kafka.broker import Broker
 from tests.kafka.worker_process import WorkerProcess, append, work_off
-from tests.unit.calendars.altered import REMOVED, other_installation
+from tests.unit.streams.calendars.altered import REMOVED, other_installation
 
 LOADED = "loaded in"
 SHORTER = (

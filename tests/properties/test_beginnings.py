@@ -18,7 +18,7 @@ from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.core.engine import GroupEngine
 from tests.properties.corrected import CorrectedTape
-from tests.unit.core.scenario import MINUTE_MS, Tape, at, equity, flat
+from tests.unit.streams.core.scenario import MINUTE_MS, Tape, at, equity, flat
 
 FIRST = "2025-03-06"
 SESSIONS = 5

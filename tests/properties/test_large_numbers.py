@@ -24,7 +24,7 @@ from tapeline.streams.store.reading import StoreReader
 from tapeline.streams.store.run import StoreOptions, run_into_store
 from tapeline.streams.worker.fold import Counts, PartitionFold
 from tapeline.streams.worker.state_records import StoredPartition, batches, read_partition
-from tests.unit.worker.log_records import chunk, raw_records
+from tests.unit.streams.worker.log_records import chunk, raw_records
 
 FIRST_MS = 1_751_414_400_000
 """2025-07-02 00:00 UTC."""

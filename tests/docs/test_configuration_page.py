@@ -1,0 +1,159 @@
+"""docs/configuration.md: every key, and nothing on it that is not so."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tapeline.schemas.config.loading import (
+    DERIVED_READERS,
+    INSTRUMENT_READERS,
+    KAFKA_READERS,
+    LIMITS_READERS,
+    SECTIONS,
+    TIME_READERS,
+    read_config,
+)
+from tapeline.schemas.config.model import ConfigError, built_in_config
+from tapeline.schemas.config.templates import KIND_READERS
+from tapeline.schemas.config.values import ALLOWED
+from tapeline.schemas.templates import RangeKind
+
+pytestmark = pytest.mark.source_tree
+
+HEADINGS = {
+    "instruments": "## `[instruments.<symbol>]`",
+    "derived": "## `[derived]`",
+    "time": "## `[time]`",
+    "limits": "## `[limits]`",
+    "kafka": "## `[kafka]`",
+    "templates": "## `[templates.<name>]`",
+}
+READERS = {
+    "instruments": INSTRUMENT_READERS,
+    "derived": DERIVED_READERS,
+    "time": TIME_READERS,
+    "limits": LIMITS_READERS,
+    "kafka": KAFKA_READERS,
+    "templates": KIND_READERS,
+}
+DAILY = {"kind": '"P"', "label": '"p"', "period": '"day"', "minutes": "30"}
+# An example of a kind's key that belongs to another window than `DAILY`.
+INSTEAD = {"until": ("minutes",), "machine": (), "levels": ()}
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
+
+
+def rows(page: str, section: str) -> dict[str, dict[str, str]]:
+    """Rows of a section's table by key; backticks of a cell that is code alone are gone."""
+    text = page.split(HEADINGS[section])[1].split("\n## ")[0]
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    names = [cell.strip() for cell in lines[0].strip("|").split("|")]
+    found = {}
+    for line in lines[2:]:
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        row = dict(zip(names, (re.sub(r"^`([^`]*)`$", r"\1", cell) for cell in cells), strict=True))
+        found[row["key"]] = row
+    return found
+
+
+def toml(value: str) -> Any:
+    return tomllib.loads(f"value = {value}")["value"]
+
+
+ALL_KEYS = [(section, key) for section, readers in READERS.items() for key in readers]
+
+
+@pytest.mark.parametrize("section", READERS)
+def test_every_key_has_one_row(page: str, section: str) -> None:
+    assert set(rows(page, section)) == set(READERS[section])
+
+
+def test_every_section_has_a_heading(page: str) -> None:
+    for section in SECTIONS:
+        assert re.search(rf"^## `\[{section}", page, re.MULTILINE), section
+
+
+@pytest.mark.parametrize(("section", "key"), ALL_KEYS)
+def test_the_default_of_a_row_is_the_default(page: str, section: str, key: str) -> None:
+    config = built_in_config()
+    shown = rows(page, section)[key]["default"]
+    if section == "templates":
+        fields = {field.name: field for field in msgspec.structs.fields(RangeKind)}
+        if shown in ("required", "none", "of the machine"):
+            assert key not in fields or fields[key].default in (msgspec.NODEFAULT, None)
+        else:
+            assert toml(shown) == fields[key].default
+        return
+    owner = {
+        "instruments": config.default,
+        "derived": config.derived,
+        "time": config.time,
+        "limits": config.limits,
+        "kafka": config.kafka,
+    }
+    text = f"[instruments.X]\n{key} = {shown}" if section == "instruments" else ""
+    text = text or f"[{section}]\n{key} = {shown}"
+    assert shown
+    assert owner[section] is not None
+    read = read_config(text, "page")
+    if section == "instruments":
+        assert read.instruments["X"] == config.default
+    else:
+        assert getattr(read, section) == getattr(config, section)
+
+
+@pytest.mark.parametrize(("section", "key"), ALL_KEYS)
+def test_the_example_of_a_row_is_allowed(page: str, section: str, key: str) -> None:
+    example = rows(page, section)[key]["example"]
+    if section == "templates":
+        kind = {**DAILY, key: example}
+        for other in INSTEAD.get(key, ()):
+            del kind[other]
+        inline = ", ".join(f"{name} = {value}" for name, value in kind.items())
+        text = f"[templates.m]\nzone = 'UTC'\nkinds = [{{{inline}}}]"
+    elif section == "instruments":
+        text = f"[instruments.X]\n{key} = {example}"
+    else:
+        text = f"[{section}]\n{key} = {example}"
+    assert toml(example) is not None
+    assert read_config(text, "page") != built_in_config()
+
+
+@pytest.mark.parametrize(("section", "key"), ALL_KEYS)
+def test_what_a_row_allows_is_what_the_error_says(page: str, section: str, key: str) -> None:
+    nonsense = "{ nonsense = 1 }"
+    if section == "templates":
+        text = f"[templates.m]\nzone = 'UTC'\nkinds = [{{{key} = {nonsense}}}]"
+    elif section == "instruments":
+        text = f"[instruments.X]\n{key} = {nonsense}"
+    else:
+        text = f"[{section}]\n{key} = {nonsense}"
+    with pytest.raises(ConfigError) as caught:
+        read_config(text, "page")
+    shown = rows(page, section)[key]["allowed"].replace("\\|", "|")
+    assert caught.value.allowed == shown
+    if section != "templates":
+        assert ALLOWED[key] == shown
+
+
+def test_every_file_on_the_page_can_be_used(page: str) -> None:
+    files = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert len(files) >= 3
+    for text in files:
+        assert read_config(text, "page") != built_in_config()
+
+
+def test_the_error_on_the_page_is_what_is_said(page: str) -> None:
+    (shown,) = re.findall(r"```text\n(.*?)\n```", page, re.DOTALL)
+    with pytest.raises(ConfigError) as caught:
+        read_config('[instruments.ES]\ntick = "a quarter"', "tapeline.toml")
+    assert str(caught.value) == shown

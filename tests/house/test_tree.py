@@ -1,0 +1,117 @@
+"""Tests of units lie where their modules do, and a module without one is listed with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.house.source_tree import PACKAGES, ROOT, modules
+
+pytestmark = pytest.mark.source_tree
+
+UNIT = ROOT / "tests" / "unit"
+
+WITHOUT: dict[str, str] = {
+    "a client of a broker: tests/kafka": (
+        "replay/compare/recorded_topics replay/sources/topic streams/cli/topics "
+        "streams/consuming/subscription streams/consuming/topics "
+        "streams/kafka/administration streams/kafka/blocks streams/kafka/connection "
+        "streams/kafka/publishing streams/kafka/stamp_survey streams/kafka/tails "
+        "streams/kafka/topics streams/kafka/writer "
+    ),
+    "a worker or a drill as a whole: tests/kafka": (
+        "streams/cli/drill streams/drill/drill streams/drill/feeding streams/drill/messages "
+        "streams/drill/ragged_worker streams/drill/worker_process streams/worker/log_check "
+        "streams/worker/runner "
+    ),
+    "a part of the fold: tests/unit/streams/core, tests/properties": (
+        "streams/core/bars/windows streams/core/correct/rebuild streams/core/history/blocks "
+        "streams/core/history/ring streams/core/outcome streams/core/plan "
+        "streams/core/ranges/events streams/core/ranges/journal streams/core/ranges/windows "
+        "streams/core/rejection streams/core/stamp streams/core/swings/sides "
+        "streams/core/symbol streams/core/tracks "
+    ),
+    "a part of the store, which its runs, kills and damage show: tests/unit/streams/store": (
+        "streams/store/again streams/store/checkpoint streams/store/counts "
+        "streams/store/database streams/store/keeper streams/store/layout "
+        "streams/store/opened streams/store/rebuild streams/store/recovery "
+        "streams/store/settings streams/store/spans streams/store/step "
+    ),
+    "a part of replay, which its runs show: tests/unit/replay": (
+        "replay/bounds replay/compare/recorded_files replay/compare/surroundings "
+        "replay/explain/chain replay/explain/engine_view replay/fold replay/processes/child "
+        "replay/processes/job replay/results/catalogue replay/results/fingerprint "
+        "replay/results/release_messages replay/results/repetition replay/results/results "
+        "replay/results/topics replay/sources/items replay/sources/opening "
+        "replay/sources/protocol "
+    ),
+    "options and tables of the commands: tests/unit/streams/cli": (
+        "streams/cli/options streams/cli/recording streams/cli/replay_options "
+        "streams/cli/show/correction streams/cli/show/log_text streams/cli/show/parity "
+        "streams/cli/show/progress streams/cli/show/run streams/cli/show/store "
+        "streams/cli/show/why "
+    ),
+    "a part of every run over files: tests/unit/streams/embedded": (
+        "streams/feeds/items streams/feeds/opening streams/feeds/spool "
+        "streams/pipeline/collector streams/pipeline/final_bars streams/pipeline/routing "
+        "streams/pipeline/state_values "
+    ),
+    "declarations, read by tests/unit/schemas and tests/docs/test_events_page.py": (
+        "schemas/documents/page schemas/event_types schemas/events schemas/packing "
+        "schemas/records schemas/topic_settings "
+    ),
+    "classes of errors: tests/house/test_errors.py": ("schemas/errors streams/errors "),
+}
+"""Modules without a test file of their own, by what shows that they work."""
+
+
+def product() -> set[Path]:
+    """Modules of the product below the root, without their suffix."""
+    return {
+        path.relative_to(ROOT).with_suffix("")
+        for path in modules(*PACKAGES)
+        if path.name != "__init__.py"
+    }
+
+
+def module_of(test: Path, known: set[Path]) -> Path | None:
+    """The module of a test file: that of its path, or of its folder where one file is too few."""
+    folder = test.relative_to(UNIT).parent
+    for module in (folder / test.stem.removeprefix("test_"), folder):
+        if module in known:
+            return module
+    return None
+
+
+def test_each_test_file_has_its_module_in_the_same_place() -> None:
+    known = product()
+    tests = sorted(UNIT.rglob("test_*.py"))
+    assert len(tests) > 100
+    assert [str(test.relative_to(UNIT)) for test in tests if module_of(test, known) is None] == []
+
+
+def test_a_module_has_a_test_file_or_a_folder_of_them_but_not_both() -> None:
+    known = product()
+    both = [
+        str(module)
+        for module in sorted(known)
+        if (UNIT / module).is_dir() and (UNIT / module.parent / f"test_{module.name}.py").exists()
+    ]
+    assert both == []
+
+
+def test_each_module_has_its_tests_or_a_reason_why_not() -> None:
+    known = product()
+    covered = {module_of(test, known) for test in UNIT.rglob("test_*.py")}
+    without = {str(module) for module in known - covered}
+    listed = [module for each in WITHOUT.values() for module in each.split()]
+    assert sorted(without - set(listed)) == [], "no test file in tests/unit, no reason here"
+    assert [each for each in listed if each not in without] == [], "tested, or gone"
+
+
+@pytest.mark.parametrize("reason", WITHOUT)
+def test_a_reason_names_tests_that_exist(reason: str) -> None:
+    named = [word.strip(",") for word in reason.split() if word.startswith("tests/")]
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []

@@ -1,0 +1,168 @@
+"""The commands of stores: what they print, where, and how they end."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tapeline.streams.cli import main as cli
+from tests.unit.streams.store.stores import CONFIGURATION, label, row, walk, write
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a configuration, two books and a store of the first one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "tapeline.toml").write_text(CONFIGURATION)
+    holes = walk(0)
+    del holes[label(0, 9)]
+    write(tmp_path / "a.csv", holes)
+    write(tmp_path / "more.csv", walk(0), {label(1, 0): row(label(1, 0), 11)}, extra=("x",))
+    assert cli.main(["run", "--bars", "A=a.csv", "--store", "S"]) == 0
+    return tmp_path
+
+
+def test_a_run_prints_what_became_of_the_rows(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert cli.main(["run", "--bars", "A=more.csv", "--store", "S"]) == 0
+    shown = capsys.readouterr().out
+    assert "392 rows: 1 new, 389 duplicate, 0 changed, 0 cancelled, 1 late" in shown
+    assert "Ranges: 1 created, 0 recalculated, 1 still open." in shown
+    assert "schema_error" in shown
+    assert "2025-07-03 13:31:00" in shown
+    assert "Store: S" in shown
+
+
+def test_a_run_prints_the_same_as_json(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert cli.main(["run", "--bars", "A=more.csv", "--store", "S", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["rows"]["late"] == found["rows"]["rejected"] == 1
+    assert found["ranges"] == {"created": 1, "recalculated": 0, "retracted": 0, "open": 1}
+    assert found["symbols"]["A"]["last"] == "2025-07-03 13:31:00"
+    assert found["facts"]["gap"]["retracted"] == 1
+    assert (found["repaired"], found["rebuilt"]) == (False, [])
+    assert found["rejects"]["schema_error"]["first"] == "more.csv:393"
+
+
+def test_each_correction_can_be_explained(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "--bars", "A=more.csv", "--store", "S", "--explain"]) == 0
+    assert "A bar of 2025-07-02T13:39:00Z late" in capsys.readouterr().out
+
+
+def test_the_state_is_a_table_or_json_lines(
+    place: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    capsysbinary.readouterr()
+    assert cli.main(["state", "--store", "S", "--type", "gap", "--json"]) == 0
+    [line] = capsysbinary.readouterr().out.splitlines()
+    assert json.loads(line)["missing"] == 1
+    assert cli.main(["state", "--store", "S", "--symbol", "A", "--type", "gap"]) == 0
+    shown = capsysbinary.readouterr().out
+    assert b"gap|A|1m|1751463540000" in shown
+    assert b"end_ms=2025-07-02T13:40:00" in shown
+
+
+def test_gaps_are_listed_by_session(
+    place: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    capsysbinary.readouterr()
+    assert cli.main(["gaps", "--store", "S"]) == 0
+    shown = capsysbinary.readouterr().out
+    assert b"2025-07-02" in shown
+    assert b"1 of 1 sessions miss bars." in shown
+    assert cli.main(["gaps", "--store", "S", "--json"]) == 0
+    found = json.loads(capsysbinary.readouterr().out)
+    assert (found["expected"], found["present"], found["missing"]) == (390, 389, 1)
+
+
+def test_a_tail_is_json_lines_in_a_pipe_and_a_table_on_a_terminal(
+    place: Path, repository_root: Path
+) -> None:
+    command = [sys.executable, "-m", "tapeline", "tail", "gaps", "--store", "S"]
+    environment = {**os.environ, "TERM": "xterm"}
+    if (repository_root / "streams").is_dir():
+        environment["PYTHONPATH"] = str(repository_root)
+    piped = subprocess.run(command, cwd=place, env=environment, capture_output=True, check=True)
+    assert [json.loads(line)["state"] for line in piped.stdout.splitlines()] == ["closed"]
+    leader, follower = pty.openpty()
+    with subprocess.Popen(command, cwd=place, env=environment, stdout=follower) as process:
+        os.close(follower)
+        shown = b""
+        with suppress(OSError):
+            while data := os.read(leader, 65_536):
+                shown += data
+    os.close(leader)
+    assert process.returncode == 0
+    assert b"time (UTC)" in shown
+
+
+def test_a_second_process_ends_with_2_and_one_plain_message(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = os.open("S/lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    capsys.readouterr()
+    assert cli.main(["run", "--bars", "A=a.csv", "--store", "S"]) == 2
+    assert capsys.readouterr().err == (
+        "tapeline: S: another process is writing to this store; wait until it is done\n"
+    )
+    assert cli.main(["state", "--store", "S"]) == 0
+    os.close(lock)
+
+
+USAGE = {
+    "two places": (("run", "a.csv", "--out", "x", "--store", "S"), "--out and --store"),
+    "sorted": (("run", "a.csv", "--store", "x", "--as-corrected"), "--as-corrected"),
+    "from without store": (
+        ("run", "a.csv", "--out", "x", "--from", "2025-07-02T00:00Z"),
+        "--store DIR",
+    ),
+    "replace without store": (("run", "a.csv", "--out", "x", "--replace"), "--store DIR"),
+    "bad from": (("run", "a.csv", "--store", "x", "--from", "noon"), "--from noon"),
+    "from without offset": (("tail", "gaps", "--store", "S", "--from", "2025-07-02"), "offset"),
+    "no store": (("gaps",), "--store DIR"),
+    "not a store": (("state", "--store", "."), "is no store"),
+    "no such type": (("state", "--store", "S", "--type", "bar"), "derived_bar"),
+    "no such type in a tail": (("tail", "gaps", "--store", "S", "--type", "bar"), "derived_bar"),
+    "no such type in a tail of topics": (("tail", "gaps", "--type", "bar"), "--type bar: is none"),
+    "no such topic": (("tail", "bars", "--store", "S"), "tape.touches.v1"),
+    "a foreign folder": (("run", "--bars", "A=a.csv", "--store", "."), "no part of a store"),
+    "its own log": (("run", "S/log.jsonl", "--store", "S"), "in the store itself"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), USAGE.values(), ids=USAGE.keys())
+def test_wrong_usage_ends_with_2_and_one_plain_message(
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    capsys.readouterr()
+    assert cli.main(list(arguments)) == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.count("\n") == 1
+    assert not (place / "x").exists()
+
+
+def test_another_configuration_ends_with_2_and_the_way_out(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "tapeline.toml").write_text(CONFIGURATION.replace("0.01", "0.005"))
+    capsys.readouterr()
+    assert cli.main(["run", "--bars", "A=a.csv", "--store", "S"]) == 2
+    assert "tapeline run S/log.jsonl --store NEW" in capsys.readouterr().err
+    assert cli.main(["run", "S/log.jsonl", "--store", "NEW"]) == 0

@@ -1,0 +1,313 @@
+"""Symbols that nobody configured: the same ones have a place in every driver, after any restart."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tapeline.replay.bounds import Bound
+from tapeline.replay.explain.why import why
+from tapeline.replay.fold import selected
+from tapeline.replay.options import ReplayOptions
+from tapeline.replay.run import Replay
+from tapeline.replay.sources.files import FileSource
+from tapeline.replay.verify.prefixes import check_causality
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.events import Reject
+from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.schemas.topics import input_log
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.drill.oracle import expected
+from tapeline.streams.embedded import run_files
+from tapeline.streams.feeds.opening import Source
+from tapeline.streams.pipeline.admission import TOO_MANY, Admission
+from tapeline.streams.pipeline.refusals import RejectLimit
+from tapeline.streams.store.run import StoreOptions, run_into_store
+from tapeline.streams.worker.fold import Counts, PartitionFold
+from tapeline.streams.worker.state_records import StoredPartition, batches, read_partition
+from tests.unit.replay.memory_source import Live, MemorySource, live, partitioned
+from tests.unit.streams.worker.log_records import chunk, raw_records
+
+TOML = """
+[limits]
+symbols = 3
+
+[kafka]
+partitions = 1
+
+[instruments.NAMED]
+tick = 0.01
+
+[instruments.AHALF]
+tick = 0.01
+
+[groups]
+both = ["AHALF", "OTHERHALF"]
+"""
+CONFIG = read_config(TOML, "test")
+ROOMY = 1 << 24
+ALL = RejectLimit.parse("99%")
+DAY_MS = 86_400_000
+FIRST_MS = 1_751_328_000_000
+"""2025-07-01 00:00 UTC: the beginning of a session of 24/7."""
+UNNAMED = ("A", "B", "C", "D", "E", "F")
+NAMED = ("NAMED", "AHALF", "OTHERHALF")
+
+
+def bar(symbol: str, minute: int, price: float = 1.0, interval: str = "1m") -> Bar:
+    return Bar(symbol, interval, FIRST_MS + minute * 60_000, price, price, price, price, 1)
+
+
+def begun() -> list[tuple[LogRecord, str | None]]:
+    """The first records, and the codes of those that are dead letters."""
+    return [
+        (Cancel("C", "1m", FIRST_MS), None),
+        (bar("A", 0), None),
+        (bar("B", 0, 1.000_01), "off_tick"),
+        (bar("NAMED", 0), None),
+        (Clock("D", FIRST_MS + 60_000), None),
+        (bar("C", 0, interval="5m"), "unknown_interval"),
+        (bar("AHALF", 0), None),
+        (bar("OTHERHALF", 0), None),
+        (bar("E", 0), None),
+        (bar("F", 0), TOO_MANY),
+        (bar("B", 0), TOO_MANY),
+        (bar("B", 1, 1.000_01), "off_tick"),
+        (Clock("C", FIRST_MS + 60_000), TOO_MANY),
+        (Cancel("F", "1m", FIRST_MS), None),
+        (bar("A", 1), None),
+        (bar("E", 1), None),
+        (bar("D", 2), None),
+    ]
+
+
+def records() -> list[tuple[LogRecord, str | None]]:
+    """Three sessions; only A, D and E have a place."""
+    found = begun()
+    for minute in (1_440, 1_441, 2_880, 2_881):
+        for symbol in (*UNNAMED, *NAMED):
+            code = TOO_MANY if symbol in "BCF" else None
+            found.append((bar(symbol, minute), code))
+    return found
+
+
+LOG = [record for record, _ in records()]
+CODES = {at: code for at, (_, code) in enumerate(records()) if code is not None}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b"".join(encode(each) + b"\n" for each in LOG))
+    return path
+
+
+def letters_in(path: Path) -> dict[int, str]:
+    """Codes of dead letters by the number of their line, from 0."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {int(each["source"].rpartition(":")[2]) - 1: each["code"] for each in lines}
+
+
+def by_offset(letters: Sequence[Reject]) -> dict[int, str]:
+    return {int(each.source.rpartition("/")[2]): each.code for each in letters}
+
+
+def fold_of(stored: StoredPartition) -> PartitionFold:
+    return PartitionFold(CONFIG, input_log(), 0, 1, stored, Counts())
+
+
+def worker(cuts: Sequence[int]) -> tuple[dict[str, list[Any]], set[str]]:
+    """Messages by topic of a worker that is started again at every cut, and the groups it keeps."""
+    raws, table = raw_records(LOG), dict[bytes, bytes]()
+    found: dict[str, list[Any]] = {}
+    for first, end in pairwise([0, *cuts, len(raws)]):
+        fold = fold_of(read_partition(table.items()) if table else StoredPartition())
+        step = fold.fold(chunk(raws[first:end]))
+        for batch in batches(step.state.changes(), step.next_offset, step.last, ROOMY):
+            table.update(batch)
+        for topic, messages in step.outputs.items():
+            found.setdefault(topic, []).extend(messages)
+    return found, set(read_partition(table.items()).groups)
+
+
+def codes_of(messages: Sequence[Any]) -> dict[int, str]:
+    letters = [json.loads(each.value) for each in messages]
+    return {int(each["source"].rpartition("/")[2]): each["code"] for each in letters}
+
+
+def test_a_run_gives_places_in_the_order_of_first_accepted_records(
+    log: Path, tmp_path: Path
+) -> None:
+    result = run_files(CONFIG, [Source(str(log))], tmp_path / "out")
+    assert letters_in(tmp_path / "out" / "tape.rejects.v1.jsonl") == CODES
+    counters = result.manifest["counters"]
+    assert counters["idle"] == 2
+    assert counters["rejects"] == dict(sorted(Counter(CODES.values()).items()))
+    assert result.summary.first_reject[TOO_MANY].reason == (
+        "symbol 'F' is not configured, and 3 others that are not have come before it"
+        " ([limits] symbols)"
+    )
+
+
+@pytest.mark.parametrize("cut", [1, 3, 8, 9, 10, 20, 30])
+def test_a_store_gives_the_same_places_however_its_log_is_delivered(
+    cut: int, tmp_path: Path
+) -> None:
+    found: dict[int, str] = {}
+    for name, first, end in (("1.jsonl", 0, cut), ("2.jsonl", cut, len(LOG))):
+        path = tmp_path / name
+        path.write_bytes(b"".join(encode(each) + b"\n" for each in LOG[first:end]))
+        options = StoreOptions(max_rejects=ALL)
+        run_into_store(CONFIG, [Source(str(path))], tmp_path / "S", options)
+    rejects = tmp_path / "S" / "topics" / "tape.rejects.v1.jsonl"
+    for line in rejects.read_text().splitlines():
+        letter = json.loads(line)
+        name, _, number = letter["source"].rpartition(":")
+        found[int(number) - 1 + (cut if name.endswith("2.jsonl") else 0)] = letter["code"]
+    assert found == CODES
+    kept = [json.loads(line) for line in (tmp_path / "S" / "log.jsonl").read_text().splitlines()]
+    assert {each["symbol"] for each in kept} == {"A", "D", "E", *NAMED}
+
+
+def test_a_worker_gives_the_same_places_after_any_restart() -> None:
+    whole, groups = worker([])
+    assert codes_of(whole["tape.rejects.v1"]) == CODES
+    assert groups == {"A", "D", "E", "NAMED", "both"}
+    for cuts in ([cut] for cut in range(1, len(LOG))):
+        found, kept = worker(cuts)
+        assert (found, kept) == (whole, groups), cuts
+    assert worker(range(1, len(LOG))) == (whole, groups)
+
+
+def test_the_drill_expects_the_same() -> None:
+    found = expected(CONFIG, 0, [encode(each) for each in LOG])
+    codes = {int(each.id.rpartition("/")[2]): each.code for each in found.letters.values()}
+    assert codes == CODES
+    assert set(found.router.engines) == {"A", "D", "E", "NAMED", "both"}
+
+
+PLACES = partitioned(CONFIG, LOG, 1)
+LIVE: Live = live(CONFIG, PLACES)
+
+
+async def replayed(options: ReplayOptions) -> tuple[dict[int, str], set[str], Replay]:
+    """Codes of dead letters by offset, symbols of events, and the replay."""
+    letters: list[Reject] = []
+    symbols: set[str] = set()
+    async with Replay(CONFIG, MemorySource(PLACES, LIVE, 1), options) as run:
+        async for each in run:
+            if isinstance(each, Reject):
+                letters.append(each)
+            else:
+                symbols.add(each.symbol)
+    return by_offset(letters), symbols, run
+
+
+async def test_a_replay_gives_the_same_places() -> None:
+    codes, symbols, _ = await replayed(ReplayOptions())
+    assert codes == CODES
+    assert symbols >= {"A", "D", "E"}
+    assert symbols.isdisjoint({"B", "C", "F"})
+
+
+@pytest.mark.parametrize("symbol", UNNAMED)
+async def test_symbols_outside_the_selection_count_too(symbol: str) -> None:
+    selection = selected(CONFIG, [symbol], ())
+    codes, symbols, _ = await replayed(ReplayOptions(selection=selection))
+    assert codes == {at: code for at, code in CODES.items() if LOG[at].symbol == symbol}
+    assert symbols == ({symbol} if symbol in "ADE" else set())
+
+
+@pytest.mark.parametrize("chosen", [(), ("B",), ("D",), ("F", "E")])
+@pytest.mark.parametrize("start", [len(begun()), len(begun()) + 9, len(begun()) + 20])
+async def test_a_replay_that_begins_with_snapshots_knows_the_places(
+    start: int, chosen: tuple[str, ...]
+) -> None:
+    bound = Bound(offsets={0: start})
+    selection = selected(CONFIG, chosen, ())
+    codes, _, run = await replayed(ReplayOptions(start=bound, selection=selection))
+    assert codes == {
+        at: code
+        for at, code in CODES.items()
+        if at >= start and (not chosen or LOG[at].symbol in chosen)
+    }
+    assert {each["kind"] for each in run.start_states.values()} == {"snapshot"}
+    assert run.read_from[0] > 0
+
+
+async def test_a_warm_up_counts_what_lies_before_it() -> None:
+    options = ReplayOptions(
+        start=Bound(time_ms=FIRST_MS + 2 * DAY_MS), snapshots=False, warmup_sessions=1
+    )
+    codes, _, run = await replayed(options)
+    assert {LOG[at].symbol for at in codes} == {"B", "C", "F"}
+    assert set(codes.values()) == {TOO_MANY}
+    assert run.read_from[0] >= len(begun())
+
+
+async def test_the_log_as_corrected_gives_the_places_that_it_gave_as_it_came(
+    log: Path, tmp_path: Path
+) -> None:
+    run_files(CONFIG, [Source(str(log))], tmp_path / "out", as_corrected=True)
+    assert letters_in(tmp_path / "out" / "tape.rejects.v1.jsonl") == CODES
+    codes, symbols, _ = await replayed(ReplayOptions(as_corrected=True))
+    assert codes == CODES
+    assert symbols.isdisjoint({"B", "C", "F"})
+
+
+async def test_why_knows_no_event_of_a_symbol_without_a_place() -> None:
+    for symbol in UNNAMED:
+        answer = await why(
+            lambda: MemorySource(PLACES, LIVE, 1), CONFIG, f"session|{symbol}|2025-07-02"
+        )
+        assert (answer is not None) == (symbol in "ADE"), symbol
+
+
+@pytest.mark.parametrize("chosen", [(), ("F",), ("A", "B")])
+async def test_causality_holds_where_symbols_are_too_many(chosen: tuple[str, ...]) -> None:
+    options = ReplayOptions(
+        selection=selected(CONFIG, chosen, ()), start=Bound(offsets={0: len(begun())})
+    )
+    report = await check_causality(
+        CONFIG, lambda: MemorySource(PLACES, LIVE, 1), options, prefixes=8, seed=1
+    )
+    assert report.clean
+
+
+async def test_a_replay_of_files_is_what_the_run_was(log: Path, tmp_path: Path) -> None:
+    run_files(CONFIG, [Source(str(log))], tmp_path / "out", until_ms=FIRST_MS + 5 * DAY_MS)
+    found = letters_in(tmp_path / "out" / "tape.rejects.v1.jsonl")
+    source = FileSource(CONFIG, [Source(str(log))], until_ms=FIRST_MS + 5 * DAY_MS)
+    async with Replay(CONFIG, source) as run:
+        letters = [each async for each in run if isinstance(each, Reject)]
+    assert {each.id for each in letters} == {
+        json.loads(line)["id"]
+        for line in (tmp_path / "out" / "tape.rejects.v1.jsonl").read_text().splitlines()
+    }
+    assert TOO_MANY in found.values()
+
+
+def test_no_place_is_left_where_there_are_none() -> None:
+    admission = Admission(read_config("[limits]\nsymbols = 0", "test"))
+    with pytest.raises(RecordRejected, match=TOO_MANY):
+        admission.admit(bar("A", 0))
+    assert admission.admit(bar("ES", 0))
+    assert not admission.admit(Cancel("A", "1m", FIRST_MS))
+
+
+def test_the_limit_is_a_part_of_the_hash_of_the_configuration_and_of_no_state() -> None:
+    from tapeline.schemas.config.model import config_hash
+    from tapeline.streams.pipeline.planning import plan_group
+    from tapeline.streams.pipeline.provenance import identity_over
+
+    other = read_config(TOML.replace("symbols = 3", "symbols = 4"), "test")
+    assert config_hash(other) != config_hash(CONFIG)
+    plan = plan_group(CONFIG, "A")
+    assert identity_over(other, plan, None, None) == identity_over(CONFIG, plan, None, None)
