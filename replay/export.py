@@ -10,15 +10,19 @@ UTC epoch milliseconds, as everywhere, unless `datetimes` is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import msgspec
+import orjson
 
-from tapeline.schemas.codec import decode_event
+from tapeline.schemas.codec import EventDecoder
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, Output, Reject, Retract
-from tapeline.schemas.topics import topic_of
+from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import DEFAULT_PREFIX, topic_of
+from tapeline.streams.outputs.run_folder import MANIFEST, MANIFEST_MARK
 
 Columns = dict[str, tuple[type, list[Any]]]
 """Type and values by name of a column, all of one length."""
@@ -96,10 +100,31 @@ def columns(
     return {name: (each, [row.get(name) for row in plain]) for name, each in types.items()}
 
 
-def events_in(folder: str | Path, kind: type[Event | Reject]) -> list[Output | Reject]:
-    """Events of one type in a run directory, in their order, retractions among them."""
-    path = Path(folder) / f"{topic_of(str(kind.__struct_config__.tag))}.jsonl"
-    return [decode_event(line) for line in path.read_bytes().splitlines()]
+def events_in(
+    folder: str | Path, kind: type[Event | Reject], registry: Registry = EVENTS
+) -> list[Output | Reject]:
+    """Events of one type in a run directory, in their order, retractions among them.
+
+    There are none where the run is of a version that had no such events: its manifest does not
+    name the topic.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the folder is no run, or a file is missing.
+    """
+    topic = topic_of(str(kind.__struct_config__.tag), DEFAULT_PREFIX, registry)
+    path = Path(folder) / f"{topic}.jsonl"
+    if not path.exists() and topic not in _topics_of(Path(folder) / MANIFEST):
+        return []
+    decode = EventDecoder(registry).decode
+    return [decode(line) for line in path.read_bytes().splitlines()]
+
+
+def _topics_of(manifest: Path) -> Collection[str]:
+    """Topics of a run."""
+    found: dict[str, str] = orjson.loads(manifest.read_bytes())[MANIFEST_MARK]
+    return found
 
 
 def is_time(column: str) -> bool:

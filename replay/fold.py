@@ -10,8 +10,10 @@ from msgspec import Struct
 from tapeline.replay.sources.items import LogItem, Release
 from tapeline.replay.sources.protocol import LogSource, StoredState
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.records import Bar, LogRecord
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import names_of
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.rejection import RecordRejected
@@ -158,6 +160,8 @@ class ReplayFold:
         Where each partition is read from.
     states
         States to begin with, by group.
+    registry
+        The types of the events.
 
     Attributes
     ----------
@@ -175,7 +179,9 @@ class ReplayFold:
         window: Window,
         selection: Selection,
         states: Mapping[str, StoredState],
+        registry: Registry = EVENTS,
     ) -> None:
+        self._registry = registry
         self.spans = {
             partition: PartitionSpan(start) for partition, start in sorted(starts.items())
         }
@@ -377,13 +383,14 @@ class ReplayFold:
         if not placed:
             # Kept by nobody: the record has no effect, and its symbol is as unknown as before.
             wanted = self._selection.takes(group)
-            return _Seat(group, partition, GroupEngine(plan_group(config, group)), wanted)
+            fresh = GroupEngine(plan_group(config, group, self._registry))
+            return _Seat(group, partition, fresh, wanted)
         seat = self._seats.get(group)
         if seat is None:
             wanted = self._selection.takes(group)
             # What nobody wants may still decide where the replay begins and ends.
             needed = wanted or self._window.timed
-            engine = GroupEngine(plan_group(config, group)) if needed else None
+            engine = GroupEngine(plan_group(config, group, self._registry)) if needed else None
             seat = self._seats[group] = _Seat(
                 group, self._source.partition_of(group), engine, wanted
             )
@@ -406,7 +413,9 @@ class ReplayFold:
 
     def _engine_of(self, group: str, state: StoredState) -> GroupEngine:
         try:
-            return restore_engine(self._config, group, state.settings, state.records)
+            return restore_engine(
+                self._config, group, state.settings, state.records, self._registry
+            )
         except IdentityError as error:
             raise InputError(
                 f"the snapshot of session {state.session}: {error}; go back to what it was made"

@@ -18,8 +18,10 @@ from tapeline.replay.sources.opening import Origin, source_of
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.replay.sources.shown import OwnEnds
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject
 from tapeline.schemas.instants import HOUR_MS
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.times import TimeUnit
 
@@ -43,6 +45,8 @@ class Replay:
         Opened and closed by the replay.
     pace
         None: as fast as possible.
+    registry
+        The types of the events.
 
     Attributes
     ----------
@@ -74,7 +78,9 @@ class Replay:
         source: LogSource,
         options: ReplayOptions | None = None,
         pace: Pace | None = None,
+        registry: Registry = EVENTS,
     ) -> None:
+        self.registry = registry
         self.options = ReplayOptions() if options is None else options
         self.given = config
         self.config = config.without_max_ahead() if self.options.as_corrected else config
@@ -212,7 +218,13 @@ class Replay:
             self.untimed = source.untimed
         self._warm_up = WarmUp(begun)
         self._fold = ReplayFold(
-            self.config, source, self.read_from, begun.window, options.selection, begun.states
+            self.config,
+            source,
+            self.read_from,
+            begun.window,
+            options.selection,
+            begun.states,
+            self.registry,
         )
         if options.follow:
             ends = {each: source.extents[each].end for each in partitions}

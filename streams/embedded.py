@@ -10,7 +10,9 @@ from typing import Any
 import tapeline
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config, config_hash
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.records import Clock
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.calendars import calendar_checksum, time_zone_version
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.outcome import OUTCOMES
@@ -56,6 +58,7 @@ def run_files(
     explain: Callable[[int, Correction], None] | None = None,
     max_rejects: RejectLimit = DEFAULT_LIMIT,
     time_unit: TimeUnit | None = None,
+    registry: Registry = EVENTS,
 ) -> RunResult:
     """Run the engine over files and write the run directory.
 
@@ -75,6 +78,8 @@ def run_files(
         Rows that may be dead letters; `RunResult.report` says whether they were more.
     time_unit
         Unit of times that are numbers; None: milliseconds.
+    registry
+        The types of the events: every topic that a fold writes has a file.
 
     Raises
     ------
@@ -87,7 +92,7 @@ def run_files(
     LostRowError
         When rows and what became of them do not add up.
     """
-    router = Router(config)
+    router = Router(config, registry=registry)
     times = table_times(config, zone, time_unit)
     if as_corrected and not all(source.is_log for source in sources):
         raise InputError(
@@ -98,7 +103,7 @@ def run_files(
         feeds = open_feeds(sources, router, times, stack)
         summary = RunSummary()
         check_outside(folder, [source.path for source in sources])
-        directory = stack.enter_context(RunDirectory(folder, summary.add))
+        directory = stack.enter_context(RunDirectory(folder, summary.add, registry))
         run = _Run(router, directory, summary, explain)
         ordered = in_order(sources, feeds, router)
         if progress is not None:
@@ -108,7 +113,7 @@ def run_files(
         if as_corrected:
             final = FinalBars(config, router)
             rows = run.sort(ordered, final)
-            router = run.router = Router(config.without_max_ahead())
+            router = run.router = Router(config.without_max_ahead(), registry=registry)
             run.take_final(final)
         else:
             rows = run.take_all(ordered)

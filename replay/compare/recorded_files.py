@@ -18,8 +18,10 @@ from tapeline.replay.compare.recorded import (
 from tapeline.replay.sources.opening import Origin, is_corrected, read_manifest, source_of
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.partition import partition_for
-from tapeline.schemas.topics import RUN_ID_RULE, is_run_id, run_prefix, topic_of
+from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import DEFAULT_PREFIX, RUN_ID_RULE, is_run_id, run_prefix, topic_of
 from tapeline.streams.errors import InputError
 from tapeline.streams.outputs.run_folder import MANIFEST, MANIFEST_MARK, TOPICS_FOLDER
 from tapeline.streams.store.layout import STATE_FOLDER
@@ -70,7 +72,7 @@ class _Files:
         """Nothing stays open."""
 
     def file(self, kind: str) -> tuple[Path, int] | None:
-        """The file of a type, whole."""
+        """The file of a type, whole; None where the run had no such events."""
         raise LookupError(kind)
 
     async def batches(self, kind: str) -> AsyncIterator[list[Entry]]:
@@ -117,8 +119,11 @@ class RecordedFolder(_Files):
         On entering, when it is none.
     """
 
-    def __init__(self, folder: Path, config: Config, bootstrap: str) -> None:
+    def __init__(
+        self, folder: Path, config: Config, bootstrap: str, registry: Registry = EVENTS
+    ) -> None:
         super().__init__(str(folder), config)
+        self._registry = registry
         self._folder = folder
         self._bootstrap = bootstrap
         self.manifest: dict[str, Any] = {}
@@ -131,8 +136,12 @@ class RecordedFolder(_Files):
         return self
 
     def file(self, kind: str) -> tuple[Path, int] | None:
-        """The file of a type, whole."""
-        path = self._folder / f"{topic_of(kind)}.jsonl"
+        """The file of a type, whole; None where the run had no such events."""
+        topic = topic_of(kind, DEFAULT_PREFIX, self._registry)
+        if topic not in self.manifest[MANIFEST_MARK]:
+            # A run of a version that had no such events.
+            return None
+        path = self._folder / f"{topic}.jsonl"
         try:
             return path, path.stat().st_size
         except FileNotFoundError as error:
@@ -161,13 +170,14 @@ class RecordedFolder(_Files):
 class RecordedStore(_Files):
     """A store up to its checkpoint; see `Recorded`."""
 
-    def __init__(self, folder: Path, config: Config) -> None:
+    def __init__(self, folder: Path, config: Config, registry: Registry = EVENTS) -> None:
         super().__init__(str(folder), config)
+        self._registry = registry
         self._folder = folder
         self._lengths: Mapping[str, int] = {}
 
     async def __aenter__(self) -> RecordedStore:
-        with StoreReader(self._folder) as reader:
+        with StoreReader(self._folder, self._registry) as reader:
             self._lengths = reader.checkpoint.topics
             for name in self._lengths:
                 reader.check_topic(name)
@@ -175,7 +185,7 @@ class RecordedStore(_Files):
 
     def file(self, kind: str) -> tuple[Path, int] | None:
         """The file of a type up to the checkpoint."""
-        topic = topic_of(kind)
+        topic = topic_of(kind, DEFAULT_PREFIX, self._registry)
         path = self._folder / TOPICS_FOLDER / f"{topic}.jsonl"
         length = self._lengths[topic]
         return (path, length) if length else None
@@ -185,7 +195,7 @@ class RecordedStore(_Files):
         return source_of(self._config, Origin(store=self._folder)).source
 
 
-def recorded(name: str, config: Config, bootstrap: str) -> Recorded:
+def recorded(name: str, config: Config, bootstrap: str, registry: Registry = EVENTS) -> Recorded:
     """What a name of the command line stands for, not yet opened.
 
     Parameters
@@ -195,6 +205,8 @@ def recorded(name: str, config: Config, bootstrap: str) -> Recorded:
         ``run:ID`` for the topics of a replay.
     bootstrap
         Brokers of topics.
+    registry
+        The types of the events.
 
     Raises
     ------
@@ -216,9 +228,9 @@ def recorded(name: str, config: Config, bootstrap: str) -> Recorded:
         return RecordedTopics(name, bootstrap, run_prefix(rest, prefix), config, rest)
     folder = Path(name)
     if (folder / STATE_FOLDER).is_dir():
-        return RecordedStore(folder, config)
+        return RecordedStore(folder, config, registry)
     if (folder / MANIFEST).is_file():
-        return RecordedFolder(folder, config, bootstrap)
+        return RecordedFolder(folder, config, bootstrap, registry)
     raise InputError(
         f"{name}: is no run directory and no store; topics are named topics, topics:PREFIX or"
         " run:ID"

@@ -24,6 +24,7 @@ from tapeline.replay.compare.recorded_files import BLOCK_BYTES
 from tapeline.replay.compare.surroundings import Surroundings, surroundings
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import UnusableError
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import names_of
 
@@ -55,6 +56,8 @@ class ParityOptions(Struct, frozen=True, kw_only=True):
         Most differences listed.
     around
         Records shown before and after the first difference.
+    registry
+        The types of the events.
     """
 
     types: tuple[str, ...] | None = None
@@ -64,6 +67,7 @@ class ParityOptions(Struct, frozen=True, kw_only=True):
     view: bool = False
     limit: int = DEFAULT_LIMIT
     around: int = 3
+    registry: Registry = EVENTS
 
     def __post_init__(self) -> None:
         # A text is a collection, too: of its letters, or of all texts that lie in it.
@@ -115,9 +119,9 @@ async def parity(
     stretch, cuts = _cuts(a, b, chosen.stretch)
     work = _Work(a, b, config, chosen, cuts)
     types = {}
-    for kind in EVENTS.folded:
+    for kind in chosen.registry.folded:
         if chosen.types is None or kind in chosen.types:
-            if chosen.view and kind in EVENTS.facts:
+            if chosen.view and kind in chosen.registry.facts:
                 types[kind] = await work.views(kind)
             else:
                 types[kind] = await work.events(kind)

@@ -136,10 +136,12 @@ async def replay_into(
         stack.enter_context(rare_collections())
         directory = None
         if sinks.folder is not None:
-            directory = stack.enter_context(RunDirectory(sinks.folder, tally.summary.add))
+            directory = stack.enter_context(
+                RunDirectory(sinks.folder, tally.summary.add, replay.registry)
+            )
             files = directory.files
         else:
-            files = TopicFiles(None, tally.summary.add)
+            files = TopicFiles(None, tally.summary.add, replay.registry)
             stack.callback(files.abandon)
         early = early_letters(replay)
         for letter in early:

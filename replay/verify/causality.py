@@ -20,7 +20,9 @@ from msgspec import Struct
 
 from tapeline.replay.verify.growth import changed_fields, is_growth
 from tapeline.schemas.codec import encode
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, Output, Reject, Retract, type_of
+from tapeline.schemas.registry import EVENTS
 
 Published = Sequence[Output | Reject]
 """What one record led to, in the order of publication."""
@@ -122,12 +124,14 @@ class Comparison:
     ----------
     whole
         What each record of the longer run led to.
+    registry
+        The types of the events.
     """
 
-    def __init__(self, whole: Sequence[Published]) -> None:
+    def __init__(self, whole: Sequence[Published], registry: Registry = EVENTS) -> None:
         self._whole = whole
         self._lines = [[encode(event) for event in published] for published in whole]
-        self._found = {(each.id, each.old.seq): each for each in rewritings(whole)}
+        self._found = {(each.id, each.old.seq): each for each in rewritings(whole, registry)}
         self._ends: list[int] = []
         self._different: list[int] = []
 
@@ -154,7 +158,7 @@ class Comparison:
         )
 
 
-def rewritings(whole: Iterable[Published]) -> Iterable[Finding]:
+def rewritings(whole: Iterable[Published], registry: Registry = EVENTS) -> Iterable[Finding]:
     """Versions of one run that did not grow out of the ones before them."""
     known: dict[str, tuple[int, Event]] = {}
     for count, published in enumerate(whole, 1):
@@ -164,15 +168,15 @@ def rewritings(whole: Iterable[Published]) -> Iterable[Finding]:
             since = known.pop(event.id, None)
             if not isinstance(event, Retract):
                 known[event.id] = count, event
-            if since is not None and not _may_follow(since[1], event):
+            if since is not None and not _may_follow(since[1], event, registry):
                 yield _finding(since[0], count, since[1], event)
 
 
-def _may_follow(old: Event, new: Output) -> bool:
+def _may_follow(old: Event, new: Output, registry: Registry) -> bool:
     # A corrected bar explains only what was decided after it began.
     if new.corrects is not None and new.corrects < old.event_ms:
         return True
-    return not isinstance(new, Retract) and is_growth(old, new)
+    return not isinstance(new, Retract) and is_growth(old, new, registry)
 
 
 def _are_lines(prefix: Sequence[Published], lines: Sequence[Sequence[bytes]]) -> bool:

@@ -251,7 +251,7 @@ def _compare_with_run(
         )
         return
     before, now = recorded[MANIFEST_MARK], result.manifest[MANIFEST_MARK]
-    different = [name for name in before if before[name] != now[name]]
+    different = [name for name in before if before[name] != now.get(name)]
     if not different:
         say("The replay is equal to the run directory, byte for byte.", err=as_json)
         return

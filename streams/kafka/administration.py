@@ -22,6 +22,8 @@ from aiokafka.errors import (
 )
 
 from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import names_of
 from tapeline.streams.errors import TopicsError
 from tapeline.streams.kafka.connection import administered
@@ -45,7 +47,9 @@ OF_THE_CONFIGURATION = (
 )
 
 
-async def describe_topics(kafka: KafkaConfig, bootstrap: str) -> tuple[TopicReport, ...]:
+async def describe_topics(
+    kafka: KafkaConfig, bootstrap: str, registry: Registry = EVENTS
+) -> tuple[TopicReport, ...]:
     """How each topic of the catalogue stands in the cluster.
 
     Raises
@@ -54,10 +58,12 @@ async def describe_topics(kafka: KafkaConfig, bootstrap: str) -> tuple[TopicRepo
         When the broker does not answer or refuses.
     """
     async with administered(bootstrap, "describing topics") as admin:
-        return await _reports(admin, wanted_topics(kafka))
+        return await _reports(admin, wanted_topics(kafka, registry))
 
 
-async def create_topics(kafka: KafkaConfig, bootstrap: str) -> tuple[TopicReport, ...]:
+async def create_topics(
+    kafka: KafkaConfig, bootstrap: str, registry: Registry = EVENTS
+) -> tuple[TopicReport, ...]:
     """Make the topics of the catalogue that are missing; returns what was found before.
 
     Nothing is made when one that is there differs.
@@ -69,7 +75,7 @@ async def create_topics(kafka: KafkaConfig, bootstrap: str) -> tuple[TopicReport
     BrokerError
         When the broker does not answer or refuses.
     """
-    wanted = wanted_topics(kafka)
+    wanted = wanted_topics(kafka, registry)
     async with administered(bootstrap, "making topics") as admin:
         before = await _reports(admin, wanted)
         _refuse_differing(before)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import catalogue
 
 
@@ -74,11 +76,11 @@ class TopicReport(Struct, frozen=True):
         return "differs" if self.differences else "as wanted"
 
 
-def wanted_topics(kafka: KafkaConfig) -> tuple[WantedTopic, ...]:
+def wanted_topics(kafka: KafkaConfig, registry: Registry = EVENTS) -> tuple[WantedTopic, ...]:
     """All topics of the catalogue; every one has the same number of partitions."""
     return tuple(
         WantedTopic(topic.name, kafka.partitions, kafka.replication, topic.settings)
-        for topic in catalogue(kafka.topic_prefix)
+        for topic in catalogue(kafka.topic_prefix, registry)
     )
 
 

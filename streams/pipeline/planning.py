@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from tapeline.schemas.config.model import Config, InstrumentConfig
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.intervals import parse_interval
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.calendars import load_calendar, load_zone
 from tapeline.streams.core.calendar import ZoneTable
 from tapeline.streams.core.plan import GroupPlan, InstrumentPlan, PlannedKind
@@ -15,8 +17,13 @@ LINK_ORDER = ("Yearly", "Monthly", "Weekly", "Major", "Minor")
 """Kinds in order of preference of touch links; own kinds follow in the order of the templates."""
 
 
-def plan_group(config: Config, group: str) -> GroupPlan:
+def plan_group(config: Config, group: str, registry: Registry = EVENTS) -> GroupPlan:
     """Plan of one group of a configuration.
+
+    Parameters
+    ----------
+    registry
+        The types of the events.
 
     Raises
     ------
@@ -29,7 +36,7 @@ def plan_group(config: Config, group: str) -> GroupPlan:
         if instrument is None:
             raise LookupError(f"symbol {symbol} is not configured")
         plans.append(plan_instrument(config, symbol, instrument))
-    return GroupPlan(group, plans)
+    return GroupPlan(group, plans, registry)
 
 
 def plan_instrument(config: Config, symbol: str, instrument: InstrumentConfig) -> InstrumentPlan:

@@ -21,7 +21,9 @@ from msgspec import Struct
 
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import BrokenPromiseError
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.instants import DAY_MS, FAR_FUTURE_MS, FAR_PAST_MS, iso_minute
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.calendars.schedules import (
     is_arithmetic,
     month_digests,
@@ -231,7 +233,11 @@ class GroupIdentity:
 
 
 def check_identity(
-    config: Config, group: str, identity: Identity | None, parts: Mapping[str, Any] | None
+    config: Config,
+    group: str,
+    identity: Identity | None,
+    parts: Mapping[str, Any] | None,
+    registry: Registry = EVENTS,
 ) -> GroupPlan:
     """The plan of a group, when a state of it was made with these settings and this schedule.
 
@@ -241,6 +247,8 @@ def check_identity(
         Of the state.
     parts
         Its state record, to say what differs.
+    registry
+        The types of the events.
 
     Raises
     ------
@@ -248,7 +256,7 @@ def check_identity(
         When it was made with others; the message names what differs, then and now.
     """
     try:
-        plan = plan_group(config, group)
+        plan = plan_group(config, group, registry)
     except LookupError as error:
         raise _refused(group, f"{error.args[0]} any more") from error
     check_plan(config, plan, identity, parts)
@@ -276,7 +284,11 @@ def check_plan(
 
 
 def restore_engine(
-    config: Config, group: str, identity: Identity | None, records: dict[str, Any]
+    config: Config,
+    group: str,
+    identity: Identity | None,
+    records: dict[str, Any],
+    registry: Registry = EVENTS,
 ) -> GroupEngine:
     """The engine of stored records, when they were made with these settings and this schedule.
 
@@ -290,7 +302,7 @@ def restore_engine(
         When they were made with other settings, or on a schedule that has no such range.
     """
     check_state_version(group, records)
-    plan = check_identity(config, group, identity, records.get(IDENTITY))
+    plan = check_identity(config, group, identity, records.get(IDENTITY), registry)
     return restore_planned(plan, records)
 
 

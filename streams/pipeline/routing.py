@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.instants import MINUTE_MS
 from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.records import LogRecord
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.plan import InstrumentPlan
@@ -26,6 +28,8 @@ class Router:
         Gives the engine of a group when its first record comes; None: a new one.
     groups
         Those that had records before.
+    registry
+        The types of the events of new engines.
 
     Attributes
     ----------
@@ -38,7 +42,9 @@ class Router:
         config: Config,
         make: Callable[[str], GroupEngine] | None = None,
         groups: Iterable[str] = (),
+        registry: Registry = EVENTS,
     ) -> None:
+        self._registry = registry
         self.engines: dict[str, GroupEngine] = {}
         self._config = config
         self._make = self._new_engine if make is None else make
@@ -112,7 +118,7 @@ class Router:
             raise RecordRejected("unknown_symbol", f"symbol {symbol!r} is not configured")
 
     def _new_engine(self, group: str) -> GroupEngine:
-        return GroupEngine(plan_group(self._config, group))
+        return GroupEngine(plan_group(self._config, group, self._registry))
 
     def symbols(self) -> list[str]:
         """Symbols that had a record, by name; without those that were too many."""

@@ -90,8 +90,14 @@ class SymbolSummary:
         else:
             self.touches += count
 
-    def take_back(self, event: Event) -> None:
-        """A correction replaced this version by another one, or by none."""
+    def take_back(self, event: Event) -> bool:
+        """A correction replaced this version by another one, or by none.
+
+        Returns
+        -------
+        bool
+            False of a type that is not counted here.
+        """
         if isinstance(event, DerivedBar):
             self.derived_bar(event, -1)
         elif isinstance(event, Session):
@@ -110,6 +116,9 @@ class SymbolSummary:
             state = "expired" if event.expired else event.state
             # What a run that began in the middle of a log did not see come is not there to go.
             self.ranges[state] = max(self.ranges.get(state, 0) - 1, 0)
+        else:
+            return False
+        return True
 
     def totals(self) -> dict[str, Any]:
         """Plain data for tables and JSON."""
@@ -167,6 +176,8 @@ class RunSummary:
         Dead letters by code.
     first_reject
         The first dead letter of each code.
+    others
+        Facts published, and not taken back by corrections, of types without a counter here.
     ids_changed
         By type what corrections changed.
     swings
@@ -180,6 +191,7 @@ class RunSummary:
         self.first_gaps: dict[str, Gap] = {}
         self.rejects: dict[str, int] = {}
         self.first_reject: dict[str, FirstLetter] = {}
+        self.others: dict[str, int] = {}
         self.ids_changed: dict[str, ChangedIds] = {}
         self.swings: dict[str, dict[int, int]] = {}
 
@@ -223,7 +235,8 @@ class RunSummary:
             return
         if isinstance(event, Gap):
             self.first_gaps.pop(event.id, None)
-        self._symbol(event.symbol).take_back(event)
+        if not self._symbol(event.symbol).take_back(event):
+            self._other(event, -1)
 
     def _pair(self, event: Pair, count: int) -> None:
         self.pairs[event.group] = self.pairs.get(event.group, 0) + count
@@ -249,6 +262,13 @@ class RunSummary:
             self._symbol(event.symbol).gap(event)
             if event.id in self.first_gaps or len(self.first_gaps) < FIRST_GAPS:
                 self.first_gaps[event.id] = event
+        elif not isinstance(event, DerivedBar | Swing):
+            self._other(event, 1)
+
+    def _other(self, event: Event, count: int) -> None:
+        """A type that this version of the summary does not know."""
+        kind = type_of(event)
+        self.others[kind] = self.others.get(kind, 0) + count
 
     def totals(self, symbol: str) -> dict[str, Any]:
         """Plain data of one symbol; ``swings`` is None where nobody counted them."""

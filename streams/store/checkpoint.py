@@ -6,12 +6,16 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.topics import output_topics
 from tapeline.streams.pipeline.provenance import Identity
 
-FORMAT = 2
+FORMAT = 3
+"""3: there may be topics that this version does not know. 2: there are the nine of that time."""
+OLDEST_FORMAT = 2
+"""Those from here on are taken as they are; the next commit writes them in this one."""
 
 Slot = tuple[str, int]
 """Symbol and label of a bar."""
@@ -89,15 +93,37 @@ def empty_checkpoint(registry: Registry) -> Checkpoint:
     return Checkpoint(FORMAT, 0, 0, 0, 0, none, none, 0, {}, {}, None)
 
 
-def read_checkpoint(raw: bytes) -> Checkpoint:
-    """The stored checkpoint.
+def read_checkpoint(raw: bytes, registry: Registry) -> Checkpoint:
+    """The stored checkpoint, in the format of this version.
+
+    A topic that the store has not, because the version that wrote it had no such events, begins
+    at length 0.
+
+    Parameters
+    ----------
+    registry
+        The types of the events.
 
     Raises
     ------
     ValueError
-        When another version of Tapeline wrote it.
+        When a version of Tapeline wrote it that this one does not go on after: the message names
+        both formats, or the topics that this version does not know.
     """
-    found = _VERSION.decode(raw).v
-    if found != FORMAT:
-        raise ValueError(f"the store has format {found}, this version reads {FORMAT}")
-    return _DECODER.decode(raw)
+    version = _VERSION.decode(raw).v
+    if version < OLDEST_FORMAT:
+        raise ValueError(f"the store has format {version}, this version reads {FORMAT}")
+    if version > FORMAT:
+        raise ValueError(
+            f"the store has format {version}, this version reads {FORMAT}: a newer version of"
+            " Tapeline wrote it, run that one"
+        )
+    found = _DECODER.decode(raw)
+    known = dict.fromkeys(output_topics(registry=registry), 0)
+    strange = sorted(found.topics.keys() - known.keys())
+    if strange:
+        raise ValueError(
+            f"the store holds {', '.join(strange)}, which this version does not know: a newer"
+            " version of Tapeline wrote it, run that one"
+        )
+    return replace(found, v=FORMAT, topics=known | found.topics, crcs=known | found.crcs)

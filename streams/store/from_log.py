@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.pipeline.collector import rare_collections
 from tapeline.streams.store.again import check_store
 from tapeline.streams.store.counts import Counts
@@ -50,6 +52,7 @@ def make_again(
     hook: Callable[[str], None] = no_hook,
     step_records: int = STEP_RECORDS,
     least_again: int = LEAST_AGAIN,
+    registry: Registry = EVENTS,
 ) -> MadeAgain:
     """Throw state and topics of a store away and make them from its log.
 
@@ -64,6 +67,8 @@ def make_again(
         Records between two commits.
     least_again
         See `Keeper`.
+    registry
+        The types of the events.
 
     Raises
     ------
@@ -76,7 +81,7 @@ def make_again(
     """
     check_folder(folder)
     check_store(folder)
-    with rare_collections(), OpenStore(folder, hook, again=True) as store:
+    with rare_collections(), OpenStore(folder, hook, True, registry) as store:
         keeper = Keeper(config, store, least_again=least_again)
         recover(keeper, step_records, refused_stay=True)
         records = keeper.next_offset

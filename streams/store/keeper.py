@@ -107,8 +107,10 @@ class Keeper:
                 for key, value in self.store.database.scan(prefix)
             }
             if not records:
-                return GroupEngine(plan_group(self.config, group))
-            return restore_engine(self.config, group, self._plans.get(group), records)
+                return GroupEngine(plan_group(self.config, group, self.registry))
+            return restore_engine(
+                self.config, group, self._plans.get(group), records, self.registry
+            )
         except ValueError as error:
             folder = self.store.folder
             raise StoreError(f"{folder}: {error}; {rebuild_way(folder)}") from error

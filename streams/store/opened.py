@@ -133,7 +133,9 @@ class OpenStore:
         self.database = Database(self.folder / STATE_FOLDER)
         stack.callback(self.database.close)
         sync_folder(self.folder)
-        known = stored_checkpoint(self.folder, self.database, commits_of(self.folder))
+        known = stored_checkpoint(
+            self.folder, self.database, commits_of(self.folder), self.registry
+        )
         self.checkpoint = self._begun() if known is None else known
         lengths, crcs = self.checkpoint.topics, self.checkpoint.crcs
         way = rebuild_way(self.folder)
@@ -221,13 +223,17 @@ class OpenStore:
         self._lock.count(counted.commits)
 
 
-def stored_checkpoint(folder: Path, database: Database, commits: int) -> Checkpoint | None:
+def stored_checkpoint(
+    folder: Path, database: Database, commits: int, registry: Registry
+) -> Checkpoint | None:
     """The checkpoint of a store, None of one without any.
 
     Parameters
     ----------
     commits
         That it must know, at least; see `commits_of`.
+    registry
+        The types of the events.
 
     Raises
     ------
@@ -240,7 +246,7 @@ def stored_checkpoint(folder: Path, database: Database, commits: int) -> Checkpo
     if raw is None:
         return None
     try:
-        found = read_checkpoint(raw)
+        found = read_checkpoint(raw, registry)
     except ValueError as error:
         raise StoreError(f"{folder}: {error}; {rebuild_way(folder)}") from error
     if found.commits < commits:

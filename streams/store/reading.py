@@ -59,7 +59,9 @@ class StoreReader:
         commits = commits_of(folder)
         self._database = Database(folder / STATE_FOLDER, read_only=True)
         try:
-            self.checkpoint = self._readable(stored_checkpoint(folder, self._database, commits))
+            self.checkpoint = self._readable(
+                stored_checkpoint(folder, self._database, commits, registry)
+            )
         except BaseException:
             self._database.close()
             raise

@@ -84,6 +84,6 @@ def _rebuilt_at(keeper: Keeper, clock: Clock, line: bytes) -> bool:
 
 def counts_after(keeper: Keeper) -> Counts:
     """Counters of a run that begins where a recovery ended."""
-    counts = Counts(keeper.next_offset)
+    counts = Counts(keeper.next_offset, keeper.registry)
     counts.recovered = keeper.counts.recovered
     return counts

@@ -16,7 +16,9 @@ import msgspec
 import tapeline
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config, config_hash
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.errors import InputError, LostRowError
@@ -125,6 +127,7 @@ def run_into_store(
     progress: Callable[[Progress], None] | None = None,
     explain: Callable[[int, Correction], None] | None = None,
     hook: Callable[[str], None] = no_hook,
+    registry: Registry = EVENTS,
 ) -> StoreResult:
     """Take files into a store; what was killed on the way is repaired first.
 
@@ -136,6 +139,8 @@ def run_into_store(
         Called with every correction inside the horizon and its offset.
     hook
         Called at the points of every commit; see `OpenStore`.
+    registry
+        The types of the events.
 
     Raises
     ------
@@ -162,7 +167,7 @@ def run_into_store(
             config, sources, times, options.from_ms, options.max_rejects, copies, looked.first
         )
         feeds = open_feeds(sources, Router(config), times, stack, copies)
-        store = stack.enter_context(OpenStore(folder, hook))
+        store = stack.enter_context(OpenStore(folder, hook, registry=registry))
         keeper = Keeper(config, store, explain, options.least_again)
         fingerprint = _fingerprint(config, sources, options, copies)
         run = _Run(keeper, sources, feeds, options, fingerprint)
@@ -225,7 +230,7 @@ class _Run:
         self._marked = same
         if mark is not None and same:
             # The same rows make the same records again: what lies beyond the checkpoint is theirs.
-            keeper.counts = Counts.of(mark.counts)
+            keeper.counts = Counts.of(mark.counts, keeper.registry)
             if mark.finished:
                 keeper.counts = keeper.counts.repeated()
             self._done = mark.rows

@@ -22,7 +22,12 @@ from tapeline.streams.kafka.administration import describe_topics
 from tapeline.streams.worker.bridge.table import StateTable
 from tapeline.streams.worker.bridge.transport import BatchApp, BatchMessage, BatchSchema
 from tapeline.streams.worker.changelog import belongs, read_heads
-from tapeline.streams.worker.cluster import TopicsChangedError, explained, judge_topics
+from tapeline.streams.worker.cluster import (
+    TopicsChangedError,
+    explained,
+    judge_topics,
+    worker_reports,
+)
 from tapeline.streams.worker.committer import (
     OUTPUT_BATCH_BYTES,
     SNAPSHOT_BYTES_A_PLACE,
@@ -343,7 +348,9 @@ class WorkerApp(BatchApp):
 
     async def _check_partitions(self) -> None:
         try:
-            reports = await describe_topics(self.config.kafka, self.config.kafka.bootstrap)
+            kafka = self.config.kafka
+            described = await describe_topics(kafka, kafka.bootstrap)
+            reports = worker_reports(described, kafka.topic_prefix)
         except BrokerError as error:
             logger.info("the topics cannot be looked at just now: %s", error)
             return

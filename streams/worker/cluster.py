@@ -8,6 +8,9 @@ from collections.abc import Sequence
 
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import BrokenPromiseError
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import worker_topics
 from tapeline.streams.errors import BrokerError, TopicsError
 from tapeline.streams.kafka.administration import describe_topics, topic_names
 from tapeline.streams.kafka.topics import TopicReport
@@ -23,8 +26,8 @@ class TopicsChangedError(BrokenPromiseError):
     """Topics that a worker runs on are not what they were when it started."""
 
 
-async def check_cluster(config: Config) -> int:
-    """Check that all topics are there and have the same number of partitions.
+async def check_cluster(config: Config, registry: Registry = EVENTS) -> int:
+    """Check that all topics of a worker are there and have the same number of partitions.
 
     Other settings that differ are named in the log: they are for who runs the cluster to judge.
 
@@ -40,12 +43,21 @@ async def check_cluster(config: Config) -> int:
     TopicsError
         Naming the topics that are missing, or of another number of partitions, and the way out.
     """
-    reports = await describe_topics(config.kafka, config.kafka.bootstrap)
+    described = await describe_topics(config.kafka, config.kafka.bootstrap, registry)
+    reports = worker_reports(described, config.kafka.topic_prefix, registry)
     judge_topics(reports)
     for report in reports:
         for difference in report.differences:
             logger.warning("%s: %s", report.wanted.name, difference)
     return config.kafka.partitions
+
+
+def worker_reports(
+    described: Sequence[TopicReport], prefix: str, registry: Registry = EVENTS
+) -> list[TopicReport]:
+    """Those of the topics that a worker reads or writes."""
+    needed = worker_topics(prefix, registry)
+    return [report for report in described if report.wanted.name in needed]
 
 
 def judge_topics(reports: Sequence[TopicReport]) -> None:

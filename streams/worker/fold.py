@@ -12,10 +12,12 @@ from msgspec import Struct, field
 from tapeline.schemas.codec import CodecError, RecordDecoder
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import BrokenPromiseError
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output
 from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import LogRecord
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.core.engine import GroupEngine, StateIncompleteError, StateVersionError
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.kafka.raw_records import Chunk, RawRecord
@@ -74,7 +76,13 @@ class Seat:
         Greatest watermark of the partition with the record that passed the close.
     """
 
-    def __init__(self, config: Config, group: str, stored: StoredGroup | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        group: str,
+        stored: StoredGroup | None,
+        registry: Registry = EVENTS,
+    ) -> None:
         self.group = group
         self.first = None if stored is None else stored.first
         self.reached_ms = FAR_PAST_MS
@@ -82,10 +90,10 @@ class Seat:
         self._slots = config.kafka.snapshot_days
         self.header = ("group", group.encode())
         if stored is None:
-            self.engine = GroupEngine(plan_group(config, group))
+            self.engine = GroupEngine(plan_group(config, group, registry))
             self.identity = GroupIdentity(config, self.engine)
         else:
-            self.engine = _restored(config, group, stored)
+            self.engine = _restored(config, group, stored, registry)
             self.identity = GroupIdentity(config, self.engine, stored.settings)
         plan = self.engine.plan
         marks = [self.engine.watermark_ms(each.symbol) for each in plan.instruments]
@@ -133,9 +141,9 @@ class Seat:
         return changed
 
 
-def _restored(config: Config, group: str, stored: StoredGroup) -> GroupEngine:
+def _restored(config: Config, group: str, stored: StoredGroup, registry: Registry) -> GroupEngine:
     try:
-        return restore_engine(config, group, stored.settings, stored.records)
+        return restore_engine(config, group, stored.settings, stored.records, registry)
     except StateVersionError as error:
         raise StateFormatError(
             f"the stored state of group {group} was made by another version of Tapeline"
@@ -224,6 +232,8 @@ class PartitionFold:
         What an earlier fold left.
     counts
         Taken on by all folds of a process.
+    registry
+        The types of the events.
 
     Attributes
     ----------
@@ -241,7 +251,9 @@ class PartitionFold:
         partitions: int,
         stored: StoredPartition,
         counts: Counts,
+        registry: Registry = EVENTS,
     ) -> None:
+        self._registry = registry
         self.next_offset = stored.checkpoint
         self.last = stored.last
         self.seats: dict[str, Seat] = {}
@@ -250,7 +262,7 @@ class PartitionFold:
         self._partition = partition
         self._partitions = partitions
         self._counts = counts
-        self._writer = Writer(config.kafka.topic_prefix)
+        self._writer = Writer(config.kafka.topic_prefix, registry)
         self._snapshots = topic(config.kafka.topic_prefix)
         self._decode = RecordDecoder().decode
         self._stamps = Stamps(config)
@@ -258,7 +270,7 @@ class PartitionFold:
         self._state = StateChange()
         self._admission = Admission(config, stored.groups)
         for group, records in stored.groups.items():
-            self.seats[group] = Seat(config, group, records)
+            self.seats[group] = Seat(config, group, records, registry)
         self._reached_ms = max(
             (each.watermark_ms for each in self.seats.values()), default=FAR_PAST_MS
         )
@@ -422,10 +434,10 @@ class PartitionFold:
             )
         if not self._admission.admit(record):
             # Kept by nobody: the record has no effect, and its symbol is as unknown as before.
-            return Seat(config, group, None)
+            return Seat(config, group, None, self._registry)
         seat = self.seats.get(group)
         if seat is None:
-            seat = self.seats[group] = Seat(config, group, None)
+            seat = self.seats[group] = Seat(config, group, None, self._registry)
         self._by_symbol[symbol] = seat
         return seat
 

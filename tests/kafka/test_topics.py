@@ -16,7 +16,9 @@ from tapeline.streams.cli import main as cli
 from tapeline.streams.errors import BrokerError, TopicsError
 from tapeline.streams.kafka.administration import create_topics, delete_topics, describe_topics
 from tapeline.streams.kafka.connection import admin_client
+from tapeline.streams.worker.cluster import judge_topics
 from tests.kafka.broker import Broker, free_ports, require_broker
+from tests.unit.registry.toys import TOYS
 
 
 @pytest.fixture
@@ -52,6 +54,23 @@ async def test_making_topics_again_changes_nothing_and_makes_only_what_is_missin
     assert [each.wanted.name for each in again if each.found is None] == [touches]
     third = await create_topics(kafka, kafka.bootstrap)
     assert {report.state for report in third} == {"as wanted"}
+
+
+async def test_the_topic_of_a_new_type_of_events_is_added_to_a_cluster_that_is_there(
+    kafka: KafkaConfig,
+) -> None:
+    await create_topics(kafka, kafka.bootstrap)
+    toys = topic_of("toy", kafka.topic_prefix, TOYS)
+    described = await describe_topics(kafka, kafka.bootstrap, TOYS)
+    with pytest.raises(TopicsError, match=f"{toys}; run tapeline topics create"):
+        judge_topics(described)
+    added = await create_topics(kafka, kafka.bootstrap, TOYS)
+    assert [each.wanted.name for each in added if each.found is None] == [toys]
+    after = await describe_topics(kafka, kafka.bootstrap, TOYS)
+    assert {report.state for report in after} == {"as wanted"}
+    judge_topics(after)
+    async with admin_client(kafka.bootstrap) as admin:
+        await admin.delete_topics([toys])
 
 
 async def test_a_topic_that_differs_is_named_with_every_difference_and_nothing_is_made(

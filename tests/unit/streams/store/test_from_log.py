@@ -321,7 +321,7 @@ def test_a_store_of_version_0_1_is_refused_and_made_again(
         ["replay", "--store", "store", "--out", "run"],
     ):
         assert cli.main(arguments) == 2
-        assert "format 1, this version reads 2; make it again" in capsys.readouterr().err
+        assert "format 1, this version reads 3; make it again" in capsys.readouterr().err
     assert contents(old_store) == before
     assert cli.main(["run", "--store", "store", "--rebuild", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import socket
 
-from tapeline.streams.worker.cluster import explained
+import pytest
+from msgspec.structs import replace
+
+from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.registry import EVENTS
+from tapeline.streams.errors import TopicsError
+from tapeline.streams.kafka.topics import FoundTopic, TopicReport, wanted_topics
+from tapeline.streams.kafka.topics import reports as topic_reports
+from tapeline.streams.worker.cluster import explained, judge_topics, worker_reports
 from tapeline.streams.worker.exits import NotWrittenError
+from tests.unit.registry.toys import TOY, TOYS
 
 
 async def test_where_no_broker_answers_the_way_out_is_the_broker() -> None:
@@ -18,3 +28,31 @@ async def test_where_no_broker_answers_the_way_out_is_the_broker() -> None:
         "tape.bars.v1 partition 3 cannot be written (X). Look after the broker and start this "
         "again: what was not acknowledged is sent again"
     )
+
+
+def reports(registry: Registry, missing: tuple[str, ...]) -> list[TopicReport]:
+    """How the topics of a cluster stand of which some are missing."""
+    wanted = wanted_topics(KafkaConfig(), registry)
+    there = {
+        each.name: FoundTopic(each.name, each.partitions, each.replication, each.settings)
+        for each in wanted
+        if each.name not in missing
+    }
+    return list(topic_reports(wanted, there))
+
+
+def test_a_worker_names_the_topics_that_are_missing_and_the_command() -> None:
+    needed = worker_reports(reports(TOYS, ("tape.toys.v1", "tape.gaps.v1")), "tape", TOYS)
+    with pytest.raises(TopicsError) as caught:
+        judge_topics(needed)
+    message = str(caught.value)
+    assert "tape.gaps.v1, tape.toys.v1; run tapeline topics create" in message
+
+
+def test_a_worker_needs_no_topic_that_it_neither_reads_nor_writes() -> None:
+    of_feeds = EVENTS.with_(replace(TOY, origin="feed", numbered=False, place=None))
+    found = reports(of_feeds, ("tape.toys.v1",))
+    assert [each.wanted.name for each in found if each.found is None] == ["tape.toys.v1"]
+    needed = worker_reports(found, "tape", of_feeds)
+    judge_topics(needed)
+    assert len(needed) == len(found) - 1
