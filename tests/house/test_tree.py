@@ -33,7 +33,7 @@ WITHOUT: dict[str, str] = {
         "streams/core/symbol streams/core/tracks "
     ),
     "a part of the store, which its runs, kills and damage show: tests/unit/streams/store": (
-        "streams/store/again streams/store/checkpoint streams/store/counts "
+        "streams/store/again streams/store/counts "
         "streams/store/database streams/store/keeper streams/store/layout "
         "streams/store/opened streams/store/rebuild streams/store/recovery "
         "streams/store/settings streams/store/spans streams/store/step "
@@ -58,7 +58,7 @@ WITHOUT: dict[str, str] = {
         "streams/pipeline/state_values "
     ),
     "declarations, read by tests/unit/schemas and tests/docs/test_events_page.py": (
-        "schemas/documents/page schemas/event_types schemas/events schemas/packing "
+        "schemas/documents/page schemas/events schemas/packing "
         "schemas/records schemas/topic_settings "
     ),
     "classes of errors: tests/house/test_errors.py": ("schemas/errors streams/errors "),

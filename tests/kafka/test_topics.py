@@ -18,7 +18,7 @@ from tapeline.streams.kafka.administration import create_topics, delete_topics, 
 from tapeline.streams.kafka.connection import admin_client
 from tapeline.streams.worker.cluster import judge_topics
 from tests.kafka.broker import Broker, free_ports, require_broker
-from tests.unit.registry.toys import TOYS
+from tests.unit.schemas.toys import TOYS
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tapeline.streams.kafka.topics import FoundTopic, TopicReport, wanted_topics
 from tapeline.streams.kafka.topics import reports as topic_reports
 from tapeline.streams.worker.cluster import explained, judge_topics, worker_reports
 from tapeline.streams.worker.exits import NotWrittenError
-from tests.unit.registry.toys import TOY, TOYS
+from tests.unit.schemas.toys import TOY, TOYS
 
 
 async def test_where_no_broker_answers_the_way_out_is_the_broker() -> None:

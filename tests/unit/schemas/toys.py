@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.event_types import EventType
-from tapeline.schemas.events import OUTPUTS_PER_RECORD, Event, Op
+from tapeline.schemas.events import Event, Op
 from tapeline.schemas.ids import ids_of
+from tapeline.schemas.instants import OUTPUTS_PER_RECORD
 from tapeline.schemas.records import Bar, LogRecord
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topic_settings import FACTS

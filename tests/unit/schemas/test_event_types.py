@@ -11,7 +11,6 @@ import orjson
 import pytest
 from aiokafka import ConsumerRecord
 from msgspec.structs import replace
-from tests.unit.worker.log_records import chunk, raw_records
 
 from tapeline.replay.compare.events import ignorable_fields
 from tapeline.replay.compare.recorded_files import RecordedFolder, RecordedStore
@@ -56,7 +55,8 @@ from tapeline.streams.store.reading import StoreReader
 from tapeline.streams.store.rebuild import rebuild
 from tapeline.streams.worker.fold import Counts, PartitionFold
 from tapeline.streams.worker.state_records import StoredPartition
-from tests.unit.registry.toys import CONFIG, SYMBOL, TOY, TOYS, Toy, records, toy_engine
+from tests.unit.schemas.toys import CONFIG, SYMBOL, TOY, TOYS, Toy, records, toy_engine
+from tests.unit.streams.worker.log_records import chunk, raw_records
 
 TOPIC = "tape.toys.v1"
 LOG = records()

@@ -17,7 +17,7 @@ from tapeline.streams.store.keeper import Keeper
 from tapeline.streams.store.layout import CHECKPOINT_KEY, STATE_FOLDER, StoreError
 from tapeline.streams.store.opened import OpenStore
 from tapeline.streams.store.reading import StoreReader
-from tests.unit.registry.toys import CONFIG, SYMBOL, TOYS, records, toy_engine
+from tests.unit.schemas.toys import CONFIG, SYMBOL, TOYS, records, toy_engine
 
 TOPIC = "tape.toys.v1"
 LOG = records(12)
