@@ -24,6 +24,7 @@ from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.schemas.topics import changelog_topic, input_log, snapshot_topic, topic_of
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.drill.readback import committed_offsets, log_ends
 from tapeline.streams.feeds.samples import (
     corrections,
     sample_book,
@@ -32,6 +33,7 @@ from tapeline.streams.feeds.samples import (
     with_late_bars,
 )
 from tapeline.streams.kafka.administration import create_topics
+from tapeline.streams.kafka.connection import admin_client
 from tapeline.streams.kafka.snapshots import SnapshotPart, joined, slot_of
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.worker.state_records import offset_of, read_partition
@@ -247,7 +249,7 @@ async def test_a_worker_that_slept_past_its_session_writes_nothing_stale_when_it
         await workers[0].start_until(FOLDING)
         await workers[1].start_until(FOLDING)
         sleeper, other = workers
-        await _sleep_until_it_ends(sleeper, other)
+        await _sleep_until_it_ends(config, sleeper, other)
         assert "start it again" in sleeper.said()
         other.kill()
         shutil.rmtree(other.store)
@@ -324,14 +326,16 @@ async def test_a_worker_whose_topics_are_missing_does_not_start_and_names_them(
         assert "tapeline topics create" in worker.said()
 
 
-async def _sleep_until_it_ends(sleeper: WorkerProcess, other: WorkerProcess) -> None:
+async def _sleep_until_it_ends(
+    config: Config, sleeper: WorkerProcess, other: WorkerProcess
+) -> None:
     """Stop a worker past its session: one that has work under way must end itself on waking.
 
-    One that happened to have none joins again, and is put to sleep once more.
+    One that had none, as its records were not fetched yet, joins again and sleeps once more.
     """
-    for _ in range(5):
+    for _ in range(10):
         taken = other.said().count(FOLDING)
-        sleeper.signal(signal.SIGSTOP)
+        await _stop_at_work(config, sleeper)
         await asyncio.sleep(SESSION_S)
         await _fold_again(other, taken + 1)
         await asyncio.sleep(0.5)
@@ -344,6 +348,18 @@ async def _sleep_until_it_ends(sleeper: WorkerProcess, other: WorkerProcess) -> 
             assert sleeper.wait() == 70
             return
     raise AssertionError("it never had work under way")
+
+
+async def _stop_at_work(config: Config, worker: WorkerProcess) -> None:
+    """Stop a worker at a moment when every partition has records that are not committed."""
+    async with asyncio.timeout(PATIENCE_S), admin_client(config.kafka.bootstrap) as admin:
+        while True:
+            ends = await log_ends(config.kafka)
+            worker.signal(signal.SIGSTOP)
+            committed = await committed_offsets(admin, config.kafka)
+            if all(committed.get(partition, 0) < end for partition, end in ends.items()):
+                return
+            worker.signal(signal.SIGCONT)
 
 
 async def _fold_again(worker: WorkerProcess, times: int) -> None:
