@@ -222,10 +222,10 @@ def recorded(name: str, config: Config, bootstrap: str, registry: Registry = EVE
         if name != TOPICS and not rest:
             raise InputError(f"{name}: say topics:PREFIX or run:ID")
         if kind == TOPICS:
-            return RecordedTopics(name, bootstrap, rest or prefix, config)
+            return RecordedTopics(name, bootstrap, rest or prefix, config, None, registry)
         if not is_run_id(rest):
             raise InputError(f"{name}: the id of a run must be {RUN_ID_RULE}")
-        return RecordedTopics(name, bootstrap, run_prefix(rest, prefix), config, rest)
+        return RecordedTopics(name, bootstrap, run_prefix(rest, prefix), config, rest, registry)
     folder = Path(name)
     if (folder / STATE_FOLDER).is_dir():
         return RecordedStore(folder, config, registry)

@@ -28,6 +28,7 @@ from tapeline.replay.sources.opening import is_corrected
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.replay.sources.topic import TopicSource
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.ids import parsed_id
 from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.registry import EVENTS
@@ -71,8 +72,15 @@ class RecordedTopics:
     placed = True
 
     def __init__(
-        self, name: str, bootstrap: str, prefix: str, config: Config, run_id: str | None = None
+        self,
+        name: str,
+        bootstrap: str,
+        prefix: str,
+        config: Config,
+        run_id: str | None = None,
+        registry: Registry = EVENTS,
     ) -> None:
+        self._registry = registry
         self.name = name
         self.stretch = Stretch()
         self.duplicates = 0
@@ -111,7 +119,7 @@ class RecordedTopics:
         return found
 
     async def __aenter__(self) -> RecordedTopics:
-        wanted = [topic_of(kind, self._prefix) for kind in EVENTS.folded]
+        wanted = [topic_of(kind, self._prefix, self._registry) for kind in self._registry.folded]
         with plain_errors(self._bootstrap, f"reading the topics of {self._prefix}"):
             async with admin_client(self._bootstrap) as admin:
                 found = {
@@ -172,7 +180,7 @@ class RecordedTopics:
 
     async def batches(self, kind: str) -> AsyncIterator[list[Entry]]:
         """Messages of the topic of a type; see `Recorded`."""
-        topic = topic_of(kind, self._prefix)
+        topic = topic_of(kind, self._prefix, self._registry)
         places = [each for each, (begin, end) in self._spans.items() if each.topic == topic]
         open_places = [each for each in places if self._spans[each][0] < self._spans[each][1]]
         if not open_places:

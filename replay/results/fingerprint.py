@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 
 from tapeline.replay.sources.items import LogItem, Release
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject, Retract, type_of
-from tapeline.schemas.topics import topic_of
+from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import DEFAULT_PREFIX, topic_of
 
 
 class InputHash:
@@ -52,9 +54,16 @@ class InputHash:
 
 
 class PartitionHashes:
-    """Lines of each output topic and partition: equal also where partitions came in other turns."""
+    """Lines of each output topic and partition: equal also where partitions came in other turns.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    registry
+        The types of the events.
+    """
+
+    def __init__(self, registry: Registry = EVENTS) -> None:
+        self._registry = registry
         self._hashes: dict[tuple[str, int], Any] = {}
         self._encode = msgspec.json.Encoder().encode_lines
 
@@ -77,6 +86,6 @@ class PartitionHashes:
     def digests(self) -> dict[str, str]:
         """Hexadecimal digests by ``topic/partition``."""
         return {
-            f"{topic_of(kind)}/{partition}": found.hexdigest()
+            f"{topic_of(kind, DEFAULT_PREFIX, self._registry)}/{partition}": found.hexdigest()
             for (kind, partition), found in sorted(self._hashes.items())
         }

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tapeline.replay.sources.items import Release
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Reject
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.outputs.messages import Message, Writer
 
 
@@ -16,10 +18,12 @@ class ReleaseWriter:
     ----------
     prefix
         First part of all topic names.
+    registry
+        The types of the events.
     """
 
-    def __init__(self, prefix: str) -> None:
-        self._writer = Writer(prefix)
+    def __init__(self, prefix: str, registry: Registry = EVENTS) -> None:
+        self._writer = Writer(prefix, registry)
         self._headers: dict[str | None, tuple[str, bytes]] = {}
 
     def messages(self, release: Release) -> Iterator[tuple[str, Message]]:

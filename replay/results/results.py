@@ -150,7 +150,7 @@ async def replay_into(
             await topics.write_letters(early)
         # When nobody knows when more comes, nothing waits for it.
         at_once = replay.options.follow or replay.pace is not None
-        parts = PartitionHashes() if by_partition or replay.options.follow else None
+        parts = PartitionHashes(replay.registry) if by_partition or replay.options.follow else None
         async for batch in replay.batches():
             for release in batch:
                 write_results(files, tally, release.events, release.letter, release.correction)

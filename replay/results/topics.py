@@ -16,8 +16,10 @@ from tapeline.replay.results.release_messages import ReleaseWriter
 from tapeline.replay.sources.items import Release
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Reject
 from tapeline.schemas.partition import partition_for
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import (
     RUN_ID_RULE,
     is_run_id,
@@ -56,6 +58,8 @@ class RunTopics:
     partitions
         As many as the log has that is replayed; None: it has none, and events lie where a worker
         of this configuration would put them.
+    registry
+        The types of the events: every topic that a fold writes is made.
 
     Raises
     ------
@@ -68,23 +72,29 @@ class RunTopics:
     """
 
     def __init__(
-        self, kafka: KafkaConfig, bootstrap: str, run_id: str, partitions: int | None = None
+        self,
+        kafka: KafkaConfig,
+        bootstrap: str,
+        run_id: str,
+        partitions: int | None = None,
+        registry: Registry = EVENTS,
     ) -> None:
         if not is_run_id(run_id):
             raise InputError(f"--run-id {run_id}: must be {RUN_ID_RULE}")
         self.run_id = run_id
         self.bootstrap = bootstrap
         self._kafka = kafka
+        self._registry = registry
         self._placed = partitions is not None
         self._partitions = partitions or kafka.partitions
         self._manifest = run_manifest_topic(run_id, kafka.topic_prefix)
-        self._messages = ReleaseWriter(run_prefix(run_id, kafka.topic_prefix))
+        self._messages = ReleaseWriter(run_prefix(run_id, kafka.topic_prefix), registry)
         self._producer: AIOKafkaProducer | None = None
         self._writers: dict[str, BatchWriter] = {}
         self._flushed = 0.0
 
     async def __aenter__(self) -> RunTopics:
-        topics = run_topics(self.run_id, self._kafka.topic_prefix)
+        topics = run_topics(self.run_id, self._kafka.topic_prefix, self._registry)
         await create_new(
             [
                 WantedTopic(

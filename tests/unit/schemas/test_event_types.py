@@ -20,7 +20,10 @@ from tapeline.replay.explain.engine_view import engine_view
 from tapeline.replay.explain.why import asked
 from tapeline.replay.export import events_in
 from tapeline.replay.pace.landmarks import Landmarks, landmarks
+from tapeline.replay.results.fingerprint import PartitionHashes
+from tapeline.replay.results.release_messages import ReleaseWriter
 from tapeline.replay.run import Replay
+from tapeline.replay.sources.items import LogItem, Release
 from tapeline.replay.sources.opening import Origin, source_of
 from tapeline.replay.verify.causality import rewritings
 from tapeline.schemas.codec import CodecError, EventDecoder, decode_event, encode
@@ -259,6 +262,16 @@ async def test_a_replay_folds_with_it_and_it_may_be_a_landmark(tmp_path: Path) -
     assert "toy" in landmarks(marked)
     assert Landmarks(marked).among([TOY.example]) == ["toy"]
     assert Landmarks(TOYS).among([TOY.example]) == []
+
+
+def test_a_replay_hashes_it_by_partition_and_sends_it_as_a_worker_does() -> None:
+    item = LogItem(0, 7, 1, LOG[0], None)
+    release = Release(item, [TOY.example], None, SYMBOL, 7, None)
+    hashes = PartitionHashes(TOYS)
+    hashes.add([release])
+    assert list(hashes.digests()) == [f"{TOPIC}/0"]
+    [(topic, message)] = ReleaseWriter("desk", TOYS).messages(release)
+    assert (topic, message.value) == ("desk.toys.v1", encode(TOY.example))
 
 
 def test_why_asks_for_it_and_names_nothing_behind_it() -> None:
