@@ -12,7 +12,11 @@ from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.events import Event
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord, field_values
 from tapeline.streams.core.correct.corrections import Revisions
-from tapeline.streams.core.correct.rebuild import changeable_ranges, changeable_swings
+from tapeline.streams.core.correct.rebuild import (
+    changeable_added,
+    changeable_ranges,
+    changeable_swings,
+)
 from tapeline.streams.core.history.blocks import PlaceTable
 from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.plan import GroupPlan
@@ -96,8 +100,16 @@ class GroupEngine:
         for number, instrument in enumerate(plan.instruments):
             if schedule is None:
                 schedule = RangeSchedule(instrument.calendar, instrument.base_ms, instrument.kinds)
+            added = [make(instrument) for make in plan.trackers]
             member = SymbolEngine(
-                instrument, schedule, number, paired, self._stamp, self._revisions, self._outcome
+                instrument,
+                schedule,
+                number,
+                paired,
+                self._stamp,
+                self._revisions,
+                self._outcome,
+                added,
             )
             self._members.append(member)
             self._symbols[instrument.symbol] = member
@@ -233,12 +245,13 @@ class GroupEngine:
             return
         tracks.session_begun = False
         labels: set[str] = set()
-        swings: set[str] = set()
+        ids: set[str] = set()
         for each in self._members:
             labels.update(changeable_ranges(each.tracks))
-            swings.update(changeable_swings(each.tracks))
+            ids.update(changeable_swings(each.tracks))
+            ids.update(changeable_added(each.tracks))
         horizons = [each.tracks.horizon_ms() for each in self._members]
-        self._revisions.forget_settled(horizons, labels, swings)
+        self._revisions.forget_settled(horizons, labels, ids)
 
     def watermark_ms(self, symbol: str) -> int | None:
         """Watermark of a symbol; None before its first bar or clock."""
@@ -285,7 +298,7 @@ class GroupEngine:
         hot: dict[str, Any] = {}
         for member, state in zip(self._members, self._states, strict=True):
             places = StatePlaces()
-            found.update(state.everything(places))
+            found.update(state.snapshot(places))
             hot[member.symbol] = state.hot(places)
         table = PlaceTable(REVISIONS)
         self._add_revisions(found, table, sorted(self._revisions.known))

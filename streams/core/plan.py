@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.intervals import Interval
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.templates import RangeKind
 from tapeline.streams.core.calendar import Calendar, ZoneTable
 from tapeline.streams.core.ticks import TickScale
+from tapeline.streams.core.tracker import Tracker
 
 
 class PlannedKind:
@@ -79,6 +83,10 @@ class InstrumentPlan:
         self.latest_ms = latest_ms
 
 
+TrackerFactory = Callable[[InstrumentPlan], Tracker]
+"""Makes the tracker of one symbol; equal plans must give equal trackers."""
+
+
 class GroupPlan:
     """One group: its id and the plans of its one or two symbols, in order of the configuration.
 
@@ -86,13 +94,25 @@ class GroupPlan:
     ----------
     registry
         The types of events that its rules publish.
+    trackers
+        Rules beside the shipped ones, in order of publication: after gaps, before ranges.
     """
 
     def __init__(
-        self, group: str, instruments: list[InstrumentPlan], registry: Registry = EVENTS
+        self,
+        group: str,
+        instruments: list[InstrumentPlan],
+        registry: Registry = EVENTS,
+        trackers: tuple[TrackerFactory, ...] = (),
     ) -> None:
         if not 1 <= len(instruments) <= 2:
             raise ValueError(f"group {group} has {len(instruments)} symbols, not one or two")
         self.group = group
         self.instruments = instruments
         self.registry = registry
+        self.trackers = trackers
+
+    def tracker_versions(self) -> list[list[Any]]:
+        """Name and version of each of `trackers`, as plain data."""
+        made = [make(self.instruments[0]) for make in self.trackers]
+        return [[tracker.name, tracker.version] for tracker in made]

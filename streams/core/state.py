@@ -14,9 +14,12 @@ from tapeline.streams.core.history.ring import HOUR, stored_moment
 from tapeline.streams.core.ranges.journal import BLOCK_ENTRIES
 from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.symbol import SymbolEngine
+from tapeline.streams.core.tracker import Tracker
 from tapeline.streams.core.tracks import SymbolTracks
 
 RANGES: Final = 64
+ADDED: Final = "added"
+"""What the records of added trackers begin with, after the symbol and before their names."""
 
 
 class StatePlaces:
@@ -63,11 +66,20 @@ class SymbolState:
         self._add_moments(found, places)
         return found
 
+    def snapshot(self, places: StatePlaces) -> dict[str, Any]:
+        """All records but the hot one, for an engine that is restored from them."""
+        found = self.everything(places)
+        for added in self._engine.tracks.added.trackers:
+            self._add_records(found, added, added.snapshot())
+        return found
+
     def start(self) -> dict[str, Any]:
         """All records; from now on `changed` gives those that differ."""
         self.track()
         found = self.everything(self._places)
         self._engine.tracks.ranges.journal.settle()
+        for added in self._engine.tracks.added.trackers:
+            self._add_records(found, added, added.changed())
         return found
 
     def changed(self) -> dict[str, Any]:
@@ -83,7 +95,16 @@ class SymbolState:
         self._add_journal(found, self._places, tracker.journal.lowest_changed)
         tracker.journal.settle()
         self._add_moments(found, self._places)
+        for added in engine.tracks.added.trackers:
+            self._add_records(found, added, added.changed())
         return found
+
+    def _add_records(
+        self, found: dict[str, Any], tracker: Tracker, records: dict[str, Any]
+    ) -> None:
+        """Records of an added tracker, under a prefix of its own."""
+        for name, data in records.items():
+            found[f"{self._name}/{ADDED}/{tracker.name}/{name}"] = data
 
     def _add_bars(
         self, found: dict[str, Any], places: StatePlaces, part: str, chunks: list[list[Any]]
@@ -145,7 +166,7 @@ class SymbolState:
                 table.drop(number)
         for number, moment in kept.items():
             if number not in table:
-                found[f"{self._name}/ring/{table.put(number)}"] = moment.folded()
+                found[f"{self._name}/ring/{table.put(number)}"] = moment.folded(tracks.added)
 
     def hot(self, places: StatePlaces | None = None) -> list[Any]:
         """The part that changes with every bar, for the records made last."""
@@ -161,7 +182,7 @@ class SymbolState:
             mark,
             engine.had_bar,
             tracks.first_label_ms,
-            tracks.capture(HOUR).folded(),
+            tracks.capture(HOUR).folded(tracks.added),
             tracks.ring.made,
             [[moment.number, places.moments.put(moment.number)] for moment in tracks.ring.stored()],
             [journal.first, journal.place, [places.journal.put(key) for key in journal.blocks()]],
@@ -184,6 +205,15 @@ class SymbolState:
         self._restore_ranges(tracks, records, hot[7])
         self._restore_journal(tracks, records, hot[6])
         self._restore_moments(tracks, records, hot[5])
+        for added in tracks.added.trackers:
+            prefix = f"{self._name}/{ADDED}/{added.name}/"
+            added.restore(
+                {
+                    key[len(prefix) :]: data
+                    for key, data in records.items()
+                    if key.startswith(prefix)
+                }
+            )
         present = stored_moment(hot[3])
         tracks.install(present)
         self._restore_bars(records, hot[8])

@@ -26,8 +26,10 @@ from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ranges.pairs import PairTracker
 from tapeline.streams.core.ranges.schedule import RangeSchedule
 from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.core.rules import SymbolRules
 from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.stamp import Stamp
+from tapeline.streams.core.tracker import Tracker
 from tapeline.streams.core.tracks import SymbolTracks
 
 
@@ -57,6 +59,7 @@ class SymbolEngine:
         stamp: Stamp,
         revisions: Revisions,
         outcome: Outcome,
+        added: list[Tracker],
     ) -> None:
         self.symbol = plan.symbol
         self.number = number
@@ -64,7 +67,8 @@ class SymbolEngine:
         self.book = BarBook(plan.calendar, grid_ms)
         self.off_book = BarBook(plan.calendar, grid_ms)
         books = [self.book, self.off_book]
-        self.tracks = SymbolTracks(plan, schedule, number, paired, books, stamp)
+        rules = SymbolRules(plan, schedule, number, paired, stamp, added, revisions.registry)
+        self.tracks = SymbolTracks(plan, rules, number, books, stamp)
         self.had_bar = False
         self._plan = plan
         self._calendar = plan.calendar

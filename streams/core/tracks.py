@@ -13,7 +13,6 @@ from typing import Any
 
 from tapeline.schemas.events import Event
 from tapeline.schemas.instants import OUTPUTS_PER_RECORD
-from tapeline.streams.core.bars.derived import DerivedBars
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.history.book import MOST_OPEN_ROWS, BarBook, PackedRow
 from tapeline.streams.core.history.ring import (
@@ -27,16 +26,13 @@ from tapeline.streams.core.history.ring import (
     MomentRing,
 )
 from tapeline.streams.core.plan import InstrumentPlan
-from tapeline.streams.core.ranges.events import publish_ranges, publish_touches
-from tapeline.streams.core.ranges.live_range import RangeTouch
 from tapeline.streams.core.ranges.pairs import PairTracker
-from tapeline.streams.core.ranges.schedule import RangeSchedule
-from tapeline.streams.core.ranges.tracker import RangeTracker
 from tapeline.streams.core.ranges.windows import TouchRank
-from tapeline.streams.core.sessions.tracker import NOWHERE_MS, SessionTracker
+from tapeline.streams.core.rules import SymbolRules
+from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.swings.sides import SwingSide
-from tapeline.streams.core.swings.tracker import SwingTracker
+from tapeline.streams.core.tracker import NO_LEVEL
 
 
 class SymbolTracks:
@@ -60,24 +56,23 @@ class SymbolTracks:
         Moments to go back to.
     remembering
         Whether moments are added to the ring.
-    range_keys, touches
-        While muted: ranges that changed, by kind and name, and the touches.
+    rules
+        All trackers; those that a bar of the fast path meets are attributes, too.
     """
 
     __slots__ = (
-        "_before", "_book", "_books", "_clock", "_due_ms", "_fresh", "_highs", "_later_ms", "_lows",
-        "_pairs", "_partner", "_passed_ms", "_plan", "_scale", "_smooth_allowed", "_stamp",
-        "_sweep_due", "base", "base_ms", "calendar", "derived", "first_label_ms", "last", "number",
-        "position", "range_keys", "ranges", "remembering", "ring", "session_begun", "sessions",
-        "smooth_ms", "swings", "symbol", "ticks", "touches", "whole",
+        "_before", "_book", "_books", "_ceiling", "_clock", "_due_ms", "_floor", "_fresh",
+        "_has_added", "_highs", "_later_ms", "_lows", "_partner", "_passed_ms", "_plan",
+        "_smooth_allowed", "_stamp", "_sweep_due", "added", "base", "base_ms", "calendar",
+        "derived", "first_label_ms", "last", "number", "position", "ranges", "remembering", "ring",
+        "rules", "session_begun", "sessions", "smooth_ms", "swings", "symbol", "ticks", "whole",
     )  # fmt: skip
 
     def __init__(
         self,
         plan: InstrumentPlan,
-        schedule: RangeSchedule,
+        rules: SymbolRules,
         number: int,
-        paired: bool,
         books: list[BarBook],
         stamp: Stamp,
     ) -> None:
@@ -90,27 +85,30 @@ class SymbolTracks:
         self._passed_ms = self.smooth_ms = self.first_label_ms = NOWHERE_MS
         self.position = 0
         self.whole = True
-        self.derived = DerivedBars(plan, stamp)
-        self.sessions = SessionTracker(plan, self.derived)
-        self.ranges = RangeTracker(plan, schedule, paired)
-        self.swings = SwingTracker(plan)
+        self.rules = rules
+        self.derived = rules.derived
+        self.sessions = rules.sessions
+        self.ranges = rules.ranges
+        self.swings = rules.swings
+        self.added = rules.added
+        self._has_added = rules.has_added
         self.ring = MomentRing()
         self._clock = MomentClock(plan.calendar, plan.base_ms)
-        self.range_keys: dict[str, int] = {}
-        self.touches: list[RangeTouch] = []
         self.session_begun = False
         self.last: PackedRow = NO_ROW
         self._books = books
         self._book = books[0]
         self._plan = plan
-        self._scale = plan.scale
         self._highs = self.swings.highs if plan.swings else None
         self._lows = self.swings.lows if plan.swings else None
         self._stamp = stamp
-        self._pairs: PairTracker | None = None
         self._partner: SymbolTracks | None = None
         self._before: PackedRow = NO_ROW
-        self._smooth_allowed = plan.max_ahead_ms == 0 or plan.max_ahead_ms >= plan.base_ms
+        self._smooth_allowed = self.added.all_take_runs and (
+            plan.max_ahead_ms == 0 or plan.max_ahead_ms >= plan.base_ms
+        )
+        self._ceiling = NO_LEVEL
+        self._floor = -NO_LEVEL
         self._sweep_due = False
         self._due_ms = self._later_ms = NOWHERE_MS
         self._fresh: list[PackedRow] = []
@@ -127,14 +125,13 @@ class SymbolTracks:
 
     def join(self, pairs: PairTracker, partner: SymbolTracks) -> None:
         """The other symbol of the group, and what follows both."""
-        self._pairs = pairs
+        self.rules.pairs = pairs
         self._partner = partner
 
     def begin(self, label_ms: int) -> None:
         """The symbol's history starts with a bar of that label."""
         self.first_label_ms = label_ms
-        self.sessions.begin(self.calendar.session_of(label_ms))
-        self.ranges.begin(label_ms)
+        self.rules.begin(label_ms, self.calendar.session_of(label_ms))
         self._clock.session = self.sessions.index
         self._clock.find(self.sessions.index, self.watermark_ms)
 
@@ -157,9 +154,15 @@ class SymbolTracks:
             if price <= low and price <= edge:
                 side = self._lows
         ranges = self.ranges
-        if high > ranges.ceiling or low < ranges.floor:
+        if high > self._ceiling or low < self._floor:
             link = ranges.latest_touch
-            ranges.reach(row, high, low, end, self.sessions.date, self.position + len(fresh))
+            if high > ranges.ceiling or low < ranges.floor:
+                ranges.reach(row, high, low, end, self.sessions.date, self.position + len(fresh))
+            if self._has_added:
+                self._bound(high, low, end)
+            else:
+                self._ceiling = ranges.ceiling
+                self._floor = ranges.floor
             if ranges.changed or end >= self._due_ms:
                 return self._due(end, offset, side, price, link)
         elif end >= self._due_ms:
@@ -184,8 +187,23 @@ class SymbolTracks:
         fresh = self._fresh
         if fresh:
             self.position += len(fresh)
+            if self._has_added:
+                self.added.take(fresh)
             self.derived.take(fresh, self.whole)
             self._keep(fresh)
+
+    def _bound(self, high: int, low: int, end: int) -> None:
+        """Find what the next bar may leave; of added trackers that this one left, now is due."""
+        ceiling = self.ranges.ceiling
+        floor = self.ranges.floor
+        if self._has_added:
+            if high > self.added.ceiling() or low < self.added.floor():
+                self._due_ms = self._later_ms = end
+                return
+            ceiling = min(ceiling, self.added.ceiling())
+            floor = max(floor, self.added.floor())
+        self._ceiling = ceiling
+        self._floor = floor
 
     def _due(
         self, end: int, offset: int, side: SwingSide | None, price: int, link: TouchRank | None
@@ -194,14 +212,15 @@ class SymbolTracks:
         stamp = self._stamp
         out = stamp.begin(offset, end)
         date = self.sessions.date
-        later = end >= self._later_ms
+        # What an added tracker does with a derived bar may move what it waits for.
+        later = end >= self._later_ms or (self._has_added and end >= self._due_ms)
         if later:
             self._turn(end)
         else:
             if end >= self._due_ms:
                 self._roll(end)
             if self.ranges.changed:
-                self._publish_ranges()
+                self.rules.publish_ranges(stamp, self._partner_ms())
         if side is not None:
             number = self.position + len(self._fresh) - 1
             self.swings.add(
@@ -215,6 +234,8 @@ class SymbolTracks:
         """`settle`, and close the windows of derived bars that end: nothing was published yet."""
         fresh = self._fresh
         self.position += len(fresh)
+        if self._has_added:
+            self.added.take(fresh)
         due_ms = self.derived.roll(fresh, self.whole, end, self.position)
         self._due_ms = due_ms if due_ms < self._later_ms else self._later_ms
         self._keep(fresh)
@@ -237,11 +258,14 @@ class SymbolTracks:
             self._advance_ranges(end)
             self._leave_smooth_road()
             self._settle_sessions(end)
+            self.added.on_time(end)
             self._find_road()
         else:
             self._roll(end)
             if end >= ranges.next_ms:
                 self._advance_ranges(end)
+            if self._has_added:
+                self.added.on_time(end)
             if not self._stamp.muted:
                 self._book.seal()
             self._find_due()
@@ -255,7 +279,11 @@ class SymbolTracks:
         # `min` of two is compiled, of three it is not.
         later_ms = min(self.ranges.next_ms, self.sessions.last_full_ms)
         self._later_ms = later_ms = min(later_ms, self._clock.next_ms)
+        if self._has_added:
+            self._later_ms = later_ms = min(later_ms, self.added.next_ms())
         self._due_ms = min(self.derived.next_grid_ms(self.smooth_ms), later_ms)
+        # No bar is: find them anew.
+        self._bound(-NO_LEVEL, NO_LEVEL, NOWHERE_MS)
 
     def _settle_sessions(self, instant_ms: int) -> None:
         """Move the sessions on; once a session, forget what nothing can reach any more."""
@@ -366,50 +394,32 @@ class SymbolTracks:
         self.last = row
         self.sessions.bar(end, high, low, volume, self.position)
         self.derived.add(start, open_, high, low, close, volume)
+        self.added.on_bar(row, end)
         self.ranges.bar(row, end, self.sessions.date, self.position)
         if before[0] == NOWHERE_MS:
             return None
         if last[2] >= high and last[2] >= before[2]:
+            self.added.on_edge(last, True, end)
             return self._highs
-        return self._lows if last[3] <= low and last[3] <= before[3] else None
+        if last[3] <= low and last[3] <= before[3]:
+            self.added.on_edge(last, False, end)
+            return self._lows
+        return None
 
     def _move(self, instant_ms: int) -> None:
         self._advance_ranges(instant_ms)
         self._settle_sessions(instant_ms)
+        self.added.on_time(instant_ms)
 
     def _publish(self) -> None:
-        """Events of the record, kind by kind in the order of docs/rules.md 7.5."""
-        stamp = self._stamp
-        sessions = self.sessions
-        if sessions.pending:
-            sessions.publish_sessions(stamp)
-        if self.derived.closed:
-            self.derived.publish()
-        if sessions.pending:
-            sessions.publish_quality(stamp)
-            sessions.publish_gaps(stamp)
-            sessions.pending = False
-        if self.ranges.changed:
-            self._publish_ranges()
+        self.rules.publish(self._stamp, self._partner_ms())
         if self._sweep_due:
             self._sweep_due = False
-            if self._pairs is not None and self._partner is not None:
-                self._pairs.sweep(self.number, self.horizon_ms(), self._partner.horizon_ms())
+            if self.rules.pairs is not None and self._partner is not None:
+                self.rules.pairs.sweep(self.number, self.horizon_ms(), self._partner.horizon_ms())
 
-    def _publish_ranges(self) -> None:
-        """Ranges that the record changed, their touches, and the pairs of these."""
-        stamp = self._stamp
-        ranges = self.ranges
-        publish_ranges(ranges.changed, self.symbol, self._scale, stamp)
-        if ranges.touches:
-            publish_touches(ranges.touches, self.symbol, self._scale, stamp)
-            if self._pairs is not None and self._partner is not None and not stamp.muted:
-                self._pairs.publish(self.number, ranges.touches, self._partner.watermark_ms, stamp)
-        if stamp.muted:
-            self.touches.extend(ranges.touches)
-            for live in ranges.changed:
-                self.range_keys[live.label] = live.spec.key
-        ranges.settle()
+    def _partner_ms(self) -> int:
+        return NOWHERE_MS if self._partner is None else self._partner.watermark_ms
 
     def _remember_boundary(self) -> None:
         """The watermark has reached an hour or a session: keep the moment."""
@@ -431,7 +441,7 @@ class SymbolTracks:
         recent_ms = self._clock.recent_ms(self.sessions.index, self.watermark_ms)
         self.ring.prune(self.horizon_ms(), recent_ms)
         if self.ring.moments:
-            self.ranges.journal.forget_before(self.ring.moments[0].place)
+            self.rules.release(self.ring.moments[0])
 
     def _remember_hole(self, instant_ms: int) -> None:
         """Before slots go by without a bar: keep the moment, for the bars that come late."""
@@ -457,29 +467,19 @@ class SymbolTracks:
         place = self.ranges.journal.place
         moment = Moment(kind, self.watermark_ms, self.position, place)
         moment.last, moment.before = self.last, self._before
-        moment.sessions = self.sessions.snapshot()
-        moment.derived = self.derived.snapshot()
-        moment.ranges = self.ranges.capture()
-        moment.swings = self.swings.capture()
-        moment.swing_counts = self.swings.counts.copy()
+        self.rules.capture(moment)
         return moment
 
     def install(self, moment: Moment) -> None:
         """Go to a moment, which stays as it is; the first label does not change."""
-        if moment.data is not None:
-            moment.unfold(self.ranges, self.swings)
+        self.rules.unfold(moment)
         self._fresh.clear()
         self.whole = True
         self.smooth_ms = NOWHERE_MS
         self.watermark_ms = moment.watermark_ms
         self.position = moment.position
         self.last, self._before = moment.last, moment.before
-        self.derived.restore(moment.derived)
-        self.sessions.restore(moment.sessions)
-        self.ranges.last = moment.last
-        if moment.ranges is not None:
-            self.ranges.install(moment.ranges)
-        self.swings.install(moment.swings, moment.swing_counts)
+        self.rules.install(moment)
         self._clock.session = self.sessions.index
         self._clock.find(self.sessions.index, self.watermark_ms)
         self._find_road()
@@ -493,8 +493,5 @@ class SymbolTracks:
         self.first_label_ms = NOWHERE_MS
         self.position = 0
         self.last = self._before = NO_ROW
-        self.derived.reset()
-        self.sessions.reset()
-        self.ranges.reset()
-        self.swings.reset()
+        self.rules.reset()
         self._clock.reset()

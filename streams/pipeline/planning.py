@@ -10,20 +10,25 @@ from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.calendars import load_calendar, load_zone
 from tapeline.streams.core.calendar import ZoneTable
-from tapeline.streams.core.plan import GroupPlan, InstrumentPlan, PlannedKind
+from tapeline.streams.core.plan import GroupPlan, InstrumentPlan, PlannedKind, TrackerFactory
 from tapeline.streams.core.ticks import TickScale
 
 LINK_ORDER = ("Yearly", "Monthly", "Weekly", "Major", "Minor")
 """Kinds in order of preference of touch links; own kinds follow in the order of the templates."""
 
 
-def plan_group(config: Config, group: str, registry: Registry = EVENTS) -> GroupPlan:
+def plan_group(
+    config: Config,
+    group: str,
+    registry: Registry = EVENTS,
+    trackers: tuple[TrackerFactory, ...] = (),
+) -> GroupPlan:
     """Plan of one group of a configuration.
 
     Parameters
     ----------
-    registry
-        The types of the events.
+    registry, trackers
+        The types of events, and the rules beside the shipped ones that publish some of them.
 
     Raises
     ------
@@ -36,7 +41,7 @@ def plan_group(config: Config, group: str, registry: Registry = EVENTS) -> Group
         if instrument is None:
             raise LookupError(f"symbol {symbol} is not configured")
         plans.append(plan_instrument(config, symbol, instrument))
-    return GroupPlan(group, plans, registry)
+    return GroupPlan(group, plans, registry, trackers)
 
 
 def plan_instrument(config: Config, symbol: str, instrument: InstrumentConfig) -> InstrumentPlan:

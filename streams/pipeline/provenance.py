@@ -140,6 +140,7 @@ def _settings(config: Config, plan: GroupPlan) -> Parts:
         templates |= {name: _plain(config.templates[name]) for name in instrument.ranges}
     return {
         "rules": RULES_VERSION,
+        "trackers": plan.tracker_versions(),
         "derived": _plain(config.derived),
         "members": [member.symbol for member in plan.instruments],
         "instruments": instruments,

@@ -61,7 +61,9 @@ def rebuild(
     """
     symbols = keeper.config.members(group)
     earlier = keeper.router.group_engine(group)
-    fresh = GroupEngine(plan_group(keeper.config.without_max_ahead(), group, keeper.registry))
+    fresh = GroupEngine(
+        plan_group(keeper.config.without_max_ahead(), group, keeper.registry, earlier.plan.trackers)
+    )
     found: dict[str, Event] = {}
     for number, record in enumerate(_final_records(keeper, earlier, symbols)):
         for event in fresh.apply(record, number).events:

@@ -18,6 +18,7 @@ _ENDS = frozenset(
         "streams/core/history/book.py",
         "streams/core/ranges/levels.py",
         "streams/core/swings/sides.py",
+        "streams/core/tracker.py",
     }
 )
 # Dates of calendar libraries and of TOML, and cells of a table as they stand.

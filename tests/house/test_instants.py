@@ -22,6 +22,7 @@ BOUND_AGAIN = {
     "streams.core.ranges.live_range": {"NO_BAR": "FAR_PAST_MS"},
     "streams.core.ranges.schedule": {"NEVER_MS": "FAR_FUTURE_MS"},
     "streams.core.sessions.tracker": {"NOWHERE_MS": "FAR_PAST_MS"},
+    "streams.core.tracker": {"NEVER_MS": "FAR_FUTURE_MS"},
     "streams.core.swings.tracker": {"NOWHERE": "FAR_PAST_MS"},
 }
 

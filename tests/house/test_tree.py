@@ -32,6 +32,9 @@ WITHOUT: dict[str, str] = {
         "streams/core/rejection streams/core/stamp streams/core/swings/sides "
         "streams/core/symbol streams/core/tracks "
     ),
+    "what every rule is called by: tests/contract": (
+        "streams/core/rules streams/core/tracker streams/core/tracker_list "
+    ),
     "a part of the store, which its runs, kills and damage show: tests/unit/streams/store": (
         "streams/store/again streams/store/counts "
         "streams/store/database streams/store/keeper streams/store/layout "

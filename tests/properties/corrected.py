@@ -16,13 +16,15 @@ import msgspec
 import orjson
 
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import DerivedBar, Event, Output, Retract, type_of
 from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.outcome import Outcome
-from tapeline.streams.core.plan import GroupPlan
+from tapeline.streams.core.plan import GroupPlan, TrackerFactory
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.pipeline.planning import plan_group
 from tests.oracle import Plan, view
@@ -35,7 +37,9 @@ SILENT = ("duplicates", "idle", "beyond_horizon")
 """Fates after which nothing has changed."""
 
 KINDS = ("session", "derived_bar", "quality", "gap", "range", "touch", "pair", "swing")
-"""Order of publication for one record."""
+"""Order of publication for one record; added trackers come before ranges."""
+
+FIRST_ADDED = KINDS.index("range")
 
 OUTPUTS_OF_A_RECORD = 1_000_000
 
@@ -145,13 +149,24 @@ class CorrectedTape:
     ----------
     make
         Makes the engine; the fresh engine it is compared with is always a `GroupEngine`.
+    trackers, registry
+        Rules beside the shipped ones, and the types that all publish.
     """
 
     def __init__(
-        self, config: Config, group: str, make: Callable[[GroupPlan], Engine] = GroupEngine
+        self,
+        config: Config,
+        group: str,
+        make: Callable[[GroupPlan], Engine] = GroupEngine,
+        trackers: tuple[TrackerFactory, ...] = (),
+        registry: Registry = EVENTS,
     ) -> None:
         self.config = config
         self.plan = plan_group(config, group)
+        self.plan.trackers = trackers
+        self.plan.registry = registry
+        added = [part for tracker in trackers for part in tracker(self.plan.instruments[0]).parts]
+        self._kinds = [*KINDS[:FIRST_ADDED], *added, *KINDS[FIRST_ADDED:]]
         self.books = FinalBooks(self.plan)
         self.engine = make(self.plan)
         self.fold: dict[str, Event] = {}
@@ -204,7 +219,7 @@ class CorrectedTape:
             assert event.event_ms <= event.watermark_ms, event
             self._check_rev(event)
             self._check_is_news(event)
-            places.append(_place(event, self.fold))
+            places.append(_place(event, self.fold, self._kinds))
         ids = [event.id for event in events]
         assert len(ids) == len(set(ids)), f"an id twice for {record}"
         assert places == sorted(places), f"order of outputs for {record}"
@@ -268,7 +283,7 @@ class CorrectedTape:
         assert_equal_views(contents(self.fold), contents(fresh))
 
     def check_with_oracle(self) -> None:
-        """The fold is the view that the naive second implementation computes."""
+        """The fold is the view that the naive second implementation computes of shipped rules."""
         if self._checked_with_oracle == self._changes():
             return
         self._checked_with_oracle = self._changes()
@@ -276,7 +291,11 @@ class CorrectedTape:
         marks = {symbol: mark for symbol, mark in self.books.marks.items() if mark is not None}
         expected = view(Plan(self.config, self.plan.group), bars, marks)
         assert_equal_views(
-            {identity: _fact(event) for identity, event in self.fold.items()},
+            {
+                identity: _fact(event)
+                for identity, event in self.fold.items()
+                if type_of(event) in KINDS
+            },
             {identity: _sorted_json(fact) for identity, fact in expected.items()},
         )
 
@@ -356,11 +375,11 @@ def _applied(
     return outcome.events, outcome.kind, outcome.correction
 
 
-def _place(event: Output, fold: dict[str, Event]) -> tuple[int, int, int, str]:
+def _place(event: Output, fold: dict[str, Event], kinds: list[str]) -> tuple[int, int, int, str]:
     """Sort key of an output among those of its record (docs/rules.md 7.4)."""
     known = fold[event.id] if isinstance(event, Retract) else event
     length = parse_interval(known.interval).length_ms if isinstance(known, DerivedBar) else 0
-    return KINDS.index(type_of(known)), event.event_ms, length, event.id
+    return kinds.index(type_of(known)), event.event_ms, length, event.id
 
 
 def _bar_content(bar: Bar) -> tuple[float | int | None, ...]:

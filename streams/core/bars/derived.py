@@ -19,6 +19,7 @@ from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ratio import ratio
 from tapeline.streams.core.stamp import Stamp
+from tapeline.streams.core.tracker import Tracker
 from tapeline.streams.core.volume import Volume, add_volume, written_volume
 
 # Final names of a module are variables of C once compiled; imported ones are looked up.
@@ -89,6 +90,12 @@ class DerivedBars:
                 self._roots.append(window)
             else:
                 source.fed.append(window)
+
+    def follow(self, tracker: Tracker) -> None:
+        """From now on tell a tracker of the bars of its intervals."""
+        for window in self.windows:
+            if window.name in tracker.intervals:
+                window.followers.append(tracker)
 
     def enter_segment(
         self, session: int, segment: int, session_date: str, slots_before: int, position: int
@@ -208,10 +215,10 @@ class DerivedBars:
         have = len(rows)
         if window.fed:
             self._feed(window.fed[0], start_ms, opened, high, low, close, have, total)
-        self._publish(
-            window, self._session_date, (start_ms, end_ms, opened, high, low, close), total, have,
-            have, False, quality,
-        )  # fmt: skip
+        bar = (start_ms, end_ms, opened, high, low, close)
+        if window.followers:
+            window.tell(self._session_date, bar, total, have, have)
+        self._publish(window, self._session_date, bar, total, have, have, False, quality)
 
     def _publish(
         self,
@@ -314,13 +321,15 @@ class DerivedBars:
         window.end_ms = NO_END
         window.have = 0
         window.volume = None
+        bar = (start_ms, end_ms, opened, high, low, close)
+        if window.followers:
+            window.tell(window.session, bar, total, have, need)
         if not window.published or (have < need and not self._publish_incomplete):
             return
         if window.is_week and self._measured:
             quality = ratio(100 * have, need)
         self._publish(
-            window, window.session, (start_ms, end_ms, opened, high, low, close), total, have, need,
-            window.truncated, quality,
+            window, window.session, bar, total, have, need, window.truncated, quality
         )  # fmt: skip
 
     def _feed(

@@ -7,6 +7,7 @@ from typing import Any, Final
 from tapeline.schemas.ids import ids_of
 from tapeline.schemas.instants import FAR_FUTURE_MS
 from tapeline.schemas.intervals import Interval
+from tapeline.streams.core.tracker import ClosedBar, Tracker
 from tapeline.streams.core.volume import Volume
 
 NO_END: Final = FAR_FUTURE_MS
@@ -27,12 +28,14 @@ class Window:
         False for the hidden daily window that only feeds sessions and weeks.
     fed
         Windows of coarser intervals that this one is merged into when it closes.
+    followers
+        Trackers that asked for its bars.
     """
 
     __slots__ = (
-        "close", "end_ms", "fed", "have", "high", "is_day", "is_long", "is_week", "length_ms",
-        "low", "name", "need", "nominal", "open", "prefix", "published", "session", "start_ms",
-        "truncated", "volume",
+        "close", "end_ms", "fed", "followers", "have", "high", "is_day", "is_long", "is_week",
+        "length_ms", "low", "name", "need", "nominal", "open", "prefix", "published", "session",
+        "start_ms", "truncated", "volume",
     )  # fmt: skip
 
     def __init__(self, symbol: str, interval: Interval, published: bool, base_ms: int) -> None:
@@ -45,6 +48,7 @@ class Window:
         self.is_long = self.is_day or self.is_week
         self.published = published
         self.fed: list[Window] = []
+        self.followers: list[Tracker] = []
         self.start_ms = 0
         self.end_ms = NO_END
         self.need = 0
@@ -96,6 +100,19 @@ class Window:
         self.close = data[8]
         self.have = data[9]
         self.volume = data[10]
+
+    def tell(
+        self,
+        session: str,
+        bar: tuple[int, int, int, int, int, int],
+        volume: Volume,
+        have: int,
+        need: int,
+    ) -> None:
+        """Hand a bar that closed to those who asked for it; see `ClosedBar`."""
+        closed = ClosedBar(self.name, session, bar, volume, have, need)
+        for follower in self.followers:
+            follower.on_derived(closed)
 
 
 class DayTotals:

@@ -15,7 +15,7 @@ from tapeline.schemas.events import (
     retracted,
     revised,
 )
-from tapeline.schemas.ids import parsed_id
+from tapeline.schemas.ids import SEPARATOR, parsed_id
 from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.records import Bar
 
@@ -181,7 +181,7 @@ class Revisions:
             out.append(retracted(fact, seq, rev, mark_ms, corrects))
         return out
 
-    def forget_settled(self, horizons: list[int], labels: set[str], swings: set[str]) -> None:
+    def forget_settled(self, horizons: list[int], labels: set[str], ids: set[str]) -> None:
         """Forget the ids that can change no more.
 
         Parameters
@@ -190,18 +190,28 @@ class Revisions:
             By member, where its correction horizon begins.
         labels
             Kind and name of the unfinished ranges of the group.
-        swings
-            Ids of the undecided swings of the group.
+        ids
+            Ids that may still change; one that ends with ``|`` stands for all that begin with it.
         """
         settled: list[str] = []
         for fact_id, (_, event_ms, member) in self.known.items():
             parts = parsed_id(fact_id)
             row = self.registry.row(parts.type)
             reach_ms = min(horizons) if row.scope == "group" else horizons[member]
-            if event_ms > reach_ms or fact_id in swings:
+            if event_ms > reach_ms or fact_id in ids or _begins_one(fact_id, ids):
                 continue
             if row.rule == "ranges" and parts.label in labels:
                 continue
             settled.append(fact_id)
         for fact_id in settled:
             self.forget(fact_id)
+
+
+def _begins_one(fact_id: str, ids: set[str]) -> bool:
+    """Whether the first parts of an id stand for all ids that begin with them."""
+    at = fact_id.find(SEPARATOR)
+    while at >= 0:
+        if fact_id[: at + 1] in ids:
+            return True
+        at = fact_id.find(SEPARATOR, at + 1)
+    return False

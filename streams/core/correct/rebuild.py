@@ -118,12 +118,12 @@ class Rebuild:
         """Run bars from where the tracks are; the last version of every fact, and the touches."""
         tracks = self._tracks
         facts: dict[str, Event] = {}
-        tracks.touches = []
+        tracks.rules.touches = []
         if tracks.first_label_ms == NOWHERE_MS:
             tracks.watermark_ms = watermark_ms
         else:
             self._run_again(rows, watermark_ms, facts)
-        return facts, tracks.touches
+        return facts, tracks.rules.touches
 
     def _run_again(self, rows: list[PackedRow], watermark_ms: int, facts: dict[str, Event]) -> None:
         """In-session bars in order, then the time up to a watermark (`NOWHERE_MS`: not).
@@ -163,8 +163,8 @@ class Rebuild:
                 fact = kept.get(fact_id)
                 if fact is not None:
                     found[fact_id] = fact
-        tracks.range_keys = {}
-        tracks.touches = []
+        tracks.rules.range_keys = {}
+        tracks.rules.touches = []
         return found
 
     def _known_at(self, moment: Moment, wanted: list[str]) -> dict[str, Event]:
@@ -175,11 +175,13 @@ class Rebuild:
             found[fact.id] = fact
         for swing in standing_swings(moment.swings):
             found[swing.id] = swing
+        for fact in tracks.added.standing(moment.added, wanted):
+            found[fact.id] = fact
         changed = tracks.ranges.journal.since(moment.place)
         for fact_id in wanted:
             if not fact_id.startswith(_RANGES):
                 continue
-            key = tracks.range_keys[parsed_id(fact_id).label]
+            key = tracks.rules.range_keys[parsed_id(fact_id).label]
             live = changed[key] if key in changed else tracks.ranges.alive.get(key)
             if live is not None:
                 found[fact_id] = range_event(live, tracks.symbol, self._scale, self._stamp)
@@ -201,10 +203,19 @@ def changeable_swings(tracks: SymbolTracks) -> list[str]:
     found = [*tracks.swings.undecided(), *_swings_of(tracks.symbol, tracks.last)]
     if tracks.ring.moments:
         oldest = tracks.ring.moments[0]
-        if oldest.data is not None:
-            oldest.unfold(tracks.ranges, tracks.swings)
+        tracks.rules.unfold(oldest)
         found += [swing.id for swing in standing_swings(oldest.swings)]
         found += _swings_of(tracks.symbol, oldest.last)
+    return found
+
+
+def changeable_added(tracks: SymbolTracks) -> list[str]:
+    """Ids, and beginnings of ids, that bars or corrections may still change, of added trackers."""
+    found = tracks.added.open_ids(None)
+    if tracks.added.trackers and tracks.ring.moments:
+        oldest = tracks.ring.moments[0]
+        tracks.rules.unfold(oldest)
+        found += tracks.added.open_ids(oldest.added)
     return found
 
 

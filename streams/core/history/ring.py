@@ -17,6 +17,7 @@ from tapeline.streams.core.ranges.windows import RangesMoment, ranges_data
 from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.swings.sides import SideMoment, moment_data
 from tapeline.streams.core.swings.tracker import SwingTracker
+from tapeline.streams.core.tracker_list import TrackerList
 
 SESSION: Final = 0
 HOUR: Final = 1
@@ -96,8 +97,8 @@ class Moment:
     """
 
     __slots__ = (
-        "before", "data", "derived", "kind", "last", "number", "place", "position", "ranges",
-        "sessions", "swing_counts", "swings", "watermark_ms",
+        "added", "before", "data", "derived", "kind", "last", "number", "place", "position",
+        "ranges", "sessions", "swing_counts", "swings", "watermark_ms",
     )  # fmt: skip
 
     def __init__(self, kind: int, watermark_ms: int, position: int, place: int) -> None:
@@ -113,9 +114,10 @@ class Moment:
         self.ranges: RangesMoment | None = None
         self.swings: list[SideMoment] = []
         self.swing_counts: list[int] = []
+        self.added: list[Any] = []
         self.data: list[Any] | None = None
 
-    def folded(self) -> list[Any]:
+    def folded(self, added: TrackerList) -> list[Any]:
         """Plain data."""
         if self.data is not None:
             return [self.kind, self.number, *self.data[2:]]
@@ -133,9 +135,10 @@ class Moment:
             ranges_data(self.ranges),
             moment_data(self.swings),
             self.swing_counts,
+            added.pack(self.added),
         ]
 
-    def unfold(self, ranges: RangeTracker, swings: SwingTracker) -> None:
+    def unfold(self, ranges: RangeTracker, swings: SwingTracker, added: TrackerList) -> None:
         """Make the parts of a moment that comes from a store."""
         data = self.data
         assert data is not None
@@ -147,6 +150,7 @@ class Moment:
         self.ranges = ranges.moment_of(data[9], self.watermark_ms)
         self.swings = swings.moment_of(data[10])
         self.swing_counts = data[11]
+        self.added = added.unpack(data[12])
 
 
 def stored_moment(data: list[Any]) -> Moment:

@@ -15,6 +15,7 @@ from tapeline.streams.core.calendar import EARLY_CLOSE
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ratio import ratio
 from tapeline.streams.core.stamp import Stamp
+from tapeline.streams.core.tracker import Tracker
 from tapeline.streams.core.volume import Volume, written_volume
 
 NOWHERE_MS: Final = FAR_PAST_MS
@@ -87,15 +88,16 @@ class SessionTracker:
         is sooner: from here on every label must be looked at.
     pending
         Whether a `publish_*` has something to say.
+    followers
+        Trackers that are told of its sessions and segments.
     """
 
     __slots__ = (
         "_base_ms", "_calendar", "_derived", "_earliest_ms", "_first_position", "_gap",
         "_gap_changed", "_gap_facts", "_interval", "_latest_ms", "_measured", "_opened", "_quality",
-        "_quality_changed",
-        "_quality_facts", "_scale", "_session_facts", "_slots_before", "_standing", "_symbol",
-        "date", "due", "index", "last_full_ms", "pending", "segment", "segment_close_ms",
-        "segment_open_ms",
+        "_quality_changed", "_quality_facts", "_scale", "_session_facts", "_slots_before",
+        "_standing", "_symbol", "date", "due", "followers", "index", "last_full_ms", "pending",
+        "segment", "segment_close_ms", "segment_open_ms",
     )  # fmt: skip
 
     def __init__(self, plan: InstrumentPlan, derived: DerivedBars) -> None:
@@ -108,6 +110,7 @@ class SessionTracker:
         self._earliest_ms = plan.earliest_ms
         self._latest_ms = plan.latest_ms
         self._derived = derived
+        self.followers: list[Tracker] = []
         self.pending = False
         self.index = -1
         self.segment = 0
@@ -242,12 +245,16 @@ class SessionTracker:
         if self._calendar.has_session(index):
             self.date = self._calendar.date(index)
             self._quality = QualityFact(self.date, 0, 0, 0)
+            for follower in self.followers:
+                follower.on_session(index, self.date)
             self._enter_segment(0)
 
     def _enter_segment(self, segment: int) -> None:
         if segment > 0:
             self._slots_before = self.due
         self._place_segment(segment)
+        for follower in self.followers:
+            follower.on_segment(self.index, segment, self._slots_before, self._first_position)
 
     def _place_segment(self, segment: int) -> None:
         self.segment = segment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from tapeline.schemas.instants import day_of
 from tapeline.schemas.records import Clock
 from tapeline.streams.core.calendar import Calendar, ZoneTable
 from tapeline.streams.core.engine import GroupEngine, StateVersionError
-from tapeline.streams.core.plan import GroupPlan
+from tapeline.streams.core.plan import GroupPlan, InstrumentPlan
+from tapeline.streams.core.tracker import Tracker
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.provenance import (
     IDENTITY,
@@ -23,6 +25,7 @@ from tapeline.streams.pipeline.provenance import (
     check_identity,
     check_plan,
     identity_over,
+    identity_parts,
     restore_engine,
     restore_planned,
     stored_identity,
@@ -260,6 +263,32 @@ def test_a_kind_of_a_template_that_changed_is_named_by_its_key() -> None:
         IdentityError, match=r"templates\.own\.kinds\[0\]\.until: then 00:02, now 00:03"
     ):
         check_identity(config("00:03"), "COIN", identity, parts)
+
+
+def _rule(name: str, version: int, _: InstrumentPlan) -> Tracker:
+    return Tracker(name, version, ())
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "what"),
+    [
+        ((), (("vwap", 1),), r"trackers: then \[\], now \[\[\"vwap\", 1\]\]"),
+        ((("vwap", 1),), (), r"trackers: then \[\[\"vwap\", 1\]\], now \[\]"),
+        ((("vwap", 1),), (("vwap", 2),), r"trackers: then \[\[\"vwap\", 1\]\], now"),
+    ],
+)
+def test_rules_that_the_plan_adds_are_part_of_it_with_their_versions(
+    then: tuple[tuple[str, int], ...], now: tuple[tuple[str, int], ...], what: str
+) -> None:
+    def plan(listed: tuple[tuple[str, int], ...]) -> GroupPlan:
+        made = tuple(partial(_rule, name, version) for name, version in listed)
+        return plan_group(CONFIG, "ES-NQ", trackers=made)
+
+    identity = identity_over(CONFIG, plan(then), None, None)
+    parts = identity_parts(CONFIG, plan(then), identity, None)
+    check_plan(CONFIG, plan(then), identity, parts)
+    with pytest.raises(IdentityError, match=what):
+        check_plan(CONFIG, plan(now), identity, parts)
 
 
 def test_of_many_differences_the_first_are_shown() -> None:
