@@ -210,7 +210,7 @@ class GroupEngine:
         """Any record, whatever it does."""
         self.offset = offset
         outcome = self._outcome
-        outcome.correction = None
+        outcome.begin()
         member = self._symbols.get(record.symbol)
         if member is None:
             raise RecordRejected("unknown_symbol", f"symbol {record.symbol!r} is not in the group")

@@ -44,3 +44,11 @@ class Outcome:
         self.events: list[Output] = []
         self.watermark_ms = NOWHERE_MS
         self.correction: Correction | None = None
+
+    def begin(self) -> None:
+        """A record has corrected nothing so far.
+
+        A method, because a compiler that saw the assignment would take the value for None also
+        after a correction.
+        """
+        self.correction = None
