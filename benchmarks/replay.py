@@ -158,7 +158,9 @@ class Snapshots:
         if session is None:
             return []
         settings = identity.current()
-        head = SnapshotHead(group, session, offset, settings, reached, first, first_reached)
+        head = SnapshotHead(
+            group, session, offset, settings, reached, first, first_reached, shown_ms=mark
+        )
         slots = self._config.kafka.snapshot_days
         records = {IDENTITY: identity.record(), **engine.snapshot()}
         return snapshot_messages(head, records, mark, slots)

@@ -67,7 +67,7 @@ def measure(symbols: int, bars: int) -> tuple[float, float, float]:
             if len(chunk) == CHUNK or (minute, number) == (bars - 1, symbols - 1):
                 step = fold.fold(Chunk(chunk[0].offset, offset, chunk))
                 chunk = []
-                for batch in batches(step.state.changes(), step.next_offset, step.last, LIMIT):
+                for batch in batches(step.state.changes(), step.checkpoint(), LIMIT):
                     for key, value in batch:
                         state[key] = len(key) + len(value)
                         written += state[key]

@@ -34,8 +34,11 @@ class Beginning(Struct, frozen=True):
         By partition, the first offset that is read; `WarmUp` moves it on.
     said
         What each group with a state, and each partition without one, begins with; for the manifest.
-    reached
-        By partition that begins with states, the greatest watermark of what lies before them.
+    shown
+        By partition that begins with states, the key of the record before the first that is read.
+    placed
+        By partition, symbols that are not configured and have a place before the first record that
+        is read, as far as that is stored.
     notes
         Why states that are there were not used, a sentence each.
     warm_ms
@@ -48,7 +51,8 @@ class Beginning(Struct, frozen=True):
     states: Mapping[str, StoredState]
     read_from: dict[int, int]
     said: dict[str, dict[str, Any]]
-    reached: dict[int, int] = {}
+    shown: dict[int, int] = {}
+    placed: dict[int, list[str]] = {}
     notes: list[str] = []
     warm_ms: int | None = None
     begins: Mapping[int, int] = {}
@@ -77,12 +81,12 @@ async def beginning(
     stored = await _stored(source, window, options, begins)
     said: dict[str, dict[str, Any]] = {}
     read_from: dict[int, int] = {}
-    reached: dict[int, int] = {}
+    shown: dict[int, int] = {}
     for group, state in sorted(stored.states.items()):
         partition = source.partition_of(group) or 0
         place = state.offset + 1
         if place < read_from.get(partition, place + 1):
-            read_from[partition], reached[partition] = place, state.reached_ms
+            read_from[partition], shown[partition] = place, state.shown_ms
         said[group] = {"kind": "snapshot", "offset": state.offset, "session": state.session}
     for partition in partitions:
         if partition in read_from:
@@ -100,9 +104,12 @@ async def beginning(
         if lacking is not None:
             found |= {"lacking": lacking.group, "oldest": lacking.oldest}
         said[f"partition {partition}"] = found
-    return Beginning(
-        window, stored.states, read_from, said, reached, _notes(stored), warm_ms, begins
-    )
+    placed = {
+        partition: [each.symbol for each in places if each.offset < read_from[partition]]
+        for partition, places in stored.places.items()
+    }
+    notes = _notes(stored)
+    return Beginning(window, stored.states, read_from, said, shown, placed, notes, warm_ms, begins)
 
 
 async def _stored(

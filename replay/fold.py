@@ -12,7 +12,7 @@ from tapeline.replay.sources.protocol import LogSource, StoredState
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.instants import FAR_PAST_MS
-from tapeline.schemas.records import Bar, LogRecord
+from tapeline.schemas.records import Bar
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import names_of
 from tapeline.streams.core.engine import GroupEngine
@@ -160,6 +160,8 @@ class ReplayFold:
         Where each partition is read from.
     states
         States to begin with, by group.
+    placed
+        By partition, the symbols that have a place when reading begins; see `Admission`.
     registry
         The types of the events.
 
@@ -179,6 +181,7 @@ class ReplayFold:
         window: Window,
         selection: Selection,
         states: Mapping[str, StoredState],
+        placed: Mapping[int, Iterable[str]],
         registry: Registry = EVENTS,
     ) -> None:
         self._registry = registry
@@ -194,10 +197,7 @@ class ReplayFold:
         self._by_symbol: dict[str, _Seat] = {}
         self._routes: dict[str, _Route] = {}
         self._passed: set[str] = set()
-        places: dict[int, list[str]] = {partition: [] for partition in self.spans}
-        for group in states:
-            places.setdefault(source.partition_of(group) or 0, []).append(group)
-        self._admissions = {each: Admission(config, found) for each, found in places.items()}
+        self._admissions = {each: Admission(config, placed.get(each, ())) for each in self.spans}
         for group, state in states.items():
             self._restore(group, state)
 
@@ -284,7 +284,7 @@ class ReplayFold:
             return self._refuse(item, content)
         symbol = content.symbol
         try:
-            seat = self._by_symbol.get(symbol) or self._find(content, partition)
+            seat = self._by_symbol.get(symbol) or self._find(symbol, partition, offset)
             if seat.partition is not None and seat.partition != partition:
                 raise RecordRejected(
                     "wrong_partition",
@@ -356,15 +356,15 @@ class ReplayFold:
         if isinstance(content, Refusal) or content.symbol in self._passed:
             return
         try:
-            if self._admit(content, item.partition):
-                self._passed.add(content.symbol)
+            self._admit(content.symbol, item.partition, item.offset)
+            self._passed.add(content.symbol)
         except RecordRejected:
             # Nobody wants its dead letter: it lies before the start.
             return
 
-    def _admit(self, record: LogRecord, partition: int) -> bool:
-        """Whether a symbol without a seat has a place; see `Admission.admit`."""
-        config, symbol = self._config, record.symbol
+    def _admit(self, symbol: str, partition: int, offset: int) -> str:
+        """Group of a symbol without a seat, which has a place then; see `Admission.admit`."""
+        config = self._config
         if config.instrument(symbol) is None:
             raise RecordRejected("unknown_symbol", f"symbol {symbol!r} is not configured")
         group = config.group_of(symbol)
@@ -374,17 +374,12 @@ class ReplayFold:
                 "wrong_partition",
                 f"records of group {group} belong in partition {due}, not {partition}",
             )
-        return self._admissions[partition].admit(record)
+        self._admissions[partition].admit(symbol, offset)
+        return group
 
-    def _find(self, record: LogRecord, partition: int) -> _Seat:
-        config, symbol = self._config, record.symbol
-        placed = self._admit(record, partition)
-        group = config.group_of(symbol)
-        if not placed:
-            # Kept by nobody: the record has no effect, and its symbol is as unknown as before.
-            wanted = self._selection.takes(group)
-            fresh = GroupEngine(plan_group(config, group, self._registry))
-            return _Seat(group, partition, fresh, wanted)
+    def _find(self, symbol: str, partition: int, offset: int) -> _Seat:
+        config = self._config
+        group = self._admit(symbol, partition, offset)
         seat = self._seats.get(group)
         if seat is None:
             wanted = self._selection.takes(group)

@@ -16,7 +16,6 @@ from tapeline.replay.sources.corrected import CorrectedSource
 from tapeline.replay.sources.items import LogItem, Release, count_untimed
 from tapeline.replay.sources.opening import Origin, source_of
 from tapeline.replay.sources.protocol import LogSource
-from tapeline.replay.sources.shown import OwnEnds
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject
@@ -24,6 +23,7 @@ from tapeline.schemas.instants import HOUR_MS
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.times import TimeUnit
+from tapeline.streams.kafka.shown import OwnEnds
 
 __all__ = ["Pace", "Replay", "ReplayOptions"]
 
@@ -108,7 +108,7 @@ class Replay:
         self._begun = False
         self._warm_up: WarmUp | None = None
         self._own_ends = OwnEnds(config.time)
-        self._reached: dict[int, int] = {}
+        self._shown: dict[int, int] = {}
         self._accepted_ms: int | None = None
         self._fold: ReplayFold | None = None
 
@@ -213,7 +213,7 @@ class Replay:
         self.from_ms, self.to_ms = begun.window.from_ms, begun.window.to_ms
         self.read_from, self.start_states = begun.read_from, begun.said
         self.notes += begun.notes
-        self._reached = begun.reached
+        self._shown = begun.shown
         if isinstance(source, CorrectedSource):
             self.untimed = source.untimed
         self._warm_up = WarmUp(begun)
@@ -224,6 +224,7 @@ class Replay:
             begun.window,
             options.selection,
             begun.states,
+            begun.placed,
             self.registry,
         )
         if options.follow:
@@ -254,7 +255,7 @@ class Replay:
             for letter in self.source.letters:
                 self.rejects[letter.code] += 1
         stream = self._kept(
-            self.source.read(dict(self.read_from), self.options.follow, self._reached)
+            self.source.read(dict(self.read_from), self.options.follow, self._shown)
         )
         async for items in stream:
             if not items and self.options.follow:

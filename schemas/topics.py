@@ -140,7 +140,7 @@ def catalogue(prefix: str = DEFAULT_PREFIX, registry: Registry = EVENTS) -> tupl
         Topic(
             snapshot_topic(prefix),
             "snapshot",
-            "group|slot of the session date|part",
+            "group|slot of the session date|part; |symbols/symbol",
             BY_GROUP,
             dict(topic_settings.SNAPSHOTS),
         ),

@@ -118,7 +118,7 @@ def run_files(
         else:
             rows = run.take_all(ordered)
         if until_ms is not None:
-            met = run.refused.union(reader.symbols())
+            met = run.refused.union(reader.met())
             run.clocks(until_ms, symbols_of(config, sources, met))
         counts, hashes = directory.files.finish()
         manifest = {

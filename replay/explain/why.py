@@ -219,12 +219,12 @@ class _Group:
         if self._config.instrument(content.symbol) is None:
             return False
         try:
-            admitted = self._admission.admit(content)
+            self._admission.admit(content.symbol, item.offset)
         except RecordRejected:
             return False
-        if concerned and admitted:
+        if concerned:
             self._admission = None
-        return concerned and admitted
+        return concerned
 
     def apply(self, item: LogItem) -> Outcome | None:
         """What a record did, None when it is refused."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 ORDER = "shown"
-"""How records of several partitions were ordered: `replay.sources.shown`."""
+"""How records of several partitions were ordered: `streams.kafka.shown`."""
 
 
 def untimed_text(count: int) -> str:

@@ -166,7 +166,7 @@ class CorrectedSource:
         self,
         starts: Mapping[int, int],
         follow: bool = False,
-        reached: Mapping[int, int] | None = None,
+        shown: Mapping[int, int] | None = None,
     ) -> AsyncGenerator[list[LogItem], None]:
         """The final bars from these positions on, all partitions in the total order."""
         order = TotalOrder(starts)

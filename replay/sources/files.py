@@ -117,7 +117,7 @@ class FileSource:
         self,
         starts: Mapping[int, int],
         follow: bool = False,
-        reached: Mapping[int, int] | None = None,
+        shown: Mapping[int, int] | None = None,
     ) -> AsyncGenerator[list[LogItem], None]:
         """Rows from the start on; see `LogSource.read`. Files are read once, and do not grow."""
         items = dropwhile(lambda item: item.offset < starts[0], self._items())
@@ -145,7 +145,7 @@ class FileSource:
                     pass
             yield LogItem(0, offset, last, content, row if stored else (feed, row, line))
         if self._until_ms is not None:
-            met = refused.union(router.symbols())
+            met = refused.union(router.met())
             for symbol in symbols_of(self._config, self._inputs, met):
                 offset += 1
                 clock = Clock(symbol, self._until_ms)

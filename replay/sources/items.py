@@ -23,7 +23,7 @@ class LogItem(NamedTuple):
     ----------
     time_ms
         Its key in the order. In a topic the greatest end that its partition has shown up to and
-        with it (`replay.sources.shown`); in files and of sorted bars its own: end of the bar or of
+        with it (`streams.kafka.shown`); in files and of sorted bars its own: end of the bar or of
         the cancelled slot, time of the clock, of what cannot be read that of the record before it.
     content
         The record, or why it is none.

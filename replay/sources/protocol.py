@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -11,6 +11,7 @@ from tapeline.replay.sources.items import Extent, LogItem
 from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.events import Reject
 from tapeline.schemas.instants import FAR_PAST_MS
+from tapeline.streams.pipeline.admission import Place
 from tapeline.streams.pipeline.provenance import Identity
 from tapeline.streams.pipeline.refusals import Refusal
 
@@ -33,15 +34,15 @@ class StoredState(Struct, frozen=True):
         ISO date of the session that had closed.
     settings
         Identity of the settings it was made with.
-    reached_ms
-        Greatest watermark of the partition with that record, where it is known.
+    shown_ms
+        Key of that record in the order of its partition; see `streams.kafka.shown`.
     """
 
     offset: int
     session: str
     settings: Identity
     records: dict[str, Any]
-    reached_ms: int = FAR_PAST_MS
+    shown_ms: int = FAR_PAST_MS
 
 
 class StateBound(Struct, frozen=True):
@@ -84,11 +85,15 @@ class StoredStates(Struct, frozen=True):
         By partition that cannot begin with states, why.
     older
         Stored states of earlier versions, which were left out.
+    places
+        By partition, places of symbols that are not configured, in the order of their offsets: all
+        that were taken below the offset of any of its states.
     """
 
     states: Mapping[str, StoredState] = {}
     lacking: Mapping[int, Lacking] = {}
     older: int = 0
+    places: Mapping[int, Sequence[Place]] = {}
 
 
 class LogSource(Protocol):
@@ -127,14 +132,14 @@ class LogSource(Protocol):
         self,
         starts: Mapping[int, int],
         follow: bool = False,
-        reached: Mapping[int, int] | None = None,
+        shown: Mapping[int, int] | None = None,
     ) -> AsyncGenerator[list[LogItem], None]:
         """Records of the partitions in `starts`, from these offsets on, in the total order.
 
         Parameters
         ----------
-        reached
-            By partition, the greatest watermark of what lies before its start, where it is known.
+        shown
+            By partition, the key of the record before its start, where it is known.
         follow
             Go on beyond the end of the extents, in the order of arrival. An empty list stands
             where the extents end, and wherever nothing has arrived for a moment.

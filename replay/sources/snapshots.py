@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,7 +18,9 @@ from tapeline.streams.kafka.snapshots import (
     group_of_key,
     joined,
     label_of,
+    place_of,
 )
+from tapeline.streams.pipeline.admission import Place
 
 FIRST_BLOCK = 16
 GROWTH = 2
@@ -70,12 +72,14 @@ def together(parts: Iterable[StoredStates]) -> StoredStates:
     """What was found of several partitions."""
     states: dict[str, StoredState] = {}
     lacking: dict[int, Lacking] = {}
+    places: dict[int, Sequence[Place]] = {}
     older = 0
     for part in parts:
         states.update(part.states)
         lacking.update(part.lacking)
+        places.update(part.places)
         older += part.older
-    return StoredStates(states, lacking, older)
+    return StoredStates(states, lacking, older, places)
 
 
 class _Began(Struct, frozen=True):
@@ -107,6 +111,7 @@ class SnapshotSets:
         self._oldest: dict[str, tuple[int, str]] = {}
         self._older: set[tuple[str, bytes | None]] = set()
         self._buried: set[bytes] = set()
+        self._places: dict[str, Place] = {}
 
     def take(self, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> None:
         """One message; a tombstone takes those of its key back that lie before it."""
@@ -117,18 +122,21 @@ class SnapshotSets:
             return
         label = label_of(key, headers)
         if label is None:
-            if headers.get("type") == b"snapshot":
+            place = place_of(key, headers)
+            if place is not None:
+                self._places[place.symbol] = place
+            elif headers.get("type") == b"snapshot":
                 self._older.add((group_of_key(key), headers.get("offset")))
             return
         group = label.group
         self._began[group] = _Began(label.first, label.first_reached_ms)
-        place = (group, label.session, label.offset)
-        found = self._open.get(place)
+        this_set = (group, label.session, label.offset)
+        found = self._open.get(this_set)
         if found is None:
             known = self._chosen.get(group)
             newer = known is None or known.label.offset < label.offset
             wanted = newer and self._is_before(label.offset, label.reached_ms)
-            found = self._open[place] = _Set(label, wanted)
+            found = self._open[this_set] = _Set(label, wanted)
         if label.part in found.numbers:
             # Written twice by a worker that was killed in between.
             return
@@ -136,7 +144,7 @@ class SnapshotSets:
         if found.wanted:
             found.values[label.part] = value
         if len(found.numbers) == label.parts:
-            del self._open[place]
+            del self._open[this_set]
             self._keep(found)
 
     def _keep(self, found: _Set) -> None:
@@ -167,9 +175,13 @@ class SnapshotSets:
                 lacking.append(Lacking(group, self._oldest.get(group, (0, None))[1]))
         # Where a group began, earlier versions did not say.
         lacking += [Lacking(group) for group, _ in sorted(self._older) if group not in self._began]
+        older, places = len(self._older), {}
+        if self._places:
+            taken = sorted(self._places.values(), key=lambda each: each.offset)
+            places[self._partition] = taken
         if lacking:
-            return StoredStates({}, {self._partition: lacking[0]}, len(self._older))
-        return StoredStates(states, {}, len(self._older))
+            return StoredStates({}, {self._partition: lacking[0]}, older, places)
+        return StoredStates(states, {}, older, places)
 
 
 def _state(chosen: _Set) -> StoredState:
@@ -184,4 +196,4 @@ def _state(chosen: _Set) -> StoredState:
             f"the snapshot of group {label.group} at {label.session} is not what a worker writes:"
             " only workers may write there. Leave snapshots out by --no-snapshots"
         )
-    return StoredState(label.offset, label.session, parts[0].settings, records, label.reached_ms)
+    return StoredState(label.offset, label.session, parts[0].settings, records, label.shown_ms)

@@ -18,16 +18,17 @@ from tapeline.replay.sources.protocol import (
     StateBound,
     StoredStates,
 )
-from tapeline.replay.sources.shown import Shown
 from tapeline.replay.sources.snapshots import SnapshotReader
 from tapeline.schemas.codec import CodecError, RecordDecoder
 from tapeline.schemas.config.model import Config, built_in_config
 from tapeline.schemas.events import Reject
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import LogRecord
 from tapeline.schemas.topics import input_log, snapshot_topic
 from tapeline.streams.kafka.connection import COMMITTED, admin_client, plain_errors
 from tapeline.streams.kafka.raw_records import Chunk, raw_records, split
+from tapeline.streams.kafka.shown import Shown
 from tapeline.streams.kafka.stamps import Stamps
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 
@@ -136,7 +137,7 @@ class TopicSource:
         self,
         starts: Mapping[int, int],
         follow: bool = False,
-        reached: Mapping[int, int] | None = None,
+        shown: Mapping[int, int] | None = None,
     ) -> AsyncGenerator[list[LogItem], None]:
         """Records from the starts to the ends of the extents; see `LogSource.read`."""
         for partition, start in starts.items():
@@ -151,7 +152,7 @@ class TopicSource:
             self.topic, self._consumer, self.extents, self._fetch_records, self._config
         )
         with plain_errors(self.bootstrap, f"reading {self.topic}"):
-            reader.begin(starts, reached or {})
+            reader.begin(starts, shown or {})
             while not reader.order.done:
                 await reader.fetch()
                 items = reader.order.take()
@@ -201,10 +202,10 @@ class _Reader:
         self._open: set[int] = set()
         self._heard = time.monotonic()
 
-    def begin(self, starts: Mapping[int, int], reached: Mapping[int, int]) -> None:
-        """Take up the partitions; `reached` as in `LogSource.read`."""
+    def begin(self, starts: Mapping[int, int], shown: Mapping[int, int]) -> None:
+        """Take up the partitions; `shown` as in `LogSource.read`."""
         self.order = TotalOrder(starts)
-        self._shown = {each: Shown(self._time, reached.get(each)) for each in starts}
+        self._shown = {each: Shown(self._time, shown.get(each, FAR_PAST_MS)) for each in starts}
         self._next = dict(starts)
         for partition, start in starts.items():
             if start < (self._extents[partition].end or 0):

@@ -66,6 +66,7 @@ class Stretch(Struct, frozen=True):
             Window(starts=self.starts),
             self.selection,
             {group: packed.state() for group, packed in self.states.items()},
+            {},
         )
         for item in self.items[:records]:
             release = fold.take(item)

@@ -24,6 +24,8 @@ REJECT_CODES = {
     ),
     "unknown_symbol": "the symbol is not configured, and no other symbol is accepted",
     "wrong_partition": "the record lies in a partition that is not its group's",
+    "too_many_symbols": "the symbol is not configured, and `[limits] symbols` others that are not"
+    " came before it in the partition",
     "unknown_interval": "the interval is not the symbol's base",
     "implausible_time": (
         "the start of a bar or cancel, or the time of a clock, is before `[time] earliest`, or not"
@@ -36,8 +38,6 @@ REJECT_CODES = {
     "off_tick": "no whole multiple of the tick",
     "inconsistent_ohlc": "open or close is not within low and high",
     "bad_volume": "negative, not finite, or beyond 1e300",
-    "too_many_symbols": "the symbol is not configured, and `[limits] symbols` others that are not"
-    " came before it in the partition",
     "beyond_horizon": "more than `horizon_sessions` sessions before that of the watermark",
     "ahead_of_time": "more than `max_ahead` after the watermark",
 }

@@ -74,18 +74,21 @@ class GroupEngine:
     ----------
     offset
         Source offset of the last record.
+    in_order
+        What `apply` answers to the next bar of an unbroken run, which ends at its watermark; to any
+        other record it answers another object.
     """
 
     __slots__ = (
-        "_in_order", "_members", "_outcome", "_revision_places", "_revisions", "_stamp", "_states",
-        "_symbols", "_tracked", "_tracks", "offset", "plan",
+        "_members", "_outcome", "_revision_places", "_revisions", "_stamp", "_states", "_symbols",
+        "_tracked", "_tracks", "in_order", "offset", "plan",
     )  # fmt: skip
 
     def __init__(self, plan: GroupPlan) -> None:
         self.plan = plan
         self.offset = -1
         # Two, so that the fast path sets no more than what changes from bar to bar.
-        self._in_order = Outcome()
+        self.in_order = Outcome()
         self._outcome = Outcome()
         self._stamp = Stamp()
         self._symbols: dict[str, SymbolEngine] = {}
@@ -192,7 +195,7 @@ class GroupEngine:
         out: list[Any] = tracks.step(row, high, low, end, offset)
         if self._revisions.known:
             self._revise(tracks, out)
-        outcome = self._in_order
+        outcome = self.in_order
         outcome.events = out
         outcome.watermark_ms = end
         return outcome

@@ -114,6 +114,8 @@ def compare_state(
         differences.state.add(
             f"partition {partition}: next offset {stored.checkpoint or 0}, not {expected.records}"
         )
+    if stored.places != expected.places:
+        differences.state.add(f"partition {partition}: {len(stored.places)} places of symbols")
     engines = expected.router.engines
     for group in engines.keys() | stored.groups.keys():
         if group not in engines or group not in stored.groups:

@@ -17,6 +17,7 @@ from tapeline.schemas.records import LogRecord
 from tapeline.schemas.topics import input_log
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.drill.messages import FACTS, Said
+from tapeline.streams.pipeline.admission import Place
 from tapeline.streams.pipeline.routing import Router
 
 
@@ -41,12 +42,15 @@ class Expected(Struct):
         The engines of its groups after the last record.
     records
         How many there were.
+    places
+        Of symbols that are not configured, in their order.
     """
 
     facts: dict[str, list[Said]]
     letters: dict[str, Letter]
     router: Router
     records: int
+    places: list[Place]
 
 
 def expected(config: Config, partition: int, values: Iterable[bytes | None]) -> Expected:
@@ -54,7 +58,7 @@ def expected(config: Config, partition: int, values: Iterable[bytes | None]) -> 
 
     The embedded run's engines and order, and a router of its own: nothing of a worker.
     """
-    found = Expected({kind: [] for kind in FACTS}, {}, Router(config), 0)
+    found = Expected({kind: [] for kind in FACTS}, {}, Router(config), 0, [])
     decode = RecordDecoder().decode
     log = input_log(config.kafka.topic_prefix)
     for offset, value in enumerate(values):
@@ -70,6 +74,7 @@ def expected(config: Config, partition: int, values: Iterable[bytes | None]) -> 
                 each = _said(event)
                 found.facts[each.type].append(each)
         found.records = offset + 1
+    found.places = found.router.admission.taken()
     return found
 
 

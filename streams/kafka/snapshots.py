@@ -8,6 +8,10 @@ modulo ``[kafka] snapshot_days``: a later session takes the key of one so many d
 compaction keeps the newest set of each slot and nothing has to be deleted. Who finds no set of a
 group before an instant cannot conclude that it had no record there: older sets may be gone. Every
 part therefore says where the group began.
+
+Beside the sets lies one message for each symbol that is not configured and has a place in its
+partition (`streams.pipeline.admission`), under the key ``|symbols/SYMBOL``, written when the place
+is taken: before any set that includes the record.
 """
 
 from __future__ import annotations
@@ -19,12 +23,13 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from tapeline.schemas.ids import snapshot_group, snapshot_key, snapshot_part
+from tapeline.schemas.ids import snapshot_group, snapshot_key, snapshot_part, state_key
 from tapeline.schemas.instants import day_of
 from tapeline.schemas.topics import DEFAULT_PREFIX, snapshot_topic
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.engine import STATE_VERSION
 from tapeline.streams.outputs.messages import Message
+from tapeline.streams.pipeline.admission import Place
 from tapeline.streams.pipeline.provenance import Identity
 from tapeline.streams.pipeline.state_values import decoded, encoded
 
@@ -32,6 +37,8 @@ PART_BYTES = 400_000
 FORMAT = 2
 VERSION = b"%d.%d" % (FORMAT, STATE_VERSION)
 """Header ``version`` of what this version writes and reads: of the messages, and of the state."""
+PLACE_KEY = state_key("", "symbols/").encode()
+"""No group has an empty name."""
 
 
 class SnapshotHead(Struct, frozen=True):
@@ -51,6 +58,8 @@ class SnapshotHead(Struct, frozen=True):
     first, first_reached_ms
         Source offset of the group's first record that raised a watermark, and the greatest
         watermark of the partition with it.
+    shown_ms
+        Key of that record in the order of a replay; see `streams.kafka.shown`.
     """
 
     group: str
@@ -60,6 +69,7 @@ class SnapshotHead(Struct, frozen=True):
     reached_ms: int
     first: int
     first_reached_ms: int
+    shown_ms: int
 
 
 class SnapshotPart(SnapshotHead, frozen=True, kw_only=True):
@@ -92,6 +102,7 @@ class SnapshotLabel(Struct, frozen=True):
     reached_ms: int
     first: int
     first_reached_ms: int
+    shown_ms: int
     part: int
     parts: int
 
@@ -175,7 +186,7 @@ def snapshot_messages(
     return messages
 
 
-NUMBERS = ("offset", "reached_ms", "first", "first_reached_ms")
+NUMBERS = ("offset", "reached_ms", "first", "first_reached_ms", "shown_ms")
 """Fields of `SnapshotHead` that are headers, too, as decimal text."""
 
 
@@ -191,7 +202,7 @@ def group_of_key(key: bytes) -> str:
 
 def label_of(key: bytes, headers: Mapping[str, bytes]) -> SnapshotLabel | None:
     """The label of a part; None when this version does not read it."""
-    if headers.get("version") != VERSION:
+    if headers.get("version") != VERSION or key.startswith(PLACE_KEY):
         return None
     return SnapshotLabel(
         group=headers["group"].decode(),
@@ -200,6 +211,25 @@ def label_of(key: bytes, headers: Mapping[str, bytes]) -> SnapshotLabel | None:
         parts=int(headers["parts"]),
         **{name: int(headers[name]) for name in NUMBERS},
     )
+
+
+def place_message(place: Place, timestamp_ms: int) -> Message:
+    """The message of a place; equal whenever it is written."""
+    content = {"v": FORMAT, "symbol": place.symbol, "offset": place.offset}
+    headers = [
+        ("type", b"symbol"),
+        ("version", VERSION),
+        ("offset", b"%d" % place.offset),
+    ]
+    key = PLACE_KEY + place.symbol.encode()
+    return Message(timestamp_ms, key, msgspec.json.encode(content), headers)
+
+
+def place_of(key: bytes, headers: Mapping[str, bytes]) -> Place | None:
+    """The place that a message is of; None when it is of none, or of another version."""
+    if not key.startswith(PLACE_KEY) or headers.get("version") != VERSION:
+        return None
+    return Place(key.removeprefix(PLACE_KEY).decode(), int(headers["offset"]))
 
 
 def joined(parts: Iterable[SnapshotPart]) -> dict[str, Any] | None:

@@ -2,27 +2,40 @@
 
 Every symbol has an engine for good, so an input that makes up symbols would fill any memory. A
 symbol that ``[instruments.default]`` takes gets one of ``[limits] symbols`` places of its partition
-with its first bar or clock that passes the checks; dead letters and cancels of bars that are not
-there take none. When no place is left, the records of any further symbol are dead letters
-``too_many_symbols``. So the places are a function of the log and the configuration alone: they are
-the groups that have a watermark, which every stored state names, in the order of the offsets at
-which they began. Files and stores are one partition.
+with its first record, whatever becomes of that. When no place is left, all records of any further
+symbol are dead letters ``too_many_symbols``. So the places are a function of the log and the
+configuration alone, in the order of the offsets at which they were taken; who keeps a state keeps
+them with it. Files and stores are one partition.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.records import Cancel, LogRecord
+from tapeline.schemas.records import LogRecord
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.pipeline.planning import plan_group
 
 TOO_MANY = "too_many_symbols"
+
+
+class Place(NamedTuple):
+    """The place of a symbol that is not configured.
+
+    Attributes
+    ----------
+    offset
+        Source offset of its first record.
+    """
+
+    symbol: str
+    offset: int
 
 
 class StandIn:
@@ -55,10 +68,6 @@ class StandIn:
         """The plan, under the name of the symbol that stands for all."""
         return self._standing(symbol).plan.instruments[0]
 
-    def counters(self, symbol: str) -> dict[str, int]:
-        """Counters of a symbol of which nothing was accepted."""
-        return self._standing(symbol).counters(self._symbol)
-
     def _standing(self, symbol: str) -> GroupEngine:
         if self._engine is None:
             self._symbol = symbol
@@ -71,37 +80,48 @@ class Admission:
 
     Parameters
     ----------
-    groups
-        Those that have a state already, in any order.
+    symbols
+        Those that have a place already, in any order.
     """
 
-    def __init__(self, config: Config, groups: Iterable[str] = ()) -> None:
+    def __init__(self, config: Config, symbols: Iterable[str] = ()) -> None:
         self._config = config
         self._most = config.limits.symbols
-        self._placed = {group for group in groups if not config.names(group)}
-        self._stand_in = StandIn(config)
+        # A symbol that was configured since then needs its place no more.
+        self._placed = {symbol for symbol in symbols if not config.names(symbol)}
+        self._new: list[Place] = []
 
     def holds(self, symbol: str) -> bool:
         """Whether a symbol is configured or has a place."""
         return symbol in self._placed or self._config.names(symbol)
 
-    def admit(self, record: LogRecord) -> bool:
-        """Whether the symbol of a record has a place, or now takes one; it is accepted, at least.
+    @property
+    def changed(self) -> bool:
+        """Whether places were taken since the last call of `taken`."""
+        return bool(self._new)
 
-        A symbol that is configured needs none. False: the record is a cancel, has no effect and
-        leaves its symbol without a place.
+    def taken(self) -> list[Place]:
+        """Places that were taken since the last call, in their order."""
+        found, self._new = self._new, []
+        return found
+
+    def admit(self, symbol: str, offset: int) -> None:
+        """Give the symbol of a record a place if it needs one.
+
+        Parameters
+        ----------
+        symbol
+            One that is accepted, in the partition of its group.
+        offset
+            Source offset of the record.
 
         Raises
         ------
         RecordRejected
-            When the record does not pass the checks that need no state, or no place is left.
+            When no place is left.
         """
-        symbol = record.symbol
         if self.holds(symbol):
-            return True
-        self._stand_in.check(record)
-        if isinstance(record, Cancel):
-            return False
+            return
         if len(self._placed) >= self._most:
             raise RecordRejected(
                 "too_many_symbols",
@@ -109,4 +129,4 @@ class Admission:
                 " come before it ([limits] symbols)",
             )
         self._placed.add(symbol)
-        return True
+        self._new.append(Place(symbol, offset))

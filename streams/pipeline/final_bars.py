@@ -43,7 +43,7 @@ class FinalBars:
         symbol = record.symbol
         if self._config.instrument(symbol) is not None:
             # In the order of the log, as if it were not sorted.
-            self._admission.admit(record)
+            self._admission.admit(symbol, 0)
         self._router.check(record)
         if isinstance(record, Bar):
             self._reach(symbol, self._router.slot_end_ms(symbol, record.start_ms))

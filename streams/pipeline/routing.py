@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 
 from tapeline.schemas.config.model import Config
@@ -15,7 +14,7 @@ from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.pipeline.admission import TOO_MANY, Admission, StandIn
+from tapeline.streams.pipeline.admission import Admission, StandIn
 from tapeline.streams.pipeline.planning import plan_group
 
 
@@ -26,8 +25,8 @@ class Router:
     ----------
     make
         Gives the engine of a group when its first record comes; None: a new one.
-    groups
-        Those that had records before.
+    symbols
+        Those that are not configured and have a place already; see `Admission`.
     registry
         The types of the events of new engines.
 
@@ -35,13 +34,15 @@ class Router:
     ----------
     engines
         By group id, in the order in which their first records came.
+    admission
+        The places of symbols that are not configured.
     """
 
     def __init__(
         self,
         config: Config,
         make: Callable[[str], GroupEngine] | None = None,
-        groups: Iterable[str] = (),
+        symbols: Iterable[str] = (),
         registry: Registry = EVENTS,
     ) -> None:
         self._registry = registry
@@ -50,9 +51,8 @@ class Router:
         self._make = self._new_engine if make is None else make
         self._by_symbol: dict[str, GroupEngine] = {}
         self._stand_in = StandIn(config)
-        self._admission = Admission(config, groups)
-        self._strangers: Counter[str] = Counter()
-        self._idle = Outcome("idle")
+        self.admission = Admission(config, symbols)
+        self._checked: set[str] = set()
 
     @property
     def config(self) -> Config:
@@ -70,9 +70,7 @@ class Router:
         """
         engine = self._by_symbol.get(record.symbol)
         if engine is None:
-            engine = self._admitted(record)
-            if engine is None:
-                return self._idle
+            engine = self._admitted(record.symbol, offset)
         return engine.apply(record, offset)
 
     def check(self, record: LogRecord) -> None:
@@ -83,20 +81,21 @@ class Router:
         else:
             engine.check(record)
 
-    def _admitted(self, record: LogRecord) -> GroupEngine | None:
-        """Engine of a symbol that is new here; None: it stays so, the record has no effect."""
-        symbol = record.symbol
+    def meet(self, record: LogRecord, offset: int) -> None:
+        """Give the symbol of a record its place though the record itself is not applied.
+
+        Raises
+        ------
+        RecordRejected
+            When the symbol is not accepted, or no place is left for it.
+        """
+        self._refuse_unknown(record.symbol)
+        self.admission.admit(record.symbol, offset)
+
+    def _admitted(self, symbol: str, offset: int) -> GroupEngine:
+        """Engine of a symbol that is new here."""
         self._refuse_unknown(symbol)
-        try:
-            admitted = self._admission.admit(record)
-        except RecordRejected as error:
-            if error.code != TOO_MANY:
-                # It was met, though nothing of it was accepted.
-                self._strangers[symbol] += 0
-            raise
-        if not admitted:
-            self._strangers[symbol] += 1
-            return None
+        self.admission.admit(symbol, offset)
         engine = self.group_engine(self._config.group_of(symbol))
         self._by_symbol[symbol] = engine
         return engine
@@ -107,7 +106,7 @@ class Router:
         if engine is None:
             self._refuse_unknown(symbol)
             if not self._config.names(symbol):
-                self._strangers[symbol] += 0
+                self._checked.add(symbol)
                 return None
             engine = self.group_engine(self._config.group_of(symbol))
             self._by_symbol[symbol] = engine
@@ -122,7 +121,11 @@ class Router:
 
     def symbols(self) -> list[str]:
         """Symbols that had a record, by name; without those that were too many."""
-        return sorted({*self._by_symbol, *self._strangers})
+        return sorted(self._by_symbol)
+
+    def met(self) -> set[str]:
+        """Symbols that had a record, and those of which one was only checked."""
+        return {*self._by_symbol, *self._checked}
 
     def plan(self, symbol: str) -> InstrumentPlan:
         """Plan of a symbol that is accepted; of one that is not configured, under another name."""
@@ -133,20 +136,16 @@ class Router:
 
     def counters(self, symbol: str) -> dict[str, int]:
         """What became of the records of a symbol that had a record; see `GroupEngine.counters`."""
-        engine = self._by_symbol.get(symbol)
-        found = self._stand_in.counters(symbol) if engine is None else engine.counters(symbol)
-        found["idle"] += self._strangers[symbol]
-        return found
+        return self._by_symbol[symbol].counters(symbol)
 
     def swings_by_class(self, symbol: str) -> dict[int, int]:
         """Swings of a symbol that had a record; see `GroupEngine.swings_by_class`."""
-        engine = self._by_symbol.get(symbol)
-        return {} if engine is None else engine.swings_by_class(symbol)
+        return self._by_symbol[symbol].swings_by_class(symbol)
 
     def held(self, symbol: str) -> GroupEngine | None:
         """Engine of a symbol that is configured, or has a place; None of any other."""
         group = self._config.group_of(symbol)
-        return self.group_engine(group) if self._admission.holds(symbol) else None
+        return self.group_engine(group) if self.admission.holds(symbol) else None
 
     def group_engine(self, group: str) -> GroupEngine:
         """Engine of a group; made if no record has come yet."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
-from tapeline.schemas.codec import RecordDecoder, encode
+from tapeline.schemas.codec import RecordDecoder, decode_event, encode
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Output, Reject
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
@@ -14,6 +15,7 @@ from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.core.volume import written_volume
+from tapeline.streams.pipeline.admission import TOO_MANY
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.provenance import IDENTITY, GroupIdentity, restore_engine
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
@@ -21,8 +23,10 @@ from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.pipeline.state_values import decoded, encoded
 from tapeline.streams.store.checkpoint import RunMark, Slot
 from tapeline.streams.store.counts import Counts
+from tapeline.streams.store.database import Database
 from tapeline.streams.store.layout import (
     LETTERS,
+    SYMBOLS,
     StoreError,
     bar_key,
     bars_prefix,
@@ -38,6 +42,17 @@ from tapeline.streams.store.step import Step
 DIGEST_BYTES = 16
 LEAST_AGAIN = 50_000
 BEYOND_HORIZON = "beyond_horizon"
+WITHOUT_PLACE = frozenset(
+    {
+        "decode_error",
+        "schema_error",
+        "ambiguous_time",
+        "unknown_symbol",
+        "wrong_partition",
+        TOO_MANY,
+    }
+)
+"""Codes of rows that are no records, and of records that give their symbol no place."""
 CLOCK_LINE = b'{"type":"clock"'
 
 
@@ -81,7 +96,7 @@ class Keeper:
         self.registry = store.registry
         self.counts = Counts(store.checkpoint.log_records, store.registry)
         self.rebuilds: dict[str, Slot | None] = dict(store.checkpoint.rebuilds)
-        self.router = Router(config, self._engine, store.checkpoint.plans)
+        self.router = Router(config, self._engine, stored_places(store.database))
         self.step = Step(self.registry)
         self._explain = explain
         self._least_again = least_again
@@ -91,6 +106,7 @@ class Keeper:
         self._line: bytes | None = None
         for line in store.letters:
             self.step.letters[_letter_key(line)] = b""
+            self._place_again(line)
         self._identities: dict[str, GroupIdentity] = {}
         folder = store.folder
         check_settings(config, folder, store.checkpoint, store.database, way_out(folder))
@@ -117,6 +133,27 @@ class Keeper:
         finally:
             if collecting:
                 gc.enable()
+
+    def _place_again(self, line: bytes) -> None:
+        """Give a symbol the place that it had by a record that was refused: the log has none."""
+        letter = decode_event(line)
+        assert isinstance(letter, Reject)
+        symbol = letter.symbol
+        if symbol is None or letter.code in WITHOUT_PLACE:
+            return
+        if self.config.instrument(symbol) is not None:
+            with suppress(RecordRejected):
+                self.router.admission.admit(symbol, self._next)
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(self.step) or self.router.admission.changed
+
+    def pass_over(self, record: LogRecord) -> None:
+        """Leave out a record that a later one replaces; its symbol takes its place by it."""
+        with suppress(RecordRejected):
+            self.router.meet(record, self._next)
 
     def take(self, record: LogRecord) -> str:
         """Take a record; returns its outcome, one of `OUTCOMES`.
@@ -318,7 +355,9 @@ class Keeper:
 
     def write(self, states: list[tuple[bytes, bytes | None]], mark: RunMark | None) -> None:
         """Write the step with other state records than those of the engines."""
-        self.store.commit(self.step, states, mark, self._plans, self.rebuilds)
+        places = self.router.admission.taken()
+        keys = [(SYMBOLS + symbol.encode(), encoded(offset)) for symbol, offset in places]
+        self.store.commit(self.step, [*states, *keys], mark, self._plans, self.rebuilds)
         self.step = Step(self.registry)
 
     def is_idle(self, clock: Clock) -> bool:
@@ -334,6 +373,12 @@ class Keeper:
         start = b"" if first_ms is None else bar_key(symbol, first_ms)
         for _, line in self.store.database.scan(bars_prefix(symbol), start):
             yield self.decoded(line)
+
+
+def stored_places(database: Database) -> Iterator[str]:
+    """Symbols that are not configured and have a place."""
+    for key, _ in database.scan(SYMBOLS):
+        yield key[len(SYMBOLS) :].decode()
 
 
 def _letter_key(line: bytes) -> bytes:

@@ -31,6 +31,7 @@ STATE = b"state\0"
 VIEW = b"view\0"
 BARS = b"bars\0"
 LETTERS = b"letters\0"
+SYMBOLS = b"symbols\0"
 _LABEL_SHIFT = 1 << 63
 _LABEL_BYTES = 8
 

@@ -56,7 +56,7 @@ def recover(keeper: Keeper, step_records: int, refused_stay: bool = False) -> No
             keeper.refuse(source, line, Refusal(refusal.code, refusal.reason, record.symbol))
         if keeper.step.records >= step_records:
             _commit(keeper)
-    if keeper.step or keeper.step.letters:
+    if keeper.pending or keeper.step.letters:
         _commit(keeper)
     keeper.counts.recovered = keeper.next_offset - first
 
@@ -74,7 +74,7 @@ def _rebuilt_at(keeper: Keeper, clock: Clock, line: bytes) -> bool:
     if group not in keeper.rebuilds:
         return False
     check_readable(keeper, group)
-    if keeper.step:
+    if keeper.pending:
         _commit(keeper)
     if not rebuild(keeper, group, lambda: None, line):
         return False

@@ -274,6 +274,7 @@ class _Run:
         elif is_before(content, self._options.from_ms):
             self._keeper.counts.rows["skipped"] += 1
         elif superseded:
+            self._keeper.pass_over(content)
             self._keeper.counts.rows["superseded"] += 1
         else:
             try:
@@ -287,7 +288,7 @@ class _Run:
 
     def _commit(self) -> None:
         """Write what there is; the run goes on."""
-        if self._keeper.step:
+        if self._keeper.pending:
             self._begin()
             self._keeper.commit(self._mark())
 
@@ -318,7 +319,7 @@ class _Run:
             self._begin()
             for group in groups:
                 rebuild(keeper, group, partial(self._mark, group == groups[-1]))
-        elif keeper.step or self._marked:
+        elif keeper.pending or self._marked:
             self._begin()
             keeper.commit(self._mark(finished=True))
 

@@ -249,7 +249,7 @@ class Committer:
             yield builder
 
     async def _send_state(self, step: Step) -> None:
-        for pairs in batches(step.state.changes(), step.next_offset, step.last, CHANGELOG_BYTES):
+        for pairs in batches(step.state.changes(), step.checkpoint(), CHANGELOG_BYTES):
             if self._end(step.partition) == 0:
                 # What tells this partition from one of the same name; compaction keeps it first.
                 pairs.insert(0, new_identity())

@@ -16,15 +16,20 @@ from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output
 from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.partition import partition_for
-from tapeline.schemas.records import LogRecord
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.core.engine import GroupEngine, StateIncompleteError, StateVersionError
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.kafka.raw_records import Chunk, RawRecord
-from tapeline.streams.kafka.snapshots import CloseClock, SnapshotHead, snapshot_messages, topic
+from tapeline.streams.kafka.snapshots import (
+    CloseClock,
+    SnapshotHead,
+    place_message,
+    snapshot_messages,
+    topic,
+)
 from tapeline.streams.kafka.stamps import Stamps
 from tapeline.streams.outputs.messages import Message, Writer
-from tapeline.streams.pipeline.admission import Admission
+from tapeline.streams.pipeline.admission import Admission, Place
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.provenance import (
     IDENTITY,
@@ -33,14 +38,18 @@ from tapeline.streams.pipeline.provenance import (
     restore_engine,
 )
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
+from tapeline.streams.worker.last_key import LastKey
 from tapeline.streams.worker.log_digest import RecordDigest, digest_of
 from tapeline.streams.worker.state_records import (
     FIRST,
+    LOST,
+    Checkpoint,
     GroupChange,
     StateFormatError,
     StoredGroup,
     StoredPartition,
     group_change,
+    places_change,
 )
 
 
@@ -72,8 +81,9 @@ class Seat:
         somebody has the time, at the latest before the next record.
     first
         As in `StoredGroup`.
-    reached_ms
-        Greatest watermark of the partition with the record that passed the close.
+    reached_ms, shown_ms
+        Greatest watermark of the partition with the record that passed the close, and the key of
+        that record; see `streams.kafka.shown`.
     """
 
     def __init__(
@@ -85,7 +95,7 @@ class Seat:
     ) -> None:
         self.group = group
         self.first = None if stored is None else stored.first
-        self.reached_ms = FAR_PAST_MS
+        self.reached_ms = self.shown_ms = FAR_PAST_MS
         self._first_kept = self.first is not None
         self._slots = config.kafka.snapshot_days
         self.header = ("group", group.encode())
@@ -102,11 +112,11 @@ class Seat:
         self.closes = CloseClock(plan.instruments[0].calendar, max(known, default=None))
         self.closed: str | None = None
 
-    def close(self, watermark_ms: int, offset: int, reached_ms: int) -> bool:
+    def close(self, watermark_ms: int, offset: int, reached_ms: int, shown_ms: int) -> bool:
         """Whether a record passed a close with the watermark that it raised."""
         if self.first is None:
             self.first = (offset, reached_ms)
-        self.reached_ms = reached_ms
+        self.reached_ms, self.shown_ms = reached_ms, shown_ms
         self.closed = self.closes.passed(watermark_ms)
         return self.closed is not None
 
@@ -125,6 +135,7 @@ class Seat:
             reached_ms=self.reached_ms,
             first=first,
             first_reached_ms=first_reached_ms,
+            shown_ms=self.shown_ms,
         )
         records = {IDENTITY: self.identity.record(), **engine.snapshot()}
         return snapshot_messages(head, records, self.watermark_ms, self._slots)
@@ -150,11 +161,7 @@ def _restored(config: Config, group: str, stored: StoredGroup, registry: Registr
             f" ({error}): build anew under another topic prefix, or run the version that wrote it"
         ) from error
     except StateIncompleteError as error:
-        raise StateIncompleteError(
-            f"{error}. The local state or the changelog lost records. Delete the data folder: the "
-            "state is made again from the changelog. If this comes again it is the changelog: "
-            "build anew under another topic prefix"
-        ) from error
+        raise StateIncompleteError(f"{error}. {LOST}") from error
     except IdentityError as error:
         raise IdentityError(
             f"{error}. Results of the two would mix: go back to the settings and the calendars of"
@@ -169,10 +176,10 @@ class StateChange:
     to say is on its way before anybody spends time on states.
     """
 
-    def __init__(self, seats: Iterable[Seat] = ()) -> None:
+    def __init__(self, seats: Iterable[Seat] = (), places: Sequence[Place] = ()) -> None:
         self._seats = list(seats)
         self._snapshots: deque[list[Message]] = deque()
-        self._changes: list[GroupChange] = []
+        self._changes: list[GroupChange] = [places_change(places)] if places else []
 
     def snapshot(self) -> list[Message]:
         """Messages of the next snapshot that was put off; none when there are no more."""
@@ -208,6 +215,10 @@ class Step(Struct):
         Of the snapshots among the outputs.
     last
         The last record below `next_offset`, of this step or before it; None before the first.
+    shown_ms
+        Its key in the order of a replay; see `streams.kafka.shown`.
+    symbols
+        Number of symbols that are not configured and have a place.
     """
 
     partition: int
@@ -217,6 +228,12 @@ class Step(Struct):
     state: StateChange = field(default_factory=StateChange)
     snapshot_bytes: int = 0
     last: RecordDigest | None = None
+    shown_ms: int = FAR_PAST_MS
+    symbols: int = 0
+
+    def checkpoint(self) -> Checkpoint:
+        """How far the partition is after it."""
+        return Checkpoint(self.next_offset, self.last, self.shown_ms, self.symbols)
 
 
 class PartitionFold:
@@ -268,7 +285,9 @@ class PartitionFold:
         self._stamps = Stamps(config)
         self._by_symbol: dict[str, Seat] = {}
         self._state = StateChange()
-        self._admission = Admission(config, stored.groups)
+        self._admission = Admission(config, (each.symbol for each in stored.places))
+        self._symbols = len(stored.places)
+        self._key = LastKey(config.time, stored.shown_ms, self._decode)
         for group, records in stored.groups.items():
             self.seats[group] = Seat(config, group, records, registry)
         self._reached_ms = max(
@@ -314,6 +333,7 @@ class PartitionFold:
         records = due.records
         counts.skipped += len(chunk.records) - len(records)
         step = Step(self._partition, due.end, len(records))
+        step.shown_ms, step.symbols = self._key.key_ms, self._symbols
         if not records:
             # Markers of transactions take offsets, too: nothing but the offset goes on.
             self.next_offset = due.end
@@ -321,7 +341,10 @@ class PartitionFold:
             return step
         self._state.changes()
         touched = self._take(records, step, most_again, most_snapshot_bytes, put_off)
-        step.state = self._state = StateChange(touched)
+        places = self._admission.taken()
+        self._symbols += len(places)
+        step.symbols = self._symbols
+        step.state = self._state = StateChange(touched, places)
         # One hash a step: that of the last record it took, which may not be that of the chunk.
         step.last = self.last = digest_of(records[step.records - 1])
         self.next_offset = step.next_offset
@@ -337,7 +360,7 @@ class PartitionFold:
     ) -> list[Seat]:
         """Give every record to its engine, or some of them; the groups that had one."""
         counts, decode, seats = self._counts, self._decode, self._by_symbol
-        outcomes, differs = counts.outcomes, self._stamps.differs
+        outcomes, differs, key = counts.outcomes, self._stamps.differs, self._key
         touched: dict[str, Seat] = {}
         left = sys.maxsize if most_again is None else most_again
         most_bytes = sys.maxsize if most_snapshot_bytes is None else most_snapshot_bytes
@@ -350,10 +373,11 @@ class PartitionFold:
                 symbol = parsed.symbol
                 seat = seats.get(symbol)
                 if seat is None:
-                    seat = self._find(parsed)
+                    seat = self._find(record, symbol, step)
                 engine = seat.engine
                 if engine.offset >= offset:
                     counts.skipped += 1
+                    key.note(parsed)
                     continue
                 touched[seat.group] = seat
                 if seat.closed is not None:
@@ -363,9 +387,12 @@ class PartitionFold:
                 self._refuse(record, error.code, error.reason, error.symbol, step)
                 continue
             except RecordRejected as error:
+                key.note(parsed)
                 self._refuse(record, error.code, error.reason, symbol, step)
                 continue
             outcomes[outcome.kind] += 1
+            if outcome is not engine.in_order:
+                key.note(parsed)
             known = seat.watermark_ms
             mark_ms = outcome.watermark_ms
             # A bar in order ends at the watermark: of one with its CreateTime no more is asked.
@@ -379,20 +406,22 @@ class PartitionFold:
             if outcome.events:
                 self._say(seat, outcome.events, known, step.outputs)
             close_ms = seat.closes.next_ms
-            if (close_ms is None or known >= close_ms) and seat.close(
-                known, offset, self._reach(touched.values())
-            ):
-                counts.snapshots += 1
-                if not put_off:
-                    self._keep(seat, step)
+            if close_ms is None or known >= close_ms:
+                reached_ms = self._reach(touched.values())
+                shown_ms = key.after(records, offset, self._reached_ms, reached_ms)
+                if seat.close(known, offset, reached_ms, shown_ms):
+                    counts.snapshots += 1
+                    if not put_off:
+                        self._keep(seat, step)
             if outcome.correction is not None:
                 left -= outcome.correction.bars_again
             if left < 0 or step.snapshot_bytes > most_bytes:
                 step.next_offset = offset + 1
                 step.records = sum(1 for each in records if each.offset <= offset)
                 break
-        self._reached_ms = self._reach(touched.values())
-        return [seat for seat in touched.values() if seat.group in self.seats]
+        before_ms, self._reached_ms = self._reached_ms, self._reach(touched.values())
+        step.shown_ms = key.end(records, step.next_offset - 1, before_ms, self._reached_ms)
+        return list(touched.values())
 
     def _reach(self, touched: Iterable[Seat]) -> int:
         """Greatest watermark of the partition, some of whose groups went on in this chunk."""
@@ -421,8 +450,8 @@ class PartitionFold:
         step.outputs.setdefault(self._snapshots, []).extend(messages)
         step.snapshot_bytes += sum(len(each.value or b"") for each in messages)
 
-    def _find(self, record: LogRecord) -> Seat:
-        config, symbol = self._config, record.symbol
+    def _find(self, record: RawRecord, symbol: str, step: Step) -> Seat:
+        config = self._config
         if config.instrument(symbol) is None:
             raise RecordRejected("unknown_symbol", f"symbol {symbol!r} is not configured")
         group = config.group_of(symbol)
@@ -432,9 +461,11 @@ class PartitionFold:
                 "wrong_partition",
                 f"records of group {group} belong in partition {due}, not {self._partition}",
             )
-        if not self._admission.admit(record):
-            # Kept by nobody: the record has no effect, and its symbol is as unknown as before.
-            return Seat(config, group, None, self._registry)
+        if not self._admission.holds(symbol):
+            self._admission.admit(symbol, record.offset)
+            # Before any snapshot that includes the record: a replay from that knows the place.
+            place = place_message(Place(symbol, record.offset), max(record.timestamp, 0))
+            step.outputs.setdefault(self._snapshots, []).append(place)
         seat = self.seats.get(group)
         if seat is None:
             seat = self.seats[group] = Seat(config, group, None, self._registry)

@@ -4,9 +4,12 @@ A key is ``group|name``; a value is the JSON list ``[offset, content]``: the sou
 content includes, then the content. The record ``hot`` of a group has a third item, the identity of
 the settings the state was made with, whose parts are the record ``identity``; ``first`` says where
 its log began. The checkpoint of the
-partition is a record of its own: ``[next offset, {"v": format, "last": [offset, time, hash]}]``,
-the last record of the log that the state includes, null before the first. So is the identity of its
-changelog: the first record of all, written once.
+partition is a record of its own: ``[next offset, {"v": format, "last": [offset, time, hash],
+"shown": key, "symbols": number}]``, the last record of the log that the state includes and its key
+in the order of a replay, null before the first. So is each of so many symbols that are not
+configured and have a place in the partition, ``|symbols/SYMBOL``: ``[offset, null]`` with the
+offset of its first record, written once. So is the identity of the changelog: the first record of
+all, written once.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from msgspec import Struct, field
 
 from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.ids import state_key, state_place
-from tapeline.streams.core.engine import HOT
+from tapeline.schemas.instants import FAR_PAST_MS
+from tapeline.streams.core.engine import HOT, StateIncompleteError
+from tapeline.streams.pipeline.admission import Place
 from tapeline.streams.pipeline.provenance import Identity, stored_identity
 from tapeline.streams.pipeline.state_values import pack, unpack
 from tapeline.streams.worker.log_digest import RecordDigest
@@ -28,12 +33,19 @@ from tapeline.streams.worker.log_digest import RecordDigest
 CHECKPOINT_KEY = state_key("", "checkpoint").encode()
 """No group has an empty name."""
 IDENTITY_KEY = state_key("", "identity").encode()
+PLACE_KEY = state_key("", "symbols/").encode()
 IDENTITY_BYTES = 16
 FIRST = "first"
 """Where the first watermark of a group came from: written once."""
 FORMAT = 2
 RECORD_BYTES = 32
 """What a record of a batch takes beside its key and value, at most."""
+LOST = (
+    "The local state or the changelog lost records. Delete the data folder: the state is made again"
+    " from the changelog. If this comes again it is the changelog: build anew under another topic"
+    " prefix"
+)
+"""The way out where records of the state are missing."""
 KEY_SHOWN = 80
 """Bytes of a foreign key that a message quotes."""
 
@@ -72,18 +84,27 @@ class StoredPartition(Struct):
         Next source offset; None where nothing was ever written.
     last
         The last record below it; None where there is none.
+    shown_ms
+        Key of that record in the order of a replay; see `streams.kafka.shown`.
     identity
         Of the changelog that the records are of; None where nothing was ever written.
+    places
+        Symbols that are not configured and have a place, in the order of their first records.
     """
 
     checkpoint: int | None = None
     last: RecordDigest | None = None
+    shown_ms: int = FAR_PAST_MS
     identity: str | None = None
+    places: list[Place] = field(default_factory=list)
     groups: dict[str, StoredGroup] = field(default_factory=dict)
 
 
 class GroupChange(Struct, frozen=True):
-    """Changed state records of one group; they are written together or not at all."""
+    """Changed state records of one group; they are written together or not at all.
+
+    Those of the partition itself are of a group without a name.
+    """
 
     group: str
     pairs: list[Pair]
@@ -114,7 +135,8 @@ def check_record(key: bytes | None, value: bytes | None) -> None:
         group, name = state_place(key.decode())
     except UnicodeDecodeError as error:
         raise _foreign(key, str(error)) from error
-    if not (name and (group or key in (CHECKPOINT_KEY, IDENTITY_KEY))):
+    own = key in (CHECKPOINT_KEY, IDENTITY_KEY) or key.startswith(PLACE_KEY)
+    if not (name and (group or own)):
         raise _foreign(key, "keys of a worker are group|name")
     try:
         items = msgspec.json.decode(value, type=list[msgspec.Raw])
@@ -141,14 +163,35 @@ def _foreign(key: bytes | None, why: str) -> ForeignRecordError:
     return ForeignRecordError(f"the record of key {shown} is no state of a worker ({why})")
 
 
-def checkpoint_pair(next_offset: int, last: RecordDigest | None = None) -> Pair:
+class Checkpoint(Struct, frozen=True):
+    """How far the state of a partition is; as in `StoredPartition`.
+
+    Attributes
+    ----------
+    symbols
+        Number of places that are taken.
+    """
+
+    next_offset: int
+    last: RecordDigest | None = None
+    shown_ms: int = FAR_PAST_MS
+    symbols: int = 0
+
+
+def checkpoint_pair(checkpoint: Checkpoint) -> Pair:
     """The record that says how far a partition is, and what the last record was."""
-    digest = None if last is None else list(last)
-    return CHECKPOINT_KEY, pack(next_offset, {"v": FORMAT, "last": digest})
+    shown_ms = checkpoint.shown_ms
+    content = {
+        "v": FORMAT,
+        "last": None if checkpoint.last is None else list(checkpoint.last),
+        "shown": None if shown_ms == FAR_PAST_MS else shown_ms,
+        "symbols": checkpoint.symbols,
+    }
+    return CHECKPOINT_KEY, pack(checkpoint.next_offset, content)
 
 
-def read_checkpoint(value: bytes) -> tuple[int, RecordDigest | None]:
-    """Next source offset and the last record before it.
+def read_checkpoint(value: bytes) -> Checkpoint:
+    """What such a record says.
 
     Raises
     ------
@@ -161,8 +204,19 @@ def read_checkpoint(value: bytes) -> tuple[int, RecordDigest | None]:
             f"the stored state has format {content.get('v')}, this version reads {FORMAT}: build "
             "anew under another topic prefix, or run the version that wrote it"
         )
-    last = content["last"]
-    return next_offset, None if last is None else RecordDigest(*last)
+    last, shown_ms = content["last"], content["shown"]
+    return Checkpoint(
+        next_offset,
+        None if last is None else RecordDigest(*last),
+        FAR_PAST_MS if shown_ms is None else shown_ms,
+        content["symbols"],
+    )
+
+
+def places_change(places: Iterable[Place]) -> GroupChange:
+    """The records of places that were taken."""
+    pairs = [(PLACE_KEY + symbol.encode(), pack(offset, None)) for symbol, offset in places]
+    return GroupChange("", pairs)
 
 
 def group_change(
@@ -185,14 +239,22 @@ def read_partition(items: Iterable[Pair]) -> StoredPartition:
     ------
     StateFormatError
         When a record is of another format.
+    StateIncompleteError
+        When places are missing.
     ForeignRecordError
         When a record is none that a worker writes.
     """
     found = StoredPartition()
+    symbols = 0
     for key, value in items:
         check_record(key, value)
         if key == CHECKPOINT_KEY:
-            found.checkpoint, found.last = read_checkpoint(value)
+            checkpoint = read_checkpoint(value)
+            found.checkpoint, found.last = checkpoint.next_offset, checkpoint.last
+            found.shown_ms, symbols = checkpoint.shown_ms, checkpoint.symbols
+            continue
+        if key.startswith(PLACE_KEY):
+            found.places.append(Place(key.removeprefix(PLACE_KEY).decode(), offset_of(value)))
             continue
         content = unpack(value)
         if key == IDENTITY_KEY:
@@ -206,11 +268,18 @@ def read_partition(items: Iterable[Pair]) -> StoredPartition:
         stored.records[name] = content[1]
         if name == HOT:
             stored.settings = stored_identity(content[2])
+    # More of them are those of a step whose last batch, which has the checkpoint, was not written.
+    if len(found.places) < symbols:
+        raise StateIncompleteError(
+            f"the state has {len(found.places)} symbols that are not configured, its checkpoint"
+            f" {symbols}. {LOST}"
+        )
+    found.places.sort(key=lambda each: each.offset)
     return found
 
 
 def batches(
-    changes: Sequence[GroupChange], next_offset: int, last: RecordDigest | None, limit: int
+    changes: Sequence[GroupChange], checkpoint: Checkpoint, limit: int
 ) -> Iterator[list[Pair]]:
     """Record batches of a checkpoint: nearly always one.
 
@@ -224,8 +293,8 @@ def batches(
         When the change of one group does not fit.
     """
     batch: list[Pair] = []
-    checkpoint = checkpoint_pair(next_offset, last)
-    taken = batch_bytes([checkpoint])
+    pair = checkpoint_pair(checkpoint)
+    taken = batch_bytes([pair])
     base = taken
     for change in changes:
         size = change.size
@@ -239,7 +308,7 @@ def batches(
             batch, taken = [], base
         batch.extend(change.pairs)
         taken += size
-    yield [*batch, checkpoint]
+    yield [*batch, pair]
 
 
 def batch_bytes(pairs: Iterable[Pair]) -> int:

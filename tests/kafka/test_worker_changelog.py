@@ -25,6 +25,7 @@ from tapeline.streams.kafka.connection import admin_client
 from tapeline.streams.worker.changelog import read_heads
 from tapeline.streams.worker.state_records import (
     IDENTITY_KEY,
+    Checkpoint,
     Pair,
     checkpoint_pair,
     group_change,
@@ -250,7 +251,7 @@ async def test_of_two_workers_that_both_begin_a_changelog_the_second_ends_and_th
     with WorkerProcess(config, tmp_path / "worker") as worker:
         await worker.until("loaded in")
         # What the other one writes, which took an empty partition over, too.
-        await put(config, [first, checkpoint_pair(0)])
+        await put(config, [first, checkpoint_pair(Checkpoint(0))])
         await append(config, 0, log)
         assert worker.wait() == 70
         assert f"{name} partition 0: our batch came to offset 2, not 0" in worker.last_words()

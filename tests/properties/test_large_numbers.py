@@ -103,7 +103,7 @@ def _of_worker(config: Config, records: list[LogRecord]) -> View:
         stored = read_partition(table.items()) if table else StoredPartition()
         fold = PartitionFold(config, input_log(), 0, 1, stored, Counts())
         step = fold.fold(chunk(raws[first : first + CHUNK]))
-        for batch in batches(step.state.changes(), step.next_offset, step.last, ROOMY):
+        for batch in batches(step.state.changes(), step.checkpoint(), ROOMY):
             table.update(batch)
         for topic, messages in step.outputs.items():
             if topic in output_topics():
@@ -122,7 +122,7 @@ def _of_snapshots(config: Config, records: list[LogRecord]) -> View:
     said: list[bytes] = []
     for offset, record in enumerate(records):
         if offset % CHUNK == CHUNK - 1:
-            head = SnapshotHead("A", "2025-07-02", offset, UNKNOWN, 0, 0, 0)
+            head = SnapshotHead("A", "2025-07-02", offset, UNKNOWN, 0, 0, 0, 0)
             messages = snapshot_messages(head, engine.snapshot(), 0, 64, 1_000)
             assert len(messages) > 1
             parts = [msgspec.json.decode(each.value or b"", type=SnapshotPart) for each in messages]

@@ -205,7 +205,7 @@ class StateTable(faust.Table):  # type: ignore[misc]
     def last_record(self, partition: int) -> RecordDigest | None:
         """The last record of the log that the state of a partition includes."""
         value = self.data.value(partition, CHECKPOINT_KEY)
-        return None if value is None else read_checkpoint(value)[1]
+        return None if value is None else read_checkpoint(value).last
 
     def next_changelog_offset(self, partition: int) -> int:
         """Where the changelog ended when the table was recovered."""

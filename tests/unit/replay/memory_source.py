@@ -10,17 +10,18 @@ from typing import Any
 from tapeline.replay.sources.items import Extent, LogItem
 from tapeline.replay.sources.order import TotalOrder
 from tapeline.replay.sources.protocol import StateBound, StoredStates
-from tapeline.replay.sources.shown import Shown
 from tapeline.replay.sources.snapshots import SnapshotSets, together
 from tapeline.schemas.codec import CodecError, RecordDecoder, encode
 from tapeline.schemas.config.model import Config, TimeConfig
 from tapeline.schemas.events import Reject
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import LogRecord
 from tapeline.schemas.topics import input_log, snapshot_topic
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.kafka.messages import event_time_ms
 from tapeline.streams.kafka.raw_records import Chunk
+from tapeline.streams.kafka.shown import Shown
 from tapeline.streams.outputs.messages import Message
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 from tapeline.streams.pipeline.routing import Router
@@ -98,17 +99,17 @@ class MemorySource:
         self,
         starts: Mapping[int, int],
         follow: bool = False,
-        reached: Mapping[int, int] | None = None,
+        shown: Mapping[int, int] | None = None,
     ) -> AsyncGenerator[list[LogItem], None]:
         order = TotalOrder(starts)
-        known = {} if reached is None else reached
-        shown = {each: Shown(TimeConfig(), known.get(each)) for each in starts}
+        known = {} if shown is None else shown
+        keys = {each: Shown(TimeConfig(), known.get(each, FAR_PAST_MS)) for each in starts}
         left = {each: list(self._log[each][start:]) for each, start in starts.items()}
         while left:
             partition = self._random.choice(sorted(left))
             size = self._random.choice((1, 10, 500))
             piece, left[partition] = left[partition][:size], left[partition][size:]
-            order.add(partition, [item_of(partition, each, shown[partition]) for each in piece])
+            order.add(partition, [item_of(partition, each, keys[partition]) for each in piece])
             if not left[partition]:
                 del left[partition]
                 order.finish(partition)

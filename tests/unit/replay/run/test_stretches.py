@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,19 +16,19 @@ from tapeline.replay.bounds import Bound, parse_bound, parse_offsets
 from tapeline.replay.fold import Selection, selected
 from tapeline.replay.run import Replay, ReplayOptions
 from tapeline.replay.sources.items import Release
-from tapeline.replay.sources.shown import Shown
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Retract
 from tapeline.schemas.partition import partition_for
-from tapeline.schemas.records import Bar, LogRecord
+from tapeline.schemas.records import Bar, Clock, LogRecord
 from tapeline.schemas.topics import snapshot_topic, topic_of
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.samples import sample_book
+from tapeline.streams.kafka.shown import Shown
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.refusals import Refusal
 from tests.properties.disorder import disordered
@@ -223,6 +224,49 @@ async def test_a_partition_whose_old_snapshots_are_gone_begins_with_the_log_and_
         "no snapshots were used, group ES-NQ has none so far back;"
         f" its oldest one is of session {state['oldest']} ([kafka] snapshot_days)"
     )
+
+
+SHOWN_AT = 1_764_115_200_000  # 2025-11-26 00:00 UTC
+LATER_MS = SHOWN_AT + 3 * 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("refused", "home"),
+    [
+        (Bar("BBB", "1m", LATER_MS, 1.001, 1.001, 1.001, 1.001, 1), True),
+        (Bar("AAA", "1m", LATER_MS, 1.0, 1.0, 1.0, 1.0, 1), False),
+        (Clock("AAA", SHOWN_AT + 30 * 86_400_000), True),
+    ],
+    ids=["off tick", "elsewhere", "ahead"],
+)
+async def test_the_order_from_snapshots_is_that_from_the_beginning_whatever_was_refused(
+    refused: LogRecord, home: bool
+) -> None:
+    config = read_config(
+        '[instruments.AAA]\ntick = 0.01\ncalendar = "24/7"\nmax_ahead = "1d"\n'
+        '[instruments.BBB]\ntick = 0.01\ncalendar = "XNYS"\n',
+        "test",
+    )
+    books = [
+        Bar(symbol, "1m", SHOWN_AT + (minute - 2_000) * 60_000, 1.0, 1.0, 1.0, 1.0, 1)
+        for minute in range(0, 2_600, 10)
+        for symbol in ("AAA", "BBB", "CCC", "DDD")
+    ]
+    at_home = partition_for(refused.symbol, PARTITIONS)
+    log = partitioned(config, books, PARTITIONS)
+    for partition, place in log.items():
+        if (partition == at_home) == home:
+            place.insert(len(place) // 2, SimpleNamespace(timestamp=0, value=encode(refused)))
+            for offset, each in enumerate(place):
+                each.offset = offset
+    outputs = live(config, log)
+    found = {}
+    for snapshots in (True, False):
+        options = ReplayOptions(start=Bound(time_ms=SHOWN_AT + 300 * 60_000), snapshots=snapshots)
+        async with Replay(config, MemorySource(log, outputs, 3), options) as run:
+            found[snapshots] = [release.item[:2] async for release in run.releases()]
+            assert snapshots == any(run.read_from.values())
+    assert found[True] == found[False]
 
 
 @pytest.mark.parametrize("minutes", [-1_300, -900, -500, -200])

@@ -23,7 +23,9 @@ def a_set(
 ) -> list[Message]:
     """Three parts of a state that holds its own offset."""
     session = f"2025-11-{day:02}"
-    head = SnapshotHead(group, session, offset, SETTINGS, reached_ms, first, first_reached_ms)
+    head = SnapshotHead(
+        group, session, offset, SETTINGS, reached_ms, first, first_reached_ms, reached_ms + 7
+    )
     records = {f"record/{number}": [offset, "x" * 50] for number in range(3)}
     return snapshot_messages(head, records, 1, SLOTS, part_bytes=60)
 

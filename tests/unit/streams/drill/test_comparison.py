@@ -66,9 +66,7 @@ LETTERS: list[Message] = STEP.outputs[topic_of("reject", PREFIX)]
 
 def changelog(step: Step) -> list[Stored]:
     pairs = [
-        each
-        for batch in batches(step.state.changes(), step.next_offset, step.last, ROOMY)
-        for each in batch
+        each for batch in batches(step.state.changes(), step.checkpoint(), ROOMY) for each in batch
     ]
     return [Stored(offset, 0, *pair) for offset, pair in enumerate(pairs)]
 

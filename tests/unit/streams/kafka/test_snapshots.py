@@ -24,7 +24,7 @@ IDENTITY = Identity("hash", 20_000, 20_100)
 RECORDS = {f"record/{number}": ["x" * 100, number] for number in range(20)}
 SLOTS = 64
 HEAD = SnapshotHead(
-    "AC|ME", "2025-11-24", 17, IDENTITY, reached_ms=30, first=2, first_reached_ms=-5
+    "AC|ME", "2025-11-24", 17, IDENTITY, reached_ms=30, first=2, first_reached_ms=-5, shown_ms=40
 )
 
 
@@ -36,7 +36,9 @@ def parts(part_bytes: int) -> list[SnapshotPart]:
         part = msgspec.json.decode(message.value, type=SnapshotPart)
         assert message.key.decode() == f"AC|ME|{slot}|{part.part}"
         label = label_of(message.key, dict(message.headers))
-        assert label == SnapshotLabel("AC|ME", "2025-11-24", 17, 30, 2, -5, part.part, part.parts)
+        assert label == SnapshotLabel(
+            "AC|ME", "2025-11-24", 17, 30, 2, -5, 40, part.part, part.parts
+        )
         found.append(part)
     return found
 

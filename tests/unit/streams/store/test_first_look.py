@@ -186,4 +186,4 @@ def test_one_symbol_stands_for_all_that_are_not_configured() -> None:
     for number in range(1_000):
         router.check(Bar(f"S{number}", "1m", label(0, 0), 1.0, 1.0, 1.0, 1.0, 1))
     assert len(router.engines) == 0
-    assert len(router.symbols()) == 1_000
+    assert len(router.met()) == 1_000

@@ -13,10 +13,16 @@ from tapeline.streams.worker.changelog import (
     LocalState,
     belongs,
 )
-from tapeline.streams.worker.state_records import ForeignRecordError, checkpoint_pair, new_identity
+from tapeline.streams.worker.state_records import (
+    Checkpoint,
+    ForeignRecordError,
+    checkpoint_pair,
+    new_identity,
+)
 
 TOPIC = "tape-worker-state-changelog"
 PATH = Path("/data/state-3.db")
+CHECKPOINT = checkpoint_pair(Checkpoint(7))
 NOTHING = LocalState(PATH, empty=True, identity=None, offset=None)
 
 
@@ -39,7 +45,7 @@ def local(identity: str | None = "ab", offset: int | None = 8) -> LocalState:
         (head(), local()),
         (head(), local(offset=0)),
         # A second identity after a changelog was compacted.
-        (head(first=checkpoint_pair(7)), local()),
+        (head(first=CHECKPOINT), local()),
     ],
 )
 def test_a_store_of_the_same_changelog_and_an_empty_one_are_used(
@@ -66,8 +72,16 @@ def test_a_changelog_that_was_made_again_under_a_worker_ends_it() -> None:
         (Head(9, 9), local(), "is empty, the local state /data/state-3.db is not"),
         (Head(9, 9), NOTHING, "begins at offset 9: its records before that were deleted"),
         (head(5, name=None), local(), "begins at offset 5"),
-        (head(first=checkpoint_pair(7), name=None), NOTHING, "state of an older version"),
-        (head(first=checkpoint_pair(7), name=None), local(), "state of an older version"),
+        (
+            head(first=CHECKPOINT, name=None),
+            NOTHING,
+            "state of an older version",
+        ),
+        (
+            head(first=CHECKPOINT, name=None),
+            local(),
+            "state of an older version",
+        ),
     ],
 )
 def test_a_changelog_that_nothing_can_be_recovered_from_is_named(

@@ -53,9 +53,7 @@ def fold_of(stored: StoredPartition, partition: int = 0, partitions: int = 1) ->
 
 def stored_by(step: Step) -> list[Pair]:
     return [
-        pair
-        for batch in batches(step.state.changes(), step.next_offset, step.last, ROOMY)
-        for pair in batch
+        pair for batch in batches(step.state.changes(), step.checkpoint(), ROOMY) for pair in batch
     ]
 
 

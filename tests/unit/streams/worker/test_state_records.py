@@ -12,6 +12,7 @@ from tapeline.streams.worker.log_digest import RecordDigest
 from tapeline.streams.worker.state_records import (
     CHECKPOINT_KEY,
     IDENTITY_KEY,
+    Checkpoint,
     ForeignRecordError,
     GroupChange,
     StateFormatError,
@@ -45,7 +46,7 @@ def test_a_value_carries_its_offset_and_any_content(content: object) -> None:
 def test_the_records_of_a_partition_are_read_by_group() -> None:
     first = group_change("ES-NQ", 7, {"hot": {"v": 2}, "ES/bars/0": [1]}, ABC)
     second = group_change("ACME", 9, {"hot": {"v": 2}}, DEF)
-    (batch,) = batches([first, second], 12, LAST, 10_000)
+    (batch,) = batches([first, second], Checkpoint(12, LAST), 10_000)
     found = read_partition(batch)
     assert (found.checkpoint, found.last) == (12, LAST)
     assert found.groups == {
@@ -60,7 +61,7 @@ def test_an_empty_store_has_no_checkpoint() -> None:
 
 
 def test_a_state_without_any_record_before_it_names_none() -> None:
-    assert read_checkpoint(checkpoint_pair(2, None)[1]) == (2, None)
+    assert read_checkpoint(checkpoint_pair(Checkpoint(2))[1]) == Checkpoint(2)
 
 
 @pytest.mark.parametrize("version", [1, 99])
@@ -100,7 +101,11 @@ def test_a_record_that_no_worker_writes_is_refused(key: bytes | None, value: byt
 def test_whatever_a_worker_writes_is_taken() -> None:
     for offset in (-1, 0, LARGE):
         written = group_change("É", offset, {"hot": [LARGE, "é"], "É/ring/0": None}, ABC).pairs
-        for pair in [*written, checkpoint_pair(offset, None), checkpoint_pair(offset, LAST)]:
+        for pair in [
+            *written,
+            checkpoint_pair(Checkpoint(offset, None)),
+            checkpoint_pair(Checkpoint(offset, LAST)),
+        ]:
             check_record(*pair)
 
 
@@ -111,13 +116,13 @@ def test_an_identity_is_a_record_of_its_own_and_no_two_are_equal() -> None:
     assert offset_of(first[1]) == 0
     assert re.fullmatch("[0-9a-f]{32}", identity_of(first[1]))
     assert identity_of(first[1]) != identity_of(second[1])
-    found = read_partition([first, checkpoint_pair(5)])
+    found = read_partition([first, checkpoint_pair(Checkpoint(5))])
     assert (found.identity, found.checkpoint, found.groups) == (identity_of(first[1]), 5, {})
 
 
 def test_a_stored_record_that_no_worker_writes_is_named() -> None:
     with pytest.raises(ForeignRecordError, match=r"key b'foo' .*group\|name"):
-        read_partition([checkpoint_pair(5, LAST), (b"foo", b"bar")])
+        read_partition([checkpoint_pair(Checkpoint(5, LAST)), (b"foo", b"bar")])
 
 
 def change(group: str, size: int) -> GroupChange:
@@ -129,18 +134,18 @@ def keys(batch: list[tuple[bytes, bytes]]) -> list[bytes]:
 
 
 def test_a_checkpoint_is_one_batch_and_ends_it() -> None:
-    (batch,) = batches([change("A", 10), change("B", 10)], 5, LAST, 1_000)
+    (batch,) = batches([change("A", 10), change("B", 10)], Checkpoint(5, LAST), 1_000)
     assert keys(batch) == [b"A|hot", b"B|hot", CHECKPOINT_KEY]
-    assert batch[-1] == checkpoint_pair(5, LAST)
+    assert batch[-1] == checkpoint_pair(Checkpoint(5, LAST))
 
 
 def test_a_chunk_without_state_still_moves_the_checkpoint() -> None:
-    assert list(batches([], 5, LAST, 1_000)) == [[checkpoint_pair(5, LAST)]]
+    assert list(batches([], Checkpoint(5, LAST), 1_000)) == [[checkpoint_pair(Checkpoint(5, LAST))]]
 
 
 def test_too_much_is_divided_between_groups_and_the_checkpoint_comes_last() -> None:
     changes = [change(group, 300) for group in ("A", "B", "C")]
-    found = list(batches(changes, 5, LAST, 900))
+    found = list(batches(changes, Checkpoint(5, LAST), 900))
     assert [keys(batch) for batch in found] == [
         [b"A|hot", b"B|hot"],
         [b"C|hot", CHECKPOINT_KEY],
@@ -150,4 +155,4 @@ def test_too_much_is_divided_between_groups_and_the_checkpoint_comes_last() -> N
 
 def test_a_group_that_fits_into_no_batch_is_named() -> None:
     with pytest.raises(TooLargeError, match="group A has"):
-        list(batches([change("A", 2_000)], 5, LAST, 900))
+        list(batches([change("A", 2_000)], Checkpoint(5, LAST), 900))

@@ -22,6 +22,7 @@ from tapeline.streams.worker.app import WorkerApp, WorkerOptions, make_app
 from tapeline.streams.worker.bridge.store_errors import LocalStoreDamagedError, StoreLockedError
 from tapeline.streams.worker.log_digest import RecordDigest
 from tapeline.streams.worker.state_records import (
+    Checkpoint,
     ForeignRecordError,
     Pair,
     StoredPartition,
@@ -70,7 +71,7 @@ def state() -> list[Pair]:
     for number in range(GROUPS):
         content = [f"{number}.{each}" for each in range(700)]
         pairs += group_change(f"G{number:02}", number, {"hot": content}).pairs
-    return [*pairs, checkpoint_pair(GROUPS, LAST)]
+    return [*pairs, checkpoint_pair(Checkpoint(GROUPS, LAST))]
 
 
 def stored_in(folder: Path) -> tuple[StoredPartition, Path]:
@@ -144,7 +145,7 @@ def test_a_damaged_journal_leaves_a_state_of_before_with_its_place_in_the_change
     with opened(tmp_path / "running") as app:
         for number in range(WRITES):
             pairs = group_change("G", number, {"hot": [number] * 900}).pairs
-            app.table.write(0, [*pairs, checkpoint_pair(number)], number)
+            app.table.write(0, [*pairs, checkpoint_pair(Checkpoint(number))], number)
         shutil.copytree(tmp_path / "running", folder)
     (journal,) = [each for each in folder.rglob("*.log") if each.stat().st_size]
     size = journal.stat().st_size
@@ -229,8 +230,8 @@ def test_a_record_of_the_changelog_that_no_worker_wrote_is_named_and_not_stored(
 def test_of_two_identities_in_a_changelog_the_first_is_that_of_the_store(tmp_path: Path) -> None:
     first, second = new_identity(), new_identity()
     for batches in (
-        [[first, checkpoint_pair(1), second]],
-        [[first, checkpoint_pair(1)], [second]],
+        [[first, checkpoint_pair(Checkpoint(1)), second]],
+        [[first, checkpoint_pair(Checkpoint(1))], [second]],
     ):
         with opened(tmp_path / str(len(batches))) as app:
             offset = 0
@@ -259,7 +260,7 @@ def test_a_store_that_is_set_aside_leaves_an_empty_one_and_takes_the_place_of_an
             assert app.table.local_state(0).empty
             identity = new_identity()
             identities.append(identity_of(identity[1]))
-            app.table.write(0, [identity, checkpoint_pair(number)], 1)
+            app.table.write(0, [identity, checkpoint_pair(Checkpoint(number))], 1)
             assert app.table.local_state(0).identity == identities[-1]
             other = app.table.data.set_aside(0)
             assert not app.table.data.is_open(0)
@@ -273,7 +274,7 @@ def test_a_store_that_is_set_aside_leaves_an_empty_one_and_takes_the_place_of_an
 WITHOUT_ROOM = """
 import json, resource, sys
 from pathlib import Path
-from tapeline.streams.worker.state_records import checkpoint_pair, group_change
+from tapeline.streams.worker.state_records import Checkpoint, checkpoint_pair, group_change
 from tapeline.streams.worker.bridge.store_errors import LocalStoreError
 from tests.unit.streams.worker.bridge.test_table import app_in, changed_at
 
@@ -308,7 +309,7 @@ def changed_at(number: int) -> list[Pair]:
     content = [str(number * 7_919 + each) for each in range(2_500)]
     return [
         *group_change(f"G{number % 20}", number, {"hot": content}).pairs,
-        checkpoint_pair(number),
+        checkpoint_pair(Checkpoint(number)),
     ]
 
 

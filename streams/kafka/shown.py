@@ -30,8 +30,9 @@ class Shown:
     ----------
     time
         Instants that a record may have.
-    reached_ms
-        Greatest watermark of what lies before the first record, where it is known.
+    key_ms
+        Of the record before the first one; `FAR_PAST_MS` where there is none, or none has shown
+        anything.
 
     Attributes
     ----------
@@ -41,15 +42,20 @@ class Shown:
 
     __slots__ = ("_floor_ms", "_latest_ms", "_lengths", "_limit_ms", "key_ms")
 
-    def __init__(self, time: TimeConfig, reached_ms: int | None = None) -> None:
+    def __init__(self, time: TimeConfig, key_ms: int = FAR_PAST_MS) -> None:
         self._lengths = IntervalLengths()
         self._latest_ms = time.latest_ms
-        if reached_ms is None:
-            self.key_ms = FAR_PAST_MS
+        self.key_ms = key_ms
+        if key_ms == FAR_PAST_MS:
             self._floor_ms, self._limit_ms = time.earliest_ms - 1, time.latest_ms
         else:
-            self.key_ms = self._floor_ms = reached_ms
-            self._limit_ms = min(reached_ms + REACH_MS, time.latest_ms)
+            self._floor_ms = key_ms
+            self._limit_ms = min(key_ms + REACH_MS, time.latest_ms)
+
+    @property
+    def limit_ms(self) -> int:
+        """The greatest end that the next record can show."""
+        return self._limit_ms
 
     def take(self, contents: Iterable[LogRecord | Refusal]) -> list[int]:
         """Keys of the next records."""

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapeline.replay.sources.shown import REACH_MS, Shown
 from tapeline.schemas.config.model import TimeConfig
 from tapeline.schemas.instants import DAY_MS, FAR_PAST_MS
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.streams.kafka.shown import REACH_MS, Shown
 from tapeline.streams.pipeline.refusals import Refusal
 
 NOON = 1_765_281_600_000  # 2025-12-09 12:00 UTC
@@ -21,8 +21,8 @@ def bar(start_ms: int, interval: str = "1m") -> Bar:
     return Bar("AAA", interval, start_ms, 1.0, 1.0, 1.0, 1.0)
 
 
-def keys(*contents: LogRecord | Refusal, reached_ms: int | None = None) -> list[int]:
-    return Shown(TimeConfig(), reached_ms).take(contents)
+def keys(*contents: LogRecord | Refusal, shown_ms: int = FAR_PAST_MS) -> list[int]:
+    return Shown(TimeConfig(), shown_ms).take(contents)
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_before_anything_was_shown_any_plausible_end_is_taken() -> None:
 
 
 def test_a_replay_from_the_middle_begins_with_what_its_partition_had_reached() -> None:
-    assert keys(UNREADABLE, bar(NOON - 3 * MINUTE), bar(NOON), reached_ms=NOON) == [
+    assert keys(UNREADABLE, bar(NOON - 3 * MINUTE), bar(NOON), shown_ms=NOON) == [
         NOON,
         NOON,
         NOON + MINUTE,
     ]
-    assert keys(bar(NOON + 36 * DAY_MS), reached_ms=NOON) == [NOON]
+    assert keys(bar(NOON + 36 * DAY_MS), shown_ms=NOON) == [NOON]
 
 
 @given(st.lists(st.integers(NOON - 40 * DAY_MS, NOON + 40 * DAY_MS), min_size=1), st.data())
@@ -78,6 +78,6 @@ def test_keys_never_go_back_and_are_those_of_any_cut_that_knows_what_was_reached
     whole = keys(*bars)
     assert whole == sorted(whole)
     cut = data.draw(st.integers(1, len(bars)))
-    assert keys(*bars[cut:], reached_ms=whole[cut - 1]) == whole[cut:]
+    assert keys(*bars[cut:], shown_ms=whole[cut - 1]) == whole[cut:]
     shown = Shown(TimeConfig())
     assert [*shown.take(bars[:cut]), *shown.take(bars[cut:])] == whole
