@@ -178,6 +178,7 @@ class SymbolState:
         if tracks.first_label_ms == NOWHERE_MS:
             return [mark, engine.had_bar]
         journal = tracks.ranges.journal
+        oldest = tracks.sessions.index - self._horizon
         return [
             mark,
             engine.had_bar,
@@ -188,6 +189,7 @@ class SymbolState:
             [journal.first, journal.place, [places.journal.put(key) for key in journal.blocks()]],
             places.ranges.record_count(),
             places.sessions.keys.copy(),
+            [engine.book.chunk_count(oldest), engine.off_book.chunk_count(oldest)],
         ]
 
     def restore(self, hot: list[Any], records: dict[str, Any]) -> None:
@@ -216,7 +218,7 @@ class SymbolState:
             )
         present = stored_moment(hot[3])
         tracks.install(present)
-        self._restore_bars(records, hot[8])
+        self._restore_bars(records, hot[8], hot[9])
         engine.count_from_here()
         engine.book.settle()
         engine.off_book.settle()
@@ -259,15 +261,19 @@ class SymbolState:
             keys[place] = number
         self._places.moments.restore(keys)
 
-    def _restore_bars(self, records: dict[str, Any], days: list[Any]) -> None:
-        """`days` are the session dates by place: a record of another date is left over."""
+    def _restore_bars(self, records: dict[str, Any], days: list[Any], counts: list[int]) -> None:
+        """`days` are the session dates by place: a record of another date is left over.
+
+        `counts` are the chunks that each book had: nothing else names them one by one.
+        """
         engine = self._engine
         oldest = engine.tracks.sessions.index - self._horizon
         places: dict[str, int] = {}
         for place, day in enumerate(days):
             if day is not None and engine.tracks.calendar.index_from_day(day) >= oldest:
                 places[str(place)] = day
-        for part, book in (("bars", engine.book), ("off", engine.off_book)):
+        books = (("bars", engine.book), ("off", engine.off_book))
+        for (part, book), count in zip(books, counts, strict=True):
             prefix = f"{self._name}/{part}/"
             found = [
                 chunk
@@ -275,6 +281,7 @@ class SymbolState:
                 if key.startswith(prefix)
                 and places.get(key[len(prefix) : key.rindex("/")]) == chunk[0]
             ]
+            assert len(found) >= count, f"{len(found)} of {count} records {prefix}"
             book.restore(sorted(found, key=_by_place))
         self._places.sessions.restore(days.copy())
 

@@ -216,6 +216,10 @@ class BarBook:
             del keys[:count]
             self._read_key = NO_KEY
 
+    def chunk_count(self, session: int) -> int:
+        """Number of chunks of that session and later ones, without the bars not packed yet."""
+        return len(self._keys) - bisect_left(self._keys, session << NUMBER_BITS)
+
     def chunks(self) -> list[list[Any]]:
         """All chunks: ``[session date, number, bars]`` each; an empty one has lost its bars."""
         self.pack()

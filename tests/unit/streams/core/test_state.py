@@ -10,7 +10,7 @@ import pytest
 from tapeline.schemas.config.model import built_in_config
 from tapeline.schemas.records import LogRecord
 from tapeline.streams.core.calendar import Calendar
-from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.core.engine import GroupEngine, StateIncompleteError
 from tapeline.streams.core.plan import GroupPlan
 from tapeline.streams.pipeline.planning import plan_group
 from tests.unit.streams.calendars.altered import REMOVED, altered
@@ -108,6 +108,26 @@ def test_the_keys_of_bars_are_those_of_the_sessions_in_reach() -> None:
         keys |= {key for key in tape.engine.changed() if "/bars/" in key}
     # The session of the watermark, and two before it.
     assert keys == {f"ACME/bars/{place}/0" for place in range(3)}
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["a snapshot", "records that changed"])
+def test_a_state_that_lost_any_of_its_bars_is_refused(whole: bool) -> None:
+    tape = equity("horizon_sessions = 2\nswings = false\n")
+    table: dict[str, Any] = {}
+    for day in DECEMBER[:4]:
+        tape.take(*minutes("ACME", f"{day} 08:30", 30))
+        tape.take(*minutes("ACME", f"{day} 09:30", 100))
+        table |= through_json(tape.engine.changed())
+    if whole:
+        table = through_json(tape.engine.snapshot())
+    bars = [key for key in table if "/bars/" in key or "/off/" in key]
+    assert len(bars) == 9
+    for lost in bars:
+        left = {key: value for key, value in table.items() if key != lost}
+        with pytest.raises(StateIncompleteError, match=r"group ACME is incomplete: .* records"):
+            GroupEngine.restore(tape.plan, left)
+    # One of before the horizon, which a later session did not take over, is a left over.
+    GroupEngine.restore(tape.plan, {**table, "ACME/bars/0/7": [day_number(DECEMBER[0]), 7, []]})
 
 
 def test_a_state_of_an_earlier_version_is_refused() -> None:
