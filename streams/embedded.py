@@ -19,6 +19,7 @@ from tapeline.streams.core.outcome import OUTCOMES
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.errors import InputError, LostRowError
 from tapeline.streams.feeds.items import Feed, Item
+from tapeline.streams.feeds.jumps import jump_of
 from tapeline.streams.feeds.opening import (
     Progress,
     Source,
@@ -33,7 +34,9 @@ from tapeline.streams.pipeline.collector import rare_collections
 from tapeline.streams.pipeline.final_bars import FinalBars
 from tapeline.streams.pipeline.manifest_identity import identities
 from tapeline.streams.pipeline.refusals import (
+    AHEAD,
     DEFAULT_LIMIT,
+    Jump,
     Refusal,
     RejectLimit,
     RowRefusals,
@@ -137,7 +140,7 @@ def run_files(
         summary.swings = {symbol: router.swings_by_class(symbol) for symbol in router.symbols()}
     ignored = {feed.path: feed.ignored for feed in feeds if feed.ignored}
     inputs = [(feed.path, feed.rows) for feed in feeds]
-    report = row_report(inputs, run.rows_refused, max_rejects)
+    report = row_report(inputs, run.rows_refused, max_rejects, run.jump)
     return RunResult(manifest, summary, folder, ignored, report)
 
 
@@ -157,6 +160,7 @@ class _Run:
         self.superseded = 0
         self.refused: set[str] = set()
         self.rows_refused = RowRefusals()
+        self.jump: Jump | None = None
         self._directory = directory
         self._summary = summary
         self._explain = explain
@@ -166,13 +170,17 @@ class _Run:
         router, write = self.router, self._directory.files.write
         apply = router.apply
         offset = self.offset
-        for feed, (content, row, line) in rows:
+        before: tuple[Feed, Item] | None = None
+        for each in rows:
+            feed, (content, row, line) = each
             if type(content) is Refusal:
                 self._refuse_row(feed, row, line, content)
             else:
                 try:
                     outcome = apply(content, offset)  # type: ignore[arg-type]
                 except RecordRejected as error:
+                    if error.code == AHEAD and self.jump is None:
+                        self.jump = jump_of(router, each, before)
                     refusal = Refusal(error.code, error.reason, content.symbol)
                     self._refuse_row(feed, row, line, refusal)
                 else:
@@ -180,6 +188,7 @@ class _Run:
                         self._corrected(offset, outcome.correction)
                     if outcome.events:
                         write(outcome.events)
+            before = each
             offset += 1
         self.offset = offset
         return offset

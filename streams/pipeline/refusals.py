@@ -13,6 +13,9 @@ from msgspec import Struct
 from tapeline.schemas.errors import CheckFailedError
 from tapeline.schemas.events import Reject
 from tapeline.schemas.ids import reject_id
+from tapeline.schemas.instants import iso_time
+
+AHEAD = "ahead_of_time"
 
 
 class Refusal(NamedTuple):
@@ -51,7 +54,8 @@ def dead_letter(source: str, raw: bytes, refusal: Refusal) -> Reject:
 
 
 CURES: Mapping[str, str] = {
-    "ahead_of_time": "mend the times, or raise `max_ahead` of the instrument after a long silence",
+    AHEAD: "look for a row that is too early before the first of them: rows go by time; mend it,"
+    " or raise `max_ahead` of the instrument after a long silence",
     "ambiguous_time": "give times with an offset, or in UTC: the hour is there twice in that night",
     "bad_price": "mend the prices; zero and below need `negative_prices = true` of the instrument",
     "bad_volume": "mend the volumes: none is negative, and the greatest is 2^63 - 1",
@@ -151,6 +155,39 @@ class RowRefusals:
         return found
 
 
+class Jump(Struct, frozen=True):
+    """Where the first row was met that is too far ahead of its symbol.
+
+    Attributes
+    ----------
+    source
+        Of that row: ``path:line``.
+    watermark_ms
+        Where the symbol stood, epoch milliseconds.
+    after
+        Source of the row that had brought it there; None where that is not known.
+    """
+
+    symbol: str
+    source: str
+    watermark_ms: int
+    after: str | None
+
+    @property
+    def cure(self) -> str:
+        """What to do about it: the row before may be the wrong one, not those that are refused."""
+        stood = iso_time(self.watermark_ms)
+        if self.after is None:
+            wrong = f"a row of {self.symbol} that ends at {stood}"
+        else:
+            wrong = f"{self.after}, of {self.symbol}, which ends at {stood}"
+        return (
+            f"rows are taken in the order of their times, and {self.source} was the first too far"
+            f" after {wrong}; if that one is wrong mend its time, after a true silence raise"
+            " `max_ahead` of the instrument"
+        )
+
+
 class RowReport(Struct, frozen=True):
     """What a run refused of its inputs, against its limit.
 
@@ -168,6 +205,8 @@ class RowReport(Struct, frozen=True):
         Inputs all of whose rows are dead letters.
     empty
         Inputs without any row.
+    jump
+        Where the first row that is `ahead_of_time` was met, where that is known.
     """
 
     rows: int
@@ -178,10 +217,13 @@ class RowReport(Struct, frozen=True):
     exceeded: bool
     wholly_refused: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    jump: Jump | None = None
 
     @property
     def cure(self) -> str | None:
         """What to do about the code of most."""
+        if self.code == AHEAD and self.jump is not None:
+            return self.jump.cure
         return None if self.code is None else CURES[self.code]
 
     def line(self, store: bool = False) -> str:
@@ -238,7 +280,10 @@ def refuse_beyond_limit(report: RowReport | None) -> None:
 
 
 def row_report(
-    inputs: Iterable[tuple[str, int]], refusals: RowRefusals, limit: RejectLimit
+    inputs: Iterable[tuple[str, int]],
+    refusals: RowRefusals,
+    limit: RejectLimit,
+    jump: Jump | None = None,
 ) -> RowReport:
     """What was refused of inputs.
 
@@ -246,6 +291,8 @@ def row_report(
     ----------
     inputs
         Path and rows of each.
+    jump
+        As in the report.
     """
     rows: Counter[str] = Counter()
     for path, count in inputs:
@@ -262,4 +309,5 @@ def row_report(
         exceeded=bool(wholly) or limit.exceeded(refused, total),
         wholly_refused=wholly,
         empty=tuple(path for path in rows if not rows[path]),
+        jump=jump,
     )

@@ -23,6 +23,7 @@ from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.errors import InputError, LostRowError
 from tapeline.streams.feeds.items import Feed, Item
+from tapeline.streams.feeds.jumps import jump_of
 from tapeline.streams.feeds.log_feed import LogFeed
 from tapeline.streams.feeds.opening import (
     Progress,
@@ -36,7 +37,9 @@ from tapeline.streams.feeds.spool import spooled
 from tapeline.streams.feeds.times import TimeUnit, table_times
 from tapeline.streams.pipeline.collector import rare_collections
 from tapeline.streams.pipeline.refusals import (
+    AHEAD,
     DEFAULT_LIMIT,
+    Jump,
     Refusal,
     RejectLimit,
     RowReport,
@@ -223,6 +226,7 @@ class _Run:
         self._versions = SlotVersions(is_log, keeper.router.check)
         self._rows = 0
         self._done = 0
+        self._jump: Jump | None = None
         self._symbols = set(symbols_of(keeper.config, sources, ()))
         mark = keeper.store.checkpoint.run
         same = mark is not None and mark.fingerprint == fingerprint
@@ -249,6 +253,7 @@ class _Run:
     def take_all(self, rows: Iterator[tuple[Feed, Item]]) -> None:
         """All rows of the inputs, in their order."""
         step_rows = self._options.step_rows
+        before: tuple[Feed, Item] | None = None
         for feed, item, superseded in self._versions.with_later(rows):
             self._rows += 1
             content = item[0]
@@ -257,7 +262,8 @@ class _Run:
             if self._options.replace and self._is_of_slot(content):
                 self._spans.fill(content)
             if self._rows > self._done:
-                self._take(feed, item, superseded)
+                self._take(feed, item, superseded, before)
+                before = feed, item
                 if self._rows % step_rows == 0:
                     self._commit()
 
@@ -267,7 +273,9 @@ class _Run:
             return bool(content.labels)
         return isinstance(content, Bar) and not is_before(content, self._options.from_ms)
 
-    def _take(self, feed: Feed, item: Item, superseded: bool) -> None:
+    def _take(
+        self, feed: Feed, item: Item, superseded: bool, before: tuple[Feed, Item] | None
+    ) -> None:
         content, row, line = item
         if isinstance(content, Refusal):
             self._keeper.refuse(f"{feed.path}:{line}", feed.raw(row), content, feed.path)
@@ -280,6 +288,8 @@ class _Run:
             try:
                 self._keeper.take(content)
             except RecordRejected as error:
+                if error.code == AHEAD and self._jump is None:
+                    self._jump = jump_of(self._keeper.router, (feed, item), before)
                 refusal = Refusal(error.code, error.reason, content.symbol)
                 self._keeper.refuse(f"{feed.path}:{line}", feed.raw(row), refusal, feed.path)
                 return
@@ -359,6 +369,7 @@ class _Run:
                 [(feed.path, feed.rows) for feed in self._feeds],
                 counts.refusals,
                 self._options.max_rejects,
+                self._jump,
             ),
             counts,
             symbols,
