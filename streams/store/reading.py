@@ -51,9 +51,11 @@ class StoreReader:
     """
 
     def __init__(self, folder: Path, registry: Registry = EVENTS) -> None:
-        if not (folder / STATE_FOLDER).is_dir():
-            raise StoreError(f"{folder}: is no store; tapeline run FILE --store {folder} makes one")
         self._folder = folder
+        if not (folder / STATE_FOLDER).is_dir():
+            # One whose state is being made again has none for an instant.
+            self._check_log_empty()
+            raise StoreError(f"{folder}: is no store; tapeline run FILE --store {folder} makes one")
         self._registry = registry
         # Before the state is read: what a writer counts is in the state.
         commits = commits_of(folder)
@@ -66,15 +68,19 @@ class StoreReader:
             self._database.close()
             raise
 
+    def _check_log_empty(self) -> None:
+        """Raise `StoreDamagedError` where there is no state, and a log that it was made from."""
+        log = self._folder / LOG_FILE
+        if log.exists() and log.stat().st_size:
+            raise StoreDamagedError(
+                f"{self._folder / STATE_FOLDER}: holds no state, and the log is not empty;"
+                f" {rebuild_way(self._folder)}"
+            )
+
     def _readable(self, found: Checkpoint | None) -> Checkpoint:
         folder = self._folder
-        log = folder / LOG_FILE
         if found is None:
-            if log.exists() and log.stat().st_size:
-                raise StoreDamagedError(
-                    f"{folder / STATE_FOLDER}: holds no state, and the log is not empty;"
-                    f" {rebuild_way(folder)}"
-                )
+            self._check_log_empty()
             return empty_checkpoint(self._registry)
         if found.log_bytes < found.again_to:
             raise StoreError(

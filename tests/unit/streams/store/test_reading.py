@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tapeline.streams.store.layout import StoreError
+from tapeline.streams.store.layout import StoreDamagedError, StoreError
 from tapeline.streams.store.reading import StoreReader, topic_named
 from tests.unit.streams.store.killing import Kill, run_until_killed
 from tests.unit.streams.store.stores import (
@@ -137,3 +138,9 @@ def test_a_store_can_be_read_while_a_run_writes(store: Path, tmp_path: Path) -> 
 def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is no store"):
         StoreReader(tmp_path)
+
+
+def test_a_store_whose_state_is_gone_is_made_again_from_its_log(store: Path) -> None:
+    shutil.rmtree(store / "state")
+    with pytest.raises(StoreDamagedError, match=r"holds no state, .* --rebuild"):
+        StoreReader(store)
