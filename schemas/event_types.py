@@ -63,6 +63,10 @@ class EventType(Struct, frozen=True, kw_only=True):
         Among the events of one record, lower first; None of what no record of the log publishes.
     rule
         Which rule publishes it, the name of a folder of `streams.core`; empty: none.
+    tracker
+        Makes the rule of one symbol from its plan, where the core has none of its own: a
+        `TrackerFactory` of `streams.core.plan`. One that publishes several types stands in the row
+        of one of them.
     scope
         Whether `symbol` of an event is a symbol, or a group whose symbols it all concerns.
     names
@@ -101,6 +105,7 @@ class EventType(Struct, frozen=True, kw_only=True):
     key: str = "id"
     partitioning: str = BY_GROUP
     rule: str = ""
+    tracker: Callable[[Any], Any] | None = None
     scope: Scope = "symbol"
     names: Callable[[Any], tuple[str, ...]] = own_name
     origin: Origin = "fold"
@@ -203,6 +208,11 @@ class Registry:
             When it is of no type of this registry.
         """
         return self._by_struct[type(event)]
+
+    def trackers(self) -> tuple[Callable[[Any], Any], ...]:
+        """Rules that rows bring, in the order in which a record publishes their events."""
+        rows = (self._by_tag[tag] for tag in self.published())
+        return tuple(row.tracker for row in rows if row.tracker is not None)
 
     def published(self) -> tuple[str, ...]:
         """Names of the facts in the order in which a record publishes them."""

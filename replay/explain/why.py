@@ -130,13 +130,20 @@ def asked(config: Config, fact_id: str, registry: Registry = EVENTS) -> tuple[st
     return fact.type, config.group_of(fact.name)
 
 
-async def why(open_source: Callable[[], LogSource], config: Config, fact_id: str) -> Answer | None:
+async def why(
+    open_source: Callable[[], LogSource],
+    config: Config,
+    fact_id: str,
+    registry: Registry = EVENTS,
+) -> Answer | None:
     """Where an event comes from; None when the log does not lead to it.
 
     Parameters
     ----------
     open_source
         Gives the log, not opened; called twice.
+    registry
+        The types of the events.
 
     Raises
     ------
@@ -145,14 +152,14 @@ async def why(open_source: Callable[[], LogSource], config: Config, fact_id: str
     LogMissingError
         When the log does not begin at its beginning.
     """
-    kind, group = asked(config, fact_id)
-    finder = Finder(config, group, kind, fact_id)
+    kind, group = asked(config, fact_id, registry)
+    finder = Finder(config, group, kind, fact_id, registry)
     async with aclosing(_records(open_source, config, group)) as items:
         async for item in items:
             finder.take(item)
     if not finder.versions:
         return None
-    teller = Teller(config, group, fact_id, finder.versions)
+    teller = Teller(config, group, fact_id, finder.versions, registry)
     async with aclosing(_records(open_source, config, group)) as items:
         async for item in items:
             teller.take(item)
@@ -199,8 +206,8 @@ async def _records(
 class _Group:
     """The engine of one group, given the records that concern it."""
 
-    def __init__(self, config: Config, group: str) -> None:
-        self.plan = plan_group(config, group)
+    def __init__(self, config: Config, group: str, registry: Registry) -> None:
+        self.plan = plan_group(config, group, registry)
         self.engine = GroupEngine(self.plan)
         self._members = {each.symbol for each in self.plan.instruments}
         # Whether it has a place, the symbols before it decide.
@@ -244,8 +251,10 @@ class Finder(_Group):
         In order of publication, without states, and with the spans of bars alone.
     """
 
-    def __init__(self, config: Config, group: str, kind: str, fact_id: str) -> None:
-        super().__init__(config, group)
+    def __init__(
+        self, config: Config, group: str, kind: str, fact_id: str, registry: Registry = EVENTS
+    ) -> None:
+        super().__init__(config, group, registry)
         self.versions: list[Version] = []
         self._id = fact_id
         self._facts: dict[str, Event] = {}
@@ -317,8 +326,15 @@ class Teller(_Group):
         Those of a `Finder`, which are completed.
     """
 
-    def __init__(self, config: Config, group: str, fact_id: str, versions: list[Version]) -> None:
-        super().__init__(config, group)
+    def __init__(
+        self,
+        config: Config,
+        group: str,
+        fact_id: str,
+        versions: list[Version],
+        registry: Registry = EVENTS,
+    ) -> None:
+        super().__init__(config, group, registry)
         self._id = fact_id
         self._waiting = {each.offset: each for each in versions}
         self._spans = sorted(

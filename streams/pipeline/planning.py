@@ -21,14 +21,16 @@ def plan_group(
     config: Config,
     group: str,
     registry: Registry = EVENTS,
-    trackers: tuple[TrackerFactory, ...] = (),
+    trackers: tuple[TrackerFactory, ...] | None = None,
 ) -> GroupPlan:
     """Plan of one group of a configuration.
 
     Parameters
     ----------
-    registry, trackers
-        The types of events, and the rules beside the shipped ones that publish some of them.
+    registry
+        The types of events.
+    trackers
+        Rules beside the shipped ones that publish some of them; None: those that rows bring.
 
     Raises
     ------
@@ -41,6 +43,8 @@ def plan_group(
         if instrument is None:
             raise LookupError(f"symbol {symbol} is not configured")
         plans.append(plan_instrument(config, symbol, instrument))
+    if trackers is None:
+        trackers = registry.trackers()
     return GroupPlan(group, plans, registry, trackers)
 
 

@@ -109,7 +109,9 @@ class Keeper:
             self._place_again(line)
         self._identities: dict[str, GroupIdentity] = {}
         folder = store.folder
-        check_settings(config, folder, store.checkpoint, store.database, way_out(folder))
+        check_settings(
+            config, folder, store.checkpoint, store.database, way_out(folder), self.registry
+        )
 
     def _engine(self, group: str) -> GroupEngine:
         """The engine of a group as the store has it."""

@@ -109,7 +109,9 @@ class StoreReader:
     def check_settings(self, config: Config) -> None:
         """Raise `StoreError` when a group was made with other settings, or another schedule."""
         way_out = "name its configuration by --config"
-        check_settings(config, self._folder, self.checkpoint, self._database, way_out)
+        check_settings(
+            config, self._folder, self.checkpoint, self._database, way_out, self._registry
+        )
 
     def view(self, symbol: str | None = None, kind: str | None = None) -> Iterator[bytes]:
         """Facts of the view as JSON, in order of their ids.

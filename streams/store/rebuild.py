@@ -61,9 +61,7 @@ def rebuild(
     """
     symbols = keeper.config.members(group)
     earlier = keeper.router.group_engine(group)
-    fresh = GroupEngine(
-        plan_group(keeper.config.without_max_ahead(), group, keeper.registry, earlier.plan.trackers)
-    )
+    fresh = GroupEngine(plan_group(keeper.config.without_max_ahead(), group, keeper.registry))
     found: dict[str, Event] = {}
     for number, record in enumerate(_final_records(keeper, earlier, symbols)):
         for event in fresh.apply(record, number).events:

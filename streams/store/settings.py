@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.pipeline.provenance import IDENTITY, IdentityError, check_identity
 from tapeline.streams.pipeline.state_values import decoded
 from tapeline.streams.store.checkpoint import Checkpoint
@@ -13,7 +15,12 @@ from tapeline.streams.store.layout import StoreError, state_prefix
 
 
 def check_settings(
-    config: Config, folder: Path, checkpoint: Checkpoint, database: Database, way_out: str
+    config: Config,
+    folder: Path,
+    checkpoint: Checkpoint,
+    database: Database,
+    way_out: str,
+    registry: Registry = EVENTS,
 ) -> None:
     """Compare the identities of all groups, without reading their states.
 
@@ -21,6 +28,8 @@ def check_settings(
     ----------
     way_out
         What else there is to do than to go back to what the store was made with.
+    registry
+        The types of the events, with the rules that its rows bring.
 
     Raises
     ------
@@ -30,7 +39,8 @@ def check_settings(
     for group, identity in checkpoint.plans.items():
         raw = database.get(state_prefix(group) + IDENTITY.encode())
         try:
-            check_identity(config, group, identity, None if raw is None else decoded(raw))
+            parts = None if raw is None else decoded(raw)
+            check_identity(config, group, identity, parts, registry)
         except IdentityError as error:
             raise StoreError(
                 f"{folder}: {error}; go back to what it was made with, or {way_out}"
