@@ -54,7 +54,7 @@ from tapeline.streams.feeds.samples import sample_book  # noqa: E402
 from tapeline.streams.kafka.administration import create_topics  # noqa: E402
 from tapeline.streams.kafka.snapshots import CloseClock, SnapshotHead, snapshot_messages  # noqa: E402
 from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer  # noqa: E402
-from tapeline.streams.outputs.messages import Message  # noqa: E402
+from tapeline.streams.outputs.messages import EventMessage  # noqa: E402
 from tapeline.streams.pipeline.planning import plan_group  # noqa: E402
 from tapeline.streams.pipeline.provenance import IDENTITY, GroupIdentity  # noqa: E402
 from tests.kafka.broker import temporary_broker  # noqa: E402
@@ -140,7 +140,7 @@ class Snapshots:
         self._reached: dict[int, int] = {}
         self._first: dict[str, tuple[int, int]] = {}
 
-    def after(self, bar: Bar, partition: int, offset: int) -> list[Message]:
+    def after(self, bar: Bar, partition: int, offset: int) -> list[EventMessage]:
         """The messages that a worker writes at this record."""
         group = self._config.group_of(bar.symbol)
         if group not in self._seats:

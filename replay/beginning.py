@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from tapeline.replay.bounds import Bound, calendars_of, no_session_between, warm_up_ms
-from tapeline.replay.fold import Window
+from tapeline.replay.fold import ReplayWindow
 from tapeline.replay.options import ReplayOptions
 from tapeline.replay.sources.protocol import (
     Lacking,
@@ -47,7 +47,7 @@ class Beginning(Struct, frozen=True):
         By partition, where its log begins.
     """
 
-    window: Window
+    window: ReplayWindow
     states: Mapping[str, StoredState]
     read_from: dict[int, int]
     said: dict[str, dict[str, Any]]
@@ -113,7 +113,7 @@ async def beginning(
 
 
 async def _stored(
-    source: LogSource, window: Window, options: ReplayOptions, begins: Mapping[int, int]
+    source: LogSource, window: ReplayWindow, options: ReplayOptions, begins: Mapping[int, int]
 ) -> StoredStates:
     """Stored states before the stretch, where there can be some."""
     if not options.snapshots:
@@ -207,7 +207,7 @@ class WarmUp:
 
 def _window(
     config: Config, source: LogSource, options: ReplayOptions, partitions: Collection[int]
-) -> Window:
+) -> ReplayWindow:
     start, stop = options.start, options.stop
     calendars: list[Calendar] = []
     if any(bound is not None and bound.day is not None for bound in (start, stop)):
@@ -230,7 +230,7 @@ def _window(
                 f"--from-offset {partition}:{starts[partition]} lies behind --to-offset"
                 f" {partition}:{stops[partition]}"
             )
-    return Window(from_ms, to_ms, starts, stops)
+    return ReplayWindow(from_ms, to_ms, starts, stops)
 
 
 def _check_partitions(option: str, bound: Bound | None, partitions: Collection[int]) -> None:

@@ -24,7 +24,7 @@ from tapeline.streams.pipeline.provenance import IdentityError, restore_engine
 from tapeline.streams.pipeline.refusals import Refusal
 
 
-class Window(Struct, frozen=True):
+class ReplayWindow(Struct, frozen=True):
     """Bounds of a replay.
 
     The output is that of the records with start <= offset < stop. A bound in time is the first
@@ -178,7 +178,7 @@ class ReplayFold:
         config: Config,
         source: LogSource,
         starts: Mapping[int, int],
-        window: Window,
+        window: ReplayWindow,
         selection: Selection,
         states: Mapping[str, StoredState],
         placed: Mapping[int, Iterable[str]],

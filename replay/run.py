@@ -11,8 +11,8 @@ from typing import Any, TypeVar, Unpack
 from tapeline.replay.beginning import WarmUp, beginning
 from tapeline.replay.fold import ReplayFold
 from tapeline.replay.options import Keywords, Named, Pace, ReplayOptions, inputs_of, options_of
-from tapeline.replay.results.fingerprint import InputHash
 from tapeline.replay.sources.corrected import CorrectedSource
+from tapeline.replay.sources.fingerprint import InputHash
 from tapeline.replay.sources.items import LogItem, Release, count_untimed
 from tapeline.replay.sources.opening import Origin, source_of
 from tapeline.replay.sources.protocol import LogSource

@@ -107,7 +107,7 @@ def run_files(
         summary = RunSummary()
         check_outside(folder, [source.path for source in sources])
         directory = stack.enter_context(RunDirectory(folder, summary.add, registry))
-        run = _Run(router, directory, summary, explain)
+        run = _EmbeddedRun(router, directory, summary, explain)
         ordered = in_order(sources, feeds, router)
         if progress is not None:
             ordered = reported(ordered, feeds, progress)
@@ -144,7 +144,7 @@ def run_files(
     return RunResult(manifest, summary, folder, ignored, report)
 
 
-class _Run:
+class _EmbeddedRun:
     """The loop: every row gets the next offset, and becomes events or a dead letter."""
 
     def __init__(
@@ -269,7 +269,7 @@ def _inputs(
     }
 
 
-def _counters(router: Router, summary: RunSummary, rows: int, run: _Run) -> dict[str, Any]:
+def _counters(router: Router, summary: RunSummary, rows: int, run: _EmbeddedRun) -> dict[str, Any]:
     """What became of the rows.
 
     Rows and the clocks that were appended together have one outcome each: accepted, off session,

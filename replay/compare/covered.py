@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tapeline.replay.compare.recorded import RecordedError, Stretch
+from tapeline.replay.compare.recorded import Coverage, RecordedError
 from tapeline.replay.results.repetition import options_again, source_again
 from tapeline.replay.sources.corrected import EVERYTHING, CorrectedSource
 from tapeline.replay.sources.opening import check_configuration, inputs_again, is_corrected
@@ -22,7 +22,7 @@ GROWING = ("topic", "store")
 """Logs that may have gone on since."""
 
 
-def covered(manifest: Mapping[str, Any], config: Config, name: str) -> tuple[Stretch, int]:
+def covered(manifest: Mapping[str, Any], config: Config, name: str) -> tuple[Coverage, int]:
     """Which records a manifest covers, and over how many partitions its log went.
 
     The manifest of a run of files covers everything, in one partition.
@@ -39,7 +39,7 @@ def covered(manifest: Mapping[str, Any], config: Config, name: str) -> tuple[Str
     """
     source = manifest.get("source")
     if source is None:
-        return Stretch(), 1
+        return Coverage(), 1
     spans = {int(number): span for number, span in source["partitions"].items()}
     partitions = 1
     if source["kind"] == "topic":
@@ -47,17 +47,17 @@ def covered(manifest: Mapping[str, Any], config: Config, name: str) -> tuple[Str
     names = _names(manifest, config, name)
     bounded = any(map(manifest["options"].get, BOUNDS))
     if source["kind"] not in GROWING and not bounded:
-        return Stretch(symbols=names), partitions
+        return Coverage(symbols=names), partitions
     corrected = is_corrected(manifest)
     if corrected and not bounded:
         # All that was there then; where the sorted bars begin and end, the log does not know.
         ends = {number: span["end"] for number, span in spans.items()}
-        return Stretch(stops=ends, symbols=names), partitions
+        return Coverage(stops=ends, symbols=names), partitions
     starts = {number: span["start"] for number, span in spans.items() if span["start"] > 0}
     # Of a selection, partitions without any of it were not read.
     numbers = sorted({*range(partitions), *spans})
     stops = {number: spans[number]["stop"] if number in spans else 0 for number in numbers}
-    return Stretch(starts, stops, names, corrected), partitions
+    return Coverage(starts, stops, names, corrected), partitions
 
 
 def _names(manifest: Mapping[str, Any], config: Config, name: str) -> frozenset[str] | None:

@@ -65,7 +65,7 @@ class Entry(NamedTuple):
         return NO_SEQ if self.seq < 0 else self.seq // OUTPUTS_PER_RECORD
 
 
-class Stretch(Struct, frozen=True):
+class Coverage(Struct, frozen=True):
     """Which records a run covers.
 
     Attributes
@@ -103,7 +103,7 @@ class Stretch(Struct, frozen=True):
         stop = self.stops.get(entry.partition)
         return stop is not None and entry.record >= stop
 
-    def both(self, other: Stretch) -> Stretch:
+    def both(self, other: Coverage) -> Coverage:
         """What this and the other one cover."""
         starts, stops = dict(self.starts), dict(self.stops)
         for partition, start in other.starts.items():
@@ -113,20 +113,20 @@ class Stretch(Struct, frozen=True):
         symbols = self.symbols if other.symbols is None else other.symbols
         if self.symbols is not None and other.symbols is not None:
             symbols = self.symbols & other.symbols
-        return Stretch(starts, stops, symbols)
+        return Coverage(starts, stops, symbols)
 
     @property
     def whole(self) -> bool:
         """Whether nothing is left out."""
         return not self.starts and not self.stops and self.symbols is None
 
-    def spread(self, partitions: int) -> Stretch:
+    def spread(self, partitions: int) -> Coverage:
         """That of a log of one partition, 0, for events that lie in so many."""
         starts, stops = (
             dict.fromkeys(range(partitions), each[0]) if 0 in each else {}
             for each in (self.starts, self.stops)
         )
-        return Stretch(starts, stops, self.symbols, self.sorted)
+        return Coverage(starts, stops, self.symbols, self.sorted)
 
 
 class Recorded(Protocol):
@@ -143,7 +143,7 @@ class Recorded(Protocol):
         ...
 
     @property
-    def stretch(self) -> Stretch:
+    def stretch(self) -> Coverage:
         """What it covers, once it was opened."""
         ...
 

@@ -9,10 +9,10 @@ from typing import Any
 from tapeline.replay.compare.covered import covered, input_checksums, log_again
 from tapeline.replay.compare.recorded import (
     NO_PARTITION,
+    Coverage,
     Entry,
     Recorded,
     RecordedError,
-    Stretch,
     entry_of,
 )
 from tapeline.replay.sources.opening import Origin, is_corrected, read_manifest, source_of
@@ -39,7 +39,7 @@ class _Files:
         self.name = name
         self.compacted = False
         self.spread_over = 1
-        self.stretch = Stretch()
+        self.stretch = Coverage()
         self._config = config
         self._partitions = 1
         self._by_symbol: dict[str, int] = {}

@@ -18,9 +18,9 @@ from aiokafka.errors import KafkaTimeoutError
 from tapeline.replay.compare.covered import covered, input_checksums, log_again
 from tapeline.replay.compare.recorded import (
     NO_SEQ,
+    Coverage,
     Entry,
     RecordedError,
-    Stretch,
     entry_of,
 )
 from tapeline.replay.results.catalogue import find_run
@@ -82,7 +82,7 @@ class RecordedTopics:
     ) -> None:
         self._registry = registry
         self.name = name
-        self.stretch = Stretch()
+        self.stretch = Coverage()
         self.duplicates = 0
         self.manifest: dict[str, Any] | None = None
         self.incomplete = False
@@ -190,7 +190,7 @@ class RecordedTopics:
             consumer.assign(open_places)
             for place in open_places:
                 consumer.seek(place, self._spans[place][0])
-            reader = _Reader(consumer, {place: self._spans[place][1] for place in open_places})
+            reader = _EventReader(consumer, {place: self._spans[place][1] for place in open_places})
             while not reader.done:
                 await reader.fetch()
                 if batch := reader.take():
@@ -199,7 +199,7 @@ class RecordedTopics:
             await consumer.stop()
 
 
-class _Reader:
+class _EventReader:
     """Partitions of one topic on their way into one order."""
 
     def __init__(self, consumer: Any, ends: dict[TopicPartition, int]) -> None:

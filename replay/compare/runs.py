@@ -19,7 +19,7 @@ from tapeline.replay.compare.events import (
     TypeComparison,
     TypeResult,
 )
-from tapeline.replay.compare.recorded import Entry, Recorded, RecordedError, Stretch, plain
+from tapeline.replay.compare.recorded import Coverage, Entry, Recorded, RecordedError, plain
 from tapeline.replay.compare.recorded_files import BLOCK_BYTES
 from tapeline.replay.compare.surroundings import Surroundings, surroundings
 from tapeline.schemas.config.model import Config
@@ -63,7 +63,7 @@ class ParityOptions(Struct, frozen=True, kw_only=True):
     types: tuple[str, ...] | None = None
     symbols: frozenset[str] | None = None
     ignored: frozenset[str] = frozenset()
-    stretch: Stretch = Stretch()
+    stretch: Coverage = Coverage()
     view: bool = False
     limit: int = DEFAULT_LIMIT
     around: int = 3
@@ -95,7 +95,7 @@ class ParityReport(Struct, frozen=True):
     a: str
     b: str
     equal: bool
-    stretch: Stretch
+    stretch: Coverage
     types: dict[str, TypeResult]
     differences: list[Difference]
     first: Difference | None
@@ -144,7 +144,7 @@ async def parity(
     )
 
 
-def _cuts(a: Recorded, b: Recorded, chosen: Stretch) -> tuple[Stretch, tuple[Stretch, Stretch]]:
+def _cuts(a: Recorded, b: Recorded, chosen: Coverage) -> tuple[Coverage, tuple[Coverage, Coverage]]:
     """What both cover, and which events of each side that are.
 
     The events of sorted bars are known by positions in the sorted sequence: offsets of the log that
@@ -159,9 +159,9 @@ def _cuts(a: Recorded, b: Recorded, chosen: Stretch) -> tuple[Stretch, tuple[Str
                 " as corrected of everything"
             )
     if a.corrected and b.corrected:
-        names = Stretch(symbols=a.stretch.both(b.stretch).symbols)
+        names = Coverage(symbols=a.stretch.both(b.stretch).symbols)
         positions = [side.stretch for side in sides if side.stretch.sorted]
-        stretch = reduce(Stretch.both, positions, names).both(chosen)
+        stretch = reduce(Coverage.both, positions, names).both(chosen)
         return stretch, (stretch, stretch)
     for side, other in (sides, sides[::-1]):
         if side.corrected and _covers_less(other.stretch, side.stretch):
@@ -170,19 +170,19 @@ def _cuts(a: Recorded, b: Recorded, chosen: Stretch) -> tuple[Stretch, tuple[Str
                 " of a log cuts; compare replays of one mode"
             )
     stretch = a.stretch.both(b.stretch).both(chosen)
-    uncut = Stretch(symbols=stretch.symbols).both(chosen)
+    uncut = Coverage(symbols=stretch.symbols).both(chosen)
     first, second = (uncut if side.corrected else stretch for side in sides)
     return stretch, (first, second)
 
 
-def _covers_less(one: Stretch, other: Stretch) -> bool:
+def _covers_less(one: Coverage, other: Coverage) -> bool:
     """Whether a stretch is known to begin or end inside another one."""
     begins = any(start > other.starts.get(each, 0) for each, start in one.starts.items())
     # What the other one does not bound, it may have ended at the same place.
     return begins or any(stop < other.stops.get(each, 0) for each, stop in one.stops.items())
 
 
-def _nothing(a: Recorded, b: Recorded, options: ParityOptions, stretch: Stretch) -> str:
+def _nothing(a: Recorded, b: Recorded, options: ParityOptions, stretch: Coverage) -> str:
     """Why no event of two runs was compared."""
     kinds = "event" if options.types is None else " or ".join(options.types)
     found = f"{a.name} and {b.name}: nothing to compare: neither has any {kinds}"
@@ -234,7 +234,7 @@ class _Work:
         b: Recorded,
         config: Config,
         options: ParityOptions,
-        cuts: tuple[Stretch, Stretch],
+        cuts: tuple[Coverage, Coverage],
     ) -> None:
         self.differences = Differences(options.limit)
         self.held = 0
@@ -243,7 +243,7 @@ class _Work:
         self._sides = (a, b)
         self._config = config
         self._options = options
-        named = Stretch(symbols=options.symbols)
+        named = Coverage(symbols=options.symbols)
         self._cuts = [
             cut.both(named) if side.spread_over == 1 else cut.both(named).spread(side.spread_over)
             for side, cut in zip(self._sides, cuts, strict=True)

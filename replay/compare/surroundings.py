@@ -9,7 +9,7 @@ from typing import Any, cast
 from msgspec import Struct, to_builtins
 
 from tapeline.replay.compare.events import Difference
-from tapeline.replay.compare.recorded import NO_SEQ, Recorded, RecordedError, Stretch
+from tapeline.replay.compare.recorded import NO_SEQ, Coverage, Recorded, RecordedError
 from tapeline.replay.sources.items import LogItem
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.errors import InputOutputError, UnusableError
@@ -53,7 +53,7 @@ class Surroundings(Struct, frozen=True):
 
 
 async def surroundings(
-    a: Recorded, b: Recorded, first: Difference, stretch: Stretch, reach: int
+    a: Recorded, b: Recorded, first: Difference, stretch: Coverage, reach: int
 ) -> Surroundings | None:
     """The logs of both sides around the first difference; None where its record is unknown."""
     if first.record == NO_SEQ or first.partition < 0:

@@ -37,7 +37,7 @@ TRUE_OPEN = "true open"
 BREAKS = ("first_break", "return", "second_break", "resolved")
 
 
-class Span(Struct, frozen=True):
+class SlotSpan(Struct, frozen=True):
     """Bars [start_ms, end_ms) of a symbol by label; `only` picks the ``first`` or ``last``."""
 
     symbol: str
@@ -81,7 +81,7 @@ class Cause(Struct):
 
     role: str
     fact: dict[str, Any] | None = None
-    spans: tuple[Span, ...] = ()
+    spans: tuple[SlotSpan, ...] = ()
     with_missing: bool = False
     bars: list[LoggedBar] = []
     missing: list[Slots] = []
@@ -145,10 +145,10 @@ class Chain:
         opened = plan.calendar.open_ms(session)
         closes = plan.calendar.close_ms(session)
         if fact.start_ms > opened:
-            before = Span(symbol, opened, fact.start_ms, "last")
+            before = SlotSpan(symbol, opened, fact.start_ms, "last")
             found.append(Cause("the bar before", spans=(before,)))
         if fact.state == "closed" and fact.end_ms < closes:
-            after = Span(symbol, fact.end_ms, closes, "first")
+            after = SlotSpan(symbol, fact.end_ms, closes, "first")
             found.append(Cause("the bar that ended it", spans=(after,)))
         return found
 
@@ -174,7 +174,7 @@ class Chain:
         spec = self._spec(fact)
         found = [_covered("window", symbol, fact.start_ms, spec.window_end_ms)]
         if spec.previous_close:
-            reach = Span(symbol, fact.start_ms - PREVIOUS_CLOSE_REACH_MS, fact.start_ms, "last")
+            reach = SlotSpan(symbol, fact.start_ms - PREVIOUS_CLOSE_REACH_MS, fact.start_ms, "last")
             if fact.reason is None:
                 found.append(Cause("previous close", spans=(reach,)))
         if not spec.first_touch:
@@ -231,11 +231,11 @@ class Chain:
             _bar("the swing's bar", symbol, label),
             Cause(
                 "the bar before",
-                spans=(Span(symbol, label - NEIGHBOUR_REACH_MS, label, "last"),),
+                spans=(SlotSpan(symbol, label - NEIGHBOUR_REACH_MS, label, "last"),),
             ),
             Cause(
                 "the bar after",
-                spans=(Span(symbol, label + 1, label + NEIGHBOUR_REACH_MS, "first"),),
+                spans=(SlotSpan(symbol, label + 1, label + NEIGHBOUR_REACH_MS, "first"),),
             ),
         ]
         found += self._class_neighbours(fact)
@@ -277,11 +277,11 @@ class Chain:
 
 def _covered(role: str, symbol: str, start_ms: int, end_ms: int) -> Cause:
     """All bars of a span, and the slots in it that have none."""
-    return Cause(role, spans=(Span(symbol, start_ms, end_ms),), with_missing=True)
+    return Cause(role, spans=(SlotSpan(symbol, start_ms, end_ms),), with_missing=True)
 
 
 def _bar(role: str, symbol: str, label: int, fact: dict[str, Any] | None = None) -> Cause:
-    return Cause(role, fact, spans=(Span(symbol, label, label + 1),))
+    return Cause(role, fact, spans=(SlotSpan(symbol, label, label + 1),))
 
 
 def slots(calendar: Calendar, base_ms: int, start_ms: int, end_ms: int) -> Iterator[int]:
@@ -297,7 +297,7 @@ def slots(calendar: Calendar, base_ms: int, start_ms: int, end_ms: int) -> Itera
         index += 1
 
 
-def without_bar(plan: InstrumentPlan, span: Span, present: set[int]) -> list[Slots]:
+def without_bar(plan: InstrumentPlan, span: SlotSpan, present: set[int]) -> list[Slots]:
     """Runs of slots of a span that have no bar."""
     found: list[Slots] = []
     calendar, base_ms = plan.calendar, plan.base_ms

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from msgspec import Struct, field, to_builtins
 
-from tapeline.replay.explain.chain import Cause, Chain, LoggedBar, Span, extremes, without_bar
+from tapeline.replay.explain.chain import Cause, Chain, LoggedBar, SlotSpan, extremes, without_bar
 from tapeline.replay.explain.engine_view import engine_view
 from tapeline.replay.sources.items import LogItem
 from tapeline.replay.sources.protocol import LogMissingError, LogSource
@@ -403,10 +403,10 @@ class Teller(_Group):
             cause.gives = extremes(cause.bars, fact)
 
 
-def _until(version: Version, span: Span) -> Span:
+def _until(version: Version, span: SlotSpan) -> SlotSpan:
     """The part of a span in which slots are due at a version."""
     end = min(span.end_ms, version.watermark_ms)
-    return Span(span.symbol, span.start_ms, max(end, span.start_ms))
+    return SlotSpan(span.symbol, span.start_ms, max(end, span.start_ms))
 
 
 def answer_data(answer: Answer) -> dict[str, Any]:

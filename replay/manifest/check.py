@@ -13,7 +13,7 @@ from tapeline.streams.feeds.times import TimeUnit
 Offset = Annotated[int, Meta(ge=0)]
 
 
-class Span(Struct):
+class ManifestSpan(Struct):
     """Offsets of a partition; see docs/replay.md."""
 
     begin: Offset
@@ -38,7 +38,7 @@ class OfFiles(Struct, tag_field="kind", tag="files"):
     tz: str | None
     until_ms: int | None
     records: Offset | None
-    partitions: dict[int, Span]
+    partitions: dict[int, ManifestSpan]
     time_unit: TimeUnit | None = None
 
 
@@ -55,7 +55,7 @@ class OfTopic(Struct, tag_field="kind", tag="topic"):
 
     topic: str
     cluster_id: str | None
-    partitions: dict[int, Span]
+    partitions: dict[int, ManifestSpan]
     partition_count: int | None = None
 
 
@@ -66,7 +66,7 @@ class StartState(Struct):
     offset: int
 
 
-class RunOptions(Struct):
+class ManifestOptions(Struct):
     """Options of a run of files."""
 
     tz: str | None
@@ -86,7 +86,7 @@ class RunManifest(Struct):
     """Of a run of files."""
 
     inputs: list[InputFile]
-    options: RunOptions
+    options: ManifestOptions
     config_hash: str
     output_sha256: dict[str, str]
 

@@ -33,7 +33,7 @@ BREATH_NS = 20_000_000
 RECORDS_BETWEEN_LOOKS = 64
 
 
-class Clock(Protocol):
+class SteadyClock(Protocol):
     """A clock and a way to wait; tests bring their own."""
 
     def now_ns(self) -> int:
@@ -100,9 +100,9 @@ class Control:
         speed: float | Literal["max"] | None = None,
         skip_idle_s: float | None = None,
         paused: bool = False,
-        clock: Clock | None = None,
+        clock: SteadyClock | None = None,
     ) -> None:
-        self._clock: Clock = MonotonicClock() if clock is None else clock
+        self._clock: SteadyClock = MonotonicClock() if clock is None else clock
         self._pacer = Pacer(checked_speed(speed), skip_idle_s)
         self._landmarks = Landmarks()
         self._changed = asyncio.Event()

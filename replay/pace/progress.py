@@ -25,7 +25,7 @@ _BAR_WIDTHS = (8, 30)
 _LINE_WIDTH = 72
 
 
-class Pace(Struct, frozen=True):
+class MeasuredPace(Struct, frozen=True):
     """Measured over the last seconds.
 
     Attributes
@@ -69,7 +69,7 @@ class Meter:
         self._begin_ms: int | None = None
         self._samples: deque[_Sample] = deque()
 
-    def look(self, state: ControlState, now_s: float) -> Pace:
+    def look(self, state: ControlState, now_s: float) -> MeasuredPace:
         """The pace at a moment; moments never go back."""
         samples = self._samples
         if state.event_ms is not None:
@@ -87,7 +87,7 @@ class Meter:
             # Too little was seen to measure it.
             factor = state.speed
         eta = None if state.paused else self._eta_s(state, rate, factor)
-        return Pace(self._share(state), rate, factor, eta)
+        return MeasuredPace(self._share(state), rate, factor, eta)
 
     def _rate(self, now_s: float) -> float:
         if not self._samples:
@@ -121,7 +121,7 @@ class Meter:
         return max(self._total - state.records, 0) / rate
 
 
-def progress_line(state: ControlState, pace: Pace) -> str:
+def progress_line(state: ControlState, pace: MeasuredPace) -> str:
     """Event time, bars/s, speed factor and ETA, as text."""
     parts = ["-" if state.event_ms is None else instant_text(state.event_ms)]
     if state.paused and state.toward is None:

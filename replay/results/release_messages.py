@@ -8,7 +8,7 @@ from tapeline.replay.sources.items import Release
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Reject
 from tapeline.schemas.registry import EVENTS
-from tapeline.streams.outputs.messages import Message, Writer
+from tapeline.streams.outputs.messages import EventMessage, Writer
 
 
 class ReleaseWriter:
@@ -26,7 +26,7 @@ class ReleaseWriter:
         self._writer = Writer(prefix, registry)
         self._headers: dict[str | None, tuple[str, bytes]] = {}
 
-    def messages(self, release: Release) -> Iterator[tuple[str, Message]]:
+    def messages(self, release: Release) -> Iterator[tuple[str, EventMessage]]:
         """Topic and message of each event and dead letter, in their order."""
         if release.events:
             group = release.group
@@ -41,6 +41,6 @@ class ReleaseWriter:
         if release.letter is not None:
             yield self.letter(release.letter, release.item.time_ms)
 
-    def letter(self, letter: Reject, time_ms: int) -> tuple[str, Message]:
+    def letter(self, letter: Reject, time_ms: int) -> tuple[str, EventMessage]:
         """Topic and message of a dead letter."""
         return self._writer.letter(letter, max(time_ms, 0))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 import tapeline
-from tapeline.replay.results.fingerprint import PartitionHashes
 from tapeline.replay.run import Replay
 from tapeline.replay.sources.corrected import CorrectedSource
+from tapeline.replay.sources.fingerprint import PartitionHashes
 from tapeline.schemas.config.model import config_hash
 from tapeline.schemas.events import Output, Reject
 from tapeline.streams.calendars import calendar_checksum, time_zone_version

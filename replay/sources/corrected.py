@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from typing import Any
 
 from tapeline.replay.fold import Selection
-from tapeline.replay.results.fingerprint import InputHash
+from tapeline.replay.sources.fingerprint import InputHash
 from tapeline.replay.sources.items import Extent, LogItem, count_untimed
 from tapeline.replay.sources.order import TotalOrder
 from tapeline.replay.sources.protocol import (

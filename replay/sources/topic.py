@@ -148,7 +148,7 @@ class TopicSource:
                     f" {start} on, the log begins at {begin}; begin later, or say an instant by"
                     " --from, --no-snapshots and --warmup-sessions"
                 )
-        reader = _Reader(
+        reader = _RecordReader(
             self.topic, self._consumer, self.extents, self._fetch_records, self._config
         )
         with plain_errors(self.bootstrap, f"reading {self.topic}"):
@@ -178,7 +178,7 @@ class TopicSource:
         }
 
 
-class _Reader:
+class _RecordReader:
     """Partitions of the log on their way into the total order."""
 
     def __init__(

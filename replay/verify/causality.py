@@ -58,7 +58,7 @@ class Finding(Struct, frozen=True):
     new: Output | None
 
 
-class Report(Struct, frozen=True):
+class CausalityReport(Struct, frozen=True):
     """What prefixes and the longer run say of each other.
 
     Attributes
@@ -99,7 +99,7 @@ def random_ends(records: int, prefixes: int, seed: int) -> list[int]:
     return sorted(Random(seed).sample(ends, min(prefixes, len(ends))))
 
 
-def check_prefixes(run: PrefixRun, records: int, ends: Sequence[int]) -> Report:
+def check_prefixes(run: PrefixRun, records: int, ends: Sequence[int]) -> CausalityReport:
     """Run the whole and its prefixes, and compare.
 
     Parameters
@@ -111,13 +111,13 @@ def check_prefixes(run: PrefixRun, records: int, ends: Sequence[int]) -> Report:
     ends
         Lengths of the prefixes.
     """
-    comparison = Comparison(list(run(records)))
+    comparison = PrefixComparison(list(run(records)))
     for end in ends:
         comparison.add(list(run(end)), end)
     return comparison.report()
 
 
-class Comparison:
+class PrefixComparison:
     """A longer run, and the prefixes that it is compared with.
 
     Parameters
@@ -144,10 +144,10 @@ class Comparison:
         for each in _contradictions(prefix, self._whole[:end], end):
             self._found.setdefault((each.id, each.old.seq), each)
 
-    def report(self) -> Report:
+    def report(self) -> CausalityReport:
         """What was found until now."""
         findings = sorted(self._found.values(), key=lambda each: (each.rewritten, each.id))
-        return Report(
+        return CausalityReport(
             len(self._whole),
             sum(map(len, self._whole)),
             tuple(self._ends),

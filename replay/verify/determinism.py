@@ -70,7 +70,7 @@ VARIATIONS = (
 """The first one is what the others are compared with."""
 
 
-class Difference(Struct, frozen=True):
+class FirstDifference(Struct, frozen=True):
     """The first thing that is not as in the first run.
 
     Attributes
@@ -86,18 +86,18 @@ class Difference(Struct, frozen=True):
     now: str | None
 
 
-class Outcome(Struct, frozen=True):
+class VariantOutcome(Struct, frozen=True):
     """One run, compared with the first one; of that itself `difference` is None."""
 
     variation: Variation
     events: int
-    difference: Difference | None
+    difference: FirstDifference | None
 
 
-class Report(Struct, frozen=True):
+class DeterminismReport(Struct, frozen=True):
     """All runs; `output_sha256` and `surroundings` are those of the first one."""
 
-    outcomes: list[Outcome]
+    outcomes: list[VariantOutcome]
     output_sha256: dict[str, str]
     surroundings: dict[str, str]
 
@@ -112,8 +112,8 @@ def check_determinism(
     origin: Origin,
     options: ReplayOptions,
     variations: Sequence[Variation] = VARIATIONS,
-    progress: Callable[[Outcome], None] | None = None,
-) -> Report:
+    progress: Callable[[VariantOutcome], None] | None = None,
+) -> DeterminismReport:
     """Replay the same stretch in every variation, and compare; outside of any event loop.
 
     Parameters
@@ -129,7 +129,7 @@ def check_determinism(
         When a process died.
     """
     origin = asyncio.run(ended(config, origin))
-    outcomes: list[Outcome] = []
+    outcomes: list[VariantOutcome] = []
     with tempfile.TemporaryDirectory(prefix="tapeline-") as scratch:
         folders = Path(scratch) / "first", Path(scratch) / "now"
         first: Ended | None = None
@@ -138,12 +138,12 @@ def check_determinism(
             done = _run(config, origin, options, variation, folder)
             first = done if first is None else first
             found = None if done is first else difference((first, done), folders)
-            outcome = Outcome(variation, sum(done.manifest["topics"].values()), found)
+            outcome = VariantOutcome(variation, sum(done.manifest["topics"].values()), found)
             outcomes.append(outcome)
             if progress is not None:
                 progress(outcome)
     assert first is not None, "nothing to run"
-    return Report(outcomes, first.manifest[MANIFEST_MARK], _surroundings(first))
+    return DeterminismReport(outcomes, first.manifest[MANIFEST_MARK], _surroundings(first))
 
 
 def _run(
@@ -161,12 +161,12 @@ def _run(
         return child.finish()
 
 
-def difference(runs: tuple[Ended, Ended], folders: tuple[Path, Path]) -> Difference | None:
+def difference(runs: tuple[Ended, Ended], folders: tuple[Path, Path]) -> FirstDifference | None:
     """The first thing in which two runs differ: what decides outputs first, then the outputs."""
     first, now = (_surroundings(each) for each in runs)
     for name in sorted({*first, *now}):
         if first.get(name) != now.get(name):
-            return Difference(name, first.get(name), now.get(name))
+            return FirstDifference(name, first.get(name), now.get(name))
     for topic in output_topics():
         hashes = [each.manifest[MANIFEST_MARK][topic] for each in runs]
         found = first_line(*(folder / f"{topic}.jsonl" for folder in folders))
@@ -176,12 +176,12 @@ def difference(runs: tuple[Ended, Ended], folders: tuple[Path, Path]) -> Differe
     return None
 
 
-def first_line(first: Path, now: Path) -> Difference | None:
+def first_line(first: Path, now: Path) -> FirstDifference | None:
     """The first line in which two files differ."""
     with first.open("rb") as old, now.open("rb") as new:
         for number, (before, after) in enumerate(zip_longest(old, new), 1):
             if before != after:
-                return Difference(f"line {number}", _text(before), _text(after))
+                return FirstDifference(f"line {number}", _text(before), _text(after))
     return None
 
 

@@ -12,11 +12,16 @@ from collections.abc import Callable, Iterator, Mapping
 from msgspec import Struct, structs
 
 from tapeline.replay.bounds import Bound
-from tapeline.replay.fold import ReplayFold, Selection, Window
+from tapeline.replay.fold import ReplayFold, ReplayWindow, Selection
 from tapeline.replay.run import Replay, ReplayOptions
 from tapeline.replay.sources.items import LogItem, Release
 from tapeline.replay.sources.protocol import LogSource, StoredState
-from tapeline.replay.verify.causality import Comparison, Published, Report, random_ends
+from tapeline.replay.verify.causality import (
+    CausalityReport,
+    PrefixComparison,
+    Published,
+    random_ends,
+)
 from tapeline.schemas.config.model import Config
 from tapeline.streams.pipeline.admission import TOO_MANY
 from tapeline.streams.pipeline.provenance import GroupIdentity, Identity
@@ -63,7 +68,7 @@ class Stretch(Struct, frozen=True):
             structs.replace(self.config, limits=unlimited),
             self.source,
             self.starts,
-            Window(starts=self.starts),
+            ReplayWindow(starts=self.starts),
             self.selection,
             {group: packed.state() for group, packed in self.states.items()},
             {},
@@ -81,7 +86,7 @@ async def check_causality(
     prefixes: int,
     seed: int,
     progress: Callable[[int], None] | None = None,
-) -> Report:
+) -> CausalityReport:
     """Replay a stretch and random prefixes of it, and count what was rewritten.
 
     The records of the stretch and its events are held in memory.
@@ -110,7 +115,7 @@ async def check_causality(
         stretch = Stretch(
             whole.config, whole.source, options.selection, items, starts_of(whole), states
         )
-        comparison = Comparison(said)
+        comparison = PrefixComparison(said)
         for number, end in enumerate(random_ends(len(items), prefixes, seed), 1):
             comparison.add(list(stretch.run(end)), end)
             if progress is not None:

@@ -67,7 +67,7 @@ class CalendarDocument(TypedDict):
     sources: dict[str, str]
 
 
-class Session(NamedTuple):
+class DatedSession(NamedTuple):
     """A session as an artefact tells it: edges in minutes from 00:00 UTC of its date."""
 
     day: date
@@ -142,7 +142,7 @@ def read_artefact(content: bytes, calendar_id: str) -> CalendarDocument:
     return checked
 
 
-def sessions(document: CalendarDocument) -> Iterator[Session]:
+def sessions(document: CalendarDocument) -> Iterator[DatedSession]:
     """Sessions of a document in order of date."""
     closed = set(document["closed"])
     special = {day: (edges, flags) for day, edges, flags in document["special"]}
@@ -155,9 +155,9 @@ def sessions(document: CalendarDocument) -> Iterator[Session]:
         full = regular.get(name, full)
         if name in special:
             edges, flags = special[name]
-            yield Session(day, edges, sum(FLAG_BITS[flag] for flag in flags))
+            yield DatedSession(day, edges, sum(FLAG_BITS[flag] for flag in flags))
         elif day.weekday() in document["weekdays"] and name not in closed:
-            yield Session(day, full, 0)
+            yield DatedSession(day, full, 0)
         day += timedelta(days=1)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from tapeline.replay.bounds import parse_offsets
 from tapeline.replay.compare.events import DEFAULT_LIMIT, ignorable_fields
-from tapeline.replay.compare.recorded import Stretch
+from tapeline.replay.compare.recorded import Coverage
 from tapeline.replay.compare.recorded_files import RecordedFolder, recorded
 from tapeline.replay.compare.runs import (
     ParityOptions,
@@ -89,7 +89,7 @@ def parity_command(
         types=tuple(types) if types else None,
         symbols=frozenset(symbols) if symbols else None,
         ignored=frozenset(ignored or ()),
-        stretch=Stretch(
+        stretch=Coverage(
             _records("--from-seq", from_seq), _records("--to-seq", to_seq, rounded_up=True)
         ),
         view=view,

@@ -25,7 +25,7 @@ from tapeline.streams.outputs.terminal import (
 
 if TYPE_CHECKING:
     from tapeline.schemas.config.model import KafkaConfig
-    from tapeline.streams.drill.drill import DrillOptions, Progress, Told
+    from tapeline.streams.drill.drill import DrillOptions, DrillProgress, Told
     from tapeline.streams.drill.report import Check, DrillReport
 
 MEANINGS = {
@@ -115,7 +115,7 @@ def _shown() -> Iterator[Told]:
         return
     with status_line("drill") as show:
 
-        def tell(progress: Progress) -> None:
+        def tell(progress: DrillProgress) -> None:
             show(
                 f"{progress.doing}: {progress.seconds:.0f} s, {progress.records:,} records, "
                 f"{progress.faults} faults"

@@ -26,7 +26,7 @@ from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config
 from tapeline.streams.errors import InputError
 from tapeline.streams.outputs.terminal import LineWriter, say
-from tapeline.streams.pipeline.speed import parse_speed
+from tapeline.streams.pipeline.pacing import parse_speed
 from tapeline.streams.pipeline.summary import RunResult
 
 ENDING = (signal.SIGINT, signal.SIGTERM)

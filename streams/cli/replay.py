@@ -21,13 +21,7 @@ from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import DIFFERENT
 from tapeline.streams.cli.arguments import OrderedCommand
 from tapeline.streams.cli.options import (
-    BarsOption,
-    BootstrapOption,
-    ConfigOption,
     JsonOption,
-    TimeUnitOption,
-    TzOption,
-    UntilOption,
 )
 from tapeline.streams.cli.recording import (
     Watch,
@@ -37,20 +31,10 @@ from tapeline.streams.cli.recording import (
     record,
 )
 from tapeline.streams.cli.replay_options import (
-    AsCorrected,
-    FromOffset,
-    FromOption,
-    GroupsOption,
-    NoSnapshots,
-    ReplayFiles,
-    ReplayStore,
-    SymbolsOption,
-    ToOffset,
-    ToOption,
-    WarmupOption,
     check_folder,
     inputs_in,
     names_in,
+    of_a_stretch,
     origin_of,
     stretch_of,
 )
@@ -100,24 +84,12 @@ ProcessesOption = Annotated[
 ]
 
 
+@of_a_stretch
 def replay(
     context: typer.Context,
-    files: ReplayFiles = None,
-    bars: BarsOption = None,
-    store: ReplayStore = None,
-    bootstrap: BootstrapOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run; without it events are printed.")
     ] = None,
-    from_: FromOption = None,
-    to: ToOption = None,
-    from_offset: FromOffset = None,
-    to_offset: ToOffset = None,
-    symbols: SymbolsOption = None,
-    groups: GroupsOption = None,
-    as_corrected: AsCorrected = False,
-    warmup_sessions: WarmupOption = None,
-    no_snapshots: NoSnapshots = False,
     speed: SpeedOption = "max",
     skip_idle: SkipIdleOption = None,
     fetch_records: FetchOption = FETCH_RECORDS,
@@ -128,14 +100,12 @@ def replay(
     manifest: Annotated[
         Path | None, typer.Option("--manifest", help="Repeat this run, and compare.")
     ] = None,
-    config: ConfigOption = None,
-    tz: TzOption = None,
-    time_unit: TimeUnitOption = None,
-    until: UntilOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run the core over a stretch of a log, as live saw it or as we know it now."""
-    settings = load_config(config)
+    asked = context.params
+    bootstrap = asked["bootstrap"]
+    settings = load_config(asked["config"])
     silence_client()
     if manifest is not None:
         _check_alone(context)
@@ -143,16 +113,16 @@ def replay(
         return
     origin = origin_of(context, settings)
     watch = Watch(parse_replay_speed(speed), skip_idle)
-    options = stretch_of(settings, context.params)
+    options = stretch_of(settings, asked)
     given = {
-        "from": from_,
-        "to": to,
-        "from_offset": from_offset,
-        "to_offset": to_offset,
-        "symbols": names_in(symbols),
-        "groups": names_in(groups),
-        "warmup_sessions": warmup_sessions,
-        "no_snapshots": no_snapshots,
+        "from": asked["from_"],
+        "to": asked["to"],
+        "from_offset": asked["from_offset"],
+        "to_offset": asked["to_offset"],
+        "symbols": names_in(asked["symbols"]),
+        "groups": names_in(asked["groups"]),
+        "warmup_sessions": asked["warmup_sessions"],
+        "no_snapshots": asked["no_snapshots"],
         "speed": speed,
         "skip_idle": skip_idle,
         "then_follow": then_follow,

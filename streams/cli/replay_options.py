@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import Signature, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -15,7 +17,15 @@ from tapeline.replay.sources.opening import Origin, read_manifest
 from tapeline.replay.sources.protocol import FETCH_RECORDS
 from tapeline.schemas.config.model import Config
 from tapeline.streams.cli.arguments import sources_in_order
-from tapeline.streams.cli.options import instant_of
+from tapeline.streams.cli.options import (
+    BarsOption,
+    BootstrapOption,
+    ConfigOption,
+    TimeUnitOption,
+    TzOption,
+    UntilOption,
+    instant_of,
+)
 from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.connection import broker_address
 from tapeline.streams.outputs.run_folder import MANIFEST, check_outside
@@ -57,15 +67,57 @@ WarmupOption = Annotated[
 NoSnapshots = Annotated[bool, typer.Option("--no-snapshots", help="Do not begin with snapshots.")]
 
 
+def _declared(
+    files: ReplayFiles = None,
+    bars: BarsOption = None,
+    store: ReplayStore = None,
+    bootstrap: BootstrapOption = None,
+    from_: FromOption = None,
+    to: ToOption = None,
+    from_offset: FromOffset = None,
+    to_offset: ToOffset = None,
+    symbols: SymbolsOption = None,
+    groups: GroupsOption = None,
+    as_corrected: AsCorrected = False,
+    warmup_sessions: WarmupOption = None,
+    no_snapshots: NoSnapshots = False,
+    config: ConfigOption = None,
+    tz: TzOption = None,
+    time_unit: TimeUnitOption = None,
+    until: UntilOption = None,
+) -> None:
+    """What `of_a_stretch` adds; Typer knows options by the parameters of a function."""
+
+
+def of_a_stretch(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of all commands that replay a stretch of a log.
+
+    They are read from the context of the command; see `origin_of` and `stretch_of`. Its own ones
+    stand before them, ``--json`` after them.
+    """
+    own = dict(signature(command, eval_str=True).parameters)
+    shared = signature(_declared, eval_str=True).parameters
+    last = {"json": own.pop("json")}
+    parameters = {**own, **shared, **last}
+
+    @wraps(command)
+    def with_options(**given: Any) -> None:
+        command(**{name: given[name] for name in (*own, *last)})
+
+    described = cast(Any, with_options)
+    described.__signature__ = Signature(list(parameters.values()))
+    described.__annotations__ = {name: each.annotation for name, each in parameters.items()}
+    del described.__wrapped__
+    return with_options
+
+
 def origin_of(context: typer.Context, config: Config) -> Origin:
     """Where the records come from.
 
     Parameters
     ----------
     context
-        Of a command with the options `ReplayFiles`, `BarsOption`, `ReplayStore`, `BootstrapOption`,
-        `TzOption`, `TimeUnitOption` and `UntilOption`. Files and pairs have kept their common order
-        there.
+        Of a command that is `of_a_stretch`. Files and pairs have kept their common order there.
     """
     given = context.params
     inputs = tuple(sources_in_order(context))
@@ -101,7 +153,7 @@ def stretch_of(config: Config, given: Mapping[str, Any]) -> ReplayOptions:
     Parameters
     ----------
     given
-        Values of the options from `FromOption` to `NoSnapshots`, by the names of their parameters.
+        Values of the options of a command that is `of_a_stretch`, by the names of their parameters.
 
     Raises
     ------

@@ -172,7 +172,7 @@ def publish(
     """Feed files into the log, with clock records where bars are missing."""
     from tapeline.streams.kafka.connection import broker_address, silence_client
     from tapeline.streams.kafka.publishing import PublishOptions, publish_files
-    from tapeline.streams.pipeline.speed import parse_speed
+    from tapeline.streams.pipeline.pacing import parse_speed
 
     settings = load_config(config)
     address = broker_address(settings.kafka, bootstrap)

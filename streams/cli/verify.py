@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -14,40 +13,21 @@ import typer
 
 from tapeline.replay.run import ReplayOptions
 from tapeline.replay.sources.opening import Origin, source_of
-from tapeline.replay.verify.causality import Finding
-from tapeline.replay.verify.causality import Report as CausalityReport
-from tapeline.replay.verify.determinism import VARIATIONS, Outcome, check_determinism
-from tapeline.replay.verify.determinism import Report as DeterminismReport
+from tapeline.replay.verify.causality import CausalityReport, Finding
+from tapeline.replay.verify.determinism import (
+    VARIATIONS,
+    DeterminismReport,
+    VariantOutcome,
+    check_determinism,
+)
 from tapeline.replay.verify.prefixes import check_causality
 from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import DIFFERENT
 from tapeline.schemas.instants import instant_text
 from tapeline.streams.cli.arguments import OrderedCommand
-from tapeline.streams.cli.options import (
-    BarsOption,
-    BootstrapOption,
-    ConfigOption,
-    JsonOption,
-    TimeUnitOption,
-    TzOption,
-    UntilOption,
-)
-from tapeline.streams.cli.replay_options import (
-    AsCorrected,
-    FromOffset,
-    FromOption,
-    GroupsOption,
-    NoSnapshots,
-    ReplayFiles,
-    ReplayStore,
-    SymbolsOption,
-    ToOffset,
-    ToOption,
-    WarmupOption,
-    origin_of,
-    stretch_of,
-)
+from tapeline.streams.cli.options import JsonOption
+from tapeline.streams.cli.replay_options import of_a_stretch, origin_of, stretch_of
 from tapeline.streams.kafka.connection import silence_client
 from tapeline.streams.outputs.terminal import (
     PlainTable,
@@ -66,33 +46,17 @@ verify_app = typer.Typer(
 
 
 @verify_app.command(cls=OrderedCommand)
+@of_a_stretch
 def causality(
     context: typer.Context,
-    files: ReplayFiles = None,
-    bars: BarsOption = None,
-    store: ReplayStore = None,
-    bootstrap: BootstrapOption = None,
     prefixes: Annotated[
         int, typer.Option(min=1, help="Prefixes to replay, ending at random records.")
     ] = 20,
     seed: Annotated[int, typer.Option(help="Another seed, other ends.")] = 7,
-    from_: FromOption = None,
-    to: ToOption = None,
-    from_offset: FromOffset = None,
-    to_offset: ToOffset = None,
-    symbols: SymbolsOption = None,
-    groups: GroupsOption = None,
-    as_corrected: AsCorrected = False,
-    warmup_sessions: WarmupOption = None,
-    no_snapshots: NoSnapshots = False,
-    config: ConfigOption = None,
-    tz: TzOption = None,
-    time_unit: TimeUnitOption = None,
-    until: UntilOption = None,
     json: JsonOption = False,
 ) -> None:
     """Count what was published and later rewritten without a correction; 0, or exit code 1."""
-    settings, origin, options = _asked_for(context, config)
+    settings, origin, options = _asked_for(context)
     with _counting("Prefixes", prefixes) as progress:
         report = asyncio.run(
             check_causality(
@@ -113,29 +77,13 @@ def causality(
 
 
 @verify_app.command(cls=OrderedCommand)
+@of_a_stretch
 def determinism(
     context: typer.Context,
-    files: ReplayFiles = None,
-    bars: BarsOption = None,
-    store: ReplayStore = None,
-    bootstrap: BootstrapOption = None,
-    from_: FromOption = None,
-    to: ToOption = None,
-    from_offset: FromOffset = None,
-    to_offset: ToOffset = None,
-    symbols: SymbolsOption = None,
-    groups: GroupsOption = None,
-    as_corrected: AsCorrected = False,
-    warmup_sessions: WarmupOption = None,
-    no_snapshots: NoSnapshots = False,
-    config: ConfigOption = None,
-    tz: TzOption = None,
-    time_unit: TimeUnitOption = None,
-    until: UntilOption = None,
     json: JsonOption = False,
 ) -> None:
     """Replay with other hash seeds, zones, fetch sizes, splits; equal bytes, or exit code 1."""
-    settings, origin, options = _asked_for(context, config)
+    settings, origin, options = _asked_for(context)
     report = check_determinism(
         settings, origin, options, VARIATIONS, None if json else _print_outcome
     )
@@ -149,9 +97,9 @@ def determinism(
         raise typer.Exit(DIFFERENT)
 
 
-def _asked_for(context: typer.Context, config: Path | None) -> tuple[Config, Origin, ReplayOptions]:
+def _asked_for(context: typer.Context) -> tuple[Config, Origin, ReplayOptions]:
     """What is replayed; the client keeps quiet meanwhile."""
-    settings = load_config(config)
+    settings = load_config(context.params["config"])
     silence_client()
     return settings, origin_of(context, settings), stretch_of(settings, context.params)
 
@@ -223,7 +171,7 @@ def determinism_data(report: DeterminismReport) -> dict[str, Any]:
     return {"equal": report.equal, **found}
 
 
-def _print_outcome(outcome: Outcome) -> None:
+def _print_outcome(outcome: VariantOutcome) -> None:
     found = outcome.difference
     state = "equal" if found is None else "DIFFERENT"
     say(f"{state:9} {outcome.events} events: {outcome.variation.name}")

@@ -12,12 +12,12 @@ from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Reject
 from tapeline.streams.core.engine import GroupEngine, StateIncompleteError
 from tapeline.streams.drill.messages import FACTS, Said, kept, view
-from tapeline.streams.drill.oracle import Expected, Letter
+from tapeline.streams.drill.oracle import Expected, ExpectedLetter
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.worker.state_records import offset_of, read_partition
 
 
-class Differences(Struct):
+class DrillDifferences(Struct):
     """What a comparison found; of several partitions they add up.
 
     Attributes
@@ -51,7 +51,7 @@ class Differences(Struct):
 
 
 def compare_facts(
-    expected: Sequence[Said], found: Sequence[Said], differences: Differences
+    expected: Sequence[Said], found: Sequence[Said], differences: DrillDifferences
 ) -> None:
     """Add what is not right with the messages of one topic and partition."""
     seen = kept(found)
@@ -67,7 +67,9 @@ def compare_facts(
     _compare_tables(view(expected), view(found), differences.table)
 
 
-def compare_letters(expected: Expected, records: Iterable[Any], differences: Differences) -> None:
+def compare_letters(
+    expected: Expected, records: Iterable[Any], differences: DrillDifferences
+) -> None:
     """Add what is not right with the dead letters of one partition; they have no `seq`."""
     due = expected.letters
     differences.messages += len(due)
@@ -88,7 +90,7 @@ def compare_letters(expected: Expected, records: Iterable[Any], differences: Dif
 
 
 def compare_outputs(
-    expected: Expected, found: Mapping[str, Sequence[Said]], differences: Differences
+    expected: Expected, found: Mapping[str, Sequence[Said]], differences: DrillDifferences
 ) -> None:
     """Add what is not right with the facts of one partition, topic by topic."""
     for kind in FACTS:
@@ -100,7 +102,7 @@ def compare_state(
     partition: int,
     expected: Expected,
     changelog: Iterable[Any],
-    differences: Differences,
+    differences: DrillDifferences,
 ) -> None:
     """Add groups whose state in the changelog, as recovery reads it, is not that of the fold."""
     latest: dict[bytes, bytes] = {}
@@ -130,7 +132,7 @@ def compare_state(
             differences.state.add(group)
 
 
-def compare_offsets(name: str, offsets: Iterable[int], differences: Differences) -> None:
+def compare_offsets(name: str, offsets: Iterable[int], differences: DrillDifferences) -> None:
     """Add the places where offsets of the log do not follow each other from 0 on."""
     due = 0
     for offset in offsets:
@@ -144,6 +146,6 @@ def _compare_tables(due: dict[str, bytes], there: dict[str, bytes], found: set[s
     found.update(key for key in due.keys() & there.keys() if due[key] != there[key])
 
 
-def _letter(value: bytes) -> Letter:
+def _letter(value: bytes) -> ExpectedLetter:
     reject = msgspec.json.decode(value, type=Reject)
-    return Letter(reject.id, reject.code, reject.raw)
+    return ExpectedLetter(reject.id, reject.code, reject.raw)

@@ -19,7 +19,7 @@ from tapeline.schemas.config.model import Config, KafkaConfig
 from tapeline.schemas.topics import changelog_topic, input_log, topic_of
 from tapeline.streams.drill.books import drill_config, drill_logs
 from tapeline.streams.drill.comparison import (
-    Differences,
+    DrillDifferences,
     compare_letters,
     compare_offsets,
     compare_outputs,
@@ -72,7 +72,7 @@ class DrillOptions(Struct, frozen=True, kw_only=True):
     keep: bool = False
 
 
-class Progress(NamedTuple):
+class DrillProgress(NamedTuple):
     """Where a drill is: what it does, and counts until now."""
 
     doing: str
@@ -81,7 +81,7 @@ class Progress(NamedTuple):
     faults: int
 
 
-Told = Callable[[Progress], None]
+Told = Callable[[DrillProgress], None]
 
 
 async def run_drill(kafka: KafkaConfig, options: DrillOptions, told: Told) -> DrillReport:
@@ -110,7 +110,7 @@ async def run_drill(kafka: KafkaConfig, options: DrillOptions, told: Told) -> Dr
         async with _topics(own, options.keep):
             crew = _crew(config, folder, options)
             uncommitted = await _storm(config, crew, options, told)
-            told(Progress("comparing", time.monotonic() - began, 0, crew.faults.total()))
+            told(DrillProgress("comparing", time.monotonic() - began, 0, crew.faults.total()))
             differences, records = await compare_topics(config)
             holes = [each for worker in crew.workers for each in _holes_said(worker)]
             differences.holes.update(holes)
@@ -177,7 +177,7 @@ async def _storm(config: Config, crew: Crew, options: DrillOptions, told: Told) 
     feeder = Feeder(kafka, drill_logs(config, options.seed), RECORDS_PER_S)
     supervising = asyncio.create_task(crew.supervise(), name="supervisor")
     try:
-        told(Progress("starting workers", 0.0, 0, 0))
+        told(DrillProgress("starting workers", 0.0, 0, 0))
         await _unless(supervising, crew.until_up())
         began = time.monotonic()
         until = began + options.minutes * 60
@@ -187,7 +187,9 @@ async def _storm(config: Config, crew: Crew, options: DrillOptions, told: Told) 
             _tell(told, "feeding", began, feeder, crew, until),
         )
         await _unless(supervising, work)
-        told(Progress("catching up", time.monotonic() - began, feeder.sent, crew.faults.total()))
+        told(
+            DrillProgress("catching up", time.monotonic() - began, feeder.sent, crew.faults.total())
+        )
         uncommitted = await _unless(supervising, _until_committed(kafka))
         supervising.cancel()
         await crew.drain()
@@ -201,7 +203,7 @@ async def _tell(
     told: Told, doing: str, began: float, feeder: Feeder, crew: Crew, until: float
 ) -> None:
     while (now := time.monotonic()) < until:
-        told(Progress(doing, now - began, feeder.sent, crew.faults.total()))
+        told(DrillProgress(doing, now - began, feeder.sent, crew.faults.total()))
         await asyncio.sleep(1.0)
 
 
@@ -234,7 +236,7 @@ async def _until_committed(kafka: KafkaConfig) -> dict[int, int]:
             await asyncio.sleep(POLL_S)
 
 
-async def compare_topics(config: Config) -> tuple[Differences, int]:
+async def compare_topics(config: Config) -> tuple[DrillDifferences, int]:
     """Read the topics of a drill back and compare them, partition by partition.
 
     Returns the differences and the number of records of the log.
@@ -243,7 +245,7 @@ async def compare_topics(config: Config) -> tuple[Differences, int]:
     log, letters, changelog = input_log(prefix), topic_of("reject", prefix), changelog_topic(prefix)
     of_facts = {kind: topic_of(kind, prefix) for kind in FACTS}
     topics = [log, *of_facts.values(), letters, changelog]
-    found, count = Differences(), 0
+    found, count = DrillDifferences(), 0
     for partition in range(config.kafka.partitions):
         there = await read_topics(config.kafka.bootstrap, topics, partition)
         count += len(there[log])

@@ -21,7 +21,7 @@ from tapeline.streams.pipeline.admission import Place
 from tapeline.streams.pipeline.routing import Router
 
 
-class Letter(NamedTuple):
+class ExpectedLetter(NamedTuple):
     """A dead letter, as far as two of them are compared."""
 
     id: str
@@ -47,7 +47,7 @@ class Expected(Struct):
     """
 
     facts: dict[str, list[Said]]
-    letters: dict[str, Letter]
+    letters: dict[str, ExpectedLetter]
     router: Router
     records: int
     places: list[Place]
@@ -68,7 +68,7 @@ def expected(config: Config, partition: int, values: Iterable[bytes | None]) -> 
         except (CodecError, RecordRejected) as error:
             letter_id = reject_id(f"{log}/{partition}/{offset}")
             text = base64.b64encode(raw).decode("ascii")
-            found.letters[letter_id] = Letter(letter_id, error.code, text)
+            found.letters[letter_id] = ExpectedLetter(letter_id, error.code, text)
         else:
             for event in events:
                 each = _said(event)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tapeline.streams.drill.comparison import Differences
+from tapeline.streams.drill.comparison import DrillDifferences
 from tapeline.streams.drill.crew import FAULTS, End
 
 SHOWN = 5
@@ -82,7 +82,7 @@ class DrillReport(Struct, frozen=True, kw_only=True):
 
 
 def checks_of(
-    differences: Differences, uncommitted: Mapping[int, int], slept: bool
+    differences: DrillDifferences, uncommitted: Mapping[int, int], slept: bool
 ) -> tuple[Check, ...]:
     """The checks of a drill.
 

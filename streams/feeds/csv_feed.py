@@ -16,7 +16,7 @@ from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.columns import AMBIGUOUS_TIME, BarColumns
 from tapeline.streams.feeds.items import Item
 from tapeline.streams.feeds.lines import LineReader
-from tapeline.streams.feeds.merge import SlotEnds
+from tapeline.streams.feeds.merge import BarEnds
 from tapeline.streams.feeds.order import OrderCheck, ascend_as_text
 from tapeline.streams.feeds.repeated_hours import Passes, PassesOfFile
 from tapeline.streams.feeds.time_columns import LOOK_ROWS
@@ -191,7 +191,7 @@ class CsvFeed:
                     yield told(careful(line), line, number), line, number
             self.rows += len(lines) - blank
 
-    def in_order(self, end_of: SlotEnds) -> bool:
+    def in_order(self, end_of: BarEnds) -> bool:
         """See `streams.feeds.sorting.Table`."""
         self._reader.without_hash()
         check = OrderCheck(end_of)

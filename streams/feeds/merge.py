@@ -20,7 +20,7 @@ AFTER_BARS = "\x7f"
 """Appended to a clock's symbol: of equal times, a clock comes after the bars of its symbol."""
 
 
-class SlotEnds(Protocol):
+class BarEnds(Protocol):
     """Ends of bars.
 
     Attributes
@@ -43,7 +43,7 @@ def in_sequence(feeds: Sequence[Feed]) -> Iterator[tuple[Feed, Item]]:
             yield feed, item
 
 
-def merged(feeds: Sequence[Feed], end_of: SlotEnds) -> Iterator[tuple[Feed, Item]]:
+def merged(feeds: Sequence[Feed], end_of: BarEnds) -> Iterator[tuple[Feed, Item]]:
     """Rows of several tables, by the end of their bars, then symbol, then position of the input.
 
     Rows of one end stay as their table has them, whose symbols need not ascend. Where a bar of a

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.records import Bar, LogRecord
-from tapeline.streams.feeds.merge import SlotEnds
+from tapeline.streams.feeds.merge import BarEnds
 from tapeline.streams.pipeline.refusals import Refusal
 
 ISO_DATE = 10
@@ -24,7 +24,7 @@ class OrderCheck:
         Ends of bars, by which rows are in order.
     """
 
-    def __init__(self, end_of: SlotEnds) -> None:
+    def __init__(self, end_of: BarEnds) -> None:
         self._end_of = end_of
         self._latest = FAR_PAST_MS
 

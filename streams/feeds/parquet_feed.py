@@ -17,7 +17,7 @@ from tapeline.schemas.records import Bar
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.columns import AMBIGUOUS_TIME, BarColumns
 from tapeline.streams.feeds.items import FeedBroken, Item
-from tapeline.streams.feeds.merge import SlotEnds
+from tapeline.streams.feeds.merge import BarEnds
 from tapeline.streams.feeds.order import OrderCheck, ascend_as_text
 from tapeline.streams.feeds.repeated_hours import Passes, PassesOfFile
 from tapeline.streams.feeds.time_columns import LOOK_ROWS, SYMBOL_COLUMN, TIME_COLUMNS
@@ -194,7 +194,7 @@ class ParquetFeed:
         except self._failures as error:
             raise FeedBroken(f"{self.path}: reading failed: {error}") from error
 
-    def in_order(self, end_of: SlotEnds) -> bool:
+    def in_order(self, end_of: BarEnds) -> bool:
         """See `streams.feeds.sorting.Table`."""
         check = OrderCheck(end_of)
         first = 1

@@ -18,7 +18,7 @@ import msgspec
 from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.records import Bar
 from tapeline.streams.feeds.items import Feed, FeedBroken, Item
-from tapeline.streams.feeds.merge import SlotEnds
+from tapeline.streams.feeds.merge import BarEnds
 from tapeline.streams.pipeline.refusals import Refusal
 
 MEMORY_BYTES = 256 << 20
@@ -38,7 +38,7 @@ The numbers of a file ascend and are never equal, so rows compared as tuples are
 class Table(Feed, Protocol):
     """A feed of bars that can tell in advance whether it is in order."""
 
-    def in_order(self, end_of: SlotEnds) -> bool:
+    def in_order(self, end_of: BarEnds) -> bool:
         """Whether no row ends before one above it; the table cannot be read afterwards.
 
         Raises
@@ -72,7 +72,7 @@ class SortMemory:
 
 
 def open_in_order(
-    make: Callable[[], Table], again: bool, end_of: SlotEnds, memory: SortMemory
+    make: Callable[[], Table], again: bool, end_of: BarEnds, memory: SortMemory
 ) -> Feed:
     """A table whose rows come by the end of their bars, stably.
 
@@ -103,7 +103,7 @@ def open_in_order(
         raise
 
 
-def _is_in_order(table: Table, make: Callable[[], Table], end_of: SlotEnds) -> bool:
+def _is_in_order(table: Table, make: Callable[[], Table], end_of: BarEnds) -> bool:
     looked_at = make()
     try:
         found = looked_at.in_order(end_of)
@@ -121,7 +121,7 @@ def _is_in_order(table: Table, make: Callable[[], Table], end_of: SlotEnds) -> b
 class SortedFeed:
     """Another feed's rows, sorted when it is made; see `streams.feeds.items.Feed`."""
 
-    def __init__(self, feed: Feed, end_of: SlotEnds, memory: SortMemory) -> None:
+    def __init__(self, feed: Feed, end_of: BarEnds, memory: SortMemory) -> None:
         self.path = feed.path
         self.ignored = feed.ignored
         self.raw = feed.raw
@@ -152,7 +152,7 @@ class SortedFeed:
         if self._spool is not None:
             self._spool.close()
 
-    def _sort(self, end_of: SlotEnds, memory: SortMemory) -> None:
+    def _sort(self, end_of: BarEnds, memory: SortMemory) -> None:
         lengths = end_of.lengths
         ends: list[int] = []
         items: list[Item] = []

@@ -25,6 +25,7 @@ from tapeline.streams.kafka.messages import Letter, Message, Places, log_message
 from tapeline.streams.kafka.resume import ResumeSearch
 from tapeline.streams.kafka.tails import EventTimes, TailReader
 from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer
+from tapeline.streams.pipeline.pacing import NS_IN_S, Pacer
 from tapeline.streams.pipeline.refusals import (
     DEFAULT_LIMIT,
     RejectLimit,
@@ -33,7 +34,6 @@ from tapeline.streams.pipeline.refusals import (
     row_report,
 )
 from tapeline.streams.pipeline.routing import Router
-from tapeline.streams.pipeline.speed import Pacer
 
 LATEST_FLUSH_SECONDS = 0.05
 PROGRESS_SECONDS = 0.2
@@ -158,7 +158,7 @@ async def publish_files(
                     records, letters, counts[rejects], inputs.feeds, there, result
                 )
                 if options.speed is not None:
-                    publication.pacer = Pacer(options.speed, time.monotonic)
+                    publication.pacer = Pacer(options.speed)
                     publication.progress = progress
                 await publication.run(inputs.messages(counts[log], progress))
             finally:
@@ -291,7 +291,9 @@ class _Publication:
         await self._records.drain()
 
     async def _until_due(self, pacer: Pacer, event_ms: int) -> None:
-        wait_s = pacer.wait_s(event_ms)
+        now_ns = time.monotonic_ns()
+        due_ns = max(pacer.due_ns(event_ms, now_ns), now_ns)
+        wait_s = (due_ns - now_ns) / NS_IN_S
         if wait_s > 0 or time.monotonic() - self._flushed_s > LATEST_FLUSH_SECONDS:
             await self._letters.flush()
             await self._records.flush()
@@ -303,6 +305,8 @@ class _Publication:
             self._told_s = self._flushed_s
         if wait_s > 0:
             await asyncio.sleep(wait_s)
+        # At its time, however late the sleep ends: lateness must not add up.
+        pacer.release(event_ms, due_ns)
 
     async def _send_letters(self) -> None:
         for letter in self._held:

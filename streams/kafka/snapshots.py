@@ -28,7 +28,7 @@ from tapeline.schemas.instants import day_of
 from tapeline.schemas.topics import DEFAULT_PREFIX, snapshot_topic
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.engine import STATE_VERSION
-from tapeline.streams.outputs.messages import Message
+from tapeline.streams.outputs.messages import EventMessage
 from tapeline.streams.pipeline.admission import Place
 from tapeline.streams.pipeline.provenance import Identity
 from tapeline.streams.pipeline.state_values import decoded, encoded
@@ -153,7 +153,7 @@ def snapshot_messages(
     timestamp_ms: int,
     slots: int,
     part_bytes: int = PART_BYTES,
-) -> list[Message]:
+) -> list[EventMessage]:
     """The messages of one snapshot, of about `part_bytes` each: whole records, in their order.
 
     Parameters
@@ -182,7 +182,7 @@ def snapshot_messages(
             records={name: msgspec.Raw(content) for name, content in portion},
         )
         key = snapshot_key(head.group, slot, number).encode()
-        messages.append(Message(timestamp_ms, key, msgspec.json.encode(part), list(headers)))
+        messages.append(EventMessage(timestamp_ms, key, msgspec.json.encode(part), list(headers)))
     return messages
 
 
@@ -213,7 +213,7 @@ def label_of(key: bytes, headers: Mapping[str, bytes]) -> SnapshotLabel | None:
     )
 
 
-def place_message(place: Place, timestamp_ms: int) -> Message:
+def place_message(place: Place, timestamp_ms: int) -> EventMessage:
     """The message of a place; equal whenever it is written."""
     content = {"v": FORMAT, "symbol": place.symbol, "offset": place.offset}
     headers = [
@@ -222,7 +222,7 @@ def place_message(place: Place, timestamp_ms: int) -> Message:
         ("offset", b"%d" % place.offset),
     ]
     key = PLACE_KEY + place.symbol.encode()
-    return Message(timestamp_ms, key, msgspec.json.encode(content), headers)
+    return EventMessage(timestamp_ms, key, msgspec.json.encode(content), headers)
 
 
 def place_of(key: bytes, headers: Mapping[str, bytes]) -> Place | None:

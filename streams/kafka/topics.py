@@ -44,7 +44,7 @@ class FoundTopic(Struct, frozen=True):
     settings: dict[str, str]
 
 
-class Difference(Struct, frozen=True):
+class SettingDifference(Struct, frozen=True):
     """One thing in which a topic is not as wanted; `found` is None when it has no such setting."""
 
     what: str
@@ -66,7 +66,7 @@ class TopicReport(Struct, frozen=True):
 
     wanted: WantedTopic
     found: FoundTopic | None
-    differences: tuple[Difference, ...]
+    differences: tuple[SettingDifference, ...]
 
     @property
     def state(self) -> str:
@@ -94,7 +94,7 @@ def reports(
     )
 
 
-def differences(wanted: WantedTopic, found: FoundTopic | None) -> tuple[Difference, ...]:
+def differences(wanted: WantedTopic, found: FoundTopic | None) -> tuple[SettingDifference, ...]:
     """In what a topic is not as wanted; nothing where there is none."""
     if found is None:
         return ()
@@ -103,7 +103,7 @@ def differences(wanted: WantedTopic, found: FoundTopic | None) -> tuple[Differen
         ("replication", str(wanted.replication), str(found.replication)),
         *((name, value, found.settings.get(name)) for name, value in wanted.settings.items()),
     ]
-    return tuple(Difference(*each) for each in compared if each[1] != each[2])
+    return tuple(SettingDifference(*each) for each in compared if each[1] != each[2])
 
 
 def refusal(differing: Sequence[TopicReport]) -> str:

@@ -15,7 +15,7 @@ _NO_REVISION = ("rev", b"0")
 _new = tuple.__new__
 
 
-class Message(NamedTuple):
+class EventMessage(NamedTuple):
     """One message of a topic; `value` is None for a tombstone. A plain tuple: one for every event.
 
     Attributes
@@ -52,7 +52,7 @@ class Writer:
 
     def event(
         self, event: Output, group: tuple[str, bytes], timestamp_ms: int
-    ) -> tuple[str, Message]:
+    ) -> tuple[str, EventMessage]:
         """Topic and message of an event.
 
         Parameters
@@ -72,9 +72,11 @@ class Writer:
         revision = ("rev", b"%d" % event.rev) if event.rev else _NO_REVISION
         headers = [("seq", b"%d" % event.seq), revision, kind, group]
         # The constructor of a named tuple would cost as much as all of the headers.
-        return topic, _new(Message, (timestamp_ms, event.id.encode(), value, headers))
+        return topic, _new(EventMessage, (timestamp_ms, event.id.encode(), value, headers))
 
-    def letter(self, letter: Reject, timestamp_ms: int) -> tuple[str, Message]:
+    def letter(self, letter: Reject, timestamp_ms: int) -> tuple[str, EventMessage]:
         """Topic and message of a dead letter."""
         headers = [("type", b"reject")]
-        return self._rejects, Message(timestamp_ms, letter.id.encode(), encode(letter), headers)
+        return self._rejects, EventMessage(
+            timestamp_ms, letter.id.encode(), encode(letter), headers
+        )

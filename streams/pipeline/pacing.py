@@ -1,4 +1,4 @@
-"""When a record of a replay is due. Pure: whoever asks brings the reading of a clock.
+"""When a record is due at N times event time. Pure: the caller brings the reading of a clock.
 
 A record is due at t0 + (event - e0) / speed. Deadlines follow from one anchor (e0, t0) in whole
 nanoseconds, never from sums of waits, so that neither a slow consumer nor a million records make
@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tapeline.streams.pipeline.speed import FASTEST, SLOWEST
-
 NS_IN_MS = 1_000_000
 NS_IN_S = 1_000_000_000
+SLOWEST, FASTEST = 0.1, 100_000.0
 SPEEDS: tuple[float, ...] = tuple(
     digit * int(10**power) / 10
     for power in range(7)
@@ -21,6 +20,22 @@ SPEEDS: tuple[float, ...] = tuple(
     if digit * int(10**power) / 10 <= FASTEST
 )
 """What the keys + and - go through: 0.1, 0.2, 0.5, 1, 2, 5 ... 100,000."""
+
+
+def parse_speed(text: str) -> float | None:
+    """Speed of the command line; None is ``max``.
+
+    Raises
+    ------
+    ValueError
+        When it is neither ``max`` nor a number from 0.1 to 100,000.
+    """
+    if text == "max":
+        return None
+    speed = float(text)
+    if not SLOWEST <= speed <= FASTEST:
+        raise ValueError(f"speed {text} is not between {SLOWEST} and {FASTEST:.0f}")
+    return speed
 
 
 def checked_speed(speed: float | str | None) -> float | None:
@@ -51,7 +66,7 @@ def slower(speed: float | None) -> float:
 
 
 class Pacer:
-    """Deadlines of records that come in the order of a replay.
+    """Deadlines of the records of a replay, or of what is published.
 
     Readings are nanoseconds of a clock that never goes back. Inside, time is *running time*: the
     reading less all the time spent paused, so a pause moves every deadline by its length.

@@ -35,7 +35,7 @@ ROWS = (
 FACTS = ("new", "changed", "recalculated", "retracted")
 
 
-class Counts:
+class StoreCounts:
     """Counters of one run; a run that goes on after a kill goes on counting.
 
     Attributes
@@ -101,9 +101,9 @@ class Counts:
             what = "recalculated" if corrected else "changed"
         self.facts[type_of(event)][what] += 1
 
-    def repeated(self) -> Counts:
+    def repeated(self) -> StoreCounts:
         """Counters of the same run over the same rows, right after this one."""
-        counts = Counts(self.records_before, self._registry)
+        counts = StoreCounts(self.records_before, self._registry)
         counts.rejects = self.rejects
         counts.refusals = self.refusals
         for name in ("superseded", "rejected", "skipped"):
@@ -128,9 +128,9 @@ class Counts:
         }
 
     @staticmethod
-    def of(data: dict[str, Any], registry: Registry = EVENTS) -> Counts:
+    def of(data: dict[str, Any], registry: Registry = EVENTS) -> StoreCounts:
         """The counters whose `plain` this is."""
-        counts = Counts(data["records_before"], registry)
+        counts = StoreCounts(data["records_before"], registry)
         counts.bars_again = data["bars_again"]
         counts.rows.update(data["rows"])
         counts.off_session = data["off_session"]

@@ -12,7 +12,7 @@ from tapeline.schemas.event_types import Registry
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.pipeline.collector import rare_collections
 from tapeline.streams.store.again import check_store
-from tapeline.streams.store.counts import Counts
+from tapeline.streams.store.counts import StoreCounts
 from tapeline.streams.store.keeper import LEAST_AGAIN, Keeper
 from tapeline.streams.store.layout import check_folder
 from tapeline.streams.store.opened import OpenStore, no_hook
@@ -42,7 +42,7 @@ class MadeAgain:
     records: int
     appended: int
     torn: bool
-    counts: Counts
+    counts: StoreCounts
     symbols: dict[str, dict[str, Any]]
 
 

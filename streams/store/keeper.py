@@ -22,7 +22,7 @@ from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.pipeline.state_values import decoded, encoded
 from tapeline.streams.store.checkpoint import RunMark, Slot
-from tapeline.streams.store.counts import Counts
+from tapeline.streams.store.counts import StoreCounts
 from tapeline.streams.store.database import Database
 from tapeline.streams.store.layout import (
     LETTERS,
@@ -37,7 +37,7 @@ from tapeline.streams.store.layout import (
 )
 from tapeline.streams.store.opened import OpenStore
 from tapeline.streams.store.settings import check_settings
-from tapeline.streams.store.step import Step
+from tapeline.streams.store.step import StoreStep
 
 DIGEST_BYTES = 16
 LEAST_AGAIN = 50_000
@@ -94,10 +94,10 @@ class Keeper:
         self.config = config
         self.store = store
         self.registry = store.registry
-        self.counts = Counts(store.checkpoint.log_records, store.registry)
+        self.counts = StoreCounts(store.checkpoint.log_records, store.registry)
         self.rebuilds: dict[str, Slot | None] = dict(store.checkpoint.rebuilds)
         self.router = Router(config, self._engine, stored_places(store.database))
-        self.step = Step(self.registry)
+        self.step = StoreStep(self.registry)
         self._explain = explain
         self._least_again = least_again
         self._decode = RecordDecoder().decode
@@ -360,7 +360,7 @@ class Keeper:
         places = self.router.admission.taken()
         keys = [(SYMBOLS + symbol.encode(), encoded(offset)) for symbol, offset in places]
         self.store.commit(self.step, [*states, *keys], mark, self._plans, self.rebuilds)
-        self.step = Step(self.registry)
+        self.step = StoreStep(self.registry)
 
     def is_idle(self, clock: Clock) -> bool:
         """Whether a clock says what is known already."""

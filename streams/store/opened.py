@@ -49,7 +49,7 @@ from tapeline.streams.store.layout import (
     commits_of,
     rebuild_way,
 )
-from tapeline.streams.store.step import Step
+from tapeline.streams.store.step import StoreStep
 
 Changes = Iterable[tuple[bytes, bytes | None]]
 
@@ -176,7 +176,7 @@ class OpenStore:
 
     def commit(
         self,
-        step: Step,
+        step: StoreStep,
         states: Changes,
         mark: RunMark | None,
         plans: dict[str, Identity],

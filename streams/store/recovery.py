@@ -11,7 +11,7 @@ from tapeline.schemas.codec import CodecError, RecordDecoder
 from tapeline.schemas.records import Clock
 from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.store.again import unreadable_line
-from tapeline.streams.store.counts import Counts
+from tapeline.streams.store.counts import StoreCounts
 from tapeline.streams.store.keeper import Keeper
 from tapeline.streams.store.layout import LOG_FILE, StoreError, rebuild_way
 from tapeline.streams.store.rebuild import check_readable, rebuild
@@ -82,8 +82,8 @@ def _rebuilt_at(keeper: Keeper, clock: Clock, line: bytes) -> bool:
     return True
 
 
-def counts_after(keeper: Keeper) -> Counts:
+def counts_after(keeper: Keeper) -> StoreCounts:
     """Counters of a run that begins where a recovery ended."""
-    counts = Counts(keeper.next_offset, keeper.registry)
+    counts = StoreCounts(keeper.next_offset, keeper.registry)
     counts.recovered = keeper.counts.recovered
     return counts

@@ -47,7 +47,7 @@ from tapeline.streams.pipeline.refusals import (
 )
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.store.checkpoint import RunMark
-from tapeline.streams.store.counts import Counts
+from tapeline.streams.store.counts import StoreCounts
 from tapeline.streams.store.first_look import SlotVersions, is_before, look_over
 from tapeline.streams.store.keeper import LEAST_AGAIN, Keeper
 from tapeline.streams.store.layout import StoreError, check_folder
@@ -115,7 +115,7 @@ class StoreResult:
     folder: Path
     rows: int
     report: RowReport
-    counts: Counts
+    counts: StoreCounts
     symbols: dict[str, dict[str, Any]]
     repaired: bool
     resumed: bool
@@ -173,7 +173,7 @@ def run_into_store(
         store = stack.enter_context(OpenStore(folder, hook, registry=registry))
         keeper = Keeper(config, store, explain, options.least_again)
         fingerprint = _fingerprint(config, sources, options, copies)
-        run = _Run(keeper, sources, feeds, options, fingerprint)
+        run = _StoreRun(keeper, sources, feeds, options, fingerprint)
         rows = in_order(sources, feeds, keeper.router)
         if looked.second is not None:
             rows = reported(rows, feeds, looked.second)
@@ -207,7 +207,7 @@ class Looks:
         self._progress(Progress(found.rows, (self._bytes + found.bytes_read) // 2))
 
 
-class _Run:
+class _StoreRun:
     """The loop: every row becomes a record of the log, nothing, or a dead letter."""
 
     def __init__(
@@ -234,7 +234,7 @@ class _Run:
         self._marked = same
         if mark is not None and same:
             # The same rows make the same records again: what lies beyond the checkpoint is theirs.
-            keeper.counts = Counts.of(mark.counts, keeper.registry)
+            keeper.counts = StoreCounts.of(mark.counts, keeper.registry)
             if mark.finished:
                 keeper.counts = keeper.counts.repeated()
             self._done = mark.rows

@@ -12,7 +12,7 @@ from tapeline.schemas.topics import DEFAULT_PREFIX, topic_of
 from tapeline.streams.store.layout import view_key
 
 
-class Step:
+class StoreStep:
     """Changes in memory, in the order in which they are to be written.
 
     Parameters

@@ -22,9 +22,9 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from tapeline.schemas.errors import InternalError
 from tapeline.streams.kafka.connection import error_text
-from tapeline.streams.outputs.messages import Message
+from tapeline.streams.outputs.messages import EventMessage
 from tapeline.streams.worker.exits import ForeignWriterError, NotWrittenError, ZombieGuard
-from tapeline.streams.worker.fold import Step
+from tapeline.streams.worker.fold import FoldStep
 from tapeline.streams.worker.metrics import WorkerMetrics
 from tapeline.streams.worker.state_records import Pair, batches, new_identity
 
@@ -67,7 +67,7 @@ class StateWriter(Protocol):
 class OutputBatch(BatchBuilder):  # type: ignore[misc]
     """A record batch that takes messages by the list, for half of what single appends cost."""
 
-    def fill(self, messages: list[Message], start: int) -> int:
+    def fill(self, messages: list[EventMessage], start: int) -> int:
         """Append messages from an index on; how many were taken before it was full."""
         append = self._builder.append
         number = 0
@@ -99,7 +99,7 @@ class Work:
 
     def __init__(
         self,
-        step: Step,
+        step: FoldStep,
         handed_at: float,
         owned_at: Callable[[], float],
         done: Callable[[], None],
@@ -225,7 +225,7 @@ class Committer:
         self._metrics.records += step.records
         self._metrics.chunk_seconds.observe(self._guard.now() - work.handed_at)
 
-    async def _send_outputs(self, partition: int, outputs: dict[str, list[Message]]) -> None:
+    async def _send_outputs(self, partition: int, outputs: dict[str, list[EventMessage]]) -> None:
         acknowledged = []
         for topic, messages in outputs.items():
             for builder in self._builders(messages):
@@ -238,7 +238,7 @@ class Committer:
             with writing_to(topic, partition):
                 await sent
 
-    def _builders(self, messages: list[Message]) -> Iterable[BatchBuilder]:
+    def _builders(self, messages: list[EventMessage]) -> Iterable[BatchBuilder]:
         taken = 0
         while taken < len(messages):
             builder = OutputBatch(OUTPUT_BATCH_BYTES, 0)
@@ -248,7 +248,7 @@ class Committer:
             taken += count
             yield builder
 
-    async def _send_state(self, step: Step) -> None:
+    async def _send_state(self, step: FoldStep) -> None:
         for pairs in batches(step.state.changes(), step.checkpoint(), CHANGELOG_BYTES):
             if self._end(step.partition) == 0:
                 # What tells this partition from one of the same name; compaction keeps it first.
@@ -290,5 +290,5 @@ class Committer:
             await self._pause()
 
 
-def _places(step: Step) -> int:
+def _places(step: FoldStep) -> int:
     return min(1 + step.snapshot_bytes // SNAPSHOT_BYTES_A_PLACE, STEPS_IN_HAND)

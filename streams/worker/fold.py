@@ -28,7 +28,7 @@ from tapeline.streams.kafka.snapshots import (
     topic,
 )
 from tapeline.streams.kafka.stamps import Stamps
-from tapeline.streams.outputs.messages import Message, Writer
+from tapeline.streams.outputs.messages import EventMessage, Writer
 from tapeline.streams.pipeline.admission import Admission, Place
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.provenance import (
@@ -120,7 +120,7 @@ class Seat:
         self.closed = self.closes.passed(watermark_ms)
         return self.closed is not None
 
-    def snapshot(self) -> list[Message]:
+    def snapshot(self) -> list[EventMessage]:
         """The state at the close of a session; one must have closed."""
         session, self.closed = self.closed, None
         assert session is not None
@@ -178,10 +178,10 @@ class StateChange:
 
     def __init__(self, seats: Iterable[Seat] = (), places: Sequence[Place] = ()) -> None:
         self._seats = list(seats)
-        self._snapshots: deque[list[Message]] = deque()
+        self._snapshots: deque[list[EventMessage]] = deque()
         self._changes: list[GroupChange] = [places_change(places)] if places else []
 
-    def snapshot(self) -> list[Message]:
+    def snapshot(self) -> list[EventMessage]:
         """Messages of the next snapshot that was put off; none when there are no more."""
         if self._snapshots:
             return self._snapshots.popleft()
@@ -200,7 +200,7 @@ class StateChange:
         return self._changes
 
 
-class Step(Struct):
+class FoldStep(Struct):
     """What one chunk leaves to be written.
 
     Attributes
@@ -224,7 +224,7 @@ class Step(Struct):
     partition: int
     next_offset: int
     records: int
-    outputs: dict[str, list[Message]] = field(default_factory=dict)
+    outputs: dict[str, list[EventMessage]] = field(default_factory=dict)
     state: StateChange = field(default_factory=StateChange)
     snapshot_bytes: int = 0
     last: RecordDigest | None = None
@@ -300,7 +300,7 @@ class PartitionFold:
         most_again: int | None = None,
         most_snapshot_bytes: int | None = None,
         put_off: bool = False,
-    ) -> Step:
+    ) -> FoldStep:
         """Take the next records of the partition.
 
         Parameters
@@ -332,7 +332,7 @@ class PartitionFold:
         due = chunk.since(expected)
         records = due.records
         counts.skipped += len(chunk.records) - len(records)
-        step = Step(self._partition, due.end, len(records))
+        step = FoldStep(self._partition, due.end, len(records))
         step.shown_ms, step.symbols = self._key.key_ms, self._symbols
         if not records:
             # Markers of transactions take offsets, too: nothing but the offset goes on.
@@ -353,7 +353,7 @@ class PartitionFold:
     def _take(
         self,
         records: Sequence[RawRecord],
-        step: Step,
+        step: FoldStep,
         most_again: int | None,
         most_snapshot_bytes: int | None,
         put_off: bool,
@@ -432,7 +432,7 @@ class PartitionFold:
         seat: Seat,
         events: list[Output],
         watermark_ms: int,
-        outputs: dict[str, list[Message]],
+        outputs: dict[str, list[EventMessage]],
     ) -> None:
         timestamp_ms = max(watermark_ms, 0)
         write, group, counts = self._writer.event, seat.header, self._counts.events
@@ -444,13 +444,13 @@ class PartitionFold:
             else:
                 outputs[topic] = [message]
 
-    def _keep(self, seat: Seat, step: Step) -> None:
+    def _keep(self, seat: Seat, step: FoldStep) -> None:
         # The state as of the close, whatever else the chunk holds: a replay finds it there.
         messages = seat.snapshot()
         step.outputs.setdefault(self._snapshots, []).extend(messages)
         step.snapshot_bytes += sum(len(each.value or b"") for each in messages)
 
-    def _find(self, record: RawRecord, symbol: str, step: Step) -> Seat:
+    def _find(self, record: RawRecord, symbol: str, step: FoldStep) -> Seat:
         config = self._config
         if config.instrument(symbol) is None:
             raise RecordRejected("unknown_symbol", f"symbol {symbol!r} is not configured")
@@ -473,7 +473,7 @@ class PartitionFold:
         return seat
 
     def _refuse(
-        self, record: RawRecord, code: str, reason: str, symbol: str | None, step: Step
+        self, record: RawRecord, code: str, reason: str, symbol: str | None, step: FoldStep
     ) -> None:
         source = f"{self._log}/{self._partition}/{record.offset}"
         letter = dead_letter(source, record.value or b"", Refusal(code, reason, symbol))

@@ -34,7 +34,7 @@ class LogChangedError(BrokenPromiseError):
     """The log has another record where the state includes one; the message names both."""
 
 
-class Comparison(Enum):
+class LogVerdict(Enum):
     """What reading a record again came to, where it is not another one."""
 
     SAME = "same"
@@ -42,7 +42,7 @@ class Comparison(Enum):
     UNANSWERED = "the broker did not answer"
 
 
-async def compare(bootstrap: str, last: Mapping[TP, RecordDigest]) -> dict[TP, Comparison]:
+async def compare(bootstrap: str, last: Mapping[TP, RecordDigest]) -> dict[TP, LogVerdict]:
     """Read records again, without a group.
 
     Parameters
@@ -55,7 +55,7 @@ async def compare(bootstrap: str, last: Mapping[TP, RecordDigest]) -> dict[TP, C
     LogChangedError
         At the first that is another one, or not there though the log does not begin behind it.
     """
-    found = dict.fromkeys(last, Comparison.UNANSWERED)
+    found = dict.fromkeys(last, LogVerdict.UNANSWERED)
     if not last:
         return found
     deadline = time.monotonic() + PATIENCE_S
@@ -89,16 +89,16 @@ async def _client(bootstrap: str) -> AsyncIterator[Any]:
         await client.stop()
 
 
-async def _compare(client: Any, place: TopicPartition, last: RecordDigest) -> Comparison:
+async def _compare(client: Any, place: TopicPartition, last: RecordDigest) -> LogVerdict:
     client.assign([place])
     client.seek(place, last.offset)
     while True:
         record = await _first(client, place)
         if record is not None and digest_of(record) == last:
-            return Comparison.SAME
+            return LogVerdict.SAME
         begin = (await client.beginning_offsets([place]))[place]
         if begin > last.offset:
-            return Comparison.BEFORE_THE_LOG
+            return LogVerdict.BEFORE_THE_LOG
         if record is not None:
             raise _changed(place, last, f"has {digest_of(record)} there")
         end = (await client.end_offsets([place]))[place]

@@ -26,7 +26,7 @@ from tapeline.streams.store.from_log import make_again
 from tapeline.streams.store.layout import StoreError
 from tapeline.streams.store.reading import StoreReader
 from tapeline.streams.store.run import StoreOptions, run_into_store
-from tapeline.streams.worker.fold import Counts, PartitionFold, Step
+from tapeline.streams.worker.fold import Counts, FoldStep, PartitionFold
 from tapeline.streams.worker.state_records import batches, read_partition
 from tests.contract.toys import REGISTRY, SessionVwap, SpanHighs
 from tests.unit.streams.worker.log_records import chunk, raw_records
@@ -147,7 +147,7 @@ def test_a_worker_goes_on_with_them_after_a_restart(run: Path) -> None:
     assert found == upserts
 
 
-def _state(step: Step) -> list[tuple[bytes, bytes]]:
+def _state(step: FoldStep) -> list[tuple[bytes, bytes]]:
     written = batches(step.state.changes(), step.checkpoint(), 1 << 24)
     return [pair for batch in written for pair in batch]
 

@@ -179,3 +179,60 @@ def _origin(node: ast.ImportFrom, module: str, is_package: bool) -> str:
         parts.insert(0, _PACKAGE)
     base = parts[: len(parts) - node.level + (1 if is_package else 0)]
     return ".".join([*base, node.module] if node.module else base)
+
+
+def module_graph(sources: dict[str, str], packages: frozenset[str]) -> dict[str, set[str]]:
+    """Which modules of ours each module imports, also inside functions.
+
+    Parameters
+    ----------
+    sources
+        Texts by module name.
+    packages
+        Names that are packages.
+    """
+    found: dict[str, set[str]] = {}
+    for name, text in sources.items():
+        reached = found[name] = set()
+        for each in imports(text, name, is_package=name in packages):
+            paths = [each.path, each.origin]
+            paths = [path.removeprefix(f"{_PACKAGE}.") for path in paths]
+            reached.update([path for path in paths if path in sources and path != name][:1])
+    return found
+
+
+def cycle(graph: dict[str, set[str]]) -> list[str]:
+    """Nodes that lead to each other, in order of the way; none when there is no such way."""
+    done: set[str] = set()
+    for start in sorted(graph):
+        way: list[str] = []
+        ahead = [[start]]
+        while ahead:
+            if not ahead[-1]:
+                ahead.pop()
+                if way:
+                    done.add(way.pop())
+                continue
+            node = ahead[-1].pop()
+            if node in way:
+                return way[way.index(node) :]
+            if node not in done:
+                way.append(node)
+                ahead.append(sorted(graph.get(node, ())))
+    return []
+
+
+def siblings(graph: dict[str, set[str]], parent: str) -> dict[str, set[str]]:
+    """Which folders of a folder import which others of it, of a graph of modules."""
+    found: dict[str, set[str]] = {}
+    for module, reached in graph.items():
+        here = _child(module, parent)
+        if here is not None:
+            others = (_child(each, parent) for each in reached)
+            found.setdefault(here, set()).update(each for each in others if each and each != here)
+    return found
+
+
+def _child(module: str, parent: str) -> str | None:
+    inner = module.removeprefix(f"{parent}.")
+    return inner.partition(".")[0] if inner != module and "." in inner else None

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.arrows import calendar_tool_imports, forbidden_imports
+from tests.house.arrows import (
+    calendar_tool_imports,
+    cycle,
+    forbidden_imports,
+    module_graph,
+    siblings,
+)
 from tests.house.source_tree import PACKAGES, module_name, modules
 
 pytestmark = pytest.mark.source_tree
@@ -208,3 +214,44 @@ def test_the_calendar_tool_stays_out_of_what_runs(
     sources: dict[str, str], expected: list[str]
 ) -> None:
     assert calendar_tool_imports(sources) == expected
+
+
+@pytest.fixture(scope="module")
+def graph() -> dict[str, set[str]]:
+    """Imports of every module of the product."""
+    paths = {module_name(path): path for path in modules(*PACKAGES)}
+    packages = frozenset(name for name, path in paths.items() if path.name == "__init__.py")
+    texts = {name: path.read_text("utf-8") for name, path in paths.items()}
+    return module_graph(texts, packages)
+
+
+def test_no_module_imports_itself_over_others(graph: dict[str, set[str]]) -> None:
+    assert sum(map(len, graph.values())) > 1_000
+    assert cycle(graph) == []
+
+
+def test_the_rooms_of_a_replay_import_one_way(graph: dict[str, set[str]]) -> None:
+    rooms = siblings(graph, "replay")
+    assert rooms["results"] >= {"sources"}
+    assert cycle(rooms) == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ({"a.x": "from tapeline.a import y", "a.y": "from tapeline.a.x import Y"}, ["a.x", "a.y"]),
+        (
+            {"a.x": "def f():\n    import tapeline.a.y", "a.y": "import tapeline.a.x"},
+            ["a.x", "a.y"],
+        ),
+        ({"a.x": "from tapeline.a import y", "a.y": "from tapeline.a.z import Z", "a.z": ""}, []),
+    ],
+)
+def test_a_cycle_is_noticed(texts: dict[str, str], expected: list[str]) -> None:
+    assert sorted(cycle(module_graph(texts, frozenset()))) == expected
+
+
+def test_rooms_that_import_each_other_are_noticed() -> None:
+    graph = {"a.b.x": {"a.c.y"}, "a.c.y": {"a.z"}, "a.c.w": {"a.b.x"}, "a.z": set[str]()}
+    assert cycle(graph) == []
+    assert sorted(cycle(siblings(graph, "a"))) == ["b", "c"]

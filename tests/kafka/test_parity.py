@@ -11,7 +11,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from tapeline.replay.bounds import Bound
-from tapeline.replay.compare.recorded import RecordedError, Stretch
+from tapeline.replay.compare.recorded import Coverage, RecordedError
 from tapeline.replay.compare.recorded_files import recorded
 from tapeline.replay.compare.runs import ParityOptions, ParityReport, parity
 from tapeline.replay.explain.why import why
@@ -112,7 +112,7 @@ async def test_a_recording_and_its_replay_are_equal_and_one_altered_field_is_fou
     assert report.around.a == report.around.b
     assert len(report.around.a.records) == 7
     place = event["seq"] // 1_000_000
-    outside = Stretch(stops={difference.partition: place})
+    outside = Coverage(stops={difference.partition: place})
     assert (await compared(config, "topics", str(whole), stretch=outside)).equal
 
     # The topic is a log like any other: the chain of that touch leads to records of it.

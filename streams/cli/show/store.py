@@ -10,7 +10,7 @@ import orjson
 
 from tapeline.schemas.instants import DATE_AND_TIME, TIME, instant_text
 from tapeline.streams.outputs.terminal import PlainConsole, PlainTable, number_table, text_table
-from tapeline.streams.store.counts import Counts
+from tapeline.streams.store.counts import StoreCounts
 from tapeline.streams.store.first_look import TooManyRefusedError
 from tapeline.streams.store.from_log import MadeAgain
 from tapeline.streams.store.run import StoreResult
@@ -44,7 +44,7 @@ def made_again_summary(result: MadeAgain) -> dict[str, Any]:
     return {"store": str(result.folder), "torn": result.torn, **found}
 
 
-def _found(counts: Counts, rows: int, symbols: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _found(counts: StoreCounts, rows: int, symbols: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What became of rows, or records, and what they did to the view."""
     facts = counts.facts
     ranges = facts["range"]

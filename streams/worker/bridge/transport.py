@@ -49,7 +49,7 @@ from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.streams.kafka.raw_records import Chunk, raw_records, split
 from tapeline.streams.worker.chunks import Positions, in_turn
 from tapeline.streams.worker.fetch_watch import FetchWatch
-from tapeline.streams.worker.log_check import Comparison, LogChangedError, compare
+from tapeline.streams.worker.log_check import LogChangedError, LogVerdict, compare
 from tapeline.streams.worker.log_digest import RecordDigest
 from tapeline.streams.worker.membership import Membership
 
@@ -381,13 +381,13 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             self.app.crash_with(error)
         for tp, comparison in found.items():
             offset = last[tp].offset
-            if comparison is Comparison.BEFORE_THE_LOG and self._before_the_log.get(tp) != offset:
+            if comparison is LogVerdict.BEFORE_THE_LOG and self._before_the_log.get(tp) != offset:
                 self._before_the_log[tp] = offset
                 logger.warning(
                     "%s partition %s: the log begins behind offset %s, the last that the state "
                     "includes: whether it is the log of before cannot be compared", *tp, offset,
                 )  # fmt: skip
-        unanswered = {tp for tp, each in found.items() if each is Comparison.UNANSWERED}
+        unanswered = {tp for tp, each in found.items() if each is LogVerdict.UNANSWERED}
         self.fetch_watch.doubtful.update(unanswered)
         return unanswered
 

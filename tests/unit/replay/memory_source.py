@@ -22,13 +22,13 @@ from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.kafka.messages import event_time_ms
 from tapeline.streams.kafka.raw_records import Chunk
 from tapeline.streams.kafka.shown import Shown
-from tapeline.streams.outputs.messages import Message
+from tapeline.streams.outputs.messages import EventMessage
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.worker.fold import Counts, PartitionFold
 from tapeline.streams.worker.state_records import StoredPartition
 
-Live = dict[int, dict[str, list[Message]]]
+Live = dict[int, dict[str, list[EventMessage]]]
 """By partition and topic, what a worker wrote."""
 
 

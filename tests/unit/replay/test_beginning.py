@@ -11,7 +11,7 @@ import pytest
 
 from tapeline.replay.beginning import Beginning, WarmUp
 from tapeline.replay.bounds import Bound, parse_bound
-from tapeline.replay.fold import Window
+from tapeline.replay.fold import ReplayWindow
 from tapeline.replay.run import Replay, ReplayOptions
 from tapeline.replay.sources.items import Extent
 from tapeline.replay.sources.protocol import LogMissingError
@@ -80,7 +80,7 @@ def test_a_partition_that_begins_with_a_state_is_read_from_there_however_old() -
         "AAA": {"kind": "snapshot", "offset": 4, "session": "2025-12-01"},
         "partition 1": {"kind": "log start", "offset": 0},
     }
-    begun = Beginning(Window(), {}, {0: 5, 1: 0}, said, warm_ms=100)
+    begun = Beginning(ReplayWindow(), {}, {0: 5, 1: 0}, said, warm_ms=100)
     warm_up = WarmUp(begun)
     assert [warm_up.leaves_out(0, 5, 50), warm_up.leaves_out(1, 0, 50)] == [False, True]
     assert [warm_up.leaves_out(1, 1, 100), warm_up.leaves_out(1, 2, 50)] == [False, False]

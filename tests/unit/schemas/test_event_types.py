@@ -20,9 +20,9 @@ from tapeline.replay.explain.engine_view import engine_view
 from tapeline.replay.explain.why import asked
 from tapeline.replay.export import events_in
 from tapeline.replay.pace.landmarks import Landmarks, landmarks
-from tapeline.replay.results.fingerprint import PartitionHashes
 from tapeline.replay.results.release_messages import ReleaseWriter
 from tapeline.replay.run import Replay
+from tapeline.replay.sources.fingerprint import PartitionHashes
 from tapeline.replay.sources.items import LogItem, Release
 from tapeline.replay.sources.opening import Origin, source_of
 from tapeline.replay.verify.causality import rewritings
@@ -47,7 +47,7 @@ from tapeline.streams.core.correct.corrections import Change, in_order
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.embedded import run_files
 from tapeline.streams.feeds.opening import Source
-from tapeline.streams.outputs.messages import Message
+from tapeline.streams.outputs.messages import EventMessage
 from tapeline.streams.outputs.run_folder import MANIFEST_MARK, RunDirectory
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.routing import Router
@@ -246,7 +246,7 @@ def test_a_worker_publishes_it_under_its_id(tmp_path: Path) -> None:
     assert is_final(gone, TOYS)
 
 
-def received(message: Message) -> ConsumerRecord[bytes | None, bytes | None]:
+def received(message: EventMessage) -> ConsumerRecord[bytes | None, bytes | None]:
     """A message as the client gives it."""
     headers = tuple(message.headers)
     return ConsumerRecord(TOPIC, 0, 1, 7, 0, message.key, message.value, None, 0, 0, headers)

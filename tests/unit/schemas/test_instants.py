@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapeline.replay.pace.control import ControlState
-from tapeline.replay.pace.progress import Pace, progress_line
+from tapeline.replay.pace.progress import MeasuredPace, progress_line
 from tapeline.schemas.instants import FIRST_MS, ISO, LAST_MS, instant_text
 from tapeline.streams.cli import main as cli
 from tapeline.streams.cli.show.correction import explanation
 from tapeline.streams.cli.show.store import EventRows, print_events, print_gaps, print_made_again
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.outputs.terminal import PlainConsole
-from tapeline.streams.store.counts import Counts
+from tapeline.streams.store.counts import StoreCounts
 from tapeline.streams.store.from_log import MadeAgain
 from tests.house.source_tree import PACKAGES, ROOT, modules
 
@@ -141,7 +141,7 @@ def test_what_is_printed_of_a_store_may_lie_beyond_the_calendar(tmp_path: Path) 
     counts = {"expected": 2, "present": 1, "missing": 1}
     print_gaps(console, [{"symbol": "A", "session": "9999-12-31", **counts, "holes": [hole]}], 1)
     symbols = {"A": {"last_ms": BEYOND_MS, "open_ranges": 0}}
-    print_made_again(console, MadeAgain(tmp_path, 0, 0, False, Counts(), symbols))
+    print_made_again(console, MadeAgain(tmp_path, 0, 0, False, StoreCounts(), symbols))
     assert _printed(console).count(str(BEYOND_MS)) == 9
 
 
@@ -151,4 +151,4 @@ def test_progress_and_corrections_may_lie_beyond_the_calendar() -> None:
     correction.bars_again = 1
     assert " ".join(explanation(0, correction)).count(str(BEYOND_MS)) == 2
     state = ControlState(False, False, None, BEYOND_MS, 1, None)
-    assert progress_line(state, Pace(None, 0.0, None, None)).startswith(f"{BEYOND_MS} ")
+    assert progress_line(state, MeasuredPace(None, 0.0, None, None)).startswith(f"{BEYOND_MS} ")

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tapeline.replay.compare.recorded import NO_SEQ, Entry, RecordedError, Stretch, entry_of, plain
+from tapeline.replay.compare.recorded import (
+    NO_SEQ,
+    Coverage,
+    Entry,
+    RecordedError,
+    entry_of,
+    plain,
+)
 
 
 def entry(record: int, partition: int = 0, symbol: str = "ES") -> Entry:
@@ -42,27 +49,27 @@ def test_what_is_no_event_is_named_by_its_place(raw: bytes) -> None:
 
 
 def test_a_stretch_holds_the_records_from_its_start_to_before_its_stop() -> None:
-    stretch = Stretch({0: 5, 1: 7}, {0: 8})
+    stretch = Coverage({0: 5, 1: 7}, {0: 8})
     assert [record for record in range(12) if stretch.holds(entry(record))] == [5, 6, 7]
     assert stretch.beyond(entry(8))
     assert not stretch.beyond(entry(7))
     assert [record for record in range(10) if stretch.holds(entry(record, 1))] == [7, 8, 9]
     assert stretch.holds(entry(0, 2))
     assert not stretch.holds(entry(6)._replace(seq=NO_SEQ))
-    assert Stretch().holds(entry(6)._replace(seq=NO_SEQ))
+    assert Coverage().holds(entry(6)._replace(seq=NO_SEQ))
 
 
 def test_two_stretches_cover_what_both_do() -> None:
-    both = Stretch({0: 5}, {0: 9}).both(Stretch({0: 3, 1: 2}, {0: 8}, frozenset({"ES"})))
-    assert both == Stretch({0: 5, 1: 2}, {0: 8}, frozenset({"ES"}))
-    assert both.both(Stretch(symbols=frozenset({"NQ"}))).symbols == frozenset()
+    both = Coverage({0: 5}, {0: 9}).both(Coverage({0: 3, 1: 2}, {0: 8}, frozenset({"ES"})))
+    assert both == Coverage({0: 5, 1: 2}, {0: 8}, frozenset({"ES"}))
+    assert both.both(Coverage(symbols=frozenset({"NQ"}))).symbols == frozenset()
     assert not both.holds(entry(6, symbol="NQ"))
-    assert Stretch().whole
+    assert Coverage().whole
     assert not both.whole
 
 
 def test_the_stretch_of_one_partition_is_that_of_events_in_many() -> None:
-    spread = Stretch({0: 5}, {0: 9}, frozenset({"ES"})).spread(3)
-    assert spread == Stretch({0: 5, 1: 5, 2: 5}, {0: 9, 1: 9, 2: 9}, frozenset({"ES"}))
-    assert Stretch({}, {0: 9}).spread(2) == Stretch({}, {0: 9, 1: 9})
-    assert Stretch().spread(3).whole
+    spread = Coverage({0: 5}, {0: 9}, frozenset({"ES"})).spread(3)
+    assert spread == Coverage({0: 5, 1: 5, 2: 5}, {0: 9, 1: 9, 2: 9}, frozenset({"ES"}))
+    assert Coverage({}, {0: 9}).spread(2) == Coverage({}, {0: 9, 1: 9})
+    assert Coverage().spread(3).whole

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from tapeline.replay.compare.events import What
-from tapeline.replay.compare.recorded import RecordedError, Stretch
+from tapeline.replay.compare.recorded import Coverage, RecordedError
 from tapeline.replay.compare.recorded_files import recorded
 from tapeline.replay.compare.runs import NothingToCompareError, ParityOptions, ParityReport, parity
 from tapeline.schemas.codec import encode
@@ -178,9 +178,9 @@ def test_a_stretch_leaves_out_what_lies_outside(runs: tuple[Path, Path], tmp_pat
     other = copy(runs[0], tmp_path)
     event = edit_line(other, "touches", 5, price=1.25)
     record = event["seq"] // 1_000_000
-    assert compared(runs[0], other, stretch=Stretch(starts={0: record + 1})).equal
-    assert compared(runs[0], other, stretch=Stretch(stops={0: record})).equal
-    assert not compared(runs[0], other, stretch=Stretch({0: record}, {0: record + 1})).equal
+    assert compared(runs[0], other, stretch=Coverage(starts={0: record + 1})).equal
+    assert compared(runs[0], other, stretch=Coverage(stops={0: record})).equal
+    assert not compared(runs[0], other, stretch=Coverage({0: record}, {0: record + 1})).equal
 
 
 def test_the_manifest_of_a_partial_replay_cuts_the_other_side(
@@ -211,7 +211,7 @@ def test_the_manifest_of_a_partial_replay_cuts_the_other_side(
     place.write_bytes(orjson.dumps(manifest))
     report = compared(runs[0], other)
     assert report.equal
-    assert report.stretch == Stretch({0: start}, {0: stop})
+    assert report.stretch == Coverage({0: start}, {0: stop})
     # What the stretch holds is compared all the same.
     edit_line(other, "swings", 3, price=1.25)
     assert len(compared(runs[0], other).differences) == 1
@@ -226,7 +226,7 @@ NOTHING: dict[str, tuple[dict[str, Any], str]] = {
         "neither has any event of ESX$",
     ),
     "a stretch that lies behind both": (
-        {"stretch": Stretch(starts={0: 99_999})},
+        {"stretch": Coverage(starts={0: 99_999})},
         r"neither has any event at the offsets that both cover: 0:\[99999, end\)$",
     ),
     "a type that this symbol never has": (

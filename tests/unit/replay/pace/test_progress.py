@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from tapeline.replay.pace.control import ControlState
-from tapeline.replay.pace.progress import Meter, Pace, ReplayBar, progress_line
+from tapeline.replay.pace.progress import MeasuredPace, Meter, ReplayBar, progress_line
 
 OPEN_MS = 1_765_204_200_000  # 2025-12-08 14:30 UTC
 MINUTE_MS = 60_000
@@ -22,7 +22,7 @@ def at(minute: int, **changes: object) -> ControlState:
     return replace(RUNS, event_ms=OPEN_MS + minute * MINUTE_MS, records=minute, **changes)
 
 
-def looked(meter: Meter, *looks: tuple[float, ControlState]) -> Pace:
+def looked(meter: Meter, *looks: tuple[float, ControlState]) -> MeasuredPace:
     pace = None
     for now_s, state in looks:
         pace = meter.look(state, now_s)
@@ -33,7 +33,7 @@ def looked(meter: Meter, *looks: tuple[float, ControlState]) -> Pace:
 def test_pace_and_time_left_follow_from_what_was_seen() -> None:
     meter = Meter(end_ms=OPEN_MS + 60 * MINUTE_MS)
     pace = looked(meter, *((second, at(10 * second)) for second in range(4)))
-    assert pace == Pace(share=0.5, bars_per_s=10.0, factor=600.0, eta_s=3.0)
+    assert pace == MeasuredPace(share=0.5, bars_per_s=10.0, factor=600.0, eta_s=3.0)
 
 
 def test_only_the_last_seconds_count() -> None:
@@ -60,7 +60,7 @@ def test_before_there_is_anything_to_measure_the_speed_that_was_asked_for_counts
 def test_without_a_record_nothing_is_known() -> None:
     nothing = replace(RUNS, event_ms=None, speed=None)
     pace = looked(Meter(OPEN_MS), (0.0, nothing))
-    assert pace == Pace(share=None, bars_per_s=0, factor=None, eta_s=None)
+    assert pace == MeasuredPace(share=None, bars_per_s=0, factor=None, eta_s=None)
 
 
 def test_where_only_the_number_of_records_is_known_that_tells_what_is_left() -> None:
@@ -83,29 +83,29 @@ def test_a_pause_has_no_end_and_does_not_count_afterwards() -> None:
     [
         (
             at(1),
-            Pace(0.5, 10.0, 600.0, 3.0),
+            MeasuredPace(0.5, 10.0, 600.0, 3.0),
             "2025-12-08 14:31:00Z  10 bars/s  x600 of 600  0:00:03 left",
         ),
         (
             at(1, speed=None),
-            Pace(0.5, 123_456.7, 7_407_402.0, 3_723.0),
+            MeasuredPace(0.5, 123_456.7, 7_407_402.0, 3_723.0),
             "2025-12-08 14:31:00Z  123,457 bars/s  x7,407,402 of max  1:02:03 left",
         ),
         (
             at(1, paused=True),
-            Pace(0.5, 0.0, None, None),
+            MeasuredPace(0.5, 0.0, None, None),
             "2025-12-08 14:31:00Z  paused  0 bars/s  x600",
         ),
         (
             at(1, toward="gap"),
-            Pace(0.5, 5.0, 0.5, None),
+            MeasuredPace(0.5, 5.0, 0.5, None),
             "2025-12-08 14:31:00Z  to the next gap  5 bars/s  x0.5 of 600",
         ),
-        (replace(RUNS, event_ms=None), Pace(None, 0.0, None, None), "-  0 bars/s  x600"),
+        (replace(RUNS, event_ms=None), MeasuredPace(None, 0.0, None, None), "-  0 bars/s  x600"),
     ],
 )
 def test_the_line_says_where_it_is_how_fast_and_how_long_still(
-    state: ControlState, pace: Pace, line: str
+    state: ControlState, pace: MeasuredPace, line: str
 ) -> None:
     assert progress_line(state, pace) == line
 

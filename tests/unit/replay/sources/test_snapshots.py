@@ -10,7 +10,7 @@ from tapeline.replay.sources.protocol import Lacking, StateBound, StoredStates
 from tapeline.replay.sources.snapshots import SnapshotSets, together
 from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.snapshots import SnapshotHead, snapshot_messages
-from tapeline.streams.outputs.messages import Message
+from tapeline.streams.outputs.messages import EventMessage
 from tapeline.streams.pipeline.provenance import Identity
 
 SLOTS = 4
@@ -20,7 +20,7 @@ PARTITION = 2
 
 def a_set(
     group: str, day: int, offset: int, reached_ms: int, first: int = 0, first_reached_ms: int = 0
-) -> list[Message]:
+) -> list[EventMessage]:
     """Three parts of a state that holds its own offset."""
     session = f"2025-11-{day:02}"
     head = SnapshotHead(
@@ -30,13 +30,13 @@ def a_set(
     return snapshot_messages(head, records, 1, SLOTS, part_bytes=60)
 
 
-def compacted(messages: Sequence[Message]) -> list[Message]:
+def compacted(messages: Sequence[EventMessage]) -> list[EventMessage]:
     """The newest message of each key."""
     kept = {message.key: message for message in messages}
     return [each for each in messages if kept[each.key] is each]
 
 
-def chosen(messages: Sequence[Message], bound: StateBound) -> StoredStates:
+def chosen(messages: Sequence[EventMessage], bound: StateBound) -> StoredStates:
     sets = SnapshotSets(bound, PARTITION)
     for message in reversed(messages):
         sets.take(message.key, message.value, dict(message.headers))
@@ -144,27 +144,29 @@ def test_a_set_that_a_killed_worker_wrote_twice_is_one() -> None:
 
 def test_a_tombstone_takes_a_set_back_whether_it_was_compacted_or_not() -> None:
     log = [*a_set("A", 4, 20, 200), *a_set("A", 5, 30, 300)]
-    buried = [*log, Message(1, log[-1].key, None, [])]
+    buried = [*log, EventMessage(1, log[-1].key, None, [])]
     assert offsets_of(chosen(buried, StateBound(999))) == {"A": 20}
     assert offsets_of(chosen([*buried, *a_set("A", 5, 30, 300)], StateBound(999))) == {"A": 30}
 
 
 def test_foreign_messages_say_nothing() -> None:
     other = [
-        Message(1, b"?", None, []),
-        Message(1, b"?", b"{}", []),
-        Message(1, b"", b"{}", [("type", b"other")]),
+        EventMessage(1, b"?", None, []),
+        EventMessage(1, b"?", b"{}", []),
+        EventMessage(1, b"", b"{}", [("type", b"other")]),
     ]
     assert chosen([*other, *TWO_GROUPS, *other], StateBound(250)) == chosen(
         TWO_GROUPS, StateBound(250)
     )
 
 
-def earlier(group: str, day: int, offset: int) -> list[Message]:
+def earlier(group: str, day: int, offset: int) -> list[EventMessage]:
     """As version 0.1 wrote it: the key names the session, and nothing says where it began."""
     headers = [("type", b"snapshot"), ("group", group.encode()), ("offset", b"%d" % offset)]
     return [
-        Message(1, f"{group}|2025-11-{day:02}|{part}".encode(), b"{}", [*headers, ("parts", b"2")])
+        EventMessage(
+            1, f"{group}|2025-11-{day:02}|{part}".encode(), b"{}", [*headers, ("parts", b"2")]
+        )
         for part in range(2)
     ]
 

@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from tapeline.replay.verify.causality import (
+    CausalityReport,
     Published,
-    Report,
     check_prefixes,
     random_ends,
     rewritings,
@@ -47,7 +47,7 @@ def run_with(make_rule: Callable[[int], Rule] | None) -> Callable[[int], Iterato
     return run
 
 
-def checked(make_rule: Callable[[int], Rule] | None, prefixes: int = 5) -> Report:
+def checked(make_rule: Callable[[int], Rule] | None, prefixes: int = 5) -> CausalityReport:
     return check_prefixes(run_with(make_rule), len(log()), random_ends(len(log()), prefixes, 1))
 
 

@@ -13,9 +13,9 @@ import tapeline
 from tapeline.replay.run import ReplayOptions
 from tapeline.replay.verify.determinism import (
     VARIATIONS,
-    Difference,
-    Outcome,
-    Report,
+    DeterminismReport,
+    FirstDifference,
+    VariantOutcome,
     Variation,
     check_determinism,
     first_line,
@@ -40,12 +40,12 @@ def tampered(tmp_path: Path) -> Path:
     return tmp_path / "code"
 
 
-def checked(log: Path, *variations: Variation) -> Report:
+def checked(log: Path, *variations: Variation) -> DeterminismReport:
     return check_determinism(CONFIG, origin_of(log), ReplayOptions(), variations)
 
 
 def test_the_same_stretch_gives_the_same_bytes_in_all_surroundings(log: Path) -> None:
-    seen: list[Outcome] = []
+    seen: list[VariantOutcome] = []
     report = check_determinism(CONFIG, origin_of(log), ReplayOptions(), VARIATIONS, seen.append)
     assert report.equal
     assert seen == report.outcomes
@@ -62,8 +62,8 @@ TAMPERED: dict[str, tuple[str, str, str, Variation]] = {
     ),
     "the order of the pieces": (
         "replay/fold.py",
-        "add(Release(",
-        "out.insert(0, Release(",
+        "add(\n                Release(",
+        "out.insert(\n                0, Release(",
         Variation("one by one", {"PYTHONHASHSEED": "1"}, fetch_records=1),
     ),
     "the time zone of the machine": (
@@ -145,13 +145,13 @@ def test_another_calendar_is_found(log: Path, tampered: Path) -> None:
     ("first", "now", "found"),
     [
         (b"a\nb\n", b"a\nb\n", None),
-        (b"a\nb\n", b"b\na\n", Difference("line 1", "a", "b")),
-        (b"a\nb\n", b"a\n", Difference("line 2", "b", None)),
-        (b"", b"a\n", Difference("line 1", None, "a")),
+        (b"a\nb\n", b"b\na\n", FirstDifference("line 1", "a", "b")),
+        (b"a\nb\n", b"a\n", FirstDifference("line 2", "b", None)),
+        (b"", b"a\n", FirstDifference("line 1", None, "a")),
     ],
 )
 def test_the_first_line_that_differs_is_named(
-    tmp_path: Path, first: bytes, now: bytes, found: Difference | None
+    tmp_path: Path, first: bytes, now: bytes, found: FirstDifference | None
 ) -> None:
     (tmp_path / "first").write_bytes(first)
     (tmp_path / "now").write_bytes(now)

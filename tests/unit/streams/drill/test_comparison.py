@@ -13,7 +13,7 @@ from tapeline.schemas.config.model import KafkaConfig
 from tapeline.schemas.topics import input_log, topic_of
 from tapeline.streams.drill.books import drill_config, drill_logs
 from tapeline.streams.drill.comparison import (
-    Differences,
+    DrillDifferences,
     compare_letters,
     compare_offsets,
     compare_outputs,
@@ -23,8 +23,8 @@ from tapeline.streams.drill.messages import FACTS, Said, said
 from tapeline.streams.drill.oracle import expected
 from tapeline.streams.drill.report import checks_of
 from tapeline.streams.kafka.raw_records import Chunk
-from tapeline.streams.outputs.messages import Message
-from tapeline.streams.worker.fold import Counts, PartitionFold, Step
+from tapeline.streams.outputs.messages import EventMessage
+from tapeline.streams.worker.fold import Counts, FoldStep, PartitionFold
 from tapeline.streams.worker.state_records import StoredPartition, batches
 
 PREFIX = "tape.drill.test"
@@ -51,7 +51,7 @@ DUE = expected(CONFIG, PARTITION, [each.value for each in LOG])
 DERIVED = DUE.facts["derived_bar"]
 
 
-def step_of_a_worker(records: list[Stored]) -> Step:
+def step_of_a_worker(records: list[Stored]) -> FoldStep:
     """What a worker writes of the log, in one chunk."""
     stored = StoredPartition()
     fold = PartitionFold(
@@ -61,27 +61,27 @@ def step_of_a_worker(records: list[Stored]) -> Step:
 
 
 STEP = step_of_a_worker(LOG)
-LETTERS: list[Message] = STEP.outputs[topic_of("reject", PREFIX)]
+LETTERS: list[EventMessage] = STEP.outputs[topic_of("reject", PREFIX)]
 
 
-def changelog(step: Step) -> list[Stored]:
+def changelog(step: FoldStep) -> list[Stored]:
     pairs = [
         each for batch in batches(step.state.changes(), step.checkpoint(), ROOMY) for each in batch
     ]
     return [Stored(offset, 0, *pair) for offset, pair in enumerate(pairs)]
 
 
-def found(tampered: list[Said] | None = None) -> Differences:
+def found(tampered: list[Said] | None = None) -> DrillDifferences:
     """The differences of what a worker said, its derived bars tampered with."""
     facts = {kind: said(STEP.outputs.get(topic_of(kind, PREFIX), [])) for kind in FACTS}
     if tampered is not None:
         facts["derived_bar"] = tampered
-    differences = Differences()
+    differences = DrillDifferences()
     compare_outputs(DUE, facts, differences)
     return differences
 
 
-def counts(differences: Differences) -> dict[str, int]:
+def counts(differences: DrillDifferences) -> dict[str, int]:
     """Numbers of ids, by what is wrong with them; of repetitions that are equal, too."""
     return {
         check.name: check.found for check in checks_of(differences, {}, slept=False) if check.found
@@ -149,7 +149,7 @@ def test_dead_letters_missing_added_or_changed_are_counted_and_repeated_ones_are
     first, second, third = LETTERS[:3]
     forged = third._replace(value=(third.value or b"").replace(b"_error", b"_horror"))
     added = second._replace(key=b"reject|nobody/0/0")
-    differences = Differences()
+    differences = DrillDifferences()
     there = [second, *LETTERS[3:], forged, added, second]
     compare_letters(DUE, there, differences)
     assert differences.missing == {first.key.decode()}
@@ -160,7 +160,7 @@ def test_dead_letters_missing_added_or_changed_are_counted_and_repeated_ones_are
 
 @pytest.mark.parametrize("records", [RECORDS - 1, RECORDS - 50])
 def test_a_state_that_stopped_before_the_end_is_named(records: int) -> None:
-    differences = Differences()
+    differences = DrillDifferences()
     compare_state(CONFIG, PARTITION, DUE, changelog(step_of_a_worker(LOG[:records])), differences)
     said_so = f"partition {PARTITION}: next offset {records}, not {RECORDS}"
     assert said_so in differences.state
@@ -168,7 +168,7 @@ def test_a_state_that_stopped_before_the_end_is_named(records: int) -> None:
 
 def test_a_state_that_lost_a_record_is_named() -> None:
     lost = next(each for each in changelog(STEP) if each.key and b"ES-NQ|revisions/" in each.key)
-    differences = Differences()
+    differences = DrillDifferences()
     rest = [each for each in changelog(STEP) if each != lost]
     compare_state(CONFIG, PARTITION, DUE, rest, differences)
     (said,) = differences.state
@@ -177,7 +177,7 @@ def test_a_state_that_lost_a_record_is_named() -> None:
 
 def test_an_older_state_that_a_sleeper_left_at_the_end_is_passed_over() -> None:
     stale = changelog(step_of_a_worker(LOG[: RECORDS // 2]))
-    differences = Differences()
+    differences = DrillDifferences()
     compare_state(CONFIG, PARTITION, DUE, [*changelog(STEP), *stale], differences)
     assert differences.state == set()
     compare_state(CONFIG, PARTITION, DUE, stale, differences)
@@ -185,11 +185,11 @@ def test_an_older_state_that_a_sleeper_left_at_the_end_is_passed_over() -> None:
 
 
 def test_a_log_that_does_not_go_on_is_a_hole() -> None:
-    differences = Differences()
+    differences = DrillDifferences()
     compare_offsets("log", [0, 1, 3], differences)
     assert differences.holes == {"log: 3 follows 1"}
 
 
 def test_records_that_nobody_committed_fail_a_drill() -> None:
-    (check, *_) = checks_of(Differences(), {2: 17}, slept=True)
+    (check, *_) = checks_of(DrillDifferences(), {2: 17}, slept=True)
     assert (check.found, check.examples, check.holds) == (17, ("partition 2: 17",), False)

@@ -7,13 +7,13 @@ import io
 import pytest
 
 from tapeline.streams.cli.drill import print_report
-from tapeline.streams.drill.comparison import Differences
+from tapeline.streams.drill.comparison import DrillDifferences
 from tapeline.streams.drill.crew import End
 from tapeline.streams.drill.report import DrillReport, checks_of, report_data
 from tapeline.streams.outputs.terminal import PlainConsole
 
 
-def report(differences: Differences, slept: bool = False) -> DrillReport:
+def report(differences: DrillDifferences, slept: bool = False) -> DrillReport:
     return DrillReport(
         prefix="tape.drill.x",
         folder=None,
@@ -38,7 +38,7 @@ def printed(found: DrillReport) -> str:
 
 
 def test_a_drill_without_differences_holds_and_says_so() -> None:
-    found = report(Differences(identical=40))
+    found = report(DrillDifferences(identical=40))
     assert found.holds
     assert report_data(found)["holds"] is True
     text = printed(found)
@@ -51,17 +51,17 @@ def test_a_drill_without_differences_holds_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("differences", "name"),
     [
-        (Differences(missing={"touch|ES|[a]"}), "missing ids"),
-        (Differences(extra={"touch|ES|[a]"}), "extra ids"),
-        (Differences(different={"touch|ES|[a]"}), "different ids"),
-        (Differences(differing={"touch|ES|[a]"}), "repetitions that differ"),
-        (Differences(table={"touch|ES|[a]"}), "table view"),
-        (Differences(holes={"touch|ES|[a]"}), "holes"),
-        (Differences(state={"touch|ES|[a]"}), "stored state"),
+        (DrillDifferences(missing={"touch|ES|[a]"}), "missing ids"),
+        (DrillDifferences(extra={"touch|ES|[a]"}), "extra ids"),
+        (DrillDifferences(different={"touch|ES|[a]"}), "different ids"),
+        (DrillDifferences(differing={"touch|ES|[a]"}), "repetitions that differ"),
+        (DrillDifferences(table={"touch|ES|[a]"}), "table view"),
+        (DrillDifferences(holes={"touch|ES|[a]"}), "holes"),
+        (DrillDifferences(state={"touch|ES|[a]"}), "stored state"),
     ],
     ids=lambda each: each if isinstance(each, str) else "",
 )
-def test_one_id_of_any_kind_fails_it_and_is_named(differences: Differences, name: str) -> None:
+def test_one_id_of_any_kind_fails_it_and_is_named(differences: DrillDifferences, name: str) -> None:
     found = report(differences)
     assert not found.holds
     data = report_data(found)
@@ -74,12 +74,12 @@ def test_one_id_of_any_kind_fails_it_and_is_named(differences: Differences, name
 
 
 def test_a_table_that_a_sleeper_left_is_shown_and_tolerated() -> None:
-    found = report(Differences(table={"touch|ES|a"}), slept=True)
+    found = report(DrillDifferences(table={"touch|ES|a"}), slept=True)
     assert found.holds
     assert "tolerated: a worker slept" in printed(found)
 
 
 def test_all_examples_of_a_long_list_are_counted_and_five_are_shown() -> None:
-    found = report(Differences(missing={f"gap|ES|1m|{number}" for number in range(30)}))
+    found = report(DrillDifferences(missing={f"gap|ES|1m|{number}" for number in range(30)}))
     (check,) = [each for each in found.checks if not each.holds]
     assert (check.found, len(check.examples)) == (30, 5)

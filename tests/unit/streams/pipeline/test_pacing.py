@@ -7,7 +7,14 @@ from fractions import Fraction
 
 import pytest
 
-from tapeline.streams.pipeline.pacing import SPEEDS, Pacer, checked_speed, faster, slower
+from tapeline.streams.pipeline.pacing import (
+    SPEEDS,
+    Pacer,
+    checked_speed,
+    faster,
+    parse_speed,
+    slower,
+)
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -185,3 +192,16 @@ def test_what_is_no_speed_is_refused(speed: float | str) -> None:
 def test_what_is_no_length_of_a_gap_is_refused(seconds: float) -> None:
     with pytest.raises(ValueError, match="--skip-idle"):
         Pacer(1, seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "speed"), [("max", None), ("600", 600.0), ("0.1", 0.1), ("1e5", 100_000.0)]
+)
+def test_a_speed_is_max_or_a_factor(text: str, speed: float | None) -> None:
+    assert parse_speed(text) == speed
+
+
+@pytest.mark.parametrize("text", ["", "fast", "0", "-1", "nan", "inf", "100001", "MAX"])
+def test_anything_else_is_no_speed(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any message will do: the command says more
+        parse_speed(text)

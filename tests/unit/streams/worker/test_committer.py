@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from aiokafka.errors import KafkaError, NotLeaderForPartitionError
 
-from tapeline.streams.outputs.messages import Message
+from tapeline.streams.outputs.messages import EventMessage
 from tapeline.streams.worker.committer import (
     SNAPSHOT_BYTES_A_PLACE,
     STEPS_IN_HAND,
@@ -19,7 +19,7 @@ from tapeline.streams.worker.committer import (
     Work,
 )
 from tapeline.streams.worker.exits import ForeignWriterError, NotWrittenError, ZombieGuard
-from tapeline.streams.worker.fold import StateChange, Step
+from tapeline.streams.worker.fold import FoldStep, StateChange
 from tapeline.streams.worker.metrics import WorkerMetrics
 from tapeline.streams.worker.state_records import CHECKPOINT_KEY, IDENTITY_KEY, Pair
 
@@ -75,19 +75,19 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-def a_step(partition: int, next_offset: int = 1) -> Step:
-    message = Message(0, b"touch", b"{}", [("seq", b"1")])
-    return Step(partition, next_offset, 1, {TOUCHES: [message]})
+def a_step(partition: int, next_offset: int = 1) -> FoldStep:
+    message = EventMessage(0, b"touch", b"{}", [("seq", b"1")])
+    return FoldStep(partition, next_offset, 1, {TOUCHES: [message]})
 
 
 class HeldStates(StateChange):
     """Snapshots that are taken when they are asked for."""
 
-    def __init__(self, put_off: list[list[Message]]) -> None:
+    def __init__(self, put_off: list[list[EventMessage]]) -> None:
         super().__init__()
         self._put_off = put_off
 
-    def snapshot(self) -> list[Message]:
+    def snapshot(self) -> list[EventMessage]:
         return self._put_off.pop(0) if self._put_off else []
 
 
@@ -103,7 +103,7 @@ class Desk:
         )
         self.running = asyncio.create_task(self.committer.run())
 
-    async def put(self, step: Step, live: bool = False) -> None:
+    async def put(self, step: FoldStep, live: bool = False) -> None:
         def done() -> None:
             self.done.append((step.partition, step.next_offset))
 
@@ -151,8 +151,8 @@ async def test_snapshots_that_were_put_off_follow_the_outputs_one_by_one_before_
     desk = Desk()
     step = a_step(0)
     put_off = [
-        [Message(0, b"ES|2025-07-01|0", b"{}", [])],
-        [Message(0, b"NQ|2025-07-01|0", b"{}", [])],
+        [EventMessage(0, b"ES|2025-07-01|0", b"{}", [])],
+        [EventMessage(0, b"NQ|2025-07-01|0", b"{}", [])],
     ]
     step.state = HeldStates(put_off)
     await desk.put(step)
@@ -254,7 +254,7 @@ async def test_a_committer_that_ends_writes_nothing_more() -> None:
 
 
 def test_a_batch_takes_messages_until_it_is_full_and_the_rest_go_into_the_next() -> None:
-    messages = [Message(number, b"key", bytes(400), []) for number in range(5)]
+    messages = [EventMessage(number, b"key", bytes(400), []) for number in range(5)]
     batch = OutputBatch(1_000, 0)
     assert batch.fill(messages, 0) == 2
     assert batch.record_count() == 2

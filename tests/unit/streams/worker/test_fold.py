@@ -19,10 +19,10 @@ from tapeline.schemas.topics import input_log, snapshot_topic, topic_of
 from tapeline.streams.core.engine import StateIncompleteError
 from tapeline.streams.kafka.raw_records import Chunk
 from tapeline.streams.kafka.snapshots import label_of
-from tapeline.streams.outputs.messages import Message
+from tapeline.streams.outputs.messages import EventMessage
 from tapeline.streams.pipeline.provenance import Identity, IdentityError
 from tapeline.streams.pipeline.state_values import unpack
-from tapeline.streams.worker.fold import Counts, LogHoleError, PartitionFold, Step
+from tapeline.streams.worker.fold import Counts, FoldStep, LogHoleError, PartitionFold
 from tapeline.streams.worker.log_digest import digest_of
 from tapeline.streams.worker.state_records import (
     Pair,
@@ -51,15 +51,15 @@ def fold_of(stored: StoredPartition, partition: int = 0, partitions: int = 1) ->
     return PartitionFold(CONFIG, LOG, partition, partitions, stored, Counts())
 
 
-def stored_by(step: Step) -> list[Pair]:
+def stored_by(step: FoldStep) -> list[Pair]:
     return [
         pair for batch in batches(step.state.changes(), step.checkpoint(), ROOMY) for pair in batch
     ]
 
 
-def outputs_of(steps: Iterable[Step]) -> dict[str, list[Message]]:
+def outputs_of(steps: Iterable[FoldStep]) -> dict[str, list[EventMessage]]:
     """The messages of steps that follow each other, by topic."""
-    found: dict[str, list[Message]] = {}
+    found: dict[str, list[EventMessage]] = {}
     for step in steps:
         for topic, messages in step.outputs.items():
             found.setdefault(topic, []).extend(messages)
@@ -70,7 +70,7 @@ def outputs_of(steps: Iterable[Step]) -> dict[str, list[Message]]:
 
 def run(
     records: list[Raw], cuts: list[int], restarts: set[int], put_off: bool = False
-) -> dict[str, list[Message]]:
+) -> dict[str, list[EventMessage]]:
     """All messages, by topic: chunks end at the cuts, and after some the process is a new one."""
     table: dict[bytes, bytes] = {}
     steps = []
@@ -83,7 +83,7 @@ def run(
     return outputs_of(steps)
 
 
-def session_of(message: Message) -> str:
+def session_of(message: EventMessage) -> str:
     return dict(message.headers)["session"].decode()
 
 
