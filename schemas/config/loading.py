@@ -31,7 +31,7 @@ from tapeline.schemas.config.values import (
     REPLICATION_LIMIT,
     SNAPSHOT_DAYS_LIMIT,
     SYMBOLS_LIMIT,
-    Place,
+    KeyPlace,
     Reader,
     as_list,
     as_table,
@@ -110,7 +110,7 @@ def load_config(path: str | Path | None = None) -> Config:
 def read_config(text: str, file: str) -> Config:
     """Effective configuration of TOML text; `file` is the name that errors show."""
     document = _parse(text, file)
-    root = Place(file, "")
+    root = KeyPlace(file, "")
     for key, value in document.items():
         if key not in SECTIONS:
             refuse_unknown_key(key, value, root, SECTIONS)
@@ -169,7 +169,7 @@ def _decimal(text: str) -> Decimal | str:
         return text
 
 
-def _read_time(value: object, place: Place) -> TimeConfig:
+def _read_time(value: object, place: KeyPlace) -> TimeConfig:
     fields = read_table(value, place, TIME_READERS)
     time = TimeConfig(**fields)
     if time.earliest >= time.latest:
@@ -180,7 +180,7 @@ def _read_time(value: object, place: Place) -> TimeConfig:
 
 
 def _read_instruments(
-    value: object, start: Config, place: Place
+    value: object, start: Config, place: KeyPlace
 ) -> tuple[InstrumentConfig | None, dict[str, InstrumentConfig]]:
     """The default instrument and the configured ones, each merged key by key."""
     tables = as_table(value, place)
@@ -205,14 +205,14 @@ def _read_instruments(
     return default, instruments
 
 
-def _merged(below: InstrumentConfig, table: object, place: Place) -> InstrumentConfig:
+def _merged(below: InstrumentConfig, table: object, place: KeyPlace) -> InstrumentConfig:
     fields = read_table(table, place, INSTRUMENT_READERS)
     if "max_ahead" in fields:
         fields["max_ahead_ms"] = fields.pop("max_ahead")
     return msgspec.structs.replace(below, **fields)
 
 
-def _read_groups(value: object, place: Place) -> dict[str, tuple[str, ...]]:
+def _read_groups(value: object, place: KeyPlace) -> dict[str, tuple[str, ...]]:
     groups: dict[str, tuple[str, ...]] = {}
     allowed = "a list of one or two different symbols"
     for group_id, entry in as_table(value, place).items():
@@ -235,7 +235,7 @@ def _in_order(derived: DerivedConfig) -> DerivedConfig:
     return msgspec.structs.replace(derived, intervals=tuple(each.name for each in intervals))
 
 
-def _check_templates(config: Config, place: Place) -> None:
+def _check_templates(config: Config, place: KeyPlace) -> None:
     for symbol, instrument in config.instruments.items():
         check_ranges(instrument.ranges, instrument.base, config.templates, place.child(symbol))
     if config.default is not None:
@@ -244,7 +244,7 @@ def _check_templates(config: Config, place: Place) -> None:
         )
 
 
-def _check_groups(config: Config, place: Place) -> None:
+def _check_groups(config: Config, place: KeyPlace) -> None:
     group_of: dict[str, str] = {}
     for group_id, members in config.groups.items():
         for index, symbol in enumerate(members):
@@ -261,7 +261,7 @@ def _check_groups(config: Config, place: Place) -> None:
         _check_members(config, members, below)
 
 
-def _check_members(config: Config, members: tuple[str, ...], place: Place) -> None:
+def _check_members(config: Config, members: tuple[str, ...], place: KeyPlace) -> None:
     instruments = []
     for index, symbol in enumerate(members):
         instrument = config.instrument(symbol)
@@ -305,7 +305,7 @@ def _named_instruments(
 
 
 def _check_intervals(
-    entries: list[str], instruments: dict[str, InstrumentConfig], place: Place
+    entries: list[str], instruments: dict[str, InstrumentConfig], place: KeyPlace
 ) -> None:
     for index, entry in enumerate(entries):
         interval = parse_interval(entry)

@@ -7,7 +7,7 @@ from importlib import resources
 from typing import Any
 
 from tapeline.schemas.config.values import (
-    Place,
+    KeyPlace,
     Reader,
     as_list,
     as_table,
@@ -44,7 +44,7 @@ def time_zones() -> tuple[str, ...]:
     return tuple(resources.files("tzdata").joinpath("zones").read_text("utf-8").split())
 
 
-def read_templates(value: object, place: Place) -> dict[str, Template]:
+def read_templates(value: object, place: KeyPlace) -> dict[str, Template]:
     """Own templates by name; each replaces a built-in one of that name as a whole."""
     templates: dict[str, Template] = {}
     for name, entry in as_table(value, place).items():
@@ -54,7 +54,7 @@ def read_templates(value: object, place: Place) -> dict[str, Template]:
     return templates
 
 
-def _read_template(value: object, place: Place) -> Template:
+def _read_template(value: object, place: KeyPlace) -> Template:
     fields = read_table(value, place, {"zone": _read_zone, "kinds": _read_kinds})
     if "zone" not in fields:
         place.refuse(value, "a table with zone, an IANA name such as America/New_York")
@@ -63,14 +63,14 @@ def _read_template(value: object, place: Place) -> Template:
     return Template(**fields)
 
 
-def _read_zone(value: object, place: Place) -> str:
+def _read_zone(value: object, place: KeyPlace) -> str:
     allowed = "an IANA time zone such as UTC, America/New_York, Europe/London"
     if not isinstance(value, str) or value not in time_zones():
         place.refuse(value, allowed)
     return value
 
 
-def _read_kinds(value: object, place: Place) -> tuple[RangeKind, ...]:
+def _read_kinds(value: object, place: KeyPlace) -> tuple[RangeKind, ...]:
     allowed = "a list of one or more tables [[...kinds]]"
     entries = as_list(value, place, allowed)
     if not entries:
@@ -85,18 +85,18 @@ def _read_kinds(value: object, place: Place) -> tuple[RangeKind, ...]:
     return tuple(kinds)
 
 
-def _read_wall_time(value: object, place: Place) -> str:
+def _read_wall_time(value: object, place: KeyPlace) -> str:
     if not isinstance(value, str) or _WALL_TIME.fullmatch(value) is None:
         place.refuse(value, 'a wall time "HH:MM" from "00:00" to "23:59"')
     return value
 
 
-def _read_label(value: object, place: Place) -> str:
+def _read_label(value: object, place: KeyPlace) -> str:
     # No label at all is the answer for every period but a day; that is checked with the period.
     return "" if value == "" else read_name(value, place)
 
 
-def _read_levels(value: object, place: Place) -> str:
+def _read_levels(value: object, place: KeyPlace) -> str:
     """Machine that belongs to a list of levels, in whatever order they are named."""
     allowed = '["poc", "rpp", "to"] or ["high", "low"]'
     names = as_list(value, place, allowed)
@@ -126,7 +126,7 @@ KIND_READERS: dict[str, Reader] = {
 }
 
 
-def _read_kind(value: object, place: Place) -> RangeKind:
+def _read_kind(value: object, place: KeyPlace) -> RangeKind:
     table = as_table(value, place)
     fields = read_table(table, place, KIND_READERS)
     for key in ("kind", "period"):
@@ -140,7 +140,7 @@ def _read_kind(value: object, place: Place) -> RangeKind:
     return RangeKind(**fields)
 
 
-def _resolve_machine(table: dict[str, Any], fields: dict[str, Any], place: Place) -> None:
+def _resolve_machine(table: dict[str, Any], fields: dict[str, Any], place: KeyPlace) -> None:
     """Let `levels` name the machine, and refuse what the machine cannot do."""
     by_levels = fields.pop("levels", None)
     if by_levels is not None and fields.setdefault("machine", by_levels) != by_levels:
@@ -158,7 +158,7 @@ def _resolve_machine(table: dict[str, Any], fields: dict[str, Any], place: Place
         )
 
 
-def _check_window(table: dict[str, Any], fields: dict[str, Any], place: Place) -> None:
+def _check_window(table: dict[str, Any], fields: dict[str, Any], place: KeyPlace) -> None:
     """Refuse keys that the period would ignore, and ask for those it needs."""
     period = fields["period"]
     own_keys = _WINDOW_KEYS[period]
@@ -181,7 +181,7 @@ def _check_window(table: dict[str, Any], fields: dict[str, Any], place: Place) -
 
 
 def check_ranges(
-    ranges: tuple[str, ...], base: str, templates: dict[str, Template], place: Place
+    ranges: tuple[str, ...], base: str, templates: dict[str, Template], place: KeyPlace
 ) -> None:
     """Check an instrument's templates: known, on a base that can fill them, without a shared kind.
 

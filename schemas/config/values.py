@@ -51,7 +51,7 @@ ALLOWED = {
     "latest": 'an ISO date from "0001-01-01" to "9999-12-31", after earliest',
 }
 
-Reader = Callable[[object, "Place"], object]
+Reader = Callable[[object, "KeyPlace"], object]
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _DECIMAL_TEXT = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?", re.ASCII)
@@ -62,27 +62,27 @@ _HOST_PORT = re.compile(r"[^\s,:]+:[0-9]{1,5}|\[[0-9A-Fa-f:.%]+\]:[0-9]{1,5}", r
 _TOPIC_PREFIX = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,200}", re.ASCII)
 
 
-class Place(Struct, frozen=True):
+class KeyPlace(Struct, frozen=True):
     """A key of a configuration file, to name in an error."""
 
     file: str
     key: str
 
-    def child(self, name: str) -> Place:
+    def child(self, name: str) -> KeyPlace:
         """The key `name` below this one, quoted as TOML would where it must be."""
         text = name if _BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)
-        return Place(self.file, f"{self.key}.{text}" if self.key else text)
+        return KeyPlace(self.file, f"{self.key}.{text}" if self.key else text)
 
-    def item(self, index: int) -> Place:
+    def item(self, index: int) -> KeyPlace:
         """Element `index` of the list at this key."""
-        return Place(self.file, f"{self.key}[{index}]")
+        return KeyPlace(self.file, f"{self.key}[{index}]")
 
     def refuse(self, value: object, allowed: str) -> NoReturn:
         """Raise the `ConfigError` of this key."""
         raise ConfigError(self.file, self.key, value, allowed)
 
 
-def read_table(value: object, place: Place, readers: dict[str, Reader]) -> dict[str, Any]:
+def read_table(value: object, place: KeyPlace, readers: dict[str, Reader]) -> dict[str, Any]:
     """Values of a table by key; a key without a reader is an error that names the nearest one."""
     table = as_table(value, place)
     fields: dict[str, Any] = {}
@@ -94,7 +94,7 @@ def read_table(value: object, place: Place, readers: dict[str, Reader]) -> dict[
     return fields
 
 
-def refuse_unknown_key(key: str, value: object, place: Place, known: Iterable[str]) -> NoReturn:
+def refuse_unknown_key(key: str, value: object, place: KeyPlace, known: Iterable[str]) -> NoReturn:
     """Raise the error of a key that does not exist, with the nearest one that does."""
     dotted = " (quote a name that holds a dot)" if isinstance(value, dict) and place.key else ""
     place.child(key).refuse(value, f"the keys {with_nearest(key, known)}{dotted}")
@@ -107,14 +107,14 @@ def with_nearest(name: str, known: Iterable[str]) -> str:
     return ", ".join(names) + (f" (nearest: {nearest[0]})" if nearest else "")
 
 
-def as_table(value: object, place: Place) -> dict[str, Any]:
+def as_table(value: object, place: KeyPlace) -> dict[str, Any]:
     """The value as a table."""
     if not isinstance(value, dict):
         place.refuse(value, "a table")
     return value
 
 
-def as_list(value: object, place: Place, allowed: str) -> list[Any]:
+def as_list(value: object, place: KeyPlace, allowed: str) -> list[Any]:
     """The value as a list."""
     if not isinstance(value, list):
         place.refuse(value, allowed)
@@ -125,7 +125,7 @@ def whole_number(least: int, greatest: int) -> Reader:
     """Reader of a whole number from `least` to `greatest`, both included."""
     allowed = f"a whole number from {least} to {greatest}"
 
-    def read(value: object, place: Place) -> int:
+    def read(value: object, place: KeyPlace) -> int:
         # A TOML boolean is an int to Python.
         if isinstance(value, bool) or not isinstance(value, int):
             place.refuse(value, allowed)
@@ -139,7 +139,7 @@ def whole_number(least: int, greatest: int) -> Reader:
 def one_of(choices: tuple[str, ...]) -> Reader:
     """Reader of one of a few words."""
 
-    def read(value: object, place: Place) -> str:
+    def read(value: object, place: KeyPlace) -> str:
         if not isinstance(value, str) or value not in choices:
             place.refuse(value, " or ".join(f'"{choice}"' for choice in choices))
         return value
@@ -147,21 +147,21 @@ def one_of(choices: tuple[str, ...]) -> Reader:
     return read
 
 
-def read_flag(value: object, place: Place) -> bool:
+def read_flag(value: object, place: KeyPlace) -> bool:
     """A boolean."""
     if not isinstance(value, bool):
         place.refuse(value, "true or false")
     return value
 
 
-def read_name(value: object, place: Place) -> str:
+def read_name(value: object, place: KeyPlace) -> str:
     """A name that may become part of an id."""
     if not isinstance(value, str) or not is_name(value):
         place.refuse(value, NAME_RULE)
     return value
 
 
-def read_tick(value: object, place: Place) -> str:
+def read_tick(value: object, place: KeyPlace) -> str:
     """Decimal text of a tick, without exponent and trailing zeros."""
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
         place.refuse(value, ALLOWED["tick"])
@@ -177,7 +177,7 @@ def read_tick(value: object, place: Place) -> str:
     return format(short, "f")
 
 
-def read_base(value: object, place: Place) -> str:
+def read_base(value: object, place: KeyPlace) -> str:
     """Normalised name of a base interval."""
     if not isinstance(value, str):
         place.refuse(value, ALLOWED["base"])
@@ -190,7 +190,7 @@ def read_base(value: object, place: Place) -> str:
     return name
 
 
-def read_max_ahead(value: object, place: Place) -> int:
+def read_max_ahead(value: object, place: KeyPlace) -> int:
     """Milliseconds of a duration; a bare number counts days."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 999_999:
         return value * DAY_MS
@@ -200,7 +200,7 @@ def read_max_ahead(value: object, place: Place) -> int:
     return int(match[1]) * _UNIT_MS[match[2]]
 
 
-def read_structural_class(value: object, place: Place) -> int | None:
+def read_structural_class(value: object, place: KeyPlace) -> int | None:
     """A swing class; "auto" leaves it to the base interval."""
     if value == "auto":
         return None
@@ -209,7 +209,7 @@ def read_structural_class(value: object, place: Place) -> int | None:
     return value
 
 
-def read_template_names(value: object, place: Place) -> tuple[str, ...]:
+def read_template_names(value: object, place: KeyPlace) -> tuple[str, ...]:
     """A list of template names, each once; whether they exist is known only after the merge."""
     names: list[str] = []
     for index, entry in enumerate(as_list(value, place, ALLOWED["ranges"])):
@@ -219,7 +219,7 @@ def read_template_names(value: object, place: Place) -> tuple[str, ...]:
     return tuple(names)
 
 
-def read_intervals(value: object, place: Place) -> tuple[str, ...]:
+def read_intervals(value: object, place: KeyPlace) -> tuple[str, ...]:
     """Normalised interval names in the order of the file, none twice."""
     names: list[str] = []
     for index, entry in enumerate(as_list(value, place, ALLOWED["intervals"])):
@@ -240,7 +240,7 @@ def read_intervals(value: object, place: Place) -> tuple[str, ...]:
 def iso_date(key: str) -> Reader:
     """Reader of a date, as text or as a date of TOML, under a key of `ALLOWED`."""
 
-    def read(value: object, place: Place) -> str:
+    def read(value: object, place: KeyPlace) -> str:
         # A TOML date with a time of day is a date to Python.
         text = value.isoformat() if type(value) is date else value
         if not isinstance(text, str) or _ISO_DATE.fullmatch(text) is None:
@@ -254,7 +254,7 @@ def iso_date(key: str) -> Reader:
     return read
 
 
-def read_bootstrap(value: object, place: Place) -> str:
+def read_bootstrap(value: object, place: KeyPlace) -> str:
     """Addresses of brokers."""
     if not isinstance(value, str):
         place.refuse(value, ALLOWED["bootstrap"])
@@ -266,7 +266,7 @@ def read_bootstrap(value: object, place: Place) -> str:
     return value
 
 
-def read_topic_prefix(value: object, place: Place) -> str:
+def read_topic_prefix(value: object, place: KeyPlace) -> str:
     """First part of every topic's name."""
     if not isinstance(value, str) or _TOPIC_PREFIX.fullmatch(value) is None:
         place.refuse(value, ALLOWED["topic_prefix"])

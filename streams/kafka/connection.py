@@ -21,7 +21,7 @@ from aiokafka.errors import (
 )
 
 from tapeline.schemas.config.model import KafkaConfig
-from tapeline.schemas.config.values import Place, read_bootstrap
+from tapeline.schemas.config.values import KeyPlace, read_bootstrap
 from tapeline.streams.errors import BrokerError
 
 ADMIN_TIMEOUT_MS = 15_000
@@ -47,7 +47,7 @@ def broker_address(kafka: KafkaConfig, option: str | None) -> str:
     """
     if option is None:
         return kafka.bootstrap
-    return read_bootstrap(option, Place("the command line", "--bootstrap"))
+    return read_bootstrap(option, KeyPlace("the command line", "--bootstrap"))
 
 
 def silence_client() -> None:

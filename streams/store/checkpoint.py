@@ -44,7 +44,7 @@ class RunMark(Struct, frozen=True):
     finished: bool
 
 
-class Checkpoint(Struct, frozen=True):
+class StoreCheckpoint(Struct, frozen=True):
     """How far a store is.
 
     Attributes
@@ -83,17 +83,17 @@ class _Version(Struct):
     v: int
 
 
-_DECODER = msgspec.json.Decoder(Checkpoint)
+_DECODER = msgspec.json.Decoder(StoreCheckpoint)
 _VERSION = msgspec.json.Decoder(_Version)
 
 
-def empty_checkpoint(registry: Registry) -> Checkpoint:
+def empty_checkpoint(registry: Registry) -> StoreCheckpoint:
     """That of a new store."""
     none = dict.fromkeys(output_topics(registry=registry), 0)
-    return Checkpoint(FORMAT, 0, 0, 0, 0, none, none, 0, {}, {}, None)
+    return StoreCheckpoint(FORMAT, 0, 0, 0, 0, none, none, 0, {}, {}, None)
 
 
-def read_checkpoint(raw: bytes, registry: Registry) -> Checkpoint:
+def read_checkpoint(raw: bytes, registry: Registry) -> StoreCheckpoint:
     """The stored checkpoint, in the format of this version.
 
     A topic that the store has not, because the version that wrote it had no such events, begins

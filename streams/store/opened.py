@@ -30,9 +30,9 @@ from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
 from tapeline.streams.pipeline.provenance import Identity
 from tapeline.streams.store.again import LETTERS_TOPIC, clear_remains, clear_state, kept_letters
 from tapeline.streams.store.checkpoint import (
-    Checkpoint,
     RunMark,
     Slot,
+    StoreCheckpoint,
     empty_checkpoint,
     read_checkpoint,
 )
@@ -154,7 +154,7 @@ class OpenStore:
         cut = self._log.cut or any(file.cut for file in self._topics.values())
         self.repaired = cut or bool(self._log.tail)
 
-    def _begun(self) -> Checkpoint:
+    def _begun(self) -> StoreCheckpoint:
         """That of a store without a state: a new one, or one to be made again."""
         self._lock.forget()
         self.letters = kept_letters(self.folder)
@@ -216,7 +216,7 @@ class OpenStore:
         self._put(checkpoint, (*states, *step.changes()))
         self._hook("after_state")
 
-    def _put(self, checkpoint: Checkpoint, changes: Changes = ()) -> None:
+    def _put(self, checkpoint: StoreCheckpoint, changes: Changes = ()) -> None:
         counted = replace(checkpoint, commits=checkpoint.commits + 1)
         self.database.write([*changes, (CHECKPOINT_KEY, msgspec.json.encode(counted))])
         self.checkpoint = counted
@@ -225,7 +225,7 @@ class OpenStore:
 
 def stored_checkpoint(
     folder: Path, database: Database, commits: int, registry: Registry
-) -> Checkpoint | None:
+) -> StoreCheckpoint | None:
     """The checkpoint of a store, None of one without any.
 
     Parameters

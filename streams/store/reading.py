@@ -14,7 +14,7 @@ from tapeline.schemas.ids import ids_of
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, output_topics, topic_of
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
-from tapeline.streams.store.checkpoint import Checkpoint, empty_checkpoint
+from tapeline.streams.store.checkpoint import StoreCheckpoint, empty_checkpoint
 from tapeline.streams.store.database import Database
 from tapeline.streams.store.files import check_file
 from tapeline.streams.store.layout import (
@@ -77,7 +77,7 @@ class StoreReader:
                 f" {rebuild_way(self._folder)}"
             )
 
-    def _readable(self, found: Checkpoint | None) -> Checkpoint:
+    def _readable(self, found: StoreCheckpoint | None) -> StoreCheckpoint:
         folder = self._folder
         if found is None:
             self._check_log_empty()

@@ -9,7 +9,7 @@ from tapeline.schemas.event_types import Registry
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.pipeline.provenance import IDENTITY, IdentityError, check_identity
 from tapeline.streams.pipeline.state_values import decoded
-from tapeline.streams.store.checkpoint import Checkpoint
+from tapeline.streams.store.checkpoint import StoreCheckpoint
 from tapeline.streams.store.database import Database
 from tapeline.streams.store.layout import StoreError, state_prefix
 
@@ -17,7 +17,7 @@ from tapeline.streams.store.layout import StoreError, state_prefix
 def check_settings(
     config: Config,
     folder: Path,
-    checkpoint: Checkpoint,
+    checkpoint: StoreCheckpoint,
     database: Database,
     way_out: str,
     registry: Registry = EVENTS,

@@ -29,6 +29,7 @@ COMMANDS = frozenset(
 # What programs call by the names of parameters.
 LONG = frozenset(
     {
+        "replay/fold.py: __init__",
         "replay/sources/files.py: __init__",
         "streams/embedded.py: run_files",
         "streams/store/run.py: run_into_store",
