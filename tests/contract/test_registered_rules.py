@@ -9,12 +9,15 @@ import orjson
 import pytest
 from msgspec.structs import replace
 
+from tapeline.replay.bounds import Bound
 from tapeline.replay.explain.why import why
+from tapeline.replay.options import ReplayOptions
 from tapeline.replay.run import Replay
 from tapeline.replay.sources.opening import Origin, source_of
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.event_types import EventType
+from tapeline.schemas.instants import OUTPUTS_PER_RECORD
 from tapeline.schemas.records import Bar, LogRecord
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import input_log
@@ -27,8 +30,9 @@ from tapeline.streams.store.layout import StoreError
 from tapeline.streams.store.reading import StoreReader
 from tapeline.streams.store.run import StoreOptions, run_into_store
 from tapeline.streams.worker.fold import Counts, FoldStep, PartitionFold
-from tapeline.streams.worker.state_records import batches, read_partition
+from tapeline.streams.worker.state_records import StoredPartition, batches, read_partition
 from tests.contract.toys import REGISTRY, SessionVwap, SpanHighs
+from tests.unit.replay.memory_source import MemorySource
 from tests.unit.streams.worker.log_records import chunk, raw_records
 
 CONFIG = read_config('[instruments.ACME]\ntick = 0.01\ncalendar = "XNYS"\n', "test")
@@ -164,6 +168,30 @@ async def test_a_replay_releases_them_as_the_run_wrote_them(run: Path) -> None:
                     if kind in RULES:
                         found[topics[kind]].append(encode(event))
     assert found == written(run)
+
+
+async def test_a_replay_begins_with_their_state_in_a_snapshot(run: Path) -> None:
+    raw = raw_records(LOG)
+    fold = PartitionFold(CONFIG, input_log(), 0, 1, StoredPartition(), Counts(), OWN)
+    source = MemorySource({0: raw}, {0: fold.fold(chunk(raw)).outputs}, 1)
+    start = 430
+    options = ReplayOptions(start=Bound(offsets={0: start}))
+    async with Replay(CONFIG, source, options, registry=OWN) as replay:
+        found = [
+            encode(event)
+            async for batch in replay.batches()
+            for release in batch
+            for event in release.events
+        ]
+    assert replay.start_states["ACME"]["kind"] == "snapshot"
+    due = [line for lines in written(run).values() for line in lines if _record(line) >= start]
+    assert due
+    assert sorted(line for line in found if orjson.loads(line)["type"] in RULES) == sorted(due)
+
+
+def _record(line: bytes) -> int:
+    seq: int = orjson.loads(line)["seq"]
+    return seq // OUTPUTS_PER_RECORD
 
 
 async def test_why_names_the_records_that_published_a_fact_of_theirs(run: Path) -> None:
