@@ -23,6 +23,7 @@ from tapeline.schemas.events import Event, Output, Reject, Retract
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, topic_of
 from tapeline.streams.outputs.run_folder import MANIFEST, MANIFEST_MARK
+from tapeline.streams.pipeline.view import fold
 
 Columns = dict[str, tuple[type, list[Any]]]
 """Type and values by name of a column, all of one length."""
@@ -142,12 +143,8 @@ def _rows(
     ]
     if not view:
         return rows
-    facts: dict[str, Output | Reject] = {}
-    for event in rows:
-        if isinstance(event, Retract):
-            facts.pop(event.id, None)
-        else:
-            facts[event.id] = event
+    facts: dict[str, Event | Reject] = {}
+    fold(facts, rows)
     return list(facts.values())
 
 

@@ -20,7 +20,7 @@ from tapeline.replay.run import Replay, ReplayOptions
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.codec import RecordDecoder, encode
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.events import Event, Retract
+from tapeline.schemas.events import Event
 from tapeline.schemas.ids import ids_of
 from tapeline.schemas.instants import OUTPUTS_PER_RECORD
 from tapeline.schemas.registry import EVENTS
@@ -28,6 +28,7 @@ from tapeline.schemas.topics import topic_of
 from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.messages import event_time_ms
 from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.pipeline.view import fold
 from tapeline.streams.store.layout import LOG_FILE
 from tapeline.streams.store.reading import StoreReader
 
@@ -62,11 +63,7 @@ async def view_of_log(
     async with Replay(config, source, ReplayOptions(stop=bound)) as run:
         async for batch in run.batches():
             for release in batch:
-                for event in release.events:
-                    if isinstance(event, Retract):
-                        facts.pop(event.id, None)
-                    else:
-                        facts[event.id] = event
+                fold(facts, release.events)
     beginning = None if kind is None else ids_of(kind)
     return [
         encode(fact)
