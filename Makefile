@@ -21,6 +21,8 @@ CODE := tapeline tests $(patsubst %/,%,$(sort $(dir $(wildcard benchmarks/*.py e
 
 # As long as all others that need a broker.
 WORKER_TESTS := $(wildcard tests/kafka/test_worker*.py)
+# What the floor of branch coverage is of.
+MEASURED_TESTS := $(addprefix tests/unit/,schemas streams/core streams/pipeline)
 # What the build can change: the core, and what stands on nothing else.
 COMPILED_TESTS := tests/house/test_build.py $(addprefix tests/unit/streams/,core embedded pipeline) \
 	tests/properties tests/golden tests/oracle
@@ -33,12 +35,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test lint fix lock pure-test broker-test worker-test client-test compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
+.PHONY: help run test lint fix lock pure-test broker-test worker-test client-test coverage compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
 
 help:
 	@echo "make run        install, write sample books, run them, print the summary"
 	@echo "make test       lint, all tests, and the tests on the compiled core where a compiler is"
 	@echo "make lint       ruff and mypy --strict"
+	@echo "make coverage   branches of core, pipeline and contracts that unit tests reach"
 	@echo "make fix        what ruff can mend: format and lint"
 	@echo "make lock       write $(LOCK) again after pyproject.toml changed (UPGRADE=--upgrade: newest versions)"
 	@echo "make compiled   install with the core compiled, into $(COMPILED)"
@@ -59,8 +62,8 @@ run: $(VENV)/.installed-runtime
 # what only computes gives way to them.
 LANE := $(MAKE) --no-print-directory
 test: $(VENV)/.installed-dev
-	$(PY) tests/side_by_side.py nice -n 5 $(LANE) lint pure-test -- nice -n 5 $(LANE) compiled-test-if-possible \
-		-- $(LANE) worker-test -- $(LANE) client-test
+	$(PY) tests/side_by_side.py nice -n 5 $(LANE) lint pure-test LEFT_OUT='$(MEASURED_TESTS)' \
+		-- nice -n 5 $(LANE) coverage compiled-test-if-possible -- $(LANE) worker-test -- $(LANE) client-test
 
 lint: $(VENV)/.installed-dev
 	$(PY) -m ruff check .
@@ -71,8 +74,14 @@ fix: $(VENV)/.installed-dev
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
+# Unit tests alone: property tests reach hardly more, and the tracer makes each three times as slow.
+coverage: $(VENV)/.installed-dev
+	$(PY) -m coverage run -m pytest --quiet $(MEASURED_TESTS)
+	$(PY) -m coverage report
+
+# In `test`, what `coverage` runs is left out.
 pure-test: $(VENV)/.installed-dev
-	$(PY) -m pytest --durations=40 -m "not kafka"
+	$(PY) -m pytest --durations=40 -m "not kafka" $(addprefix --ignore=,$(LEFT_OUT))
 
 broker-test: worker-test client-test
 
@@ -140,7 +149,7 @@ calendars: $(VENV)/.installed-runtime
 
 clean:
 	rm -rf $(VENV) $(COMPILED) build dist *.egg-info $(OUT) $(SAMPLE)
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 	find schemas streams replay tapeline tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
 
 # An environment that is already there is used as it is.
