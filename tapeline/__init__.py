@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     from tapeline.streams.store.layout import StoreDamagedError as StoreDamagedError
     from tapeline.streams.store.layout import StoreError as StoreError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Bar": "tapeline.schemas.records",
