@@ -10,6 +10,7 @@ from tapeline.streams.core.history.ring import HOUR, Moment
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ranges.live_range import LEVELS, NO_BAR, STATES, LiveRange
 from tapeline.streams.core.ranges.windows import RangeWindow
+from tapeline.streams.core.swings.sides import SwingsMoment
 from tapeline.streams.core.ticks import TickScale
 from tapeline.streams.core.tracks import SymbolTracks
 
@@ -47,12 +48,18 @@ def _of_symbol(
     if rule == "bars":
         found["window"] = _window(tracks, plan.scale, fact.rest[0])
     elif rule == "sessions":
-        found["session"] = _session(plan, moment)
+        found["session"] = _session(plan, _point(tracks, moment, "sessions"))
     elif rule == "ranges":
         found["range"] = _range(tracks, plan.scale, fact.label)
     elif rule == "swings":
-        found["swings"] = _swings(moment)
+        found["swings"] = _swings(_point(tracks, moment, "swings"))
     return found
+
+
+def _point(tracks: SymbolTracks, moment: Moment, name: str) -> Any:
+    """The restore point of one rule."""
+    names = [tracker.name for tracker in tracks.rules.all.trackers]
+    return moment.points[names.index(name)]
 
 
 def _window(tracks: SymbolTracks, scale: TickScale, interval: str) -> dict[str, Any] | None:
@@ -76,8 +83,8 @@ def _window(tracks: SymbolTracks, scale: TickScale, interval: str) -> dict[str, 
     return None
 
 
-def _session(plan: InstrumentPlan, moment: Moment) -> dict[str, Any] | None:
-    index, _, due, _, _, quality, gap, _ = moment.sessions
+def _session(plan: InstrumentPlan, point: list[Any]) -> dict[str, Any] | None:
+    index, _, due, _, _, quality, gap, _ = point
     if not plan.calendar.has_session(index):
         return None
     return {
@@ -123,7 +130,7 @@ def _range_window(window: RangeWindow, scale: TickScale, position: int) -> dict[
     }
 
 
-def _swings(moment: Moment) -> dict[str, dict[str, str]]:
+def _swings(point: SwingsMoment) -> dict[str, dict[str, str]]:
     """By side, the latest swing of each class or more."""
     return {
         side: {
@@ -131,5 +138,5 @@ def _swings(moment: Moment) -> dict[str, dict[str, str]]:
             for number, swing in enumerate(then.last)
             if swing is not None
         }
-        for side, then in zip(SIDES, moment.swings, strict=True)
+        for side, then in zip(SIDES, point.sides, strict=True)
     }

@@ -12,11 +12,6 @@ from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.events import Event
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord, field_values
 from tapeline.streams.core.correct.corrections import Revisions
-from tapeline.streams.core.correct.rebuild import (
-    changeable_added,
-    changeable_ranges,
-    changeable_swings,
-)
 from tapeline.streams.core.history.blocks import PlaceTable
 from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.plan import GroupPlan
@@ -247,14 +242,11 @@ class GroupEngine:
         if not tracks.session_begun:
             return
         tracks.session_begun = False
-        labels: set[str] = set()
         ids: set[str] = set()
         for each in self._members:
-            labels.update(changeable_ranges(each.tracks))
-            ids.update(changeable_swings(each.tracks))
-            ids.update(changeable_added(each.tracks))
+            ids.update(each.tracks.open_ids())
         horizons = [each.tracks.horizon_ms() for each in self._members]
-        self._revisions.forget_settled(horizons, labels, ids)
+        self._revisions.forget_settled(horizons, ids)
 
     def watermark_ms(self, symbol: str) -> int | None:
         """Watermark of a symbol; None before its first bar or clock."""

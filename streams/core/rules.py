@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tapeline.schemas.event_types import Registry
+from tapeline.schemas.ids import ids_of, swing_id
 from tapeline.streams.core.bars.derived import DerivedBars
+from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.history.ring import Moment
 from tapeline.streams.core.plan import InstrumentPlan
-from tapeline.streams.core.ranges.events import publish_ranges, publish_touches
 from tapeline.streams.core.ranges.live_range import RangeTouch
 from tapeline.streams.core.ranges.pairs import PairTracker
 from tapeline.streams.core.ranges.schedule import RangeSchedule
@@ -23,16 +24,18 @@ class SymbolRules:
 
     Attributes
     ----------
+    all
+        All of them, in the order of their first parts: what they were is asked of all alike.
     added
         Trackers of the group's plan, beside the shipped rules.
     pairs
         What follows both symbols of a group of two.
-    range_keys, touches
-        While muted: ranges that changed, by kind and name, and the touches.
+    touches
+        While muted: the touches.
     """
 
     __slots__ = (
-        "_number", "_scale", "_symbol", "added", "derived", "has_added", "pairs", "range_keys",
+        "_number", "_symbol", "added", "all", "derived", "has_added", "pairs", "range_keys",
         "ranges", "sessions", "swings", "touches",
     )  # fmt: skip
 
@@ -47,7 +50,6 @@ class SymbolRules:
         registry: Registry,
     ) -> None:
         self._symbol = plan.symbol
-        self._scale = plan.scale
         self._number = number
         self.derived = DerivedBars(plan, stamp)
         self.sessions = SessionTracker(plan, self.derived)
@@ -55,13 +57,13 @@ class SymbolRules:
         self.swings = SwingTracker(plan)
         self.added = TrackerList(added)
         self.has_added = bool(added)
-        self.added.check_unique()
+        self.all = TrackerList([self.sessions, self.derived, *added, self.ranges, self.swings])
+        self.all.check_unique()
         self._check_places(self.added.parts(), registry)
         for tracker in added:
             self.sessions.followers.append(tracker)
             self.derived.follow(tracker)
         self.pairs: PairTracker | None = None
-        self.range_keys: dict[str, int] = {}
         self.touches: list[RangeTouch] = []
 
     def _check_places(self, parts: list[str], registry: Registry) -> None:
@@ -73,10 +75,10 @@ class SymbolRules:
                 " and of ranges, in the order of the trackers"
             )
 
-    def begin(self, label_ms: int, session: int) -> None:
-        """The symbol's history starts with a bar of that label, in that session."""
+    def begin(self, label_ms: int) -> None:
+        """The symbol's history starts with a bar of that label."""
         self.added.begin(label_ms)
-        self.sessions.begin(session)
+        self.sessions.begin(label_ms)
         self.ranges.begin(label_ms)
 
     def publish(self, stamp: Stamp, partner_ms: int) -> None:
@@ -89,70 +91,74 @@ class SymbolRules:
         """
         sessions = self.sessions
         if sessions.pending:
-            sessions.publish_sessions(stamp)
+            sessions.publish("session", stamp)
         if self.derived.closed:
-            self.derived.publish()
+            self.derived.publish("derived_bar", stamp)
         if sessions.pending:
-            sessions.publish_quality(stamp)
-            sessions.publish_gaps(stamp)
+            sessions.publish("quality", stamp)
+            sessions.publish("gap", stamp)
             sessions.pending = False
         if self.has_added:
             self.added.publish(stamp)
-        if self.ranges.changed:
+        if self.ranges.altered:
             self.publish_ranges(stamp, partner_ms)
 
     def publish_ranges(self, stamp: Stamp, partner_ms: int) -> None:
         """Ranges that the record changed, their touches, and the pairs of these."""
         ranges = self.ranges
-        publish_ranges(ranges.changed, self._symbol, self._scale, stamp)
-        if ranges.touches:
-            publish_touches(ranges.touches, self._symbol, self._scale, stamp)
-            if self.pairs is not None and not stamp.muted:
-                self.pairs.publish(self._number, ranges.touches, partner_ms, stamp)
+        ranges.publish("range", stamp)
+        ranges.publish("touch", stamp)
         if stamp.muted:
             self.touches.extend(ranges.touches)
-            for live in ranges.changed:
-                self.range_keys[live.label] = live.spec.key
+        elif self.pairs is not None and ranges.touches:
+            self.pairs.publish(self._number, ranges.touches, partner_ms, stamp)
         ranges.settle()
 
-    def capture(self, moment: Moment) -> None:
-        """Fill in the present state of each."""
-        moment.sessions = self.sessions.snapshot()
-        moment.derived = self.derived.snapshot()
-        moment.ranges = self.ranges.capture()
-        moment.swings = self.swings.capture()
-        moment.swing_counts = self.swings.counts.copy()
-        moment.added = self.added.restore_point()
-
-    def unfold(self, moment: Moment) -> None:
-        """Make the parts of a moment that comes from a store."""
-        if moment.data is not None:
-            moment.unfold(self.ranges, self.swings, self.added)
-
-    def install(self, moment: Moment) -> None:
-        """Go to a moment that is unfolded, and stays as it is."""
-        self.derived.restore(moment.derived)
-        self.sessions.restore(moment.sessions)
+    def rewind(self, moment: Moment) -> None:
+        """Go to a moment that is unpacked, and stays as it is."""
         self.ranges.last = moment.last
-        if moment.ranges is not None:
-            self.ranges.install(moment.ranges)
-        self.swings.install(moment.swings, moment.swing_counts)
-        self.added.rewind(moment.added)
+        self.all.rewind(moment.points)
 
     def release(self, oldest: Moment) -> None:
         """Nothing goes back to before that moment any more."""
-        self.ranges.journal.forget_before(oldest.place)
-        if self.has_added:
-            self.unfold(oldest)
-            self.added.release(oldest.added)
+        oldest.unpack(self.all)
+        self.all.release(oldest.points)
 
-    def reset(self) -> None:
-        """The history starts anew."""
-        self.derived.reset()
-        self.sessions.reset()
-        self.ranges.reset()
-        self.swings.reset()
-        self.added.reset()
+    def sweep(self, horizon_ms: int, partner_horizon_ms: int) -> None:
+        """At a session's start: forget what pairs need no more; see `PairTracker.sweep`."""
+        if self.pairs is not None:
+            self.pairs.sweep(self._number, horizon_ms, partner_horizon_ms)
+
+    def open_ids(self, last: PackedRow, oldest: Moment | None) -> list[str]:
+        """Ids, and beginnings of ids, that bars and corrections may still change.
+
+        Parameters
+        ----------
+        last, oldest
+            The last bar, and the oldest moment that corrections go back to.
+        """
+        found = [*self.all.open_ids(None), *self._swings_of(last)]
+        if oldest is not None:
+            oldest.unpack(self.all)
+            found += self.all.open_ids(oldest.points)
+            found += self._swings_of(oldest.last)
+        if self.pairs is not None:
+            touches = ids_of("touch", self._symbol)
+            found += [
+                self.pairs.prefix + fact_id.removeprefix(touches)
+                for fact_id in found
+                if fact_id.startswith(touches)
+            ]
+        return found
+
+    def _swings_of(self, row: PackedRow) -> list[str]:
+        """Ids a bar's swings have: of the last bar they are known with the next one."""
+        return [swing_id(self._symbol, row[0], side) for side in ("high", "low")]
+
+    def end_of_runs(self) -> None:
+        """A correction has compared its two runs."""
+        self.ranges.muted_keys = {}
+        self.touches = []
 
 
 def _place(place: int | None) -> int:

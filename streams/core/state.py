@@ -166,7 +166,7 @@ class SymbolState:
                 table.drop(number)
         for number, moment in kept.items():
             if number not in table:
-                found[f"{self._name}/ring/{table.put(number)}"] = moment.folded(tracks.added)
+                found[f"{self._name}/ring/{table.put(number)}"] = moment.pack(tracks.rules.all)
 
     def hot(self, places: StatePlaces | None = None) -> list[Any]:
         """The part that changes with every bar, for the records made last."""
@@ -183,7 +183,7 @@ class SymbolState:
             mark,
             engine.had_bar,
             tracks.first_label_ms,
-            tracks.capture(HOUR).folded(tracks.added),
+            tracks.capture(HOUR).pack(tracks.rules.all),
             tracks.ring.made,
             [[moment.number, places.moments.put(moment.number)] for moment in tracks.ring.stored()],
             [journal.first, journal.place, [places.journal.put(key) for key in journal.blocks()]],

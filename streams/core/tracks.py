@@ -131,7 +131,7 @@ class SymbolTracks:
     def begin(self, label_ms: int) -> None:
         """The symbol's history starts with a bar of that label."""
         self.first_label_ms = label_ms
-        self.rules.begin(label_ms, self.calendar.session_of(label_ms))
+        self.rules.begin(label_ms)
         self._clock.session = self.sessions.index
         self._clock.find(self.sessions.index, self.watermark_ms)
 
@@ -163,7 +163,7 @@ class SymbolTracks:
             else:
                 self._ceiling = ranges.ceiling
                 self._floor = ranges.floor
-            if ranges.changed or end >= self._due_ms:
+            if ranges.altered or end >= self._due_ms:
                 return self._due(end, offset, side, price, link)
         elif end >= self._due_ms:
             return self._due(end, offset, side, price, ranges.latest_touch)
@@ -197,11 +197,10 @@ class SymbolTracks:
         ceiling = self.ranges.ceiling
         floor = self.ranges.floor
         if self._has_added:
-            if high > self.added.ceiling() or low < self.added.floor():
-                self._due_ms = self._later_ms = end
-                return
             ceiling = min(ceiling, self.added.ceiling())
             floor = max(floor, self.added.floor())
+            if high > self.added.ceiling() or low < self.added.floor():
+                self._due_ms = self._later_ms = end
         self._ceiling = ceiling
         self._floor = floor
 
@@ -219,7 +218,7 @@ class SymbolTracks:
         else:
             if end >= self._due_ms:
                 self._roll(end)
-            if self.ranges.changed:
+            if self.ranges.altered:
                 self.rules.publish_ranges(stamp, self._partner_ms())
         if side is not None:
             number = self.position + len(self._fresh) - 1
@@ -305,6 +304,10 @@ class SymbolTracks:
         if self.first_label_ms != NOWHERE_MS:
             self._forget_bars()
             self.prune()
+
+    def open_ids(self) -> list[str]:
+        """Ids, and beginnings of ids, that bars and corrections may still change."""
+        return self.rules.open_ids(self.last, self.ring.oldest())
 
     def horizon_ms(self) -> int:
         """Open of the oldest session that corrections reach; `NOWHERE_MS` before the first bar."""
@@ -415,8 +418,8 @@ class SymbolTracks:
         self.rules.publish(self._stamp, self._partner_ms())
         if self._sweep_due:
             self._sweep_due = False
-            if self.rules.pairs is not None and self._partner is not None:
-                self.rules.pairs.sweep(self.number, self.horizon_ms(), self._partner.horizon_ms())
+            if self._partner is not None:
+                self.rules.sweep(self.horizon_ms(), self._partner.horizon_ms())
 
     def _partner_ms(self) -> int:
         return NOWHERE_MS if self._partner is None else self._partner.watermark_ms
@@ -440,8 +443,9 @@ class SymbolTracks:
         """Forget the moments that nothing goes back to any more."""
         recent_ms = self._clock.recent_ms(self.sessions.index, self.watermark_ms)
         self.ring.prune(self.horizon_ms(), recent_ms)
-        if self.ring.moments:
-            self.rules.release(self.ring.moments[0])
+        oldest = self.ring.oldest()
+        if oldest is not None:
+            self.rules.release(oldest)
 
     def _remember_hole(self, instant_ms: int) -> None:
         """Before slots go by without a bar: keep the moment, for the bars that come late."""
@@ -449,7 +453,7 @@ class SymbolTracks:
             # A history that is run again begins with a label, and knows nothing before its bar.
             return
         kind = self._clock.kind_before(instant_ms)
-        latest = self.ring.moments[-1] if self.ring.moments else None
+        latest = self.ring.latest()
         if latest is not None and latest.watermark_ms == self.watermark_ms:
             if latest.kind > kind:
                 self.ring.keep(latest, kind)
@@ -464,22 +468,21 @@ class SymbolTracks:
         self.settle()
         if self.smooth_ms != NOWHERE_MS:
             self.sessions.all_present(self.smooth_ms)
-        place = self.ranges.journal.place
-        moment = Moment(kind, self.watermark_ms, self.position, place)
+        moment = Moment(kind, self.watermark_ms, self.position)
         moment.last, moment.before = self.last, self._before
-        self.rules.capture(moment)
+        moment.points = self.rules.all.restore_point()
         return moment
 
     def install(self, moment: Moment) -> None:
         """Go to a moment, which stays as it is; the first label does not change."""
-        self.rules.unfold(moment)
+        moment.unpack(self.rules.all)
         self._fresh.clear()
         self.whole = True
         self.smooth_ms = NOWHERE_MS
         self.watermark_ms = moment.watermark_ms
         self.position = moment.position
         self.last, self._before = moment.last, moment.before
-        self.rules.install(moment)
+        self.rules.rewind(moment)
         self._clock.session = self.sessions.index
         self._clock.find(self.sessions.index, self.watermark_ms)
         self._find_road()
@@ -493,5 +496,5 @@ class SymbolTracks:
         self.first_label_ms = NOWHERE_MS
         self.position = 0
         self.last = self._before = NO_ROW
-        self.rules.reset()
+        self.rules.all.reset()
         self._clock.reset()

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 import msgspec
+import orjson
 import pytest
 
 from tapeline.schemas.events import Retract, type_of
@@ -37,7 +38,6 @@ DENSE = PairOfBooks(
     market="futures hours", start="2025-11-26", seed=11, horizon=3, step=12, missing=0.05,
     off_session=4, fractional=True, quality=True,
 )  # fmt: skip
-HOT_BYTES = 1_024
 
 
 @cache
@@ -70,11 +70,14 @@ class TrackerContract:
         Types of the events it must publish in these tests.
     added
         Factories of the plan.
+    hot_bytes
+        What its restore point may take as JSON.
     """
 
     name: ClassVar[str]
     types: ClassVar[tuple[str, ...]]
     added: ClassVar[tuple[TrackerFactory, ...]] = ()
+    hot_bytes: ClassVar[int] = 1_024
 
     def plan(self, books: PairOfBooks = BOOKS) -> GroupPlan:
         """Plan of a group of two symbols with the tracker."""
@@ -197,21 +200,23 @@ class TrackerContract:
             engine.apply(record, at)
         tracks = engine.tracks("A")
         point = tracks.capture(HOUR)
-        packed = json.dumps(point.folded(tracks.added))
+        packed = json.dumps(point.pack(tracks.rules.all))
         for at, record in enumerate(log[500:700], 500):
             engine.apply(record, at)
-        assert json.dumps(point.folded(tracks.added)) == packed
+        assert json.dumps(point.pack(tracks.rules.all)) == packed
 
     def test_its_hot_part_is_small(self) -> None:
         engine = GroupEngine(self.plan_of_minutes())
         for at, record in enumerate(in_order()):
             engine.apply(record, at)
             if at % 50 == 0:
-                assert len(json.dumps(self.hot_part(engine))) <= HOT_BYTES
+                assert len(orjson.dumps(self.hot_part(engine))) <= self.hot_bytes
 
     def hot_part(self, engine: GroupEngine) -> Any:
         """The present restore point of the tracker, as it is stored."""
-        tracker = next(each for each in engine.tracks("A").added.trackers if each.name == self.name)
+        tracks = engine.tracks("A")
+        tracks.settle()
+        tracker = next(each for each in tracks.rules.all.trackers if each.name == self.name)
         return tracker.pack(tracker.restore_point())
 
     def test_a_history_that_lost_all_its_bars_begins_anew(self) -> None:

@@ -22,11 +22,12 @@ from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.tracker import Tracker
 from tapeline.streams.core.volume import Volume, add_volume, written_volume
 
+VERSION: Final = 1
 # Final names of a module are variables of C once compiled; imported ones are looked up.
 _new_bar: Final = DerivedBar
 
 
-class DerivedBars:
+class DerivedBars(Tracker):
     """Windows of all intervals of one symbol.
 
     Contract: `enter_segment` before the first bar of a segment; `add` for each in-session bar after
@@ -42,6 +43,7 @@ class DerivedBars:
     )  # fmt: skip
 
     def __init__(self, plan: InstrumentPlan, stamp: Stamp) -> None:
+        super().__init__("bars", VERSION, ())
         self._measured = plan.quality
         self._publish_incomplete = plan.publish_incomplete
         self._symbol = plan.symbol
@@ -126,7 +128,7 @@ class DerivedBars:
         for window in self._roots:
             self._feed(window, start_ms, open_, high, low, close, 1, volume)
 
-    def take(self, rows: list[PackedRow], whole: bool) -> None:
+    def take(self, rows: list[PackedRow], whole: bool = False) -> None:
         """Bars of the current segment, of one window of every root.
 
         Parameters
@@ -178,7 +180,7 @@ class DerivedBars:
         ):
             self.take(rows, whole)
             self.close_until(end_ms, position)
-            self.publish()
+            self.publish("derived_bar", self._stamp)
             return self.next_grid_ms(end_ms)
         self.closed = self._stamp.out
         quality = 100.0
@@ -412,9 +414,9 @@ class DerivedBars:
         self.closed_day = None
         return day
 
-    def publish(self) -> None:
+    def publish(self, part: str, stamp: Stamp) -> None:
         """Append the events of `closed` to the outputs of the record."""
-        out = self._stamp.out
+        out = stamp.out
         before = len(out)
         if before == 0:
             out.extend(self.closed)
@@ -422,12 +424,12 @@ class DerivedBars:
             out.extend(renumbered(bar, bar.seq + before) for bar in self.closed)
         self.closed.clear()
 
-    def snapshot(self) -> list[Any]:
+    def restore_point(self) -> list[Any]:
         """Plain data: mode of volumes, then the open windows."""
         return [self.fractional, [window.snapshot() for window in self.windows]]
 
-    def restore(self, data: list[Any]) -> None:
-        """Take the values of `snapshot`; `enter_segment` follows."""
+    def rewind(self, data: list[Any]) -> None:
+        """Go to a restore point; `enter_segment` comes from the sessions."""
         self.fractional = data[0]
         self.next_end_ms = NO_END
         self.closed_day = None
@@ -437,4 +439,4 @@ class DerivedBars:
 
     def reset(self) -> None:
         """Before the first bar."""
-        self.restore([False, [[] for _ in self.windows]])
+        self.rewind([False, [[] for _ in self.windows]])

@@ -181,15 +181,13 @@ class Revisions:
             out.append(retracted(fact, seq, rev, mark_ms, corrects))
         return out
 
-    def forget_settled(self, horizons: list[int], labels: set[str], ids: set[str]) -> None:
+    def forget_settled(self, horizons: list[int], ids: set[str]) -> None:
         """Forget the ids that can change no more.
 
         Parameters
         ----------
         horizons
             By member, where its correction horizon begins.
-        labels
-            Kind and name of the unfinished ranges of the group.
         ids
             Ids that may still change; one that ends with ``|`` stands for all that begin with it.
         """
@@ -199,8 +197,6 @@ class Revisions:
             row = self.registry.row(parts.type)
             reach_ms = min(horizons) if row.scope == "group" else horizons[member]
             if event_ms > reach_ms or fact_id in ids or _begins_one(fact_id, ids):
-                continue
-            if row.rule == "ranges" and parts.label in labels:
                 continue
             settled.append(fact_id)
         for fact_id in settled:

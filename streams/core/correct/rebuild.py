@@ -6,16 +6,14 @@ from bisect import bisect_left
 from typing import Final
 
 from tapeline.schemas.events import Event
-from tapeline.schemas.ids import ids_of, parsed_id, swing_id
+from tapeline.schemas.ids import ids_of
 from tapeline.streams.core.correct.corrections import Change, Correction, differences
 from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.history.ring import HOLE, Moment
-from tapeline.streams.core.ranges.events import range_event
 from tapeline.streams.core.ranges.live_range import RangeTouch
 from tapeline.streams.core.ranges.pairs import PairTracker
 from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.stamp import Stamp
-from tapeline.streams.core.swings.sides import standing_swings
 from tapeline.streams.core.ticks import TickScale
 from tapeline.streams.core.tracks import SymbolTracks
 
@@ -158,70 +156,10 @@ class Rebuild:
         wanted += [fact_id for fact_id in new if fact_id not in old]
         found: dict[str, Event] = {}
         if branch is not None and wanted:
-            kept = self._known_at(branch, wanted)
-            for fact_id in wanted:
-                fact = kept.get(fact_id)
-                if fact is not None:
-                    found[fact_id] = fact
-        tracks.rules.range_keys = {}
-        tracks.rules.touches = []
+            for fact in tracks.rules.all.standing(branch.points, wanted):
+                found[fact.id] = fact
+        tracks.rules.end_of_runs()
         return found
-
-    def _known_at(self, moment: Moment, wanted: list[str]) -> dict[str, Event]:
-        """Facts that could still change at a moment; of the ranges those wanted."""
-        tracks = self._tracks
-        found: dict[str, Event] = {}
-        for fact in tracks.sessions.standing(moment.sessions, self._stamp):
-            found[fact.id] = fact
-        for swing in standing_swings(moment.swings):
-            found[swing.id] = swing
-        for fact in tracks.added.standing(moment.added, wanted):
-            found[fact.id] = fact
-        changed = tracks.ranges.journal.since(moment.place)
-        for fact_id in wanted:
-            if not fact_id.startswith(_RANGES):
-                continue
-            key = tracks.rules.range_keys[parsed_id(fact_id).label]
-            live = changed[key] if key in changed else tracks.ranges.alive.get(key)
-            if live is not None:
-                found[fact_id] = range_event(live, tracks.symbol, self._scale, self._stamp)
-        return found
-
-
-def changeable_ranges(tracks: SymbolTracks) -> list[str]:
-    """Kind and name of the ranges that a bar or a correction may still change.
-
-    Those that are unfinished, or were at the oldest moment that corrections go back to.
-    """
-    found = [live.label for live in tracks.ranges.alive.values()]
-    found += [live.label for live in tracks.ranges.journal.before if live is not None]
-    return found
-
-
-def changeable_swings(tracks: SymbolTracks) -> list[str]:
-    """Ids of the swings, also of those to come, that a bar or a correction may still change."""
-    found = [*tracks.swings.undecided(), *_swings_of(tracks.symbol, tracks.last)]
-    if tracks.ring.moments:
-        oldest = tracks.ring.moments[0]
-        tracks.rules.unfold(oldest)
-        found += [swing.id for swing in standing_swings(oldest.swings)]
-        found += _swings_of(tracks.symbol, oldest.last)
-    return found
-
-
-def changeable_added(tracks: SymbolTracks) -> list[str]:
-    """Ids, and beginnings of ids, that bars or corrections may still change, of added trackers."""
-    found = tracks.added.open_ids(None)
-    if tracks.added.trackers and tracks.ring.moments:
-        oldest = tracks.ring.moments[0]
-        tracks.rules.unfold(oldest)
-        found += tracks.added.open_ids(oldest.added)
-    return found
-
-
-def _swings_of(symbol: str, row: PackedRow) -> list[str]:
-    """Ids a bar's swings have: of the last bar they are known with the next one."""
-    return [swing_id(symbol, row[0], side) for side in ("high", "low")]
 
 
 def _label(row: PackedRow) -> int:

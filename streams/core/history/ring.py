@@ -12,11 +12,7 @@ from typing import Any, Final
 from tapeline.schemas.instants import FAR_FUTURE_MS, HOUR_MS
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.history.book import PackedRow
-from tapeline.streams.core.ranges.tracker import RangeTracker
-from tapeline.streams.core.ranges.windows import RangesMoment, ranges_data
 from tapeline.streams.core.sessions.tracker import NOWHERE_MS
-from tapeline.streams.core.swings.sides import SideMoment, moment_data
-from tapeline.streams.core.swings.tracker import SwingTracker
 from tapeline.streams.core.tracker_list import TrackerList
 
 SESSION: Final = 0
@@ -91,71 +87,54 @@ class Moment:
         Order of making, from 1, of those that are stored.
     kind
         `SESSION`, `HOUR` or `HOLE`: how long it is kept.
+    points
+        A restore point of each tracker, in their order.
     data
         Plain data while it comes from a store and was not needed yet; the other parts are then not
         there.
     """
 
     __slots__ = (
-        "added", "before", "data", "derived", "kind", "last", "number", "place", "position",
-        "ranges", "sessions", "swing_counts", "swings", "watermark_ms",
+        "before", "data", "kind", "last", "number", "points", "position", "watermark_ms",
     )  # fmt: skip
 
-    def __init__(self, kind: int, watermark_ms: int, position: int, place: int) -> None:
+    def __init__(self, kind: int, watermark_ms: int, position: int) -> None:
         self.kind = kind
         self.number = 0
         self.watermark_ms = watermark_ms
         self.position = position
-        self.place = place
         self.last: PackedRow = ()
         self.before: PackedRow = ()
-        self.sessions: list[Any] = []
-        self.derived: list[Any] = []
-        self.ranges: RangesMoment | None = None
-        self.swings: list[SideMoment] = []
-        self.swing_counts: list[int] = []
-        self.added: list[Any] = []
+        self.points: list[Any] = []
         self.data: list[Any] | None = None
 
-    def folded(self, added: TrackerList) -> list[Any]:
+    def pack(self, trackers: TrackerList) -> list[Any]:
         """Plain data."""
         if self.data is not None:
             return [self.kind, self.number, *self.data[2:]]
-        assert self.ranges is not None
         return [
             self.kind,
             self.number,
             self.watermark_ms,
             self.position,
-            self.place,
             _row_data(self.last),
             _row_data(self.before),
-            self.sessions,
-            self.derived,
-            ranges_data(self.ranges),
-            moment_data(self.swings),
-            self.swing_counts,
-            added.pack(self.added),
+            trackers.pack(self.points),
         ]
 
-    def unfold(self, ranges: RangeTracker, swings: SwingTracker, added: TrackerList) -> None:
-        """Make the parts of a moment that comes from a store."""
+    def unpack(self, trackers: TrackerList) -> None:
+        """Make what comes from a store and was not needed before."""
         data = self.data
-        assert data is not None
-        self.data = None
-        self.last = _restored_row(data[5])
-        self.before = _restored_row(data[6])
-        self.sessions = data[7]
-        self.derived = data[8]
-        self.ranges = ranges.moment_of(data[9], self.watermark_ms)
-        self.swings = swings.moment_of(data[10])
-        self.swing_counts = data[11]
-        self.added = added.unpack(data[12])
+        if data is not None:
+            self.data = None
+            self.last = _restored_row(data[4])
+            self.before = _restored_row(data[5])
+            self.points = trackers.unpack(data[6])
 
 
 def stored_moment(data: list[Any]) -> Moment:
     """A moment from its plain data; the parts are made when it is needed."""
-    moment = Moment(data[0], data[2], data[3], data[4])
+    moment = Moment(data[0], data[2], data[3])
     moment.number = data[1]
     moment.data = data
     return moment
@@ -198,6 +177,14 @@ class MomentRing:
     def _name(self, moment: Moment) -> None:
         self.made += 1
         moment.number = self.made
+
+    def oldest(self) -> Moment | None:
+        """The first one kept."""
+        return self.moments[0] if self.moments else None
+
+    def latest(self) -> Moment | None:
+        """The last one kept."""
+        return self.moments[-1] if self.moments else None
 
     def latest_before(self, end_ms: int) -> Moment | None:
         """The latest moment that knows nothing of a bar that ends at `end_ms`."""

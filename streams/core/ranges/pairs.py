@@ -8,7 +8,7 @@ as long as one of the two may still be touched or corrected (docs/rules.md 7.6).
 from __future__ import annotations
 
 from tapeline.schemas.events import Pair, renumbered
-from tapeline.schemas.ids import pair_id
+from tapeline.schemas.ids import ids_of, pair_id
 from tapeline.schemas.instants import MINUTE_MS
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.ranges.live_range import LEVELS, NO_BAR, RangeTouch
@@ -38,6 +38,7 @@ class PairTracker:
         base_ms: int,
     ) -> None:
         self._group = group
+        self.prefix = ids_of("pair", group)
         self._symbols = symbols
         self._trackers = trackers
         self._calendar = calendar

@@ -11,7 +11,14 @@ from typing import Final
 
 from tapeline.schemas.errors import InternalError
 from tapeline.schemas.ids import range_label
-from tapeline.schemas.instants import DAY_MS, EPOCH_ORDINAL, FAR_FUTURE_MS, MINUTE_MS, iso_date
+from tapeline.schemas.instants import (
+    DAY_MS,
+    EPOCH_ORDINAL,
+    FAR_FUTURE_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    iso_date,
+)
 from tapeline.schemas.templates import RangeKind
 from tapeline.streams.core.calendar import Calendar, ZoneTable
 from tapeline.streams.core.plan import PlannedKind
@@ -20,6 +27,8 @@ NEVER_MS: Final = FAR_FUTURE_MS
 NEXT_DATE_FROM_MS: Final = 18 * 60 * MINUTE_MS
 """A daily range that starts at this wall time or later carries the next date."""
 LONGEST_WINDOW_DAYS: Final = {"week": 10, "month": 62, "year": 160, "session": 10}
+ZONE_REACH_MS: Final = 15 * HOUR_MS
+"""A civil date begins in no zone earlier than this before its UTC midnight."""
 CACHED_DAYS: Final = 400
 CACHED_RANGES: Final = 4_096
 
@@ -140,6 +149,34 @@ class RangeSchedule:
                     found.append(spec)
         found.sort(key=_by_start)
         return found
+
+    def list_starts(
+        self, day: int, instant_ms: int, after_ms: int, upcoming: list[RangeSpec]
+    ) -> int:
+        """Add the ranges of every civil date from `day` on that may have begun in some zone.
+
+        Parameters
+        ----------
+        after_ms
+            Only those that start later.
+        upcoming
+            Takes them, in order.
+
+        Returns
+        -------
+        int
+            The first date that is not listed.
+        """
+        grown = False
+        while day * DAY_MS - ZONE_REACH_MS <= instant_ms:
+            for spec in self.starting_on(day):
+                if spec.start_ms > after_ms:
+                    upcoming.append(spec)
+                    grown = True
+            day += 1
+        if grown:
+            upcoming.sort(key=_by_key)
+        return day
 
     def find(self, kind_index: int, start_ms: int) -> RangeSpec:
         """The range of a kind that starts at an instant.
@@ -330,3 +367,7 @@ def _month_end(month_day: int) -> int:
     """First day of the month after the one that begins on `month_day`."""
     later = date.fromordinal(EPOCH_ORDINAL + month_day + 31)
     return later.replace(day=1).toordinal() - EPOCH_ORDINAL
+
+
+def _by_key(spec: RangeSpec) -> int:
+    return spec.key

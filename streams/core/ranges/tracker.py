@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tapeline.schemas.ids import touch_id
-from tapeline.schemas.instants import DAY_MS, HOUR_MS
+from tapeline.schemas.events import Event
+from tapeline.schemas.ids import SEPARATOR, ids_of, touch_id
+from tapeline.schemas.instants import DAY_MS
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.plan import InstrumentPlan
+from tapeline.streams.core.ranges.events import publish_ranges, publish_touches, range_event
 from tapeline.streams.core.ranges.journal import RangeJournal
 from tapeline.streams.core.ranges.levels import FAR, LevelIndex
 from tapeline.streams.core.ranges.live_range import (
@@ -20,22 +22,30 @@ from tapeline.streams.core.ranges.live_range import (
     UNTOUCHED,
     LiveRange,
     RangeTouch,
-    restore_range,
 )
-from tapeline.streams.core.ranges.schedule import NEVER_MS, RangeSchedule, RangeSpec
-from tapeline.streams.core.ranges.windows import RangesMoment, RangeWindow, TouchRank, open_windows
+from tapeline.streams.core.ranges.schedule import NEVER_MS, ZONE_REACH_MS, RangeSchedule, RangeSpec
+from tapeline.streams.core.ranges.stored import packed_point, restored_live, restored_point
+from tapeline.streams.core.ranges.windows import (
+    RangesMoment,
+    RangeWindow,
+    TouchRank,
+    latest_of,
+    missing_in,
+    open_windows,
+)
+from tapeline.streams.core.stamp import Stamp
+from tapeline.streams.core.tracker import Tracker
 
+VERSION: Final = 1
 PREVIOUS_CLOSE_REACH_MS: Final = 5 * DAY_MS
-ZONE_REACH_MS: Final = 15 * HOUR_MS
-"""A civil date begins in no zone earlier than this before its UTC midnight."""
 
 
-class RangeTracker:
+class RangeTracker(Tracker):
     """All ranges of one symbol.
 
     Contract: `begin` with the symbol's first label; `advance` moves the watermark to an instant
     before which no further bar comes; `bar` takes each in-session bar after `advance` to its label,
-    and `advance` to its end follows. `changed` and `touches` hold what the record did until
+    and `advance` to its end follows. `altered` and `touches` hold what the record did until
     `settle`.
 
     Attributes
@@ -52,6 +62,8 @@ class RangeTracker:
         Latest touch, for swings.
     journal
         What the ranges were before they changed.
+    muted_keys
+        Keys of the ranges that the runs of a correction published, by id.
     touched
         Keys of ranges that changed since the owner looked last, once `track` was called.
     upcoming, awaiting, expiring
@@ -61,14 +73,18 @@ class RangeTracker:
     """
 
     __slots__ = (
-        "_active", "_base_ms", "_calendar", "_highest", "_lowest", "_paired", "_schedule",
-        "_symbol", "_tracked", "alive", "awaiting", "ceiling", "changed", "expiring", "finished",
-        "floor", "journal", "last", "latest_touch", "levels", "next_day", "next_ms", "touched",
-        "touches", "upcoming", "windows",
+        "_active", "_base_ms", "_calendar", "_highest", "_lowest", "_paired", "_passed_ms",
+        "_scale", "_schedule", "_symbol", "_tracked", "alive", "altered", "awaiting", "expiring",
+        "finished", "journal", "last", "latest_touch", "levels", "muted_keys", "next_day",
+        "touched", "touches", "upcoming", "windows",
     )  # fmt: skip
 
     def __init__(self, plan: InstrumentPlan, schedule: RangeSchedule, paired: bool) -> None:
+        super().__init__("ranges", VERSION, ())
         self._symbol = plan.symbol
+        self._scale = plan.scale
+        self._passed_ms = 0
+        self.muted_keys: dict[str, int] = {}
         self._base_ms = plan.base_ms
         self._calendar: Calendar = plan.calendar
         self._schedule = schedule
@@ -83,7 +99,7 @@ class RangeTracker:
         self.alive: dict[int, LiveRange] = {}
         self.finished: dict[int, LiveRange] = {}
         self.latest_touch: TouchRank | None = None
-        self.changed: list[LiveRange] = []
+        self.altered: list[LiveRange] = []
         self.touches: list[RangeTouch] = []
         self.journal = RangeJournal()
         self.touched: dict[int, bool] = {}
@@ -102,6 +118,7 @@ class RangeTracker:
         for spec in self._schedule.starting_around(first_label_ms):
             self._open_window(spec, 0)
         self.next_day = first_label_ms // DAY_MS - 1
+        self._passed_ms = first_label_ms
         self._fill(first_label_ms, first_label_ms)
         self._find_next()
         self._narrow()
@@ -110,6 +127,7 @@ class RangeTracker:
         """The watermark reaches an instant; `position` is the number of in-session bars so far."""
         if instant_ms < self.next_ms:
             return
+        self._passed_ms = instant_ms
         self._widen()
         self._fill(instant_ms, NO_BAR)
         opened = 0
@@ -189,7 +207,7 @@ class RangeTracker:
                 touch.touch_id = touch_id(self._symbol, live.label, touch.event)
                 self.touches.append(touch)
                 if not live.spec.first_touch:
-                    self._rank(touch, position)
+                    self.latest_touch = latest_of(self.latest_touch, touch, position)
             for level in live.watched():
                 self.levels.insert(level, live)
             if live.finished:
@@ -198,32 +216,29 @@ class RangeTracker:
 
     def settle(self) -> None:
         """The outputs of the record are built: forget what it did."""
-        for live in self.changed:
+        for live in self.altered:
             live.changed = False
-        self.changed.clear()
+        self.altered.clear()
         self.touches.clear()
+
+    def publish(self, part: str, stamp: Stamp) -> None:
+        """Append the ranges that the record changed, or their touches."""
+        if part == "range":
+            publish_ranges(self.altered, self._symbol, self._scale, stamp)
+            if stamp.muted:
+                for live in self.altered:
+                    self.muted_keys[f"{ids_of(part, self._symbol)}{live.label}"] = live.spec.key
+        elif self.touches:
+            publish_touches(self.touches, self._symbol, self._scale, stamp)
 
     def _fill(self, instant_ms: int, after_ms: int) -> None:
         """List the ranges of every civil date that may have begun in some zone."""
         if self.next_day * DAY_MS - ZONE_REACH_MS <= instant_ms:
             upcoming = self.upcoming.copy()
-            self.next_day = self._list_starts(self.next_day, instant_ms, after_ms, upcoming)
+            self.next_day = self._schedule.list_starts(
+                self.next_day, instant_ms, after_ms, upcoming
+            )
             self.upcoming = upcoming
-
-    def _list_starts(
-        self, day: int, instant_ms: int, after_ms: int, upcoming: list[RangeSpec]
-    ) -> int:
-        """Add what starts on the dates from `day` on; returns the first date not listed."""
-        grown = False
-        while day * DAY_MS - ZONE_REACH_MS <= instant_ms:
-            for spec in self._schedule.starting_on(day):
-                if spec.start_ms > after_ms:
-                    upcoming.append(spec)
-                    grown = True
-            day += 1
-        if grown:
-            upcoming.sort(key=_by_key)
-        return day
 
     def _open_window(self, spec: RangeSpec, position: int) -> None:
         window = RangeWindow(spec, position)
@@ -258,7 +273,7 @@ class RangeTracker:
     def _publish(self, window: RangeWindow) -> None:
         spec = window.spec
         live = LiveRange(spec, window.have, window.high, window.low)
-        live.reason = self._missing(window)
+        live.reason = missing_in(window, self.last)
         self._mark(live)
         if live.reason:
             return
@@ -272,17 +287,6 @@ class RangeTracker:
         if spec.expires_ms != NEVER_MS:
             self.expiring = sorted([*self.expiring, spec], key=_by_expiry)
 
-    def _missing(self, window: RangeWindow) -> str:
-        """Why a range has no levels: the first reason that holds, "" when it has them."""
-        spec = window.spec
-        if not spec.first_touch and self.last[0] != spec.to_ms:
-            return "no_to_bar"
-        if not window.has_previous_close:
-            return "no_previous_close"
-        if spec.need == 0 or window.have == 0 or 100 * window.have < spec.coverage * spec.need:
-            return "coverage"
-        return ""
-
     def _watch(self, live: LiveRange) -> None:
         for level in live.watched():
             self.levels.insert(level, live)
@@ -291,18 +295,6 @@ class RangeTracker:
     def _unwatch(self, live: LiveRange) -> None:
         for level in live.watched():
             self.levels.remove(level, live)
-
-    def _rank(self, touch: RangeTouch, position: int) -> None:
-        """Keep the touch that swings link to: latest bar, then rank, later start, name."""
-        spec = touch.owner.spec
-        best = self.latest_touch
-        if best is not None and best.bar_ms == touch.bar_ms:
-            ours = (spec.rank, -spec.start_ms, spec.name)
-            if ours > (best.rank, -best.start_ms, best.name):
-                return
-        self.latest_touch = TouchRank(
-            touch.touch_id, touch.bar_ms, position, spec.rank, spec.start_ms, spec.name
-        )
 
     def _expire(self, spec: RangeSpec) -> None:
         known = self.alive.get(spec.key)
@@ -328,7 +320,7 @@ class RangeTracker:
         if known.changed:
             known.changed = False
             live.changed = True
-            self.changed[self.changed.index(known)] = live
+            self.altered[self.altered.index(known)] = live
         else:
             self._mark(live)
         return live
@@ -346,7 +338,7 @@ class RangeTracker:
     def _mark(self, live: LiveRange) -> None:
         if not live.changed:
             live.changed = True
-            self.changed.append(live)
+            self.altered.append(live)
 
     def _find_next(self) -> None:
         earliest = self.next_day * DAY_MS - ZONE_REACH_MS
@@ -372,8 +364,8 @@ class RangeTracker:
         if self._tracked:
             self.touched[key] = True
 
-    def capture(self) -> RangesMoment:
-        """The present moment, for `install` and `ranges_data`."""
+    def restore_point(self) -> RangesMoment:
+        """What is open as it is; the ranges themselves are in the journal."""
         self._widen()
         return RangesMoment(
             open_windows(self.windows),
@@ -383,14 +375,16 @@ class RangeTracker:
             self.next_day,
             self.latest_touch,
             self.journal.place,
+            self._passed_ms,
         )
 
-    def install(self, moment: RangesMoment) -> None:
-        """Go back to a moment, which stays as it is; `last` is set."""
+    def rewind(self, moment: RangesMoment) -> None:
+        """Go to a restore point, which stays as it is; `last` is set."""
         if not self._active:
             return
         self.settle()
-        self._rewind(moment.place)
+        self._undo(moment.place)
+        self._passed_ms = moment.passed_ms
         self.windows = []
         for spec, opened_at, high, low, has_previous_close in moment.windows:
             window = RangeWindow(spec, opened_at)
@@ -407,7 +401,7 @@ class RangeTracker:
         self._find_next()
         self._narrow()
 
-    def _rewind(self, place: int) -> None:
+    def _undo(self, place: int) -> None:
         for key, before in self.journal.since(place).items():
             self._take_out(key)
             if before is not None:
@@ -442,31 +436,43 @@ class RangeTracker:
         self._lowest = -FAR
         self.last = (NO_BAR, 0, 0, 0, 0, None)
 
-    def moment_of(self, data: list[Any], watermark_ms: int) -> RangesMoment:
-        """The moment of its `ranges_data`; nothing changes here."""
-        windows, awaiting, latest, place, expiring = data
-        upcoming: list[RangeSpec] = []
-        day = (watermark_ms + ZONE_REACH_MS) // DAY_MS - 3
-        next_day = self._list_starts(day, watermark_ms, watermark_ms, upcoming)
-        return RangesMoment(
-            open_windows([self._restored_window(values) for values in windows]),
-            [self._restored_window(values) for values in awaiting],
-            [self._schedule.find(kind, start * 1000) for kind, start in expiring],
-            upcoming,
-            next_day,
-            None if latest is None else TouchRank(latest[0], latest[1], latest[2], 0, 0, ""),
-            place,
-        )
+    def pack(self, point: RangesMoment) -> list[Any]:
+        """Plain data; the calendar's part is not in it."""
+        return packed_point(point)
+
+    def unpack(self, data: list[Any]) -> RangesMoment:
+        """The restore point of its `pack`; nothing changes here."""
+        return restored_point(data, self._schedule)
 
     def restored_range(self, values: list[Any]) -> LiveRange:
         """The range of a `LiveRange.snapshot`."""
-        live = restore_range(self._schedule.find(values[0], values[1] * 1000), values)
-        last_bar_ms = max(live.bars_ms)
-        if last_bar_ms != NO_BAR:
-            live.event_ms = self._calendar.slot_end(last_bar_ms, self._base_ms)
-        if live.expired:
-            live.event_ms = max(live.event_ms, live.spec.expires_ms)
-        return live
+        return restored_live(values, self._schedule, self._calendar, self._base_ms)
+
+    def release(self, point: RangesMoment) -> None:
+        """Forget what ranges were before that point."""
+        self.journal.forget_before(point.place)
+
+    def open_ids(self, point: RangesMoment | None = None) -> list[str]:
+        """Ids of the ranges that may still change, and what those of their touches begin with."""
+        if point is None:
+            found = [live.label for live in self.alive.values()]
+        else:
+            found = [live.label for live in self.journal.before if live is not None]
+        ids = [f"{ids_of('range', self._symbol)}{label}" for label in found]
+        return ids + [f"{ids_of('touch', self._symbol)}{label}{SEPARATOR}" for label in found]
+
+    def standing(self, point: RangesMoment, ids: list[str]) -> list[Event]:
+        """The wanted ranges as they were at a restore point, of those that runs published since."""
+        stamp = Stamp()
+        changed = self.journal.since(point.place)
+        found: list[Event] = []
+        for fact_id in ids:
+            key = self.muted_keys.get(fact_id)
+            if key is not None:
+                live = changed[key] if key in changed else self.alive.get(key)
+                if live is not None:
+                    found.append(range_event(live, self._symbol, self._scale, stamp))
+        return found
 
     def put_back(self, live: LiveRange) -> None:
         """Take a range as it was stored."""
@@ -476,20 +482,6 @@ class RangeTracker:
         self.alive[live.spec.key] = live
         for level in live.watched():
             self.levels.insert(level, live)
-
-    def _restored_window(self, values: list[Any]) -> RangeWindow:
-        spec = self._schedule.find(values[0], values[1] * 1000)
-        window = RangeWindow(spec, values[2])
-        window.have = values[3]
-        window.has_previous_close = values[4]
-        if values[5] is not None:
-            window.low = values[5]
-            window.high = values[5] + values[6]
-        return window
-
-
-def _by_key(spec: RangeSpec) -> int:
-    return spec.key
 
 
 def _by_expiry(spec: RangeSpec) -> int:

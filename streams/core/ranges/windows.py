@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from tapeline.streams.core.ranges.live_range import NO_BAR
+from tapeline.streams.core.history.book import PackedRow
+from tapeline.streams.core.ranges.live_range import NO_BAR, RangeTouch
 from tapeline.streams.core.ranges.schedule import RangeSpec
 
 
@@ -64,10 +63,13 @@ class RangesMoment:
         First civil date whose ranges are not listed.
     place
         Place in the journal.
+    passed_ms
+        Instant at which the calendar was looked at last.
     """
 
     __slots__ = (
-        "awaiting", "expiring", "latest_touch", "next_day", "place", "upcoming", "windows",
+        "awaiting", "expiring", "latest_touch", "next_day", "passed_ms", "place", "upcoming",
+        "windows",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +81,7 @@ class RangesMoment:
         next_day: int,
         latest_touch: TouchRank | None,
         place: int,
+        passed_ms: int,
     ) -> None:
         self.windows = windows
         self.awaiting = awaiting
@@ -87,6 +90,7 @@ class RangesMoment:
         self.next_day = next_day
         self.latest_touch = latest_touch
         self.place = place
+        self.passed_ms = passed_ms
 
 
 def open_windows(windows: list[RangeWindow]) -> list[tuple[RangeSpec, int, int, int, bool]]:
@@ -97,37 +101,29 @@ def open_windows(windows: list[RangeWindow]) -> list[tuple[RangeSpec, int, int, 
     ]
 
 
-def ranges_data(moment: RangesMoment) -> list[Any]:
-    """Plain data of a moment; the calendar's part is not in it."""
-    latest = moment.latest_touch
-    return [
-        [
-            _window_data(spec, opened_at, -1, high, low, has_previous_close)
-            for spec, opened_at, high, low, has_previous_close in moment.windows
-        ],
-        [
-            _window_data(
-                each.spec, each.opened_at, each.have, each.high, each.low, each.has_previous_close
-            )
-            for each in moment.awaiting
-        ],
-        None if latest is None else [latest.touch_id, latest.bar_ms, latest.position],
-        moment.place,
-        [[spec.kind_index, spec.start_ms // 1000] for spec in moment.expiring],
-    ]
+def missing_in(window: RangeWindow, last: PackedRow) -> str:
+    """Why a range has no levels: the first reason that holds, "" when it has them.
+
+    Parameters
+    ----------
+    last
+        The in-session bar before the watermark.
+    """
+    spec = window.spec
+    if not spec.first_touch and last[0] != spec.to_ms:
+        return "no_to_bar"
+    if not window.has_previous_close:
+        return "no_previous_close"
+    if spec.need == 0 or window.have == 0 or 100 * window.have < spec.coverage * spec.need:
+        return "coverage"
+    return ""
 
 
-def _window_data(
-    spec: RangeSpec, opened_at: int, have: int, high: int, low: int, has_previous_close: bool
-) -> list[Any]:
-    """Plain data of a window; `have` is -1 while it is open."""
-    empty = high < low
-    return [
-        spec.kind_index,
-        spec.start_ms // 1000,
-        opened_at,
-        have,
-        has_previous_close,
-        None if empty else low,
-        None if empty else high - low,
-    ]
+def latest_of(best: TouchRank | None, touch: RangeTouch, position: int) -> TouchRank:
+    """The touch that swings link to: latest bar, then rank, later start, name."""
+    spec = touch.owner.spec
+    if best is not None and best.bar_ms == touch.bar_ms:
+        ours = (spec.rank, -spec.start_ms, spec.name)
+        if ours > (best.rank, -best.start_ms, best.name):
+            return best
+    return TouchRank(touch.touch_id, touch.bar_ms, position, spec.rank, spec.start_ms, spec.name)

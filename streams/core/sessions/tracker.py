@@ -18,6 +18,7 @@ from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.tracker import Tracker
 from tapeline.streams.core.volume import Volume, written_volume
 
+VERSION: Final = 1
 NOWHERE_MS: Final = FAR_PAST_MS
 """An instant before all others; the label of no bar."""
 
@@ -68,7 +69,7 @@ class GapFact:
         self.closed = closed
 
 
-class SessionTracker:
+class SessionTracker(Tracker):
     """The session of the watermark of one symbol, slot by slot.
 
     Contract: `begin` once, with the session of the first bar; `advance` moves the watermark to an
@@ -87,7 +88,7 @@ class SessionTracker:
         End of the segment's last slot of full length, or where times stop being plausible if that
         is sooner: from here on every label must be looked at.
     pending
-        Whether a `publish_*` has something to say.
+        Whether `publish` has something to append.
     followers
         Trackers that are told of its sessions and segments.
     """
@@ -96,11 +97,12 @@ class SessionTracker:
         "_base_ms", "_calendar", "_derived", "_earliest_ms", "_first_position", "_gap",
         "_gap_changed", "_gap_facts", "_interval", "_latest_ms", "_measured", "_opened", "_quality",
         "_quality_changed", "_quality_facts", "_scale", "_session_facts", "_slots_before",
-        "_standing", "_symbol", "date", "due", "followers", "index", "last_full_ms", "pending",
+        "_standing", "_symbol", "date", "due", "followers", "index", "last_full_ms",
         "segment", "segment_close_ms", "segment_open_ms",
     )  # fmt: skip
 
     def __init__(self, plan: InstrumentPlan, derived: DerivedBars) -> None:
+        super().__init__("sessions", VERSION, ())
         self._symbol = plan.symbol
         self._interval = plan.base
         self._base_ms = plan.base_ms
@@ -111,7 +113,6 @@ class SessionTracker:
         self._latest_ms = plan.latest_ms
         self._derived = derived
         self.followers: list[Tracker] = []
-        self.pending = False
         self.index = -1
         self.segment = 0
         self.date = ""
@@ -131,9 +132,9 @@ class SessionTracker:
         self._quality_changed = False
         self._gap_changed = False
 
-    def begin(self, index: int) -> None:
-        """History starts with this session."""
-        self._enter_session(index, 0)
+    def begin(self, label_ms: int) -> None:
+        """History starts with the session of that label."""
+        self._enter_session(self._calendar.session_of(label_ms), 0)
 
     def advance(self, instant_ms: int, position: int) -> None:
         """The watermark reaches an instant: slots that end by then are due, sessions may close."""
@@ -267,6 +268,15 @@ class SessionTracker:
             self.index, segment, self.date, self._slots_before, self._first_position
         )
 
+    def publish(self, part: str, stamp: Stamp) -> None:
+        """Append the sessions, the qualities or the gaps that the record changed."""
+        if part == "session":
+            self.publish_sessions(stamp)
+        elif part == "quality":
+            self.publish_quality(stamp)
+        else:
+            self.publish_gaps(stamp)
+
     def publish_sessions(self, stamp: Stamp) -> None:
         """Append session events: what closed, then what opened and is still open."""
         facts = self._session_facts
@@ -367,7 +377,7 @@ class SessionTracker:
             "closed" if fact.closed else "open",
         )
 
-    def snapshot(self) -> list[Any]:
+    def restore_point(self) -> list[Any]:
         """Plain data between two records; the session is named by its date."""
         gap = self._gap
         quality = self._quality
@@ -385,8 +395,8 @@ class SessionTracker:
             else [opened.event_ms, opened.bars, opened.volume, opened.high, opened.low],
         ]
 
-    def restore(self, data: list[Any]) -> None:
-        """Take the values of `snapshot`."""
+    def rewind(self, data: list[Any]) -> None:
+        """Go to a restore point."""
         self.index = self._calendar.index_from_day(data[0])
         self.due = data[2]
         self._first_position = data[3]
@@ -413,7 +423,7 @@ class SessionTracker:
         self._standing = None
 
     def _facts(self, data: list[Any]) -> tuple[QualityFact, GapFact | None, SessionFact | None]:
-        """The facts of a snapshot that can still change."""
+        """The facts of a restore point that can still change."""
         day, _, _, _, _, quality, gap, opened = data
         index = self._calendar.index_from_day(day)
         date = self._calendar.date(index) if self._calendar.has_session(index) else ""
@@ -427,9 +437,10 @@ class SessionTracker:
             open_gap = GapFact(date, gap[0], gap[1], gap[2], gap[1], False)
         return QualityFact(date, quality[0], quality[1], quality[2]), open_gap, session
 
-    def standing(self, data: list[Any], stamp: Stamp) -> list[Event]:
-        """Events of the facts of a snapshot that can still change: session, quality, open gap."""
-        quality, gap, opened = self._facts(data)
+    def standing(self, point: list[Any], ids: list[str]) -> list[Event]:
+        """The facts that could still change at a restore point: session, quality, open gap."""
+        stamp = Stamp()
+        quality, gap, opened = self._facts(point)
         found: list[Event] = []
         if opened is not None:
             found.append(self._session_event(opened, stamp))

@@ -153,6 +153,16 @@ class SideMoment:
                 self.versions += (swing, swing.event, swing.swing_class, swing.prior)
 
 
+class SwingsMoment:
+    """Both sides at one moment, lows first, and the swings of the whole history by class."""
+
+    __slots__ = ("counts", "sides")
+
+    def __init__(self, sides: list[SideMoment], counts: list[int]) -> None:
+        self.sides = sides
+        self.counts = counts
+
+
 def moment_data(moment: list[SideMoment]) -> list[Any]:
     """Plain data of a moment: lows, then highs."""
     return [_side_data(side) for side in moment]

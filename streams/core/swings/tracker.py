@@ -21,16 +21,21 @@ from tapeline.streams.core.swings.sides import (
     SideMoment,
     SwingPoint,
     SwingSide,
+    SwingsMoment,
+    moment_data,
+    standing_swings,
 )
+from tapeline.streams.core.tracker import Tracker
 
 NOWHERE: Final = FAR_PAST_MS
+VERSION: Final = 1
 # Final names of a module are variables of C once compiled; imported ones are looked up.
 _new_swing: Final = Swing
 _new_prior: Final = Prior
 _new_link: Final = TouchLink
 
 
-class SwingTracker:
+class SwingTracker(Tracker):
     """All swings of one symbol.
 
     Contract: `add` takes each bar that is a swing of class 1 (`SymbolTracks` compares neighbours),
@@ -50,6 +55,7 @@ class SwingTracker:
     )  # fmt: skip
 
     def __init__(self, plan: InstrumentPlan) -> None:
+        super().__init__("swings", VERSION, ())
         self._symbol = plan.symbol
         self._prefix = ids_of("swing", plan.symbol)
         self._calendar = plan.calendar
@@ -268,13 +274,13 @@ class SwingTracker:
             out.append(event)
         changed.clear()
 
-    def capture(self) -> list[SideMoment]:
-        """The present moment, for `install` and `moment_data`."""
-        return [SideMoment(side) for side in self._sides]
+    def restore_point(self) -> SwingsMoment:
+        """The sides and counts as they are."""
+        return SwingsMoment([SideMoment(side) for side in self._sides], self.counts.copy())
 
-    def install(self, moment: list[SideMoment], counts: list[int]) -> None:
-        """Go to a moment, which stays as it is."""
-        for side, then in zip(self._sides, moment, strict=True):
+    def rewind(self, point: SwingsMoment) -> None:
+        """Go to a restore point, which stays as it is."""
+        for side, then in zip(self._sides, point.sides, strict=True):
             versions = then.versions
             for at in range(0, len(versions), VERSION_PARTS):
                 swing: SwingPoint = versions[at]
@@ -282,7 +288,7 @@ class SwingTracker:
                 swing.swing_class = versions[at + 2]
                 swing.prior = versions[at + 3]
             side.install(then.earlier, then.last, then.structural)
-        self.counts = counts.copy()
+        self.counts = point.counts.copy()
         self._changed.clear()
 
     def reset(self) -> None:
@@ -291,8 +297,10 @@ class SwingTracker:
             side.reset()
         self.counts = [0] * (HIGHEST_CLASS + 1)
 
-    def undecided(self) -> list[str]:
-        """Ids of the swings that can still change."""
+    def open_ids(self, point: SwingsMoment | None = None) -> list[str]:
+        """Ids of the swings that can still change, now or from a restore point on."""
+        if point is not None:
+            return [swing.id for swing in standing_swings(point.sides)]
         return [
             swing.event.id
             for side in self._sides
@@ -300,9 +308,18 @@ class SwingTracker:
             if swing is not None
         ]
 
-    def moment_of(self, data: list[Any]) -> list[SideMoment]:
-        """The moment of its `moment_data`."""
-        return [SideMoment(self._side_of(number, values)) for number, values in enumerate(data)]
+    def standing(self, point: SwingsMoment, ids: list[str]) -> list[Event]:
+        """The swings that could still change at a restore point."""
+        return [*standing_swings(point.sides)]
+
+    def pack(self, point: SwingsMoment) -> list[Any]:
+        """Plain data: lows, highs, counts by class."""
+        return [moment_data(point.sides), point.counts]
+
+    def unpack(self, data: list[Any]) -> SwingsMoment:
+        """The restore point of its `pack`."""
+        sides = [SideMoment(self._side_of(number, values)) for number, values in enumerate(data[0])]
+        return SwingsMoment(sides, data[1])
 
     def _side_of(self, number: int, values: list[Any]) -> SwingSide:
         side = SwingSide(number)

@@ -66,11 +66,11 @@ def test_a_state_names_sessions_by_their_dates() -> None:
     state = tape.engine.snapshot()
     day = day_number("2025-12-08")
     present = state["hot"]["symbols"]["ES"][3]
-    assert present[7][0] == day
+    assert present[6][0][0] == day
     assert [chunk[:2] for key, chunk in state.items() if "/bars/" in key] == [[day, 0], [day, 1]]
     moments = [moment for key, moment in state.items() if "/ring/" in key]
     assert moments
-    assert {moment[7][0] for moment in moments} == {day}
+    assert {moment[6][0][0] for moment in moments} == {day}
 
 
 @pytest.mark.parametrize("horizon", [0, 1, 2, 5])
