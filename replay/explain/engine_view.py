@@ -1,4 +1,4 @@
-"""What an engine knew at a moment, as far as it matters for one fact: small, and in prices."""
+"""What an engine knew at one moment, as far as it matters for one fact: small, and in prices."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from tapeline.schemas.ids import FactId, parsed_id
 from tapeline.streams.core.engine import GroupEngine
-from tapeline.streams.core.history.ring import HOUR, Moment
+from tapeline.streams.core.history.ring import HOUR, RestorePoint
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ranges.live_range import LEVELS, NO_BAR, STATES, LiveRange
 from tapeline.streams.core.ranges.windows import RangeWindow
-from tapeline.streams.core.swings.sides import SwingsMoment
+from tapeline.streams.core.swings.sides import SwingsPoint
 from tapeline.streams.core.ticks import TickScale
 from tapeline.streams.core.tracks import SymbolTracks
 
@@ -38,28 +38,28 @@ def _of_symbol(
     watermark_ms = engine.watermark_ms(plan.symbol)
     if watermark_ms is None or tracks.first_label_ms == NO_BAR:
         return {"watermark_ms": watermark_ms, "bars": 0, "last_bar_ms": None}
-    moment = tracks.capture(HOUR)
-    last = moment.last[0]
+    point = tracks.capture(HOUR)
+    last = point.last[0]
     found: dict[str, Any] = {
         "watermark_ms": watermark_ms,
-        "bars": moment.position,
+        "bars": point.position,
         "last_bar_ms": None if last == NO_BAR else last,
     }
     if rule == "bars":
         found["window"] = _window(tracks, plan.scale, fact.rest[0])
     elif rule == "sessions":
-        found["session"] = _session(plan, _point(tracks, moment, "sessions"))
+        found["session"] = _session(plan, _point(tracks, point, "sessions"))
     elif rule == "ranges":
         found["range"] = _range(tracks, plan.scale, fact.label)
     elif rule == "swings":
-        found["swings"] = _swings(_point(tracks, moment, "swings"))
+        found["swings"] = _swings(_point(tracks, point, "swings"))
     return found
 
 
-def _point(tracks: SymbolTracks, moment: Moment, name: str) -> Any:
+def _point(tracks: SymbolTracks, point: RestorePoint, name: str) -> Any:
     """The restore point of one rule."""
     names = [tracker.name for tracker in tracks.rules.all.trackers]
-    return moment.points[names.index(name)]
+    return point.points[names.index(name)]
 
 
 def _window(tracks: SymbolTracks, scale: TickScale, interval: str) -> dict[str, Any] | None:
@@ -130,7 +130,7 @@ def _range_window(window: RangeWindow, scale: TickScale, position: int) -> dict[
     }
 
 
-def _swings(point: SwingsMoment) -> dict[str, dict[str, str]]:
+def _swings(point: SwingsPoint) -> dict[str, dict[str, str]]:
     """By side, the latest swing of each class or more."""
     return {
         side: {

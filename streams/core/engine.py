@@ -162,7 +162,7 @@ class GroupEngine:
             # Other records have fewer fields.
             return self._apply_any(record, offset)
         label = start
-        if label != tracks.smooth_ms or interval != tracks.base:
+        if label != tracks.fast_path_ms or interval != tracks.base:
             return self._apply_any(record, offset)
         if type(volume) is int:
             # Nothing is left of one that is neither negative nor too large.
@@ -187,7 +187,7 @@ class GroupEngine:
             return self._apply_any(record, offset)
         self.offset = offset
         end = label + tracks.base_ms
-        out: list[Any] = tracks.step(row, high, low, end, offset)
+        out: list[Any] = tracks.apply_next(row, high, low, end, offset)
         if self._revisions.known:
             self._revise(tracks, out)
         outcome = self.in_order

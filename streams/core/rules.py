@@ -6,7 +6,7 @@ from tapeline.schemas.event_types import Registry
 from tapeline.schemas.ids import ids_of, swing_id
 from tapeline.streams.core.bars.derived import DerivedBars
 from tapeline.streams.core.history.book import PackedRow
-from tapeline.streams.core.history.ring import Moment
+from tapeline.streams.core.history.ring import RestorePoint
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ranges.live_range import RangeTouch
 from tapeline.streams.core.ranges.pairs import PairTracker
@@ -112,15 +112,15 @@ class SymbolRules:
             self.touches.extend(ranges.touches)
         elif self.pairs is not None and ranges.touches:
             self.pairs.publish(self._number, ranges.touches, partner_ms, stamp)
-        ranges.settle()
+        ranges.mark_published()
 
-    def rewind(self, moment: Moment) -> None:
-        """Go to a moment that is unpacked, and stays as it is."""
-        self.ranges.last = moment.last
-        self.all.rewind(moment.points)
+    def rewind(self, point: RestorePoint) -> None:
+        """Go to a point that is unpacked, and stays as it is."""
+        self.ranges.last = point.last
+        self.all.rewind(point.points)
 
-    def release(self, oldest: Moment) -> None:
-        """Nothing goes back to before that moment any more."""
+    def release(self, oldest: RestorePoint) -> None:
+        """Nothing goes back to before that point any more."""
         oldest.unpack(self.all)
         self.all.release(oldest.points)
 
@@ -129,13 +129,13 @@ class SymbolRules:
         if self.pairs is not None:
             self.pairs.sweep(self._number, horizon_ms, partner_horizon_ms)
 
-    def open_ids(self, last: PackedRow, oldest: Moment | None) -> list[str]:
+    def open_ids(self, last: PackedRow, oldest: RestorePoint | None) -> list[str]:
         """Ids, and beginnings of ids, that bars and corrections may still change.
 
         Parameters
         ----------
         last, oldest
-            The last bar, and the oldest moment that corrections go back to.
+            The last bar, and the oldest point that corrections go back to.
         """
         found = [*self.all.open_ids(None), *self._swings_of(last)]
         if oldest is not None:

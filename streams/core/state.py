@@ -1,7 +1,7 @@
 """State of one symbol as stored records, and back.
 
 docs/rules.md 14.1: a few records that change at different rates, under fixed ring keys. The hot
-part changes with every bar; beside it lie ranges and their journal (blocks of 64), moments of the
+part changes with every bar; beside it lie ranges and their journal (blocks of 64), points of the
 ring, and bars (chunks of at most 60). Sessions are named by their dates, as days since 1970-01-01.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tapeline.streams.core.history.blocks import PlaceTable
-from tapeline.streams.core.history.ring import HOUR, stored_moment
+from tapeline.streams.core.history.ring import HOUR, stored_point
 from tapeline.streams.core.ranges.journal import BLOCK_ENTRIES
 from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.symbol import SymbolEngine
@@ -27,7 +27,7 @@ class StatePlaces:
 
     def __init__(self) -> None:
         self.ranges = PlaceTable(RANGES)
-        self.moments = PlaceTable(1)
+        self.points = PlaceTable(1)
         self.journal = PlaceTable(1)
         self.sessions = PlaceTable(1)
 
@@ -56,14 +56,14 @@ class SymbolState:
     def everything(self, places: StatePlaces) -> dict[str, Any]:
         """All records but the hot one; values get their places in an order of their own."""
         engine = self._engine
-        engine.tracks.settle()
+        engine.tracks.flush()
         found: dict[str, Any] = {}
         self._add_bars(found, places, "bars", engine.book.chunks())
         self._add_bars(found, places, "off", engine.off_book.chunks())
         tracker = engine.tracks.ranges
         self._add_ranges(found, places, sorted([*tracker.alive, *tracker.finished]))
         self._add_journal(found, places, 0)
-        self._add_moments(found, places)
+        self._add_points(found, places)
         return found
 
     def snapshot(self, places: StatePlaces) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class SymbolState:
         """All records; from now on `changed` gives those that differ."""
         self.track()
         found = self.everything(self._places)
-        self._engine.tracks.ranges.journal.settle()
+        self._engine.tracks.ranges.journal.mark_clean()
         for added in self._engine.tracks.added.trackers:
             self._add_records(found, added, added.changed())
         return found
@@ -85,7 +85,7 @@ class SymbolState:
     def changed(self) -> dict[str, Any]:
         """Records that changed since the last call; the hot one is not among them."""
         engine = self._engine
-        engine.tracks.settle()
+        engine.tracks.flush()
         found: dict[str, Any] = {}
         self._add_bars(found, self._places, "bars", engine.book.take_touched())
         self._add_bars(found, self._places, "off", engine.off_book.take_touched())
@@ -93,8 +93,8 @@ class SymbolState:
         self._add_ranges(found, self._places, list(tracker.touched))
         tracker.touched.clear()
         self._add_journal(found, self._places, tracker.journal.lowest_changed)
-        tracker.journal.settle()
-        self._add_moments(found, self._places)
+        tracker.journal.mark_clean()
+        self._add_points(found, self._places)
         for added in engine.tracks.added.trackers:
             self._add_records(found, added, added.changed())
         return found
@@ -157,16 +157,16 @@ class SymbolState:
                 entries.append([key, None if before is None else before.snapshot()])
             found[f"{self._name}/journal/{table.put(block)}"] = [block, entries]
 
-    def _add_moments(self, found: dict[str, Any], places: StatePlaces) -> None:
+    def _add_points(self, found: dict[str, Any], places: StatePlaces) -> None:
         tracks = self._engine.tracks
-        table = places.moments
-        kept = {moment.number: moment for moment in tracks.ring.stored()}
+        table = places.points
+        kept = {point.number: point for point in tracks.ring.stored()}
         for number in [key for key in table.keys if key is not None]:
             if number not in kept:
                 table.drop(number)
-        for number, moment in kept.items():
+        for number, point in kept.items():
             if number not in table:
-                found[f"{self._name}/ring/{table.put(number)}"] = moment.pack(tracks.rules.all)
+                found[f"{self._name}/ring/{table.put(number)}"] = point.pack(tracks.rules.all)
 
     def hot(self, places: StatePlaces | None = None) -> list[Any]:
         """The part that changes with every bar, for the records made last."""
@@ -185,7 +185,7 @@ class SymbolState:
             tracks.first_label_ms,
             tracks.capture(HOUR).pack(tracks.rules.all),
             tracks.ring.made,
-            [[moment.number, places.moments.put(moment.number)] for moment in tracks.ring.stored()],
+            [[point.number, places.points.put(point.number)] for point in tracks.ring.stored()],
             [journal.first, journal.place, [places.journal.put(key) for key in journal.blocks()]],
             places.ranges.record_count(),
             places.sessions.keys.copy(),
@@ -206,7 +206,7 @@ class SymbolState:
         tracks.ring.made = hot[4]
         self._restore_ranges(tracks, records, hot[7])
         self._restore_journal(tracks, records, hot[6])
-        self._restore_moments(tracks, records, hot[5])
+        self._restore_points(tracks, records, hot[5])
         for added in tracks.added.trackers:
             prefix = f"{self._name}/{ADDED}/{added.name}/"
             added.restore(
@@ -216,12 +216,12 @@ class SymbolState:
                     if key.startswith(prefix)
                 }
             )
-        present = stored_moment(hot[3])
+        present = stored_point(hot[3])
         tracks.install(present)
         self._restore_bars(records, hot[8], hot[9])
         engine.count_from_here()
-        engine.book.settle()
-        engine.off_book.settle()
+        engine.book.mark_clean()
+        engine.off_book.mark_clean()
         self.changed()
 
     def _restore_ranges(self, tracks: SymbolTracks, records: dict[str, Any], count: int) -> None:
@@ -246,20 +246,20 @@ class SymbolState:
             for key, values in records[f"{self._name}/journal/{block}"][1]:
                 journal.add(key, None if values is None else tracks.ranges.restored_range(values))
         assert journal.place == place
-        journal.settle()
+        journal.mark_clean()
         keys: list[Any] = [None] * (max(places) + 1 if places else 0)
         for number, block in enumerate(places):
             keys[block] = first // BLOCK_ENTRIES + number
         self._places.journal.restore(keys)
 
-    def _restore_moments(
+    def _restore_points(
         self, tracks: SymbolTracks, records: dict[str, Any], places: list[list[int]]
     ) -> None:
         keys: list[Any] = [None] * (1 + max((place for _, place in places), default=-1))
         for number, place in places:
-            tracks.ring.moments.append(stored_moment(records[f"{self._name}/ring/{place}"]))
+            tracks.ring.points.append(stored_point(records[f"{self._name}/ring/{place}"]))
             keys[place] = number
-        self._places.moments.restore(keys)
+        self._places.points.restore(keys)
 
     def _restore_bars(self, records: dict[str, Any], days: list[Any], counts: list[int]) -> None:
         """`days` are the session dates by place: a record of another date is left over.

@@ -1,8 +1,8 @@
 """One symbol inside its group: what its records are, and what becomes of them.
 
 A bar after the watermark goes to the tracks in order. One before it is a duplicate, or it is late
-or changed: then the bars from the last moment before it are run again, as they were and as they
-are.
+or changed: then the bars from the last restore point before it are run again, as they were and as
+they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tapeline.streams.core.correct.corrections import (
 )
 from tapeline.streams.core.correct.rebuild import Rebuild
 from tapeline.streams.core.history.book import BarBook, PackedRow
-from tapeline.streams.core.history.ring import Moment
+from tapeline.streams.core.history.ring import RestorePoint
 from tapeline.streams.core.outcome import ACCEPTED, OUTCOMES, Outcome
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ranges.pairs import PairTracker
@@ -99,7 +99,7 @@ class SymbolEngine:
     def bar(self, bar: Bar, offset: int) -> list[Any]:
         """Take any bar, checked in the order of docs/rules.md 6."""
         tracks = self.tracks
-        tracks.settle()
+        tracks.flush()
         start = bar.start_ms
         checks = self.checks
         checks.interval(bar.interval)
@@ -123,12 +123,12 @@ class SymbolEngine:
             self._count("off_session")
             book.open_rows.append(row)
             book.seal()
-        return tracks.place(row, end, in_session, offset)
+        return tracks.apply_any(row, end, in_session, offset)
 
     def clock(self, clock: Clock, offset: int) -> list[Any]:
         """Take a clock record; see `GroupEngine.apply`."""
         tracks = self.tracks
-        tracks.settle()
+        tracks.flush()
         time_ms = clock.time_ms
         self.checks.clock(time_ms)
         self._check_ahead(time_ms)
@@ -141,7 +141,7 @@ class SymbolEngine:
     def cancel(self, cancel: Cancel, offset: int) -> list[Any]:
         """Take a cancel; see `GroupEngine.apply`."""
         tracks = self.tracks
-        tracks.settle()
+        tracks.flush()
         start = cancel.start_ms
         self.checks.interval(cancel.interval)
         in_session = self.checks.label(start)
@@ -244,8 +244,8 @@ class SymbolEngine:
         ]
         return min(found) if found else NOWHERE_MS
 
-    def _rows_after(self, base: Moment | None) -> list[PackedRow]:
-        """In-session bars that a moment does not know, in order."""
+    def _rows_after(self, base: RestorePoint | None) -> list[PackedRow]:
+        """In-session bars that a restore point does not know, in order."""
         if base is None:
             return self.book.all_rows()
         known_ms = base.watermark_ms
@@ -296,7 +296,7 @@ class SymbolEngine:
 
     def counters(self) -> dict[str, int]:
         """Records by outcome, rebuilds, and bars run again."""
-        self.tracks.settle()
+        self.tracks.flush()
         return {
             "accepted": self.tracks.position - self._first_position,
             **self._counts,

@@ -1,10 +1,10 @@
-"""What follows the bars of one symbol: its trackers, and the roads a bar takes through them.
+"""What follows the bars of one symbol: its trackers, and the paths a bar takes through them.
 
-The smooth road is for the next bar of an unbroken run (nearly all of them): everything up to its
-label is settled, so it is one step without calls, and only `_due` looks at the clockwork. The
-general road leads to equal results: all to the bar's label, the bar, all to its end.
+The fast path is for the next bar of an unbroken run (nearly all of them): all trackers stand at its
+label, so it is one step without calls, and only `_due` looks at what waits for time. The slow path
+moves them to the bar's label, hands them the bar, moves them to its end, with equal results.
 
-`capture` and `install` go back in time: a correction runs bars again from an earlier moment.
+`capture` and `install` go back in time, for corrections.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from tapeline.schemas.instants import OUTPUTS_PER_RECORD
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.history.book import MOST_OPEN_ROWS, BarBook, PackedRow
 from tapeline.streams.core.history.ring import (
-    HOLE,
-    HOLE_BARS,
+    GAP,
+    GAP_POINT_BARS,
     HOUR,
     NO_ROW,
     SESSION,
-    Moment,
-    MomentClock,
-    MomentRing,
+    RestorePoint,
+    RestorePointClock,
+    RestorePoints,
 )
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ranges.pairs import PairTracker
@@ -47,25 +47,25 @@ class SymbolTracks:
     first_label_ms
         Label of the symbol's first bar; `NOWHERE_MS` before it.
     position
-        In-session bars so far, but for those of the smooth road that are not settled yet.
-    smooth_ms
-        Label that takes the smooth road; `NOWHERE_MS` when none does.
+        In-session bars so far, but for those of the fast path that are not flushed yet.
+    fast_path_ms
+        Label that takes the fast path; `NOWHERE_MS` when none does.
     whole
-        Whether the bars of the smooth road that are not settled all had volumes, and whole ones.
+        Whether the bars of the fast path that are not flushed all had volumes, and whole ones.
     ring
-        Moments to go back to.
+        Restore points to go back to.
     remembering
-        Whether moments are added to the ring.
+        Whether restore points are added to the ring.
     rules
         All trackers; those that a bar of the fast path meets are attributes, too.
     """
 
     __slots__ = (
-        "_before", "_book", "_books", "_ceiling", "_clock", "_due_ms", "_floor", "_fresh",
-        "_has_added", "_highs", "_later_ms", "_lows", "_partner", "_passed_ms", "_plan",
-        "_smooth_allowed", "_stamp", "_sweep_due", "added", "base", "base_ms", "calendar",
-        "derived", "first_label_ms", "last", "number", "position", "ranges", "remembering", "ring",
-        "rules", "session_begun", "sessions", "smooth_ms", "swings", "symbol", "ticks", "whole",
+        "_before", "_book", "_books", "_ceiling", "_clock", "_due_ms", "_fast_path_allowed",
+        "_floor", "_fresh", "_has_added", "_highs", "_later_ms", "_lows", "_partner", "_passed_ms",
+        "_plan", "_stamp", "_sweep_due", "added", "base", "base_ms", "calendar", "derived",
+        "fast_path_ms", "first_label_ms", "last", "number", "position", "ranges", "remembering",
+        "ring", "rules", "session_begun", "sessions", "swings", "symbol", "ticks", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -82,7 +82,7 @@ class SymbolTracks:
         self.base = plan.base
         self.base_ms = plan.base_ms
         self.ticks: dict[Any, Any] = plan.scale.cache
-        self._passed_ms = self.smooth_ms = self.first_label_ms = NOWHERE_MS
+        self._passed_ms = self.fast_path_ms = self.first_label_ms = NOWHERE_MS
         self.position = 0
         self.whole = True
         self.rules = rules
@@ -92,8 +92,8 @@ class SymbolTracks:
         self.swings = rules.swings
         self.added = rules.added
         self._has_added = rules.has_added
-        self.ring = MomentRing()
-        self._clock = MomentClock(plan.calendar, plan.base_ms)
+        self.ring = RestorePoints()
+        self._clock = RestorePointClock(plan.calendar, plan.base_ms)
         self.session_begun = False
         self.last: PackedRow = NO_ROW
         self._books = books
@@ -104,7 +104,7 @@ class SymbolTracks:
         self._stamp = stamp
         self._partner: SymbolTracks | None = None
         self._before: PackedRow = NO_ROW
-        self._smooth_allowed = self.added.all_take_runs and (
+        self._fast_path_allowed = self.added.all_take_runs and (
             plan.max_ahead_ms == 0 or plan.max_ahead_ms >= plan.base_ms
         )
         self._ceiling = NO_LEVEL
@@ -117,7 +117,7 @@ class SymbolTracks:
     @property
     def watermark_ms(self) -> int:
         """Greatest of all bar ends and clock records; `NOWHERE_MS` before the first."""
-        return self._passed_ms if self.smooth_ms == NOWHERE_MS else self.smooth_ms
+        return self._passed_ms if self.fast_path_ms == NOWHERE_MS else self.fast_path_ms
 
     @watermark_ms.setter
     def watermark_ms(self, instant_ms: int) -> None:
@@ -135,13 +135,13 @@ class SymbolTracks:
         self._clock.session = self.sessions.index
         self._clock.find(self.sessions.index, self.watermark_ms)
 
-    def step(self, row: PackedRow, high: int, low: int, end: int, offset: int) -> list[Event]:
-        """The smooth road: the bar labelled `smooth_ms`."""
+    def apply_next(self, row: PackedRow, high: int, low: int, end: int, offset: int) -> list[Event]:
+        """The fast path: the bar labelled `fast_path_ms`."""
         last = self.last
         before = self._before
         fresh = self._fresh
         fresh.append(row)
-        self.smooth_ms = end
+        self.fast_path_ms = end
         self._before = last
         self.last = row
         side: SwingSide | None = None
@@ -182,8 +182,8 @@ class SymbolTracks:
             )
         return out
 
-    def settle(self) -> None:
-        """Hand the bars of the smooth road on: no window of theirs has ended before now."""
+    def flush(self) -> None:
+        """Hand the bars of the fast path on: no window of theirs has ended before now."""
         fresh = self._fresh
         if fresh:
             self.position += len(fresh)
@@ -207,7 +207,7 @@ class SymbolTracks:
     def _due(
         self, end: int, offset: int, side: SwingSide | None, price: int, link: TouchRank | None
     ) -> list[Event]:
-        """The smooth road comes to the end of a window, of a session, or a moment of a range."""
+        """The fast path comes to the end of a window or session, or what waits for time."""
         stamp = self._stamp
         out = stamp.begin(offset, end)
         date = self.sessions.date
@@ -230,7 +230,7 @@ class SymbolTracks:
         return out
 
     def _roll(self, end: int) -> None:
-        """`settle`, and close the windows of derived bars that end: nothing was published yet."""
+        """`flush`, and close the windows of derived bars that end: nothing was published yet."""
         fresh = self._fresh
         self.position += len(fresh)
         if self._has_added:
@@ -249,16 +249,16 @@ class SymbolTracks:
         fresh.clear()
 
     def _turn(self, end: int) -> None:
-        """Whatever the clockwork has for an instant on the smooth road, in order."""
+        """What waits for an instant on the fast path, in order."""
         sessions = self.sessions
         ranges = self.ranges
         if end >= sessions.last_full_ms:
-            self.settle()
+            self.flush()
             self._advance_ranges(end)
-            self._leave_smooth_road()
+            self._leave_fast_path()
             self._settle_sessions(end)
             self.added.on_time(end)
-            self._find_road()
+            self._find_path()
         else:
             self._roll(end)
             if end >= ranges.next_ms:
@@ -280,7 +280,7 @@ class SymbolTracks:
         self._later_ms = later_ms = min(later_ms, self._clock.next_ms)
         if self._has_added:
             self._later_ms = later_ms = min(later_ms, self.added.next_ms())
-        self._due_ms = min(self.derived.next_grid_ms(self.smooth_ms), later_ms)
+        self._due_ms = min(self.derived.next_grid_ms(self.fast_path_ms), later_ms)
         # No bar is: find them anew.
         self._bound(-NO_LEVEL, NO_LEVEL, NOWHERE_MS)
 
@@ -317,24 +317,24 @@ class SymbolTracks:
         known = self.calendar.has_session(oldest)
         return self.calendar.open_ms(oldest) if known else self.calendar.first_ms
 
-    def _find_road(self) -> None:
-        """Off the smooth road: whether the next slot's bar may take it."""
+    def _find_path(self) -> None:
+        """Off the fast path: whether the next slot's bar may take it."""
         if (
-            self._smooth_allowed
+            self._fast_path_allowed
             and self._before[0] != NOWHERE_MS
             and self.sessions.unbroken(self._passed_ms)
         ):
-            self.smooth_ms = self._passed_ms
+            self.fast_path_ms = self._passed_ms
             self._find_due()
 
-    def place(self, row: PackedRow, end: int, in_session: bool, offset: int) -> list[Event]:
-        """The general road: a bar in order, by its end."""
+    def apply_any(self, row: PackedRow, end: int, in_session: bool, offset: int) -> list[Event]:
+        """The slow path: a bar in order, by its end."""
         start: int = row[0]
         stamp = self._stamp
         if self.first_label_ms != NOWHERE_MS and start > self.watermark_ms:
-            self._remember_hole(start)
+            self._remember_gap(start)
         out = stamp.begin(offset, end)
-        self._leave_smooth_road()
+        self._leave_fast_path()
         if self.first_label_ms == NOWHERE_MS:
             self.begin(start)
         side: SwingSide | None = None
@@ -350,7 +350,7 @@ class SymbolTracks:
         if end > self.watermark_ms:
             self.watermark_ms = end
         self._move(end)
-        self._find_road()
+        self._find_path()
         self._publish()
         if side is not None:
             session = self.calendar.date(self.calendar.session_of(last[0]))
@@ -364,26 +364,26 @@ class SymbolTracks:
 
     def pass_time(self, time_ms: int, offset: int) -> list[Event]:
         """Every bar up to an instant later than the watermark is in, or missing."""
-        self.settle()
+        self.flush()
         if self.first_label_ms != NOWHERE_MS:
-            self._remember_hole(time_ms)
-        self._leave_smooth_road()
+            self._remember_gap(time_ms)
+        self._leave_fast_path()
         self.watermark_ms = time_ms
         if self.first_label_ms == NOWHERE_MS:
             return []
         out = self._stamp.begin(offset, time_ms)
         self._move(time_ms)
-        self._find_road()
+        self._find_path()
         self._publish()
         if time_ms >= self._clock.next_ms:
             self._remember_boundary()
         return out
 
-    def _leave_smooth_road(self) -> None:
-        if self.smooth_ms != NOWHERE_MS:
-            self.sessions.all_present(self.smooth_ms)
-            self._passed_ms = self.smooth_ms
-            self.smooth_ms = NOWHERE_MS
+    def _leave_fast_path(self) -> None:
+        if self.fast_path_ms != NOWHERE_MS:
+            self.sessions.all_present(self.fast_path_ms)
+            self._passed_ms = self.fast_path_ms
+            self.fast_path_ms = NOWHERE_MS
 
     def _take(self, row: PackedRow, end: int) -> SwingSide | None:
         """Hand an in-session bar to every tracker; all of them stand at its label.
@@ -425,7 +425,7 @@ class SymbolTracks:
         return NOWHERE_MS if self._partner is None else self._partner.watermark_ms
 
     def _remember_boundary(self) -> None:
-        """The watermark has reached an hour or a session: keep the moment."""
+        """The watermark has reached an hour or a session: keep a restore point."""
         session = self.sessions.index
         if self.remembering:
             if session != self._clock.session:
@@ -436,19 +436,19 @@ class SymbolTracks:
             else:
                 self.ring.add(self.capture(HOUR))
         self._clock.find(session, self.watermark_ms)
-        if self.smooth_ms != NOWHERE_MS:
+        if self.fast_path_ms != NOWHERE_MS:
             self._find_due()
 
     def prune(self) -> None:
-        """Forget the moments that nothing goes back to any more."""
+        """Forget the points that nothing goes back to any more."""
         recent_ms = self._clock.recent_ms(self.sessions.index, self.watermark_ms)
         self.ring.prune(self.horizon_ms(), recent_ms)
         oldest = self.ring.oldest()
         if oldest is not None:
             self.rules.release(oldest)
 
-    def _remember_hole(self, instant_ms: int) -> None:
-        """Before slots go by without a bar: keep the moment, for the bars that come late."""
+    def _remember_gap(self, instant_ms: int) -> None:
+        """Before slots go by without a bar: keep a restore point, for the bars that come late."""
         if not self.remembering or self.watermark_ms == NOWHERE_MS:
             # A history that is run again begins with a label, and knows nothing before its bar.
             return
@@ -457,41 +457,41 @@ class SymbolTracks:
         if latest is not None and latest.watermark_ms == self.watermark_ms:
             if latest.kind > kind:
                 self.ring.keep(latest, kind)
-        elif kind != HOLE:
+        elif kind != GAP:
             self.ring.add(self.capture(kind))
-        elif latest is None or self.position - latest.position >= HOLE_BARS:
-            self.ring.add(self.capture(HOLE))
-            self.ring.limit_holes()
+        elif latest is None or self.position - latest.position >= GAP_POINT_BARS:
+            self.ring.add(self.capture(GAP))
+            self.ring.limit_gap_points()
 
-    def capture(self, kind: int) -> Moment:
-        """The present moment, between two records."""
-        self.settle()
-        if self.smooth_ms != NOWHERE_MS:
-            self.sessions.all_present(self.smooth_ms)
-        moment = Moment(kind, self.watermark_ms, self.position)
-        moment.last, moment.before = self.last, self._before
-        moment.points = self.rules.all.restore_point()
-        return moment
+    def capture(self, kind: int) -> RestorePoint:
+        """The present restore point, between two records."""
+        self.flush()
+        if self.fast_path_ms != NOWHERE_MS:
+            self.sessions.all_present(self.fast_path_ms)
+        point = RestorePoint(kind, self.watermark_ms, self.position)
+        point.last, point.before = self.last, self._before
+        point.points = self.rules.all.restore_point()
+        return point
 
-    def install(self, moment: Moment) -> None:
-        """Go to a moment, which stays as it is; the first label does not change."""
-        moment.unpack(self.rules.all)
+    def install(self, point: RestorePoint) -> None:
+        """Go to a restore point, which stays as it is; the first label does not change."""
+        point.unpack(self.rules.all)
         self._fresh.clear()
         self.whole = True
-        self.smooth_ms = NOWHERE_MS
-        self.watermark_ms = moment.watermark_ms
-        self.position = moment.position
-        self.last, self._before = moment.last, moment.before
-        self.rules.rewind(moment)
+        self.fast_path_ms = NOWHERE_MS
+        self.watermark_ms = point.watermark_ms
+        self.position = point.position
+        self.last, self._before = point.last, point.before
+        self.rules.rewind(point)
         self._clock.session = self.sessions.index
         self._clock.find(self.sessions.index, self.watermark_ms)
-        self._find_road()
+        self._find_path()
 
     def reset(self) -> None:
         """Before the first bar and the first clock."""
         self._fresh.clear()
         self.whole = True
-        self.smooth_ms = NOWHERE_MS
+        self.fast_path_ms = NOWHERE_MS
         self.watermark_ms = NOWHERE_MS
         self.first_label_ms = NOWHERE_MS
         self.position = 0

@@ -12,7 +12,7 @@ Volume = int | float | None
 GREATEST_VOLUME: Final = 1e300
 """Sums stay finite doubles below it."""
 WHOLE_BITS: Final = 60
-"""Whole volumes of no more bits take the smooth road."""
+"""Whole volumes of no more bits take the fast path."""
 LARGEST_INTEGER: Final = (1 << 63) - 1
 
 

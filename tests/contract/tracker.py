@@ -215,7 +215,7 @@ class TrackerContract:
     def hot_part(self, engine: GroupEngine) -> Any:
         """The present restore point of the tracker, as it is stored."""
         tracks = engine.tracks("A")
-        tracks.settle()
+        tracks.flush()
         tracker = next(each for each in tracks.rules.all.trackers if each.name == self.name)
         return tracker.pack(tracker.restore_point())
 

@@ -46,7 +46,7 @@ class Correction:
     before, after
         The bar, None where there was or is none.
     from_ms
-        Watermark of the moment it went back to, None for the start of the history.
+        Watermark of the restore point it went back to, None for the start of the history.
     bars_again
         Bars run again, old and new ones.
     changes

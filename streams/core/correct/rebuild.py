@@ -9,7 +9,7 @@ from tapeline.schemas.events import Event
 from tapeline.schemas.ids import ids_of
 from tapeline.streams.core.correct.corrections import Change, Correction, differences
 from tapeline.streams.core.history.book import PackedRow
-from tapeline.streams.core.history.ring import HOLE, Moment
+from tapeline.streams.core.history.ring import GAP, RestorePoint
 from tapeline.streams.core.ranges.live_range import RangeTouch
 from tapeline.streams.core.ranges.pairs import PairTracker
 from tapeline.streams.core.sessions.tracker import NOWHERE_MS
@@ -39,21 +39,21 @@ class Rebuild:
     def run(
         self,
         correction: Correction,
-        base: Moment | None,
+        base: RestorePoint | None,
         end: int,
         firsts: tuple[int, int],
         versions: tuple[PackedRow | None, PackedRow | None],
         in_session: bool,
         old_rows: list[PackedRow],
     ) -> list[Change]:
-        """Run the bars from the last moment before they differ; returns what changed, in no order.
+        """Run the bars from a restore point before they differ; returns what changed, in no order.
 
         Parameters
         ----------
         correction
             Is told how far back the runs went, and how many bars they took.
         base, end
-            Latest moment that does not know the bar, None for the start; end of the bar.
+            Latest restore point that does not know the bar, None for the start; end of the bar.
         firsts
             Label of the symbol's first bar before and after.
         versions
@@ -78,7 +78,7 @@ class Rebuild:
         stamp.muted = True
         self._go_to(base, firsts[0])
         self._run_again(shared, NOWHERE_MS, {})
-        branch = None if firsts[0] != firsts[1] else tracks.capture(HOLE)
+        branch = None if firsts[0] != firsts[1] else tracks.capture(GAP)
 
         old_events, old_touches = self._run_on(old_rows[len(shared) :], watermark_ms)
         if branch is None:
@@ -101,8 +101,8 @@ class Rebuild:
                 )
         return changes
 
-    def _go_to(self, base: Moment | None, first_label_ms: int) -> None:
-        """Put the tracks to a moment, or to the start of a history with that first label."""
+    def _go_to(self, base: RestorePoint | None, first_label_ms: int) -> None:
+        """Put the tracks to a restore point, or to the start of a history with that first label."""
         if base is not None:
             self._tracks.install(base)
             return
@@ -133,22 +133,22 @@ class Rebuild:
         base_ms = tracks.base_ms
         for row in rows:
             start: int = row[0]
-            if start == tracks.smooth_ms:
+            if start == tracks.fast_path_ms:
                 if type(row[5]) is not int:
                     tracks.whole = False
-                said = tracks.step(row, row[2], row[3], start + base_ms, 0)
+                said = tracks.apply_next(row, row[2], row[3], start + base_ms, 0)
             else:
-                tracks.settle()
-                said = tracks.place(row, calendar.slot_end(start, base_ms), True, 0)
+                tracks.flush()
+                said = tracks.apply_any(row, calendar.slot_end(start, base_ms), True, 0)
             for event in said:
                 facts[event.id] = event
-        tracks.settle()
+        tracks.flush()
         if watermark_ms > tracks.watermark_ms:
             for event in tracks.pass_time(watermark_ms, 0):
                 facts[event.id] = event
 
     def _standing(
-        self, branch: Moment | None, old: dict[str, Event], new: dict[str, Event]
+        self, branch: RestorePoint | None, old: dict[str, Event], new: dict[str, Event]
     ) -> dict[str, Event]:
         """Content at the branch of the facts that only one of two runs touched."""
         tracks = self._tracks

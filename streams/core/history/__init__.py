@@ -1,1 +1,1 @@
-"""What is kept of the past: bars inside the horizon, moments to go back to."""
+"""What is kept of the past: bars inside the horizon, points to go back to."""

@@ -232,8 +232,8 @@ class BarBook:
         self._touched.clear()
         return [self._chunk_data(key) for key in keys]
 
-    def settle(self) -> None:
-        """Say that every chunk is stored as it is."""
+    def mark_clean(self) -> None:
+        """Every chunk is stored as it is."""
         self.pack()
         self._touched.clear()
 

@@ -1,6 +1,6 @@
-"""Moments to go back to: starts of sessions inside the horizon, hours of this one, last holes.
+"""Restore points to go back to: starts of sessions inside the horizon, hours of this one, gaps.
 
-docs/rules.md 7.4. Holes are kept in memory only: a late bar nearly always fills a hole
+docs/rules.md 7.4. Gap points are kept in memory only: a late bar nearly always fills a gap
 seen a moment ago, and going back to just before it makes its rebuild short. They change what a
 correction costs, never what it says.
 """
@@ -17,18 +17,18 @@ from tapeline.streams.core.tracker_list import TrackerList
 
 SESSION: Final = 0
 HOUR: Final = 1
-HOLE: Final = 2
-MOST_HOLES: Final = 24
-HOLE_BARS: Final = 4
-"""A hole is remembered when so many bars lie between it and the moment before it."""
+GAP: Final = 2
+MOST_GAP_POINTS: Final = 24
+GAP_POINT_BARS: Final = 4
+"""A gap point is kept when so many bars lie between it and the restore point before it."""
 RECENT_MS: Final = 2 * HOUR_MS
 """Hours are kept so long after the end of their session, which late bars know nothing of."""
 FOREVER_MS: Final = FAR_FUTURE_MS
 NO_ROW: Final[PackedRow] = (NOWHERE_MS, 0, 0, 0, 0, None)
 
 
-class MomentClock:
-    """When a symbol's next moment is due: at the hours of its session, and at its close.
+class RestorePointClock:
+    """When a symbol's next point is due: at the hours of its session, and at its close.
 
     Attributes
     ----------
@@ -65,20 +65,20 @@ class MomentClock:
         self.next_ms = closes
 
     def kind_before(self, instant_ms: int) -> int:
-        """Kind of the moment before a jump to an instant: corrections behind it must find one."""
+        """Kind of the point before a jump to an instant: corrections behind it must find one."""
         if instant_ms < self.next_ms:
-            return HOLE
+            return GAP
         return SESSION if instant_ms >= self._session_close_ms else HOUR
 
     def recent_ms(self, session: int, watermark_ms: int) -> int:
-        """Hours and holes before it are no longer kept."""
+        """Hours and gap points before it are no longer kept."""
         recent_ms = watermark_ms - RECENT_MS
         if self._calendar.has_session(session):
             recent_ms = min(recent_ms, self._calendar.open_ms(session))
         return recent_ms
 
 
-class Moment:
+class RestorePoint:
     """Everything the trackers of one symbol knew between two records.
 
     Attributes
@@ -86,7 +86,7 @@ class Moment:
     number
         Order of making, from 1, of those that are stored.
     kind
-        `SESSION`, `HOUR` or `HOLE`: how long it is kept.
+        `SESSION`, `HOUR` or `GAP`: how long it is kept.
     points
         A restore point of each tracker, in their order.
     data
@@ -132,12 +132,12 @@ class Moment:
             self.points = trackers.unpack(data[6])
 
 
-def stored_moment(data: list[Any]) -> Moment:
-    """A moment from its plain data; the parts are made when it is needed."""
-    moment = Moment(data[0], data[2], data[3])
-    moment.number = data[1]
-    moment.data = data
-    return moment
+def stored_point(data: list[Any]) -> RestorePoint:
+    """A point from its plain data; the parts are made when it is needed."""
+    point = RestorePoint(data[0], data[2], data[3])
+    point.number = data[1]
+    point.data = data
+    return point
 
 
 def _row_data(row: PackedRow) -> list[Any]:
@@ -148,56 +148,56 @@ def _restored_row(data: list[Any]) -> PackedRow:
     return (data[0], data[1], data[2], data[3], data[4], data[5]) if data else NO_ROW
 
 
-class MomentRing:
-    """The moments kept, in order of their watermarks.
+class RestorePoints:
+    """The points kept, in order of their watermarks.
 
     Attributes
     ----------
-    moments
+    points
         Ascending by watermark; of those that are stored the watermark alone may be there.
     made
-        Moments made so far that are stored.
+        Restore points made so far that are stored.
     """
 
     def __init__(self) -> None:
-        self.moments: list[Moment] = []
+        self.points: list[RestorePoint] = []
         self.made = 0
 
-    def add(self, moment: Moment) -> None:
-        """Keep a moment that is later than all others."""
-        if moment.kind != HOLE:
-            self._name(moment)
-        self.moments.append(moment)
+    def add(self, point: RestorePoint) -> None:
+        """Keep a point that is later than all others."""
+        if point.kind != GAP:
+            self._name(point)
+        self.points.append(point)
 
-    def keep(self, moment: Moment, kind: int) -> None:
-        """Keep a hole for longer."""
-        moment.kind = kind
-        self._name(moment)
+    def keep(self, point: RestorePoint, kind: int) -> None:
+        """Keep a gap point for longer."""
+        point.kind = kind
+        self._name(point)
 
-    def _name(self, moment: Moment) -> None:
+    def _name(self, point: RestorePoint) -> None:
         self.made += 1
-        moment.number = self.made
+        point.number = self.made
 
-    def oldest(self) -> Moment | None:
+    def oldest(self) -> RestorePoint | None:
         """The first one kept."""
-        return self.moments[0] if self.moments else None
+        return self.points[0] if self.points else None
 
-    def latest(self) -> Moment | None:
+    def latest(self) -> RestorePoint | None:
         """The last one kept."""
-        return self.moments[-1] if self.moments else None
+        return self.points[-1] if self.points else None
 
-    def latest_before(self, end_ms: int) -> Moment | None:
-        """The latest moment that knows nothing of a bar that ends at `end_ms`."""
-        for moment in reversed(self.moments):
-            if moment.watermark_ms < end_ms:
-                return moment
+    def latest_before(self, end_ms: int) -> RestorePoint | None:
+        """The latest point that knows nothing of a bar that ends at `end_ms`."""
+        for point in reversed(self.points):
+            if point.watermark_ms < end_ms:
+                return point
         return None
 
     def drop_from(self, end_ms: int) -> None:
-        """Forget the moments that knew a bar that ends at `end_ms`."""
-        moments = self.moments
-        while moments and moments[-1].watermark_ms >= end_ms:
-            moments.pop()
+        """Forget the points that knew a bar that ends at `end_ms`."""
+        points = self.points
+        while points and points[-1].watermark_ms >= end_ms:
+            points.pop()
 
     def prune(self, horizon_ms: int, recent_ms: int) -> None:
         """Keep what corrections may need.
@@ -205,27 +205,27 @@ class MomentRing:
         Parameters
         ----------
         horizon_ms
-            Open of the oldest session that corrections reach: the latest moment at or before it
+            Open of the oldest session that corrections reach: the latest point at or before it
             stays.
         recent_ms
-            Hours and holes before it go.
+            Hours and gap points before it go.
         """
-        kept: list[Moment] = []
-        for moment in self.moments:
-            if moment.kind == SESSION or moment.watermark_ms >= recent_ms:
-                kept.append(moment)
+        kept: list[RestorePoint] = []
+        for point in self.points:
+            if point.kind == SESSION or point.watermark_ms >= recent_ms:
+                kept.append(point)
         first = 0
         while first + 1 < len(kept) and kept[first + 1].watermark_ms <= horizon_ms:
             first += 1
-        self.moments = kept[first:]
+        self.points = kept[first:]
 
-    def limit_holes(self) -> None:
-        """Keep the newest holes."""
-        holes = [moment for moment in self.moments if moment.kind == HOLE]
-        if len(holes) > MOST_HOLES:
-            oldest = holes[0]
-            self.moments = [moment for moment in self.moments if moment is not oldest]
+    def limit_gap_points(self) -> None:
+        """Keep the newest gap points."""
+        gap_points = [point for point in self.points if point.kind == GAP]
+        if len(gap_points) > MOST_GAP_POINTS:
+            oldest = gap_points[0]
+            self.points = [point for point in self.points if point is not oldest]
 
-    def stored(self) -> list[Moment]:
-        """The moments that outlive the process."""
-        return [moment for moment in self.moments if moment.kind != HOLE]
+    def stored(self) -> list[RestorePoint]:
+        """The points that outlive the process."""
+        return [point for point in self.points if point.kind != GAP]

@@ -69,7 +69,7 @@ class RangeJournal:
         end = min(at + BLOCK_ENTRIES, len(self.keys))
         return [(self.keys[entry], self.before[entry]) for entry in range(at, end)]
 
-    def settle(self) -> None:
+    def mark_clean(self) -> None:
         """The owner has seen every entry."""
         self.lowest_changed = self.place
 

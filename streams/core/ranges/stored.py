@@ -8,27 +8,27 @@ from tapeline.schemas.instants import DAY_MS
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.ranges.live_range import NO_BAR, LiveRange, restore_range
 from tapeline.streams.core.ranges.schedule import ZONE_REACH_MS, RangeSchedule, RangeSpec
-from tapeline.streams.core.ranges.windows import RangesMoment, RangeWindow, TouchRank, open_windows
+from tapeline.streams.core.ranges.windows import RangesPoint, RangeWindow, TouchRank, open_windows
 
 
-def packed_point(moment: RangesMoment) -> list[Any]:
-    """Plain data of a moment; the calendar's part is not in it."""
-    latest = moment.latest_touch
+def packed_point(point: RangesPoint) -> list[Any]:
+    """Plain data of a point; the calendar's part is not in it."""
+    latest = point.latest_touch
     return [
         [
             _window_data(spec, opened_at, -1, high, low, has_previous_close)
-            for spec, opened_at, high, low, has_previous_close in moment.windows
+            for spec, opened_at, high, low, has_previous_close in point.windows
         ],
         [
             _window_data(
                 each.spec, each.opened_at, each.have, each.high, each.low, each.has_previous_close
             )
-            for each in moment.awaiting
+            for each in point.awaiting
         ],
         None if latest is None else [latest.touch_id, latest.bar_ms, latest.position],
-        moment.place,
-        [[spec.kind_index, spec.start_ms // 1000] for spec in moment.expiring],
-        moment.passed_ms,
+        point.place,
+        [[spec.kind_index, spec.start_ms // 1000] for spec in point.expiring],
+        point.passed_ms,
     ]
 
 
@@ -48,13 +48,13 @@ def _window_data(
     ]
 
 
-def restored_point(data: list[Any], schedule: RangeSchedule) -> RangesMoment:
+def restored_point(data: list[Any], schedule: RangeSchedule) -> RangesPoint:
     """The restore point of its `packed_point`."""
     windows, awaiting, latest, place, expiring, passed_ms = data
     upcoming: list[RangeSpec] = []
     day = (passed_ms + ZONE_REACH_MS) // DAY_MS - 3
     next_day = schedule.list_starts(day, passed_ms, passed_ms, upcoming)
-    return RangesMoment(
+    return RangesPoint(
         open_windows([_window_of(values, schedule) for values in windows]),
         [_window_of(values, schedule) for values in awaiting],
         [schedule.find(kind, start * 1000) for kind, start in expiring],

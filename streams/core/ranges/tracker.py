@@ -26,7 +26,7 @@ from tapeline.streams.core.ranges.live_range import (
 from tapeline.streams.core.ranges.schedule import NEVER_MS, ZONE_REACH_MS, RangeSchedule, RangeSpec
 from tapeline.streams.core.ranges.stored import packed_point, restored_live, restored_point
 from tapeline.streams.core.ranges.windows import (
-    RangesMoment,
+    RangesPoint,
     RangeWindow,
     TouchRank,
     latest_of,
@@ -46,7 +46,7 @@ class RangeTracker(Tracker):
     Contract: `begin` with the symbol's first label; `advance` moves the watermark to an instant
     before which no further bar comes; `bar` takes each in-session bar after `advance` to its label,
     and `advance` to its end follows. `altered` and `touches` hold what the record did until
-    `settle`.
+    `mark_published`.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class RangeTracker(Tracker):
     touched
         Keys of ranges that changed since the owner looked last, once `track` was called.
     upcoming, awaiting, expiring
-        As in `RangesMoment`, which shares them: they are replaced, and never changed.
+        As in `RangesPoint`, which shares them: they are replaced, and never changed.
     floor, ceiling
         A bar with floor <= low and high <= ceiling changes neither a window nor a range.
     """
@@ -214,7 +214,7 @@ class RangeTracker(Tracker):
                 self._finish(live)
         self.levels.refresh(row[4])
 
-    def settle(self) -> None:
+    def mark_published(self) -> None:
         """The outputs of the record are built: forget what it did."""
         for live in self.altered:
             live.changed = False
@@ -364,10 +364,10 @@ class RangeTracker(Tracker):
         if self._tracked:
             self.touched[key] = True
 
-    def restore_point(self) -> RangesMoment:
+    def restore_point(self) -> RangesPoint:
         """What is open as it is; the ranges themselves are in the journal."""
         self._widen()
-        return RangesMoment(
+        return RangesPoint(
             open_windows(self.windows),
             self.awaiting,
             self.expiring,
@@ -378,25 +378,25 @@ class RangeTracker(Tracker):
             self._passed_ms,
         )
 
-    def rewind(self, moment: RangesMoment) -> None:
+    def rewind(self, point: RangesPoint) -> None:
         """Go to a restore point, which stays as it is; `last` is set."""
         if not self._active:
             return
-        self.settle()
-        self._undo(moment.place)
-        self._passed_ms = moment.passed_ms
+        self.mark_published()
+        self._undo(point.place)
+        self._passed_ms = point.passed_ms
         self.windows = []
-        for spec, opened_at, high, low, has_previous_close in moment.windows:
+        for spec, opened_at, high, low, has_previous_close in point.windows:
             window = RangeWindow(spec, opened_at)
             window.high = high
             window.low = low
             window.has_previous_close = has_previous_close
             self.windows.append(window)
-        self.awaiting = moment.awaiting
-        self.expiring = moment.expiring
-        self.upcoming = moment.upcoming
-        self.next_day = moment.next_day
-        self.latest_touch = moment.latest_touch
+        self.awaiting = point.awaiting
+        self.expiring = point.expiring
+        self.upcoming = point.upcoming
+        self.next_day = point.next_day
+        self.latest_touch = point.latest_touch
         self.levels.refresh(self.last[4])
         self._find_next()
         self._narrow()
@@ -420,7 +420,7 @@ class RangeTracker(Tracker):
 
     def reset(self) -> None:
         """Before the first bar."""
-        self.settle()
+        self.mark_published()
         for key in [*self.alive, *self.finished]:
             self._take_out(key)
         self.journal.cut(self.journal.first)
@@ -436,11 +436,11 @@ class RangeTracker(Tracker):
         self._lowest = -FAR
         self.last = (NO_BAR, 0, 0, 0, 0, None)
 
-    def pack(self, point: RangesMoment) -> list[Any]:
+    def pack(self, point: RangesPoint) -> list[Any]:
         """Plain data; the calendar's part is not in it."""
         return packed_point(point)
 
-    def unpack(self, data: list[Any]) -> RangesMoment:
+    def unpack(self, data: list[Any]) -> RangesPoint:
         """The restore point of its `pack`; nothing changes here."""
         return restored_point(data, self._schedule)
 
@@ -448,11 +448,11 @@ class RangeTracker(Tracker):
         """The range of a `LiveRange.snapshot`."""
         return restored_live(values, self._schedule, self._calendar, self._base_ms)
 
-    def release(self, point: RangesMoment) -> None:
+    def release(self, point: RangesPoint) -> None:
         """Forget what ranges were before that point."""
         self.journal.forget_before(point.place)
 
-    def open_ids(self, point: RangesMoment | None = None) -> list[str]:
+    def open_ids(self, point: RangesPoint | None = None) -> list[str]:
         """Ids of the ranges that may still change, and what those of their touches begin with."""
         if point is None:
             found = [live.label for live in self.alive.values()]
@@ -461,7 +461,7 @@ class RangeTracker(Tracker):
         ids = [f"{ids_of('range', self._symbol)}{label}" for label in found]
         return ids + [f"{ids_of('touch', self._symbol)}{label}{SEPARATOR}" for label in found]
 
-    def standing(self, point: RangesMoment, ids: list[str]) -> list[Event]:
+    def standing(self, point: RangesPoint, ids: list[str]) -> list[Event]:
         """The wanted ranges as they were at a restore point, of those that runs published since."""
         stamp = Stamp()
         changed = self.journal.since(point.place)

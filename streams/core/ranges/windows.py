@@ -47,7 +47,7 @@ class TouchRank:
         self.name = name
 
 
-class RangesMoment:
+class RangesPoint:
     """What a tracker of ranges was at one moment; the ranges themselves are in its journal.
 
     Attributes
@@ -94,7 +94,7 @@ class RangesMoment:
 
 
 def open_windows(windows: list[RangeWindow]) -> list[tuple[RangeSpec, int, int, int, bool]]:
-    """Open windows as a `RangesMoment` holds them."""
+    """Open windows as a `RangesPoint` holds them."""
     return [
         (each.spec, each.opened_at, each.high, each.low, each.has_previous_close)
         for each in windows

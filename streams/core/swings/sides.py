@@ -13,7 +13,7 @@ from tapeline.schemas.ids import last_part
 HIGHEST_CLASS: Final = 6
 FAR: Final = 1 << 62
 VERSION_PARTS: Final = 4
-"""Places of one swing in `SideMoment.versions`: the swing, its event, class and prior then."""
+"""Places of one swing in `SidePoint.versions`: the swing, its event, class and prior then."""
 
 
 class SwingPoint:
@@ -70,7 +70,7 @@ class SwingSide:
         last one.
     structural
         Swings of the structural class or more that may still change, or be a prior, in order of
-        time; moments share the list, so it is replaced, and never changed.
+        time; points share the list, so it is replaced, and never changed.
     """
 
     __slots__ = (
@@ -137,7 +137,7 @@ class SwingSide:
             self.position = point.position
 
 
-class SideMoment:
+class SidePoint:
     """A side of the swings at one moment: the swings are shared, what changes in them is copied."""
 
     __slots__ = ("earlier", "last", "structural", "versions")
@@ -146,34 +146,34 @@ class SideMoment:
         self.earlier = side.all_earlier()
         self.last = side.all_last()
         self.structural = side.structural
-        # Flat: a moment is one of many small lists less.
+        # Flat: a point is one of many small lists less.
         self.versions: list[Any] = []
         for swing in [*self.last, *self.structural]:
             if swing is not None:
                 self.versions += (swing, swing.event, swing.swing_class, swing.prior)
 
 
-class SwingsMoment:
+class SwingsPoint:
     """Both sides at one moment, lows first, and the swings of the whole history by class."""
 
     __slots__ = ("counts", "sides")
 
-    def __init__(self, sides: list[SideMoment], counts: list[int]) -> None:
+    def __init__(self, sides: list[SidePoint], counts: list[int]) -> None:
         self.sides = sides
         self.counts = counts
 
 
-def moment_data(moment: list[SideMoment]) -> list[Any]:
-    """Plain data of a moment: lows, then highs."""
-    return [_side_data(side) for side in moment]
+def sides_data(point: list[SidePoint]) -> list[Any]:
+    """Plain data of a point: lows, then highs."""
+    return [_side_data(side) for side in point]
 
 
-def standing_swings(moment: list[SideMoment]) -> list[Swing]:
-    """Events of the swings that could still change at a moment."""
-    return [event for side in moment for event in side.versions[1::VERSION_PARTS]]
+def standing_swings(point: list[SidePoint]) -> list[Swing]:
+    """Events of the swings that could still change at a point."""
+    return [event for side in point for event in side.versions[1::VERSION_PARTS]]
 
 
-def _side_data(side: SideMoment) -> list[Any]:
+def _side_data(side: SidePoint) -> list[Any]:
     """Every swing once, then the places that refer to it by its number."""
     places: dict[int, int] = {}
     rows: list[Any] = []

@@ -18,11 +18,11 @@ from tapeline.streams.core.swings.sides import (
     FAR,
     HIGHEST_CLASS,
     VERSION_PARTS,
-    SideMoment,
+    SidePoint,
     SwingPoint,
     SwingSide,
-    SwingsMoment,
-    moment_data,
+    SwingsPoint,
+    sides_data,
     standing_swings,
 )
 from tapeline.streams.core.tracker import Tracker
@@ -274,11 +274,11 @@ class SwingTracker(Tracker):
             out.append(event)
         changed.clear()
 
-    def restore_point(self) -> SwingsMoment:
+    def restore_point(self) -> SwingsPoint:
         """The sides and counts as they are."""
-        return SwingsMoment([SideMoment(side) for side in self._sides], self.counts.copy())
+        return SwingsPoint([SidePoint(side) for side in self._sides], self.counts.copy())
 
-    def rewind(self, point: SwingsMoment) -> None:
+    def rewind(self, point: SwingsPoint) -> None:
         """Go to a restore point, which stays as it is."""
         for side, then in zip(self._sides, point.sides, strict=True):
             versions = then.versions
@@ -297,7 +297,7 @@ class SwingTracker(Tracker):
             side.reset()
         self.counts = [0] * (HIGHEST_CLASS + 1)
 
-    def open_ids(self, point: SwingsMoment | None = None) -> list[str]:
+    def open_ids(self, point: SwingsPoint | None = None) -> list[str]:
         """Ids of the swings that can still change, now or from a restore point on."""
         if point is not None:
             return [swing.id for swing in standing_swings(point.sides)]
@@ -308,18 +308,18 @@ class SwingTracker(Tracker):
             if swing is not None
         ]
 
-    def standing(self, point: SwingsMoment, ids: list[str]) -> list[Event]:
+    def standing(self, point: SwingsPoint, ids: list[str]) -> list[Event]:
         """The swings that could still change at a restore point."""
         return [*standing_swings(point.sides)]
 
-    def pack(self, point: SwingsMoment) -> list[Any]:
+    def pack(self, point: SwingsPoint) -> list[Any]:
         """Plain data: lows, highs, counts by class."""
-        return [moment_data(point.sides), point.counts]
+        return [sides_data(point.sides), point.counts]
 
-    def unpack(self, data: list[Any]) -> SwingsMoment:
+    def unpack(self, data: list[Any]) -> SwingsPoint:
         """The restore point of its `pack`."""
-        sides = [SideMoment(self._side_of(number, values)) for number, values in enumerate(data[0])]
-        return SwingsMoment(sides, data[1])
+        sides = [SidePoint(self._side_of(number, values)) for number, values in enumerate(data[0])]
+        return SwingsPoint(sides, data[1])
 
     def _side_of(self, number: int, values: list[Any]) -> SwingSide:
         side = SwingSide(number)
