@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.intervals import Interval
@@ -111,8 +110,3 @@ class GroupPlan:
         self.instruments = instruments
         self.registry = registry
         self.trackers = trackers
-
-    def tracker_versions(self) -> list[list[Any]]:
-        """Name and version of each of `trackers`, as plain data."""
-        made = [make(self.instruments[0]) for make in self.trackers]
-        return [[tracker.name, tracker.version] for tracker in made]

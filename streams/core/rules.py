@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.ids import ids_of, swing_id
+from tapeline.streams.core.bars.derived import VERSION as BARS_VERSION
 from tapeline.streams.core.bars.derived import DerivedBars
 from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.history.ring import RestorePoint
-from tapeline.streams.core.plan import InstrumentPlan
+from tapeline.streams.core.plan import GroupPlan, InstrumentPlan
 from tapeline.streams.core.ranges.live_range import RangeTouch
 from tapeline.streams.core.ranges.pairs import PairTracker
 from tapeline.streams.core.ranges.schedule import RangeSchedule
+from tapeline.streams.core.ranges.tracker import VERSION as RANGES_VERSION
 from tapeline.streams.core.ranges.tracker import RangeTracker
+from tapeline.streams.core.sessions.tracker import VERSION as SESSIONS_VERSION
 from tapeline.streams.core.sessions.tracker import SessionTracker
 from tapeline.streams.core.stamp import Stamp
+from tapeline.streams.core.swings.tracker import VERSION as SWINGS_VERSION
 from tapeline.streams.core.swings.tracker import SwingTracker
 from tapeline.streams.core.tracker import Tracker
 from tapeline.streams.core.tracker_list import TrackerList
@@ -163,3 +167,17 @@ class SymbolRules:
 
 def _place(place: int | None) -> int:
     return -1 if place is None else place
+
+
+def tracker_versions(plan: GroupPlan) -> dict[str, int]:
+    """Versions of all rules of a group by name, the shipped ones first."""
+    versions = {
+        "sessions": SESSIONS_VERSION,
+        "bars": BARS_VERSION,
+        "ranges": RANGES_VERSION,
+        "swings": SWINGS_VERSION,
+    }
+    for make in plan.trackers:
+        tracker = make(plan.instruments[0])
+        versions[tracker.name] = tracker.version
+    return versions

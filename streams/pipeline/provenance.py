@@ -35,6 +35,7 @@ from tapeline.streams.core.calendar import Calendar, ZoneTable
 from tapeline.streams.core.engine import RULES_VERSION, GroupEngine, check_state_version
 from tapeline.streams.core.plan import GroupPlan
 from tapeline.streams.core.ranges.schedule import RangeNotFoundError
+from tapeline.streams.core.rules import tracker_versions
 from tapeline.streams.pipeline.planning import plan_group
 
 IDENTITY: Final = "identity"
@@ -140,7 +141,7 @@ def _settings(config: Config, plan: GroupPlan) -> Parts:
         templates |= {name: _plain(config.templates[name]) for name in instrument.ranges}
     return {
         "rules": RULES_VERSION,
-        "trackers": plan.tracker_versions(),
+        "trackers": tracker_versions(plan),
         "derived": _plain(config.derived),
         "members": [member.symbol for member in plan.instruments],
         "instruments": instruments,

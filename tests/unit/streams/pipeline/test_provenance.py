@@ -272,9 +272,9 @@ def _rule(name: str, version: int, _: InstrumentPlan) -> Tracker:
 @pytest.mark.parametrize(
     ("then", "now", "what"),
     [
-        ((), (("vwap", 1),), r"trackers: then \[\], now \[\[\"vwap\", 1\]\]"),
-        ((("vwap", 1),), (), r"trackers: then \[\[\"vwap\", 1\]\], now \[\]"),
-        ((("vwap", 1),), (("vwap", 2),), r"trackers: then \[\[\"vwap\", 1\]\], now"),
+        ((), (("vwap", 1),), "trackers.vwap: then nothing, now 1"),
+        ((("vwap", 1),), (), "trackers.vwap: then 1, now nothing"),
+        ((("vwap", 1),), (("vwap", 2),), "trackers.vwap: then 1, now 2"),
     ],
 )
 def test_rules_that_the_plan_adds_are_part_of_it_with_their_versions(
@@ -289,6 +289,7 @@ def test_rules_that_the_plan_adds_are_part_of_it_with_their_versions(
     check_plan(CONFIG, plan(then), identity, parts)
     with pytest.raises(IdentityError, match=what):
         check_plan(CONFIG, plan(now), identity, parts)
+    assert parts["trackers"] == {"sessions": 1, "bars": 1, "ranges": 1, "swings": 1, **dict(then)}
 
 
 def test_of_many_differences_the_first_are_shown() -> None:
