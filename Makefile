@@ -74,7 +74,7 @@ fix: $(VENV)/.installed-dev
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-# Unit tests alone: property tests reach hardly more, and the tracer makes each three times as slow.
+# Unit tests alone: the tracer makes property tests three times as slow. What those reach is not measured.
 coverage: $(VENV)/.installed-dev
 	$(PY) -m coverage run -m pytest --quiet $(MEASURED_TESTS)
 	$(PY) -m coverage report
