@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -12,16 +12,21 @@ from tapeline.replay.sources.protocol import LogSource, StoredState
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.instants import FAR_PAST_MS
-from tapeline.schemas.records import Bar
+from tapeline.schemas.records import LogRecord
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import names_of
 from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.core.outcome import OUTCOMES, Outcome
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.errors import InputError
-from tapeline.streams.pipeline.admission import Admission
+from tapeline.streams.pipeline.drive import Drive, Item
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.provenance import IdentityError, restore_engine
 from tapeline.streams.pipeline.refusals import Refusal
+from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.pipeline.slots import GroupSlot
+
+NONE_OUTSIDE: Counter[str] = Counter()
 
 
 class ReplayWindow(Struct, frozen=True):
@@ -103,50 +108,12 @@ class PartitionSpan(Struct):
         First offset beyond them, None before it was met.
     next_offset
         One above the last record that was looked at.
-    inside
-        Whether a record can meet no bound but the greatest watermark's.
     """
 
     next_offset: int
     watermark_ms: int = FAR_PAST_MS
     start: int | None = None
     stop: int | None = None
-    inside: bool = False
-
-
-class _Seat:
-    """A group: its engine, and whether it is wanted."""
-
-    __slots__ = ("engine", "group", "partition", "wanted", "watermark_ms")
-
-    def __init__(
-        self, group: str, partition: int | None, engine: GroupEngine | None, wanted: bool
-    ) -> None:
-        self.group = group
-        self.partition = partition
-        self.engine = engine
-        self.wanted = wanted
-        self.watermark_ms = FAR_PAST_MS
-
-
-class _Route:
-    """The short way of the bars of one symbol, once one of them has gone the long way."""
-
-    __slots__ = ("engine", "outcomes", "partition", "seat", "span")
-
-    def __init__(
-        self,
-        seat: _Seat,
-        engine: GroupEngine,
-        partition: int,
-        span: PartitionSpan,
-        outcomes: Counter[str],
-    ) -> None:
-        self.seat = seat
-        self.engine = engine
-        self.span = span
-        self.partition = partition
-        self.outcomes = outcomes
 
 
 class ReplayFold:
@@ -169,9 +136,9 @@ class ReplayFold:
     ----------
     spans
         By partition.
-    outcomes
-        What became of the records inside the bounds, by symbol.
     """
+
+    every = True
 
     def __init__(
         self,
@@ -188,136 +155,130 @@ class ReplayFold:
         self.spans = {
             partition: PartitionSpan(start) for partition, start in sorted(starts.items())
         }
-        self.outcomes: dict[str, Counter[str]] = {}
         self._config = config
         self._source = source
         self._window = window
         self._selection = selection
-        self._seats: dict[str, _Seat] = {}
-        self._by_symbol: dict[str, _Seat] = {}
-        self._routes: dict[str, _Route] = {}
+        self._names = selection.names
+        self._states = states
+        self._out: list[Release] = []
+        self._ended = False
+        self._narrow = window.stops is not None
+        self._for_bounds: set[str] = set()
+        self._outside: dict[str, Counter[str]] = {}
         self._passed: set[str] = set()
-        self._admissions = {each: Admission(config, placed.get(each, ())) for each in self.spans}
-        for group, state in states.items():
-            self._restore(group, state)
+        self._router = Router(
+            config, self._slot, partition_of=source.partition_of, placed=placed, registry=registry
+        )
+        self._drive = Drive(self._router)
+        for group in states:
+            slot = self._router.slot(group)
+            span = self.spans.get(slot.partition)
+            if span is not None:
+                span.watermark_ms = max(span.watermark_ms, slot.watermark_ms)
+        # They are large, and the engines have them now.
+        self._states = {}
 
     @property
     def done(self) -> bool:
         """Whether every partition has met its end."""
         return all(span.stop is not None for span in self.spans.values())
 
+    @property
+    def outcomes(self) -> dict[str, Counter[str]]:
+        """What became of the records inside the bounds, by symbol."""
+        found = {}
+        for symbol in self._router.symbols():
+            if not self._selection.takes(self._config.group_of(symbol)):
+                continue
+            counted = self._router.counters(symbol)
+            outside = self._outside.get(symbol, NONE_OUTSIDE)
+            inside = {kind: counted[kind] - outside.get(kind, 0) for kind in OUTCOMES}
+            if any(inside.values()):
+                found[symbol] = Counter({kind: count for kind, count in inside.items() if count})
+        return found
+
     def engines(self) -> dict[str, GroupEngine]:
         """Engines of the groups that are wanted, by group."""
         return {
-            group: seat.engine
-            for group, seat in sorted(self._seats.items())
-            if seat.wanted and seat.engine is not None
+            group: engine
+            for group, engine in sorted(self._router.engines.items())
+            if group not in self._for_bounds
         }
 
     def take_all(self, items: Iterable[LogItem]) -> list[Release]:
-        """The next records; `take` for each, which most of them do not need.
-
-        A bar of a known symbol, inside the bounds: that is nearly every record of a long replay.
-        """
-        out: list[Release] = []
-        add, routes = out.append, self._routes
-        for item in items:
-            partition, offset, _, content, _, _ = item
-            route = routes.get(content.symbol) if type(content) is Bar else None
-            if route is None or route.partition != partition or not route.span.inside:
-                release = self.take(item)
-                if release is not None:
-                    add(release)
-                continue
-            engine, span = route.engine, route.span
-            if engine.offset >= offset:
-                span.next_offset = offset + 1
-                continue
-            try:
-                outcome = engine.apply(content, offset)  # type: ignore[arg-type]
-            except RecordRejected as error:
-                span.next_offset = offset + 1
-                refused = self._refuse(item, Refusal(error.code, error.reason, content.symbol))
-                if refused is not None:
-                    add(refused)
-                continue
-            seat = route.seat
-            mark = outcome.watermark_ms
-            if mark > seat.watermark_ms:
-                seat.watermark_ms = mark
-                if mark > span.watermark_ms and self._passes(span, mark, offset):
-                    continue
-            span.next_offset = offset + 1
-            route.outcomes[outcome.kind] += 1
-            add(
-                Release(
-                    item,
-                    outcome.events,
-                    None,
-                    seat.group,
-                    seat.watermark_ms,
-                    outcome.correction,
-                )
-            )
-        return out
+        """The next records, without those that lie outside the bounds or that nothing asks for."""
+        out = self._out = []
+        rest: Iterator[Item] = iter(items)
+        while True:
+            self._ended = False
+            self._drive.apply_many(filter(self._is_due, rest) if self._narrow else rest, self)
+            if not self._ended:
+                return out
 
     def take(self, item: LogItem) -> Release | None:
-        """The next record; None when it lies outside the bounds or belongs to nobody wanted."""
-        partition, offset = item.partition, item.offset
+        """The next record alone; see `take_all`."""
+        out = self.take_all((item,))
+        return out[0] if out else None
+
+    def _is_due(self, item: Item) -> bool:
+        """Whether a record lies before the end of its partition, as far as its offset tells."""
+        offset, partition = item[0], item[2]
         span = self.spans[partition]
         if span.stop is not None:
-            return None
+            return False
         stops = self._window.stops
         if stops is not None and offset >= stops.get(partition, offset + 1):
             span.stop = offset
-            return None
+            return False
+        return True
+
+    def took(self, item: Item, slot: GroupSlot, record: LogRecord, outcome: Outcome) -> bool:
+        """Release what lies inside the bounds; the end of a partition ends the batch."""
+        offset = item[0]
+        span = self.spans[item[2]]
+        if span.start is None:
+            self._begin(span, item)
+        group, known = slot.group, slot.watermark_ms
+        if known > span.watermark_ms and self._passes(span, known, offset):
+            self._leave_out(record.symbol, outcome.kind)
+            self._ended = self._narrow = True
+            return False
         span.next_offset = offset + 1
+        if span.start is None or group in self._for_bounds:
+            self._leave_out(record.symbol, outcome.kind)
+            return True
+        events = outcome.events
+        if self._names is not None:
+            events = [event for event in events if event.symbol in self._names]
+        self._out.append(
+            Release(
+                item,  # type: ignore[arg-type]
+                events,
+                None,
+                group,
+                None if known == FAR_PAST_MS else known,
+                outcome.correction,
+            )
+        )
+        return True
+
+    def _begin(self, span: PartitionSpan, item: Item) -> None:
+        """Begin a partition at the first record, or at the offset that was asked for."""
         starts = self._window.starts
-        if span.start is None and (
-            offset >= starts.get(partition, 0)
+        if (
+            item[0] >= starts.get(item[2], 0)
             if starts is not None
             else self._window.from_ms is None
         ):
-            span.start = offset
-        content = item.content
-        if isinstance(content, Refusal):
-            return self._refuse(item, content)
-        symbol = content.symbol
-        try:
-            seat = self._by_symbol.get(symbol) or self._find(symbol, partition, offset)
-            if seat.partition is not None and seat.partition != partition:
-                raise RecordRejected(
-                    "wrong_partition",
-                    f"records of group {seat.group} belong in partition {seat.partition},"
-                    f" not {partition}",
-                )
-            engine = seat.engine
-            if engine is None or engine.offset >= offset:
-                return None
-            outcome = engine.apply(content, offset)
-        except RecordRejected as error:
-            return self._refuse(item, Refusal(error.code, error.reason, symbol))
-        mark = outcome.watermark_ms
-        if mark > seat.watermark_ms:
-            seat.watermark_ms = mark
-            if mark > span.watermark_ms and self._passes(span, mark, offset):
-                return None
-        if span.start is None or not seat.wanted:
-            return None
-        outcomes = self.outcomes.get(symbol)
-        if outcomes is None:
-            outcomes = self.outcomes[symbol] = Counter()
-        outcomes[outcome.kind] += 1
-        names = self._selection.names
-        if stops is None and names is None:
-            span.inside = True
-            if symbol not in self._routes and symbol in self._by_symbol:
-                self._routes[symbol] = _Route(seat, engine, partition, span, outcomes)
-        events = outcome.events
-        if names is not None and events:
-            events = [event for event in events if event.symbol in names]
-        known = None if seat.watermark_ms == FAR_PAST_MS else seat.watermark_ms
-        return Release(item, events, None, seat.group, known, outcome.correction)
+            span.start = item[0]
+
+    def _leave_out(self, symbol: str, kind: str) -> None:
+        """The engines count all records, a replay those inside its bounds."""
+        outside = self._outside.get(symbol)
+        if outside is None:
+            outside = self._outside[symbol] = Counter()
+        outside[kind] += 1
 
     def _passes(self, span: PartitionSpan, mark: int, offset: int) -> bool:
         """Raise the watermark of a partition; whether the record lies beyond the end."""
@@ -325,29 +286,38 @@ class ReplayFold:
         span.watermark_ms = mark
         if window.stops is None and window.to_ms is not None and mark > window.to_ms:
             span.stop = span.next_offset = offset
-            span.inside = False
             return True
         from_ms = window.from_ms
         if span.start is None and window.starts is None and from_ms is not None and mark > from_ms:
             span.start = offset
         return False
 
-    def _refuse(self, item: LogItem, refusal: Refusal) -> Release | None:
-        partition = item.partition
+    def passed(self, item: Item) -> None:
+        """A state has the record already, or nothing asks for its group."""
+        span = self.spans[item[2]]
+        if span.start is None:
+            self._begin(span, item)
+        span.next_offset = item[0] + 1
+
+    def refused(self, item: Item, refusal: Refusal) -> None:
+        """Release a dead letter that is asked for."""
+        self.passed(item)
+        partition = item[2]
         if self.spans[partition].start is None:
-            return None
+            return
         group = None
         if refusal.symbol is None:
             wanted = self._selection.takes_unknown(partition)
         else:
             group = self._config.group_of(refusal.symbol)
-            names = self._selection.names
-            known = names is None or refusal.symbol in names
+            known = self._names is None or refusal.symbol in self._names
             wanted = known and self._selection.takes(group)
-        if not wanted:
-            return None
-        letter = self._source.letter(item, refusal)
-        return Release(item, [], letter, group, None, None)
+        if wanted:
+            letter = self._source.letter(item, refusal)  # type: ignore[arg-type]
+            self._out.append(Release(item, [], letter, group, None, None))  # type: ignore[arg-type]
+
+    def resumes(self, slot: GroupSlot) -> None:
+        """Nothing is held."""
 
     def pass_over(self, item: LogItem) -> None:
         """A record before all bounds, which takes part in nothing but the count of symbols."""
@@ -356,55 +326,23 @@ class ReplayFold:
         if isinstance(content, Refusal) or content.symbol in self._passed:
             return
         try:
-            self._admit(content.symbol, item.partition, item.offset)
+            self._router.meet(content, item.offset, item.partition)
             self._passed.add(content.symbol)
         except RecordRejected:
-            # Nobody wants its dead letter: it lies before the start.
+            # Its dead letter lies before the start.
             return
 
-    def _admit(self, symbol: str, partition: int, offset: int) -> str:
-        """Group of a symbol without a seat, which has a place then; see `Admission.admit`."""
-        config = self._config
-        if config.instrument(symbol) is None:
-            raise RecordRejected("unknown_symbol", f"symbol {symbol!r} is not configured")
-        group = config.group_of(symbol)
-        due = self._source.partition_of(group)
-        if due is not None and due != partition:
-            raise RecordRejected(
-                "wrong_partition",
-                f"records of group {group} belong in partition {due}, not {partition}",
-            )
-        self._admissions[partition].admit(symbol, offset)
-        return group
-
-    def _find(self, symbol: str, partition: int, offset: int) -> _Seat:
-        config = self._config
-        group = self._admit(symbol, partition, offset)
-        seat = self._seats.get(group)
-        if seat is None:
-            wanted = self._selection.takes(group)
-            # What nobody wants may still decide where the replay begins and ends.
-            needed = wanted or self._window.timed
-            engine = GroupEngine(plan_group(config, group, self._registry)) if needed else None
-            seat = self._seats[group] = _Seat(
-                group, self._source.partition_of(group), engine, wanted
-            )
-        self._by_symbol[symbol] = seat
-        return seat
-
-    def _restore(self, group: str, state: StoredState) -> None:
-        partition = self._source.partition_of(group)
+    def _slot(self, group: str) -> GroupSlot:
         wanted = self._selection.takes(group)
         if not (wanted or self._window.timed):
-            self._seats[group] = _Seat(group, partition, None, False)
-            return
-        engine = self._engine_of(group, state)
-        seat = self._seats[group] = _Seat(group, partition, engine, wanted)
-        marks = [engine.watermark_ms(symbol) for symbol in self._config.members(group)]
-        seat.watermark_ms = max((mark for mark in marks if mark is not None), default=FAR_PAST_MS)
-        span = self.spans.get(partition or 0)
-        if span is not None:
-            span.watermark_ms = max(span.watermark_ms, seat.watermark_ms)
+            return GroupSlot(group, None)
+        if not wanted:
+            # Its watermark may decide where the replay begins and ends.
+            self._for_bounds.add(group)
+        state = self._states.get(group)
+        if state is None:
+            return GroupSlot(group, GroupEngine(plan_group(self._config, group, self._registry)))
+        return GroupSlot(group, self._engine_of(group, state))
 
     def _engine_of(self, group: str, state: StoredState) -> GroupEngine:
         try:

@@ -10,12 +10,13 @@ from typing import Any
 import tapeline
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config, config_hash
+from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.event_types import Registry
-from tapeline.schemas.records import Clock
+from tapeline.schemas.records import Clock, LogRecord
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.calendars import calendar_checksum, time_zone_version
 from tapeline.streams.core.correct.corrections import Correction
-from tapeline.streams.core.outcome import OUTCOMES
+from tapeline.streams.core.outcome import OUTCOMES, Outcome
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.errors import InputError, LostRowError
 from tapeline.streams.feeds.items import Feed, Item
@@ -31,6 +32,8 @@ from tapeline.streams.feeds.opening import (
 from tapeline.streams.feeds.times import TimeUnit, table_times
 from tapeline.streams.outputs.run_folder import MANIFEST_MARK, RunDirectory, check_outside
 from tapeline.streams.pipeline.collector import rare_collections
+from tapeline.streams.pipeline.drive import Drive
+from tapeline.streams.pipeline.drive import Item as DriveItem
 from tapeline.streams.pipeline.final_bars import FinalBars
 from tapeline.streams.pipeline.manifest_identity import identities
 from tapeline.streams.pipeline.refusals import (
@@ -44,6 +47,7 @@ from tapeline.streams.pipeline.refusals import (
     row_report,
 )
 from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.pipeline.slots import GroupSlot
 from tapeline.streams.pipeline.summary import RunResult, RunSummary
 
 WORK = ("rebuilds", "bars_again")
@@ -116,12 +120,12 @@ def run_files(
         if as_corrected:
             final = FinalBars(config, router)
             rows = run.sort(ordered, final)
-            router = run.router = Router(config.without_max_ahead(), registry=registry)
-            run.take_final(final)
+            router = Router(config.without_max_ahead(), registry=registry)
+            run.take_final(final, router)
         else:
             rows = run.take_all(ordered)
         if until_ms is not None:
-            met = run.refused.union(reader.met())
+            met = run.refused_symbols.union(reader.met())
             run.clocks(until_ms, symbols_of(config, sources, met))
         counts, hashes = directory.files.finish()
         manifest = {
@@ -145,7 +149,13 @@ def run_files(
 
 
 class _EmbeddedRun:
-    """The loop: every row gets the next offset, and becomes events or a dead letter."""
+    """Every row gets the next offset, and becomes events or a dead letter.
+
+    What goes through the drive is ``(offset, content, 0, feed, row, line)``; a clock that was
+    appended has no feed.
+    """
+
+    every = False
 
     def __init__(
         self,
@@ -155,51 +165,65 @@ class _EmbeddedRun:
         explain: Callable[[int, Correction], None] | None,
     ) -> None:
         self.offset = 0
-        self.router = router
+        self.drive = Drive(router)
         self.until_clocks = 0
         self.superseded = 0
-        self.refused: set[str] = set()
+        self.refused_symbols: set[str] = set()
         self.rows_refused = RowRefusals()
         self.jump: Jump | None = None
+        self._row: tuple[Feed, Item] | None = None
+        self._before: tuple[Feed, Item] | None = None
         self._directory = directory
+        self._write = directory.files.write
         self._summary = summary
         self._explain = explain
 
     def take_all(self, rows: Iterator[tuple[Feed, Item]]) -> int:
         """All rows of the inputs, in their order; returns their number."""
-        router, write = self.router, self._directory.files.write
-        apply = router.apply
+        self.drive.apply_many(self._numbered(rows), self)
+        return self.offset
+
+    def _numbered(self, rows: Iterator[tuple[Feed, Item]]) -> Iterator[DriveItem]:
         offset = self.offset
         before: tuple[Feed, Item] | None = None
         for each in rows:
             feed, (content, row, line) = each
-            if type(content) is Refusal:
-                self._refuse_row(feed, row, line, content)
-            else:
-                try:
-                    outcome = apply(content, offset)  # type: ignore[arg-type]
-                except RecordRejected as error:
-                    if error.code == AHEAD and self.jump is None:
-                        self.jump = jump_of(router, each, before)
-                    refusal = Refusal(error.code, error.reason, content.symbol)
-                    self._refuse_row(feed, row, line, refusal)
-                else:
-                    if outcome.correction is not None:
-                        self._corrected(offset, outcome.correction)
-                    if outcome.events:
-                        write(outcome.events)
+            self._row, self._before = each, before
+            yield offset, content, 0, feed, row, line
             before = each
             offset += 1
         self.offset = offset
-        return offset
 
-    def _corrected(self, offset: int, correction: Correction) -> None:
-        if correction.changes:
-            # What it replaces must have been counted.
-            self._directory.files.flush()
-            self._summary.corrected(correction.changes)
-        if self._explain is not None:
-            self._explain(offset, correction)
+    def took(self, item: DriveItem, slot: GroupSlot, record: LogRecord, outcome: Outcome) -> bool:
+        """Write what a row changed."""
+        correction = outcome.correction
+        if correction is not None:
+            if correction.changes:
+                # What it replaces must have been counted.
+                self._directory.files.flush()
+                self._summary.corrected(correction.changes)
+            if self._explain is not None:
+                self._explain(item[0], correction)
+        if outcome.events:
+            self._write(outcome.events)
+        return True
+
+    def refused(self, item: DriveItem, refusal: Refusal) -> None:
+        """Write the dead letter of a row, or of a clock that was appended."""
+        _, content, _, feed, row, line = item
+        if feed is not None:
+            if refusal.code == AHEAD and self.jump is None and self._row is not None:
+                self.jump = jump_of(self.drive.router, self._row, self._before)
+            self._refuse_row(feed, row, line, refusal)
+        else:
+            self._refuse(f"--until {refusal.symbol}:1", encode(content), refusal)
+
+    def passed(self, item: DriveItem) -> None:
+        """Every group has an engine, and none a record twice."""
+        raise BrokenPromiseError(f"row {item[0]} was passed over")
+
+    def resumes(self, slot: GroupSlot) -> None:
+        """Nothing is held."""
 
     def sort(self, rows: Iterator[tuple[Feed, Item]], final: FinalBars) -> int:
         """Read everything into `final`; returns the number of rows."""
@@ -216,28 +240,27 @@ class _EmbeddedRun:
                 self._refuse_row(feed, row, line, refusal)
         return count
 
-    def take_final(self, final: FinalBars) -> None:
-        """The bars of `final`, then its clocks."""
+    def take_final(self, final: FinalBars, router: Router) -> None:
+        """The bars of `final`, then its clocks, by engines of their own."""
+        self.drive = Drive(router)
         bars = final.bars()
         self.superseded = final.taken - len(bars)
-        for bar in bars:
-            self._directory.files.write(self.router.apply(bar, self.offset).events)
-            self.offset += 1
-        for clock in final.clocks():
-            self._directory.files.write(self.router.apply(clock, self.offset).events)
-            self.offset += 1
-            self.until_clocks += 1
+        self._append(bars)
+        self.until_clocks += self._append(final.clocks())
 
     def clocks(self, until_ms: int, symbols: Iterable[str]) -> None:
         """One clock for each symbol."""
-        for symbol in symbols:
-            self.until_clocks += 1
-            clock = Clock(symbol, until_ms)
-            try:
-                self._directory.files.write(self.router.apply(clock, self.offset).events)
-            except RecordRejected as error:
-                refusal = Refusal(error.code, error.reason, symbol)
-                self._refuse(f"--until {symbol}:1", encode(clock), refusal)
+        self.until_clocks += self._append(Clock(symbol, until_ms) for symbol in symbols)
+
+    def _append(self, records: Iterable[LogRecord]) -> int:
+        """Records that are no rows; returns their number."""
+        first = self.offset
+        self.drive.apply_many(self._without_feed(records), self)
+        return self.offset - first
+
+    def _without_feed(self, records: Iterable[LogRecord]) -> Iterator[DriveItem]:
+        for record in records:
+            yield self.offset, record, 0, None, None, 0
             self.offset += 1
 
     def _refuse_row(self, feed: Feed, row: Any, line: int, refusal: Refusal) -> None:
@@ -246,7 +269,7 @@ class _EmbeddedRun:
 
     def _refuse(self, source: str, raw: bytes, refusal: Refusal) -> None:
         if refusal.symbol is not None:
-            self.refused.add(refusal.symbol)
+            self.refused_symbols.add(refusal.symbol)
         self._directory.files.write_letter(dead_letter(source, raw, refusal))
 
 

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from tapeline.streams.consuming.subscription import ResumeToken as ResumeToken
     from tapeline.streams.consuming.subscription import Subscription as Subscription
     from tapeline.streams.core.engine import GroupEngine as GroupEngine
+    from tapeline.streams.core.outcome import Outcome as Outcome
     from tapeline.streams.core.rejection import RecordRejected as RecordRejected
     from tapeline.streams.embedded import run_files as run_files
     from tapeline.streams.errors import BrokerError as BrokerError
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from tapeline.streams.feeds.samples import sample_book as sample_book
     from tapeline.streams.feeds.samples import write_samples as write_samples
     from tapeline.streams.outputs.run_folder import ForeignFolderError as ForeignFolderError
+    from tapeline.streams.pipeline.drive import Drive as Drive
     from tapeline.streams.pipeline.planning import plan_group as plan_group
     from tapeline.streams.pipeline.routing import Router as Router
     from tapeline.streams.store.first_look import TooManyRefusedError as TooManyRefusedError
@@ -92,6 +94,7 @@ _HOMES = {
     "ConfigError": "tapeline.schemas.config.model",
     "Control": "tapeline.replay.pace.control",
     "DerivedBar": "tapeline.schemas.events",
+    "Drive": "tapeline.streams.pipeline.drive",
     "Event": "tapeline.schemas.events",
     "ForeignFolderError": "tapeline.streams.outputs.run_folder",
     "Gap": "tapeline.schemas.events",
@@ -102,6 +105,7 @@ _HOMES = {
     "LookAheadError": "tapeline.replay.strategy",
     "LostPositionError": "tapeline.streams.consuming.subscription",
     "Now": "tapeline.replay.strategy",
+    "Outcome": "tapeline.streams.core.outcome",
     "Output": "tapeline.schemas.events",
     "Pair": "tapeline.schemas.events",
     "Prior": "tapeline.schemas.events",
@@ -159,6 +163,7 @@ __all__ = [
     "ConfigError",
     "Control",
     "DerivedBar",
+    "Drive",
     "Event",
     "ForeignFolderError",
     "Gap",
@@ -169,6 +174,7 @@ __all__ = [
     "LookAheadError",
     "LostPositionError",
     "Now",
+    "Outcome",
     "Output",
     "Pair",
     "Prior",

@@ -7,7 +7,7 @@ the engine knew before and after. Nothing is kept but that (of a swing: all swin
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -27,11 +27,12 @@ from tapeline.schemas.symbols import is_name
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.outcome import Outcome
-from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.errors import InputError
-from tapeline.streams.pipeline.admission import Admission
+from tapeline.streams.pipeline.drive import Drive, Item
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.refusals import Refusal
+from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.pipeline.slots import GroupSlot
 
 AN_ID = touch_id("ES", range_label("Major", "Asia 2025-12-08"), "first_break")
 
@@ -153,30 +154,26 @@ async def why(
         When the log does not begin at its beginning.
     """
     kind, group = asked(config, fact_id, registry)
-    finder = Finder(config, group, kind, fact_id, registry)
-    async with aclosing(_records(open_source, config, group)) as items:
-        async for item in items:
-            finder.take(item)
+    source = open_source()
+    finder = Finder(config, group, kind, fact_id, source.partition_of, registry)
+    async with aclosing(_batches(source, group)) as batches:
+        async for batch in batches:
+            finder.take(batch)
     if not finder.versions:
         return None
-    teller = Teller(config, group, fact_id, finder.versions, registry)
-    async with aclosing(_records(open_source, config, group)) as items:
-        async for item in items:
-            teller.take(item)
+    source = open_source()
+    teller = Teller(config, group, fact_id, finder.versions, source.partition_of, registry)
+    async with aclosing(_batches(source, group)) as batches:
+        async for batch in batches:
+            teller.take(batch)
             if teller.done:
                 break
     return Answer(fact_id, kind, group, finder.versions)
 
 
-async def _records(
-    open_source: Callable[[], LogSource], config: Config, group: str
-) -> AsyncGenerator[LogItem, None]:
-    """Records of a group's partition, or of all where records may lie anywhere.
-
-    Those that lie in a partition that is not theirs are left out: they were refused.
-    """
-    at_home: dict[str, bool] = {}
-    async with open_source() as source:
+async def _batches(opened: LogSource, group: str) -> AsyncGenerator[list[LogItem], None]:
+    """Records of a group's partition, or of all where records may lie anywhere."""
+    async with opened as source:
         partition = source.partition_of(group)
         begins = {
             number: extent.begin
@@ -191,55 +188,42 @@ async def _records(
                 )
         async with aclosing(cast(Any, source.read(begins))) as batches:
             async for batch in batches:
-                for item in batch:
-                    content = item.content
-                    if partition is not None and not isinstance(content, Refusal):
-                        symbol = content.symbol
-                        if symbol not in at_home:
-                            due = source.partition_of(config.group_of(symbol))
-                            at_home[symbol] = due == partition
-                        if not at_home[symbol]:
-                            continue
-                    yield item
+                yield batch
 
 
 class _Group:
-    """The engine of one group, given the records that concern it."""
+    """The engine of one group; the records of all others are passed over.
 
-    def __init__(self, config: Config, group: str, registry: Registry) -> None:
+    Parameters
+    ----------
+    partition_of
+        Gives the partition of a group: what lies elsewhere was refused.
+    """
+
+    every = True
+
+    def __init__(
+        self,
+        config: Config,
+        group: str,
+        partition_of: Callable[[str], int | None],
+        registry: Registry,
+    ) -> None:
         self.plan = plan_group(config, group, registry)
         self.engine = GroupEngine(self.plan)
-        self._members = {each.symbol for each in self.plan.instruments}
-        # Whether it has a place, the symbols before it decide.
-        named = all(config.names(symbol) for symbol in self._members)
-        self._admission = None if named else Admission(config)
-        self._config = config
+        self.drive = Drive(Router(config, self._slot, partition_of=partition_of))
 
-    def concerns(self, item: LogItem) -> bool:
-        """Whether a record is one of the group."""
-        content = item.content
-        if isinstance(content, Refusal):
-            return False
-        concerned = content.symbol in self._members
-        if self._admission is None:
-            return concerned
-        if self._config.instrument(content.symbol) is None:
-            return False
-        try:
-            self._admission.admit(content.symbol, item.offset)
-        except RecordRejected:
-            return False
-        if concerned:
-            self._admission = None
-        return concerned
+    def _slot(self, group: str) -> GroupSlot:
+        return GroupSlot(group, self.engine if group == self.plan.group else None)
 
-    def apply(self, item: LogItem) -> Outcome | None:
-        """What a record did, None when it is refused."""
-        assert not isinstance(item.content, Refusal)
-        try:
-            return self.engine.apply(item.content, item.offset)
-        except RecordRejected:
-            return None
+    def refused(self, item: Item, refusal: Refusal) -> None:
+        """A dead letter leads to no fact."""
+
+    def passed(self, item: Item) -> None:
+        """A record of another group."""
+
+    def resumes(self, slot: GroupSlot) -> None:
+        """Nothing is held."""
 
 
 class Finder(_Group):
@@ -252,9 +236,15 @@ class Finder(_Group):
     """
 
     def __init__(
-        self, config: Config, group: str, kind: str, fact_id: str, registry: Registry = EVENTS
+        self,
+        config: Config,
+        group: str,
+        kind: str,
+        fact_id: str,
+        partition_of: Callable[[str], int | None],
+        registry: Registry = EVENTS,
     ) -> None:
-        super().__init__(config, group, registry)
+        super().__init__(config, group, partition_of, registry)
         self.versions: list[Version] = []
         self._id = fact_id
         self._facts: dict[str, Event] = {}
@@ -272,14 +262,13 @@ class Finder(_Group):
             return lambda fact: isinstance(fact, Range | Touch) and (fact.kind, fact.name) == place
         return lambda fact: False
 
-    def take(self, item: LogItem) -> None:
-        """The next record of the log."""
-        if not self.concerns(item):
-            return
+    def take(self, items: Iterable[LogItem]) -> None:
+        """The next records of the log."""
+        self.drive.apply_many(items, self)
+
+    def took(self, item: Item, slot: GroupSlot, record: LogRecord, outcome: Outcome) -> bool:
+        """Keep what a chain may name, and every version of the fact."""
         found: Output | None = None
-        outcome = self.apply(item)
-        if outcome is None:
-            return
         for event in outcome.events:
             if isinstance(event, Retract):
                 self._facts.pop(event.id, None)
@@ -289,20 +278,22 @@ class Finder(_Group):
                 found = event
         # When it is published, what it came from may still follow in the same record.
         if found is not None:
-            self._add(item, found, outcome.correction)
+            self._add(item, record, found, outcome.correction)
+        return True
 
-    def _add(self, item: LogItem, event: Output, correction: Correction | None) -> None:
+    def _add(
+        self, item: Item, record: LogRecord, event: Output, correction: Correction | None
+    ) -> None:
         gone = isinstance(event, Retract)
         before = self.versions[-1].after if self.versions else None
-        assert not isinstance(item.content, Refusal)
         self.versions.append(
             Version(
-                item.partition,
-                item.offset,
+                item[2],
+                item[0],
                 event.seq,
                 event.rev,
                 event.watermark_ms,
-                item.content,
+                record,
                 before,
                 None if gone else to_builtins(event),
                 _corrected(correction),
@@ -332,9 +323,10 @@ class Teller(_Group):
         group: str,
         fact_id: str,
         versions: list[Version],
+        partition_of: Callable[[str], int | None],
         registry: Registry = EVENTS,
     ) -> None:
-        super().__init__(config, group, registry)
+        super().__init__(config, group, partition_of, registry)
         self._id = fact_id
         self._waiting = {each.offset: each for each in versions}
         self._spans = sorted(
@@ -352,30 +344,36 @@ class Teller(_Group):
         """Whether every version was told."""
         return not self._waiting
 
-    def take(self, item: LogItem) -> None:
-        """The next record of the log."""
-        if not self.concerns(item):
-            return
-        version = self._waiting.pop(item.offset, None)
-        if version is not None:
-            version.state_before = engine_view(self.engine, self._id)
-        outcome = self.apply(item)
-        if outcome is not None:
-            self._remember(item, outcome)
+    def take(self, items: Iterable[LogItem]) -> None:
+        """The next records of the log, until every version was told."""
+        self.drive.apply_many(self._with_states(items), self)
+
+    def _with_states(self, items: Iterable[LogItem]) -> Iterator[LogItem]:
+        """The records; before one that published a version, what the engine knows is noted."""
+        for item in items:
+            version = self._waiting.get(item.offset)
+            if version is not None:
+                version.state_before = engine_view(self.engine, self._id)
+            yield item
+
+    def took(self, item: Item, slot: GroupSlot, record: LogRecord, outcome: Outcome) -> bool:
+        """Remember bars that are asked for, and complete a version that the record published."""
+        self._remember(record, item[0], outcome)
+        version = self._waiting.pop(item[0], None)
         if version is not None:
             version.state_after = engine_view(self.engine, self._id)
             for cause in version.causes:
                 self._look_up(cause, version, version.after or {})
+        return not self.done
 
-    def _remember(self, item: LogItem, outcome: Outcome) -> None:
-        content = item.content
-        if isinstance(content, Bar):
-            place = (content.symbol, content.start_ms)
+    def _remember(self, record: LogRecord, offset: int, outcome: Outcome) -> None:
+        if isinstance(record, Bar):
+            place = (record.symbol, record.start_ms)
             if outcome.kind == "duplicates" or not self._wanted(*place):
                 return
-            self._bars[place] = LoggedBar(content, item.offset)
-        elif isinstance(content, Cancel):
-            self._bars.pop((content.symbol, content.start_ms), None)
+            self._bars[place] = LoggedBar(record, offset)
+        elif isinstance(record, Cancel):
+            self._bars.pop((record.symbol, record.start_ms), None)
 
     def _wanted(self, symbol: str, label: int) -> bool:
         return any(name == symbol and start <= label < end for name, start, end in self._spans)

@@ -46,7 +46,7 @@ class PlaceKeys:
         """The next records that are read; those before are over."""
         reached, of_piece = self._reached, self._of_piece
         of_piece.clear()
-        for partition, offset, time_ms, _, _, _ in items:
+        for offset, _, partition, time_ms, _, _ in items:
             last = reached.get(partition, FAR_PAST_MS)
             if time_ms > last:
                 reached[partition] = last = time_ms

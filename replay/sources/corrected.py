@@ -74,7 +74,7 @@ class CorrectedSource:
         self._source = source
         self._config = config
         self._selection = selection
-        self._router = Router(config)
+        self._router = Router(config, partition_of=source.partition_of)
         self._records: dict[int, list[LogRecord]] = {}
 
     async def __aenter__(self) -> CorrectedSource:
@@ -129,14 +129,8 @@ class CorrectedSource:
     def _add(self, item: LogItem, final: FinalBars) -> None:
         content = item.content
         if not isinstance(content, Refusal):
-            group = self._config.group_of(content.symbol)
-            due = self._source.partition_of(group)
             try:
-                if due is not None and due != item.partition:
-                    raise RecordRejected(
-                        "wrong_partition",
-                        f"records of group {group} belong in partition {due}, not {item.partition}",
-                    )
+                self._router.refuse_misplaced(content.symbol, item.partition)
                 final.add(content)
             except RecordRejected as error:
                 content = Refusal(error.code, error.reason, content.symbol)
@@ -174,7 +168,7 @@ class CorrectedSource:
             order.add(
                 partition,
                 [
-                    LogItem(partition, offset, event_time_ms(record, self._router), record, None)
+                    LogItem(offset, record, partition, event_time_ms(record, self._router), None)
                     for offset, record in enumerate(self._records[partition][start:], start)
                 ],
             )

@@ -143,13 +143,13 @@ class FileSource:
                 except RecordRejected:
                     # It stays where it is; what is wrong with it, the fold says.
                     pass
-            yield LogItem(0, offset, last, content, row if stored else (feed, row, line))
+            yield LogItem(offset, content, 0, last, row if stored else (feed, row, line))
         if self._until_ms is not None:
             met = refused.union(router.met())
             for symbol in symbols_of(self._config, self._inputs, met):
                 offset += 1
                 clock = Clock(symbol, self._until_ms)
-                yield LogItem(0, offset, self._until_ms, clock, None)
+                yield LogItem(offset, clock, 0, self._until_ms, None)
 
     def letter(self, item: LogItem, refusal: Refusal) -> Reject:
         """The dead letter as an embedded run writes it."""

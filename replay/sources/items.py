@@ -17,26 +17,26 @@ UNTIMED = itemgetter(5)
 
 
 class LogItem(NamedTuple):
-    """One record of the log.
+    """One record of the log, as the drive takes it.
 
     Attributes
     ----------
+    content
+        The record, or why it is none.
     time_ms
         Its key in the order. In a topic the greatest end that its partition has shown up to and
         with it (`streams.kafka.shown`); in files and of sorted bars its own: end of the bar or of
         the cancelled slot, time of the clock, of what cannot be read that of the record before it.
-    content
-        The record, or why it is none.
     place
         What its source knows it by.
     untimed
         Whether its CreateTime is another than the end of its bar, or the time of its clock.
     """
 
-    partition: int
     offset: int
-    time_ms: int
     content: LogRecord | Refusal
+    partition: int
+    time_ms: int
     place: Any
     untimed: bool = False
 

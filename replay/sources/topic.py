@@ -309,6 +309,6 @@ class _RecordReader:
             stamp = record.timestamp
             # A bar in order ends where its partition has come to: of it no more is asked.
             off = stamp != key and not isinstance(content, Refusal) and untimed(content, stamp)
-            add(new(LogItem, (partition, record.offset, key, content, value, off)))
+            add(new(LogItem, (record.offset, content, partition, key, value, off)))
         self._next[partition] = chunk.end if end is None else min(chunk.end, end)
         return items

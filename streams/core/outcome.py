@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from tapeline.schemas.events import Output
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.streams.core.correct.corrections import Correction
-from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 
 ACCEPTED: Final = "accepted"
 OUTCOMES: Final = (
@@ -32,7 +32,7 @@ class Outcome:
     events
         What changed in the view, in the order of publication; a list of its own for every record.
     watermark_ms
-        Watermark of the record's symbol after it; `NOWHERE_MS` where it has none.
+        Watermark of the record's symbol after it; `FAR_PAST_MS` where it has none.
     correction
         Of a late, changed or cancelled bar, what it replaced; otherwise None.
     """
@@ -42,7 +42,7 @@ class Outcome:
     def __init__(self, kind: str = ACCEPTED) -> None:
         self.kind = kind
         self.events: list[Output] = []
-        self.watermark_ms = NOWHERE_MS
+        self.watermark_ms = FAR_PAST_MS
         self.correction: Correction | None = None
 
     def begin(self) -> None:

@@ -56,15 +56,18 @@ class Expected(Struct):
 def expected(config: Config, partition: int, values: Iterable[bytes | None]) -> Expected:
     """Fold the values of a partition of the log, from offset 0 on and without a hole.
 
-    The embedded run's engines and order, and a router of its own: nothing of a worker.
+    The engines, and a loop of its own: the drive is what is tested, too.
     """
-    found = Expected({kind: [] for kind in FACTS}, {}, Router(config), 0, [])
+    router = Router(
+        config, partition_of=lambda group: partition_for(group, config.kafka.partitions)
+    )
+    found = Expected({kind: [] for kind in FACTS}, {}, router, 0, [])
     decode = RecordDecoder().decode
     log = input_log(config.kafka.topic_prefix)
     for offset, value in enumerate(values):
         raw = value or b""
         try:
-            events = _apply(config, found.router, partition, decode(raw), offset)
+            events = _apply(router, partition, decode(raw), offset)
         except (CodecError, RecordRejected) as error:
             letter_id = reject_id(f"{log}/{partition}/{offset}")
             text = base64.b64encode(raw).decode("ascii")
@@ -74,19 +77,14 @@ def expected(config: Config, partition: int, values: Iterable[bytes | None]) -> 
                 each = _said(event)
                 found.facts[each.type].append(each)
         found.records = offset + 1
-    found.places = found.router.admission.taken()
+    found.places = found.router.admission(partition).taken()
     return found
 
 
-def _apply(
-    config: Config, router: Router, partition: int, record: LogRecord, offset: int
-) -> list[Output]:
-    if config.instrument(record.symbol) is not None:
-        group = config.group_of(record.symbol)
-        due = partition_for(group, config.kafka.partitions)
-        if due != partition:
-            raise RecordRejected("wrong_partition", f"group {group} belongs in partition {due}")
-    return router.apply(record, offset).events
+def _apply(router: Router, partition: int, record: LogRecord, offset: int) -> list[Output]:
+    engine = router.find(record, offset, partition).engine
+    assert engine is not None
+    return engine.apply(record, offset).events
 
 
 def _said(event: Output) -> Said:

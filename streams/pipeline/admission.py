@@ -82,6 +82,11 @@ class Admission:
     ----------
     symbols
         Those that have a place already, in any order.
+
+    Attributes
+    ----------
+    new
+        Places that were taken since the last call of `taken`, in their order.
     """
 
     def __init__(self, config: Config, symbols: Iterable[str] = ()) -> None:
@@ -89,7 +94,7 @@ class Admission:
         self._most = config.limits.symbols
         # A symbol that was configured since then needs its place no more.
         self._placed = {symbol for symbol in symbols if not config.names(symbol)}
-        self._new: list[Place] = []
+        self.new: list[Place] = []
 
     def holds(self, symbol: str) -> bool:
         """Whether a symbol is configured or has a place."""
@@ -98,11 +103,11 @@ class Admission:
     @property
     def changed(self) -> bool:
         """Whether places were taken since the last call of `taken`."""
-        return bool(self._new)
+        return bool(self.new)
 
     def taken(self) -> list[Place]:
         """Places that were taken since the last call, in their order."""
-        found, self._new = self._new, []
+        found, self.new = self.new, []
         return found
 
     def admit(self, symbol: str, offset: int) -> None:
@@ -129,4 +134,4 @@ class Admission:
                 " come before it ([limits] symbols)",
             )
         self._placed.add(symbol)
-        self._new.append(Place(symbol, offset))
+        self.new.append(Place(symbol, offset))

@@ -1,8 +1,8 @@
-"""Which engine takes a record: one a group, made when its first record comes."""
+"""Which group takes a record: one engine a group, made when its first record comes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.event_types import Registry
@@ -11,113 +11,147 @@ from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.records import LogRecord
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.core.engine import GroupEngine
-from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.pipeline.admission import Admission, StandIn
 from tapeline.streams.pipeline.planning import plan_group
+from tapeline.streams.pipeline.slots import GroupSlot
 
 
 class Router:
-    """The engines of all groups that a configuration and its input name.
+    """The groups that a configuration and its input name.
 
     Parameters
     ----------
     make
-        Gives the engine of a group when its first record comes; None: a new one.
-    symbols
-        Those that are not configured and have a place already; see `Admission`.
+        Gives the slot of a group when its first record comes; None: one with a new engine.
+    placed
+        By partition, symbols that are not configured and have a place already; see `Admission`.
+    partition_of
+        Gives the partition that the records of a group belong in, None where they may lie anywhere;
+        None: there is one partition.
     registry
         The types of the events of new engines.
 
     Attributes
     ----------
-    engines
+    slots
         By group id, in the order in which their first records came.
-    admission
-        The places of symbols that are not configured.
     """
 
     def __init__(
         self,
         config: Config,
-        make: Callable[[str], GroupEngine] | None = None,
-        symbols: Iterable[str] = (),
+        make: Callable[[str], GroupSlot] | None = None,
+        placed: Mapping[int, Iterable[str]] | None = None,
+        partition_of: Callable[[str], int | None] | None = None,
         registry: Registry = EVENTS,
     ) -> None:
+        self.slots: dict[str, GroupSlot] = {}
         self._registry = registry
-        self.engines: dict[str, GroupEngine] = {}
         self._config = config
-        self._make = self._new_engine if make is None else make
-        self._by_symbol: dict[str, GroupEngine] = {}
+        self._make = self._new_slot if make is None else make
+        self._partition_of = partition_of
+        self._by_symbol: dict[str, GroupSlot] = {}
         self._stand_in = StandIn(config)
-        self.admission = Admission(config, symbols)
         self._checked: set[str] = set()
+        self._admissions = {
+            partition: Admission(config, symbols) for partition, symbols in (placed or {}).items()
+        }
 
     @property
     def config(self) -> Config:
         """The configuration."""
         return self._config
 
-    def apply(self, record: LogRecord, offset: int) -> Outcome:
-        """Hand a record to the engine of its group; see `GroupEngine.apply`.
+    @property
+    def engines(self) -> dict[str, GroupEngine]:
+        """Engines by group id, in the order in which their first records came."""
+        return {group: slot.engine for group, slot in self.slots.items() if slot.engine is not None}
+
+    def _home(self, group: str) -> int | None:
+        return None if self._partition_of is None else self._partition_of(group)
+
+    def find(self, record: LogRecord, offset: int, partition: int = 0) -> GroupSlot:
+        """The group of a record; its symbol has a place then.
 
         Raises
         ------
         RecordRejected
-            ``unknown_symbol`` when no instrument is configured for it, ``too_many_symbols`` when no
-            place is left for it, and what the engine refuses.
+            ``unknown_symbol`` when no instrument is configured for it, ``wrong_partition`` when it
+            belongs in another one, ``too_many_symbols`` when no place is left for it.
         """
-        engine = self._by_symbol.get(record.symbol)
-        if engine is None:
-            engine = self._admitted(record.symbol, offset)
-        return engine.apply(record, offset)
+        symbol = record.symbol
+        slot = self._by_symbol.get(symbol)
+        if slot is None or slot.partition != partition:
+            self.meet(record, offset, partition)
+            slot = self._by_symbol[symbol] = self.slot(self._config.group_of(symbol))
+        return slot
+
+    def meet(self, record: LogRecord, offset: int, partition: int = 0) -> None:
+        """Give the symbol of a record its place though the record itself is not applied.
+
+        Raises
+        ------
+        RecordRejected
+            As `find` does.
+        """
+        symbol = record.symbol
+        self._refuse_unknown(symbol)
+        self.refuse_misplaced(symbol, partition)
+        self.admission(partition).admit(symbol, offset)
+
+    def admission(self, partition: int = 0) -> Admission:
+        """The places of a partition."""
+        found = self._admissions.get(partition)
+        if found is None:
+            found = self._admissions[partition] = Admission(self._config)
+        return found
+
+    def refuse_misplaced(self, symbol: str, partition: int) -> None:
+        """Refuse a record that lies in another partition than those of its group belong in.
+
+        Raises
+        ------
+        RecordRejected
+            ``wrong_partition``.
+        """
+        group = self._config.group_of(symbol)
+        home = self._home(group)
+        if home is not None and home != partition:
+            raise RecordRejected(
+                "wrong_partition",
+                f"records of group {group} belong in partition {home}, not {partition}",
+            )
 
     def check(self, record: LogRecord) -> None:
-        """Check what does not depend on earlier records; see `apply`. It admits no symbol."""
+        """Check what does not depend on earlier records; see `GroupEngine.check`.
+
+        It admits no symbol.
+        """
         engine = self._for_checks(record.symbol)
         if engine is None:
             self._stand_in.check(record)
         else:
             engine.check(record)
 
-    def meet(self, record: LogRecord, offset: int) -> None:
-        """Give the symbol of a record its place though the record itself is not applied.
-
-        Raises
-        ------
-        RecordRejected
-            When the symbol is not accepted, or no place is left for it.
-        """
-        self._refuse_unknown(record.symbol)
-        self.admission.admit(record.symbol, offset)
-
-    def _admitted(self, symbol: str, offset: int) -> GroupEngine:
-        """Engine of a symbol that is new here."""
-        self._refuse_unknown(symbol)
-        self.admission.admit(symbol, offset)
-        engine = self.group_engine(self._config.group_of(symbol))
-        self._by_symbol[symbol] = engine
-        return engine
-
     def _for_checks(self, symbol: str) -> GroupEngine | None:
         """Engine that checks records of a symbol; None: one stands for all that have none."""
-        engine = self._by_symbol.get(symbol)
-        if engine is None:
+        slot = self._by_symbol.get(symbol)
+        if slot is None:
             self._refuse_unknown(symbol)
             if not self._config.names(symbol):
                 self._checked.add(symbol)
                 return None
-            engine = self.group_engine(self._config.group_of(symbol))
-            self._by_symbol[symbol] = engine
-        return engine
+            slot = self._by_symbol[symbol] = self.slot(self._config.group_of(symbol))
+        return slot.engine
 
     def _refuse_unknown(self, symbol: str) -> None:
         if self._config.instrument(symbol) is None:
             raise RecordRejected("unknown_symbol", f"symbol {symbol!r} is not configured")
 
-    def _new_engine(self, group: str) -> GroupEngine:
-        return GroupEngine(plan_group(self._config, group, self._registry))
+    def _new_slot(self, group: str) -> GroupSlot:
+        return GroupSlot(group, GroupEngine(plan_group(self._config, group, self._registry)))
 
     def symbols(self) -> list[str]:
         """Symbols that had a record, by name; without those that were too many."""
@@ -136,31 +170,39 @@ class Router:
 
     def counters(self, symbol: str) -> dict[str, int]:
         """What became of the records of a symbol that had a record; see `GroupEngine.counters`."""
-        return self._by_symbol[symbol].counters(symbol)
+        return self.group_engine(self._by_symbol[symbol].group).counters(symbol)
 
     def swings_by_class(self, symbol: str) -> dict[int, int]:
         """Swings of a symbol that had a record; see `GroupEngine.swings_by_class`."""
-        return self._by_symbol[symbol].swings_by_class(symbol)
+        return self.group_engine(self._by_symbol[symbol].group).swings_by_class(symbol)
+
+    def _engine_of(self, symbol: str) -> GroupEngine | None:
+        slot = self._by_symbol.get(symbol)
+        return None if slot is None else slot.engine
 
     def held(self, symbol: str) -> GroupEngine | None:
         """Engine of a symbol that is configured, or has a place; None of any other."""
         group = self._config.group_of(symbol)
-        return self.group_engine(group) if self.admission.holds(symbol) else None
+        holds = any(each.holds(symbol) for each in self._admissions.values())
+        return self.group_engine(group) if holds or self._config.names(symbol) else None
+
+    def slot(self, group: str) -> GroupSlot:
+        """Slot of a group; made if no record has come yet."""
+        slot = self.slots.get(group)
+        if slot is None:
+            slot = self.slots[group] = self._make(group)
+            slot.partition = self._home(group) or 0
+        return slot
 
     def group_engine(self, group: str) -> GroupEngine:
-        """Engine of a group; made if no record has come yet."""
-        engine = self.engines.get(group)
-        if engine is None:
-            engine = self._make(group)
-            self.engines[group] = engine
+        """Engine of a group that has one; made if no record has come yet."""
+        engine = self.slot(group).engine
+        assert engine is not None
         return engine
 
     def replace(self, group: str, engine: GroupEngine) -> None:
         """Put another engine in the place of a group's."""
-        self.engines[group] = engine
-        for symbol in self._config.members(group):
-            if symbol in self._by_symbol:
-                self._by_symbol[symbol] = engine
+        self.slot(group).engine = engine
 
     def base_of(self, symbol: str) -> str:
         """Base interval of a symbol; 1m for one that will be refused."""
@@ -169,7 +211,7 @@ class Router:
 
     def slot_end_ms(self, symbol: str, start_ms: int) -> int:
         """End of the bar of a symbol with a label, for ordering inputs."""
-        engine = self._by_symbol.get(symbol)
+        engine = self._engine_of(symbol)
         if engine is None:
             try:
                 engine = self._for_checks(symbol)

@@ -16,10 +16,12 @@ from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.core.volume import written_volume
 from tapeline.streams.pipeline.admission import TOO_MANY
+from tapeline.streams.pipeline.drive import Drive
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.provenance import IDENTITY, GroupIdentity, restore_engine
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.pipeline.slots import GroupSlot
 from tapeline.streams.pipeline.state_values import decoded, encoded
 from tapeline.streams.store.checkpoint import RunMark, Slot
 from tapeline.streams.store.counts import StoreCounts
@@ -96,7 +98,8 @@ class Keeper:
         self.registry = store.registry
         self.counts = StoreCounts(store.checkpoint.log_records, store.registry)
         self.rebuilds: dict[str, Slot | None] = dict(store.checkpoint.rebuilds)
-        self.router = Router(config, self._engine, stored_places(store.database))
+        self.router = Router(config, self._slot, {0: stored_places(store.database)})
+        self._drive = Drive(self.router)
         self.step = StoreStep(self.registry)
         self._explain = explain
         self._least_again = least_again
@@ -113,8 +116,11 @@ class Keeper:
             config, folder, store.checkpoint, store.database, way_out(folder), self.registry
         )
 
+    def _slot(self, group: str) -> GroupSlot:
+        """A group as the store has it."""
+        return GroupSlot(group, self._engine(group))
+
     def _engine(self, group: str) -> GroupEngine:
-        """The engine of a group as the store has it."""
         prefix = state_prefix(group)
         # Plain data without cycles: looking for some again and again costs more than reading.
         collecting = gc.isenabled()
@@ -145,12 +151,12 @@ class Keeper:
             return
         if self.config.instrument(symbol) is not None:
             with suppress(RecordRejected):
-                self.router.admission.admit(symbol, self._next)
+                self.router.admission().admit(symbol, self._next)
 
     @property
     def pending(self) -> bool:
         """Whether there is anything to commit."""
-        return bool(self.step) or self.router.admission.changed
+        return bool(self.step) or self.router.admission().changed
 
     def pass_over(self, record: LogRecord) -> None:
         """Leave out a record that a later one replaces; its symbol takes its place by it."""
@@ -182,7 +188,7 @@ class Keeper:
 
     def _apply(self, record: LogRecord) -> str:
         """Hand a record to its engine, and publish what that says."""
-        outcome = self.router.apply(record, self._next)
+        outcome = self._drive.apply(record, self._next)
         if outcome.kind in ("duplicates", "idle"):
             return outcome.kind
         self._note(record)
@@ -357,7 +363,7 @@ class Keeper:
 
     def write(self, states: list[tuple[bytes, bytes | None]], mark: RunMark | None) -> None:
         """Write the step with other state records than those of the engines."""
-        places = self.router.admission.taken()
+        places = self.router.admission().taken()
         keys = [(SYMBOLS + symbol.encode(), encoded(offset)) for symbol, offset in places]
         self.store.commit(self.step, [*states, *keys], mark, self._plans, self.rebuilds)
         self.step = StoreStep(self.registry)

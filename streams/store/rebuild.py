@@ -13,14 +13,20 @@ from collections.abc import Callable, Iterator
 from heapq import merge
 
 from tapeline.schemas.codec import EventDecoder, encode
+from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, Output, Reject, Retract, content_of, retracted, revised
 from tapeline.schemas.ids import ids_of
 from tapeline.schemas.instants import OUTPUTS_PER_RECORD
-from tapeline.schemas.records import Bar, Clock
+from tapeline.schemas.records import Bar, Clock, LogRecord
 from tapeline.streams.core.correct.corrections import Change, in_order
 from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.core.outcome import Outcome
+from tapeline.streams.pipeline.drive import Drive, Item
 from tapeline.streams.pipeline.planning import plan_group
+from tapeline.streams.pipeline.refusals import Refusal
+from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.pipeline.slots import GroupSlot
 from tapeline.streams.store.checkpoint import RunMark
 from tapeline.streams.store.keeper import Keeper
 from tapeline.streams.store.layout import VIEW, bars_prefix, state_prefix, view_key
@@ -62,12 +68,21 @@ def rebuild(
     symbols = keeper.config.members(group)
     earlier = keeper.router.group_engine(group)
     fresh = GroupEngine(plan_group(keeper.config.without_max_ahead(), group, keeper.registry))
-    found: dict[str, Event] = {}
-    for number, record in enumerate(_final_records(keeper, earlier, symbols)):
-        for event in fresh.apply(record, number).events:
-            assert not isinstance(event, Retract)
-            found[event.id] = event
-    changes = in_order(list(_changes(keeper, group, symbols, found)), keeper.registry)
+    router = Router(
+        keeper.config.without_max_ahead(),
+        lambda each: GroupSlot(each, fresh),
+        {0: keeper.config.members(group)},
+    )
+    drive = Drive(router)
+    view = _FreshView()
+    drive.apply_many(
+        (
+            (number, record, 0)
+            for number, record in enumerate(_final_records(keeper, earlier, symbols))
+        ),
+        view,
+    )
+    changes = in_order(list(_changes(keeper, group, symbols, view.facts)), keeper.registry)
     if line is not None and -(-len(changes) // OUTPUTS_PER_RECORD) != 1:
         return False
     slot = keeper.rebuilds.pop(group)
@@ -78,7 +93,7 @@ def rebuild(
         if place == 0:
             clock = _clock(fresh, symbols)
             offset = keeper.pass_line(encode(clock) if line is None else line)
-            fresh.apply(clock, offset)
+            drive.apply(clock, offset)
         seq = offset * OUTPUTS_PER_RECORD + place
         corrects = None if slot is None else slot[1]
         keeper.publish(_stamped(change, fresh, symbols, revisions, seq, corrects), True)
@@ -93,6 +108,39 @@ def rebuild(
     keeper.write(states, mark())
     keeper.router.replace(group, fresh)
     return True
+
+
+class _FreshView:
+    """What the final bars of a group lead to: nothing of it is taken back or refused.
+
+    Attributes
+    ----------
+    facts
+        By id.
+    """
+
+    every = False
+
+    def __init__(self) -> None:
+        self.facts: dict[str, Event] = {}
+
+    def took(self, item: Item, slot: GroupSlot, record: LogRecord, outcome: Outcome) -> bool:
+        """Keep the last version of every fact."""
+        for event in outcome.events:
+            assert not isinstance(event, Retract)
+            self.facts[event.id] = event
+        return True
+
+    def refused(self, item: Item, refusal: Refusal) -> None:
+        """Every bar was accepted before."""
+        raise BrokenPromiseError(f"a stored bar is refused: {item[1]} ({refusal.reason})")
+
+    def passed(self, item: Item) -> None:
+        """The engine is new."""
+        raise BrokenPromiseError(f"a stored bar is passed over: {item[1]}")
+
+    def resumes(self, slot: GroupSlot) -> None:
+        """Nothing is held."""
 
 
 def _final_records(

@@ -210,7 +210,7 @@ class WorkerApp(BatchApp):
         logger.info(
             "partition %s: %s groups, next offset %s, loaded in %.0f ms",
             partition,
-            len(fold.seats),
+            len(fold.groups),
             fold.next_offset,
             1000 * (time.monotonic() - started),
         )
@@ -397,9 +397,9 @@ class WorkerApp(BatchApp):
             marks: dict[str, int] = {}
             if fold is not None:
                 marks = {
-                    group: seat.watermark_ms
-                    for group, seat in fold.seats.items()
-                    if seat.watermark_ms != FAR_PAST_MS
+                    group: state.watermark_ms
+                    for group, state in fold.groups.items()
+                    if state.watermark_ms != FAR_PAST_MS
                 }
             found.append(
                 PartitionGauges(

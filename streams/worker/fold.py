@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from msgspec import Struct, field
 
@@ -16,41 +15,33 @@ from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output
 from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.partition import partition_for
+from tapeline.schemas.records import LogRecord
 from tapeline.schemas.registry import EVENTS
-from tapeline.streams.core.engine import GroupEngine, StateIncompleteError, StateVersionError
-from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.kafka.raw_records import Chunk, RawRecord
 from tapeline.streams.kafka.snapshots import (
-    CloseClock,
-    SnapshotHead,
     place_message,
-    snapshot_messages,
     topic,
 )
 from tapeline.streams.kafka.stamps import Stamps
 from tapeline.streams.outputs.messages import EventMessage, Writer
-from tapeline.streams.pipeline.admission import Admission, Place
-from tapeline.streams.pipeline.planning import plan_group
-from tapeline.streams.pipeline.provenance import (
-    IDENTITY,
-    GroupIdentity,
-    IdentityError,
-    restore_engine,
-)
+from tapeline.streams.pipeline.admission import Place
+from tapeline.streams.pipeline.drive import Drive, Item
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
+from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.pipeline.slots import GroupSlot
+from tapeline.streams.worker.group_state import GroupState
 from tapeline.streams.worker.last_key import LastKey
 from tapeline.streams.worker.log_digest import RecordDigest, digest_of
 from tapeline.streams.worker.state_records import (
-    FIRST,
-    LOST,
     Checkpoint,
     GroupChange,
-    StateFormatError,
-    StoredGroup,
     StoredPartition,
     group_change,
     places_change,
 )
+
+DECODE = RecordDecoder().decode
 
 
 class LogHoleError(BrokenPromiseError):
@@ -69,106 +60,6 @@ class Counts:
         self.untimed = 0
 
 
-class Seat:
-    """A group's engine and what goes with each of its outputs.
-
-    Attributes
-    ----------
-    watermark_ms
-        Greatest of the group; `FAR_PAST_MS` before its first bar or clock.
-    closed
-        Date of the session whose close the last record passed, until the state is kept: as soon as
-        somebody has the time, at the latest before the next record.
-    first
-        As in `StoredGroup`.
-    reached_ms, shown_ms
-        Greatest watermark of the partition with the record that passed the close, and the key of
-        that record; see `streams.kafka.shown`.
-    """
-
-    def __init__(
-        self,
-        config: Config,
-        group: str,
-        stored: StoredGroup | None,
-        registry: Registry = EVENTS,
-    ) -> None:
-        self.group = group
-        self.first = None if stored is None else stored.first
-        self.reached_ms = self.shown_ms = FAR_PAST_MS
-        self._first_kept = self.first is not None
-        self._slots = config.kafka.snapshot_days
-        self.header = ("group", group.encode())
-        if stored is None:
-            self.engine = GroupEngine(plan_group(config, group, registry))
-            self.identity = GroupIdentity(config, self.engine)
-        else:
-            self.engine = _restored(config, group, stored, registry)
-            self.identity = GroupIdentity(config, self.engine, stored.settings)
-        plan = self.engine.plan
-        marks = [self.engine.watermark_ms(each.symbol) for each in plan.instruments]
-        known = [mark for mark in marks if mark is not None]
-        self.watermark_ms = max(known, default=FAR_PAST_MS)
-        self.closes = CloseClock(plan.instruments[0].calendar, max(known, default=None))
-        self.closed: str | None = None
-
-    def close(self, watermark_ms: int, offset: int, reached_ms: int, shown_ms: int) -> bool:
-        """Whether a record passed a close with the watermark that it raised."""
-        if self.first is None:
-            self.first = (offset, reached_ms)
-        self.reached_ms, self.shown_ms = reached_ms, shown_ms
-        self.closed = self.closes.passed(watermark_ms)
-        return self.closed is not None
-
-    def snapshot(self) -> list[EventMessage]:
-        """The state at the close of a session; one must have closed."""
-        session, self.closed = self.closed, None
-        assert session is not None
-        assert self.first is not None
-        engine = self.engine
-        first, first_reached_ms = self.first
-        head = SnapshotHead(
-            group=self.group,
-            session=session,
-            offset=engine.offset,
-            settings=self.identity.current(),
-            reached_ms=self.reached_ms,
-            first=first,
-            first_reached_ms=first_reached_ms,
-            shown_ms=self.shown_ms,
-        )
-        records = {IDENTITY: self.identity.record(), **engine.snapshot()}
-        return snapshot_messages(head, records, self.watermark_ms, self._slots)
-
-    def changed(self) -> dict[str, Any]:
-        """State records that changed since the last call."""
-        changed = self.engine.changed()
-        if self.first is not None and not self._first_kept:
-            changed[FIRST] = self.first
-            self._first_kept = True
-        record = self.identity.changed_record()
-        if record is not None:
-            changed[IDENTITY] = record
-        return changed
-
-
-def _restored(config: Config, group: str, stored: StoredGroup, registry: Registry) -> GroupEngine:
-    try:
-        return restore_engine(config, group, stored.settings, stored.records, registry)
-    except StateVersionError as error:
-        raise StateFormatError(
-            f"the stored state of group {group} was made by another version of Tapeline"
-            f" ({error}): build anew under another topic prefix, or run the version that wrote it"
-        ) from error
-    except StateIncompleteError as error:
-        raise StateIncompleteError(f"{error}. {LOST}") from error
-    except IdentityError as error:
-        raise IdentityError(
-            f"{error}. Results of the two would mix: go back to the settings and the calendars of"
-            " before, or build anew under another topic prefix"
-        ) from error
-
-
 class StateChange:
     """States of some groups, as of the record after which this was made.
 
@@ -176,8 +67,8 @@ class StateChange:
     to say is on its way before anybody spends time on states.
     """
 
-    def __init__(self, seats: Iterable[Seat] = (), places: Sequence[Place] = ()) -> None:
-        self._seats = list(seats)
+    def __init__(self, groups: Iterable[GroupState] = (), places: Sequence[Place] = ()) -> None:
+        self._groups = list(groups)
         self._snapshots: deque[list[EventMessage]] = deque()
         self._changes: list[GroupChange] = [places_change(places)] if places else []
 
@@ -185,18 +76,18 @@ class StateChange:
         """Messages of the next snapshot that was put off; none when there are no more."""
         if self._snapshots:
             return self._snapshots.popleft()
-        return next((seat.snapshot() for seat in self._seats if seat.closed is not None), [])
+        return next((state.snapshot() for state in self._groups if state.closed is not None), [])
 
     def changes(self) -> list[GroupChange]:
         """Changed state records of all groups; the same whenever they are asked for."""
-        for seat in self._seats:
-            if seat.closed is not None:
-                self._snapshots.append(seat.snapshot())
-            engine = seat.engine
-            changed = seat.changed()
-            settings = seat.identity.current()
-            self._changes.append(group_change(seat.group, engine.offset, changed, settings))
-        self._seats.clear()
+        for state in self._groups:
+            if state.closed is not None:
+                self._snapshots.append(state.snapshot())
+            engine = state.engine
+            changed = state.changed()
+            settings = state.identity.current()
+            self._changes.append(group_change(state.group, engine.offset, changed, settings))
+        self._groups.clear()
         return self._changes
 
 
@@ -258,6 +149,8 @@ class PartitionFold:
         Source offset of the next record; None before the first of a log without state.
     last
         The last record taken, whatever became of it; None before the first.
+    groups
+        By name, those that had a record.
     """
 
     def __init__(
@@ -273,26 +166,36 @@ class PartitionFold:
         self._registry = registry
         self.next_offset = stored.checkpoint
         self.last = stored.last
-        self.seats: dict[str, Seat] = {}
-        self._config = config
+        self.groups: dict[str, GroupState] = {}
+        self.config = config
         self._log = log
         self._partition = partition
-        self._partitions = partitions
-        self._counts = counts
+        self.counts = counts
         self._writer = Writer(config.kafka.topic_prefix, registry)
         self._snapshots = topic(config.kafka.topic_prefix)
-        self._decode = RecordDecoder().decode
-        self._stamps = Stamps(config)
-        self._by_symbol: dict[str, Seat] = {}
+        self.stamps = Stamps(config)
         self._state = StateChange()
-        self._admission = Admission(config, (each.symbol for each in stored.places))
-        self._symbols = len(stored.places)
-        self._key = LastKey(config.time, stored.shown_ms, self._decode)
-        for group, records in stored.groups.items():
-            self.seats[group] = Seat(config, group, records, registry)
-        self._reached_ms = max(
-            (each.watermark_ms for each in self.seats.values()), default=FAR_PAST_MS
+        self._stored = dict(stored.groups)
+        router = Router(
+            config,
+            self._slot,
+            {partition: [each.symbol for each in stored.places]},
+            lambda group: partition_for(group, partitions),
         )
+        self.drive = Drive(router, counts.outcomes)
+        self.admission = router.admission(partition)
+        self._symbols = len(stored.places)
+        self.key = LastKey(config.time, stored.shown_ms, RecordDecoder().decode)
+        for group in stored.groups:
+            router.slot(group)
+        self._reached_ms = max(
+            (each.watermark_ms for each in self.groups.values()), default=FAR_PAST_MS
+        )
+
+    def _slot(self, group: str) -> GroupSlot:
+        state = GroupState(self.config, group, self._stored.pop(group, None), self._registry)
+        self.groups[group] = state
+        return state.slot
 
     def fold(
         self,
@@ -316,7 +219,7 @@ class PartitionFold:
             limit. Sessions of a whole market close at one instant, and all states at once are as
             much again as what is held of them.
         put_off
-            Leave snapshots to whoever writes the step, but for those of groups that go on in the
+            Leave snapshots to the writer of the step, but for those of groups that go on in the
             same chunk: outputs do not wait for them.
 
         Raises
@@ -324,7 +227,7 @@ class PartitionFold:
         LogHoleError
             When the chunk begins above `next_offset`, or above 0 without any state.
         """
-        counts = self._counts
+        counts = self.counts
         # Without any state the log must begin: a lost changelog is no new partition.
         expected = self.next_offset or 0
         if chunk.first > expected:
@@ -333,109 +236,46 @@ class PartitionFold:
         records = due.records
         counts.skipped += len(chunk.records) - len(records)
         step = FoldStep(self._partition, due.end, len(records))
-        step.shown_ms, step.symbols = self._key.key_ms, self._symbols
+        step.shown_ms, step.symbols = self.key.key_ms, self._symbols
         if not records:
             # Markers of transactions take offsets, too: nothing but the offset goes on.
             self.next_offset = due.end
             step.last = self.last
             return step
         self._state.changes()
-        touched = self._take(records, step, most_again, most_snapshot_bytes, put_off)
-        places = self._admission.taken()
+        before_ms = self._reached_ms
+        sink = _StepSink(self, records, step, most_again, most_snapshot_bytes, put_off)
+        partition = self._partition
+        self.drive.apply_many(
+            [(record.offset, record.value or b"", partition, record) for record in records], sink
+        )
+        if step.next_offset != due.end:
+            step.records = sum(1 for each in records if each.offset < step.next_offset)
+        self._reached_ms = sink.reach()
+        step.shown_ms = self.key.end(records, step.next_offset - 1, before_ms, self._reached_ms)
+        places = self.admission.taken()
         self._symbols += len(places)
         step.symbols = self._symbols
-        step.state = self._state = StateChange(touched, places)
+        step.state = self._state = StateChange(sink.touched.values(), places)
         # One hash a step: that of the last record it took, which may not be that of the chunk.
         step.last = self.last = digest_of(records[step.records - 1])
         self.next_offset = step.next_offset
         return step
 
-    def _take(
-        self,
-        records: Sequence[RawRecord],
-        step: FoldStep,
-        most_again: int | None,
-        most_snapshot_bytes: int | None,
-        put_off: bool,
-    ) -> list[Seat]:
-        """Give every record to its engine, or some of them; the groups that had one."""
-        counts, decode, seats = self._counts, self._decode, self._by_symbol
-        outcomes, differs, key = counts.outcomes, self._stamps.differs, self._key
-        touched: dict[str, Seat] = {}
-        left = sys.maxsize if most_again is None else most_again
-        most_bytes = sys.maxsize if most_snapshot_bytes is None else most_snapshot_bytes
-        # One loop without calls of our own: a bar without events costs no more than its engine.
-        for record in records:
-            symbol = None
-            offset = record.offset
-            try:
-                parsed = decode(record.value or b"")
-                symbol = parsed.symbol
-                seat = seats.get(symbol)
-                if seat is None:
-                    seat = self._find(record, symbol, step)
-                engine = seat.engine
-                if engine.offset >= offset:
-                    counts.skipped += 1
-                    key.note(parsed)
-                    continue
-                touched[seat.group] = seat
-                if seat.closed is not None:
-                    self._keep(seat, step)
-                outcome = engine.apply(parsed, offset)
-            except CodecError as error:
-                self._refuse(record, error.code, error.reason, error.symbol, step)
-                continue
-            except RecordRejected as error:
-                key.note(parsed)
-                self._refuse(record, error.code, error.reason, symbol, step)
-                continue
-            outcomes[outcome.kind] += 1
-            if outcome is not engine.in_order:
-                key.note(parsed)
-            known = seat.watermark_ms
-            mark_ms = outcome.watermark_ms
-            # A bar in order ends at the watermark: of one with its CreateTime no more is asked.
-            stamp_ms = record.timestamp
-            if stamp_ms != mark_ms and differs(parsed, stamp_ms):
-                counts.untimed += 1
-            if mark_ms > known:
-                seat.watermark_ms = known = mark_ms
-            elif known == FAR_PAST_MS:
-                continue
-            if outcome.events:
-                self._say(seat, outcome.events, known, step.outputs)
-            close_ms = seat.closes.next_ms
-            if close_ms is None or known >= close_ms:
-                reached_ms = self._reach(touched.values())
-                shown_ms = key.after(records, offset, self._reached_ms, reached_ms)
-                if seat.close(known, offset, reached_ms, shown_ms):
-                    counts.snapshots += 1
-                    if not put_off:
-                        self._keep(seat, step)
-            if outcome.correction is not None:
-                left -= outcome.correction.bars_again
-            if left < 0 or step.snapshot_bytes > most_bytes:
-                step.next_offset = offset + 1
-                step.records = sum(1 for each in records if each.offset <= offset)
-                break
-        before_ms, self._reached_ms = self._reached_ms, self._reach(touched.values())
-        step.shown_ms = key.end(records, step.next_offset - 1, before_ms, self._reached_ms)
-        return list(touched.values())
+    def reach(self, touched: Iterable[GroupState]) -> int:
+        """Greatest watermark of the partition, some of whose groups have gone on."""
+        return max([self._reached_ms, *(state.watermark_ms for state in touched)])
 
-    def _reach(self, touched: Iterable[Seat]) -> int:
-        """Greatest watermark of the partition, some of whose groups went on in this chunk."""
-        return max([self._reached_ms, *(seat.watermark_ms for seat in touched)])
-
-    def _say(
+    def write(
         self,
-        seat: Seat,
+        state: GroupState,
         events: list[Output],
         watermark_ms: int,
         outputs: dict[str, list[EventMessage]],
     ) -> None:
+        """Add the messages of some events."""
         timestamp_ms = max(watermark_ms, 0)
-        write, group, counts = self._writer.event, seat.header, self._counts.events
+        write, group, counts = self._writer.event, state.header, self.counts.events
         for event in events:
             topic, message = write(event, group, timestamp_ms)
             counts[topic] += 1
@@ -444,42 +284,138 @@ class PartitionFold:
             else:
                 outputs[topic] = [message]
 
-    def _keep(self, seat: Seat, step: FoldStep) -> None:
-        # The state as of the close, whatever else the chunk holds: a replay finds it there.
-        messages = seat.snapshot()
+    def keep(self, state: GroupState, step: FoldStep) -> None:
+        """Add a snapshot as of the close, where a replay finds it."""
+        messages = state.snapshot()
         step.outputs.setdefault(self._snapshots, []).extend(messages)
         step.snapshot_bytes += sum(len(each.value or b"") for each in messages)
 
-    def _find(self, record: RawRecord, symbol: str, step: FoldStep) -> Seat:
-        config = self._config
-        if config.instrument(symbol) is None:
-            raise RecordRejected("unknown_symbol", f"symbol {symbol!r} is not configured")
-        group = config.group_of(symbol)
-        due = partition_for(group, self._partitions)
-        if due != self._partition:
-            raise RecordRejected(
-                "wrong_partition",
-                f"records of group {group} belong in partition {due}, not {self._partition}",
-            )
-        if not self._admission.holds(symbol):
-            self._admission.admit(symbol, record.offset)
-            # Before any snapshot that includes the record: a replay from that knows the place.
-            place = place_message(Place(symbol, record.offset), max(record.timestamp, 0))
-            step.outputs.setdefault(self._snapshots, []).append(place)
-        seat = self.seats.get(group)
-        if seat is None:
-            seat = self.seats[group] = Seat(config, group, None, self._registry)
-        self._by_symbol[symbol] = seat
-        return seat
+    def place(self, place: Place, item: Item, step: FoldStep) -> None:
+        """Add the place that a symbol took: a replay from a later snapshot knows it."""
+        message = place_message(place, max(item[3].timestamp, 0))
+        step.outputs.setdefault(self._snapshots, []).append(message)
 
-    def _refuse(
-        self, record: RawRecord, code: str, reason: str, symbol: str | None, step: FoldStep
-    ) -> None:
-        source = f"{self._log}/{self._partition}/{record.offset}"
-        letter = dead_letter(source, record.value or b"", Refusal(code, reason, symbol))
+    def refuse(self, item: Item, refusal: Refusal, step: FoldStep) -> None:
+        """Add the dead letter of a record."""
+        offset, _, _, record = item
+        letter = dead_letter(
+            f"{self._log}/{self._partition}/{offset}", record.value or b"", refusal
+        )
         topic, message = self._writer.letter(letter, max(record.timestamp, 0))
         step.outputs.setdefault(topic, []).append(message)
-        self._counts.rejects[code] += 1
+        self.counts.rejects[refusal.code] += 1
+
+
+class _StepSink:
+    """Takes what becomes of the records of a chunk into its step.
+
+    What goes through the drive is ``(offset, bytes, partition, record)``.
+
+    Attributes
+    ----------
+    touched
+        Groups that had a record, by name.
+    """
+
+    every = True
+
+    def __init__(
+        self,
+        fold: PartitionFold,
+        records: Sequence[RawRecord],
+        step: FoldStep,
+        most_again: int | None,
+        most_snapshot_bytes: int | None,
+        put_off: bool,
+    ) -> None:
+        self.touched: dict[str, GroupState] = {}
+        self._fold = fold
+        self._records = records
+        self._before_ms = fold.reach(())
+        self._placed = fold.admission.new
+        self._places = len(self._placed)
+        self._groups = fold.groups
+        self._differs = fold.stamps.differs
+        self._step = step
+        self._left = sys.maxsize if most_again is None else most_again
+        self._most_bytes = sys.maxsize if most_snapshot_bytes is None else most_snapshot_bytes
+        self._put_off = put_off
+
+    def took(self, item: Item, slot: GroupSlot, record: LogRecord, outcome: Outcome) -> bool:
+        """Messages of a record; the limits of the step end the batch."""
+        fold, step = self._fold, self._step
+        if len(self._placed) != self._places:
+            self._place(item)
+        state = self._groups[slot.group]
+        if outcome is not state.slot.engine.in_order:  # type: ignore[union-attr]
+            fold.key.note(record)
+        # A bar in order ends at the watermark: of one with its CreateTime no more is asked.
+        stamp_ms = item[3].timestamp
+        if stamp_ms != outcome.watermark_ms and self._differs(record, stamp_ms):
+            fold.counts.untimed += 1
+        self.touched[slot.group] = state
+        known = slot.watermark_ms
+        if known == FAR_PAST_MS:
+            return True
+        if outcome.events:
+            fold.write(state, outcome.events, known, step.outputs)
+        close_ms = state.closes.next_ms
+        if close_ms is None or known >= close_ms:
+            reached_ms = self.reach()
+            shown_ms = fold.key.after(self._records, item[0], self._before_ms, reached_ms)
+            if state.close(known, item[0], reached_ms, shown_ms):
+                fold.counts.snapshots += 1
+                if self._put_off:
+                    fold.drive.hold(slot)
+                else:
+                    fold.keep(state, step)
+        if outcome.correction is not None:
+            self._left -= outcome.correction.bars_again
+        if self._left < 0 or step.snapshot_bytes > self._most_bytes:
+            step.next_offset = item[0] + 1
+            return False
+        return True
+
+    def resumes(self, slot: GroupSlot) -> None:
+        """Keep a state that was put off: it is that as of the close."""
+        state = self._groups[slot.group]
+        if state.closed is not None:
+            self._fold.keep(state, self._step)
+
+    def refused(self, item: Item, refusal: Refusal) -> None:
+        """The dead letter of a record."""
+        if len(self._placed) != self._places:
+            self._place(item)
+        self._note(item)
+        self._fold.refuse(item, refusal, self._step)
+        if refusal.symbol is not None:
+            group = self._fold.config.group_of(refusal.symbol)
+            state = self._groups.get(group)
+            # An engine that refuses a record has taken its offset.
+            if state is not None and state.engine.offset == item[0]:
+                self.touched[group] = state
+
+    def passed(self, item: Item) -> None:
+        """A record that a state includes."""
+        self._note(item)
+        self._fold.counts.skipped += 1
+
+    def _note(self, item: Item) -> None:
+        """Let the key see a record that no engine took."""
+        try:
+            record = DECODE(item[1])
+        except CodecError:
+            return
+        self._fold.key.note(record)
+
+    def _place(self, item: Item) -> None:
+        """Publish a place, before any snapshot that includes the record that took it."""
+        self._places = len(self._placed)
+        self._fold.place(self._placed[-1], item, self._step)
+
+    def reach(self) -> int:
+        """Greatest watermark of the partition, some of whose groups went on in this chunk."""
+        return self._fold.reach(self.touched.values())
 
 
 def log_hole(log: str, partition: int, expected: int, found: int) -> LogHoleError:

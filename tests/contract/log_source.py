@@ -83,7 +83,7 @@ class LogSourceContract(ABC):
             rest = [item[:4] for item in await read(source, 5)]
             begins = {each: extent.begin + 5 for each, extent in source.extents.items()}
         assert rest
-        assert rest == [item for item in whole if item[1] >= begins[item[0]]]
+        assert rest == [item for item in whole if item[0] >= begins[item[2]]]
 
     async def test_how_many_are_fetched_at_once_decides_nothing(self, tmp_path: Path) -> None:
         found = []

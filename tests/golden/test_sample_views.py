@@ -19,6 +19,7 @@ from tapeline.schemas.records import Bar, Clock, LogRecord
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.feeds.samples import CONFIGURATION, sample_book, with_holes
+from tapeline.streams.pipeline.drive import Drive
 from tapeline.streams.pipeline.routing import Router
 
 GOLDEN = Path(__file__).parent / "sample-views.jsonl"
@@ -40,10 +41,10 @@ def sample_log() -> list[LogRecord]:
 
 def view_lines() -> list[str]:
     """The folded view, a line a fact, sorted by id."""
-    router = Router(read_config(CONFIGURATION, "samples"))
+    drive = Drive(Router(read_config(CONFIGURATION, "samples")))
     view: dict[str, Output] = {}
     for offset, record in enumerate(sample_log()):
-        for event in router.apply(record, offset).events:
+        for event in drive.apply(record, offset).events:
             view[event.id] = event
     return [_line(view[identity]) for identity in sorted(view)]
 

@@ -13,9 +13,15 @@ import tapeline.streams.core
 
 COMPILED = os.environ.get("TAPELINE_EXPECT_COMPILED") == "1"
 CORE_MODULES = [
-    module.name
-    for module in pkgutil.walk_packages(tapeline.streams.core.__path__, "tapeline.streams.core.")
-    if not module.ispkg
+    *(
+        module.name
+        for module in pkgutil.walk_packages(
+            tapeline.streams.core.__path__, "tapeline.streams.core."
+        )
+        if not module.ispkg
+    ),
+    "tapeline.streams.pipeline.drive",
+    "tapeline.streams.pipeline.slots",
 ]
 
 

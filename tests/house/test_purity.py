@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.house.purity import impurities, true_divisions
-from tests.house.source_tree import module_name, modules
+from tests.house.source_tree import ROOT, module_name, modules
 
 pytestmark = pytest.mark.source_tree
 
-CORE = [pytest.param(path, id=module_name(path)) for path in modules("streams/core")]
+DRIVE = [ROOT / "streams" / "pipeline" / name for name in ("drive.py", "slots.py")]
+CORE = [pytest.param(path, id=module_name(path)) for path in (*modules("streams/core"), *DRIVE)]
 
 
 @pytest.mark.parametrize("path", CORE)

@@ -22,8 +22,8 @@ WITHOUT: dict[str, str] = {
     ),
     "a worker or a drill as a whole: tests/kafka": (
         "streams/cli/drill streams/drill/drill streams/drill/feeding streams/drill/messages "
-        "streams/drill/ragged_worker streams/drill/worker_process streams/worker/log_check "
-        "streams/worker/runner "
+        "streams/drill/ragged_worker streams/drill/worker_process "
+        "streams/worker/group_state streams/worker/log_check streams/worker/runner "
     ),
     "a part of the fold: tests/unit/streams/core, tests/properties": (
         "streams/core/bars/windows streams/core/correct/rebuild streams/core/history/blocks "
@@ -59,7 +59,7 @@ WITHOUT: dict[str, str] = {
     "a part of every run over files: tests/unit/streams/embedded": (
         "streams/feeds/items streams/feeds/opening streams/feeds/spool "
         "streams/pipeline/collector streams/pipeline/final_bars streams/pipeline/routing "
-        "streams/pipeline/state_values "
+        "streams/pipeline/slots streams/pipeline/state_values "
     ),
     "declarations, read by tests/unit/schemas and tests/docs/test_events_page.py": (
         "schemas/documents/page schemas/events schemas/packing "

@@ -112,7 +112,8 @@ async def released(
 
 
 def places(releases: Sequence[Release]) -> list[tuple[int, int, int]]:
-    return [release.item[:3] for release in releases]
+    items = [release.item for release in releases]
+    return [(item.partition, item.offset, item.time_ms) for item in items]
 
 
 async def test_two_symbols_backfilled_one_after_the_other_are_replayed_in_market_order(

@@ -136,4 +136,4 @@ def item_of(partition: int, record: Any, shown: Shown) -> LogItem:
     except CodecError as error:
         content = Refusal(error.code, error.reason, error.symbol)
     [key] = shown.take([content])
-    return LogItem(partition, record.offset, key, content, record.value)
+    return LogItem(record.offset, content, partition, key, record.value)

@@ -49,8 +49,10 @@ from tapeline.streams.embedded import run_files
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.outputs.messages import EventMessage
 from tapeline.streams.outputs.run_folder import MANIFEST_MARK, RunDirectory
+from tapeline.streams.pipeline.drive import Drive
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.pipeline.slots import GroupSlot
 from tapeline.streams.pipeline.summary import RunSummary
 from tapeline.streams.store.keeper import Keeper
 from tapeline.streams.store.opened import OpenStore
@@ -68,8 +70,12 @@ DECODE = EventDecoder(TOYS).decode
 
 def published(step: float = 0.0) -> list[list[Output]]:
     """What each record of the log leads to."""
-    router = Router(CONFIG, lambda group: toy_engine(_engine(group), step), registry=TOYS)
-    return [router.apply(record, offset).events for offset, record in enumerate(LOG)]
+
+    def slot(group: str) -> GroupSlot:
+        return GroupSlot(group, toy_engine(_engine(group), step))
+
+    drive = Drive(Router(CONFIG, slot, registry=TOYS))
+    return [drive.apply(record, offset).events for offset, record in enumerate(LOG)]
 
 
 def _engine(group: str) -> GroupEngine:
@@ -84,7 +90,7 @@ def store(folder: Path, step: float = 0.0) -> Path:
     """A store of the log with its toys."""
     with OpenStore(folder, registry=TOYS) as opened:
         keeper = Keeper(CONFIG, opened)
-        keeper.router.engines[SYMBOL] = toy_engine(keeper.router.group_engine(SYMBOL), step)
+        keeper.router.replace(SYMBOL, toy_engine(keeper.router.group_engine(SYMBOL), step))
         for record in LOG:
             keeper.take(record)
         keeper.commit(None)
@@ -230,8 +236,8 @@ def test_a_worker_publishes_it_under_its_id(tmp_path: Path) -> None:
     fold = PartitionFold(CONFIG, input_log(), partition, 4, StoredPartition(), Counts(), TOYS)
     raw = raw_records(LOG)
     fold.fold(chunk(raw[:1]))
-    seat = fold.seats[SYMBOL]
-    seat.engine = toy_engine(seat.engine)
+    state = fold.groups[SYMBOL]
+    state.slot.engine = toy_engine(state.engine)
     found = fold.fold(chunk(raw[1:])).outputs[TOPIC]
     assert len(found) == len(LOG) - 1
     reader = MessageReader(TOYS)
@@ -265,7 +271,7 @@ async def test_a_replay_folds_with_it_and_it_may_be_a_landmark(tmp_path: Path) -
 
 
 def test_a_replay_hashes_it_by_partition_and_sends_it_as_a_worker_does() -> None:
-    item = LogItem(0, 7, 1, LOG[0], None)
+    item = LogItem(7, LOG[0], 0, 1, None)
     release = Release(item, [TOY.example], None, SYMBOL, 7, None)
     hashes = PartitionHashes(TOYS)
     hashes.add([release])

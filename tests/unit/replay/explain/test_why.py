@@ -24,6 +24,7 @@ from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.feeds.samples import sample_book
+from tapeline.streams.pipeline.drive import Drive
 from tapeline.streams.pipeline.routing import Router
 
 RANGES = 'ranges = ["cme_index", "prior_session"]'
@@ -75,13 +76,13 @@ def pair_log() -> list[LogRecord]:
 
 def folded(config: Config, log: Iterable[LogRecord | None]) -> dict[str, Event]:
     """The view after a log; None holds an offset free."""
-    router = Router(config)
+    drive = Drive(Router(config))
     facts: dict[str, Event] = {}
     for offset, record in enumerate(log):
         if record is None:
             continue
         try:
-            events = router.apply(record, offset).events
+            events = drive.apply(record, offset).events
         except RecordRejected:
             continue
         for event in events:

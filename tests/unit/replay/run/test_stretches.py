@@ -319,9 +319,13 @@ async def test_shares_of_the_groups_make_the_whole_together() -> None:
             ReplayOptions(start=options.start, selection=Selection(share=(share, 3)))
         )
         together += part
-    assert as_messages(sorted(together, key=lambda each: each.item[:2])) == as_messages(
-        sorted(everything, key=lambda each: each.item[:2])
+    assert as_messages(sorted(together, key=by_partition)) == as_messages(
+        sorted(everything, key=by_partition)
     )
+
+
+def by_partition(release: Release) -> tuple[int, int]:
+    return release.item.partition, release.item.offset
 
 
 async def test_a_session_date_means_its_open_and_its_close() -> None:

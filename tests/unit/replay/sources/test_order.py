@@ -17,7 +17,7 @@ Logs = dict[int, list[LogItem]]
 def logs_of(times: list[list[int]]) -> Logs:
     return {
         partition: [
-            LogItem(partition, offset, time_ms, Clock("ES", time_ms), None)
+            LogItem(offset, Clock("ES", time_ms), partition, time_ms, None)
             for offset, time_ms in enumerate(each)
         ]
         for partition, each in enumerate(times)

@@ -18,6 +18,7 @@ from tapeline.replay.verify.causality import (
 from tapeline.schemas.events import DerivedBar, Event, Output, Retract, Swing
 from tapeline.schemas.records import Bar, LogRecord
 from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.pipeline.drive import Drive
 from tapeline.streams.pipeline.routing import Router
 from tests.unit.replay.run.test_stretches import CONFIG, records
 
@@ -35,11 +36,11 @@ def run_with(make_rule: Callable[[int], Rule] | None) -> Callable[[int], Iterato
     """Runs of prefixes by fresh engines; a rule, made for the length of the run, adds to them."""
 
     def run(length: int) -> Iterator[Published]:
-        router = Router(CONFIG)
+        drive = Drive(Router(CONFIG))
         rule = None if make_rule is None else make_rule(length)
         for offset, record in enumerate(log()[:length]):
             try:
-                events = router.apply(record, offset).events
+                events = drive.apply(record, offset).events
             except RecordRejected:
                 events = []
             yield events if rule is None else rule(record, events)

@@ -62,8 +62,8 @@ TAMPERED: dict[str, tuple[str, str, str, Variation]] = {
     ),
     "the order of the pieces": (
         "replay/fold.py",
-        "add(\n                Release(",
-        "out.insert(\n                0, Release(",
+        "self._out.append(\n",
+        "self._out.insert(\n            0,\n",
         Variation("one by one", {"PYTHONHASHSEED": "1"}, fetch_records=1),
     ),
     "the time zone of the machine": (

@@ -28,7 +28,7 @@ def take(folder: Path, first: int, end: int, registry: Registry, toys: bool = Fa
     with OpenStore(folder, registry=registry) as opened:
         keeper = Keeper(CONFIG, opened)
         if toys:
-            keeper.router.engines[SYMBOL] = toy_engine(keeper.router.group_engine(SYMBOL))
+            keeper.router.replace(SYMBOL, toy_engine(keeper.router.group_engine(SYMBOL)))
         for record in LOG[first:end]:
             keeper.take(record)
         keeper.commit(None)
