@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from operator import truediv
-from typing import Final
 
-EXACT_INTEGERS: Final = 1 << 53
-"""Below it an integer is a double, so the division of two doubles rounds once."""
+# Below 2**53 an integer is a double, so the division of two doubles rounds once. It is a literal
+# below: a name of the module is looked up at each use.
 
 
 def ratio(numerator: int, denominator: int) -> float:
@@ -25,8 +24,37 @@ def ratio(numerator: int, denominator: int) -> float:
     doubles, which rounds three times beyond 53 bits; its result then differs by a unit in the last
     place for one price in four.
     """
-    if -EXACT_INTEGERS < numerator < EXACT_INTEGERS and denominator < EXACT_INTEGERS:
+    if -9007199254740992 < numerator < 9007199254740992 and denominator < 9007199254740992:
         return numerator / denominator
     # A call of a Python function is not compiled into arithmetic.
     result: float = truediv(numerator, denominator)
     return result
+
+
+def bar_ratios(
+    opened: int, high: int, low: int, close: int, numerator: int, denominator: int
+) -> tuple[float, float, float, float]:
+    """Nearest doubles of the four prices of a bar, each in units of numerator / denominator.
+
+    Parameters
+    ----------
+    opened, high, low, close
+        In ticks; the other two lie between low and high, so that these decide for all.
+    numerator, denominator
+        Above zero.
+    """
+    top = high * numerator
+    bottom = low * numerator
+    if bottom > -9007199254740992 and top < 9007199254740992 and denominator < 9007199254740992:
+        return (
+            opened * numerator / denominator,
+            top / denominator,
+            bottom / denominator,
+            close * numerator / denominator,
+        )
+    return (
+        ratio(opened * numerator, denominator),
+        ratio(top, denominator),
+        ratio(bottom, denominator),
+        ratio(close * numerator, denominator),
+    )

@@ -17,7 +17,7 @@ from tapeline.streams.core.bars.windows import NO_END, DayTotals, Window
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.plan import InstrumentPlan
-from tapeline.streams.core.ratio import ratio
+from tapeline.streams.core.ratio import bar_ratios, ratio
 from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.tracker import Tracker
 from tapeline.streams.core.volume import Volume, add_volume, written_volume
@@ -237,8 +237,9 @@ class DerivedBars(Tracker):
         start_ms, end_ms, opened, high, low, close = bar
         stamp = self._stamp
         closed = self.closed
-        numerator = self._numerator
-        denominator = self._denominator
+        opened_price, high_price, low_price, close_price = bar_ratios(
+            opened, high, low, close, self._numerator, self._denominator
+        )
         # One object for all fields that hold it.
         end: Any = end_ms
         closed.append(
@@ -255,10 +256,10 @@ class DerivedBars(Tracker):
                 window.name,
                 start_ms,
                 end,
-                ratio(opened * numerator, denominator),
-                ratio(high * numerator, denominator),
-                ratio(low * numerator, denominator),
-                ratio(close * numerator, denominator),
+                opened_price,
+                high_price,
+                low_price,
+                close_price,
                 written_volume(total),
                 have,
                 need,

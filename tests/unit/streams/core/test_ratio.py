@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tapeline.schemas.records import Bar
-from tapeline.streams.core.ratio import ratio
+from tapeline.streams.core.ratio import bar_ratios, ratio
 from tapeline.streams.core.ticks import TickScale
 from tests.unit.streams.core.scenario import MINUTE_MS, Tape, utc
 
@@ -32,6 +32,22 @@ def test_no_ratio_of_large_integers_is_rounded_twice() -> None:
             denominator = random.choice((3, 10, 128, 10**4, 10**8, 10**12, random.getrandbits(60)))
             wanted = float(Fraction(numerator, denominator or 1))
             assert ratio(numerator, denominator or 1) == wanted
+
+
+@given(
+    ticks=st.lists(st.integers(-LARGE, LARGE) | st.integers(-100, 100), min_size=4, max_size=4),
+    numerator=st.integers(1, 10_000),
+    denominator=st.integers(1, LARGE) | st.integers(1, 10_000),
+)
+@example(ticks=[1, 1, 1, (1 << 53) + 1], numerator=1, denominator=3)
+@example(ticks=[-(1 << 53) - 1, 1, 1, 1], numerator=1, denominator=3)
+@example(ticks=[1, 1, 1, 1], numerator=1, denominator=(1 << 53) + 1)
+def test_the_four_prices_of_a_bar_are_the_ratios_of_each(
+    ticks: list[int], numerator: int, denominator: int
+) -> None:
+    low, opened, close, high = sorted(ticks)
+    wanted = tuple(ratio(each * numerator, denominator) for each in (opened, high, low, close))
+    assert bar_ratios(opened, high, low, close, numerator, denominator) == wanted
 
 
 @given(ticks=st.integers(1, LARGE), tick=st.sampled_from(("0.0001", "0.25", "1e-12", "0.03125")))
