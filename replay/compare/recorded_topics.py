@@ -5,7 +5,6 @@ No group, no commit: assign, seek to the beginning, stop at the end.
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from heapq import heapify, heappop, heapreplace
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaTimeoutError
 
 from tapeline.replay.compare.covered import covered, input_checksums, log_again
 from tapeline.replay.compare.recorded import (
@@ -34,9 +32,8 @@ from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import topic_of
 from tapeline.streams.kafka.connection import COMMITTED, admin_client, plain_errors
+from tapeline.streams.kafka.reading import SpanReader, Spans, whole_spans
 
-POLL_MS = 1_000
-SILENCE_SECONDS = 30.0
 FETCH_RECORDS = 2_000
 
 
@@ -91,7 +88,7 @@ class RecordedTopics:
         self._prefix = prefix
         self._config = config
         self._run_id = run_id
-        self._spans: dict[TopicPartition, tuple[int, int]] = {}
+        self._spans: Spans = {}
         self._stack = AsyncExitStack()
 
     @property
@@ -139,9 +136,7 @@ class RecordedTopics:
                 for number in range(count)
             ]
             consumer = await self._start_consumer()
-            begins = await consumer.beginning_offsets(places)
-            ends = await consumer.end_offsets(places)
-        self._spans = {place: (begins[place], ends[place]) for place in places}
+            self._spans = await whole_spans(consumer, places)
         return self
 
     async def _read_manifest(self, run_id: str, partitions: int) -> None:
@@ -181,16 +176,16 @@ class RecordedTopics:
     async def batches(self, kind: str) -> AsyncIterator[list[Entry]]:
         """Messages of the topic of a type; see `Recorded`."""
         topic = topic_of(kind, self._prefix, self._registry)
-        places = [each for each, (begin, end) in self._spans.items() if each.topic == topic]
-        open_places = [each for each in places if self._spans[each][0] < self._spans[each][1]]
-        if not open_places:
+        spans = {
+            place: (begin, end)
+            for place, (begin, end) in self._spans.items()
+            if place.topic == topic and begin < end
+        }
+        if not spans:
             return
         with plain_errors(self._bootstrap, f"reading {topic}"):
             consumer = await self._start_consumer()
-            consumer.assign(open_places)
-            for place in open_places:
-                consumer.seek(place, self._spans[place][0])
-            reader = _EventReader(consumer, {place: self._spans[place][1] for place in open_places})
+            reader = _EventReader(consumer, spans)
             while not reader.done:
                 await reader.fetch()
                 if batch := reader.take():
@@ -202,48 +197,32 @@ class RecordedTopics:
 class _EventReader:
     """Partitions of one topic on their way into one order."""
 
-    def __init__(self, consumer: Any, ends: dict[TopicPartition, int]) -> None:
+    def __init__(self, consumer: Any, spans: Spans) -> None:
         self.duplicates = 0
         self._consumer = consumer
-        self._ends = ends
-        self._open = set(ends)
+        self._reader = SpanReader(consumer, spans, FETCH_RECORDS)
         self._queues: dict[TopicPartition, list[tuple[int, Entry]]] = {
-            each: [] for each in sorted(ends)
+            each: [] for each in sorted(spans)
         }
-        self._seen = dict.fromkeys(ends, NO_SEQ)
-        self._reached = dict.fromkeys(ends, FAR_PAST_MS)
-        self._heard = time.monotonic()
+        self._seen = dict.fromkeys(spans, NO_SEQ)
+        self._reached = dict.fromkeys(spans, FAR_PAST_MS)
 
     @property
     def done(self) -> bool:
         """Whether everything was taken."""
-        return not self._open and not any(self._queues.values())
+        return not self._reader.open and not any(self._queues.values())
 
     async def fetch(self) -> None:
         """More of the partitions that hold the order up; the others wait."""
-        if not self._open:
-            return
-        for place in self._open:
+        for place in self._reader.open:
             # What is ahead of the others waits in the broker, not here.
             if self._queues[place]:
                 self._consumer.pause(place)
             else:
                 self._consumer.resume(place)
-        found = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=FETCH_RECORDS)
-        if found:
-            self._heard = time.monotonic()
-        for place, messages in found.items():
+        for place, messages in (await self._reader.fetch()).items():
             for message in messages:
-                if message.offset < self._ends[place]:
-                    self._add(place, message)
-        for place in list(self._open):
-            # Compaction leaves no message at the end itself: the position is what tells.
-            if await self._consumer.position(place) >= self._ends[place]:
-                self._open.discard(place)
-                self._consumer.pause(place)
-                self._heard = time.monotonic()
-        if self._open and time.monotonic() - self._heard > SILENCE_SECONDS:
-            raise KafkaTimeoutError(f"nothing came for {SILENCE_SECONDS:.0f} s")
+                self._add(place, message)
 
     def _add(self, place: TopicPartition, message: Any) -> None:
         entry = _entry(message)
@@ -257,12 +236,12 @@ class _EventReader:
     def take(self) -> list[Entry]:
         """What is certain to be next."""
         queues = self._queues
-        if any(not queues[place] for place in self._open):
+        if any(not queues[place] for place in self._reader.open):
             return []
         heads = [
             (queue[0][0], place.partition, 0, queue) for place, queue in queues.items() if queue
         ]
-        waiting = {place.partition for place in self._open}
+        waiting = {place.partition for place in self._reader.open}
         heapify(heads)
         out = []
         taken: dict[int, int] = {}

@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaTimeoutError
 from msgspec import Struct
 
 from tapeline.schemas.symbols import names_of
@@ -23,9 +22,7 @@ from tapeline.schemas.topics import (
 from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.administration import delete_named, topic_names
 from tapeline.streams.kafka.connection import COMMITTED, plain_errors
-
-SILENCE_SECONDS = 30.0
-FETCH_MS = 500
+from tapeline.streams.kafka.reading import SpanReader, whole_spans
 
 
 class Run(Struct, frozen=True):
@@ -156,17 +153,12 @@ async def _manifests(topics: Sequence[str], bootstrap: str) -> list[dict[str, An
 
 
 async def _last_values(
-    consumer: Any, places: Sequence[TopicPartition]
+    consumer: Any, places: list[TopicPartition]
 ) -> Mapping[TopicPartition, bytes]:
-    ends = await consumer.end_offsets(places)
-    consumer.assign(places)
-    await consumer.seek_to_beginning(*places)
     found: dict[TopicPartition, bytes] = {}
-    heard = time.monotonic()
-    while waiting := [each for each in places if await consumer.position(each) < ends[each]]:
-        for place, records in (await consumer.getmany(*waiting, timeout_ms=FETCH_MS)).items():
-            heard = time.monotonic()
-            found[place] = records[-1].value
-        if time.monotonic() - heard > SILENCE_SECONDS:
-            raise KafkaTimeoutError(f"nothing came of {waiting[0].topic}")
+    reader = SpanReader(consumer, await whole_spans(consumer, places))
+    while reader.open:
+        for place, records in (await reader.fetch()).items():
+            if records:
+                found[place] = records[-1].value
     return found

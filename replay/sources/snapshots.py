@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tapeline.replay.sources.protocol import Lacking, StateBound, StoredState, StoredStates
 from tapeline.streams.errors import InputError
-from tapeline.streams.kafka.blocks import read_block
+from tapeline.streams.kafka.reading import read_block, whole_spans
 from tapeline.streams.kafka.snapshots import (
     SnapshotLabel,
     SnapshotPart,
@@ -56,8 +56,7 @@ class SnapshotReader:
 
     async def _of_partition(self, bound: StateBound, partition: int) -> StoredStates:
         place = TopicPartition(self._topic, partition)
-        begin = (await self._consumer.beginning_offsets([place]))[place]
-        low = (await self._consumer.end_offsets([place]))[place]
+        begin, low = (await whole_spans(self._consumer, [place]))[place]
         sets = SnapshotSets(bound, partition)
         block = FIRST_BLOCK
         while low > begin:

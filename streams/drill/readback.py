@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import KafkaError
 
 from tapeline.schemas.config.model import KafkaConfig
 from tapeline.schemas.topics import input_log, worker_app_id
 from tapeline.streams.kafka.connection import COMMITTED
+from tapeline.streams.kafka.reading import read_spans, whole_spans
 
-FETCH_MS = 500
 FETCH_WAIT_MS = 50
-SILENCE_SECONDS = 30.0
 
 
 async def read_topics(
@@ -30,29 +28,14 @@ async def read_topics(
         When nothing comes for half a minute.
     """
     places = [TopicPartition(topic, partition) for topic in topics]
-    found: dict[str, list[Any]] = {topic: [] for topic in topics}
     async with AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
         fetch_max_wait_ms=FETCH_WAIT_MS,
         isolation_level=COMMITTED,
     ) as consumer:
-        ends = await consumer.end_offsets(places)
-        begins = await consumer.beginning_offsets(places)
-        waiting = {place for place in places if begins[place] < ends[place]}
-        consumer.assign(waiting)
-        # At once, so that nothing looks for a position of its own in between.
-        for place in waiting:
-            consumer.seek(place, begins[place])
-        heard = time.monotonic()
-        while waiting:
-            for place, records in (await consumer.getmany(timeout_ms=FETCH_MS)).items():
-                found[place.topic] += records
-                heard = time.monotonic()
-            waiting = {each for each in waiting if await consumer.position(each) < ends[each]}
-            if time.monotonic() - heard > SILENCE_SECONDS:
-                raise KafkaTimeoutError(f"nothing came for {SILENCE_SECONDS:.0f} s")
-    return found
+        found = await read_spans(consumer, await whole_spans(consumer, places))
+    return {place.topic: records for place, records in found.items()}
 
 
 async def committed_offsets(admin: AIOKafkaAdminClient, kafka: KafkaConfig) -> dict[int, int]:

@@ -8,8 +8,8 @@ from msgspec import Struct
 from tapeline.schemas.codec import CodecError, RecordDecoder
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.topics import input_log
-from tapeline.streams.kafka.blocks import read_block
 from tapeline.streams.kafka.connection import COMMITTED, plain_errors
+from tapeline.streams.kafka.reading import read_block, whole_spans
 from tapeline.streams.kafka.stamps import Stamps
 
 
@@ -52,11 +52,8 @@ async def stamp_survey(config: Config, bootstrap: str, partitions: int, last: in
             isolation_level=COMMITTED,
         ) as consumer:
             places = [TopicPartition(topic, number) for number in range(partitions)]
-            begins = await consumer.beginning_offsets(places)
-            ends = await consumer.end_offsets(places)
-            for place in places:
-                low = max(begins[place], ends[place] - last)
-                for record in await read_block(consumer, place, low, ends[place]):
+            for place, (begin, end) in (await whole_spans(consumer, places)).items():
+                for record in await read_block(consumer, place, max(begin, end - last), end):
                     records += 1
                     try:
                         content = decode(record.value or b"")

@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tapeline.schemas.codec import CodecError, RecordDecoder
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.kafka.blocks import read_block
 from tapeline.streams.kafka.messages import NOBODY, create_time, event_time_ms
+from tapeline.streams.kafka.reading import read_block, whole_spans
 from tapeline.streams.kafka.resume import COMPARED, NO_TIME, Tail
 from tapeline.streams.pipeline.routing import Router
 
@@ -82,8 +82,7 @@ class TailReader:
 
     async def _begin(self, partition: int) -> _PartitionTail:
         place = TopicPartition(self._topic, partition)
-        begin = (await self._consumer.beginning_offsets([place]))[place]
-        end = (await self._consumer.end_offsets([place]))[place]
+        begin, end = (await whole_spans(self._consumer, [place]))[place]
         return _PartitionTail(place, begin, end, self._times)
 
     async def _read_block(self, read: _PartitionTail) -> None:

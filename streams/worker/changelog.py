@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.streams.kafka.connection import COMMITTED, plain_errors
+from tapeline.streams.kafka.reading import SpanReader, whole_spans
 from tapeline.streams.worker.state_records import (
     IDENTITY_KEY,
     ForeignRecordError,
@@ -23,7 +24,6 @@ from tapeline.streams.worker.state_records import (
 )
 
 REQUEST_MS = 40_000
-FETCH_MS = 1_000
 FETCH_BYTES = 64 * 1024
 """Of a partition: only its first record is wanted, mostly."""
 ANEW = (
@@ -106,27 +106,20 @@ async def read_heads(bootstrap: str, topic: str, partitions: Sequence[int]) -> d
             request_timeout_ms=REQUEST_MS,
             isolation_level=COMMITTED,
         ) as consumer:
-            consumer.assign(places)
-            begins = await consumer.beginning_offsets(places)
-            ends = await consumer.end_offsets(places)
-            heads = {each: Head(begins[each], ends[each]) for each in places}
-            for place, head in heads.items():
-                consumer.seek(place, head.begin)
-            await _read(consumer, heads)
+            spans = await whole_spans(consumer, places)
+            heads = {place: Head(*span) for place, span in spans.items()}
+            # Without a limit: a worker waits for its broker.
+            await _read(SpanReader(consumer, spans, silence_s=None), heads)
     return {place.partition: head for place, head in heads.items()}
 
 
-async def _read(consumer: AIOKafkaConsumer, heads: dict[TopicPartition, Head]) -> None:
-    left = {place for place, head in heads.items() if head.begin < head.end}
-    while left:
-        found = await consumer.getmany(*left, timeout_ms=FETCH_MS)
-        for place, records in found.items():
+async def _read(reader: SpanReader, heads: dict[TopicPartition, Head]) -> None:
+    while reader.open:
+        for place, records in (await reader.fetch()).items():
             for record in records:
                 _take(heads[place], record.offset, record.key, record.value)
-        for place in list(left):
-            head = heads[place]
-            if head.identity is not None or await consumer.position(place) >= head.end:
-                left.discard(place)
+            if heads[place].identity is not None:
+                reader.leave(place)
 
 
 def _take(head: Head, offset: int, key: bytes | None, value: bytes | None) -> None:

@@ -16,9 +16,9 @@ WITHOUT: dict[str, str] = {
     "a client of a broker: tests/kafka": (
         "replay/compare/recorded_topics replay/sources/topic streams/cli/topics "
         "streams/consuming/subscription streams/consuming/topics "
-        "streams/kafka/administration streams/kafka/blocks streams/kafka/connection "
-        "streams/kafka/publishing streams/kafka/stamp_survey streams/kafka/tails "
-        "streams/kafka/topics streams/kafka/writer "
+        "streams/kafka/administration streams/kafka/connection "
+        "streams/kafka/publishing streams/kafka/reading streams/kafka/stamp_survey "
+        "streams/kafka/tails streams/kafka/topics streams/kafka/writer "
     ),
     "a worker or a drill as a whole: tests/kafka": (
         "streams/cli/drill streams/drill/drill streams/drill/feeding streams/drill/messages "

@@ -16,9 +16,9 @@ from tests.kafka.expectation import FACTS, embedded_run, read_outputs, without_d
 from tests.kafka.worker_process import configuration, with_kafka
 
 
-async def prepared(broker: Broker, prefix: str) -> Config:
-    """A configuration of one partition whose topics are there and empty."""
-    base = with_kafka(built_in_config(), broker.bootstrap, prefix, 1)
+async def prepared(broker: Broker, prefix: str, partitions: int = 1) -> Config:
+    """A configuration whose topics are there and empty."""
+    base = with_kafka(built_in_config(), broker.bootstrap, prefix, partitions)
     config = read_config(configuration(base), "test")
     await create_topics(config.kafka, broker.bootstrap)
     return config
