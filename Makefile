@@ -29,7 +29,7 @@ COMPILED_TESTS := tests/house/test_build.py $(addprefix tests/unit/streams/,core
 
 SAMPLE_BOOKS := --bars ES=$(SAMPLE)/es.csv --bars NQ=$(SAMPLE)/nq.csv
 
-# A newer pip is no news for somebody who wants to see a run.
+# A newer pip is no news for a user who wants to see a run.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -158,7 +158,7 @@ $(PY) $(COMPILED_PY):
 		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.11"; exit 2; }
 	$(PYTHON) -m venv $(patsubst %/bin/python,%,$@)
 
-# Stamps lie inside the environments: whoever removes one removes its stamps.
+# Stamps lie inside the environments: who removes one removes its stamps.
 $(VENV)/.installed-runtime: $(BUILD_FILES) | $(PY)
 	@echo "Installing tapeline into $(VENV)"
 	$(PY) -m pip install --quiet --editable .

@@ -142,7 +142,7 @@ class Corrected:
 def measure_history(sessions: int) -> dict[str, Any]:
     """(b) and (c) after one history."""
     bars = history(sessions)
-    # The list of the history is ours, not the engine's: the collector shall not walk it.
+    # The list of the history is ours, not the engine's: the collector must not walk it.
     gc.collect()
     gc.freeze()
     subject = Corrected(bars)

@@ -136,19 +136,19 @@ class Snapshots:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._seats: dict[str, tuple[GroupEngine, CloseClock, GroupIdentity]] = {}
+        self._groups: dict[str, tuple[GroupEngine, CloseClock, GroupIdentity]] = {}
         self._reached: dict[int, int] = {}
         self._first: dict[str, tuple[int, int]] = {}
 
     def after(self, bar: Bar, partition: int, offset: int) -> list[EventMessage]:
         """The messages that a worker writes at this record."""
         group = self._config.group_of(bar.symbol)
-        if group not in self._seats:
+        if group not in self._groups:
             plan = plan_group(self._config, group)
             clock = CloseClock(plan.instruments[0].calendar, None)
             fresh = GroupEngine(plan)
-            self._seats[group] = fresh, clock, GroupIdentity(self._config, fresh)
-        engine, clock, identity = self._seats[group]
+            self._groups[group] = fresh, clock, GroupIdentity(self._config, fresh)
+        engine, clock, identity = self._groups[group]
         engine.apply(bar, offset)
         mark = engine.watermark_ms(bar.symbol)
         assert mark is not None

@@ -1,4 +1,4 @@
-"""The cost of a symbol that nobody configured: memory, and bytes of the changelog.
+"""The cost of a symbol that is not configured: memory, and bytes of the changelog.
 
     python benchmarks/symbols.py [--symbols 2000] [--bars 1 60 1440]
 

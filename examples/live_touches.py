@@ -51,7 +51,7 @@ class Touches:
                 del self.rows[next(iter(self.rows))]
 
     def save(self, token: ResumeToken, *, now: bool = False) -> None:
-        """Write both in one step: whoever is killed leaves the old file or the new one."""
+        """Write both in one step: a kill leaves the old file or the new one."""
         if self._file is None or (not now and time.monotonic() - self._saved_at < SAVE_SECONDS):
             return
         lines = [token.text().encode(), *(encode(row) for row in self.rows.values())]

@@ -80,5 +80,5 @@ if __name__ == "__main__":
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(print_view(arguments.bootstrap, arguments.topic, not arguments.once))
     except BrokenPipeError:
-        # Whoever read this has gone (`| head`); what is left to print goes nowhere, at exit too.
+        # The reader of stdout has gone (`| head`); what is left to print goes nowhere, at exit too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -99,7 +99,7 @@ def calendars_of(
     Parameters
     ----------
     known
-        The symbols of the log; None: nobody knows them yet.
+        The symbols of the log; None: not known yet.
 
     Raises
     ------

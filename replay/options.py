@@ -66,7 +66,7 @@ class Pace(Protocol):
 
     @property
     def stopped(self) -> bool:
-        """Whether the replay shall end."""
+        """Whether to end the replay."""
         ...
 
     def stop(self) -> None:
@@ -82,7 +82,7 @@ class Pace(Protocol):
         ...
 
     async def release(self, time_ms: int) -> bool:
-        """Wait until the next record is due; False: it does not go, the replay shall end."""
+        """Wait until the next record is due; False: it does not go, the replay is to end."""
         ...
 
     def seen(self, events: Collection[Output]) -> None:

@@ -281,7 +281,7 @@ class Replay:
                     if not self._paced(item):
                         goes = not pace.stopped
                     elif not (goes := pace.at_once(due_ms)):
-                        # Whoever waits has got everything before.
+                        # All before the wait has been handed over.
                         if out:
                             yield self._counted(out)
                             out = []
@@ -315,7 +315,7 @@ class Replay:
     def _due_ms(self, release: Release) -> int:
         """Event time of a record for the pace: a refused one goes right after the one before it.
 
-        What it says may be why it was refused; nobody shall wait for a year that does not come.
+        Its time may be why it was refused; do not wait for a year that does not come.
         """
         if release.letter is None:
             self._accepted_ms = release.item.time_ms
@@ -324,7 +324,7 @@ class Replay:
         return self._accepted_ms
 
     def _lead_in(self, pace: Pace, first: LogItem) -> None:
-        """An hour lasts an hour, not one bar less; but nobody waits for years without a log."""
+        """An hour lasts an hour, not one bar less; but years without a log are not waited for."""
         self._begun = True
         if self.from_ms is not None and 0 < first.time_ms - self.from_ms <= LONGEST_LEAD_MS:
             pace.begin_at(self.from_ms)

@@ -81,7 +81,7 @@ class StrategyFeed:
             When an event says what lies after the moment of its record.
         """
         if release.letter is not None:
-            # Nothing was accepted, its time is nobody's.
+            # Nothing was accepted, so its time does not count.
             return
         strategy, now = self._strategy, self.now
         item = release.item

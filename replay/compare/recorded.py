@@ -91,7 +91,7 @@ class Coverage(Struct, frozen=True):
         return not (self.unplaced(entry) or self.before(entry) or self.beyond(entry))
 
     def unplaced(self, entry: Entry) -> bool:
-        """Whether nobody can say if it belongs to it: a dead letter of a file has no offset."""
+        """Whether it cannot be known if it belongs to it: a dead letter of a file has no offset."""
         return entry.seq == NO_SEQ and bool(self.starts or self.stops)
 
     def before(self, entry: Entry) -> bool:

@@ -60,7 +60,7 @@ class MonotonicClock:
 
 
 class ControlState(Struct, frozen=True):
-    """How a replay goes, for whoever shows it.
+    """How a replay goes, for a display.
 
     Attributes
     ----------
@@ -274,7 +274,7 @@ class Control:
         self._settle()
 
     def _hand_over(self, now_ns: int) -> None:
-        """Tell the pacer how far it went while nobody asked it."""
+        """Set how far the replay went without asking the pacer."""
         if self._free and self._reached_ms != FAR_PAST_MS:
             self._pacer.move_to(self._reached_ms, now_ns)
 

@@ -135,10 +135,10 @@ def listening(on_key: Callable[[str], None], stream: TextIO | None = None) -> It
 def _called_when_continued(
     loop: asyncio.AbstractEventLoop, listen: Callable[[], None]
 ) -> Iterator[None]:
-    """Whoever stops a process (control-Z) may find the terminal changed when it goes on."""
+    """A process stopped by control-Z may find the terminal changed when it goes on."""
     try:
         loop.add_signal_handler(signal.SIGCONT, listen)
-    except (RuntimeError, ValueError):  # not the main thread: nobody can be told
+    except (RuntimeError, ValueError):  # not the main thread: no handler can be set
         yield
         return
     try:
@@ -163,5 +163,5 @@ def _terminal(stream: TextIO) -> int | None:
 def _in_foreground(descriptor: int) -> bool:
     try:
         return os.tcgetpgrp(descriptor) == os.getpgrp()
-    except OSError:  # no controlling terminal: nobody is stopped for changing it
+    except OSError:  # no controlling terminal: no process is stopped for changing it
         return True

@@ -137,7 +137,7 @@ def progress_line(state: ControlState, pace: MeasuredPace) -> str:
 
 
 class ReplayBar:
-    """Shows a replay on a terminal while the block runs; nothing where nobody would see it.
+    """Shows a replay on a terminal while the block runs; nothing when stderr is not a terminal.
 
     It looks by itself, from a thread of its own, so a replay at full speed pays nothing for it.
 

@@ -138,9 +138,9 @@ def _say(what: Any, out: BinaryIO) -> None:
 
 
 def main() -> None:
-    """Do the job; what is no failure of somebody else ends the process with a traceback."""
+    """Do the job; an error of our own ends the process with a traceback."""
     guard_standard_error()
-    # Whoever interrupts, interrupts the parent, and that one ends its children.
+    # An interrupt is for the parent, and that one ends its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What anything else prints must not get between the results.
     out = os.fdopen(os.dup(1), "wb")

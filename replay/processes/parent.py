@@ -45,7 +45,7 @@ def replay_in_processes(
 ) -> RunResult:
     """Replay into a run directory, by so many processes; outside of any event loop.
 
-    It waits for pipes, which whoever interrupts a command must be able to end.
+    It waits for pipes, which an interrupt of the command must be able to end.
 
     Parameters
     ----------

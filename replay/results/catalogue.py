@@ -128,7 +128,7 @@ def topics_of_runs(names: Iterable[str], prefix: str) -> dict[str, list[str]]:
 def older_than(runs: Iterable[Run], days: float) -> list[str]:
     """Ids of the complete runs that began so many days ago or earlier.
 
-    Of an incomplete one nobody knows when it began, and it may still be going on.
+    When an incomplete one began is not known, and it may still be going on.
     """
     limit_ms = (time.time() - days * 86_400) * 1_000
     return [run.run_id for run in runs if run.started_ms is not None and run.started_ms <= limit_ms]

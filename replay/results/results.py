@@ -148,7 +148,7 @@ async def replay_into(
             files.write_letter(letter)
         if topics is not None:
             await topics.write_letters(early)
-        # When nobody knows when more comes, nothing waits for it.
+        # When it is not known when more comes, nothing waits for it.
         at_once = replay.options.follow or replay.pace is not None
         parts = PartitionHashes(replay.registry) if by_partition or replay.options.follow else None
         async for batch in replay.batches():
@@ -219,7 +219,7 @@ def manifest(replay: Replay, options: dict[str, Any]) -> dict[str, Any]:
     calendars = sorted({instrument.calendar for instrument in used if instrument is not None})
     names = replay.options.selection.names
     source = replay.source
-    # Sorted bars have positions of their own; whoever repeats it needs to know what was read.
+    # Sorted bars have positions of their own; to repeat it, one needs to know what was read.
     extents = source.log if isinstance(source, CorrectedSource) else source.extents
     partitions = {}
     for partition, span in replay.fold.spans.items():

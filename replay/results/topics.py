@@ -132,7 +132,7 @@ class RunTopics:
         Parameters
         ----------
         at_once
-            Let nothing wait: nobody knows when more comes.
+            Let nothing wait: it is not known when more comes.
         """
         writers = self._writers
         with plain_errors(self.bootstrap, "writing the topics of the run"):

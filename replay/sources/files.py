@@ -56,7 +56,7 @@ class FileSource:
     time_unit
         Unit of times that are numbers; None: milliseconds.
     symbols
-        Those of the rows, where somebody knows them; None: as the inputs are named.
+        Those of the rows, where they are known; None: as the inputs are named.
 
     Raises
     ------

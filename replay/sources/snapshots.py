@@ -37,7 +37,7 @@ class SnapshotReader:
     Parameters
     ----------
     consumer
-        Started, assigned to nothing; used by nobody else.
+        Started, assigned to nothing; for this use alone.
     """
 
     def __init__(self, consumer: Any, topic: str) -> None:

@@ -257,7 +257,7 @@ class _RecordReader:
             if self._next[partition] >= end:
                 self._open.discard(partition)
                 self.order.finish(partition)
-                # What lies beyond the end is for whoever follows.
+                # What lies beyond the end is for a replay that follows.
                 self._raw.pop(partition, None)
                 place = TopicPartition(self._topic, partition)
                 self._consumer.seek(place, end)

@@ -1,7 +1,7 @@
 """Whether a later version of a fact grew out of the earlier one, or rewrote it; pure.
 
 What was published may grow as time goes on, by type as docs/rules.md 15.4 lists; anything else
-that happens to it without a correction is a *rewritten reading*: whoever acted on it acted on what
+that happens to it without a correction is a *rewritten reading*: who acted on it acted on what
 was not so.
 """
 

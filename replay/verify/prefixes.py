@@ -120,7 +120,7 @@ async def check_causality(
             comparison.add(list(stretch.run(end)), end)
             if progress is not None:
                 progress(number)
-            # Whoever interrupts need not wait for all of them.
+            # An interrupt need not wait for all of them.
             await asyncio.sleep(0)
         return comparison.report()
 

@@ -183,7 +183,7 @@ def _destination(
 ) -> Config:
     """The configuration of a run whose options go together."""
     if out is None and store is None:
-        raise InputError("--out DIR or --store DIR is missing: where shall the results go?")
+        raise InputError("--out DIR or --store DIR is missing: where do the results go?")
     if out is not None and store is not None:
         raise InputError("--out and --store: name one of them")
     if store is not None and as_corrected:
@@ -321,7 +321,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return fail("interrupted", INTERRUPTED)
     except (BrokenPipeError, SystemExit):
-        # Whoever read the output has gone; of that, Rich makes an exit of its own.
+        # The reader of the output has gone; of that, Rich makes an exit of its own.
         sys.stderr.close()
         return IO_FAILURE
     except InternalError:

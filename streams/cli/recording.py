@@ -68,14 +68,14 @@ def destination(
 
 
 class Watch:
-    """Whoever sits at a terminal sees how a replay goes, and steers it by keys.
+    """On a terminal: shows how a replay goes, and takes the keys that steer it.
 
     Attributes
     ----------
     control
-        Paces the replay; None where nobody asked for a pace and nobody could.
+        Paces the replay; None where no pace was asked for and none can be.
     paced
-        Whether somebody asked for a pace.
+        Whether a pace was asked for.
     """
 
     def __init__(self, speed: float | None, skip_idle_s: float | None) -> None:

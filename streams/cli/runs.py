@@ -108,7 +108,7 @@ def runs_delete(
 
 def _confirmed(run_ids: list[str]) -> bool:
     if not sys.stdin.isatty():
-        raise InputError("runs delete: nobody is there to ask; say --yes")
+        raise InputError("runs delete: not a terminal: confirm with --yes")
     return confirmed(f"Delete {', '.join(run_ids)}?")
 
 

@@ -159,7 +159,7 @@ def tail(
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
 ) -> None:
-    """Show the events of a topic, or of a store, in order; JSON Lines where nobody watches."""
+    """Show the events of a topic or a store, in order; JSON Lines when stdout is not a terminal."""
     from tapeline.streams.store.reading import StoreReader
 
     if kind is not None and kind not in EVENTS.types:
@@ -254,7 +254,7 @@ async def _tail_topic(
         options.follow,
     )
     rows = EventRows(plain_console(), topic)
-    # Closed before the loop of asyncio ends, also where nobody reads what is printed any more.
+    # Closed before the loop of asyncio ends, also when the reader of stdout has gone.
     async with aclosing(lines):
         async for line in lines:
             if options.kind is not None and orjson.loads(line)["type"] != options.kind:

@@ -87,7 +87,7 @@ def topics_describe(
     ] = NEWEST_RECORDS,
     json: JsonOption = False,
 ) -> int:
-    """Compare the topics with what they shall be; exit code 1 when one is missing or differs.
+    """Compare the topics with what they should be; exit code 1 when one is missing or differs.
 
     Of the newest records of the log those are counted whose CreateTime is not the end of their bar.
     """
@@ -139,7 +139,7 @@ def topics_delete(
     address = broker_address(kafka, bootstrap)
     if not yes:
         if not sys.stdin.isatty():
-            raise InputError("topics delete: nobody is there to ask; say --yes")
+            raise InputError("topics delete: not a terminal: confirm with --yes")
         question = f"Delete all topics of prefix {kafka.topic_prefix} at {address}, and their data?"
         if not confirmed(question):
             say("nothing was deleted")

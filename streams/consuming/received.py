@@ -36,7 +36,7 @@ class UnreadableEventError(UnusableError, ValueError):
     """A message of an output topic that this version cannot read; nothing was skipped.
 
     A topic's name carries the version of its schema. Fields added to it are passed over; anything
-    else needs a newer version of this package, or was written by somebody else.
+    else needs a newer version of this package, or was written by another program.
 
     Parameters
     ----------

@@ -112,7 +112,7 @@ def _poisoned(
 
 
 def _poison(config: Config, partition: int, symbol: str, label: int) -> Iterator[Sent]:
-    """Records that nobody can take, again and again; the large one once."""
+    """Records that cannot be taken, again and again; the large one once."""
     key = symbol.encode()
     head = b'{"type":"bar","symbol":"%s","interval":"1m","start_ms":%d,"open":1' % (key, label)
     stranger = next(

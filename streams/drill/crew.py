@@ -73,7 +73,7 @@ class Crew:
     faults
         Faults brought about, by kind.
     ends
-        Ends that nobody brought about.
+        Ends that the drill did not cause.
     replaced
         How often a sleeper found on waking that it was replaced.
     """
@@ -158,7 +158,7 @@ class Crew:
         return pause_s < left_s
 
     def _begin(self, kind: str) -> asyncio.Task[None] | None:
-        """Begin a fault; None when nobody is fit for it at the moment."""
+        """Begin a fault; None when no worker is fit for it at the moment."""
         if kind == "join":
             if self._guest.worker.runs:
                 return None
@@ -212,7 +212,7 @@ class Crew:
         await self._drain(guest)
 
     async def _drain(self, member: Member) -> None:
-        """SIGTERM, and the wait for the end; whoever is too slow is killed."""
+        """SIGTERM, and the wait for the end; a worker that is too slow is killed."""
         worker = member.worker
         if not worker.runs:
             return

@@ -132,7 +132,7 @@ async def run_drill(kafka: KafkaConfig, options: DrillOptions, told: Told) -> Dr
 
 
 def own_place(kafka: KafkaConfig, workers: int) -> KafkaConfig:
-    """Where a drill has its topics: the same cluster, a prefix that nobody uses."""
+    """Where a drill has its topics: the same cluster, a prefix of their own."""
     prefix = f"{kafka.topic_prefix[:LONGEST_PREFIX]}.drill.{uuid4().hex[:8]}"
     partitions = max(LEAST_PARTITIONS, workers)
     return msgspec.structs.replace(kafka, topic_prefix=prefix, partitions=partitions)

@@ -52,7 +52,7 @@ class DrillReport(Struct, frozen=True, kw_only=True):
     replaced
         How often a sleeper found on waking that it was replaced, and ended.
     ends
-        Ends of workers that nobody brought about; each was started again.
+        Ends of workers that the drill did not cause; each was started again.
     records
         In the log.
     messages

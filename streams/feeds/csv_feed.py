@@ -121,7 +121,7 @@ class CsvFeed:
                 lines = ascii_text.split("\n")
                 if "\r" in ascii_text:
                     lines = [line.removesuffix("\r") for line in lines]
-            # Python reads 1_000 as a number; nobody else does.
+            # Python reads 1_000 as a number; few others do.
             plain = ascii_text is not None and '"' not in ascii_text and "_" not in ascii_text
             yield _Rows(lines, first, plain)
 

@@ -89,7 +89,7 @@ class LineReader:
         self._plain.limit = size
 
     def without_hash(self) -> None:
-        """Read on for another purpose than a run: nobody will ask for the checksum."""
+        """Read on for another purpose than a run: the checksum will not be asked for."""
         self._plain.hashed = False
 
     def _beginning(self) -> bytes:

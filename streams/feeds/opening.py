@@ -141,7 +141,7 @@ def symbols_of(config: Config, sources: Sequence[Source], met: Iterable[str]) ->
     """Symbols of the inputs, by name: the clocks of ``--until`` go to each.
 
     A symbol that the command line names is one of them though its file has no row: its silence is
-    what the clock shall tell. So is one whose rows were all refused.
+    what the clock will be. So is one whose rows were all refused.
 
     Parameters
     ----------

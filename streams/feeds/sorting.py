@@ -111,7 +111,7 @@ def _is_in_order(table: Table, make: Callable[[], Table], end_of: BarEnds) -> bo
             # Rows that are appended meanwhile were not looked at.
             table.end_at(looked_at.bytes_read)
     except FeedBroken:
-        # The rows up to there are in order; whoever takes them meets the same end.
+        # The rows up to there are in order; their reader meets the same end.
         return True
     finally:
         looked_at.close()

@@ -82,7 +82,7 @@ async def create_topics(
         missing = [report.wanted for report in before if report.found is None]
         if missing:
             await _make(admin, missing)
-            # Somebody else may have made one in between, and otherwise.
+            # Another process may have made one in between, and otherwise.
             _refuse_differing(await _until_visible(admin, wanted))
     return before
 

@@ -74,7 +74,7 @@ def plain_errors(bootstrap: str, doing: str) -> Iterator[None]:
     except REFUSALS as error:
         raise BrokerError(
             f"{doing}: the broker at {bootstrap} refuses: {error_text(error)};"
-            " ask whoever runs it for the right"
+            " ask its operator for the right"
         ) from error
     except (TimeoutError, *SILENCES, OSError) as error:
         raise BrokerError(

@@ -22,7 +22,7 @@ from tapeline.streams.feeds.items import Feed, Item
 from tapeline.streams.pipeline.refusals import Refusal, RowRefusals, dead_letter
 from tapeline.streams.pipeline.routing import Router
 
-NOBODY = ""
+NO_SYMBOL = ""
 """Symbol of a line that names none; such lines lie in partition 0, without key."""
 LATEST_MS = 2**63 - 1
 
@@ -59,7 +59,7 @@ class Places:
     def __init__(self, config: Config, partitions: int) -> None:
         self._config = config
         self._partitions = partitions
-        self._known: dict[str, tuple[int, bytes | None]] = {NOBODY: (0, None)}
+        self._known: dict[str, tuple[int, bytes | None]] = {NO_SYMBOL: (0, None)}
 
     def __call__(self, symbol: str) -> tuple[int, bytes | None]:
         """Partition of the symbol's group, and the symbol as key."""
@@ -84,7 +84,7 @@ def table_messages(
     for feed, (content, row, line) in rows:
         if isinstance(content, Refusal):
             refusals.add(feed.path, content.code)
-            partition, _ = places(content.symbol or NOBODY)
+            partition, _ = places(content.symbol or NO_SYMBOL)
             letter = dead_letter(f"{feed.path}:{line}", feed.raw(row), content)
             yield Letter(partition, letter)
             continue
@@ -107,12 +107,12 @@ def log_messages(
     """Messages of logs: every line as it is; refusals are those that any worker will make of them.
 
     What cannot be read, or cannot be a record of its symbol, has the time of the line before in its
-    partition: a time that is nonsense would mislead whoever looks records up by time.
+    partition: a time that is nonsense would mislead a look-up of records by time.
     """
     last: dict[int, int] = {}
     for feed, (content, row, _) in rows:
         value = feed.raw(row).removesuffix(b"\r")
-        symbol = content.symbol or NOBODY
+        symbol = content.symbol or NO_SYMBOL
         partition, key = places(symbol)
         time_ms, kind = last.get(partition, 0), "unreadable"
         if isinstance(content, Refusal):

@@ -162,7 +162,7 @@ def unparsed(result: Any) -> Fetched | None:
     """The records of one partition's answer, on their way; its position is that after them.
 
     A client that reads committed records gets none of an aborted transaction. Markers of
-    transactions are records for nobody.
+    transactions are no records for a reader.
 
     Returns
     -------

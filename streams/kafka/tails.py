@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tapeline.schemas.codec import CodecError, RecordDecoder
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.kafka.messages import NOBODY, create_time, event_time_ms
+from tapeline.streams.kafka.messages import NO_SYMBOL, create_time, event_time_ms
 from tapeline.streams.kafka.reading import read_block, whole_spans
 from tapeline.streams.kafka.resume import COMPARED, NO_TIME, Tail
 from tapeline.streams.pipeline.routing import Router
@@ -53,7 +53,7 @@ class TailReader:
     Parameters
     ----------
     consumer
-        Started, assigned to nothing; used by nobody else.
+        Started, assigned to nothing; for this use alone.
     times
         Of the records.
     """
@@ -90,7 +90,7 @@ class TailReader:
         low = max(read.begin, high - read.block)
         found: dict[str, list[Any]] = {}
         for record in await read_block(self._consumer, read.place, low, high):
-            symbol = NOBODY if record.key is None else record.key.decode(errors="replace")
+            symbol = NO_SYMBOL if record.key is None else record.key.decode(errors="replace")
             found.setdefault(symbol, []).append(record)
         read.take(found)
         read.low = low

@@ -1,4 +1,4 @@
-"""Topics as they shall be, and how those of a cluster differ: comparison without a broker."""
+"""Topics as they should be, and how those of a cluster differ: comparison without a broker."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ class RunDirectory:
     Parameters
     ----------
     folder
-        Where the run shall lie. An earlier run there is replaced as a whole.
+        Folder of the run. An earlier run there is replaced as a whole.
     count
         Called with every batch of events of one type that is written.
     registry
@@ -229,7 +229,7 @@ class RunDirectory:
             try:
                 parent.rmdir()
             except OSError:
-                # The run lies in it, or somebody else has put something there.
+                # The run lies in it, or another program has put something there.
                 return
 
     def _make_parents(self) -> None:
@@ -263,7 +263,7 @@ class RunDirectory:
         options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
         with naming(self._part / MANIFEST):
             (self._part / MANIFEST).write_bytes(orjson.dumps(manifest, option=options))
-        # Somebody may have put something there during a long run.
+        # Something may have been put there during a long run.
         check_replaceable(self._shown, self._place)
         replaced = self._place.exists()
         if replaced:
@@ -328,7 +328,7 @@ def check_outside(folder: Path, inputs: Iterable[str]) -> None:
     Parameters
     ----------
     folder
-        Where the run shall lie.
+        Folder of the run.
     inputs
         Paths of files and folders that it reads.
 

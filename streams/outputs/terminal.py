@@ -35,7 +35,7 @@ class PlainConsole(Console):
         Raises
         ------
         TypeError
-            When a table is no `PlainTable`: nobody has escaped what is in it.
+            When a table is no `PlainTable`: what is in it is not escaped.
         """
         for each in objects:
             if isinstance(each, Table) and not isinstance(each, PlainTable):

@@ -1,4 +1,4 @@
-"""Which symbols that nobody has configured a partition of the log takes: only so many.
+"""Which symbols that are not configured a partition of the log takes: only so many.
 
 Every symbol has an engine for good, so an input that makes up symbols would fill any memory. A
 symbol that ``[instruments.default]`` takes gets one of ``[limits] symbols`` places of its partition

@@ -152,7 +152,7 @@ class Pacer:
         """Go on at another speed from the event time that has been reached.
 
         A replay that could not keep up goes on from its next record: what it was behind is
-        forgotten, since nobody who asks for a slower pace wants to see the rest rush by.
+        forgotten, since who asks for a slower pace does not want to see the rest rush by.
         """
         running = self._running_ns(now_ns)
         if self._event_ns is not None:

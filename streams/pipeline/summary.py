@@ -271,7 +271,7 @@ class RunSummary:
         self.others[kind] = self.others.get(kind, 0) + count
 
     def totals(self, symbol: str) -> dict[str, Any]:
-        """Plain data of one symbol; ``swings`` is None where nobody counted them."""
+        """Plain data of one symbol; ``swings`` is None where they were not counted."""
         counts = self.swings.get(symbol)
         swings = None if counts is None else {str(each): found for each, found in counts.items()}
         return {**self._symbol(symbol).totals(), "swings": swings}

@@ -55,7 +55,7 @@ Changes = Iterable[tuple[bytes, bytes | None]]
 
 
 def no_hook(_: str) -> None:
-    """Nobody waits for a point of the commit."""
+    """No point of the commit is waited for."""
 
 
 class OpenStore:

@@ -188,7 +188,7 @@ class Looks:
     Attributes
     ----------
     first, second
-        To be called in the first and in the second reading; None where nobody listens.
+        To be called in the first and in the second reading; None where it is not needed.
     """
 
     def __init__(self, progress: Callable[[Progress], None] | None) -> None:

@@ -184,7 +184,7 @@ class WorkerApp(BatchApp):
             if whole:
                 return
             if self.folds.get(message.partition) is not fold:
-                # Not done, so it stays uncommitted: whoever has the partition now goes on with it.
+                # Not done, so it stays uncommitted: the owner of the partition goes on with it.
                 event.ack()
                 return
 
@@ -249,7 +249,7 @@ class WorkerApp(BatchApp):
             self.metrics.recovery_seconds = time.monotonic() - self._revoked_at
 
     async def _open_folds(self) -> None:
-        """Load all that was recovered, while nothing is read yet and nobody is told to be ready.
+        """Load all that was recovered, while nothing is read yet and readiness is not reported.
 
         A state that cannot be used stops the worker now, not at the next record of its partition.
         """

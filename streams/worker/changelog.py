@@ -193,9 +193,9 @@ def _check_begin(name: str, head: Head, local: LocalState) -> None:
 
 
 def foreign(name: str, offset: int, error: ForeignRecordError) -> ForeignRecordError:
-    """The same error with the place of the record and the way out."""
+    """The same error with the position of the record and the way out."""
     return ForeignRecordError(
-        f"{name} offset {offset}: {error}. Somebody else writes to the changelog. Let only workers "
-        "do so, then build anew: use another topic prefix, or delete the topics of this one and "
-        "publish again"
+        f"{name} offset {offset}: {error}. Another client writes to the changelog. Let only "
+        "workers do so, then build anew: use another topic prefix, or delete the topics of this "
+        "one and publish again"
     )

@@ -66,7 +66,7 @@ def judge_topics(reports: Sequence[TopicReport]) -> None:
     if missing:
         raise TopicsError(
             f"missing, or not to be read: {', '.join(missing)}; run tapeline topics create, or "
-            "ask whoever runs the broker for the right to describe, read and write them"
+            "ask the broker's operator for the right to describe, read and write them"
         )
     unlike = {
         report.wanted.name: report.found.partitions

@@ -29,7 +29,7 @@ class ZombieError(OwnershipError):
 
 
 class ForeignWriterError(OwnershipError):
-    """Somebody else wrote to a changelog partition that is ours."""
+    """Another client wrote to a changelog partition that is ours."""
 
 
 class NotWrittenError(BrokenPromiseError):
@@ -120,7 +120,7 @@ class ZombieGuard:
 
 
 class StandstillClock:
-    """Notices when something that shall move does not.
+    """Notices when something that should move does not.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The image is small, pinned, without secrets, and nobody in it is root."""
+"""The image is small, pinned, without secrets, and without root."""
 
 from __future__ import annotations
 

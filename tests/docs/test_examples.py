@@ -42,7 +42,7 @@ def test_fold_a_run_prints_the_open_ranges(tmp_path: Path, repository_root: Path
     assert len(done.stdout.splitlines()) == len(unfinished)
 
 
-def test_the_backtest_prints_trades_that_nobody_could_have_made_earlier(
+def test_the_backtest_prints_trades_that_could_not_have_been_made_earlier(
     tmp_path: Path, repository_root: Path
 ) -> None:
     environment = dict(os.environ)

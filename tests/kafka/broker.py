@@ -27,7 +27,7 @@ from uuid import uuid4
 import pytest
 
 KAFKA = "org.apache.kafka:kafka_2.13:4.1.0"
-# Without it the broker's messages go nowhere, and nobody learns why it did not start.
+# Without it the broker's messages go nowhere, and the test cannot report why it did not start.
 LOGGING = "org.slf4j:slf4j-simple:1.7.36"
 COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
@@ -208,7 +208,7 @@ class Broker:
         """Freeze it (SIGSTOP): its connections stay open and nothing answers."""
         process = self._running()
         process.send_signal(signal.SIGSTOP)
-        # Its threads stop one after the other: whoever goes on here finds all of them still.
+        # Its threads stop one after the other: who goes on here finds all of them still.
         os.waitid(os.P_PID, process.pid, os.WSTOPPED)
 
     def resume(self) -> None:
@@ -272,7 +272,7 @@ def server_settings(port: int, controller_port: int, data: Path) -> dict[str, st
 
 
 def refusing_settings(port: int, controller_port: int, internal_port: int) -> dict[str, str]:
-    """Settings over those of `server_settings`: whoever is not the broker itself may do nothing."""
+    """Settings over those of `server_settings`: only the broker itself may do anything."""
     module = "org.apache.kafka.common.security.plain.PlainLoginModule"
     login = f'{module} required username="admin" password="admin" user_admin="admin";'
     loopback = "127.0.0.1"
@@ -376,7 +376,7 @@ def _cluster_id() -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody uses at this moment."""
+    """Ports of loopback that are free at the moment."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     try:
         return [each.getsockname()[1] for each in sockets]

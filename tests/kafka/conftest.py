@@ -17,7 +17,7 @@ _numbers = count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here needs a broker, so nobody has to say so."""
+    """Everything here needs a broker, so no test has to declare it."""
     for item in items:
         if item.path.is_relative_to(_HERE):
             item.add_marker(pytest.mark.kafka)

@@ -1,4 +1,4 @@
-"""A worker that joins the group for the log alone, as a program: its changelogs go to nobody."""
+"""A worker that joins the group for the log alone, as a program: no worker has its changelogs."""
 
 from __future__ import annotations
 

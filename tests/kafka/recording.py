@@ -124,7 +124,7 @@ def alternating(first: Sequence[Any], second: Sequence[Any]) -> Log:
 
 
 def logs(sessions: int = SESSIONS) -> list[Log]:
-    """By partition: ES and NQ with SOL; ACME with BTC; TSLA; each with records of nobody."""
+    """By partition: ES and NQ with SOL; ACME with BTC; TSLA; each with records without a symbol."""
     futures, equities = load_calendar("CME_EQUITY"), load_calendar("XNYS")
     around = load_calendar("24/7")
     es = disturbed(list(sample_book("ES", futures, FIRST_DAY, sessions, 1))[:-600], 3)

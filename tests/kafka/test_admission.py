@@ -1,4 +1,4 @@
-"""Workers on a broker give places to symbols that nobody configured as any other driver does."""
+"""Workers on a broker give slots to symbols that are not configured as any other driver does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tapeline drill` on a broker: it holds, it fails when somebody forges, and it leaves nothing."""
+"""`tapeline drill` on a broker: it holds, it fails when messages are forged, it leaves nothing."""
 
 from __future__ import annotations
 
@@ -167,12 +167,12 @@ async def test_a_drill_that_is_interrupted_ends_its_workers_and_deletes_its_topi
 
 
 async def test_without_a_broker_a_drill_starts_nothing(tmp_path: Path) -> None:
-    nobody = Broker(tmp_path / "broker")
+    absent = Broker(tmp_path / "broker")
     began = time.monotonic()
-    drill = Drill(nobody, "tape", tmp_path)
+    drill = Drill(absent, "tape", tmp_path)
     with drill.running() as process:
         code, _, err = await finished(process)
     assert code == 74
-    assert f"no answer from a broker at {nobody.bootstrap}" in err
+    assert f"no answer from a broker at {absent.bootstrap}" in err
     assert time.monotonic() - began < PATIENCE_S
     assert drill.folders() == []

@@ -132,9 +132,9 @@ async def test_a_recording_and_its_replay_are_equal_and_one_altered_field_is_fou
     assert await asyncio.to_thread(cli.main, [*arguments, "--ignore", "price"]) == 0
 
 
-@pytest.mark.parametrize("name", ["topics:nobody", "run:nobody"])
+@pytest.mark.parametrize("name", ["topics:absent", "run:absent"])
 async def test_topics_that_are_not_there_are_named(
     broker: Broker, config: Config, name: str
 ) -> None:
-    with pytest.raises(RecordedError, match=r"has no topics .*nobody"):
+    with pytest.raises(RecordedError, match=r"has no topics .*absent"):
         await compared(config, name, "topics")

@@ -208,7 +208,7 @@ async def test_a_message_that_cannot_be_read_does_not_act_on_a_terminal(
     assert b"cannot be read" in shown.stderr
 
 
-async def test_records_that_nobody_can_read_do_not_act_through_a_replay(
+async def test_records_that_cannot_be_read_do_not_act_through_a_replay(
     broker: Broker, topic_prefix: str, place: Path
 ) -> None:
     for raw in (f"{ACTS}", json.dumps({"type": f"{ACTS}\n"}), f'{{"{BIDI}": 1}}'):

@@ -246,7 +246,7 @@ async def test_a_run_of_files_in_topics_is_cut_by_the_offsets_of_its_files(
     assert difference.record in [each.offset for each in report.around.a.records]
 
 
-async def test_nobody_knows_what_an_incomplete_run_covers(recording: Recording) -> None:
+async def test_what_an_incomplete_run_covers_is_unknown(recording: Recording) -> None:
     await leave_in_the_middle(recording, "cut-short")
     report = await compared(recording.config, "run:cut-short", "topics")
     assert not report.equal

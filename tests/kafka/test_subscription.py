@@ -308,7 +308,7 @@ async def test_a_token_of_a_partition_that_is_not_there_is_refused(
     topic = await topic_with(broker, f"{topic_prefix}.touches.v1", [touch(1)])
     other = "tape.pairs.v1/7"
     token = ResumeToken({f"{topic}/0": Position(0, -1), other: Position(5, 5)})
-    # What it says of topics that are not read is nobody's concern.
+    # What it has for topics that are not read does not matter.
     assert (await read(broker, topic, since=token))[0] == [touch(1)]
     token = ResumeToken({f"{topic}/0": Position(1, 1), f"{topic}/1": Position(0, -1)})
     with pytest.raises(LostPositionError, match=f"{topic}/1: .* no such partition"):

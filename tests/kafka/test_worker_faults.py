@@ -44,7 +44,7 @@ ELSEWHERE_PROGRAM = (
 )  # fmt: skip
 """The worker on another host: what a container is that was made again."""
 HALF_PROGRAM = (sys.executable, "-P", str(Path(__file__).with_name("half_member.py")))
-"""A worker that joins for the log alone, so that nobody has its changelogs."""
+"""A worker that joins for the log alone, so that no worker has its changelogs."""
 
 
 class LimitedWorker(WorkerProcess):
@@ -229,7 +229,7 @@ async def test_a_full_disk_stops_the_worker_plainly_and_with_room_again_it_is_ex
         assert f"the local state {store} cannot be written" in limited.last_words()
         assert "Make room" in limited.last_words()
         assert "Traceback" not in limited.said()
-        # Nobody has made room, not even for opening it: it ends the same way.
+        # No room was made, not even for opening it: it ends the same way.
         limited.file_bytes = FILE_BYTES // 4
         limited.start()
         assert limited.wait() == 74
@@ -247,7 +247,7 @@ async def test_a_broker_that_refuses_a_worker_is_named_and_nothing_starts(tmp_pa
             assert worker.wait() == 2
     last = worker.last_words()
     assert f"missing, or not to be read: {input_log('tape')}" in last
-    assert "ask whoever runs the broker for the right" in last
+    assert "ask the broker's operator for the right" in last
     assert not list(worker.store.rglob("*.db")), "no state was begun"
 
 

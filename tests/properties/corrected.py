@@ -31,10 +31,10 @@ from tests.oracle import Plan, view
 from tests.properties.folding import DELIVERY
 
 CORRECTIONS = ("late", "changed", "cancelled")
-"""Fates that rebuild: the events of such a record carry `corrects`."""
+"""Outcomes that rebuild: the events of such a record carry `corrects`."""
 
 SILENT = ("duplicates", "idle", "beyond_horizon")
-"""Fates after which nothing has changed."""
+"""Outcomes after which nothing has changed."""
 
 KINDS = ("session", "derived_bar", "quality", "gap", "range", "touch", "pair", "swing")
 """Order of publication for one record; added trackers come before ranges."""

@@ -31,7 +31,7 @@ class ProgressBar:
 
     @property
     def reporter(self) -> Callable[[RunProgress], None] | None:
-        """What a run calls now and then; None where nobody would see it."""
+        """What a run calls now and then; None where it is not shown."""
         return self._update if self._shown else None
 
     def _update(self, progress: RunProgress) -> None:

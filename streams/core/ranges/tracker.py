@@ -359,7 +359,7 @@ class RangeTracker(Tracker):
         self._tracked = True
 
     def forget_finished(self, key: int) -> None:
-        """Drop a finished range that nobody waits for."""
+        """Drop a finished range that no rule waits for."""
         self.finished.pop(key, None)
         if self._tracked:
             self.touched[key] = True

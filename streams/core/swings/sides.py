@@ -50,8 +50,8 @@ class SwingPoint:
 class SwingSide:
     """Swings of one side.
 
-    The newest swing is kept as its values, and becomes a `SwingPoint` in `last` when somebody needs
-    one: most swings never do.
+    The newest swing is kept as its values, and becomes a `SwingPoint` in `last` when one is
+    needed: most swings never do.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class SwingSide:
     event, key, start_ms, position
         The newest swing; `event` None and `key` `FAR` before the first.
     point
-        The newest swing, once somebody needed it.
+        The newest swing, once it was needed.
     before
         Key of the last but one swing, `FAR` while there is none: nothing is as high as that.
     earlier, last

@@ -32,7 +32,7 @@ class StoreLockedError(StoreBrokenError):
     """Another process uses the local store."""
 
     def __repr__(self) -> str:
-        # Here Faust shall wait: who replaces a worker may come before that has ended.
+        # Here Faust must wait: who replaces a worker may come before that has ended.
         return f"{type(self).__name__}(lock)"
 
 

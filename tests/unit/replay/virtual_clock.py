@@ -1,4 +1,4 @@
-"""A clock for tests: time passes only while somebody waits."""
+"""A clock for tests: time passes only while a task waits."""
 
 from __future__ import annotations
 

@@ -221,7 +221,7 @@ def test_the_manifest_of_a_partial_replay_cuts_the_other_side(
 
 
 NOTHING: dict[str, tuple[dict[str, Any], str]] = {
-    "a symbol that nobody has": (
+    "a symbol that neither has": (
         {"symbols": frozenset({"ESX"})},
         "neither has any event of ESX$",
     ),

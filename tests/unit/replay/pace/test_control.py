@@ -307,7 +307,7 @@ async def test_a_pause_outlasts_a_jump_in_time() -> None:
     assert scene.control.state.paused
 
 
-async def test_nobody_jumps_back() -> None:
+async def test_a_jump_never_goes_back() -> None:
     scene = Scene("max")
     await scene.play(HOUR)
     with pytest.raises(ValueError, match="is over"):
@@ -382,7 +382,7 @@ async def test_while_a_signal_is_looked_for_each_record_is_handed_over_by_itself
     assert await control.release(OPEN_MS)
 
 
-async def test_a_signal_that_nobody_looks_for_changes_nothing() -> None:
+async def test_a_signal_that_is_not_looked_for_changes_nothing() -> None:
     control = Scene("max").control
     control.signal()
     assert not control.state.paused

@@ -112,7 +112,7 @@ def test_what_is_wrong_with_the_source_is_said_as_by_one_process(tmp_path: Path)
 
 
 def endless(folder: Path) -> Job:
-    """A job that never ends: it waits for somebody to write into a pipe."""
+    """A job that never ends: it reads a pipe that is never written to."""
     os.mkfifo(folder / "log.jsonl")
     origin = origin_of(folder / "log.jsonl")
     return Job(config=CONFIG, origin=origin, options=ReplayOptions(), given={})
@@ -173,7 +173,7 @@ def test_processes_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     assert ended_in_time
 
 
-def test_whoever_interrupts_the_command_ends_its_processes_at_once(tmp_path: Path) -> None:
+def test_an_interrupt_of_the_command_ends_its_processes_at_once(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     os.mkfifo(log)
     command = [sys.executable, "-m", "tapeline", "replay", str(log), "--out"]

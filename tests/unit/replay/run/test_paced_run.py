@@ -59,7 +59,7 @@ async def test_a_trading_hour_at_speed_600_takes_six_seconds() -> None:
     assert times == pytest.approx([0.1 * bar for bar in range(1, 61)])
 
 
-async def test_nobody_waits_for_the_time_before_the_log() -> None:
+async def test_the_time_before_the_log_is_not_waited_for() -> None:
     control, clock = controlled(1)
     async with replay(control, minutes(0, 2), "2019-01-01T00:00:00Z") as run:
         times = [clock.elapsed_s async for _ in run.releases()]

@@ -238,7 +238,7 @@ def test_a_file_that_is_no_toml_is_named_with_the_line(text: str, problem: str) 
     assert problem in str(caught.value)
 
 
-def test_a_number_nobody_can_hold_is_a_wrong_value() -> None:
+def test_a_number_beyond_any_float_is_a_wrong_value() -> None:
     assert refusal("[kafka]\npartitions = 0x" + "f" * 5_000).key == "kafka.partitions"
 
 

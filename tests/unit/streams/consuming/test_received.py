@@ -78,7 +78,7 @@ UNREADABLE = {
     "seq is a word": (message(None, headers=(("seq", b"abc"), COUNTED[1])), "seq is b'abc'"),
     "seq is empty": (message(None, headers=(("seq", b""), COUNTED[1])), "seq is b''"),
     "seq is null": (message(None, headers=(("seq", None), COUNTED[1])), "seq is None"),
-    # Taken for a number, it would be a duplicate, and nobody would hear of the message.
+    # Taken for a number, it would be a duplicate, and the message would be lost unnoticed.
     "seq is negative": (message(None, headers=(("seq", b"-5"), COUNTED[1])), "seq is b'-5'"),
     "seq is beyond 64 bits": (
         message(None, headers=(("seq", b"9223372036854775808"), COUNTED[1])),

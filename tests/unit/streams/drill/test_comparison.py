@@ -148,12 +148,12 @@ def test_an_earlier_version_at_the_end_is_in_the_table_alone_and_forgiven_to_a_s
 def test_dead_letters_missing_added_or_changed_are_counted_and_repeated_ones_are_not() -> None:
     first, second, third = LETTERS[:3]
     forged = third._replace(value=(third.value or b"").replace(b"_error", b"_horror"))
-    added = second._replace(key=b"reject|nobody/0/0")
+    added = second._replace(key=b"reject|foreign/0/0")
     differences = DrillDifferences()
     there = [second, *LETTERS[3:], forged, added, second]
     compare_letters(DUE, there, differences)
     assert differences.missing == {first.key.decode()}
-    assert differences.extra == {"reject|nobody/0/0"}
+    assert differences.extra == {"reject|foreign/0/0"}
     assert differences.different == {third.key.decode()}
     assert differences.identical == 1
 
@@ -190,6 +190,6 @@ def test_a_log_that_does_not_go_on_is_a_hole() -> None:
     assert differences.holes == {"log: 3 follows 1"}
 
 
-def test_records_that_nobody_committed_fail_a_drill() -> None:
+def test_records_that_were_not_committed_fail_a_drill() -> None:
     (check, *_) = checks_of(DrillDifferences(), {2: 17}, slept=True)
     assert (check.found, check.examples, check.holds) == (17, ("partition 2: 17",), False)

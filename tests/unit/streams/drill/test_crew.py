@@ -1,4 +1,4 @@
-"""Workers are ended as planned and started again; an end that nobody planned is told.
+"""Workers are ended as planned and started again; an end that was not planned is reported.
 
 A small program stands for the worker: what is tested is who ends it, when, and what is made of it.
 """
@@ -79,7 +79,7 @@ async def test_every_kind_of_fault_comes_as_often_as_the_others_and_all_run_agai
     assert made.ends == []
 
 
-async def test_an_end_that_nobody_planned_is_told_with_its_last_words_and_cured_by_a_start(
+async def test_an_unplanned_end_is_reported_with_its_last_words_and_cured_by_a_start(
     quick: None, tmp_path: Path
 ) -> None:
     made = crew_of(tmp_path, FAILING, workers=1)
@@ -115,7 +115,7 @@ async def test_a_worker_that_refuses_to_start_ends_the_drill(quick: None, tmp_pa
         made.kill()
 
 
-async def test_whoever_sleeps_is_killed_too_and_nobody_is_left(
+async def test_a_worker_that_sleeps_is_killed_too_and_none_is_left(
     quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crew, "ASLEEP_S", 600.0)

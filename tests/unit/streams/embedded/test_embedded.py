@@ -273,7 +273,7 @@ def test_until_appends_one_clock_for_each_symbol(tmp_path: Path) -> None:
 
 SILENT = {
     "a header alone": [],
-    "rows that nobody can read": [row(0, "x"), "soon"],
+    "rows that cannot be read": [row(0, "x"), "soon"],
     "rows that are refused": [row(0, "-1")],
 }
 
@@ -308,7 +308,7 @@ def test_until_reaches_a_symbol_that_only_an_unreadable_row_names(tmp_path: Path
     assert counters["until_clocks"] == 2
 
 
-def test_until_reaches_no_symbol_that_nobody_names_or_that_is_not_configured(
+def test_until_reaches_no_symbol_that_is_neither_named_nor_configured(
     tmp_path: Path,
 ) -> None:
     toml = "[instruments]\ndefault = false\n"

@@ -1,4 +1,4 @@
-"""Keys of records: what a partition has shown, whoever stamped it."""
+"""Keys of records: what a partition has shown, by any writer."""
 
 from __future__ import annotations
 

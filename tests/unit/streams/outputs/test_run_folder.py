@@ -1,4 +1,4 @@
-"""The folder of a run: all of it or nothing, and nobody else's files."""
+"""The folder of a run: all of it or nothing, and no other program's files."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from tapeline.streams.outputs.run_folder import (
 MANIFEST: dict[str, Any] = {MANIFEST_MARK: {}}
 
 
-def _nobody(_: Sequence[Any]) -> None:
-    """Nobody counts."""
+def _no_count(_: Sequence[Any]) -> None:
+    """Count nothing."""
 
 
 def _letter(raw: str = "") -> Reject:
@@ -38,7 +38,7 @@ def _write_run(
     mark: str = "first",
     before_commit: Callable[[], object] = lambda: None,
 ) -> None:
-    with RunDirectory(folder, _nobody) as directory:
+    with RunDirectory(folder, _no_count) as directory:
         for _ in range(letters):
             directory.files.write_letter(_letter())
         directory.files.finish()
@@ -64,7 +64,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def test_every_topic_has_a_file_also_where_it_is_empty(tmp_path: Path) -> None:
-    with RunDirectory(tmp_path / "out", _nobody) as directory:
+    with RunDirectory(tmp_path / "out", _no_count) as directory:
         directory.files.write_letter(_letter())
         counts, hashes = directory.files.finish()
         directory.commit(MANIFEST)
@@ -77,7 +77,7 @@ def test_every_topic_has_a_file_also_where_it_is_empty(tmp_path: Path) -> None:
         assert hashes[name] == hashlib.sha256(content).hexdigest()
 
 
-def test_all_events_reach_the_file_and_whoever_counts(tmp_path: Path) -> None:
+def test_all_events_reach_the_file_and_the_count(tmp_path: Path) -> None:
     counted: list[Reject] = []
     with RunDirectory(tmp_path / "out", counted.extend) as directory:
         letters = [_letter(str(number)) for number in range(2 * FLUSH_EVENTS + 1)]
@@ -202,7 +202,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path: Path, files: dict[str, 
     for name, content in files.items():
         (folder / name).write_text(content)
     with pytest.raises(ForeignFolderError, match="is no part of a run; name another folder"):
-        RunDirectory(folder, _nobody)
+        RunDirectory(folder, _no_count)
     assert {path.name: path.read_text() for path in folder.iterdir()} == files
 
 
@@ -222,16 +222,16 @@ def test_the_current_folder_and_those_above_it_cannot_be_replaced(
     inside.mkdir()
     monkeypatch.chdir(inside)
     with pytest.raises(ForeignFolderError, match="the current one"):
-        RunDirectory(Path(), _nobody)
+        RunDirectory(Path(), _no_count)
     with pytest.raises(ForeignFolderError, match="holds "):
-        RunDirectory(Path("/"), _nobody)
+        RunDirectory(Path("/"), _no_count)
 
 
 def test_a_file_is_no_place_for_a_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for folder in (tmp_path / "file", tmp_path / "file" / "out"):
         with pytest.raises(ForeignFolderError, match="file is not a folder"):
-            RunDirectory(folder, _nobody)
+            RunDirectory(folder, _no_count)
 
 
 def test_the_topics_of_a_store_are_no_run(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_the_topics_of_a_store_are_no_run(tmp_path: Path) -> None:
     (topics / "tape.gaps.v1.jsonl").write_text("")
     (tmp_path / "store" / "lock").touch()
     with pytest.raises(ForeignFolderError, match="holds the topics of a store"):
-        RunDirectory(topics, _nobody)
+        RunDirectory(topics, _no_count)
 
 
 INSIDE = {

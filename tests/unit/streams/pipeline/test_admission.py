@@ -1,4 +1,4 @@
-"""Symbols that nobody configured: the same ones have a place in every driver, after any restart."""
+"""Symbols that are not configured: every driver admits the same ones, after any restart."""
 
 from __future__ import annotations
 

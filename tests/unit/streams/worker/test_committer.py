@@ -45,7 +45,7 @@ class HeldBroker:
         self.sent.append((topic, partition))
         acknowledged: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
         self.waiting.append(acknowledged)
-        # Whoever gives up waiting does not take the batch back: as the client has it.
+        # Who gives up waiting does not take the batch back: as the client has it.
         return asyncio.shield(acknowledged)
 
     async def acknowledge(self, number: int, offset: int = 100) -> None:

@@ -1,4 +1,4 @@
-"""Whoever slept too long does not write."""
+"""A worker that slept too long does not write."""
 
 from __future__ import annotations
 

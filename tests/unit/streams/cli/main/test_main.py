@@ -22,7 +22,7 @@ from tapeline import __main__ as entry
 from tapeline.streams.cli import main as cli
 from tests.unit.streams.embedded.books import HEADER, row, write
 
-NOBODY = 65_534
+OTHER_USER = 65_534
 
 
 def tapeline(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -237,7 +237,7 @@ def unprivileged() -> Iterator[None]:
     """Give up for a while what root may do and others may not."""
     user = os.geteuid()
     if user == 0:
-        os.seteuid(NOBODY)
+        os.seteuid(OTHER_USER)
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-NOBODY_LISTENS = "127.0.0.1:1"
+UNUSED_ADDRESS = "127.0.0.1:1"
 PATIENCE_S = 180.0
 TOLD_AMID_IMPORTS = """
 import os, signal, sys
@@ -52,7 +52,7 @@ REFUSALS = [
     (["--bootstrap", "127.0.0.1:99999"], 2, "the command line: --bootstrap"),
     (["--config", "nowhere.toml"], 2, "nowhere.toml"),
     (["--instance", "first"], 2, "(see tapeline --help)"),
-    (["--bootstrap", NOBODY_LISTENS], 74, f"no answer from a broker at {NOBODY_LISTENS}"),
+    (["--bootstrap", UNUSED_ADDRESS], 74, f"no answer from a broker at {UNUSED_ADDRESS}"),
     (["--data-dir", "file/data"], 74, "reading or writing failed: "),
 ]
 

@@ -38,7 +38,7 @@ KILLS = [*AT_POINTS, *TORN, *AT_TIMES]
 
 
 class Scene(NamedTuple):
-    """A store before the run, the files of the run, and what it leaves when nobody kills it."""
+    """A store before the run, the files of the run, and what it leaves when it is not killed."""
 
     before: Path
     files: list[tuple[str, Path]]

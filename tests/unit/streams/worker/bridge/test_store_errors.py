@@ -71,5 +71,5 @@ def test_an_error_of_the_store_is_of_its_kind_with_folder_cause_and_way_out(
         (ValueError("the state ends before offset 5"), False),
     ],
 )
-def test_want_of_room_is_known_whoever_says_it(error: Exception, expected: bool) -> None:
+def test_want_of_room_is_known_by_whatever_error(error: Exception, expected: bool) -> None:
     assert wants_room(error) == expected

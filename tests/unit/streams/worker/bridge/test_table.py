@@ -160,7 +160,7 @@ def test_a_damaged_journal_leaves_a_state_of_before_with_its_place_in_the_change
         assert offset is None or read.groups["G"].records == {"hot": [offset] * 900}
 
 
-def test_a_damaged_block_is_named_by_whoever_reads_it_first(tmp_path: Path) -> None:
+def test_a_damaged_block_is_named_by_its_first_reader(tmp_path: Path) -> None:
     folder = tmp_path / "sound"
     _, file = stored_in(folder)
     key, value = state()[0]
