@@ -35,8 +35,8 @@ class InputHash:
         if not items or type(items[0].place) is not bytes:
             return
         pieces: defaultdict[int, list[bytes]] = defaultdict(list)
-        for partition, _, _, _, content, _ in items:
-            pieces[partition].append(content)
+        for _, _, partition, _, place, _ in items:
+            pieces[partition].append(place)
         for partition, values in pieces.items():
             known = self._hashes.get(partition)
             if known is None:
