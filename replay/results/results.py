@@ -200,11 +200,13 @@ def write_results(
 
 def swings_of(replay: Replay) -> dict[str, dict[int, int]]:
     """Swings by class of each symbol; the engines count those of their whole history."""
+    # Asked once: it is counted anew for every symbol there is.
+    inside = replay.fold.outcomes
     return {
         symbol: engine.swings_by_class(symbol)
         for engine in replay.fold.engines().values()
         for symbol in (plan.symbol for plan in engine.plan.instruments)
-        if symbol in replay.fold.outcomes
+        if symbol in inside
     }
 
 
