@@ -29,7 +29,8 @@ def merged_by_heads(logs: Logs) -> list[LogItem]:
     rest = {partition: list(items) for partition, items in logs.items() if items}
     out = []
     while rest:
-        head = min((items[0] for items in rest.values()), key=lambda each: (each[2], *each[:2]))
+        heads = (items[0] for items in rest.values())
+        head = min(heads, key=lambda each: (each.time_ms, each.partition, each.offset))
         out.append(rest[head.partition].pop(0))
         if not rest[head.partition]:
             del rest[head.partition]
