@@ -8,6 +8,7 @@ from math import fsum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tapeline.schemas.event_rows.ranges import FINISHED
 from tapeline.schemas.events import (
     DerivedBar,
     Event,
@@ -22,7 +23,6 @@ from tapeline.schemas.events import (
     Touch,
     type_of,
 )
-from tapeline.schemas.registry import FINISHED
 from tapeline.streams.core.correct.corrections import Change
 from tapeline.streams.pipeline.refusals import RowReport
 

@@ -62,7 +62,9 @@ WITHOUT: dict[str, str] = {
         "streams/pipeline/slots streams/pipeline/state_values "
     ),
     "declarations, read by tests/unit/schemas and tests/docs/test_events_page.py": (
-        "schemas/documents/page schemas/events schemas/packing "
+        "schemas/documents/page schemas/event_rows/bars schemas/event_rows/ranges "
+        "schemas/event_rows/rejects schemas/event_rows/sessions schemas/event_rows/swings "
+        "schemas/events schemas/packing "
         "schemas/records schemas/topic_settings "
     ),
     "classes of errors: tests/house/test_errors.py": ("schemas/errors streams/errors "),
