@@ -12,14 +12,14 @@ from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.events import Event
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord, field_values
 from tapeline.streams.core.correct.corrections import Revisions
-from tapeline.streams.core.history.blocks import PlaceTable
+from tapeline.streams.core.history.blocks import RecordSlots
 from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.plan import GroupPlan
 from tapeline.streams.core.ranges.pairs import PairTracker
 from tapeline.streams.core.ranges.schedule import RangeSchedule
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.core.stamp import Stamp
-from tapeline.streams.core.state import StatePlaces, SymbolState
+from tapeline.streams.core.state import StateSlots, SymbolState
 from tapeline.streams.core.symbol import SymbolEngine
 from tapeline.streams.core.tracks import SymbolTracks
 from tapeline.streams.core.volume import GREATEST_VOLUME, WHOLE_BITS, written_volume
@@ -75,7 +75,7 @@ class GroupEngine:
     """
 
     __slots__ = (
-        "_members", "_outcome", "_revision_places", "_revisions", "_stamp", "_states", "_symbols",
+        "_members", "_outcome", "_revision_slots", "_revisions", "_stamp", "_states", "_symbols",
         "_tracked", "_tracks", "in_order", "offset", "plan",
     )  # fmt: skip
 
@@ -91,7 +91,7 @@ class GroupEngine:
         self._members: list[SymbolEngine] = []
         self._states: list[SymbolState] = []
         self._revisions = Revisions(plan.registry)
-        self._revision_places = PlaceTable(REVISIONS)
+        self._revision_slots = RecordSlots(REVISIONS)
         self._tracked = False
         paired = len(plan.instruments) == 2
         schedule: RangeSchedule | None = None
@@ -286,16 +286,16 @@ class GroupEngine:
         """All state records by key: plain data, all that decides the outputs to come.
 
         ``hot`` holds the version, the offset and what changes with every record. Equal states give
-        equal bytes; they are not to be mixed with the records of `changed`, whose places depend on
+        equal bytes; they are not to be mixed with the records of `changed`, whose slots depend on
         what was there before.
         """
         found: dict[str, Any] = {}
         hot: dict[str, Any] = {}
         for member, state in zip(self._members, self._states, strict=True):
-            places = StatePlaces()
-            found.update(state.snapshot(places))
-            hot[member.symbol] = state.hot(places)
-        table = PlaceTable(REVISIONS)
+            slots = StateSlots()
+            found.update(state.snapshot(slots))
+            hot[member.symbol] = state.hot(slots)
+        table = RecordSlots(REVISIONS)
         self._add_revisions(found, table, sorted(self._revisions.known))
         found[HOT] = self._hot(table, hot)
         return found
@@ -312,17 +312,17 @@ class GroupEngine:
         if not self._tracked:
             revisions.track()
         ids = list(revisions.touched) if self._tracked else sorted(revisions.known)
-        self._add_revisions(found, self._revision_places, ids)
+        self._add_revisions(found, self._revision_slots, ids)
         revisions.touched.clear()
         hot = {
             member.symbol: state.hot()
             for member, state in zip(self._members, self._states, strict=True)
         }
-        found[HOT] = self._hot(self._revision_places, hot)
+        found[HOT] = self._hot(self._revision_slots, hot)
         self._tracked = True
         return found
 
-    def _hot(self, revisions: PlaceTable, symbols: dict[str, Any]) -> dict[str, Any]:
+    def _hot(self, revisions: RecordSlots, symbols: dict[str, Any]) -> dict[str, Any]:
         return {
             "v": STATE_VERSION,
             "offset": self.offset,
@@ -330,7 +330,7 @@ class GroupEngine:
             "symbols": symbols,
         }
 
-    def _add_revisions(self, found: dict[str, Any], table: PlaceTable, ids: list[str]) -> None:
+    def _add_revisions(self, found: dict[str, Any], table: RecordSlots, ids: list[str]) -> None:
         known = self._revisions.known
         for fact_id in ids:
             if fact_id in known:
@@ -385,7 +385,7 @@ class GroupEngine:
                 keys.append(None if values is None else values[0])
                 if values is not None:
                     engine._revisions.known[values[0]] = (values[1], values[2], values[3])
-        engine._revision_places.restore(keys)
+        engine._revision_slots.restore(keys)
         engine._revisions.track()
         engine._tracked = True
         return engine

@@ -14,7 +14,7 @@ from tapeline.streams.core.tracker import Tracker
 
 
 class PlannedKind:
-    """A range kind of an instrument, with its zone and its place among the instrument's kinds.
+    """A range kind of an instrument, with its zone and its position among the instrument's kinds.
 
     Attributes
     ----------

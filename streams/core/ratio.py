@@ -22,7 +22,7 @@ def ratio(numerator: int, denominator: int) -> float:
     -----
     Python divides integers exactly and rounds once. The compiler divides those of up to 62 bits as
     doubles, which rounds three times beyond 53 bits; its result then differs by a unit in the last
-    place for one price in four.
+    digit for one price in four.
     """
     if -9007199254740992 < numerator < 9007199254740992 and denominator < 9007199254740992:
         return numerator / denominator

@@ -85,6 +85,36 @@ class SymbolRules:
         self.sessions.begin(label_ms)
         self.ranges.begin(label_ms)
 
+    def on_bar(self, row: PackedRow, end_ms: int, position: int) -> None:
+        """An in-session bar; all trackers stand at its label.
+
+        Parameters
+        ----------
+        position
+            In-session bars so far, with this one.
+        """
+        start_ms, open_, high, low, close, volume = row
+        self.sessions.bar(end_ms, high, low, volume, position)
+        self.derived.add(start_ms, open_, high, low, close, volume)
+        self.added.on_bar(row, end_ms)
+        self.ranges.bar(row, end_ms, self.sessions.date, position)
+
+    def next_ms(self) -> int:
+        """First instant that a rule waits for on the fast path, but for derived bars."""
+        # `min` of two is compiled, of three it is not.
+        next_ms = min(self.ranges.next_ms, self.sessions.last_full_ms)
+        return min(next_ms, self.added.next_ms()) if self.has_added else next_ms
+
+    def ceiling(self) -> int:
+        """Highest price that a bar may reach and be handed on later."""
+        ceiling = self.ranges.ceiling
+        return min(ceiling, self.added.ceiling()) if self.has_added else ceiling
+
+    def floor(self) -> int:
+        """Lowest price that a bar may reach and be handed on later."""
+        floor = self.ranges.floor
+        return max(floor, self.added.floor()) if self.has_added else floor
+
     def publish(self, stamp: Stamp, partner_ms: int) -> None:
         """Events of the record, kind by kind, but for swings.
 

@@ -7,7 +7,7 @@ from tapeline.schemas.instants import OUTPUTS_PER_RECORD
 
 
 class Stamp:
-    """Place of the events of one input record in the output.
+    """Position of the events of one input record in the output.
 
     Attributes
     ----------

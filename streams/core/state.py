@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tapeline.streams.core.history.blocks import PlaceTable
+from tapeline.streams.core.history.blocks import RecordSlots
 from tapeline.streams.core.history.ring import HOUR, stored_point
 from tapeline.streams.core.ranges.journal import BLOCK_ENTRIES
 from tapeline.streams.core.sessions.tracker import NOWHERE_MS
@@ -22,14 +22,14 @@ ADDED: Final = "added"
 """What the records of added trackers begin with, after the symbol and before their names."""
 
 
-class StatePlaces:
+class StateSlots:
     """Which value lies in which record."""
 
     def __init__(self) -> None:
-        self.ranges = PlaceTable(RANGES)
-        self.points = PlaceTable(1)
-        self.journal = PlaceTable(1)
-        self.sessions = PlaceTable(1)
+        self.ranges = RecordSlots(RANGES)
+        self.points = RecordSlots(1)
+        self.journal = RecordSlots(1)
+        self.sessions = RecordSlots(1)
 
 
 class SymbolState:
@@ -45,7 +45,7 @@ class SymbolState:
         self._engine = symbol
         self._name = symbol.symbol
         self._horizon = horizon_sessions
-        self._places = StatePlaces()
+        self._slots = StateSlots()
 
     def track(self) -> None:
         """Remember from now on what changes."""
@@ -53,22 +53,22 @@ class SymbolState:
         self._engine.off_book.track()
         self._engine.tracks.ranges.track()
 
-    def everything(self, places: StatePlaces) -> dict[str, Any]:
-        """All records but the hot one; values get their places in an order of their own."""
+    def everything(self, slots: StateSlots) -> dict[str, Any]:
+        """All records but the hot one; values get their slots in an order of their own."""
         engine = self._engine
         engine.tracks.flush()
         found: dict[str, Any] = {}
-        self._add_bars(found, places, "bars", engine.book.chunks())
-        self._add_bars(found, places, "off", engine.off_book.chunks())
+        self._add_bars(found, slots, "bars", engine.book.chunks())
+        self._add_bars(found, slots, "off", engine.off_book.chunks())
         tracker = engine.tracks.ranges
-        self._add_ranges(found, places, sorted([*tracker.alive, *tracker.finished]))
-        self._add_journal(found, places, 0)
-        self._add_points(found, places)
+        self._add_ranges(found, slots, sorted([*tracker.alive, *tracker.finished]))
+        self._add_journal(found, slots, 0)
+        self._add_points(found, slots)
         return found
 
-    def snapshot(self, places: StatePlaces) -> dict[str, Any]:
+    def snapshot(self, slots: StateSlots) -> dict[str, Any]:
         """All records but the hot one, for an engine that is restored from them."""
-        found = self.everything(places)
+        found = self.everything(slots)
         for added in self._engine.tracks.added.trackers:
             self._add_records(found, added, added.snapshot())
         return found
@@ -76,7 +76,7 @@ class SymbolState:
     def start(self) -> dict[str, Any]:
         """All records; from now on `changed` gives those that differ."""
         self.track()
-        found = self.everything(self._places)
+        found = self.everything(self._slots)
         self._engine.tracks.ranges.journal.mark_clean()
         for added in self._engine.tracks.added.trackers:
             self._add_records(found, added, added.changed())
@@ -87,14 +87,14 @@ class SymbolState:
         engine = self._engine
         engine.tracks.flush()
         found: dict[str, Any] = {}
-        self._add_bars(found, self._places, "bars", engine.book.take_touched())
-        self._add_bars(found, self._places, "off", engine.off_book.take_touched())
+        self._add_bars(found, self._slots, "bars", engine.book.take_touched())
+        self._add_bars(found, self._slots, "off", engine.off_book.take_touched())
         tracker = engine.tracks.ranges
-        self._add_ranges(found, self._places, list(tracker.touched))
+        self._add_ranges(found, self._slots, list(tracker.touched))
         tracker.touched.clear()
-        self._add_journal(found, self._places, tracker.journal.lowest_changed)
+        self._add_journal(found, self._slots, tracker.journal.lowest_changed)
         tracker.journal.mark_clean()
-        self._add_points(found, self._places)
+        self._add_points(found, self._slots)
         for added in engine.tracks.added.trackers:
             self._add_records(found, added, added.changed())
         return found
@@ -107,26 +107,26 @@ class SymbolState:
             found[f"{self._name}/{ADDED}/{tracker.name}/{name}"] = data
 
     def _add_bars(
-        self, found: dict[str, Any], places: StatePlaces, part: str, chunks: list[list[Any]]
+        self, found: dict[str, Any], slots: StateSlots, part: str, chunks: list[list[Any]]
     ) -> None:
-        """Chunks of one session have a place in common, which a later session takes over."""
-        table = places.sessions
+        """Chunks of one session have a slot in common, which a later session takes over."""
+        table = slots.sessions
         for chunk in chunks:
             if chunk[0] not in table:
                 self._drop_sessions(table)
             found[f"{self._name}/{part}/{table.put(chunk[0])}/{chunk[1]}"] = chunk
 
-    def _drop_sessions(self, table: PlaceTable) -> None:
-        """Give the places of sessions beyond the horizon to others."""
+    def _drop_sessions(self, table: RecordSlots) -> None:
+        """Give the slots of sessions beyond the horizon to others."""
         calendar = self._engine.tracks.calendar
         oldest = self._engine.tracks.sessions.index - self._horizon
         for day in [key for key in table.keys if key is not None]:
             if calendar.index_from_day(day) < oldest:
                 table.drop(day)
 
-    def _add_ranges(self, found: dict[str, Any], places: StatePlaces, keys: list[int]) -> None:
+    def _add_ranges(self, found: dict[str, Any], slots: StateSlots, keys: list[int]) -> None:
         tracker = self._engine.tracks.ranges
-        table = places.ranges
+        table = slots.ranges
         for key in keys:
             if key in tracker.alive or key in tracker.finished:
                 table.put(key)
@@ -142,9 +142,9 @@ class SymbolState:
                 values.append(live.snapshot())
             found[f"{self._name}/ranges/{number}"] = values
 
-    def _add_journal(self, found: dict[str, Any], places: StatePlaces, lowest: int) -> None:
+    def _add_journal(self, found: dict[str, Any], slots: StateSlots, lowest: int) -> None:
         journal = self._engine.tracks.ranges.journal
-        table = places.journal
+        table = slots.journal
         blocks = journal.blocks()
         for block in [key for key in table.keys if key is not None]:
             if block not in blocks:
@@ -157,9 +157,9 @@ class SymbolState:
                 entries.append([key, None if before is None else before.snapshot()])
             found[f"{self._name}/journal/{table.put(block)}"] = [block, entries]
 
-    def _add_points(self, found: dict[str, Any], places: StatePlaces) -> None:
+    def _add_points(self, found: dict[str, Any], slots: StateSlots) -> None:
         tracks = self._engine.tracks
-        table = places.points
+        table = slots.points
         kept = {point.number: point for point in tracks.ring.stored()}
         for number in [key for key in table.keys if key is not None]:
             if number not in kept:
@@ -168,10 +168,10 @@ class SymbolState:
             if number not in table:
                 found[f"{self._name}/ring/{table.put(number)}"] = point.pack(tracks.rules.all)
 
-    def hot(self, places: StatePlaces | None = None) -> list[Any]:
+    def hot(self, slots: StateSlots | None = None) -> list[Any]:
         """The part that changes with every bar, for the records made last."""
-        if places is None:
-            places = self._places
+        if slots is None:
+            slots = self._slots
         engine = self._engine
         tracks = engine.tracks
         mark = None if tracks.watermark_ms == NOWHERE_MS else tracks.watermark_ms
@@ -185,10 +185,10 @@ class SymbolState:
             tracks.first_label_ms,
             tracks.capture(HOUR).pack(tracks.rules.all),
             tracks.ring.made,
-            [[point.number, places.points.put(point.number)] for point in tracks.ring.stored()],
-            [journal.first, journal.place, [places.journal.put(key) for key in journal.blocks()]],
-            places.ranges.record_count(),
-            places.sessions.keys.copy(),
+            [[point.number, slots.points.put(point.number)] for point in tracks.ring.stored()],
+            [journal.first, journal.position, [slots.journal.put(key) for key in journal.blocks()]],
+            slots.ranges.record_count(),
+            slots.sessions.keys.copy(),
             [engine.book.chunk_count(oldest), engine.off_book.chunk_count(oldest)],
         ]
 
@@ -234,44 +234,44 @@ class SymbolState:
                 live = tracks.ranges.restored_range(values)
                 tracks.ranges.put_back(live)
                 keys.append(live.spec.key)
-        self._places.ranges.restore(keys)
+        self._slots.ranges.restore(keys)
 
     def _restore_journal(
         self, tracks: SymbolTracks, records: dict[str, Any], hot: list[Any]
     ) -> None:
         journal = tracks.ranges.journal
-        first, place, places = hot
+        first, position, slots = hot
         journal.first = first
-        for block in places:
-            for key, values in records[f"{self._name}/journal/{block}"][1]:
+        for slot in slots:
+            for key, values in records[f"{self._name}/journal/{slot}"][1]:
                 journal.add(key, None if values is None else tracks.ranges.restored_range(values))
-        assert journal.place == place
+        assert journal.position == position
         journal.mark_clean()
-        keys: list[Any] = [None] * (max(places) + 1 if places else 0)
-        for number, block in enumerate(places):
-            keys[block] = first // BLOCK_ENTRIES + number
-        self._places.journal.restore(keys)
+        keys: list[Any] = [None] * (max(slots) + 1 if slots else 0)
+        for number, slot in enumerate(slots):
+            keys[slot] = first // BLOCK_ENTRIES + number
+        self._slots.journal.restore(keys)
 
     def _restore_points(
-        self, tracks: SymbolTracks, records: dict[str, Any], places: list[list[int]]
+        self, tracks: SymbolTracks, records: dict[str, Any], slots: list[list[int]]
     ) -> None:
-        keys: list[Any] = [None] * (1 + max((place for _, place in places), default=-1))
-        for number, place in places:
-            tracks.ring.points.append(stored_point(records[f"{self._name}/ring/{place}"]))
-            keys[place] = number
-        self._places.points.restore(keys)
+        keys: list[Any] = [None] * (1 + max((slot for _, slot in slots), default=-1))
+        for number, slot in slots:
+            tracks.ring.points.append(stored_point(records[f"{self._name}/ring/{slot}"]))
+            keys[slot] = number
+        self._slots.points.restore(keys)
 
     def _restore_bars(self, records: dict[str, Any], days: list[Any], counts: list[int]) -> None:
-        """`days` are the session dates by place: a record of another date is left over.
+        """`days` are the session dates by slot: a record of another date is left over.
 
         `counts` are the chunks that each book had: nothing else names them one by one.
         """
         engine = self._engine
         oldest = engine.tracks.sessions.index - self._horizon
-        places: dict[str, int] = {}
-        for place, day in enumerate(days):
+        slots: dict[str, int] = {}
+        for slot, day in enumerate(days):
             if day is not None and engine.tracks.calendar.index_from_day(day) >= oldest:
-                places[str(place)] = day
+                slots[str(slot)] = day
         books = (("bars", engine.book), ("off", engine.off_book))
         for (part, book), count in zip(books, counts, strict=True):
             prefix = f"{self._name}/{part}/"
@@ -279,12 +279,12 @@ class SymbolState:
                 chunk
                 for key, chunk in records.items()
                 if key.startswith(prefix)
-                and places.get(key[len(prefix) : key.rindex("/")]) == chunk[0]
+                and slots.get(key[len(prefix) : key.rindex("/")]) == chunk[0]
             ]
             assert len(found) >= count, f"{len(found)} of {count} records {prefix}"
-            book.restore(sorted(found, key=_by_place))
-        self._places.sessions.restore(days.copy())
+            book.restore(sorted(found, key=_by_session))
+        self._slots.sessions.restore(days.copy())
 
 
-def _by_place(chunk: list[Any]) -> tuple[int, int]:
+def _by_session(chunk: list[Any]) -> tuple[int, int]:
     return chunk[0], chunk[1]

@@ -16,8 +16,6 @@ from tapeline.schemas.instants import OUTPUTS_PER_RECORD
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.history.book import MOST_OPEN_ROWS, BarBook, PackedRow
 from tapeline.streams.core.history.ring import (
-    GAP,
-    GAP_POINT_BARS,
     HOUR,
     NO_ROW,
     SESSION,
@@ -194,15 +192,10 @@ class SymbolTracks:
 
     def _bound(self, high: int, low: int, end: int) -> None:
         """Find what the next bar may leave; of added trackers that this one left, now is due."""
-        ceiling = self.ranges.ceiling
-        floor = self.ranges.floor
-        if self._has_added:
-            ceiling = min(ceiling, self.added.ceiling())
-            floor = max(floor, self.added.floor())
-            if high > self.added.ceiling() or low < self.added.floor():
-                self._due_ms = self._later_ms = end
-        self._ceiling = ceiling
-        self._floor = floor
+        if self._has_added and (high > self.added.ceiling() or low < self.added.floor()):
+            self._due_ms = self._later_ms = end
+        self._ceiling = self.rules.ceiling()
+        self._floor = self.rules.floor()
 
     def _due(
         self, end: int, offset: int, side: SwingSide | None, price: int, link: TouchRank | None
@@ -275,11 +268,7 @@ class SymbolTracks:
         self.ranges.advance(instant_ms, self.position)
 
     def _find_due(self) -> None:
-        # `min` of two is compiled, of three it is not.
-        later_ms = min(self.ranges.next_ms, self.sessions.last_full_ms)
-        self._later_ms = later_ms = min(later_ms, self._clock.next_ms)
-        if self._has_added:
-            self._later_ms = later_ms = min(later_ms, self.added.next_ms())
+        self._later_ms = later_ms = min(self.rules.next_ms(), self._clock.next_ms)
         self._due_ms = min(self.derived.next_grid_ms(self.fast_path_ms), later_ms)
         # No bar is: find them anew.
         self._bound(-NO_LEVEL, NO_LEVEL, NOWHERE_MS)
@@ -390,21 +379,17 @@ class SymbolTracks:
 
         Returns the side of which the bar before it is a swing now.
         """
-        start, open_, high, low, close, volume = row
         last, before = self.last, self._before
         self.position += 1
         self._before = last
         self.last = row
-        self.sessions.bar(end, high, low, volume, self.position)
-        self.derived.add(start, open_, high, low, close, volume)
-        self.added.on_bar(row, end)
-        self.ranges.bar(row, end, self.sessions.date, self.position)
+        self.rules.on_bar(row, end, self.position)
         if before[0] == NOWHERE_MS:
             return None
-        if last[2] >= high and last[2] >= before[2]:
+        if last[2] >= row[2] and last[2] >= before[2]:
             self.added.on_edge(last, True, end)
             return self._highs
-        if last[3] <= low and last[3] <= before[3]:
+        if last[3] <= row[3] and last[3] <= before[3]:
             self.added.on_edge(last, False, end)
             return self._lows
         return None
@@ -453,15 +438,8 @@ class SymbolTracks:
             # A history that is run again begins with a label, and knows nothing before its bar.
             return
         kind = self._clock.kind_before(instant_ms)
-        latest = self.ring.latest()
-        if latest is not None and latest.watermark_ms == self.watermark_ms:
-            if latest.kind > kind:
-                self.ring.keep(latest, kind)
-        elif kind != GAP:
+        if self.ring.prepare_gap(kind, self.watermark_ms, self.position):
             self.ring.add(self.capture(kind))
-        elif latest is None or self.position - latest.position >= GAP_POINT_BARS:
-            self.ring.add(self.capture(GAP))
-            self.ring.limit_gap_points()
 
     def capture(self, kind: int) -> RestorePoint:
         """The present restore point, between two records."""

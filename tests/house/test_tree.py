@@ -27,7 +27,7 @@ WITHOUT: dict[str, str] = {
     ),
     "a part of the fold: tests/unit/streams/core, tests/properties": (
         "streams/core/bars/windows streams/core/correct/rebuild streams/core/history/blocks "
-        "streams/core/history/ring streams/core/outcome streams/core/plan "
+        "streams/core/outcome streams/core/plan "
         "streams/core/ranges/events streams/core/ranges/journal streams/core/ranges/stored "
         "streams/core/ranges/windows streams/core/rejection streams/core/stamp "
         "streams/core/swings/sides "

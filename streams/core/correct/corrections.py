@@ -106,7 +106,7 @@ def in_order(changes: list[Change], registry: Registry) -> list[Change]:
             length_ms = parse_interval(fact.interval).length_ms
         order.append((places[type(fact)], fact.event_ms, length_ms, fact.id, number))
     order.sort()
-    return [changes[place[4]] for place in order]
+    return [changes[each[4]] for each in order]
 
 
 class Revisions:

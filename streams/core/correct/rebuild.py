@@ -66,12 +66,12 @@ class Rebuild:
         watermark_ms = tracks.watermark_ms
         start = correction.start_ms
         before, row = versions
-        place = bisect_left(old_rows, start, key=_label)
-        shared = old_rows[:place] if firsts[0] == firsts[1] else []
+        index = bisect_left(old_rows, start, key=_label)
+        shared = old_rows[:index] if firsts[0] == firsts[1] else []
         new_rows = old_rows
         if in_session:
-            after = place + 1 if before is not None else place
-            new_rows = [*old_rows[:place], *([] if row is None else [row]), *old_rows[after:]]
+            after = index + 1 if before is not None else index
+            new_rows = [*old_rows[:index], *([] if row is None else [row]), *old_rows[after:]]
         correction.from_ms = None if base is None else base.watermark_ms
         correction.bars_again = len(old_rows) + len(new_rows) - len(shared)
         tracks.remembering = False

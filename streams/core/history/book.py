@@ -20,7 +20,7 @@ MOST_OPEN_ROWS: Final = 2 * CHUNK_BARS
 """Bars are packed at hours, where chunks end as well, unless so many are there before."""
 NUMBER_BITS: Final = 20
 NUMBER_ZERO: Final = 1 << (NUMBER_BITS - 1)
-"""Place of the chunk at the session's open; off-session bars before it lie in earlier ones."""
+"""Number of the chunk at the session's open; off-session bars before it lie in earlier ones."""
 NO_KEY: Final = -(1 << 62)
 
 Row = tuple[int, int, int, int, int, Volume]

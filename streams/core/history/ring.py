@@ -165,14 +165,11 @@ class RestorePoints:
 
     def add(self, point: RestorePoint) -> None:
         """Keep a point that is later than all others."""
-        if point.kind != GAP:
-            self._name(point)
         self.points.append(point)
-
-    def keep(self, point: RestorePoint, kind: int) -> None:
-        """Keep a gap point for longer."""
-        point.kind = kind
-        self._name(point)
+        if point.kind == GAP:
+            self._limit_gap_points()
+        else:
+            self._name(point)
 
     def _name(self, point: RestorePoint) -> None:
         self.made += 1
@@ -219,7 +216,20 @@ class RestorePoints:
             first += 1
         self.points = kept[first:]
 
-    def limit_gap_points(self) -> None:
+    def prepare_gap(self, kind: int, watermark_ms: int, position: int) -> bool:
+        """Slots go by without a bar: returns whether a new point of that kind is to be added first.
+
+        A point at the watermark is enough; it is then kept at least as long as one of the kind.
+        """
+        latest = self.latest()
+        if latest is not None and latest.watermark_ms == watermark_ms:
+            if latest.kind > kind:
+                latest.kind = kind
+                self._name(latest)
+            return False
+        return kind != GAP or latest is None or position - latest.position >= GAP_POINT_BARS
+
+    def _limit_gap_points(self) -> None:
         """Keep the newest gap points."""
         gap_points = [point for point in self.points if point.kind == GAP]
         if len(gap_points) > MOST_GAP_POINTS:

@@ -1,7 +1,7 @@
 """What ranges were before they changed, as far back as the correction horizon.
 
 A snapshot in the ring does not copy the unresolved ranges, whose number may grow with history: it
-remembers a place in this journal, and going back undoes what came after it.
+remembers a position in this journal, and going back undoes what came after it.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ BLOCK_ENTRIES: Final = 64
 
 
 class RangeJournal:
-    """Every change of the set of ranges, oldest first; a place is a count since the beginning.
+    """Every change of the set of ranges, oldest first; a position is a count since the beginning.
 
     Attributes
     ----------
     keys, before
         By entry the range's key and what it was, None for one that was not there.
     first
-        Place of the first entry kept.
+        Position of the first entry kept.
     lowest_changed
-        Place from which on entries have changed since the owner looked last.
+        Position from which on entries have changed since the owner looked last.
     """
 
     def __init__(self) -> None:
@@ -33,8 +33,8 @@ class RangeJournal:
         self.lowest_changed = 0
 
     @property
-    def place(self) -> int:
-        """Place of the next entry."""
+    def position(self) -> int:
+        """Position of the next entry."""
         return self.first + len(self.keys)
 
     def add(self, key: int, before: LiveRange | None) -> None:
@@ -42,26 +42,26 @@ class RangeJournal:
         self.keys.append(key)
         self.before.append(before)
 
-    def since(self, place: int) -> dict[int, LiveRange | None]:
-        """What each range that changed after a place was there."""
+    def since(self, position: int) -> dict[int, LiveRange | None]:
+        """What each range that changed after a position was there."""
         found: dict[int, LiveRange | None] = {}
-        for at in range(place - self.first, len(self.keys)):
+        for at in range(position - self.first, len(self.keys)):
             key = self.keys[at]
             if key not in found:
                 found[key] = self.before[at]
         return found
 
-    def cut(self, place: int) -> None:
-        """Forget the entries from a place on: they are undone."""
-        at = place - self.first
+    def cut(self, position: int) -> None:
+        """Forget the entries from a position on: they are undone."""
+        at = position - self.first
         del self.keys[at:]
         del self.before[at:]
-        if place < self.lowest_changed:
-            self.lowest_changed = place
+        if position < self.lowest_changed:
+            self.lowest_changed = position
 
     def blocks(self) -> range:
         """Numbers of the blocks of entries kept; `first` begins one."""
-        return range(self.first // BLOCK_ENTRIES, -(-self.place // BLOCK_ENTRIES))
+        return range(self.first // BLOCK_ENTRIES, -(-self.position // BLOCK_ENTRIES))
 
     def block(self, number: int) -> list[tuple[int, LiveRange | None]]:
         """Entries of a block: key and what was there before."""
@@ -71,11 +71,11 @@ class RangeJournal:
 
     def mark_clean(self) -> None:
         """The owner has seen every entry."""
-        self.lowest_changed = self.place
+        self.lowest_changed = self.position
 
-    def forget_before(self, place: int) -> None:
-        """Forget whole blocks of entries before a place: nothing goes back so far any more."""
-        count = (place - self.first) // BLOCK_ENTRIES * BLOCK_ENTRIES
+    def forget_before(self, position: int) -> None:
+        """Forget whole blocks of entries before a position: nothing goes back so far any more."""
+        count = (position - self.first) // BLOCK_ENTRIES * BLOCK_ENTRIES
         if count > 0:
             del self.keys[:count]
             del self.before[:count]

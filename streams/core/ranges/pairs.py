@@ -72,20 +72,20 @@ class PairTracker:
         self, member: int, old: list[RangeTouch], new: list[RangeTouch], stamp: Stamp
     ) -> list[tuple[Pair | None, Pair | None]]:
         """Rows before and after a correction replaced touches of one member by others."""
-        places: dict[tuple[int, int, str], RangeTouch] = {}
+        latest: dict[tuple[int, int, str], RangeTouch] = {}
         bars: list[dict[tuple[int, int, str], int]] = [{}, {}]
         for side, touches in enumerate((old, new)):
             for touch in touches:
                 if _counts(touch):
-                    place = (touch.owner.spec.key, touch.level, touch.event)
-                    places[place] = touch
-                    bars[side][place] = touch.bar_ms
+                    key = (touch.owner.spec.key, touch.level, touch.event)
+                    latest[key] = touch
+                    bars[side][key] = touch.bar_ms
         found: list[tuple[Pair | None, Pair | None]] = []
-        for place, touch in places.items():
+        for key, touch in latest.items():
             other_ms = self._other_bar(member, touch.owner.spec.key, touch.level, touch.event)
             versions: list[Pair | None] = []
             for labels in bars:
-                own_ms = labels.get(place, NO_BAR)
+                own_ms = labels.get(key, NO_BAR)
                 versions.append(
                     None
                     if own_ms == NO_BAR and other_ms == NO_BAR

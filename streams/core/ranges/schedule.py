@@ -186,8 +186,8 @@ class RangeSchedule:
         RangeNotFoundError
             When the kind has no range there: state of another calendar.
         """
-        place = (kind_index, start_ms)
-        known = self._found.get(place)
+        key = (kind_index, start_ms)
+        known = self._found.get(key)
         if known is not None:
             return known
         day = start_ms // DAY_MS
@@ -196,7 +196,7 @@ class RangeSchedule:
             if spec is not None and spec.start_ms == start_ms:
                 if len(self._found) >= CACHED_RANGES:
                     self._found.clear()
-                self._found[place] = spec
+                self._found[key] = spec
                 return spec
         raise RangeNotFoundError(self.kinds[kind_index].kind.kind, start_ms)
 

@@ -26,7 +26,7 @@ def packed_point(point: RangesPoint) -> list[Any]:
             for each in point.awaiting
         ],
         None if latest is None else [latest.touch_id, latest.bar_ms, latest.position],
-        point.place,
+        point.journal_position,
         [[spec.kind_index, spec.start_ms // 1000] for spec in point.expiring],
         point.passed_ms,
     ]
@@ -50,7 +50,7 @@ def _window_data(
 
 def restored_point(data: list[Any], schedule: RangeSchedule) -> RangesPoint:
     """The restore point of its `packed_point`."""
-    windows, awaiting, latest, place, expiring, passed_ms = data
+    windows, awaiting, latest, position, expiring, passed_ms = data
     upcoming: list[RangeSpec] = []
     day = (passed_ms + ZONE_REACH_MS) // DAY_MS - 3
     next_day = schedule.list_starts(day, passed_ms, passed_ms, upcoming)
@@ -61,7 +61,7 @@ def restored_point(data: list[Any], schedule: RangeSchedule) -> RangesPoint:
         upcoming,
         next_day,
         None if latest is None else TouchRank(latest[0], latest[1], latest[2], 0, 0, ""),
-        place,
+        position,
         passed_ms,
     )
 

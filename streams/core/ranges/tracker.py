@@ -312,7 +312,7 @@ class RangeTracker(Tracker):
         self._finish(live)
 
     def _change(self, known: LiveRange) -> LiveRange:
-        """The range to change in place of a known one, which the journal keeps."""
+        """The range to change instead of a known one, which the journal keeps."""
         self._unwatch(known)
         live = known.successor()
         self._note(live.spec.key, known)
@@ -374,7 +374,7 @@ class RangeTracker(Tracker):
             self.upcoming,
             self.next_day,
             self.latest_touch,
-            self.journal.place,
+            self.journal.position,
             self._passed_ms,
         )
 
@@ -383,7 +383,7 @@ class RangeTracker(Tracker):
         if not self._active:
             return
         self.mark_published()
-        self._undo(point.place)
+        self._undo(point.journal_position)
         self._passed_ms = point.passed_ms
         self.windows = []
         for spec, opened_at, high, low, has_previous_close in point.windows:
@@ -401,14 +401,14 @@ class RangeTracker(Tracker):
         self._find_next()
         self._narrow()
 
-    def _undo(self, place: int) -> None:
-        for key, before in self.journal.since(place).items():
+    def _undo(self, position: int) -> None:
+        for key, before in self.journal.since(position).items():
             self._take_out(key)
             if before is not None:
                 self.alive[key] = before
                 for level in before.watched():
                     self.levels.insert(level, before)
-        self.journal.cut(place)
+        self.journal.cut(position)
 
     def _take_out(self, key: int) -> None:
         live = self.alive.pop(key, None)
@@ -450,7 +450,7 @@ class RangeTracker(Tracker):
 
     def release(self, point: RangesPoint) -> None:
         """Forget what ranges were before that point."""
-        self.journal.forget_before(point.place)
+        self.journal.forget_before(point.journal_position)
 
     def open_ids(self, point: RangesPoint | None = None) -> list[str]:
         """Ids of the ranges that may still change, and what those of their touches begin with."""
@@ -464,7 +464,7 @@ class RangeTracker(Tracker):
     def standing(self, point: RangesPoint, ids: list[str]) -> list[Event]:
         """The wanted ranges as they were at a restore point, of those that runs published since."""
         stamp = Stamp()
-        changed = self.journal.since(point.place)
+        changed = self.journal.since(point.journal_position)
         found: list[Event] = []
         for fact_id in ids:
             key = self.muted_keys.get(fact_id)

@@ -61,15 +61,15 @@ class RangesPoint:
         Ranges by expiry, and by start.
     next_day
         First civil date whose ranges are not listed.
-    place
-        Place in the journal.
+    journal_position
+        Position in the journal.
     passed_ms
         Instant at which the calendar was looked at last.
     """
 
     __slots__ = (
-        "awaiting", "expiring", "latest_touch", "next_day", "passed_ms", "place", "upcoming",
-        "windows",
+        "awaiting", "expiring", "journal_position", "latest_touch", "next_day", "passed_ms",
+        "upcoming", "windows",
     )  # fmt: skip
 
     def __init__(
@@ -80,7 +80,7 @@ class RangesPoint:
         upcoming: list[RangeSpec],
         next_day: int,
         latest_touch: TouchRank | None,
-        place: int,
+        journal_position: int,
         passed_ms: int,
     ) -> None:
         self.windows = windows
@@ -89,7 +89,7 @@ class RangesPoint:
         self.upcoming = upcoming
         self.next_day = next_day
         self.latest_touch = latest_touch
-        self.place = place
+        self.journal_position = journal_position
         self.passed_ms = passed_ms
 
 

@@ -253,11 +253,11 @@ class SessionTracker(Tracker):
     def _enter_segment(self, segment: int) -> None:
         if segment > 0:
             self._slots_before = self.due
-        self._place_segment(segment)
+        self._find_segment(segment)
         for follower in self.followers:
             follower.on_segment(self.index, segment, self._slots_before, self._first_position)
 
-    def _place_segment(self, segment: int) -> None:
+    def _find_segment(self, segment: int) -> None:
         self.segment = segment
         self.segment_open_ms = self._calendar.segment_opens(self.index)[segment]
         self.segment_close_ms = self._calendar.segment_closes(self.index)[segment]
@@ -404,7 +404,7 @@ class SessionTracker(Tracker):
         self._opened = None
         if self._calendar.has_session(self.index):
             self.date = self._calendar.date(self.index)
-            self._place_segment(data[1])
+            self._find_segment(data[1])
         self._quality, self._gap, self._standing = self._facts(data)
 
     def reset(self) -> None:

@@ -13,7 +13,7 @@ from tapeline.schemas.ids import last_part
 HIGHEST_CLASS: Final = 6
 FAR: Final = 1 << 62
 VERSION_PARTS: Final = 4
-"""Places of one swing in `SidePoint.versions`: the swing, its event, class and prior then."""
+"""Entries of one swing in `SidePoint.versions`: the swing, its event, class and prior then."""
 
 
 class SwingPoint:
@@ -174,20 +174,20 @@ def standing_swings(point: list[SidePoint]) -> list[Swing]:
 
 
 def _side_data(side: SidePoint) -> list[Any]:
-    """Every swing once, then the places that refer to it by its number."""
-    places: dict[int, int] = {}
+    """Every swing once, then what refers to it by its number."""
+    numbers: dict[int, int] = {}
     rows: list[Any] = []
     versions = side.versions
     for at in range(0, len(versions), VERSION_PARTS):
         swing: SwingPoint = versions[at]
-        if swing.start_ms not in places:
-            places[swing.start_ms] = len(rows)
+        if swing.start_ms not in numbers:
+            numbers[swing.start_ms] = len(rows)
             rows.append(_swing_data(swing, versions[at + 1], versions[at + 2], versions[at + 3]))
     return [
         rows,
         [None if key == FAR else key for key in side.earlier],
-        [None if last is None else places[last.start_ms] for last in side.last],
-        [places[each.start_ms] for each in side.structural],
+        [None if last is None else numbers[last.start_ms] for last in side.last],
+        [numbers[each.start_ms] for each in side.structural],
     ]
 
 

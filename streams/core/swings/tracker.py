@@ -95,7 +95,7 @@ class SwingTracker(Tracker):
         link
             Latest touch up to the swing's bar.
         first_seq, out
-            Place of the record in the output, with all outputs that precede swings.
+            Position of the record in the output, with all outputs that precede swings.
         """
         key = ticks * ours.sign
         middle = ours.key
