@@ -116,6 +116,24 @@ class PartitionSpan(Struct):
     stop: int | None = None
 
 
+class ReplayStart(Struct, frozen=True):
+    """Where a replay begins, and with what.
+
+    Attributes
+    ----------
+    starts
+        Where each partition is read from.
+    states
+        States to begin with, by group.
+    placed
+        By partition, the symbols that have a place when reading begins; see `Admission`.
+    """
+
+    starts: Mapping[int, int]
+    states: Mapping[str, StoredState] = {}
+    placed: Mapping[int, Iterable[str]] = {}
+
+
 class ReplayFold:
     """All groups of a replay.
 
@@ -123,12 +141,6 @@ class ReplayFold:
     ----------
     source
         Names the partition of a group and makes dead letters.
-    starts
-        Where each partition is read from.
-    states
-        States to begin with, by group.
-    placed
-        By partition, the symbols that have a place when reading begins; see `Admission`.
     registry
         The types of the events.
 
@@ -144,23 +156,21 @@ class ReplayFold:
         self,
         config: Config,
         source: LogSource,
-        starts: Mapping[int, int],
+        start: ReplayStart,
         window: ReplayWindow,
         selection: Selection,
-        states: Mapping[str, StoredState],
-        placed: Mapping[int, Iterable[str]],
         registry: Registry = EVENTS,
     ) -> None:
         self._registry = registry
         self.spans = {
-            partition: PartitionSpan(start) for partition, start in sorted(starts.items())
+            partition: PartitionSpan(first) for partition, first in sorted(start.starts.items())
         }
         self._config = config
         self._source = source
         self._window = window
         self._selection = selection
         self._names = selection.names
-        self._states = states
+        self._states = start.states
         self._out: list[Release] = []
         self._ended = False
         self._narrow = window.stops is not None
@@ -168,10 +178,14 @@ class ReplayFold:
         self._outside: dict[str, Counter[str]] = {}
         self._passed: set[str] = set()
         self._router = Router(
-            config, self._slot, partition_of=source.partition_of, placed=placed, registry=registry
+            config,
+            self._slot,
+            partition_of=source.partition_of,
+            placed=start.placed,
+            registry=registry,
         )
         self._drive = Drive(self._router)
-        for group in states:
+        for group in start.states:
             slot = self._router.slot(group)
             span = self.spans.get(slot.partition)
             if span is not None:

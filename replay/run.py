@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
 from tapeline.replay.beginning import WarmUp, beginning
-from tapeline.replay.fold import ReplayFold
+from tapeline.replay.fold import ReplayFold, ReplayStart
 from tapeline.replay.options import Keywords, Named, Pace, ReplayOptions, inputs_of, options_of
 from tapeline.replay.sources.corrected import CorrectedSource
 from tapeline.replay.sources.fingerprint import InputHash
@@ -220,11 +220,9 @@ class Replay:
         self._fold = ReplayFold(
             self.config,
             source,
-            self.read_from,
+            ReplayStart(self.read_from, begun.states, begun.placed),
             begun.window,
             options.selection,
-            begun.states,
-            begun.placed,
             self.registry,
         )
         if options.follow:

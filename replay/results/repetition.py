@@ -10,7 +10,7 @@ from tapeline.replay.bounds import Bound
 from tapeline.replay.fold import selected
 from tapeline.replay.results.results import ORDER
 from tapeline.replay.run import ReplayOptions
-from tapeline.replay.sources.files import STORE, FileSource
+from tapeline.replay.sources.files import STORE, FileOptions, FileSource
 from tapeline.replay.sources.items import Extent
 from tapeline.replay.sources.opening import check_configuration, is_corrected, sources_in
 from tapeline.replay.sources.protocol import LogMissingError, LogSource
@@ -60,12 +60,14 @@ def source_again(
     return FileSource(
         config,
         sources_in(files),
-        source["tz"],
-        source["until_ms"],
-        expected,
-        source["records"],
-        source["kind"],
-        time_unit=source.get("time_unit"),
+        FileOptions(
+            source["tz"],
+            source["until_ms"],
+            source.get("time_unit"),
+            expected,
+            source["records"],
+            source["kind"],
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from itertools import dropwhile, islice
 from pathlib import Path
 from typing import Any
@@ -33,17 +34,18 @@ START_MS = 0
 STORE = "store"
 
 
-class FileSource:
-    """Files in the order in which a run takes them; see `replay.sources.protocol.LogSource`.
+@dataclass(frozen=True)
+class FileOptions:
+    """How files are read, and as what.
 
-    Offsets are the positions in the merged input, as in an embedded run.
-
-    Parameters
+    Attributes
     ----------
     zone
         Zone of times without offset; without it such a file is refused.
     until_ms
         A clock for each symbol at this instant, after all rows; see `symbols_of`.
+    time_unit
+        Unit of times that are numbers; None: milliseconds.
     expected
         SHA-256 of files by path: another content is refused.
     records
@@ -53,10 +55,24 @@ class FileSource:
         as of a topic; of other files the manifest names the checksum of the whole.
     fetch_records
         Most rows handed over at once; the results do not depend on it.
-    time_unit
-        Unit of times that are numbers; None: milliseconds.
     symbols
         Those of the rows, where they are known; None: as the inputs are named.
+    """
+
+    zone: str | None = None
+    until_ms: int | None = None
+    time_unit: TimeUnit | None = None
+    expected: Mapping[str, str] = field(default_factory=dict)
+    records: int | None = None
+    kind: str = "files"
+    fetch_records: int = BATCH
+    symbols: Collection[str] | None = None
+
+
+class FileSource:
+    """Files in the order in which a run takes them; see `replay.sources.protocol.LogSource`.
+
+    Offsets are the positions in the merged input, as in an embedded run.
 
     Raises
     ------
@@ -65,41 +81,25 @@ class FileSource:
     """
 
     def __init__(
-        self,
-        config: Config,
-        inputs: Sequence[Source],
-        zone: str | None = None,
-        until_ms: int | None = None,
-        expected: Mapping[str, str] | None = None,
-        records: int | None = None,
-        kind: str = "files",
-        fetch_records: int = BATCH,
-        symbols: Collection[str] | None = None,
-        time_unit: TimeUnit | None = None,
+        self, config: Config, inputs: Sequence[Source], options: FileOptions = FileOptions()
     ) -> None:
         self.extents: dict[int, Extent] = {0: Extent(0, None)}
-        self.symbols = _symbols_of(inputs) if symbols is None else symbols
+        self.symbols = _symbols_of(inputs) if options.symbols is None else options.symbols
         self._config = config
         self._inputs = inputs
-        self._zone = zone
-        self._time_unit = time_unit
-        self._until_ms = until_ms
-        self._expected = {} if expected is None else expected
-        self._records = records
-        self._kind = kind
-        self._fetch_records = fetch_records
+        self._options = options
         self._stack = ExitStack()
         self._router = Router(config)
         self._feeds: list[Feed] = []
 
     async def __aenter__(self) -> FileSource:
         for each in self._inputs:
-            wanted = self._expected.get(each.path)
+            wanted = self._options.expected.get(each.path)
             if wanted is not None and _sha256(each.path) != wanted:
                 raise LogMissingError(
                     f"{each.path}: is not the file of that run any more (another SHA-256)"
                 )
-        times = table_times(self._config, self._zone, self._time_unit)
+        times = table_times(self._config, self._options.zone, self._options.time_unit)
         self._feeds = open_feeds(self._inputs, self._router, times, self._stack)
         return self
 
@@ -121,18 +121,18 @@ class FileSource:
     ) -> AsyncGenerator[list[LogItem], None]:
         """Rows from the start on; see `LogSource.read`. Files are read once, and do not grow."""
         items = dropwhile(lambda item: item.offset < starts[0], self._items())
-        while batch := list(islice(items, self._fetch_records)):
+        while batch := list(islice(items, self._options.fetch_records)):
             yield batch
 
     def _items(self) -> Iterator[LogItem]:
         router = self._router
         check = router.check
-        stored = self._kind == STORE
+        stored = self._options.kind == STORE
         refused: set[str] = set()
         last = START_MS
         offset = -1
         rows = in_order(self._inputs, self._feeds, router)
-        for offset, (feed, (content, row, line)) in enumerate(islice(rows, self._records)):
+        for offset, (feed, (content, row, line)) in enumerate(islice(rows, self._options.records)):
             if isinstance(content, Refusal):
                 if content.symbol is not None:
                     refused.add(content.symbol)
@@ -144,19 +144,19 @@ class FileSource:
                     # It stays where it is; what is wrong with it, the fold says.
                     pass
             yield LogItem(offset, content, 0, last, row if stored else (feed, row, line))
-        if self._until_ms is not None:
+        if self._options.until_ms is not None:
             met = refused.union(router.met())
             for symbol in symbols_of(self._config, self._inputs, met):
                 offset += 1
-                clock = Clock(symbol, self._until_ms)
-                yield LogItem(offset, clock, 0, self._until_ms, None)
+                clock = Clock(symbol, self._options.until_ms)
+                yield LogItem(offset, clock, 0, self._options.until_ms, None)
 
     def letter(self, item: LogItem, refusal: Refusal) -> Reject:
         """The dead letter as an embedded run writes it."""
         if item.place is None:
             assert isinstance(item.content, Clock)
             return dead_letter(f"--until {item.content.symbol}:1", encode(item.content), refusal)
-        if self._kind == STORE:
+        if self._options.kind == STORE:
             # Every record has a line.
             return dead_letter(f"{self._inputs[0].path}:{item.offset + 1}", item.place, refusal)
         feed, row, line = item.place
@@ -165,15 +165,15 @@ class FileSource:
     def identity(self) -> dict[str, Any]:
         """The files with their checksums."""
         return {
-            "kind": self._kind,
+            "kind": self._options.kind,
             "files": [
                 {"path": each.path, "symbol": each.symbol, "sha256": _sha256(each.path)}
                 for each in self._inputs
             ],
-            "tz": self._zone,
-            "time_unit": self._time_unit,
-            "until_ms": self._until_ms,
-            "records": self._records,
+            "tz": self._options.zone,
+            "time_unit": self._options.time_unit,
+            "until_ms": self._options.until_ms,
+            "records": self._options.records,
         }
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tapeline.replay.manifest.check import check_manifest
-from tapeline.replay.sources.files import BATCH, STORE, FileSource
+from tapeline.replay.sources.files import BATCH, STORE, FileOptions, FileSource
 from tapeline.replay.sources.protocol import FETCH_RECORDS, LogSource
 from tapeline.schemas.config.model import Config, config_hash
 from tapeline.streams.errors import InputError
@@ -82,10 +82,12 @@ def source_of(config: Config, origin: Origin) -> Opened:
             FileSource(
                 config,
                 origin.files,
-                origin.zone,
-                origin.until_ms,
-                fetch_records=_rows(origin),
-                time_unit=origin.time_unit,
+                FileOptions(
+                    origin.zone,
+                    origin.until_ms,
+                    origin.time_unit,
+                    fetch_records=_rows(origin),
+                ),
             )
         )
     if origin.store is not None:
@@ -124,11 +126,13 @@ def _of_store(config: Config, store: Path, origin: Origin) -> FileSource:
     return FileSource(
         config,
         [Source(str(store / LOG_FILE))],
-        records=checkpoint.log_records if origin.ends is None else origin.ends[0],
-        kind=STORE,
-        fetch_records=_rows(origin),
-        # An empty store has none, and says nothing about its symbols.
-        symbols=[symbol for group in groups for symbol in config.members(group)] or None,
+        FileOptions(
+            records=checkpoint.log_records if origin.ends is None else origin.ends[0],
+            kind=STORE,
+            fetch_records=_rows(origin),
+            # An empty store has none, and says nothing about its symbols.
+            symbols=[symbol for group in groups for symbol in config.members(group)] or None,
+        ),
     )
 
 
@@ -160,13 +164,15 @@ def inputs_again(
     return FileSource(
         config,
         sources_in(inputs),
-        options["tz"],
-        options["until_ms"],
-        {each["path"]: each["sha256"] for each in inputs},
-        kind="run",
-        fetch_records=fetch_records,
-        symbols=manifest.get("counters", {}).get("symbols"),
-        time_unit=options.get("time_unit"),
+        FileOptions(
+            options["tz"],
+            options["until_ms"],
+            options.get("time_unit"),
+            {each["path"]: each["sha256"] for each in inputs},
+            kind="run",
+            fetch_records=fetch_records,
+            symbols=manifest.get("counters", {}).get("symbols"),
+        ),
     )
 
 

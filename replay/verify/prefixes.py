@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from msgspec import Struct, structs
 
 from tapeline.replay.bounds import Bound
-from tapeline.replay.fold import ReplayFold, ReplayWindow, Selection
+from tapeline.replay.fold import ReplayFold, ReplayStart, ReplayWindow, Selection
 from tapeline.replay.run import Replay, ReplayOptions
 from tapeline.replay.sources.items import LogItem, Release
 from tapeline.replay.sources.protocol import LogSource, StoredState
@@ -67,11 +67,11 @@ class Stretch(Struct, frozen=True):
         fold = ReplayFold(
             structs.replace(self.config, limits=unlimited),
             self.source,
-            self.starts,
+            ReplayStart(
+                self.starts, {group: packed.state() for group, packed in self.states.items()}
+            ),
             ReplayWindow(starts=self.starts),
             self.selection,
-            {group: packed.state() for group, packed in self.states.items()},
-            {},
         )
         for item in self.items[:records]:
             release = fold.take(item)

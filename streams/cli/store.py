@@ -67,13 +67,12 @@ def run_and_report(
         store_summary,
     )
     from tapeline.streams.store.first_look import TooManyRefusedError
-    from tapeline.streams.store.run import StoreOptions, run_into_store
+    from tapeline.streams.store.run import StoreCallbacks, StoreOptions, run_into_store
 
     try:
         with ProgressBar(sources) as progress:
-            result = run_into_store(
-                config, sources, folder, StoreOptions(*options), progress.reporter, explain
-            )
+            callbacks = StoreCallbacks(progress.reporter, explain)
+            result = run_into_store(config, sources, folder, StoreOptions(*options), callbacks)
     except TooManyRefusedError as error:
         if as_json:
             found = refused_delivery(folder, error)

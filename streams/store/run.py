@@ -122,26 +122,37 @@ class StoreResult:
     ignored_columns: dict[str, tuple[str, ...]]
 
 
+@dataclass(frozen=True)
+class StoreCallbacks:
+    """What a run calls on its way.
+
+    Attributes
+    ----------
+    progress
+        Called now and then; None: never.
+    explain
+        Called with every correction inside the horizon and its offset.
+    hook
+        Called at the points of every commit; see `OpenStore`.
+    """
+
+    progress: Callable[[Progress], None] | None = None
+    explain: Callable[[int, Correction], None] | None = None
+    hook: Callable[[str], None] = no_hook
+
+
 def run_into_store(
     config: Config,
     sources: Sequence[Source],
     folder: Path,
     options: StoreOptions = StoreOptions(),
-    progress: Callable[[Progress], None] | None = None,
-    explain: Callable[[int, Correction], None] | None = None,
-    hook: Callable[[str], None] = no_hook,
+    callbacks: StoreCallbacks = StoreCallbacks(),
     registry: Registry = EVENTS,
 ) -> StoreResult:
     """Take files into a store; what was killed on the way is repaired first.
 
     Parameters
     ----------
-    progress
-        Called now and then.
-    explain
-        Called with every correction inside the horizon and its offset.
-    hook
-        Called at the points of every commit; see `OpenStore`.
     registry
         The types of the events.
 
@@ -164,14 +175,14 @@ def run_into_store(
     with ExitStack() as stack:
         stack.enter_context(rare_collections())
         copies = spooled(sources, stack)
-        looked = Looks(progress)
+        looked = Looks(callbacks.progress)
         # What cannot be used is found before a store is made.
         look_over(
             config, sources, times, options.from_ms, options.max_rejects, copies, looked.first
         )
         feeds = open_feeds(sources, Router(config), times, stack, copies)
-        store = stack.enter_context(OpenStore(folder, hook, registry=registry))
-        keeper = Keeper(config, store, explain, options.least_again)
+        store = stack.enter_context(OpenStore(folder, callbacks.hook, registry=registry))
+        keeper = Keeper(config, store, callbacks.explain, options.least_again)
         fingerprint = _fingerprint(config, sources, options, copies)
         run = _StoreRun(keeper, sources, feeds, options, fingerprint)
         rows = in_order(sources, feeds, keeper.router)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tapeline.replay.sources.corrected import CorrectedSource
-from tapeline.replay.sources.files import FileSource
+from tapeline.replay.sources.files import FileOptions, FileSource
 from tapeline.replay.sources.opening import Origin, source_of
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.records import LogRecord
@@ -19,7 +19,9 @@ class TestFiles(LogSourceContract):
     async def source(
         self, folder: Path, records: Sequence[LogRecord | bytes], fetch_records: int
     ) -> LogSource:
-        return FileSource(CONFIG, [written(folder, records)], fetch_records=fetch_records)
+        return FileSource(
+            CONFIG, [written(folder, records)], FileOptions(fetch_records=fetch_records)
+        )
 
 
 class TestCorrected(TestFiles):

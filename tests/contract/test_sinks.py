@@ -11,7 +11,7 @@ from tapeline.replay.run import Replay
 from tapeline.replay.sources.files import FileSource
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.outputs.run_folder import RunDirectory
-from tapeline.streams.store.run import run_into_store
+from tapeline.streams.store.run import StoreCallbacks, run_into_store
 from tests.contract.log_source import CONFIG
 from tests.contract.sink import Kept, SinkContract, folder_of_topics
 
@@ -51,7 +51,7 @@ class TestStore(SinkContract):
                 raise BrokenOffError
 
         with pytest.raises(BrokenOffError):
-            run_into_store(CONFIG, [source], folder / "store", hook=hook)
+            run_into_store(CONFIG, [source], folder / "store", callbacks=StoreCallbacks(hook=hook))
 
     async def kept(self, folder: Path) -> Kept | None:
         return folder_of_topics(folder / "store" / "topics") or None

@@ -16,7 +16,7 @@ from tapeline.replay.explain.why import why
 from tapeline.replay.fold import selected
 from tapeline.replay.options import ReplayOptions
 from tapeline.replay.run import Replay
-from tapeline.replay.sources.files import FileSource
+from tapeline.replay.sources.files import FileOptions, FileSource
 from tapeline.replay.verify.prefixes import check_causality
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.loading import read_config
@@ -356,7 +356,7 @@ async def test_causality_holds_where_symbols_are_too_many(chosen: tuple[str, ...
 async def test_a_replay_of_files_is_what_the_run_was(log: Path, tmp_path: Path) -> None:
     run_files(CONFIG, [Source(str(log))], tmp_path / "out", until_ms=FIRST_MS + 5 * DAY_MS)
     found = letters_in(tmp_path / "out" / "tape.rejects.v1.jsonl")
-    source = FileSource(CONFIG, [Source(str(log))], until_ms=FIRST_MS + 5 * DAY_MS)
+    source = FileSource(CONFIG, [Source(str(log))], FileOptions(until_ms=FIRST_MS + 5 * DAY_MS))
     async with Replay(CONFIG, source) as run:
         letters = [each async for each in run if isinstance(each, Reject)]
     assert {each.id for each in letters} == {

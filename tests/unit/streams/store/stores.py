@@ -11,7 +11,7 @@ from tapeline.schemas.config.loading import read_config
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.store.opened import no_hook
 from tapeline.streams.store.reading import StoreReader
-from tapeline.streams.store.run import StoreOptions, StoreResult, run_into_store
+from tapeline.streams.store.run import StoreCallbacks, StoreOptions, StoreResult, run_into_store
 
 OPEN_MS = 1_751_463_000_000
 """2025-07-02 09:30 New York: the open of XNYS."""
@@ -80,7 +80,9 @@ def load(
     """Run files, each with its symbol, into a store; a log has none."""
     sources = [Source(str(path), symbol or None) for symbol, path in files]
     config = read_config(toml, "test")
-    return run_into_store(config, sources, folder, StoreOptions(**options), hook=hook)
+    return run_into_store(
+        config, sources, folder, StoreOptions(**options), StoreCallbacks(hook=hook)
+    )
 
 
 def view(folder: Path) -> dict[str, dict[str, Any]]:
