@@ -117,8 +117,9 @@ def replay(
     given = {
         "from": asked["from_"],
         "to": asked["to"],
-        "from_offset": asked["from_offset"],
-        "to_offset": asked["to_offset"],
+        # Typer gives an empty list where there is none.
+        "from_offset": asked["from_offset"] or None,
+        "to_offset": asked["to_offset"] or None,
         "symbols": names_in(asked["symbols"]),
         "groups": names_in(asked["groups"]),
         "warmup_sessions": asked["warmup_sessions"],

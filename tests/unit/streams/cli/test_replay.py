@@ -1,4 +1,4 @@
-"""`tapeline replay` in a terminal: paused, stepped and ended by keys."""
+"""`tapeline replay` in a terminal: paused, stepped and ended by keys; what its manifest holds."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tapeline.streams.cli.main import main
 from tapeline.streams.feeds.samples import write_samples
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -92,3 +93,17 @@ def test_keys_step_and_end_a_replay_whose_run_directory_is_whole(
     span = manifest["source"]["partitions"]["0"]
     assert (span["start"], span["stop"]) == (0, 3)
     assert manifest["counters"]["rows"] == 3
+
+
+def test_bounds_that_are_not_given_are_null_in_a_manifest(tmp_path: Path) -> None:
+    log, config = tmp_path / "log.jsonl", tmp_path / "tapeline.toml"
+    log.write_text('{"type":"clock","symbol":"ES","time_ms":1765148460000}\n')
+    config.write_text('[instruments.default]\ncalendar = "24/7"\n')
+    found = []
+    for number, bounds in enumerate(([], ["--from-offset", "0:0"])):
+        out = tmp_path / str(number)
+        given = [str(log), "--config", str(config), "--out", str(out), *bounds]
+        assert main(["replay", *given]) == 0
+        options = json.loads((out / "manifest.json").read_text())["options"]
+        found.append([options[name] for name in ("from", "to", "from_offset", "to_offset")])
+    assert found == [[None, None, None, None], [None, None, ["0:0"], None]]
