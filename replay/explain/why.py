@@ -33,6 +33,7 @@ from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.pipeline.slots import GroupSlot
+from tapeline.streams.pipeline.view import fold
 
 AN_ID = touch_id("ES", range_label("Major", "Asia 2025-12-08"), "first_break")
 
@@ -270,10 +271,8 @@ class Finder(_Group):
         """Keep what a chain may name, and every version of the fact."""
         found: Output | None = None
         for event in outcome.events:
-            if isinstance(event, Retract):
-                self._facts.pop(event.id, None)
-            elif self._keeps(event):
-                self._facts[event.id] = event
+            if isinstance(event, Retract) or self._keeps(event):
+                fold(self._facts, (event,))
             if event.id == self._id:
                 found = event
         # When it is published, what it came from may still follow in the same record.

@@ -23,6 +23,7 @@ from tapeline.schemas.codec import encode
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, Output, Reject, Retract, type_of
 from tapeline.schemas.registry import EVENTS
+from tapeline.streams.pipeline.view import fold
 
 Published = Sequence[Output | Reject]
 """What one record led to, in the order of publication."""
@@ -194,6 +195,7 @@ def _contradictions(
     prefix: Sequence[Published], beginning: Sequence[Published], end: int
 ) -> Iterable[Finding]:
     """What a prefix had published and the longer run, as far as that, says otherwise or not."""
+    # No view: in the order of their last versions, which is that of the findings.
     known: dict[str, tuple[int, Event]] = {}
     later: dict[str, Event] = {}
     for count, (mine, others) in enumerate(zip_longest(prefix, beginning, fillvalue=()), 1):
@@ -202,11 +204,7 @@ def _contradictions(
                 known.pop(event.id, None)
                 if not isinstance(event, Retract):
                     known[event.id] = count, event
-        for event in others:
-            if not isinstance(event, Reject):
-                later.pop(event.id, None)
-                if not isinstance(event, Retract):
-                    later[event.id] = event
+        fold(later, (event for event in others if not isinstance(event, Reject)))
     for fact, (count, old) in known.items():
         new = later.get(fact)
         if new is None or encode(new) != encode(old):

@@ -16,6 +16,7 @@ from tapeline.streams.consuming.received import Removed
 from tapeline.streams.consuming.subscription import Since, Subscription
 from tapeline.streams.errors import TopicsError
 from tapeline.streams.kafka.connection import plain_errors
+from tapeline.streams.pipeline.view import fold
 
 
 def topic_named(name: str, prefix: str) -> str:
@@ -59,10 +60,8 @@ async def current_view(
     topics = [topic_of(each, kafka.topic_prefix) for each in kinds]
     async with aclosing(_events(topics, bootstrap, symbol, "beginning", follow=False)) as events:
         async for event in events:
-            if isinstance(event, Removed):
-                facts.pop(event.id, None)
-            elif not isinstance(event, Reject):
-                facts[event.id] = event
+            if not isinstance(event, Reject):
+                fold(facts, (event,), Removed)
     return [encode(facts[fact_id]) for fact_id in sorted(facts)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tapeline.schemas.events import Gap, Retract
+from tapeline.streams.consuming.received import Removed
 from tapeline.streams.pipeline.view import fold
 
 
@@ -39,3 +40,10 @@ def test_the_last_version_counts_until_it_is_retracted(
     whole: dict[str, Gap] = {}
     fold(whole, events)
     assert whole == facts
+
+
+def test_a_retraction_may_be_of_a_class_of_its_own() -> None:
+    facts = {"a": gap("a", 1), "b": gap("b", 1)}
+    removed = Removed("gap", "a", 8, 2, "ES", 0)
+    fold(facts, [removed, gap("b", 2)], Removed)
+    assert {name: fact.missing for name, fact in facts.items()} == {"b": 2}
