@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tapeline.streams.core.history.blocks import RecordSlots
-from tapeline.streams.core.history.ring import HOUR, stored_point
+from tapeline.streams.core.history.ring import HOUR, NOWHERE_MS, stored_point
 from tapeline.streams.core.ranges.journal import BLOCK_ENTRIES
-from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.symbol import SymbolEngine
 from tapeline.streams.core.tracker import Tracker
 from tapeline.streams.core.tracks import SymbolTracks

@@ -20,14 +20,13 @@ from tapeline.streams.core.correct.corrections import (
 )
 from tapeline.streams.core.correct.rebuild import Rebuild
 from tapeline.streams.core.history.book import BarBook, PackedRow
-from tapeline.streams.core.history.ring import RestorePoint
+from tapeline.streams.core.history.ring import NOWHERE_MS, RestorePoint
 from tapeline.streams.core.outcome import ACCEPTED, OUTCOMES, Outcome
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ranges.pairs import PairTracker
 from tapeline.streams.core.ranges.schedule import RangeSchedule
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.core.rules import SymbolRules
-from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.tracker import Tracker
 from tapeline.streams.core.tracks import SymbolTracks

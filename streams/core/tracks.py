@@ -18,6 +18,7 @@ from tapeline.streams.core.history.book import MOST_OPEN_ROWS, BarBook, PackedRo
 from tapeline.streams.core.history.ring import (
     HOUR,
     NO_ROW,
+    NOWHERE_MS,
     SESSION,
     RestorePoint,
     RestorePointClock,
@@ -27,7 +28,6 @@ from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ranges.pairs import PairTracker
 from tapeline.streams.core.ranges.windows import TouchRank
 from tapeline.streams.core.rules import SymbolRules
-from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.swings.sides import SwingSide
 from tapeline.streams.core.tracker import NO_LEVEL

@@ -230,9 +230,19 @@ def test_no_module_imports_itself_over_others(graph: dict[str, set[str]]) -> Non
     assert cycle(graph) == []
 
 
-def test_the_rooms_of_a_replay_import_one_way(graph: dict[str, set[str]]) -> None:
-    rooms = siblings(graph, "replay")
-    assert rooms["results"] >= {"sources"}
+@pytest.mark.parametrize(
+    ("parent", "one", "other"),
+    [
+        ("replay", "results", "sources"),
+        ("streams", "worker", "kafka"),
+        ("streams.core", "ranges", "history"),
+    ],
+)
+def test_the_rooms_of_a_folder_import_one_way(
+    graph: dict[str, set[str]], parent: str, one: str, other: str
+) -> None:
+    rooms = siblings(graph, parent)
+    assert rooms[one] >= {other}
     assert cycle(rooms) == []
 
 

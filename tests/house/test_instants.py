@@ -18,10 +18,9 @@ MODULES = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in module
 NAMES = [name for name in vars(instants) if name.isupper()]
 BOUND_AGAIN = {
     "streams.core.bars.windows": {"NO_END": "FAR_FUTURE_MS"},
-    "streams.core.history.ring": {"FOREVER_MS": "FAR_FUTURE_MS"},
+    "streams.core.history.ring": {"FOREVER_MS": "FAR_FUTURE_MS", "NOWHERE_MS": "FAR_PAST_MS"},
     "streams.core.ranges.live_range": {"NO_BAR": "FAR_PAST_MS"},
     "streams.core.ranges.schedule": {"NEVER_MS": "FAR_FUTURE_MS"},
-    "streams.core.sessions.tracker": {"NOWHERE_MS": "FAR_PAST_MS"},
     "streams.core.tracker": {"NEVER_MS": "FAR_FUTURE_MS"},
     "streams.core.swings.tracker": {"NOWHERE": "FAR_PAST_MS"},
 }

@@ -9,10 +9,9 @@ from tapeline.schemas.events import Event
 from tapeline.schemas.ids import ids_of
 from tapeline.streams.core.correct.corrections import Change, Correction, differences
 from tapeline.streams.core.history.book import PackedRow
-from tapeline.streams.core.history.ring import GAP, RestorePoint
+from tapeline.streams.core.history.ring import GAP, NOWHERE_MS, RestorePoint
 from tapeline.streams.core.ranges.live_range import RangeTouch
 from tapeline.streams.core.ranges.pairs import PairTracker
-from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.ticks import TickScale
 from tapeline.streams.core.tracks import SymbolTracks

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from tapeline.schemas.instants import FAR_FUTURE_MS, HOUR_MS
+from tapeline.schemas.instants import FAR_FUTURE_MS, FAR_PAST_MS, HOUR_MS
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.history.book import PackedRow
-from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.tracker_list import TrackerList
 
+NOWHERE_MS: Final = FAR_PAST_MS
+"""An instant before all others; the label of no bar."""
 SESSION: Final = 0
 HOUR: Final = 1
 GAP: Final = 2

@@ -11,10 +11,10 @@ from tapeline.schemas.events import Pair, renumbered
 from tapeline.schemas.ids import ids_of, pair_id
 from tapeline.schemas.instants import MINUTE_MS
 from tapeline.streams.core.calendar import Calendar
+from tapeline.streams.core.history.ring import NOWHERE_MS
 from tapeline.streams.core.ranges.live_range import LEVELS, NO_BAR, RangeTouch
 from tapeline.streams.core.ranges.schedule import RangeSpec
 from tapeline.streams.core.ranges.tracker import RangeTracker
-from tapeline.streams.core.sessions.tracker import NOWHERE_MS
 from tapeline.streams.core.stamp import Stamp
 
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from tapeline.schemas.events import Event, Gap, Quality, Session
 from tapeline.schemas.ids import gap_id, quality_id, session_id
-from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.streams.core.bars.derived import DerivedBars
 from tapeline.streams.core.calendar import EARLY_CLOSE
 from tapeline.streams.core.plan import InstrumentPlan
@@ -19,8 +18,6 @@ from tapeline.streams.core.tracker import Tracker
 from tapeline.streams.core.volume import Volume, written_volume
 
 VERSION: Final = 1
-NOWHERE_MS: Final = FAR_PAST_MS
-"""An instant before all others; the label of no bar."""
 
 
 class SessionFact:
