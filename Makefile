@@ -50,7 +50,7 @@ help:
 	@echo "make soak       ten minutes of several workers killed, wiped and paused (SOAK=minutes)"
 	@echo "make bench-kafka  benchmarks/kafka.py: workers on a broker, against loops by hand"
 	@echo "make bench-replay  benchmarks/replay.py: what a replay costs beside the core it runs"
-	@echo "make schemas    write the generated JSON Schemas and AsyncAPI document again"
+	@echo "make schemas    write the generated JSON Schemas, AsyncAPI document and docs/events.md again"
 	@echo "make calendars  make the calendar artefacts again (installs the extra 'calendars')"
 	@echo "make clean      remove what runs and builds left, the virtual environments too"
 
@@ -141,7 +141,7 @@ lock: $(VENV)/.installed-dev
 		$(UPGRADE) --extra dev --custom-compile-command "make lock" --output-file $(LOCK) pyproject.toml
 
 schemas: $(VENV)/.installed-runtime
-	$(VENV)/bin/tapeline schemas schemas/generated
+	$(PY) -m tapeline.schemas.documents.json_schema
 
 calendars: $(VENV)/.installed-runtime
 	$(PY) -m pip install --quiet --editable '.[calendars]'

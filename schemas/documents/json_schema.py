@@ -1,7 +1,7 @@
 """JSON Schemas of every record and event, and the files that are generated from the contracts.
 
-``python -m tapeline.schemas.documents.json_schema`` writes them anew where they are committed; a
-test fails when they have drifted.
+``make schemas`` (this module, run by its name) writes them anew where they are committed; a test
+fails when they have drifted.
 """
 
 from __future__ import annotations

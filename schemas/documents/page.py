@@ -24,7 +24,7 @@ from tapeline.schemas.topics import Topic, catalogue, topic_of
 _INTRODUCTION = """\
 # Records and events
 
-This page is generated from the contracts by `python -m tapeline.schemas.documents.json_schema`;
+This page is generated from the contracts by `make schemas`;
 JSON Schemas and an AsyncAPI document of the same come from `tapeline schemas`.
 
 Times are integers, UTC epoch milliseconds, and end in `_ms`. Prices are JSON numbers in quote

@@ -39,9 +39,7 @@ def test_what_is_committed_has_not_drifted(repository_root: Path, tmp_path: Path
     written = [path.relative_to(tmp_path) for path in write_committed(tmp_path)]
     for path in written:
         committed = (repository_root / path).read_bytes()
-        assert committed == (tmp_path / path).read_bytes(), (
-            f"run python -m tapeline.schemas.documents.json_schema: {path}"
-        )
+        assert committed == (tmp_path / path).read_bytes(), f"run make schemas: {path}"
     folder = repository_root / GENERATED_FOLDER
     committed_names = {path.relative_to(repository_root) for path in folder.iterdir()}
     assert committed_names | {Path(EVENTS_PAGE)} == set(written)
