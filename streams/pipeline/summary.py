@@ -177,7 +177,8 @@ class RunSummary:
     first_reject
         The first dead letter of each code.
     others
-        Facts published, and not taken back by corrections, of types without a counter here.
+        By type without a counter here its events: all versions of a fact, less one for each that
+        a correction replaced or took back.
     ids_changed
         By type what corrections changed.
     swings

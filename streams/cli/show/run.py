@@ -46,6 +46,8 @@ def print_summary(console: PlainConsole, result: RunResult) -> None:
         console.print(_ranges_table(symbols))
     for group, rows in data["pairs"].items():
         console.print(f"Pairs of {group}: {rows} rows")
+    for kind, events in data["others"].items():
+        console.print(f"{kind}: {events} events")
     if result.summary.first_gaps:
         console.print(_gaps_table(result))
     if result.summary.rejects:
@@ -174,6 +176,7 @@ def summary_data(result: RunResult) -> dict[str, Any]:
         "ids_changed": counters["ids_changed"],
         "symbols": symbols,
         "pairs": dict(sorted(result.summary.pairs.items())),
+        "others": dict(sorted(result.summary.others.items())),
         "first_gaps": [
             {
                 "symbol": gap.symbol,
