@@ -366,4 +366,5 @@ def _run_manifest(path: Path) -> dict[str, Any] | None:
         found = orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError:
         return None
-    return found if isinstance(found, dict) and MANIFEST_MARK in found else None
+    ours = isinstance(found, dict) and isinstance(found.get(MANIFEST_MARK), dict)
+    return found if ours else None

@@ -187,6 +187,7 @@ def test_what_appears_during_a_run_is_not_replaced(tmp_path: Path) -> None:
 
 FOREIGN = {
     "another file": {"notes.txt": "mine"},
+    "a manifest without hashes by topic": {"manifest.json": '{"output_sha256": null}'},
     "a run and another file": {"manifest.json": '{"output_sha256": {}}', "notes.txt": "mine"},
     "a log": {"tape.bars.v1.jsonl": ""},
     "a manifest of something else": {"manifest.json": '{"name": "my app"}'},
