@@ -307,7 +307,7 @@ class GroupEngine:
         """
         found: dict[str, Any] = {}
         for state in self._states:
-            found.update(state.changed() if self._tracked else state.start())
+            found.update(state.changed())
         revisions = self._revisions
         if not self._tracked:
             revisions.track()

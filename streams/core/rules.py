@@ -19,7 +19,7 @@ from tapeline.streams.core.sessions.tracker import SessionTracker
 from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.swings.tracker import VERSION as SWINGS_VERSION
 from tapeline.streams.core.swings.tracker import SwingTracker
-from tapeline.streams.core.tracker import Tracker
+from tapeline.streams.core.tracker import NEVER_MS, NO_LEVEL, Tracker
 from tapeline.streams.core.tracker_list import TrackerList
 
 
@@ -32,6 +32,11 @@ class SymbolRules:
         All of them, in the order of their first parts: what they were is asked of all alike.
     added
         Trackers of the group's plan, beside the shipped rules.
+    next_ms
+        First instant that a rule waits for on the fast path, but for derived bars, when `find_due`
+        looked last.
+    ceiling, floor
+        A bar with floor <= low and high <= ceiling may be handed on later; likewise.
     pairs
         What follows both symbols of a group of two.
     touches
@@ -39,8 +44,8 @@ class SymbolRules:
     """
 
     __slots__ = (
-        "_number", "_symbol", "added", "all", "derived", "has_added", "pairs", "range_keys",
-        "ranges", "sessions", "swings", "touches",
+        "_number", "_symbol", "added", "all", "ceiling", "derived", "floor", "has_added", "next_ms",
+        "pairs", "ranges", "sessions", "swings", "touches",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +74,9 @@ class SymbolRules:
             self.derived.follow(tracker)
         self.pairs: PairTracker | None = None
         self.touches: list[RangeTouch] = []
+        self.next_ms = NEVER_MS
+        self.ceiling = NO_LEVEL
+        self.floor = -NO_LEVEL
 
     def _check_places(self, parts: list[str], registry: Registry) -> None:
         """Raise `ValueError` where the registry has another order than that of publication."""
@@ -99,21 +107,16 @@ class SymbolRules:
         self.added.on_bar(row, end_ms)
         self.ranges.bar(row, end_ms, self.sessions.date, position)
 
-    def next_ms(self) -> int:
-        """First instant that a rule waits for on the fast path, but for derived bars."""
+    def find_due(self) -> None:
+        """Find anew what the next bar of the fast path is compared with."""
         # `min` of two is compiled, of three it is not.
-        next_ms = min(self.ranges.next_ms, self.sessions.last_full_ms)
-        return min(next_ms, self.added.next_ms()) if self.has_added else next_ms
-
-    def ceiling(self) -> int:
-        """Highest price that a bar may reach and be handed on later."""
-        ceiling = self.ranges.ceiling
-        return min(ceiling, self.added.ceiling()) if self.has_added else ceiling
-
-    def floor(self) -> int:
-        """Lowest price that a bar may reach and be handed on later."""
-        floor = self.ranges.floor
-        return max(floor, self.added.floor()) if self.has_added else floor
+        self.next_ms = min(self.ranges.next_ms, self.sessions.last_full_ms)
+        self.ceiling = self.ranges.ceiling
+        self.floor = self.ranges.floor
+        if self.has_added:
+            self.next_ms = min(self.next_ms, self.added.next_ms())
+            self.ceiling = min(self.ceiling, self.added.ceiling())
+            self.floor = max(self.floor, self.added.floor())
 
     def publish(self, stamp: Stamp, partner_ms: int) -> None:
         """Events of the record, kind by kind, but for swings.

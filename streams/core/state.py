@@ -11,23 +11,29 @@ from typing import Any, Final
 
 from tapeline.streams.core.history.blocks import RecordSlots
 from tapeline.streams.core.history.ring import HOUR, NOWHERE_MS, stored_point
-from tapeline.streams.core.ranges.journal import BLOCK_ENTRIES
+from tapeline.streams.core.ranges.stored import INDEX
 from tapeline.streams.core.symbol import SymbolEngine
 from tapeline.streams.core.tracker import Tracker
 from tapeline.streams.core.tracks import SymbolTracks
 
-RANGES: Final = 64
 ADDED: Final = "added"
 """What the records of added trackers begin with, after the symbol and before their names."""
 
 
 class StateSlots:
-    """Which value lies in which record."""
+    """Which value lies in which record.
+
+    Attributes
+    ----------
+    points, sessions
+        Restore points by number, and bars by session.
+    ranges
+        What the tracker of ranges wrote last: its record `INDEX`.
+    """
 
     def __init__(self) -> None:
-        self.ranges = RecordSlots(RANGES)
+        self.ranges: Any = None
         self.points = RecordSlots(1)
-        self.journal = RecordSlots(1)
         self.sessions = RecordSlots(1)
 
 
@@ -45,58 +51,50 @@ class SymbolState:
         self._name = symbol.symbol
         self._horizon = horizon_sessions
         self._slots = StateSlots()
+        self._books = (("bars", symbol.book), ("off", symbol.off_book))
+        self._tracked = False
 
-    def track(self) -> None:
-        """Remember from now on what changes."""
-        self._engine.book.track()
-        self._engine.off_book.track()
-        self._engine.tracks.ranges.track()
+    def snapshot(self, slots: StateSlots) -> dict[str, Any]:
+        """All records but the hot one, for an engine that is restored from them.
 
-    def everything(self, slots: StateSlots) -> dict[str, Any]:
-        """All records but the hot one; values get their slots in an order of their own."""
+        Values get their slots in an order of their own.
+        """
         engine = self._engine
         engine.tracks.flush()
         found: dict[str, Any] = {}
-        self._add_bars(found, slots, "bars", engine.book.chunks())
-        self._add_bars(found, slots, "off", engine.off_book.chunks())
-        tracker = engine.tracks.ranges
-        self._add_ranges(found, slots, sorted([*tracker.alive, *tracker.finished]))
-        self._add_journal(found, slots, 0)
+        for part, book in self._books:
+            self._add_bars(found, slots, part, book.chunks())
+        self._add_ranges(found, slots, engine.tracks.ranges.snapshot())
         self._add_points(found, slots)
-        return found
-
-    def snapshot(self, slots: StateSlots) -> dict[str, Any]:
-        """All records but the hot one, for an engine that is restored from them."""
-        found = self.everything(slots)
-        for added in self._engine.tracks.added.trackers:
+        for added in engine.tracks.added.trackers:
             self._add_records(found, added, added.snapshot())
         return found
 
-    def start(self) -> dict[str, Any]:
-        """All records; from now on `changed` gives those that differ."""
-        self.track()
-        found = self.everything(self._slots)
-        self._engine.tracks.ranges.journal.mark_clean()
-        for added in self._engine.tracks.added.trackers:
-            self._add_records(found, added, added.changed())
-        return found
-
     def changed(self) -> dict[str, Any]:
-        """Records that changed since the last call; the hot one is not among them."""
+        """All records but the hot one that changed since the last call, all the first time."""
         engine = self._engine
         engine.tracks.flush()
+        slots = self._slots
         found: dict[str, Any] = {}
-        self._add_bars(found, self._slots, "bars", engine.book.take_touched())
-        self._add_bars(found, self._slots, "off", engine.off_book.take_touched())
-        tracker = engine.tracks.ranges
-        self._add_ranges(found, self._slots, list(tracker.touched))
-        tracker.touched.clear()
-        self._add_journal(found, self._slots, tracker.journal.lowest_changed)
-        tracker.journal.mark_clean()
-        self._add_points(found, self._slots)
+        for part, book in self._books:
+            self._add_bars(
+                found, slots, part, book.take_touched() if self._tracked else book.chunks()
+            )
+            book.track()
+        self._add_ranges(found, slots, engine.tracks.ranges.changed())
+        self._add_points(found, slots)
         for added in engine.tracks.added.trackers:
             self._add_records(found, added, added.changed())
+        self._tracked = True
         return found
+
+    def _add_ranges(
+        self, found: dict[str, Any], slots: StateSlots, records: dict[str, Any]
+    ) -> None:
+        """Records of ranges lie beside those of bars; their index is a part of the hot one."""
+        slots.ranges = records.pop(INDEX)
+        for name, data in records.items():
+            found[f"{self._name}/{name}"] = data
 
     def _add_records(
         self, found: dict[str, Any], tracker: Tracker, records: dict[str, Any]
@@ -123,39 +121,6 @@ class SymbolState:
             if calendar.index_from_day(day) < oldest:
                 table.drop(day)
 
-    def _add_ranges(self, found: dict[str, Any], slots: StateSlots, keys: list[int]) -> None:
-        tracker = self._engine.tracks.ranges
-        table = slots.ranges
-        for key in keys:
-            if key in tracker.alive or key in tracker.finished:
-                table.put(key)
-            else:
-                table.drop(key)
-        for number in table.take_changed():
-            values: list[Any] = []
-            for kept in table.record(number):
-                if kept is None:
-                    values.append(None)
-                    continue
-                live = tracker.alive[kept] if kept in tracker.alive else tracker.finished[kept]
-                values.append(live.snapshot())
-            found[f"{self._name}/ranges/{number}"] = values
-
-    def _add_journal(self, found: dict[str, Any], slots: StateSlots, lowest: int) -> None:
-        journal = self._engine.tracks.ranges.journal
-        table = slots.journal
-        blocks = journal.blocks()
-        for block in [key for key in table.keys if key is not None]:
-            if block not in blocks:
-                table.drop(block)
-        for block in blocks:
-            if block < lowest // BLOCK_ENTRIES and block in table:
-                continue
-            entries = []
-            for key, before in journal.block(block):
-                entries.append([key, None if before is None else before.snapshot()])
-            found[f"{self._name}/journal/{table.put(block)}"] = [block, entries]
-
     def _add_points(self, found: dict[str, Any], slots: StateSlots) -> None:
         tracks = self._engine.tracks
         table = slots.points
@@ -176,7 +141,6 @@ class SymbolState:
         mark = None if tracks.watermark_ms == NOWHERE_MS else tracks.watermark_ms
         if tracks.first_label_ms == NOWHERE_MS:
             return [mark, engine.had_bar]
-        journal = tracks.ranges.journal
         oldest = tracks.sessions.index - self._horizon
         return [
             mark,
@@ -185,8 +149,7 @@ class SymbolState:
             tracks.capture(HOUR).pack(tracks.rules.all),
             tracks.ring.made,
             [[point.number, slots.points.put(point.number)] for point in tracks.ring.stored()],
-            [journal.first, journal.position, [slots.journal.put(key) for key in journal.blocks()]],
-            slots.ranges.record_count(),
+            *slots.ranges,
             slots.sessions.keys.copy(),
             [engine.book.chunk_count(oldest), engine.off_book.chunk_count(oldest)],
         ]
@@ -198,58 +161,38 @@ class SymbolState:
         if hot[0] is not None:
             tracks.watermark_ms = hot[0]
         engine.had_bar = hot[1]
-        self.track()
+        self._tracked = True
+        for _, book in self._books:
+            book.track()
         if len(hot) == 2:
+            self.changed()
             return
         tracks.first_label_ms = hot[2]
         tracks.ring.made = hot[4]
-        self._restore_ranges(tracks, records, hot[7])
-        self._restore_journal(tracks, records, hot[6])
+        prefix = f"{self._name}/"
+        self._restore_tracker(tracks.ranges, prefix, {**records, f"{prefix}{INDEX}": hot[6:8]})
         self._restore_points(tracks, records, hot[5])
         for added in tracks.added.trackers:
-            prefix = f"{self._name}/{ADDED}/{added.name}/"
-            added.restore(
+            self._restore_tracker(added, f"{prefix}{ADDED}/{added.name}/", records)
+        present = stored_point(hot[3])
+        tracks.install(present)
+        self._restore_bars(records, hot[8], hot[9])
+        engine.count_from_here()
+        for _, book in self._books:
+            book.mark_clean()
+        self.changed()
+
+    def _restore_tracker(self, tracker: Tracker, prefix: str, records: dict[str, Any]) -> None:
+        try:
+            tracker.restore(
                 {
                     key[len(prefix) :]: data
                     for key, data in records.items()
                     if key.startswith(prefix)
                 }
             )
-        present = stored_point(hot[3])
-        tracks.install(present)
-        self._restore_bars(records, hot[8], hot[9])
-        engine.count_from_here()
-        engine.book.mark_clean()
-        engine.off_book.mark_clean()
-        self.changed()
-
-    def _restore_ranges(self, tracks: SymbolTracks, records: dict[str, Any], count: int) -> None:
-        keys: list[Any] = []
-        for number in range(count):
-            for values in records[f"{self._name}/ranges/{number}"]:
-                if values is None:
-                    keys.append(None)
-                    continue
-                live = tracks.ranges.restored_range(values)
-                tracks.ranges.put_back(live)
-                keys.append(live.spec.key)
-        self._slots.ranges.restore(keys)
-
-    def _restore_journal(
-        self, tracks: SymbolTracks, records: dict[str, Any], hot: list[Any]
-    ) -> None:
-        journal = tracks.ranges.journal
-        first, position, slots = hot
-        journal.first = first
-        for slot in slots:
-            for key, values in records[f"{self._name}/journal/{slot}"][1]:
-                journal.add(key, None if values is None else tracks.ranges.restored_range(values))
-        assert journal.position == position
-        journal.mark_clean()
-        keys: list[Any] = [None] * (max(slots) + 1 if slots else 0)
-        for number, slot in enumerate(slots):
-            keys[slot] = first // BLOCK_ENTRIES + number
-        self._slots.journal.restore(keys)
+        except KeyError as error:
+            raise KeyError(f"{prefix}{error.args[0]}") from error
 
     def _restore_points(
         self, tracks: SymbolTracks, records: dict[str, Any], slots: list[list[int]]
@@ -271,8 +214,7 @@ class SymbolState:
         for slot, day in enumerate(days):
             if day is not None and engine.tracks.calendar.index_from_day(day) >= oldest:
                 slots[str(slot)] = day
-        books = (("bars", engine.book), ("off", engine.off_book))
-        for (part, book), count in zip(books, counts, strict=True):
+        for (part, book), count in zip(self._books, counts, strict=True):
             prefix = f"{self._name}/{part}/"
             found = [
                 chunk

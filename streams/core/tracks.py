@@ -191,11 +191,12 @@ class SymbolTracks:
             self._keep(fresh)
 
     def _bound(self, high: int, low: int, end: int) -> None:
-        """Find what the next bar may leave; of added trackers that this one left, now is due."""
-        if self._has_added and (high > self.added.ceiling() or low < self.added.floor()):
+        """Find what the next bar may leave; for added trackers that this one left, now is due."""
+        if high > self.added.ceiling() or low < self.added.floor():
             self._due_ms = self._later_ms = end
-        self._ceiling = self.rules.ceiling()
-        self._floor = self.rules.floor()
+        self.rules.find_due()
+        self._ceiling = self.rules.ceiling
+        self._floor = self.rules.floor
 
     def _due(
         self, end: int, offset: int, side: SwingSide | None, price: int, link: TouchRank | None
@@ -268,10 +269,12 @@ class SymbolTracks:
         self.ranges.advance(instant_ms, self.position)
 
     def _find_due(self) -> None:
-        self._later_ms = later_ms = min(self.rules.next_ms(), self._clock.next_ms)
+        rules = self.rules
+        rules.find_due()
+        self._later_ms = later_ms = min(rules.next_ms, self._clock.next_ms)
         self._due_ms = min(self.derived.next_grid_ms(self.fast_path_ms), later_ms)
-        # No bar is: find them anew.
-        self._bound(-NO_LEVEL, NO_LEVEL, NOWHERE_MS)
+        self._ceiling = rules.ceiling
+        self._floor = rules.floor
 
     def _settle_sessions(self, instant_ms: int) -> None:
         """Move the sessions on; once a session, forget what nothing can reach any more."""

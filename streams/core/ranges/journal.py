@@ -23,7 +23,7 @@ class RangeJournal:
     first
         Position of the first entry kept.
     lowest_changed
-        Position from which on entries have changed since the owner looked last.
+        Position from which on entries have changed since `mark_clean`.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class RangeJournal:
         return [(self.keys[entry], self.before[entry]) for entry in range(at, end)]
 
     def mark_clean(self) -> None:
-        """The owner has seen every entry."""
+        """Every entry lies in a record."""
         self.lowest_changed = self.position
 
     def forget_before(self, position: int) -> None:

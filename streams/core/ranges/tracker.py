@@ -24,7 +24,7 @@ from tapeline.streams.core.ranges.live_range import (
     RangeTouch,
 )
 from tapeline.streams.core.ranges.schedule import NEVER_MS, ZONE_REACH_MS, RangeSchedule, RangeSpec
-from tapeline.streams.core.ranges.stored import packed_point, restored_live, restored_point
+from tapeline.streams.core.ranges.stored import RangeRecords, packed_point, restored_point
 from tapeline.streams.core.ranges.windows import (
     RangesPoint,
     RangeWindow,
@@ -64,8 +64,6 @@ class RangeTracker(Tracker):
         What the ranges were before they changed.
     muted_keys
         Keys of the ranges that the runs of a correction published, by id.
-    touched
-        Keys of ranges that changed since the owner looked last, once `track` was called.
     upcoming, awaiting, expiring
         As in `RangesPoint`, which shares them: they are replaced, and never changed.
     floor, ceiling
@@ -74,9 +72,9 @@ class RangeTracker(Tracker):
 
     __slots__ = (
         "_active", "_base_ms", "_calendar", "_highest", "_lowest", "_paired", "_passed_ms",
-        "_scale", "_schedule", "_symbol", "_tracked", "alive", "altered", "awaiting", "expiring",
+        "_records", "_scale", "_schedule", "_symbol", "alive", "altered", "awaiting", "expiring",
         "finished", "journal", "last", "latest_touch", "levels", "muted_keys", "next_day",
-        "touched", "touches", "upcoming", "windows",
+        "touches", "upcoming", "windows",
     )  # fmt: skip
 
     def __init__(self, plan: InstrumentPlan, schedule: RangeSchedule, paired: bool) -> None:
@@ -102,12 +100,11 @@ class RangeTracker(Tracker):
         self.altered: list[LiveRange] = []
         self.touches: list[RangeTouch] = []
         self.journal = RangeJournal()
-        self.touched: dict[int, bool] = {}
+        self._records = RangeRecords(self.alive, self.finished, self.journal)
         self.upcoming: list[RangeSpec] = []
         self.awaiting: list[RangeWindow] = []
         self.expiring: list[RangeSpec] = []
         self.next_day = 0
-        self._tracked = False
         self._active = bool(schedule.kinds)
         self.last: PackedRow = (NO_BAR, 0, 0, 0, 0, None)
 
@@ -327,8 +324,8 @@ class RangeTracker(Tracker):
 
     def _note(self, key: int, before: LiveRange | None) -> None:
         self.journal.add(key, before)
-        if self._tracked:
-            self.touched[key] = True
+        if self._records.tracked:
+            self._records.touched[key] = True
 
     def _finish(self, live: LiveRange) -> None:
         del self.alive[live.spec.key]
@@ -354,15 +351,11 @@ class RangeTracker(Tracker):
             earliest = self.expiring[0].due_ms
         self.next_ms = earliest
 
-    def track(self) -> None:
-        """Remember from now on which ranges change."""
-        self._tracked = True
-
     def forget_finished(self, key: int) -> None:
         """Drop a finished range that no rule waits for."""
         self.finished.pop(key, None)
-        if self._tracked:
-            self.touched[key] = True
+        if self._records.tracked:
+            self._records.touched[key] = True
 
     def restore_point(self) -> RangesPoint:
         """What is open as it is; the ranges themselves are in the journal."""
@@ -415,8 +408,8 @@ class RangeTracker(Tracker):
         if live is not None:
             self._unwatch(live)
         self.finished.pop(key, None)
-        if self._tracked:
-            self.touched[key] = True
+        if self._records.tracked:
+            self._records.touched[key] = True
 
     def reset(self) -> None:
         """Before the first bar."""
@@ -444,9 +437,24 @@ class RangeTracker(Tracker):
         """The restore point of its `pack`; nothing changes here."""
         return restored_point(data, self._schedule)
 
-    def restored_range(self, values: list[Any]) -> LiveRange:
-        """The range of a `LiveRange.snapshot`."""
-        return restored_live(values, self._schedule, self._calendar, self._base_ms)
+    def snapshot(self) -> dict[str, Any]:
+        """Ranges and journal; the record `INDEX` tells which others are there."""
+        return self._records.snapshot()
+
+    def changed(self) -> dict[str, Any]:
+        """Records that differ since the last call, and always `INDEX`; all the first time."""
+        return self._records.changed()
+
+    def restore(self, records: dict[str, Any]) -> None:
+        """Take records as `snapshot` or `changed` gave them; `rewind` to the present follows."""
+        ranges = self._records.restore(records, self._schedule, self._calendar, self._base_ms)
+        for live in ranges:
+            if live.finished:
+                self.finished[live.spec.key] = live
+                continue
+            self.alive[live.spec.key] = live
+            for level in live.watched():
+                self.levels.insert(level, live)
 
     def release(self, point: RangesPoint) -> None:
         """Forget what ranges were before that point."""
@@ -473,15 +481,6 @@ class RangeTracker(Tracker):
                 if live is not None:
                     found.append(range_event(live, self._symbol, self._scale, stamp))
         return found
-
-    def put_back(self, live: LiveRange) -> None:
-        """Take a range as it was stored."""
-        if live.finished:
-            self.finished[live.spec.key] = live
-            return
-        self.alive[live.spec.key] = live
-        for level in live.watched():
-            self.levels.insert(level, live)
 
 
 def _by_expiry(spec: RangeSpec) -> int:

@@ -12,9 +12,18 @@ from tapeline.schemas.records import LogRecord
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.engine import GroupEngine, StateIncompleteError
 from tapeline.streams.core.plan import GroupPlan
+from tapeline.streams.core.ranges.stored import INDEX
 from tapeline.streams.pipeline.planning import plan_group
 from tests.unit.streams.calendars.altered import REMOVED, altered
-from tests.unit.streams.core.scenario import Tape, at, day_number, equity, minutes
+from tests.unit.streams.core.scenario import (
+    DAY_MS,
+    MINUTE_MS,
+    Tape,
+    at,
+    day_number,
+    equity,
+    minutes,
+)
 
 OPEN = at("2025-12-07 18:00")
 """Of the session of 2025-12-08, on a Sunday evening."""
@@ -128,6 +137,37 @@ def test_a_state_that_lost_any_of_its_bars_is_refused(whole: bool) -> None:
             GroupEngine.restore(tape.plan, left)
     # One of before the horizon, which a later session did not take over, is a left over.
     GroupEngine.restore(tape.plan, {**table, "ACME/bars/0/7": [day_number(DECEMBER[0]), 7, []]})
+
+
+def day_of_ranges() -> Tape:
+    """ES over two sessions, with ranges that were published and touched."""
+    tape = Tape()
+    tape.take(*minutes("ES", OPEN, 1380, 6800.0), *minutes("ES", OPEN + DAY_MS, 400, 6790.0))
+    return tape
+
+
+@pytest.mark.parametrize("lost", ["ES/ranges/0", "ES/journal/0", "ES/ring/0"])
+def test_a_state_without_its_ranges_or_what_they_were_is_refused_by_name(lost: str) -> None:
+    tape = day_of_ranges()
+    table = through_json(tape.engine.snapshot())
+    del table[lost]
+    with pytest.raises(StateIncompleteError, match=f"there is no '{lost}'"):
+        GroupEngine.restore(tape.plan, table)
+
+
+def test_ranges_are_written_when_they_change_and_not_before() -> None:
+    tape = day_of_ranges()
+    ranges = tape.engine.tracks("ES").ranges
+    first = ranges.changed()
+    assert first == ranges.snapshot()
+    assert {"ranges/0", "journal/0", INDEX} <= set(first)
+    # The block of the journal that is being filled is always among them.
+    assert ranges.changed() == {"journal/0": first["journal/0"], INDEX: first[INDEX]}
+    tape.take(*minutes("ES", OPEN + DAY_MS + 400 * MINUTE_MS, 200, 6900.0))
+    later = ranges.changed()
+    assert {"ranges/0", INDEX} <= set(later)
+    assert later["ranges/0"] != first["ranges/0"]
+    assert "ranges/0" not in ranges.changed()
 
 
 def test_a_state_of_an_earlier_version_is_refused() -> None:
