@@ -32,12 +32,12 @@ class Beginning(Struct, frozen=True):
         By group.
     read_from
         By partition, the first offset that is read; `WarmUp` moves it on.
-    said
+    start_states
         What each group with a state, and each partition without one, begins with; for the manifest.
     shown
         By partition that begins with states, the key of the record before the first that is read.
-    placed
-        By partition, symbols that are not configured and have a place before the first record that
+    admitted
+        By partition, symbols that are not configured and admitted before the first record that
         is read, as far as that is stored.
     notes
         Why states that are there were not used, a sentence each.
@@ -50,9 +50,9 @@ class Beginning(Struct, frozen=True):
     window: ReplayWindow
     states: Mapping[str, StoredState]
     read_from: dict[int, int]
-    said: dict[str, dict[str, Any]]
+    start_states: dict[str, dict[str, Any]]
     shown: dict[int, int] = {}
-    placed: dict[int, list[str]] = {}
+    admitted: dict[int, list[str]] = {}
     notes: list[str] = []
     warm_ms: int | None = None
     begins: Mapping[int, int] = {}
@@ -79,37 +79,39 @@ async def beginning(
     warm_ms = _warm_ms(config, source, options, window.from_ms)
     begins = {each: source.extents[each].begin for each in partitions}
     stored = await _stored(source, window, options, begins)
-    said: dict[str, dict[str, Any]] = {}
+    start_states: dict[str, dict[str, Any]] = {}
     read_from: dict[int, int] = {}
     shown: dict[int, int] = {}
     for group, state in sorted(stored.states.items()):
         partition = source.partition_of(group) or 0
-        place = state.offset + 1
-        if place < read_from.get(partition, place + 1):
-            read_from[partition], shown[partition] = place, state.shown_ms
-        said[group] = {"kind": "snapshot", "offset": state.offset, "session": state.session}
+        start = state.offset + 1
+        if start < read_from.get(partition, start + 1):
+            read_from[partition], shown[partition] = start, state.shown_ms
+        start_states[group] = {"kind": "snapshot", "offset": state.offset, "session": state.session}
     for partition in partitions:
         if partition in read_from:
             continue
         lacking = stored.lacking.get(partition)
         if options.read_from is not None and partition in options.read_from:
-            place = options.read_from[partition]
+            start = options.read_from[partition]
         elif warm_ms is not None:
             # Nothing but the records themselves tells where it begins: `WarmUp` finds it.
-            place = begins[partition]
+            start = begins[partition]
         else:
-            place = _log_start(partition, begins[partition], lacking)
-        read_from[partition] = place
-        found: dict[str, Any] = {"kind": "warm-up" if place > 0 else "log start", "offset": place}
+            start = _log_start(partition, begins[partition], lacking)
+        read_from[partition] = start
+        found: dict[str, Any] = {"kind": "warm-up" if start > 0 else "log start", "offset": start}
         if lacking is not None:
             found |= {"lacking": lacking.group, "oldest": lacking.oldest}
-        said[f"partition {partition}"] = found
-    placed = {
-        partition: [each.symbol for each in places if each.offset < read_from[partition]]
-        for partition, places in stored.places.items()
+        start_states[f"partition {partition}"] = found
+    admitted = {
+        partition: [each.symbol for each in symbols if each.offset < read_from[partition]]
+        for partition, symbols in stored.admitted.items()
     }
     notes = _notes(stored)
-    return Beginning(window, stored.states, read_from, said, shown, placed, notes, warm_ms, begins)
+    return Beginning(
+        window, stored.states, read_from, start_states, shown, admitted, notes, warm_ms, begins
+    )
 
 
 async def _stored(
@@ -163,7 +165,7 @@ class WarmUp:
         self._before = (
             set()
             if begun.warm_ms is None
-            else {each for each in begun.read_from if f"partition {each}" in begun.said}
+            else {each for each in begun.read_from if f"partition {each}" in begun.start_states}
         )
 
     def leaves_out(self, partition: int, offset: int, time_ms: int) -> bool:
@@ -197,8 +199,12 @@ class WarmUp:
             self._before.discard(partition)
             return False
         begun.read_from[partition] = offset + 1
-        said = begun.said[f"partition {partition}"]
-        begun.said[f"partition {partition}"] = {**said, "kind": "warm-up", "offset": offset + 1}
+        before = begun.start_states[f"partition {partition}"]
+        begun.start_states[f"partition {partition}"] = {
+            **before,
+            "kind": "warm-up",
+            "offset": offset + 1,
+        }
         return True
 
     def __bool__(self) -> bool:

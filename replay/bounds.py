@@ -57,12 +57,12 @@ def parse_bound(option: str, text: str) -> Bound:
     try:
         if len(text) == len("2025-12-09"):
             return Bound(day=day_of(text))
-        moment = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)
     except ValueError as error:
         raise InputError(f"{option} {text}: is neither a session date nor an ISO time") from error
-    if moment.tzinfo is None:
+    if instant.tzinfo is None:
         raise InputError(f"{option} {text}: has no offset; append Z or +hh:mm")
-    return Bound(time_ms=(moment - EPOCH) // MILLISECOND)
+    return Bound(time_ms=(instant - EPOCH) // MILLISECOND)
 
 
 def parse_offsets(option: str, texts: Iterable[str]) -> Bound:

@@ -125,13 +125,13 @@ class ReplayStart(Struct, frozen=True):
         Where each partition is read from.
     states
         States to begin with, by group.
-    placed
+    admitted
         By partition, the symbols that have a place when reading begins; see `Admission`.
     """
 
     starts: Mapping[int, int]
     states: Mapping[str, StoredState] = {}
-    placed: Mapping[int, Iterable[str]] = {}
+    admitted: Mapping[int, Iterable[str]] = {}
 
 
 class ReplayFold:
@@ -181,7 +181,7 @@ class ReplayFold:
             config,
             self._slot,
             partition_of=source.partition_of,
-            placed=start.placed,
+            admitted=start.admitted,
             registry=registry,
         )
         self._drive = Drive(self._router)

@@ -211,7 +211,7 @@ class Replay:
             raise InputError("only a topic can be followed: files do not grow")
         begun = await beginning(self.config, source, options, partitions)
         self.from_ms, self.to_ms = begun.window.from_ms, begun.window.to_ms
-        self.read_from, self.start_states = begun.read_from, begun.said
+        self.read_from, self.start_states = begun.read_from, begun.start_states
         self.notes += begun.notes
         self._shown = begun.shown
         if isinstance(source, CorrectedSource):
@@ -220,7 +220,7 @@ class Replay:
         self._fold = ReplayFold(
             self.config,
             source,
-            ReplayStart(self.read_from, begun.states, begun.placed),
+            ReplayStart(self.read_from, begun.states, begun.admitted),
             begun.window,
             options.selection,
             self.registry,

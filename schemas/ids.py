@@ -140,7 +140,7 @@ def state_key(group: str, name: str) -> str:
     return f"{group}|{name}"
 
 
-def state_place(key: str) -> tuple[str, str]:
+def split_state_key(key: str) -> tuple[str, str]:
     """Group and name of a state record."""
     group, _, name = key.partition(SEPARATOR)
     return group, name

@@ -118,8 +118,8 @@ class Differences:
         entry = a if a is not None else b
         assert entry is not None
         mark = FAR_FUTURE_MS if entry.watermark_ms == FAR_PAST_MS else entry.watermark_ms
-        place = (mark, entry.seq, entry.id, what)
-        if len(self._kept) >= self._limit and place >= self._kept[-1][0]:
+        order_key = (mark, entry.seq, entry.id, what)
+        if len(self._kept) >= self._limit and order_key >= self._kept[-1][0]:
             return
         found = Difference(
             what,
@@ -133,7 +133,7 @@ class Differences:
             None if a is None else plain(a),
             None if b is None else plain(b),
         )
-        insort(self._kept, (place, found), key=_place)
+        insort(self._kept, (order_key, found), key=_order_key)
         del self._kept[self._limit :]
 
     def listed(self) -> list[Difference]:
@@ -141,7 +141,7 @@ class Differences:
         return [found for _, found in self._kept]
 
 
-def _place(kept: tuple[tuple[int, int, str, str], Difference]) -> tuple[int, int, str, str]:
+def _order_key(kept: tuple[tuple[int, int, str, str], Difference]) -> tuple[int, int, str, str]:
     return kept[0]
 
 
@@ -223,7 +223,7 @@ class TypeComparison:
         Of A and B, whether superseded versions may be gone.
     group_of
         Group of a symbol, where messages are compared with lines; None: not compared.
-    placed
+    partitions_known
         Whether both sides know in which partitions their events lie.
     pending_limit
         Events of a side that may wait for their partner.
@@ -242,7 +242,7 @@ class TypeComparison:
         compacted: tuple[bool, bool] = (False, False),
         group_of: Callable[[str], str] | None = None,
         pending_limit: int = PENDING_LIMIT,
-        placed: bool = True,
+        partitions_known: bool = True,
     ) -> None:
         self.result = TypeResult()
         self._kind = kind
@@ -251,7 +251,7 @@ class TypeComparison:
         self._compacted = compacted
         self._group_of = group_of
         self._pending_limit = pending_limit
-        self._placed = placed
+        self._partitions_known = partitions_known
         self._sides = (_Side(), _Side())
         self._fields: Counter[str] = Counter()
 
@@ -371,7 +371,7 @@ class TypeComparison:
     def _with_message(self, entry: Entry, event: dict[str, Any]) -> dict[str, Any]:
         """Fields of an event, and what its message says beside its value."""
         found = dict(event)
-        known = self._placed and entry.partition != NO_PARTITION
+        known = self._partitions_known and entry.partition != NO_PARTITION
         if known and "seq" not in self._ignored:
             found["partition"] = entry.partition
         if entry.time_ms is not None:

@@ -88,9 +88,9 @@ class Coverage(Struct, frozen=True):
         """Whether an event belongs to it."""
         if self.symbols is not None and entry.symbol not in self.symbols:
             return False
-        return not (self.unplaced(entry) or self.before(entry) or self.beyond(entry))
+        return not (self.partition_unknown(entry) or self.before(entry) or self.beyond(entry))
 
-    def unplaced(self, entry: Entry) -> bool:
+    def partition_unknown(self, entry: Entry) -> bool:
         """Whether it cannot be known if it belongs to it: a dead letter of a file has no offset."""
         return entry.seq == NO_SEQ and bool(self.starts or self.stops)
 
@@ -153,7 +153,7 @@ class Recorded(Protocol):
         ...
 
     @property
-    def placed(self) -> bool:
+    def partitions_known(self) -> bool:
         """Whether its events are known to lie in partitions: files do not say where."""
         ...
 
@@ -224,14 +224,14 @@ class _Line(Struct):
 _decode_line = msgspec.json.Decoder(_Line).decode
 
 
-def entry_of(raw: bytes, partition: int | None, place: str) -> Entry:
+def entry_of(raw: bytes, partition: int | None, where: str) -> Entry:
     """The event of a line or message.
 
     Parameters
     ----------
     partition
         Where it lies; None leaves `NO_PARTITION`, which the caller replaces.
-    place
+    where
         For messages.
 
     Raises
@@ -242,16 +242,16 @@ def entry_of(raw: bytes, partition: int | None, place: str) -> Entry:
     try:
         line = _decode_line(raw)
     except (ValueError, RecursionError) as error:
-        raise RecordedError(f"{place}: is no event ({error})") from error
+        raise RecordedError(f"{where}: is no event ({error})") from error
     found = NO_PARTITION if partition is None else partition
     seq = line.seq
     if line.source:
-        found, seq = _source_place(line.source, found)
+        found, seq = _source_position(line.source, found)
     gone = line.op == "retract"
     return Entry(found, seq, line.id, line.rev, line.watermark_ms, line.symbol, raw, gone)
 
 
-def _source_place(source: str, partition: int) -> tuple[int, int]:
+def _source_position(source: str, partition: int) -> tuple[int, int]:
     """Partition and seq of a dead letter: those of ``topic/partition/offset``, else unknown."""
     parts = source.rsplit("/", 2)
     if len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal():

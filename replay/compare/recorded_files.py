@@ -45,7 +45,7 @@ class _Files:
         self._by_symbol: dict[str, int] = {}
 
     @property
-    def placed(self) -> bool:
+    def partitions_known(self) -> bool:
         """Whether its log had several partitions."""
         return self._partitions > 1
 

@@ -66,7 +66,7 @@ class RecordedTopics:
     """
 
     compacted = True
-    placed = True
+    partitions_known = True
 
     def __init__(
         self,
@@ -130,13 +130,13 @@ class RecordedTopics:
                 )
             if self._run_id is not None:
                 await self._read_manifest(self._run_id, max(found.values()))
-            places = [
+            partitions = [
                 TopicPartition(topic, number)
                 for topic, count in found.items()
                 for number in range(count)
             ]
             consumer = await self._start_consumer()
-            self._spans = await whole_spans(consumer, places)
+            self._spans = await whole_spans(consumer, partitions)
         return self
 
     async def _read_manifest(self, run_id: str, partitions: int) -> None:
@@ -177,9 +177,9 @@ class RecordedTopics:
         """Messages of the topic of a type; see `Recorded`."""
         topic = topic_of(kind, self._prefix, self._registry)
         spans = {
-            place: (begin, end)
-            for place, (begin, end) in self._spans.items()
-            if place.topic == topic and begin < end
+            partition: (begin, end)
+            for partition, (begin, end) in self._spans.items()
+            if partition.topic == topic and begin < end
         }
         if not spans:
             return
@@ -214,34 +214,32 @@ class _EventReader:
 
     async def fetch(self) -> None:
         """More of the partitions that hold the order up; the others wait."""
-        for place in self._reader.open:
+        for partition in self._reader.open:
             # What is ahead of the others waits in the broker, not here.
-            if self._queues[place]:
-                self._consumer.pause(place)
+            if self._queues[partition]:
+                self._consumer.pause(partition)
             else:
-                self._consumer.resume(place)
-        for place, messages in (await self._reader.fetch()).items():
+                self._consumer.resume(partition)
+        for partition, messages in (await self._reader.fetch()).items():
             for message in messages:
-                self._add(place, message)
+                self._add(partition, message)
 
-    def _add(self, place: TopicPartition, message: Any) -> None:
+    def _add(self, partition: TopicPartition, message: Any) -> None:
         entry = _entry(message)
-        if NO_SEQ < entry.seq <= self._seen[place]:
+        if NO_SEQ < entry.seq <= self._seen[partition]:
             self.duplicates += 1
             return
-        self._seen[place] = max(self._seen[place], entry.seq)
-        self._reached[place] = max(self._reached[place], message.timestamp)
-        self._queues[place].append((self._reached[place], entry))
+        self._seen[partition] = max(self._seen[partition], entry.seq)
+        self._reached[partition] = max(self._reached[partition], message.timestamp)
+        self._queues[partition].append((self._reached[partition], entry))
 
     def take(self) -> list[Entry]:
         """What is certain to be next."""
         queues = self._queues
-        if any(not queues[place] for place in self._reader.open):
+        if any(not queues[partition] for partition in self._reader.open):
             return []
-        heads = [
-            (queue[0][0], place.partition, 0, queue) for place, queue in queues.items() if queue
-        ]
-        waiting = {place.partition for place in self._reader.open}
+        heads = [(queue[0][0], each.partition, 0, queue) for each, queue in queues.items() if queue]
+        waiting = {each.partition for each in self._reader.open}
         heapify(heads)
         out = []
         taken: dict[int, int] = {}
@@ -255,8 +253,8 @@ class _EventReader:
                 break
             else:
                 heappop(heads)
-        for place, queue in queues.items():
-            del queue[: taken.get(place.partition, 0)]
+        for each, queue in queues.items():
+            del queue[: taken.get(each.partition, 0)]
         return out
 
 
@@ -268,38 +266,38 @@ def _entry(message: Any) -> Entry:
     RecordedError
         When it is none, or key and headers say something else than its value.
     """
-    place = f"{message.topic}/{message.partition}/{message.offset}"
+    where = f"{message.topic}/{message.partition}/{message.offset}"
     headers = {name: value.decode() for name, value in message.headers}
     if message.key is None:
-        raise RecordedError(f"{place}: has no key")
+        raise RecordedError(f"{where}: has no key")
     fact_id = message.key.decode()
     if message.value is None:
         if not {"seq", "rev", "type"} <= headers.keys():
-            raise RecordedError(f"{place}: a tombstone without seq, rev and type")
+            raise RecordedError(f"{where}: a tombstone without seq, rev and type")
         return Entry(
             message.partition,
             int(headers["seq"]),
             fact_id,
             int(headers["rev"]),
             message.timestamp,
-            _symbol_of(fact_id, place),
+            _symbol_of(fact_id, where),
             None,
             True,
             headers,
             message.timestamp,
         )
-    entry = entry_of(message.value, message.partition, place)
-    said = {"seq": str(entry.seq), "rev": str(entry.rev)}
+    entry = entry_of(message.value, message.partition, where)
+    expected = {"seq": str(entry.seq), "rev": str(entry.rev)}
     if headers.get("type") == "reject":
         # Of dead letters the time is that of writing, and there is no seq.
         return entry
-    if entry.id != fact_id or any(headers.get(name) != text for name, text in said.items()):
-        raise RecordedError(f"{place}: key {fact_id} and headers {headers} are not of its value")
+    if entry.id != fact_id or any(headers.get(name) != text for name, text in expected.items()):
+        raise RecordedError(f"{where}: key {fact_id} and headers {headers} are not of its value")
     return entry._replace(headers=headers, time_ms=message.timestamp)
 
 
-def _symbol_of(fact_id: str, place: str) -> str:
+def _symbol_of(fact_id: str, where: str) -> str:
     try:
         return parsed_id(fact_id).name
     except ValueError as error:
-        raise RecordedError(f"{place}: {error}") from error
+        raise RecordedError(f"{where}: {error}") from error

@@ -212,8 +212,10 @@ def _notes(a: Recorded, b: Recorded, work: _Work) -> list[str]:
         found.append(f"the configurations are not the same: hash {first} of A, {second} of B")
     for side in (a, b):
         found += side.remarks()
-    if work.unplaced:
-        found.append(f"{work.unplaced} dead letters of files were left out: they name no offset")
+    if work.partition_unknown:
+        found.append(
+            f"{work.partition_unknown} dead letters of files were left out: they name no offset"
+        )
     return found
 
 
@@ -224,7 +226,7 @@ class _Work:
     ----------
     held, compared
         Events that the sides have of the types compared, and those of them that were compared.
-    unplaced
+    partition_unknown
         Dead letters that were left out because they name no offset.
     """
 
@@ -239,7 +241,7 @@ class _Work:
         self.differences = Differences(options.limit)
         self.held = 0
         self.compared = 0
-        self.unplaced = 0
+        self.partition_unknown = 0
         self._sides = (a, b)
         self._config = config
         self._options = options
@@ -261,7 +263,7 @@ class _Work:
             self._options.ignored,
             (a.compacted, b.compacted),
             self._config.group_of,
-            placed=a.placed and b.placed,
+            partitions_known=a.partitions_known and b.partitions_known,
         )
         pieces = (Piece(), Piece())
         batches = [side.batches(kind).__aiter__() for side in self._sides]
@@ -288,7 +290,7 @@ class _Work:
                 continue
             if stretch.beyond(entry):
                 comparison.later(side, entry)
-            self.unplaced += stretch.unplaced(entry)
+            self.partition_unknown += stretch.partition_unknown(entry)
         self.compared += len(kept)
         return kept
 

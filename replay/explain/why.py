@@ -88,7 +88,7 @@ class Version(Struct):
             for cause in self.everything()
             for each in cause.bars
         }
-        return [found[place] for place in sorted(found)]
+        return [found[key] for key in sorted(found)]
 
 
 class Answer(Struct, frozen=True):
@@ -163,11 +163,11 @@ async def why(
     if not finder.versions:
         return None
     source = open_source()
-    teller = Teller(config, group, fact_id, finder.versions, source.partition_of, registry)
+    reader = VersionReader(config, group, fact_id, finder.versions, source.partition_of, registry)
     async with aclosing(_batches(source, group)) as batches:
         async for batch in batches:
-            teller.take(batch)
-            if teller.done:
+            reader.take(batch)
+            if reader.done:
                 break
     return Answer(fact_id, kind, group, finder.versions)
 
@@ -259,8 +259,8 @@ class Finder(_Group):
         if rule == "swings":
             return lambda fact: isinstance(fact, Swing | Touch) and fact.symbol == asked.name
         if rule == "ranges":
-            place = asked.rest[:2]
-            return lambda fact: isinstance(fact, Range | Touch) and (fact.kind, fact.name) == place
+            key = asked.rest[:2]
+            return lambda fact: isinstance(fact, Range | Touch) and (fact.kind, fact.name) == key
         return lambda fact: False
 
     def take(self, items: Iterable[LogItem]) -> None:
@@ -307,7 +307,7 @@ def _corrected(correction: Correction | None) -> Corrected | None:
     return Corrected(correction.symbol, correction.start_ms, correction.before, correction.after)
 
 
-class Teller(_Group):
+class VersionReader(_Group):
     """The second time: bars, and what the engine knew.
 
     Parameters
@@ -367,10 +367,10 @@ class Teller(_Group):
 
     def _remember(self, record: LogRecord, offset: int, outcome: Outcome) -> None:
         if isinstance(record, Bar):
-            place = (record.symbol, record.start_ms)
-            if outcome.kind == "duplicates" or not self._wanted(*place):
+            key = (record.symbol, record.start_ms)
+            if outcome.kind == "duplicates" or not self._wanted(*key):
                 return
-            self._bars[place] = LoggedBar(record, offset)
+            self._bars[key] = LoggedBar(record, offset)
         elif isinstance(record, Cancel):
             self._bars.pop((record.symbol, record.start_ms), None)
 

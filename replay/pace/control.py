@@ -28,7 +28,7 @@ from tapeline.streams.pipeline.pacing import NS_IN_S, Pacer, checked_speed, fast
 
 LONGEST_WAIT_S = 60.0
 """Longer waits come in parts: the clock is read again after each."""
-BREATH_NS = 20_000_000
+YIELD_NS = 20_000_000
 """A loop that never waits lets others have their turn after this time: keys, consumers."""
 RECORDS_BETWEEN_LOOKS = 64
 
@@ -112,7 +112,7 @@ class Control:
         self._steps = 0
         self._until_ms: int | None = None
         self._next: Landmark | None = None
-        self._breathed_ns = self._clock.now_ns()
+        self._yielded_ns = self._clock.now_ns()
         self._look_at = RECORDS_BETWEEN_LOOKS
         if paused:
             self._pacer.pause(self._clock.now_ns())
@@ -149,7 +149,7 @@ class Control:
         """Whether the next record goes without waiting; if not, `release` must be awaited."""
         if self._records >= self._look_at:
             self._look_at = self._records + RECORDS_BETWEEN_LOOKS
-            if self._clock.now_ns() - self._breathed_ns >= BREATH_NS:
+            if self._clock.now_ns() - self._yielded_ns >= YIELD_NS:
                 return False
         if self._free:
             self._records += 1
@@ -166,10 +166,10 @@ class Control:
         time_ms
             Its event time (end of the bar).
         """
-        if self._clock.now_ns() - self._breathed_ns >= BREATH_NS:
+        if self._clock.now_ns() - self._yielded_ns >= YIELD_NS:
             await asyncio.sleep(0)
         while not self._stopped:
-            self._breathed_ns = self._clock.now_ns()
+            self._yielded_ns = self._clock.now_ns()
             self._changed.clear()
             if self._goes(time_ms):
                 return True
@@ -220,7 +220,7 @@ class Control:
         now = self._clock.now_ns()
         self._hand_over(now)
         self._pacer.set_speed(factor, now)
-        self._settle()
+        self._update()
 
     def faster(self) -> None:
         """The next higher of the usual speeds."""
@@ -254,7 +254,7 @@ class Control:
     def stop(self) -> None:
         """Let no more records go; `release` returns False."""
         self._stopped = True
-        self._settle()
+        self._update()
 
     def _set_out(
         self,
@@ -271,14 +271,14 @@ class Control:
         else:
             self._pacer.resume(now)
         self._steps, self._until_ms, self._next = steps, until_ms, landmark
-        self._settle()
+        self._update()
 
     def _hand_over(self, now_ns: int) -> None:
         """Set how far the replay went without asking the pacer."""
         if self._free and self._reached_ms != FAR_PAST_MS:
             self._pacer.move_to(self._reached_ms, now_ns)
 
-    def _settle(self) -> None:
+    def _update(self) -> None:
         self._free = self._is_free()
         self._changed.set()
 

@@ -30,12 +30,12 @@ from tapeline.streams.outputs.terminal import guard_standard_error
 from tapeline.streams.pipeline.summary import RunResult
 
 ORPHANED = 130
-TOLD = 0
+JOB_INPUT = 0
 EARLY = -1
 PIECE = 500
 
 
-class PlaceKeys:
+class OrderKeys:
     """Where records are in the total order: the greatest event time of their partition so far."""
 
     def __init__(self) -> None:
@@ -71,20 +71,20 @@ class PlaceKeys:
         )
 
 
-async def say_parts(job: Job, out: BinaryIO) -> Ended:
+async def send_parts(job: Job, out: BinaryIO) -> Ended:
     """Replay the share of the job and say what every record led to."""
-    keys = PlaceKeys()
+    keys = OrderKeys()
     async with Replay(job.config, source_of(job.config, job.origin).source, job.options) as run:
         run.heard = keys.hear
         share = job.options.selection.share
         if share is None or share[0] == 0:
             # Each process has found the same ones.
             early = enumerate(early_letters(run))
-            _say([KeyedResult(FAR_PAST_MS, EARLY, at, [], each, None) for at, each in early], out)
+            _send([KeyedResult(FAR_PAST_MS, EARLY, at, [], each, None) for at, each in early], out)
         async for batch in run.batches():
-            said = (keys.result(each) for each in batch if _says(each))
-            while piece := list(islice(said, PIECE)):
-                _say(piece, out)
+            results = (keys.result(each) for each in batch if _has_results(each))
+            while piece := list(islice(results, PIECE)):
+                _send(piece, out)
         whole = all(span.start == 0 for span in run.fold.spans.values())
         return Ended(
             manifest(run, job.given),
@@ -128,11 +128,11 @@ def surroundings(config: Config) -> dict[str, str]:
     }
 
 
-def _says(release: Release) -> bool:
+def _has_results(release: Release) -> bool:
     return bool(release.events or release.letter or release.correction)
 
 
-def _say(what: Any, out: BinaryIO) -> None:
+def _send(what: Any, out: BinaryIO) -> None:
     if what:
         pickle.dump(what, out, pickle.HIGHEST_PROTOCOL)
 
@@ -145,23 +145,23 @@ def main() -> None:
     # What anything else prints must not get between the results.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    with os.fdopen(os.dup(TOLD), "rb") as told:
-        job = pickle.load(told)
+    with os.fdopen(os.dup(JOB_INPUT), "rb") as source:
+        job = pickle.load(source)
     Thread(target=_end_with_parent, daemon=True).start()
-    said: Ended | Failed
+    answer: Ended | Failed
     try:
-        said = asyncio.run(say_parts(job, out)) if job.folder is None else write_folder(job)
+        answer = asyncio.run(send_parts(job, out)) if job.folder is None else write_folder(job)
     except InternalError:
         raise
     except (TapelineError, OSError) as error:
-        said = Failed(error)
-    _say(said, out)
+        answer = Failed(error)
+    _send(answer, out)
     out.flush()
     os._exit(0)
 
 
 def _end_with_parent() -> None:
-    while os.read(TOLD, 1):
+    while os.read(JOB_INPUT, 1):
         pass
     os._exit(ORPHANED)
 

@@ -173,17 +173,17 @@ class Child:
         assert process.stdout is not None
         while self.ended is None:
             try:
-                said = pickle.load(process.stdout)
+                message = pickle.load(process.stdout)
             except (EOFError, pickle.UnpicklingError) as error:
                 raise ChildDiedError(
                     f"process {process.pid} of the replay ended early, with code {process.wait()}"
                 ) from error
-            if isinstance(said, Failed):
-                raise said.error
-            if isinstance(said, Ended):
-                self.ended = said
+            if isinstance(message, Failed):
+                raise message.error
+            if isinstance(message, Ended):
+                self.ended = message
             else:
-                yield from said
+                yield from message
 
     def finish(self) -> Ended:
         """Wait for a child that writes a folder."""
@@ -199,6 +199,6 @@ def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:
         if text is None:
             environment.pop(name, None)
     # Children find the packages where this process did, whatever folder it is in.
-    places = [environment.get("PYTHONPATH"), str(Path(tapeline.__file__).parents[1])]
-    environment["PYTHONPATH"] = os.pathsep.join(place for place in places if place)
+    paths = [environment.get("PYTHONPATH"), str(Path(tapeline.__file__).parents[1])]
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     return environment

@@ -71,7 +71,7 @@ def replay_in_processes(
             stack.enter_context(Child(_share(config, fixed, options, given, number, processes)))
             for number in range(processes)
         ]
-        for result in merge(*(child.results() for child in children), key=_place):
+        for result in merge(*(child.results() for child in children), key=_order_key):
             correction = _correction(result)
             write_results(directory.files, tally, result.events, result.letter, correction)
         parts = [child.ended for child in children if child.ended is not None]
@@ -102,7 +102,7 @@ def _share(
     )
 
 
-def _place(result: KeyedResult) -> tuple[int, int, int]:
+def _order_key(result: KeyedResult) -> tuple[int, int, int]:
     return result[:3]
 
 

@@ -147,18 +147,18 @@ async def _manifests(topics: Sequence[str], bootstrap: str) -> list[dict[str, An
         async with AIOKafkaConsumer(
             bootstrap_servers=bootstrap, enable_auto_commit=False, isolation_level=COMMITTED
         ) as consumer:
-            places = [TopicPartition(topic, 0) for topic in topics]
-            found = await _last_values(consumer, places)
-    return [None if value is None else orjson.loads(value) for value in map(found.get, places)]
+            partitions = [TopicPartition(topic, 0) for topic in topics]
+            found = await _last_values(consumer, partitions)
+    return [None if value is None else orjson.loads(value) for value in map(found.get, partitions)]
 
 
 async def _last_values(
-    consumer: Any, places: list[TopicPartition]
+    consumer: Any, partitions: list[TopicPartition]
 ) -> Mapping[TopicPartition, bytes]:
     found: dict[TopicPartition, bytes] = {}
-    reader = SpanReader(consumer, await whole_spans(consumer, places))
+    reader = SpanReader(consumer, await whole_spans(consumer, partitions))
     while reader.open:
-        for place, records in (await reader.fetch()).items():
+        for partition, records in (await reader.fetch()).items():
             if records:
-                found[place] = records[-1].value
+                found[partition] = records[-1].value
     return found

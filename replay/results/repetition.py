@@ -129,14 +129,14 @@ def options_again(manifest: Mapping[str, Any], config: Config) -> ReplayOptions:
     begun = manifest["start_state"]
     read_from = {int(each): span["read_from"] for each, span in partitions}
     # The others began with snapshots: without these the log's own start is the only other one.
-    placed = {each: at for each, at in read_from.items() if f"partition {each}" in begun}
+    log_starts = {each: at for each, at in read_from.items() if f"partition {each}" in begun}
     return ReplayOptions(
         start=Bound(offsets={int(each): span["start"] for each, span in partitions}),
         stop=Bound(offsets={int(each): span["stop"] for each, span in partitions}),
         selection=selected(config, options.get("symbols") or (), options.get("groups") or ()),
         as_corrected=corrected,
         snapshots=any(state["kind"] == "snapshot" for state in begun.values()),
-        read_from=placed,
+        read_from=log_starts,
         counted_from=None if corrected else read_from,
     )
 

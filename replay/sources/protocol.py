@@ -11,7 +11,7 @@ from tapeline.replay.sources.items import Extent, LogItem
 from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.events import Reject
 from tapeline.schemas.instants import FAR_PAST_MS
-from tapeline.streams.pipeline.admission import Place
+from tapeline.streams.pipeline.admission import AdmittedSymbol
 from tapeline.streams.pipeline.provenance import Identity
 from tapeline.streams.pipeline.refusals import Refusal
 
@@ -85,7 +85,7 @@ class StoredStates(Struct, frozen=True):
         By partition that cannot begin with states, why.
     older
         Stored states of earlier versions, which were left out.
-    places
+    admitted
         By partition, places of symbols that are not configured, in the order of their offsets: all
         that were taken below the offset of any of its states.
     """
@@ -93,7 +93,7 @@ class StoredStates(Struct, frozen=True):
     states: Mapping[str, StoredState] = {}
     lacking: Mapping[int, Lacking] = {}
     older: int = 0
-    places: Mapping[int, Sequence[Place]] = {}
+    admitted: Mapping[int, Sequence[AdmittedSymbol]] = {}
 
 
 class LogSource(Protocol):

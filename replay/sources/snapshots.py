@@ -15,12 +15,12 @@ from tapeline.streams.kafka.reading import read_block, whole_spans
 from tapeline.streams.kafka.snapshots import (
     SnapshotLabel,
     SnapshotPart,
+    admission_of,
     group_of_key,
     joined,
     label_of,
-    place_of,
 )
-from tapeline.streams.pipeline.admission import Place
+from tapeline.streams.pipeline.admission import AdmittedSymbol
 
 FIRST_BLOCK = 16
 GROWTH = 2
@@ -71,14 +71,14 @@ def together(parts: Iterable[StoredStates]) -> StoredStates:
     """What was found of several partitions."""
     states: dict[str, StoredState] = {}
     lacking: dict[int, Lacking] = {}
-    places: dict[int, Sequence[Place]] = {}
+    admitted: dict[int, Sequence[AdmittedSymbol]] = {}
     older = 0
     for part in parts:
         states.update(part.states)
         lacking.update(part.lacking)
-        places.update(part.places)
+        admitted.update(part.admitted)
         older += part.older
-    return StoredStates(states, lacking, older, places)
+    return StoredStates(states, lacking, older, admitted)
 
 
 class _Began(Struct, frozen=True):
@@ -110,7 +110,7 @@ class SnapshotSets:
         self._oldest: dict[str, tuple[int, str]] = {}
         self._older: set[tuple[str, bytes | None]] = set()
         self._buried: set[bytes] = set()
-        self._places: dict[str, Place] = {}
+        self._admitted: dict[str, AdmittedSymbol] = {}
 
     def take(self, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> None:
         """One message; a tombstone takes those of its key back that lie before it."""
@@ -121,9 +121,9 @@ class SnapshotSets:
             return
         label = label_of(key, headers)
         if label is None:
-            place = place_of(key, headers)
+            place = admission_of(key, headers)
             if place is not None:
-                self._places[place.symbol] = place
+                self._admitted[place.symbol] = place
             elif headers.get("type") == b"snapshot":
                 self._older.add((group_of_key(key), headers.get("offset")))
             return
@@ -174,13 +174,13 @@ class SnapshotSets:
                 lacking.append(Lacking(group, self._oldest.get(group, (0, None))[1]))
         # Where a group began, earlier versions did not say.
         lacking += [Lacking(group) for group, _ in sorted(self._older) if group not in self._began]
-        older, places = len(self._older), {}
-        if self._places:
-            taken = sorted(self._places.values(), key=lambda each: each.offset)
-            places[self._partition] = taken
+        older, admitted = len(self._older), {}
+        if self._admitted:
+            taken = sorted(self._admitted.values(), key=lambda each: each.offset)
+            admitted[self._partition] = taken
         if lacking:
-            return StoredStates({}, {self._partition: lacking[0]}, older, places)
-        return StoredStates(states, {}, older, places)
+            return StoredStates({}, {self._partition: lacking[0]}, older, admitted)
+        return StoredStates(states, {}, older, admitted)
 
 
 def _state(chosen: _Set) -> StoredState:

@@ -35,7 +35,7 @@ from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 FETCH_MS = 500
 MOST_WAITING = 20_000
 """Records of one partition held while others are behind."""
-SILENCE_SECONDS = 30.0
+IDLE_SECONDS = 30.0
 
 
 class TopicSource:
@@ -98,12 +98,15 @@ class TopicSource:
                     " make the topics by `tapeline topics create`"
                 )
             self._consumer = await self._start_consumer()
-            places = [TopicPartition(self.topic, number) for number in range(found[0])]
-            begins = await self._consumer.beginning_offsets(places)
-            ends = await self._consumer.end_offsets(places)
+            partitions = [TopicPartition(self.topic, number) for number in range(found[0])]
+            begins = await self._consumer.beginning_offsets(partitions)
+            ends = await self._consumer.end_offsets(partitions)
             self.extents = {
-                place.partition: Extent(begins[place], self._ends.get(place.partition, ends[place]))
-                for place in places
+                topic_partition.partition: Extent(
+                    begins[topic_partition],
+                    self._ends.get(topic_partition.partition, ends[topic_partition]),
+                )
+                for topic_partition in partitions
             }
         return self
 
@@ -212,11 +215,11 @@ class _RecordReader:
                 self._open.add(partition)
             else:
                 self.order.finish(partition)
-        places = [TopicPartition(self._topic, each) for each in sorted(starts)]
-        self._consumer.assign(places)
-        for place in places:
-            self._consumer.seek(place, starts[place.partition])
-            self._consumer.resume(place)
+        partitions = [TopicPartition(self._topic, each) for each in sorted(starts)]
+        self._consumer.assign(partitions)
+        for topic_partition in partitions:
+            self._consumer.seek(topic_partition, starts[topic_partition.partition])
+            self._consumer.resume(topic_partition)
         self._heard = time.monotonic()
 
     async def fetch(self) -> None:
@@ -228,7 +231,7 @@ class _RecordReader:
 
     async def arrivals(self) -> list[LogItem]:
         """What has come beyond the extents, one partition after the other; soon, or nothing."""
-        if time.monotonic() - self._heard > SILENCE_SECONDS:
+        if time.monotonic() - self._heard > IDLE_SECONDS:
             # Silence of the log, or of the broker? The client would not say.
             await self._consumer.end_offsets(self._consumer.assignment())
             self._heard = time.monotonic()
@@ -259,25 +262,25 @@ class _RecordReader:
                 self.order.finish(partition)
                 # What lies beyond the end is for a replay that follows.
                 self._raw.pop(partition, None)
-                place = TopicPartition(self._topic, partition)
-                self._consumer.seek(place, end)
-                self._consumer.pause(place)
+                topic_partition = TopicPartition(self._topic, partition)
+                self._consumer.seek(topic_partition, end)
+                self._consumer.pause(topic_partition)
         return arrived
 
     async def _receive(self, partitions: set[int], bounded: bool) -> None:
         """Take what was fetched of some partitions, or wait a little for it."""
-        places = {TopicPartition(self._topic, each) for each in partitions}
+        wanted = {TopicPartition(self._topic, each) for each in partitions}
         fetcher = self._consumer._fetcher
         # The order needs all partitions; who follows takes what is there.
         pressed = not bounded and bool(self._raw)
         with fetcher._subscriptions.fetch_context():
-            found = await raw_records(fetcher, places, 0.0 if pressed else FETCH_MS / 1_000)
-        for place, fetched in found.items():
-            self._raw[place.partition] = split(fetched, self._fetch_records)
+            found = await raw_records(fetcher, wanted, 0.0 if pressed else FETCH_MS / 1_000)
+        for topic_partition, fetched in found.items():
+            self._raw[topic_partition.partition] = split(fetched, self._fetch_records)
         if found:
             self._heard = time.monotonic()
-        elif bounded and time.monotonic() - self._heard > SILENCE_SECONDS:
-            raise KafkaTimeoutError(f"nothing came of {self._topic} for {SILENCE_SECONDS:.0f} s")
+        elif bounded and time.monotonic() - self._heard > IDLE_SECONDS:
+            raise KafkaTimeoutError(f"nothing came of {self._topic} for {IDLE_SECONDS:.0f} s")
         if not bounded:
             for paused in self._consumer.paused():
                 self._consumer.resume(paused)

@@ -106,16 +106,16 @@ async def check_causality(
         When the source cannot be read.
     """
     async with Replay(config, make_source(), options) as whole:
-        said: list[Published] = []
+        outputs: list[Published] = []
         items: list[LogItem] = []
         async for release in whole.releases():
-            items.append(_settled(release))
-            said.append(published(release))
+            items.append(_as_refused(release))
+            outputs.append(published(release))
         states = await _states_before(config, make_source, whole)
         stretch = Stretch(
             whole.config, whole.source, options.selection, items, starts_of(whole), states
         )
-        comparison = PrefixComparison(said)
+        comparison = PrefixComparison(outputs)
         for number, end in enumerate(random_ends(len(items), prefixes, seed), 1):
             comparison.add(list(stretch.run(end)), end)
             if progress is not None:
@@ -125,7 +125,7 @@ async def check_causality(
         return comparison.report()
 
 
-def _settled(release: Release) -> LogItem:
+def _as_refused(release: Release) -> LogItem:
     """The record of a release, to be run again without the symbols that are not wanted.
 
     Which symbols were too many, those decide, too: such a record is refused as it was.

@@ -31,7 +31,7 @@ from tapeline.schemas.config.values import (
     REPLICATION_LIMIT,
     SNAPSHOT_DAYS_LIMIT,
     SYMBOLS_LIMIT,
-    KeyPlace,
+    ConfigKey,
     Reader,
     as_list,
     as_table,
@@ -110,7 +110,7 @@ def load_config(path: str | Path | None = None) -> Config:
 def read_config(text: str, file: str) -> Config:
     """Effective configuration of TOML text; `file` is the name that errors show."""
     document = _parse(text, file)
-    root = KeyPlace(file, "")
+    root = ConfigKey(file, "")
     for key, value in document.items():
         if key not in SECTIONS:
             refuse_unknown_key(key, value, root, SECTIONS)
@@ -169,21 +169,21 @@ def _decimal(text: str) -> Decimal | str:
         return text
 
 
-def _read_time(value: object, place: KeyPlace) -> TimeConfig:
-    fields = read_table(value, place, TIME_READERS)
+def _read_time(value: object, at: ConfigKey) -> TimeConfig:
+    fields = read_table(value, at, TIME_READERS)
     time = TimeConfig(**fields)
     if time.earliest >= time.latest:
         # The one that the file names is the one to change.
         key = "latest" if "latest" in fields else "earliest"
-        place.child(key).refuse(fields[key], ALLOWED[key])
+        at.child(key).refuse(fields[key], ALLOWED[key])
     return time
 
 
 def _read_instruments(
-    value: object, start: Config, place: KeyPlace
+    value: object, start: Config, at: ConfigKey
 ) -> tuple[InstrumentConfig | None, dict[str, InstrumentConfig]]:
     """The default instrument and the configured ones, each merged key by key."""
-    tables = as_table(value, place)
+    tables = as_table(value, at)
     base_default = start.default
     assert base_default is not None, "the built-in configuration accepts every symbol"
     default: InstrumentConfig | None = base_default
@@ -191,32 +191,32 @@ def _read_instruments(
     if own_default is False:
         default = None
     elif isinstance(own_default, dict):
-        default = _merged(base_default, own_default, place.child("default"))
+        default = _merged(base_default, own_default, at.child("default"))
     else:
-        place.child("default").refuse(own_default, "a table, or false to accept no other symbols")
+        at.child("default").refuse(own_default, "a table, or false to accept no other symbols")
     instruments = dict(start.instruments)
     for symbol, entry in tables.items():
         if symbol == "default":
             continue
         if not is_name(symbol):
-            read_name(symbol, place.child(symbol))
+            read_name(symbol, at.child(symbol))
         below = instruments.get(symbol) or default or base_default
-        instruments[symbol] = _merged(below, entry, place.child(symbol))
+        instruments[symbol] = _merged(below, entry, at.child(symbol))
     return default, instruments
 
 
-def _merged(below: InstrumentConfig, table: object, place: KeyPlace) -> InstrumentConfig:
-    fields = read_table(table, place, INSTRUMENT_READERS)
+def _merged(below: InstrumentConfig, table: object, at: ConfigKey) -> InstrumentConfig:
+    fields = read_table(table, at, INSTRUMENT_READERS)
     if "max_ahead" in fields:
         fields["max_ahead_ms"] = fields.pop("max_ahead")
     return msgspec.structs.replace(below, **fields)
 
 
-def _read_groups(value: object, place: KeyPlace) -> dict[str, tuple[str, ...]]:
+def _read_groups(value: object, at: ConfigKey) -> dict[str, tuple[str, ...]]:
     groups: dict[str, tuple[str, ...]] = {}
     allowed = "a list of one or two different symbols"
-    for group_id, entry in as_table(value, place).items():
-        below = place.child(group_id)
+    for group_id, entry in as_table(value, at).items():
+        below = at.child(group_id)
         if not is_name(group_id):
             read_name(group_id, below)
         symbols = as_list(entry, below, allowed)
@@ -235,45 +235,45 @@ def _in_order(derived: DerivedConfig) -> DerivedConfig:
     return msgspec.structs.replace(derived, intervals=tuple(each.name for each in intervals))
 
 
-def _check_templates(config: Config, place: KeyPlace) -> None:
+def _check_templates(config: Config, at: ConfigKey) -> None:
     for symbol, instrument in config.instruments.items():
-        check_ranges(instrument.ranges, instrument.base, config.templates, place.child(symbol))
+        check_ranges(instrument.ranges, instrument.base, config.templates, at.child(symbol))
     if config.default is not None:
         check_ranges(
-            config.default.ranges, config.default.base, config.templates, place.child("default")
+            config.default.ranges, config.default.base, config.templates, at.child("default")
         )
 
 
-def _check_groups(config: Config, place: KeyPlace) -> None:
+def _check_groups(config: Config, at: ConfigKey) -> None:
     group_of: dict[str, str] = {}
     for group_id, members in config.groups.items():
         for index, symbol in enumerate(members):
             if symbol in group_of:
-                place.child(group_id).item(index).refuse(
+                at.child(group_id).item(index).refuse(
                     symbol, f"symbols of no other group; {symbol} is in {group_of[symbol]}"
                 )
             group_of[symbol] = group_id
     symbols = {**dict.fromkeys(config.instruments), **dict.fromkeys(group_of)}
     for group_id, members in config.groups.items():
-        below = place.child(group_id)
+        below = at.child(group_id)
         if group_id in symbols and group_id not in members:
             below.refuse(members, f"a group name that is no symbol outside it; {group_id} is one")
         _check_members(config, members, below)
 
 
-def _check_members(config: Config, members: tuple[str, ...], place: KeyPlace) -> None:
+def _check_members(config: Config, members: tuple[str, ...], at: ConfigKey) -> None:
     instruments = []
     for index, symbol in enumerate(members):
         instrument = config.instrument(symbol)
         if instrument is None:
-            place.item(index).refuse(symbol, "configured symbols (no others are accepted)")
+            at.item(index).refuse(symbol, "configured symbols (no others are accepted)")
         instruments.append(instrument)
     first = instruments[0]
     for symbol, instrument in zip(members[1:], instruments[1:], strict=True):
         for key in ("base", "calendar", "ranges"):
             one, other = getattr(first, key), getattr(instrument, key)
             if one != other:
-                place.refuse(
+                at.refuse(
                     members,
                     f"symbols of the same {key}; {members[0]} has {_listed(one)},"
                     f" {symbol} has {_listed(other)}",
@@ -305,13 +305,13 @@ def _named_instruments(
 
 
 def _check_intervals(
-    entries: list[str], instruments: dict[str, InstrumentConfig], place: KeyPlace
+    entries: list[str], instruments: dict[str, InstrumentConfig], at: ConfigKey
 ) -> None:
     for index, entry in enumerate(entries):
         interval = parse_interval(entry)
         for symbol, instrument in instruments.items():
             if not is_coarser_multiple(interval, parse_interval(instrument.base)):
-                place.child("intervals").item(index).refuse(
+                at.child("intervals").item(index).refuse(
                     entry,
                     f"multiples of {instrument.base}, the base of {symbol}, longer than it,"
                     " and 1d, 1w",

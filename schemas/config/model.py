@@ -48,8 +48,8 @@ class ConfigError(UnusableError, ValueError):
         self.key = key
         self.value = value
         self.allowed = allowed
-        place = f"{key} = {shown_value(value)}" if key else shown_value(value)
-        super().__init__(f"{file}: {place} is not allowed; allowed: {allowed}")
+        entry = f"{key} = {shown_value(value)}" if key else shown_value(value)
+        super().__init__(f"{file}: {entry} is not allowed; allowed: {allowed}")
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[str, str, object, str]]:
         return (type(self), (self.file, self.key, self.value, self.allowed))

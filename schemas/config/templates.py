@@ -7,7 +7,7 @@ from importlib import resources
 from typing import Any
 
 from tapeline.schemas.config.values import (
-    KeyPlace,
+    ConfigKey,
     Reader,
     as_list,
     as_table,
@@ -44,69 +44,69 @@ def time_zones() -> tuple[str, ...]:
     return tuple(resources.files("tzdata").joinpath("zones").read_text("utf-8").split())
 
 
-def read_templates(value: object, place: KeyPlace) -> dict[str, Template]:
+def read_templates(value: object, at: ConfigKey) -> dict[str, Template]:
     """Own templates by name; each replaces a built-in one of that name as a whole."""
     templates: dict[str, Template] = {}
-    for name, entry in as_table(value, place).items():
+    for name, entry in as_table(value, at).items():
         if not is_name(name):
-            read_name(name, place.child(name))
-        templates[name] = _read_template(entry, place.child(name))
+            read_name(name, at.child(name))
+        templates[name] = _read_template(entry, at.child(name))
     return templates
 
 
-def _read_template(value: object, place: KeyPlace) -> Template:
-    fields = read_table(value, place, {"zone": _read_zone, "kinds": _read_kinds})
+def _read_template(value: object, at: ConfigKey) -> Template:
+    fields = read_table(value, at, {"zone": _read_zone, "kinds": _read_kinds})
     if "zone" not in fields:
-        place.refuse(value, "a table with zone, an IANA name such as America/New_York")
+        at.refuse(value, "a table with zone, an IANA name such as America/New_York")
     if "kinds" not in fields:
-        place.refuse(value, "a table with kinds, at least one")
+        at.refuse(value, "a table with kinds, at least one")
     return Template(**fields)
 
 
-def _read_zone(value: object, place: KeyPlace) -> str:
+def _read_zone(value: object, at: ConfigKey) -> str:
     allowed = "an IANA time zone such as UTC, America/New_York, Europe/London"
     if not isinstance(value, str) or value not in time_zones():
-        place.refuse(value, allowed)
+        at.refuse(value, allowed)
     return value
 
 
-def _read_kinds(value: object, place: KeyPlace) -> tuple[RangeKind, ...]:
+def _read_kinds(value: object, at: ConfigKey) -> tuple[RangeKind, ...]:
     allowed = "a list of one or more tables [[...kinds]]"
-    entries = as_list(value, place, allowed)
+    entries = as_list(value, at, allowed)
     if not entries:
-        place.refuse(value, allowed)
+        at.refuse(value, allowed)
     kinds: list[RangeKind] = []
     for index, entry in enumerate(entries):
-        kind = _read_kind(entry, place.item(index))
+        kind = _read_kind(entry, at.item(index))
         for earlier, other in enumerate(kinds):
             if (kind.kind, kind.label) == (other.kind, other.label):
-                place.item(index).refuse(entry, f"kind and label other than those of [{earlier}]")
+                at.item(index).refuse(entry, f"kind and label other than those of [{earlier}]")
         kinds.append(kind)
     return tuple(kinds)
 
 
-def _read_wall_time(value: object, place: KeyPlace) -> str:
+def _read_wall_time(value: object, at: ConfigKey) -> str:
     if not isinstance(value, str) or _WALL_TIME.fullmatch(value) is None:
-        place.refuse(value, 'a wall time "HH:MM" from "00:00" to "23:59"')
+        at.refuse(value, 'a wall time "HH:MM" from "00:00" to "23:59"')
     return value
 
 
-def _read_label(value: object, place: KeyPlace) -> str:
+def _read_label(value: object, at: ConfigKey) -> str:
     # No label at all is the answer for every period but a day; that is checked with the period.
-    return "" if value == "" else read_name(value, place)
+    return "" if value == "" else read_name(value, at)
 
 
-def _read_levels(value: object, place: KeyPlace) -> str:
+def _read_levels(value: object, at: ConfigKey) -> str:
     """Machine that belongs to a list of levels, in whatever order they are named."""
     allowed = '["poc", "rpp", "to"] or ["high", "low"]'
-    names = as_list(value, place, allowed)
+    names = as_list(value, at, allowed)
     machines = [
         machine
         for machine, levels in LEVELS.items()
         if len(names) == len(levels) and all(level in names for level in levels)
     ]
     if not machines:
-        place.refuse(value, allowed)
+        at.refuse(value, allowed)
     return machines[0]
 
 
@@ -126,78 +126,76 @@ KIND_READERS: dict[str, Reader] = {
 }
 
 
-def _read_kind(value: object, place: KeyPlace) -> RangeKind:
-    table = as_table(value, place)
-    fields = read_table(table, place, KIND_READERS)
+def _read_kind(value: object, at: ConfigKey) -> RangeKind:
+    table = as_table(value, at)
+    fields = read_table(table, at, KIND_READERS)
     for key in ("kind", "period"):
         if key not in fields:
-            place.refuse(value, f"a table with {key}")
-    _resolve_machine(table, fields, place)
-    _check_window(table, fields, place)
+            at.refuse(value, f"a table with {key}")
+    _resolve_machine(table, fields, at)
+    _check_window(table, fields, at)
     if fields["period"] == "session":
         # The previous session needs one bar only, unless the file says otherwise.
         fields.setdefault("coverage", 0)
     return RangeKind(**fields)
 
 
-def _resolve_machine(table: dict[str, Any], fields: dict[str, Any], place: KeyPlace) -> None:
+def _resolve_machine(table: dict[str, Any], fields: dict[str, Any], at: ConfigKey) -> None:
     """Let `levels` name the machine, and refuse what the machine cannot do."""
     by_levels = fields.pop("levels", None)
     if by_levels is not None and fields.setdefault("machine", by_levels) != by_levels:
         machine = fields["machine"]
         wanted = ", ".join(f'"{level}"' for level in LEVELS[machine])
-        place.child("levels").refuse(
-            table["levels"], f"[{wanted}], the levels of machine {machine}"
-        )
+        at.child("levels").refuse(table["levels"], f"[{wanted}], the levels of machine {machine}")
     machine = fields.get("machine", "poi")
     if machine == "poi" and fields["period"] == "session":
-        place.child("machine").refuse(machine, '"first_touch" for period session')
+        at.child("machine").refuse(machine, '"first_touch" for period session')
     if machine == "first_touch" and "true_open" in fields:
-        place.child("true_open").refuse(
+        at.child("true_open").refuse(
             fields["true_open"], "no true_open with machine first_touch, whose levels need none"
         )
 
 
-def _check_window(table: dict[str, Any], fields: dict[str, Any], place: KeyPlace) -> None:
+def _check_window(table: dict[str, Any], fields: dict[str, Any], at: ConfigKey) -> None:
     """Refuse keys that the period would ignore, and ask for those it needs."""
     period = fields["period"]
     own_keys = _WINDOW_KEYS[period]
     for key in _WINDOW_KEYS["day"]:
         if key in fields and key not in own_keys and fields[key] != "":
             keys = ", ".join(own_keys) or "none, the calendar gives its window"
-            place.child(key).refuse(table[key], f"no {key} for period {period}; its keys: {keys}")
+            at.child(key).refuse(table[key], f"no {key} for period {period}; its keys: {keys}")
     if period == "session" and "expires_minutes" in fields:
-        place.child("expires_minutes").refuse(
+        at.child("expires_minutes").refuse(
             fields["expires_minutes"],
             "no expires_minutes for period session, which expires at the close",
         )
     if period == "day":
         if not fields.get("label"):
-            place.child("label").refuse(fields.get("label"), "a label, which names ranges of a day")
+            at.child("label").refuse(fields.get("label"), "a label, which names ranges of a day")
         if ("until" in fields) == ("minutes" in fields):
-            place.refuse(table, "exactly one of until and minutes for period day")
+            at.refuse(table, "exactly one of until and minutes for period day")
     if period == "week" and "until" not in fields:
-        place.refuse(table, "a table with until, the wall time on Monday, for period week")
+        at.refuse(table, "a table with until, the wall time on Monday, for period week")
 
 
 def check_ranges(
-    ranges: tuple[str, ...], base: str, templates: dict[str, Template], place: KeyPlace
+    ranges: tuple[str, ...], base: str, templates: dict[str, Template], at: ConfigKey
 ) -> None:
     """Check an instrument's templates: known, on a base that can fill them, without a shared kind.
 
     Raises
     ------
     ConfigError
-        Naming ``ranges`` or ``base`` below `place`.
+        Naming ``ranges`` or ``base`` below `at`.
     """
     seen: dict[tuple[str, str], str] = {}
     for index, name in enumerate(ranges):
-        item = place.child("ranges").item(index)
+        item = at.child("ranges").item(index)
         if name not in templates:
             item.refuse(name, f"the templates {with_nearest(name, templates)}")
         template = templates[name]
         if template.needs_minutes and base != "1m":
-            place.child("base").refuse(
+            at.child("base").refuse(
                 base,
                 f"1m with template {name}, whose windows lie below a session;"
                 " on another base use cme_long",
@@ -208,4 +206,4 @@ def check_ranges(
                 label = f"{kind.kind} {kind.label}".strip()
                 item.refuse(name, f"templates without the kind {label}, which {other} has")
     if len(seen) > KINDS_LIMIT:
-        place.child("ranges").refuse(ranges, f"templates of at most {KINDS_LIMIT} kinds together")
+        at.child("ranges").refuse(ranges, f"templates of at most {KINDS_LIMIT} kinds together")

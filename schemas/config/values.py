@@ -51,7 +51,7 @@ ALLOWED = {
     "latest": 'an ISO date from "0001-01-01" to "9999-12-31", after earliest',
 }
 
-Reader = Callable[[object, "KeyPlace"], object]
+Reader = Callable[[object, "ConfigKey"], object]
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _DECIMAL_TEXT = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?", re.ASCII)
@@ -62,42 +62,42 @@ _HOST_PORT = re.compile(r"[^\s,:]+:[0-9]{1,5}|\[[0-9A-Fa-f:.%]+\]:[0-9]{1,5}", r
 _TOPIC_PREFIX = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,200}", re.ASCII)
 
 
-class KeyPlace(Struct, frozen=True):
+class ConfigKey(Struct, frozen=True):
     """A key of a configuration file, to name in an error."""
 
     file: str
     key: str
 
-    def child(self, name: str) -> KeyPlace:
+    def child(self, name: str) -> ConfigKey:
         """The key `name` below this one, quoted as TOML would where it must be."""
         text = name if _BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)
-        return KeyPlace(self.file, f"{self.key}.{text}" if self.key else text)
+        return ConfigKey(self.file, f"{self.key}.{text}" if self.key else text)
 
-    def item(self, index: int) -> KeyPlace:
+    def item(self, index: int) -> ConfigKey:
         """Element `index` of the list at this key."""
-        return KeyPlace(self.file, f"{self.key}[{index}]")
+        return ConfigKey(self.file, f"{self.key}[{index}]")
 
     def refuse(self, value: object, allowed: str) -> NoReturn:
         """Raise the `ConfigError` of this key."""
         raise ConfigError(self.file, self.key, value, allowed)
 
 
-def read_table(value: object, place: KeyPlace, readers: dict[str, Reader]) -> dict[str, Any]:
+def read_table(value: object, at: ConfigKey, readers: dict[str, Reader]) -> dict[str, Any]:
     """Values of a table by key; a key without a reader is an error that names the nearest one."""
-    table = as_table(value, place)
+    table = as_table(value, at)
     fields: dict[str, Any] = {}
     for key, entry in table.items():
         reader = readers.get(key)
         if reader is None:
-            refuse_unknown_key(key, entry, place, readers)
-        fields[key] = reader(entry, place.child(key))
+            refuse_unknown_key(key, entry, at, readers)
+        fields[key] = reader(entry, at.child(key))
     return fields
 
 
-def refuse_unknown_key(key: str, value: object, place: KeyPlace, known: Iterable[str]) -> NoReturn:
+def refuse_unknown_key(key: str, value: object, at: ConfigKey, known: Iterable[str]) -> NoReturn:
     """Raise the error of a key that does not exist, with the nearest one that does."""
-    dotted = " (quote a name that holds a dot)" if isinstance(value, dict) and place.key else ""
-    place.child(key).refuse(value, f"the keys {with_nearest(key, known)}{dotted}")
+    dotted = " (quote a name that holds a dot)" if isinstance(value, dict) and at.key else ""
+    at.child(key).refuse(value, f"the keys {with_nearest(key, known)}{dotted}")
 
 
 def with_nearest(name: str, known: Iterable[str]) -> str:
@@ -107,17 +107,17 @@ def with_nearest(name: str, known: Iterable[str]) -> str:
     return ", ".join(names) + (f" (nearest: {nearest[0]})" if nearest else "")
 
 
-def as_table(value: object, place: KeyPlace) -> dict[str, Any]:
+def as_table(value: object, at: ConfigKey) -> dict[str, Any]:
     """The value as a table."""
     if not isinstance(value, dict):
-        place.refuse(value, "a table")
+        at.refuse(value, "a table")
     return value
 
 
-def as_list(value: object, place: KeyPlace, allowed: str) -> list[Any]:
+def as_list(value: object, at: ConfigKey, allowed: str) -> list[Any]:
     """The value as a list."""
     if not isinstance(value, list):
-        place.refuse(value, allowed)
+        at.refuse(value, allowed)
     return value
 
 
@@ -125,12 +125,12 @@ def whole_number(least: int, greatest: int) -> Reader:
     """Reader of a whole number from `least` to `greatest`, both included."""
     allowed = f"a whole number from {least} to {greatest}"
 
-    def read(value: object, place: KeyPlace) -> int:
+    def read(value: object, at: ConfigKey) -> int:
         # A TOML boolean is an int to Python.
         if isinstance(value, bool) or not isinstance(value, int):
-            place.refuse(value, allowed)
+            at.refuse(value, allowed)
         if not least <= value <= greatest:
-            place.refuse(value, allowed)
+            at.refuse(value, allowed)
         return value
 
     return read
@@ -139,100 +139,98 @@ def whole_number(least: int, greatest: int) -> Reader:
 def one_of(choices: tuple[str, ...]) -> Reader:
     """Reader of one of a few words."""
 
-    def read(value: object, place: KeyPlace) -> str:
+    def read(value: object, at: ConfigKey) -> str:
         if not isinstance(value, str) or value not in choices:
-            place.refuse(value, " or ".join(f'"{choice}"' for choice in choices))
+            at.refuse(value, " or ".join(f'"{choice}"' for choice in choices))
         return value
 
     return read
 
 
-def read_flag(value: object, place: KeyPlace) -> bool:
+def read_flag(value: object, at: ConfigKey) -> bool:
     """A boolean."""
     if not isinstance(value, bool):
-        place.refuse(value, "true or false")
+        at.refuse(value, "true or false")
     return value
 
 
-def read_name(value: object, place: KeyPlace) -> str:
+def read_name(value: object, at: ConfigKey) -> str:
     """A name that may become part of an id."""
     if not isinstance(value, str) or not is_name(value):
-        place.refuse(value, NAME_RULE)
+        at.refuse(value, NAME_RULE)
     return value
 
 
-def read_tick(value: object, place: KeyPlace) -> str:
+def read_tick(value: object, at: ConfigKey) -> str:
     """Decimal text of a tick, without exponent and trailing zeros."""
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
-        place.refuse(value, ALLOWED["tick"])
+        at.refuse(value, ALLOWED["tick"])
     if isinstance(value, str) and _DECIMAL_TEXT.fullmatch(value) is None:
-        place.refuse(value, ALLOWED["tick"])
+        at.refuse(value, ALLOWED["tick"])
     tick = Decimal(value)
     if not tick.is_finite() or not 0 < tick < TICK_LIMIT:
-        place.refuse(value, ALLOWED["tick"])
+        at.refuse(value, ALLOWED["tick"])
     # The context's precision holds every allowed tick; a longer number is refused, never rounded.
     short = tick.normalize()
     if short != tick or short != round(short, TICK_DECIMALS):
-        place.refuse(value, ALLOWED["tick"])
+        at.refuse(value, ALLOWED["tick"])
     return format(short, "f")
 
 
-def read_base(value: object, place: KeyPlace) -> str:
+def read_base(value: object, at: ConfigKey) -> str:
     """Normalised name of a base interval."""
     if not isinstance(value, str):
-        place.refuse(value, ALLOWED["base"])
+        at.refuse(value, ALLOWED["base"])
     try:
         name = parse_interval(value).name
     except ValueError:
-        place.refuse(value, ALLOWED["base"])
+        at.refuse(value, ALLOWED["base"])
     if name not in BASE_INTERVALS:
-        place.refuse(value, ALLOWED["base"])
+        at.refuse(value, ALLOWED["base"])
     return name
 
 
-def read_max_ahead(value: object, place: KeyPlace) -> int:
+def read_max_ahead(value: object, at: ConfigKey) -> int:
     """Milliseconds of a duration; a bare number counts days."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 999_999:
         return value * DAY_MS
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        place.refuse(value, ALLOWED["max_ahead"])
+        at.refuse(value, ALLOWED["max_ahead"])
     return int(match[1]) * _UNIT_MS[match[2]]
 
 
-def read_structural_class(value: object, place: KeyPlace) -> int | None:
+def read_structural_class(value: object, at: ConfigKey) -> int | None:
     """A swing class; "auto" leaves it to the base interval."""
     if value == "auto":
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 6:
-        place.refuse(value, ALLOWED["structural_class"])
+        at.refuse(value, ALLOWED["structural_class"])
     return value
 
 
-def read_template_names(value: object, place: KeyPlace) -> tuple[str, ...]:
+def read_template_names(value: object, at: ConfigKey) -> tuple[str, ...]:
     """A list of template names, each once; whether they exist is known only after the merge."""
     names: list[str] = []
-    for index, entry in enumerate(as_list(value, place, ALLOWED["ranges"])):
+    for index, entry in enumerate(as_list(value, at, ALLOWED["ranges"])):
         if not isinstance(entry, str) or entry in names:
-            place.item(index).refuse(entry, ALLOWED["ranges"])
+            at.item(index).refuse(entry, ALLOWED["ranges"])
         names.append(entry)
     return tuple(names)
 
 
-def read_intervals(value: object, place: KeyPlace) -> tuple[str, ...]:
+def read_intervals(value: object, at: ConfigKey) -> tuple[str, ...]:
     """Normalised interval names in the order of the file, none twice."""
     names: list[str] = []
-    for index, entry in enumerate(as_list(value, place, ALLOWED["intervals"])):
+    for index, entry in enumerate(as_list(value, at, ALLOWED["intervals"])):
         if not isinstance(entry, str):
-            place.item(index).refuse(entry, ALLOWED["intervals"])
+            at.item(index).refuse(entry, ALLOWED["intervals"])
         try:
             name = parse_interval(entry).name
         except ValueError:
-            place.item(index).refuse(entry, ALLOWED["intervals"])
+            at.item(index).refuse(entry, ALLOWED["intervals"])
         if name in names:
-            place.item(index).refuse(
-                entry, f"each interval once ({name} is item {names.index(name)})"
-            )
+            at.item(index).refuse(entry, f"each interval once ({name} is item {names.index(name)})")
         names.append(name)
     return tuple(names)
 
@@ -240,34 +238,34 @@ def read_intervals(value: object, place: KeyPlace) -> tuple[str, ...]:
 def iso_date(key: str) -> Reader:
     """Reader of a date, as text or as a date of TOML, under a key of `ALLOWED`."""
 
-    def read(value: object, place: KeyPlace) -> str:
+    def read(value: object, at: ConfigKey) -> str:
         # A TOML date with a time of day is a date to Python.
         text = value.isoformat() if type(value) is date else value
         if not isinstance(text, str) or _ISO_DATE.fullmatch(text) is None:
-            place.refuse(value, ALLOWED[key])
+            at.refuse(value, ALLOWED[key])
         try:
             date.fromisoformat(text)
         except ValueError:
-            place.refuse(value, ALLOWED[key])
+            at.refuse(value, ALLOWED[key])
         return text
 
     return read
 
 
-def read_bootstrap(value: object, place: KeyPlace) -> str:
+def read_bootstrap(value: object, at: ConfigKey) -> str:
     """Addresses of brokers."""
     if not isinstance(value, str):
-        place.refuse(value, ALLOWED["bootstrap"])
+        at.refuse(value, ALLOWED["bootstrap"])
     for address in value.split(","):
         if _HOST_PORT.fullmatch(address) is None:
-            place.refuse(value, ALLOWED["bootstrap"])
+            at.refuse(value, ALLOWED["bootstrap"])
         if not 0 < int(address.rpartition(":")[2]) <= 65_535:
-            place.refuse(value, ALLOWED["bootstrap"])
+            at.refuse(value, ALLOWED["bootstrap"])
     return value
 
 
-def read_topic_prefix(value: object, place: KeyPlace) -> str:
+def read_topic_prefix(value: object, at: ConfigKey) -> str:
     """First part of every topic's name."""
     if not isinstance(value, str) or _TOPIC_PREFIX.fullmatch(value) is None:
-        place.refuse(value, ALLOWED["topic_prefix"])
+        at.refuse(value, ALLOWED["topic_prefix"])
     return value

@@ -73,41 +73,41 @@ def read_overrides(text: str, calendars: Collection[str]) -> list[Override]:
     return found
 
 
-def _read_entry(entry: dict[str, object], place: str, calendars: Collection[str]) -> Override:
+def _read_entry(entry: dict[str, object], where: str, calendars: Collection[str]) -> Override:
     unknown = sorted(set(entry) - set(_KEYS))
     if unknown:
-        raise OverrideError(f"{place}: unknown key {unknown[0]!r}; allowed: {', '.join(_KEYS)}")
+        raise OverrideError(f"{where}: unknown key {unknown[0]!r}; allowed: {', '.join(_KEYS)}")
     day = entry.get("date")
     if not isinstance(day, date) or isinstance(day, datetime):
-        raise OverrideError(f"{place}: date = {day!r}; write it as 2024-03-29, without quotes")
-    place = f"{place} ({day})"
-    calendar = _choice(entry, "calendar", calendars, place)
-    change = _choice(entry, "change", CHANGES, place)
+        raise OverrideError(f"{where}: date = {day!r}; write it as 2024-03-29, without quotes")
+    where = f"{where} ({day})"
+    calendar = _choice(entry, "calendar", calendars, where)
+    change = _choice(entry, "change", CHANGES, where)
     note = entry.get("note")
     if not isinstance(note, str) or not note.strip():
-        raise OverrideError(f"{place}: note is missing; say what was chosen and why")
-    return Override(calendar, day, change, _read_time(entry, change, place), note)
+        raise OverrideError(f"{where}: note is missing; say what was chosen and why")
+    return Override(calendar, day, change, _read_time(entry, change, where), note)
 
 
-def _choice(entry: dict[str, object], key: str, allowed: Collection[str], place: str) -> str:
+def _choice(entry: dict[str, object], key: str, allowed: Collection[str], where: str) -> str:
     value = entry.get(key)
     if not isinstance(value, str) or value not in allowed:
-        raise OverrideError(f"{place}: {key} = {value!r}; allowed: {', '.join(allowed)}")
+        raise OverrideError(f"{where}: {key} = {value!r}; allowed: {', '.join(allowed)}")
     return value
 
 
-def _read_time(entry: dict[str, object], change: str, place: str) -> time | None:
+def _read_time(entry: dict[str, object], change: str, where: str) -> time | None:
     text = entry.get("time")
     if change == CLOSED:
         if text is not None:
-            raise OverrideError(f"{place}: time = {text!r}, but a closed day has none")
+            raise OverrideError(f"{where}: time = {text!r}, but a closed day has none")
         return None
     try:
         # Text, since TOML's own times need seconds, which no exchange's schedule has.
         return datetime.strptime(str(text), "%H:%M").time()
     except ValueError as error:
         raise OverrideError(
-            f'{place}: time = {text!r}; write the wall time of the exchange as "08:15"'
+            f'{where}: time = {text!r}; write the wall time of the exchange as "08:15"'
         ) from error
 
 

@@ -38,8 +38,8 @@ from tapeline.streams.cli.options import (
 from tapeline.streams.cli.show.parity import print_parity
 from tapeline.streams.cli.show.why import print_answer
 from tapeline.streams.errors import InputError
-from tapeline.streams.kafka.connection import broker_address, silence_client
-from tapeline.streams.outputs.terminal import say, say_document
+from tapeline.streams.kafka.connection import broker_address, quiet_client
+from tapeline.streams.outputs.terminal import print_document, print_line
 
 SideArgument = Annotated[
     str, typer.Argument(help="Run directory or store; topics, topics:PREFIX; run:ID.")
@@ -84,7 +84,7 @@ def parity_command(
         if name not in ignorable_fields():
             raise InputError(f"--ignore {name}: no event has such a field")
     settings = load_config(config)
-    silence_client()
+    quiet_client()
     options = ParityOptions(
         types=tuple(types) if types else None,
         symbols=frozenset(symbols) if symbols else None,
@@ -99,7 +99,7 @@ def parity_command(
         _parity(a, b, settings, broker_address(settings.kafka, bootstrap), options)
     )
     if json:
-        say_document(report_data(report))
+        print_document(report_data(report))
     else:
         print_parity(report)
     if not report.equal:
@@ -145,7 +145,7 @@ def why_command(
 ) -> None:
     """Show which records and bars made an event; exit code 1 when the log has no such event."""
     settings = load_config(config)
-    silence_client()
+    quiet_client()
     # `files` and `bars` are read from the context, where they have kept their common order; the
     # first that is no pair is the event.
     words = sources_in_order(context)
@@ -161,9 +161,9 @@ def why_command(
     answer = asyncio.run(_why(settings, origin, event_id))
     if json:
         data = {"found": False, "id": event_id} if answer is None else answer_data(answer)
-        say_document(data)
+        print_document(data)
     elif answer is None:
-        say(f"{event_id}: the log does not lead to such an event", err=True)
+        print_line(f"{event_id}: the log does not lead to such an event", err=True)
     else:
         print_answer(answer)
     if answer is None:

@@ -19,13 +19,13 @@ from tapeline.streams.outputs.terminal import (
     PlainConsole,
     PlainTable,
     plain_console,
-    say_document,
+    print_document,
     status_line,
 )
 
 if TYPE_CHECKING:
     from tapeline.schemas.config.model import KafkaConfig
-    from tapeline.streams.drill.drill import DrillOptions, DrillProgress, Told
+    from tapeline.streams.drill.drill import DrillOptions, DrillProgress, ShowProgress
     from tapeline.streams.drill.report import Check, DrillReport
 
 MEANINGS = {
@@ -69,11 +69,11 @@ def drill(
     """Kill workers on your cluster, in topics of its own, and check that nothing is lost."""
     from tapeline.streams.drill.drill import DrillOptions
     from tapeline.streams.drill.report import report_data
-    from tapeline.streams.kafka.connection import broker_address, silence_client
+    from tapeline.streams.kafka.connection import broker_address, quiet_client
 
     kafka = load_config(config).kafka
     kafka = msgspec.structs.replace(kafka, bootstrap=broker_address(kafka, bootstrap))
-    silence_client()
+    quiet_client()
     options = DrillOptions(
         kill_every_s=kill_every,
         minutes=minutes,
@@ -83,19 +83,21 @@ def drill(
         plain=plain,
         keep=keep,
     )
-    with _shown() as told:
+    with _shown() as show_progress:
         try:
-            report = asyncio.run(_run(kafka, options, told))
+            report = asyncio.run(_run(kafka, options, show_progress))
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
     if json:
-        say_document(report_data(report))
+        print_document(report_data(report))
     else:
         print_report(plain_console(), report)
     return 0 if report.holds else DIFFERENT
 
 
-async def _run(kafka: KafkaConfig, options: DrillOptions, told: Told) -> DrillReport:
+async def _run(
+    kafka: KafkaConfig, options: DrillOptions, show_progress: ShowProgress
+) -> DrillReport:
     """The drill; whatever tells the command to end ends its workers and topics, too."""
     from tapeline.streams.drill.drill import run_drill
 
@@ -104,24 +106,24 @@ async def _run(kafka: KafkaConfig, options: DrillOptions, told: Told) -> DrillRe
     loop = asyncio.get_running_loop()
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(each, task.cancel)
-    return await run_drill(kafka, options, told)
+    return await run_drill(kafka, options, show_progress)
 
 
 @contextmanager
-def _shown() -> Iterator[Told]:
+def _shown() -> Iterator[ShowProgress]:
     """What a drill calls now and then: a line on a terminal, nothing anywhere else."""
     if not sys.stderr.isatty():
         yield lambda progress: None
         return
     with status_line("drill") as show:
 
-        def tell(progress: DrillProgress) -> None:
+        def show_line(progress: DrillProgress) -> None:
             show(
                 f"{progress.doing}: {progress.seconds:.0f} s, {progress.records:,} records, "
                 f"{progress.faults} faults"
             )
 
-        yield tell
+        yield show_line
 
 
 def print_report(console: PlainConsole, report: DrillReport) -> None:

@@ -59,10 +59,10 @@ from tapeline.streams.outputs.escaping import writable
 from tapeline.streams.outputs.terminal import (
     guard_standard_error,
     plain_console,
-    say,
-    say_document,
-    say_text,
-    say_traceback,
+    print_document,
+    print_line,
+    print_text,
+    print_traceback,
 )
 from tapeline.streams.pipeline.refusals import refuse_beyond_limit
 from tapeline.streams.pipeline.summary import RunResult
@@ -93,7 +93,7 @@ add_verify(app)
 def _version(asked: bool) -> None:
     if asked:
         kind = "pure Python" if str(engine.__file__).endswith(".py") else "compiled core"
-        say(f"tapeline {tapeline.__version__} ({kind})")
+        print_line(f"tapeline {tapeline.__version__} ({kind})")
         raise typer.Exit
 
 
@@ -195,12 +195,12 @@ def _destination(
 
 def _explain(beside_json: bool, offset: int, correction: Correction) -> None:
     for line in explanation(offset, correction):
-        say(line, err=beside_json)
+        print_line(line, err=beside_json)
 
 
 def _report(result: RunResult, as_json: bool) -> None:
     if as_json:
-        say_document(summary_data(result))
+        print_document(summary_data(result))
     else:
         print_summary(plain_console(), result)
 
@@ -216,10 +216,10 @@ def sample(
     _check_can_be_folder(folder)
     files = write_samples(folder, sessions, seed)
     if json:
-        say_document([str(file) for file in files], compact=True)
+        print_document([str(file) for file in files], compact=True)
         return
     for file in files:
-        say(file)
+        print_line(file)
 
 
 @app.command()
@@ -248,10 +248,10 @@ def worker(
     session_s: Annotated[float | None, typer.Option(hidden=True, min=6.0)] = None,
 ) -> None:
     """Run a worker on a Kafka cluster until it is told to stop."""
-    from tapeline.streams.worker.exits import leaving_when_told
+    from tapeline.streams.worker.exits import leaving_on_signals
 
     # Before the rest is imported, which takes a second.
-    with leaving_when_told():
+    with leaving_on_signals():
         # Only a worker needs Faust: the other commands start faster without it.
         from tapeline.streams.worker.runner import SESSION_S, RunOptions, run_worker, with_bootstrap
 
@@ -274,7 +274,7 @@ def config_check(config: ConfigOption = None) -> None:
     """Validate the configuration."""
     settings = load_config(config)
     count = len(settings.instruments)
-    say(f"The configuration is valid: {count} instruments, {len(settings.groups)} groups.")
+    print_line(f"The configuration is valid: {count} instruments, {len(settings.groups)} groups.")
 
 
 @config_app.command("show")
@@ -282,9 +282,9 @@ def config_show(config: ConfigOption = None, json: JsonOption = False) -> None:
     """Print the effective configuration."""
     settings = load_config(config)
     if json:
-        say_text(msgspec.json.format(msgspec.json.encode(settings)).decode())
+        print_text(msgspec.json.format(msgspec.json.encode(settings)).decode())
     else:
-        say_text(to_toml(settings))
+        print_text(to_toml(settings))
 
 
 @app.command()
@@ -294,7 +294,7 @@ def schemas(
     """Write the JSON Schemas and the AsyncAPI document."""
     _check_can_be_folder(folder)
     for path in write_schemas(folder):
-        say(path)
+        print_line(path)
 
 
 def _check_can_be_folder(folder: Path) -> None:
@@ -357,8 +357,8 @@ def _fail(as_json: bool, message: str, code: int, bug: bool = False) -> int:
         log_line(message, with_error=bug)
         return code
     if bug:
-        say_traceback()
-    say(f"tapeline: {message}", err=True)
+        print_traceback()
+    print_line(f"tapeline: {message}", err=True)
     return code
 
 

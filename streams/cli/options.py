@@ -76,12 +76,12 @@ def instant_of(option: str, text: str) -> int:
         When it is no time with an offset, or not in whole milliseconds.
     """
     try:
-        moment = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text)
     except ValueError as error:
         raise InputError(f"{option} {text}: is no ISO time") from error
-    if moment.tzinfo is None:
+    if instant.tzinfo is None:
         raise InputError(f"{option} {text}: has no offset; append Z or +hh:mm")
     try:
-        return whole_ms(moment, text)
+        return whole_ms(instant, text)
     except ValueError as error:
         raise InputError(f"{option} {text}: is no time in whole milliseconds") from error

@@ -25,7 +25,7 @@ from tapeline.replay.sources.opening import Origin, source_of
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config
 from tapeline.streams.errors import InputError
-from tapeline.streams.outputs.terminal import LineWriter, say
+from tapeline.streams.outputs.terminal import LineWriter, print_line
 from tapeline.streams.pipeline.pacing import parse_speed
 from tapeline.streams.pipeline.summary import RunResult
 
@@ -147,7 +147,7 @@ async def print_lines(config: Config, origin: Origin, options: ReplayOptions, wa
         if options.follow:
             await stack.enter_async_context(followed(run))
         for note in run.notes:
-            say(f"{note}.", err=True)
+            print_line(f"{note}.", err=True)
         stack.enter_context(watch.over(run))
         async for event in run:
             out.write(encode(event))
@@ -155,7 +155,7 @@ async def print_lines(config: Config, origin: Origin, options: ReplayOptions, wa
                 out.flush()
     out.flush()
     if run.untimed:
-        say(f"{untimed_text(run.untimed)}.", err=True)
+        print_line(f"{untimed_text(run.untimed)}.", err=True)
 
 
 @asynccontextmanager
@@ -183,4 +183,4 @@ async def _announce(run: Replay) -> None:
     await run.live.wait()
     sys.stdout.flush()
     seams = ", ".join(f"{each}:{offset}" for each, offset in sorted(run.seam_offsets.items()))
-    say(f"live from offset {seams} on; Ctrl-C ends it in good order", err=True)
+    print_line(f"live from offset {seams} on; Ctrl-C ends it in good order", err=True)

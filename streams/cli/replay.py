@@ -40,9 +40,9 @@ from tapeline.streams.cli.replay_options import (
 )
 from tapeline.streams.cli.show.run import print_summary, summary_data
 from tapeline.streams.errors import InputError
-from tapeline.streams.kafka.connection import broker_address, silence_client
+from tapeline.streams.kafka.connection import broker_address, quiet_client
 from tapeline.streams.outputs.run_folder import MANIFEST, MANIFEST_MARK, check_outside
-from tapeline.streams.outputs.terminal import plain_console, say, say_document
+from tapeline.streams.outputs.terminal import plain_console, print_document, print_line
 from tapeline.streams.pipeline.summary import RunResult
 
 WITH_MANIFEST = ("manifest", "out", "config", "bootstrap", "json")
@@ -106,7 +106,7 @@ def replay(
     asked = context.params
     bootstrap = asked["bootstrap"]
     settings = load_config(asked["config"])
-    silence_client()
+    quiet_client()
     if manifest is not None:
         _check_alone(context)
         _repeat(settings, manifest, out, bootstrap, json)
@@ -173,7 +173,7 @@ def _report(result: RunResult, as_json: bool) -> None:
             "notes": _notes(found),
             "untimed": found["untimed"],
         }
-        say_document(data)
+        print_document(data)
     else:
         console = plain_console()
         print_summary(console, result)
@@ -212,10 +212,10 @@ def _compare_with_run(
     if corrected != is_corrected(recorded):
         modes = ("as recorded", "as corrected")
         text = f"The run directory is {modes[not corrected]}, the replay {modes[corrected]}"
-        say(f"{text}: not compared.", err=as_json)
+        print_line(f"{text}: not compared.", err=as_json)
         return
     if part:
-        say(
+        print_line(
             "A part of the run was replayed: not compared; tapeline parity compares its folder with"
             " the same part of the run directory.",
             err=as_json,
@@ -224,9 +224,9 @@ def _compare_with_run(
     before, now = recorded[MANIFEST_MARK], result.manifest[MANIFEST_MARK]
     different = [name for name in before if before[name] != now.get(name)]
     if not different:
-        say("The replay is equal to the run directory, byte for byte.", err=as_json)
+        print_line("The replay is equal to the run directory, byte for byte.", err=as_json)
         return
-    say(f"The replay differs from the run directory in {', '.join(different)}.", err=as_json)
+    print_line(f"The replay differs from the run directory in {', '.join(different)}.", err=as_json)
     raise typer.Exit(DIFFERENT)
 
 
@@ -258,17 +258,17 @@ def _repeat(
     notes += [f"{note}." for note in result.manifest["notes"]]
     if not as_json:
         for note in notes:
-            say(note)
+            print_line(note)
     if as_json:
         said = {"equal": not found, "differences": found, "notes": notes}
-        say_document(said, compact=True)
+        print_document(said, compact=True)
     elif found:
         for line in found:
-            say(line)
+            print_line(line)
     elif names_input(before):
-        say("Equal: outputs, input, calendars and time zones are those of the manifest.")
+        print_line("Equal: outputs, input, calendars and time zones are those of the manifest.")
     else:
-        say(
+        print_line(
             "Equal: outputs, calendars and time zones are those of the manifest; of an earlier"
             " version, it does not say what the log was."
         )

@@ -12,13 +12,13 @@ from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.instants import DATE_AND_TIME, instant_text
 from tapeline.streams.cli.options import BootstrapOption, ConfigOption, JsonOption
 from tapeline.streams.errors import InputError
-from tapeline.streams.kafka.connection import broker_address, silence_client
+from tapeline.streams.kafka.connection import broker_address, quiet_client
 from tapeline.streams.outputs.terminal import (
     PlainTable,
     confirmed,
     plain_console,
-    say,
-    say_document,
+    print_document,
+    print_line,
 )
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ def runs_list(
     prefix, address = _place(config, bootstrap)
     found = asyncio.run(find_runs(prefix, address))
     if json:
-        say_document([_plain(run) for run in found])
+        print_document([_plain(run) for run in found])
     elif found:
         plain_console(wide=True).print(_runs_table(found))
     else:
-        say(f"No runs of prefix {prefix} at {address}.")
+        print_line(f"No runs of prefix {prefix} at {address}.")
 
 
 @runs_app.command("show")
@@ -65,7 +65,7 @@ def runs_show(
     run = asyncio.run(find_run(run_id, prefix, address))
     if json:
         whole = {**_plain(run), "topics": run.topics, "manifest": run.manifest}
-        say_document(whole, sort_keys=True)
+        print_document(whole, sort_keys=True)
         return
     console = plain_console(wide=True)
     for name, text in _described(run).items():
@@ -95,15 +95,15 @@ def runs_delete(
     if older_than_days is not None:
         wanted = older_than(asyncio.run(find_runs(prefix, address)), older_than_days)
         if wanted and not yes and not _confirmed(wanted):
-            say("nothing was deleted")
+            print_line("nothing was deleted")
             return
     deleted = asyncio.run(delete_runs(wanted, prefix, address))
     if json:
-        say_document({"runs": wanted, "topics": deleted}, compact=True)
+        print_document({"runs": wanted, "topics": deleted}, compact=True)
         return
     for run_id in wanted:
-        say(f"deleted run {run_id}")
-    say(f"{len(wanted)} runs, {len(deleted)} topics deleted")
+        print_line(f"deleted run {run_id}")
+    print_line(f"{len(wanted)} runs, {len(deleted)} topics deleted")
 
 
 def _confirmed(run_ids: list[str]) -> bool:
@@ -114,7 +114,7 @@ def _confirmed(run_ids: list[str]) -> bool:
 
 def _place(config: Any, bootstrap: str | None) -> tuple[str, str]:
     kafka = load_config(config).kafka
-    silence_client()
+    quiet_client()
     return kafka.topic_prefix, broker_address(kafka, bootstrap)
 
 

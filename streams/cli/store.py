@@ -24,7 +24,7 @@ from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.feeds.times import TimeUnit
-from tapeline.streams.outputs.terminal import plain_console, say_document, write_lines
+from tapeline.streams.outputs.terminal import plain_console, print_document, write_lines
 from tapeline.streams.pipeline.refusals import RejectLimit, refuse_beyond_limit
 
 StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of the store.")]
@@ -76,12 +76,12 @@ def run_and_report(
     except TooManyRefusedError as error:
         if as_json:
             found = refused_delivery(folder, error)
-            say_document(found)
+            print_document(found)
         else:
             print_refused_delivery(plain_console(), folder, error)
         raise
     if as_json:
-        say_document(store_summary(result))
+        print_document(store_summary(result))
     else:
         print_store_summary(plain_console(), result)
     refuse_beyond_limit(result.report)
@@ -104,7 +104,7 @@ def rebuild_and_report(
         raise InputError("--rebuild: give it with --store DIR, without files and other options")
     result = make_again(load_config(config), store)
     if as_json:
-        say_document(made_again_summary(result))
+        print_document(made_again_summary(result))
     else:
         print_made_again(plain_console(), result)
 
@@ -204,7 +204,7 @@ class TailOptions(NamedTuple):
 
 def _view_as_of(
     config: Config,
-    place: tuple[Path | None, str | None],
+    options: tuple[Path | None, str | None],
     as_of: str,
     symbol: str | None,
     kind: str | None,
@@ -213,13 +213,13 @@ def _view_as_of(
     from tapeline.replay.bounds import parse_bound
     from tapeline.replay.explain.as_of import view_of_log, view_of_store
     from tapeline.replay.sources.opening import Origin, source_of
-    from tapeline.streams.kafka.connection import broker_address, silence_client
+    from tapeline.streams.kafka.connection import broker_address, quiet_client
 
-    store, bootstrap = place
+    store, bootstrap = options
     bound = parse_bound("--as-of", as_of)
     if store is not None:
         return view_of_store(config, store, bound, symbol, kind)
-    silence_client()
+    quiet_client()
     source = source_of(config, Origin(bootstrap=broker_address(config.kafka, bootstrap))).source
     return asyncio.run(view_of_log(config, source, bound, symbol, kind))
 
@@ -228,10 +228,10 @@ async def _view_of_topics(
     config: Path | None, bootstrap: str | None, symbol: str | None, kind: str | None
 ) -> list[bytes]:
     from tapeline.streams.consuming.topics import current_view
-    from tapeline.streams.kafka.connection import broker_address, silence_client
+    from tapeline.streams.kafka.connection import broker_address, quiet_client
 
     kafka = load_config(config).kafka
-    silence_client()
+    quiet_client()
     return await current_view(kafka, broker_address(kafka, bootstrap), symbol, kind)
 
 
@@ -240,10 +240,10 @@ async def _tail_topic(
 ) -> None:
     from tapeline.streams.cli.show.store import EventRows
     from tapeline.streams.consuming.topics import topic_lines, topic_named
-    from tapeline.streams.kafka.connection import broker_address, silence_client
+    from tapeline.streams.kafka.connection import broker_address, quiet_client
 
     kafka = load_config(config).kafka
-    silence_client()
+    quiet_client()
     topic = topic_named(options.topic, kafka.topic_prefix)
     lines = topic_lines(
         topic,

@@ -33,8 +33,8 @@ from tapeline.streams.outputs.terminal import (
     PlainTable,
     confirmed,
     plain_console,
-    say,
-    say_document,
+    print_document,
+    print_line,
 )
 from tapeline.streams.pipeline.refusals import refuse_beyond_limit
 
@@ -60,19 +60,19 @@ def topics_create(
 ) -> None:
     """Make the topics that are missing; refuse when one that is there differs."""
     from tapeline.streams.kafka.administration import create_topics
-    from tapeline.streams.kafka.connection import broker_address, silence_client
+    from tapeline.streams.kafka.connection import broker_address, quiet_client
 
     kafka = load_config(config).kafka
     address = broker_address(kafka, bootstrap)
-    silence_client()
+    quiet_client()
     before = asyncio.run(create_topics(kafka, address))
     made = [report.wanted.name for report in before if report.found is None]
     if json:
-        say_document({"created": made, "topics": len(before)}, compact=True)
+        print_document({"created": made, "topics": len(before)}, compact=True)
         return
     for name in made:
-        say(f"created {name}")
-    say(f"{len(made)} topics created, {len(before) - len(made)} were there as wanted")
+        print_line(f"created {name}")
+    print_line(f"{len(made)} topics created, {len(before) - len(made)} were there as wanted")
 
 
 @topics_app.command("describe")
@@ -92,13 +92,13 @@ def topics_describe(
     Of the newest records of the log those are counted whose CreateTime is not the end of their bar.
     """
     from tapeline.streams.kafka.administration import describe_topics
-    from tapeline.streams.kafka.connection import broker_address, silence_client
+    from tapeline.streams.kafka.connection import broker_address, quiet_client
     from tapeline.streams.kafka.stamp_survey import stamp_survey
 
     settings = load_config(config)
     kafka = settings.kafka
     address = broker_address(kafka, bootstrap)
-    silence_client()
+    quiet_client()
     reports = asyncio.run(describe_topics(kafka, address))
     # The log comes first in the catalogue.
     log = reports[0].found
@@ -109,14 +109,14 @@ def topics_describe(
         plain = [_plain(each) for each in reports]
         if survey is not None:
             plain[0] |= {"records": survey.records, "untimed": survey.untimed}
-        say_document(plain)
+        print_document(plain)
     else:
         plain_console().print(_topics_table(reports))
         for report in reports:
             for difference in report.differences:
-                say(f"{report.wanted.name}: {difference}")
+                print_line(f"{report.wanted.name}: {difference}")
         if survey is not None and survey.untimed:
-            say(
+            print_line(
                 f"{reports[0].wanted.name}: CreateTime of {survey.untimed:,} of the newest"
                 f" {survey.records:,} records is not the end of their bar, or the time of their"
                 " clock; readers that look up by time find other places, results are the same"
@@ -133,7 +133,7 @@ def topics_delete(
 ) -> None:
     """Delete the topics with everything they hold, the log included."""
     from tapeline.streams.kafka.administration import delete_topics
-    from tapeline.streams.kafka.connection import broker_address, silence_client
+    from tapeline.streams.kafka.connection import broker_address, quiet_client
 
     kafka = load_config(config).kafka
     address = broker_address(kafka, bootstrap)
@@ -142,16 +142,16 @@ def topics_delete(
             raise InputError("topics delete: not a terminal: confirm with --yes")
         question = f"Delete all topics of prefix {kafka.topic_prefix} at {address}, and their data?"
         if not confirmed(question):
-            say("nothing was deleted")
+            print_line("nothing was deleted")
             return
-    silence_client()
+    quiet_client()
     deleted = asyncio.run(delete_topics(kafka, address))
     if json:
-        say_document({"deleted": deleted}, compact=True)
+        print_document({"deleted": deleted}, compact=True)
         return
     for name in deleted:
-        say(f"deleted {name}")
-    say(f"{len(deleted)} topics deleted")
+        print_line(f"deleted {name}")
+    print_line(f"{len(deleted)} topics deleted")
 
 
 def publish(
@@ -170,7 +170,7 @@ def publish(
     json: JsonOption = False,
 ) -> None:
     """Feed files into the log, with clock records where bars are missing."""
-    from tapeline.streams.kafka.connection import broker_address, silence_client
+    from tapeline.streams.kafka.connection import broker_address, quiet_client
     from tapeline.streams.kafka.publishing import PublishOptions, publish_files
     from tapeline.streams.pipeline.pacing import parse_speed
 
@@ -182,13 +182,13 @@ def publish(
         raise InputError(f"--speed {speed}: say max, or a factor from 0.1 to 100000") from None
     # `files` and `bars` are read from the context, where they have kept their common order.
     sources = sources_in_order(context)
-    silence_client()
+    quiet_client()
     options = PublishOptions(factor, resume, tz, reject_limit_of(max_rejects), time_unit)
     with ProgressBar(sources) as progress:
         work = publish_files(settings, address, sources, options, progress.reporter)
         result = asyncio.run(work)
     if json:
-        say_document(publish_data(result))
+        print_document(publish_data(result))
     else:
         _print_publication(result)
     refuse_beyond_limit(result.report)
@@ -227,15 +227,15 @@ def _print_publication(result: PublishResult) -> None:
         table.add_row(symbol or "(none)", str(count.partition), f"{count.published:,}", until)
     if result.symbols:
         console.print(table)
-    say(f"{result.rows:,} rows; published {_counted(result.published)}")
+    print_line(f"{result.rows:,} rows; published {_counted(result.published)}")
     if result.already_there:
-        say(f"already there: {_counted(result.already_there)}")
+        print_line(f"already there: {_counted(result.already_there)}")
     if result.rejects:
-        say(f"dead letters: {_counted(result.rejects)}")
+        print_line(f"dead letters: {_counted(result.rejects)}")
     for path, columns in result.ignored_columns.items():
-        say(f"{path}: ignored columns {', '.join(columns)}")
+        print_line(f"{path}: ignored columns {', '.join(columns)}")
     for path in () if result.report is None else result.report.empty:
-        say(f"{path}: has no rows")
+        print_line(f"{path}: has no rows")
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -28,13 +28,13 @@ from tapeline.schemas.instants import instant_text
 from tapeline.streams.cli.arguments import OrderedCommand
 from tapeline.streams.cli.options import JsonOption
 from tapeline.streams.cli.replay_options import of_a_stretch, origin_of, stretch_of
-from tapeline.streams.kafka.connection import silence_client
+from tapeline.streams.kafka.connection import quiet_client
 from tapeline.streams.outputs.terminal import (
     PlainTable,
     plain_console,
+    print_document,
+    print_line,
     progress_bar,
-    say,
-    say_document,
 )
 
 SHOWN_BYTES = 400
@@ -69,7 +69,7 @@ def causality(
             )
         )
     if json:
-        say_document(causality_data(report))
+        print_document(causality_data(report))
     else:
         _print_causality(report)
     if not report.clean:
@@ -88,11 +88,11 @@ def determinism(
         settings, origin, options, VARIATIONS, None if json else _print_outcome
     )
     if json:
-        say_document(determinism_data(report))
+        print_document(determinism_data(report))
     elif report.equal:
-        say(f"Deterministic: {len(report.outcomes)} runs, equal to the byte.")
+        print_line(f"Deterministic: {len(report.outcomes)} runs, equal to the byte.")
     else:
-        say("NOT deterministic.")
+        print_line("NOT deterministic.")
     if not report.equal:
         raise typer.Exit(DIFFERENT)
 
@@ -100,7 +100,7 @@ def determinism(
 def _asked_for(context: typer.Context) -> tuple[Config, Origin, ReplayOptions]:
     """What is replayed; the client keeps quiet meanwhile."""
     settings = load_config(context.params["config"])
-    silence_client()
+    quiet_client()
     return settings, origin_of(context, settings), stretch_of(settings, context.params)
 
 
@@ -132,7 +132,7 @@ def causality_data(report: CausalityReport) -> dict[str, Any]:
 
 def _print_causality(report: CausalityReport) -> None:
     total = sum(report.rewritten.values())
-    say(
+    print_line(
         f"{len(report.ends)} prefixes of {report.records} records and {report.events} events:"
         f" {total} rewritten readings."
     )
@@ -143,12 +143,12 @@ def _print_causality(report: CausalityReport) -> None:
         for kind, count in report.rewritten.items():
             table.add_row(kind, str(count))
         plain_console().print(table)
-        say(f"{report.repainted_ends} prefixes end between a reading and its rewriting.")
+        print_line(f"{report.repainted_ends} prefixes end between a reading and its rewriting.")
     for finding in report.findings:
-        say(_finding_text(finding))
+        print_line(_finding_text(finding))
     if report.different:
         ends = ", ".join(map(str, report.different[:10]))
-        say(
+        print_line(
             f"{len(report.different)} prefixes are not what the longer run begins with"
             f" (of {ends} records): it knew what came later."
         )
@@ -174,11 +174,11 @@ def determinism_data(report: DeterminismReport) -> dict[str, Any]:
 def _print_outcome(outcome: VariantOutcome) -> None:
     found = outcome.difference
     state = "equal" if found is None else "DIFFERENT"
-    say(f"{state:9} {outcome.events} events: {outcome.variation.name}")
+    print_line(f"{state:9} {outcome.events} events: {outcome.variation.name}")
     if found is not None:
-        say(f"  first difference: {found.what}")
-        say(f"    first run: {_short(found.first)}")
-        say(f"    this run:  {_short(found.now)}")
+        print_line(f"  first difference: {found.what}")
+        print_line(f"    first run: {_short(found.first)}")
+        print_line(f"    this run:  {_short(found.now)}")
 
 
 def _short(text: str | None) -> str:

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Reject
 from tapeline.streams.core.engine import GroupEngine, StateIncompleteError
-from tapeline.streams.drill.messages import FACTS, Said, kept, view
+from tapeline.streams.drill.messages import FACTS, TopicMessage, kept, view
 from tapeline.streams.drill.oracle import Expected, ExpectedLetter
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.worker.state_records import offset_of, read_partition
@@ -51,7 +51,7 @@ class DrillDifferences(Struct):
 
 
 def compare_facts(
-    expected: Sequence[Said], found: Sequence[Said], differences: DrillDifferences
+    expected: Sequence[TopicMessage], found: Sequence[TopicMessage], differences: DrillDifferences
 ) -> None:
     """Add what is not right with the messages of one topic and partition."""
     seen = kept(found)
@@ -90,7 +90,7 @@ def compare_letters(
 
 
 def compare_outputs(
-    expected: Expected, found: Mapping[str, Sequence[Said]], differences: DrillDifferences
+    expected: Expected, found: Mapping[str, Sequence[TopicMessage]], differences: DrillDifferences
 ) -> None:
     """Add what is not right with the facts of one partition, topic by topic."""
     for kind in FACTS:
@@ -116,8 +116,8 @@ def compare_state(
         differences.state.add(
             f"partition {partition}: next offset {stored.checkpoint or 0}, not {expected.records}"
         )
-    if stored.places != expected.places:
-        differences.state.add(f"partition {partition}: {len(stored.places)} places of symbols")
+    if stored.admitted != expected.admitted:
+        differences.state.add(f"partition {partition}: {len(stored.admitted)} symbols admitted")
     engines = expected.router.engines
     for group in engines.keys() | stored.groups.keys():
         if group not in engines or group not in stored.groups:

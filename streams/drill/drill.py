@@ -27,7 +27,7 @@ from tapeline.streams.drill.comparison import (
 )
 from tapeline.streams.drill.crew import Crew
 from tapeline.streams.drill.feeding import Feeder
-from tapeline.streams.drill.messages import FACTS, said
+from tapeline.streams.drill.messages import FACTS, topic_messages
 from tapeline.streams.drill.oracle import expected
 from tapeline.streams.drill.readback import committed_offsets, log_ends, read_topics
 from tapeline.streams.drill.report import DrillReport, checks_of
@@ -81,17 +81,19 @@ class DrillProgress(NamedTuple):
     faults: int
 
 
-Told = Callable[[DrillProgress], None]
+ShowProgress = Callable[[DrillProgress], None]
 
 
-async def run_drill(kafka: KafkaConfig, options: DrillOptions, told: Told) -> DrillReport:
+async def run_drill(
+    kafka: KafkaConfig, options: DrillOptions, show_progress: ShowProgress
+) -> DrillReport:
     """Run workers in topics of their own, end them again and again, and compare at the end.
 
     Parameters
     ----------
     kafka
         Where the cluster is; the topics of its prefix are not touched.
-    told
+    show_progress
         Called now and then.
 
     Raises
@@ -104,15 +106,17 @@ async def run_drill(kafka: KafkaConfig, options: DrillOptions, told: Told) -> Dr
         When a worker does not start.
     """
     began = time.monotonic()
-    own = own_place(kafka, options.workers)
+    own = own_topics(kafka, options.workers)
     config = drill_config(own)
     with plain_errors(own.bootstrap, "drill"), _folder(options.keep) as folder:
         async with _topics(own, options.keep):
             crew = _crew(config, folder, options)
-            uncommitted = await _storm(config, crew, options, told)
-            told(DrillProgress("comparing", time.monotonic() - began, 0, crew.faults.total()))
+            uncommitted = await _storm(config, crew, options, show_progress)
+            show_progress(
+                DrillProgress("comparing", time.monotonic() - began, 0, crew.faults.total())
+            )
             differences, records = await compare_topics(config)
-            holes = [each for worker in crew.workers for each in _holes_said(worker)]
+            holes = [each for worker in crew.workers for each in _hole_lines(worker)]
             differences.holes.update(holes)
     return DrillReport(
         prefix=own.topic_prefix,
@@ -131,7 +135,7 @@ async def run_drill(kafka: KafkaConfig, options: DrillOptions, told: Told) -> Dr
     )
 
 
-def own_place(kafka: KafkaConfig, workers: int) -> KafkaConfig:
+def own_topics(kafka: KafkaConfig, workers: int) -> KafkaConfig:
     """Where a drill has its topics: the same cluster, a prefix of their own."""
     prefix = f"{kafka.topic_prefix[:LONGEST_PREFIX]}.drill.{uuid4().hex[:8]}"
     partitions = max(LEAST_PARTITIONS, workers)
@@ -171,23 +175,25 @@ def _crew(config: Config, folder: Path, options: DrillOptions) -> Crew:
     return Crew(processes[:-1], processes[-1], Random(options.seed))
 
 
-async def _storm(config: Config, crew: Crew, options: DrillOptions, told: Told) -> dict[int, int]:
+async def _storm(
+    config: Config, crew: Crew, options: DrillOptions, show_progress: ShowProgress
+) -> dict[int, int]:
     """Records and faults, then the wait until all is committed; what is not, by partition."""
     kafka = config.kafka
     feeder = Feeder(kafka, drill_logs(config, options.seed), RECORDS_PER_S)
     supervising = asyncio.create_task(crew.supervise(), name="supervisor")
     try:
-        told(DrillProgress("starting workers", 0.0, 0, 0))
+        show_progress(DrillProgress("starting workers", 0.0, 0, 0))
         await _unless(supervising, crew.until_up())
         began = time.monotonic()
         until = began + options.minutes * 60
         work = asyncio.gather(
             feeder.run(until),
             crew.trouble(until, options.kill_every_s),
-            _tell(told, "feeding", began, feeder, crew, until),
+            _keep_showing(show_progress, "feeding", began, feeder, crew, until),
         )
         await _unless(supervising, work)
-        told(
+        show_progress(
             DrillProgress("catching up", time.monotonic() - began, feeder.sent, crew.faults.total())
         )
         uncommitted = await _unless(supervising, _until_committed(kafka))
@@ -199,11 +205,11 @@ async def _storm(config: Config, crew: Crew, options: DrillOptions, told: Told) 
         crew.kill()
 
 
-async def _tell(
-    told: Told, doing: str, began: float, feeder: Feeder, crew: Crew, until: float
+async def _keep_showing(
+    show_progress: ShowProgress, doing: str, began: float, feeder: Feeder, crew: Crew, until: float
 ) -> None:
     while (now := time.monotonic()) < until:
-        told(DrillProgress(doing, now - began, feeder.sent, crew.faults.total()))
+        show_progress(DrillProgress(doing, now - began, feeder.sent, crew.faults.total()))
         await asyncio.sleep(1.0)
 
 
@@ -252,17 +258,17 @@ async def compare_topics(config: Config) -> tuple[DrillDifferences, int]:
         compare_offsets(f"{log}/{partition}", (each.offset for each in there[log]), found)
         values = [each.value for each in there[log]]
         due = await asyncio.to_thread(expected, config, partition, values)
-        facts = {kind: said(there[topic]) for kind, topic in of_facts.items()}
+        facts = {kind: topic_messages(there[topic]) for kind, topic in of_facts.items()}
         compare_outputs(due, facts, found)
         compare_letters(due, there[letters], found)
         compare_state(config, partition, due, there[changelog], found)
     return found, count
 
 
-def _holes_said(worker: WorkerProcess) -> list[str]:
+def _hole_lines(worker: WorkerProcess) -> list[str]:
     """Lines in which a worker says that the log did not go on where its state ended."""
     return [
         f"worker {worker.instance}: {line}"
-        for line in worker.said().splitlines()
+        for line in worker.output().splitlines()
         if LOG_HOLE in line
     ]

@@ -11,7 +11,7 @@ FACTS = EVENTS.facts
 """Types of events that carry a `seq`."""
 
 
-class Said(NamedTuple):
+class TopicMessage(NamedTuple):
     """One message of an output topic; its value is None when it removes a fact."""
 
     seq: int
@@ -34,18 +34,18 @@ class Kept(NamedTuple):
         Dropped messages that are not, or whose `seq` was never kept.
     """
 
-    messages: list[Said]
+    messages: list[TopicMessage]
     identical: int
-    differing: list[Said]
+    differing: list[TopicMessage]
 
 
-def said(records: Iterable[Any]) -> list[Said]:
+def topic_messages(records: Iterable[Any]) -> list[TopicMessage]:
     """Messages of an output topic as the client reads them."""
     found = []
     for record in records:
         headers = dict(record.headers)
         found.append(
-            Said(
+            TopicMessage(
                 int(headers["seq"]),
                 record.key.decode(),
                 int(headers["rev"]),
@@ -56,10 +56,10 @@ def said(records: Iterable[Any]) -> list[Said]:
     return found
 
 
-def kept(messages: Iterable[Said]) -> Kept:
+def kept(messages: Iterable[TopicMessage]) -> Kept:
     """Read messages as a consumer does, and compare each that is dropped."""
     found = Kept([], 0, [])
-    by_seq: dict[int, Said] = {}
+    by_seq: dict[int, TopicMessage] = {}
     last, identical = -1, 0
     for each in messages:
         if each.seq > last:
@@ -73,7 +73,7 @@ def kept(messages: Iterable[Said]) -> Kept:
     return found._replace(identical=identical)
 
 
-def view(messages: Sequence[Said]) -> dict[str, bytes]:
+def view(messages: Sequence[TopicMessage]) -> dict[str, bytes]:
     """The table that the messages leave: the last of each key, whatever its `seq`."""
     found: dict[str, bytes] = {}
     for each in messages:

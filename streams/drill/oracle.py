@@ -16,8 +16,8 @@ from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import LogRecord
 from tapeline.schemas.topics import input_log
 from tapeline.streams.core.rejection import RecordRejected
-from tapeline.streams.drill.messages import FACTS, Said
-from tapeline.streams.pipeline.admission import Place
+from tapeline.streams.drill.messages import FACTS, TopicMessage
+from tapeline.streams.pipeline.admission import AdmittedSymbol
 from tapeline.streams.pipeline.routing import Router
 
 
@@ -42,15 +42,15 @@ class Expected(Struct):
         The engines of its groups after the last record.
     records
         How many there were.
-    places
+    admitted
         Of symbols that are not configured, in their order.
     """
 
-    facts: dict[str, list[Said]]
+    facts: dict[str, list[TopicMessage]]
     letters: dict[str, ExpectedLetter]
     router: Router
     records: int
-    places: list[Place]
+    admitted: list[AdmittedSymbol]
 
 
 def expected(config: Config, partition: int, values: Iterable[bytes | None]) -> Expected:
@@ -74,10 +74,10 @@ def expected(config: Config, partition: int, values: Iterable[bytes | None]) -> 
             found.letters[letter_id] = ExpectedLetter(letter_id, error.code, text)
         else:
             for event in events:
-                each = _said(event)
+                each = _message_of(event)
                 found.facts[each.type].append(each)
         found.records = offset + 1
-    found.places = found.router.admission(partition).taken()
+    found.admitted = found.router.admission(partition).taken()
     return found
 
 
@@ -87,8 +87,8 @@ def _apply(router: Router, partition: int, record: LogRecord, offset: int) -> li
     return engine.apply(record, offset).events
 
 
-def _said(event: Output) -> Said:
+def _message_of(event: Output) -> TopicMessage:
     if isinstance(event, Retract):
-        return Said(event.seq, event.id, event.rev, event.type, None)
+        return TopicMessage(event.seq, event.id, event.rev, event.type, None)
     kind = str(type(event).__struct_config__.tag)
-    return Said(event.seq, event.id, event.rev, kind, encode(event))
+    return TopicMessage(event.seq, event.id, event.rev, kind, encode(event))

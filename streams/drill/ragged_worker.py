@@ -11,7 +11,7 @@ from random import Random
 from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.errors import TapelineError
 from tapeline.streams.errors import exit_code_of
-from tapeline.streams.outputs.terminal import guard_standard_error, say
+from tapeline.streams.outputs.terminal import guard_standard_error, print_line
 from tapeline.streams.worker.runner import SESSION_S, RunOptions, run_worker
 
 CHUNK_RECORDS = 20
@@ -45,7 +45,7 @@ def main() -> int:
     try:
         run_worker(load_config(given.config), options, pause)
     except (TapelineError, OSError) as error:
-        say(f"tapeline: {error}", err=True)
+        print_line(f"tapeline: {error}", err=True)
         return exit_code_of(error)
     return 0
 

@@ -27,15 +27,15 @@ async def read_topics(
     KafkaTimeoutError
         When nothing comes for half a minute.
     """
-    places = [TopicPartition(topic, partition) for topic in topics]
+    wanted = [TopicPartition(topic, partition) for topic in topics]
     async with AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
         fetch_max_wait_ms=FETCH_WAIT_MS,
         isolation_level=COMMITTED,
     ) as consumer:
-        found = await read_spans(consumer, await whole_spans(consumer, places))
-    return {place.topic: records for place, records in found.items()}
+        found = await read_spans(consumer, await whole_spans(consumer, wanted))
+    return {partition.topic: records for partition, records in found.items()}
 
 
 async def committed_offsets(admin: AIOKafkaAdminClient, kafka: KafkaConfig) -> dict[int, int]:
@@ -51,15 +51,15 @@ async def committed_offsets(admin: AIOKafkaAdminClient, kafka: KafkaConfig) -> d
     except KafkaError as error:
         if not error.retriable:
             raise
-    return {place.partition: each.offset for place, each in found.items() if place.topic == topic}
+    return {tp.partition: each.offset for tp, each in found.items() if tp.topic == topic}
 
 
 async def log_ends(kafka: KafkaConfig) -> dict[int, int]:
     """Ends of the partitions of the log."""
     topic = input_log(kafka.topic_prefix)
-    places = [TopicPartition(topic, each) for each in range(kafka.partitions)]
+    partitions = [TopicPartition(topic, each) for each in range(kafka.partitions)]
     async with AIOKafkaConsumer(
         bootstrap_servers=kafka.bootstrap, isolation_level=COMMITTED
     ) as consumer:
-        ends = await consumer.end_offsets(places)
-    return {place.partition: end for place, end in ends.items()}
+        ends = await consumer.end_offsets(partitions)
+    return {each.partition: end for each, end in ends.items()}

@@ -129,13 +129,13 @@ class WorkerProcess:
     @property
     def is_up(self) -> bool:
         """Whether it goes on and has said since its start that it takes signals."""
-        return self.runs and self.code() is None and UP in self.said_since_start()
+        return self.runs and self.code() is None and UP in self.output_since_start()
 
-    def said(self) -> str:
+    def output(self) -> str:
         """What it logged in all its lives."""
         return self.log_file.read_text("utf-8", errors="replace") if self.log_file.exists() else ""
 
-    def said_since_start(self) -> str:
+    def output_since_start(self) -> str:
         """What it logged since its last start."""
         if not self.log_file.exists():
             return ""
@@ -145,7 +145,7 @@ class WorkerProcess:
 
     def last_words(self) -> str:
         """The last line it logged since its last start."""
-        lines = self.said_since_start().strip().splitlines()
+        lines = self.output_since_start().strip().splitlines()
         return lines[-1] if lines else "(it said nothing)"
 
 

@@ -21,7 +21,7 @@ from tapeline.streams.pipeline.refusals import Refusal
 
 AMBIGUOUS_TIME = "ambiguous_time"
 PRICE_COLUMNS = ("open", "high", "low", "close")
-UNTOLD = "and the order of the rows does not tell which is meant; write times with offsets"
+AMBIGUOUS = "and the order of the rows does not tell which is meant; write times with offsets"
 Cells = Sequence[str]
 
 
@@ -200,7 +200,7 @@ class BarColumns:
         try:
             start_ms = self._read_time(self._time_text(cells))
         except RepeatedTimeError as error:
-            reason = f"{self._time_name}: {error}, {UNTOLD}"
+            reason = f"{self._time_name}: {error}, {AMBIGUOUS}"
             labels = (error.first_ms, error.second_ms)
             return Refusal("ambiguous_time", reason, symbol, labels)
         except ValueError as error:
@@ -209,7 +209,7 @@ class BarColumns:
         assert isinstance(found, Refusal), f"every column of {cells} can be read"
         return found
 
-    def told(self, refusal: Refusal, cells: Cells, number: int) -> Bar | Refusal:
+    def resolved(self, refusal: Refusal, cells: Cells, number: int) -> Bar | Refusal:
         """The bar of a row whose time occurs twice, where its place in the file tells which.
 
         Parameters

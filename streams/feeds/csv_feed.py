@@ -169,7 +169,7 @@ class CsvFeed:
     def __iter__(self) -> Iterator[Item]:
         """The rows in order of the file."""
         bar = self._columns.reader()
-        careful, told = self._careful, self._told
+        careful, resolved = self._careful, self._resolved
         for lines, first, plain, too_long in chain(self._begun, self._blocks):
             blank = 0
             if too_long:
@@ -181,14 +181,14 @@ class CsvFeed:
                         if not line.strip():
                             blank += 1
                             continue
-                        content = told(content, line, number)
+                        content = resolved(content, line, number)
                     yield content, line, number
             else:
                 for number, line in enumerate(lines, first):
                     if not line.strip():
                         blank += 1
                         continue
-                    yield told(careful(line), line, number), line, number
+                    yield resolved(careful(line), line, number), line, number
             self.rows += len(lines) - blank
 
     def in_order(self, end_of: BarEnds) -> bool:
@@ -201,24 +201,26 @@ class CsvFeed:
                 continue
             lines = rows.lines
             if not rows.plain:
-                ordered = check.rows(self._all_told(map(careful, lines), rows))
+                ordered = check.rows(self._all_resolved(map(careful, lines), rows))
             else:
                 read = (bar(line.split(",")) for line in lines)  # type: ignore[arg-type]
                 ordered = self._ascends(check, bar, lines) or check.rows(  # type: ignore[arg-type]
-                    self._all_told(read, rows)
+                    self._all_resolved(read, rows)
                 )
             if not ordered:
                 return False
         return True
 
-    def _told(self, content: Bar | Refusal, line: str | bytes, number: int) -> Bar | Refusal:
+    def _resolved(self, content: Bar | Refusal, line: str | bytes, number: int) -> Bar | Refusal:
         """A row as it was read, or its bar where its time occurs twice and its place tells."""
         if type(content) is Refusal and content.code == AMBIGUOUS_TIME:
-            return self._columns.told(content, _cells(line), number)
+            return self._columns.resolved(content, _cells(line), number)
         return content
 
-    def _all_told(self, contents: Iterable[Bar | Refusal], rows: _Rows) -> Iterator[Bar | Refusal]:
-        return map(self._told, contents, rows.lines, count(rows.first))
+    def _all_resolved(
+        self, contents: Iterable[Bar | Refusal], rows: _Rows
+    ) -> Iterator[Bar | Refusal]:
+        return map(self._resolved, contents, rows.lines, count(rows.first))
 
     def _ascends(
         self,

@@ -99,10 +99,10 @@ class ParquetFeed:
         look = self._first_rows(names)
         header = BarColumns(self.path, names, symbol, base_of, times, look)
         self.ignored = header.ignored
-        places = list(header.used.values())
-        self._names = [names[at] for at in places]
+        columns = list(header.used.values())
+        self._names = [names[at] for at in columns]
         self._check_row_groups()
-        look = [(number, [cells[at] for at in places]) for number, cells in look]
+        look = [(number, [cells[at] for at in columns]) for number, cells in look]
         self._columns = BarColumns(self.path, self._names, symbol, base_of, times, look, passes)
         self._size = Path(self.path).stat().st_size
 
@@ -186,11 +186,11 @@ class ParquetFeed:
 
     def __iter__(self) -> Iterator[Item]:
         """The rows in order of the file."""
-        bar, told = self._columns.checked, self._told
+        bar, resolved = self._columns.checked, self._resolved
         try:
             for cells in self._cells(ROWS_AT_ONCE):
                 self.rows += 1
-                yield told(bar(cells), cells, self.rows), cells, self.rows
+                yield resolved(bar(cells), cells, self.rows), cells, self.rows
         except self._failures as error:
             raise FeedBroken(f"{self.path}: reading failed: {error}") from error
 
@@ -203,17 +203,19 @@ class ParquetFeed:
                 if not self._ascends(check, batch):
                     cells = list(self._rows(batch))
                     contents = map(self._columns.checked, cells)
-                    if not check.rows(map(self._told, contents, cells, count(first))):
+                    if not check.rows(map(self._resolved, contents, cells, count(first))):
                         return False
                 first += batch.num_rows
         except self._failures as error:
             raise FeedBroken(f"{self.path}: reading failed: {error}") from error
         return True
 
-    def _told(self, content: Bar | Refusal, cells: tuple[str, ...], number: int) -> Bar | Refusal:
+    def _resolved(
+        self, content: Bar | Refusal, cells: tuple[str, ...], number: int
+    ) -> Bar | Refusal:
         """A row as it was read, or its bar where its time occurs twice and its place tells."""
         if type(content) is Refusal and content.code == AMBIGUOUS_TIME:
-            return self._columns.told(content, cells, number)
+            return self._columns.resolved(content, cells, number)
         return content
 
     def _ascends(self, check: OrderCheck, batch: Any) -> bool:
@@ -317,9 +319,9 @@ def _stamp(count: int | None, unit: int, offset: str) -> str:
         return ""
     microseconds, nanoseconds = divmod(count * unit, 1_000)
     try:
-        moment = FIRST_INSTANT + timedelta(microseconds=microseconds)
+        instant = FIRST_INSTANT + timedelta(microseconds=microseconds)
     except OverflowError:
         return f"{count * unit} ns since 1970"
     if nanoseconds:
-        return f"{moment.isoformat(timespec='microseconds')}{nanoseconds:03}{offset}"
-    return moment.isoformat() + offset
+        return f"{instant.isoformat(timespec='microseconds')}{nanoseconds:03}{offset}"
+    return instant.isoformat() + offset

@@ -258,18 +258,18 @@ class _Spool:
 
     def _append(self, rows: list[Row]) -> tuple[int, int]:
         data = memoryview(self._encode(rows))
-        place = self._end, len(data)
+        span = self._end, len(data)
         try:
             while data:
                 written = os.write(self._file.fileno(), data)
                 data = data[written:]
         except OSError as error:
             raise self._failed(error) from error
-        self._end += place[1]
-        return place
+        self._end += span[1]
+        return span
 
-    def _read(self, place: tuple[int, int]) -> list[Row]:
-        start, size = place
+    def _read(self, span: tuple[int, int]) -> list[Row]:
+        start, size = span
         try:
             return self._decode(os.pread(self._file.fileno(), size, start))
         except OSError as error:

@@ -231,9 +231,9 @@ def _other_reading(
     unit = UNIT_WORDS[times.unit]
     shown = "no time" if instant_ms is None else iso_time(instant_ms)
     found = f"{path}:{line}: {name} {text} is {shown} in {unit}"
-    moment = _date_of(_whole(text))
-    if moment is not None and times.plausible((moment - EPOCH) // MILLISECOND):
-        plain = instant_text((moment - EPOCH) // MILLISECOND, ISO)[:-1]
+    instant = _date_of(_whole(text))
+    if instant is not None and times.plausible((instant - EPOCH) // MILLISECOND):
+        plain = instant_text((instant - EPOCH) // MILLISECOND, ISO)[:-1]
         return f"{found}; as digits of a date it is {plain}: write it so, or as a date and a time"
     try:
         number = float(text)

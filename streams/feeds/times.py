@@ -159,15 +159,15 @@ def _parse(text: str, times: TableTimes) -> int:
     if number is not None:
         return number
     try:
-        moment = datetime.fromisoformat(stripped)
+        instant = datetime.fromisoformat(stripped)
     except ValueError:
         raise ValueError(f"{text!r} is no time") from None
-    if moment.tzinfo is not None:
-        return whole_ms(moment, stripped)
+    if instant.tzinfo is not None:
+        return whole_ms(instant, stripped)
     zone = times.zone
     if zone is None:
         raise NaiveTimeError(f"time {text!r} has no offset")
-    wall_ms = whole_ms(moment.replace(tzinfo=UTC), stripped)
+    wall_ms = whole_ms(instant.replace(tzinfo=UTC), stripped)
     instants = zone.instants_of(wall_ms)
     if not instants:
         raise ValueError(f"{text!r} does not exist in {zone.zone}")
@@ -176,7 +176,7 @@ def _parse(text: str, times: TableTimes) -> int:
     return instants[0]
 
 
-def whole_ms(moment: datetime, text: str) -> int:
+def whole_ms(instant: datetime, text: str) -> int:
     """UTC epoch milliseconds of an ISO time, which is also given as it was written.
 
     Raises
@@ -186,7 +186,7 @@ def whole_ms(moment: datetime, text: str) -> int:
     """
     if FINER.search(text):
         raise ValueError(f"{text!r} is no time in whole milliseconds")
-    return (moment - EPOCH) // MILLISECOND
+    return (instant - EPOCH) // MILLISECOND
 
 
 def number_ms(text: str, unit: TimeUnit) -> int | None:

@@ -21,7 +21,7 @@ from aiokafka.errors import (
 )
 
 from tapeline.schemas.config.model import KafkaConfig
-from tapeline.schemas.config.values import KeyPlace, read_bootstrap
+from tapeline.schemas.config.values import ConfigKey, read_bootstrap
 from tapeline.streams.errors import BrokerError
 
 ADMIN_TIMEOUT_MS = 15_000
@@ -34,7 +34,7 @@ REFUSALS = (
     GroupAuthorizationFailedError,
     TopicAuthorizationFailedError,
 )
-SILENCES = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError)
+NO_ANSWERS = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, RequestTimedOutError)
 
 
 def broker_address(kafka: KafkaConfig, option: str | None) -> str:
@@ -47,10 +47,10 @@ def broker_address(kafka: KafkaConfig, option: str | None) -> str:
     """
     if option is None:
         return kafka.bootstrap
-    return read_bootstrap(option, KeyPlace("the command line", "--bootstrap"))
+    return read_bootstrap(option, ConfigKey("the command line", "--bootstrap"))
 
 
-def silence_client() -> None:
+def quiet_client() -> None:
     """Keep the client's own messages off the terminal: what matters comes as an error."""
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
@@ -76,7 +76,7 @@ def plain_errors(bootstrap: str, doing: str) -> Iterator[None]:
             f"{doing}: the broker at {bootstrap} refuses: {error_text(error)};"
             " ask its operator for the right"
         ) from error
-    except (TimeoutError, *SILENCES, OSError) as error:
+    except (TimeoutError, *NO_ANSWERS, OSError) as error:
         raise BrokerError(
             f"{doing}: no answer from a broker at {bootstrap} ({error_text(error)});"
             " start it, or name another by --bootstrap or [kafka] bootstrap"
@@ -90,10 +90,10 @@ def plain_errors(bootstrap: str, doing: str) -> Iterator[None]:
 def error_text(error: BaseException) -> str:
     """Name of a client's error and what it says, without its tuple."""
     name = type(error).__name__
-    said = ": ".join(str(part) for part in error.args if part)
-    if isinstance(error, BrokerResponseError) and not said:
-        said = str(error.description)
-    return f"{name}: {said}" if said else name
+    text = ": ".join(str(part) for part in error.args if part)
+    if isinstance(error, BrokerResponseError) and not text:
+        text = str(error.description)
+    return f"{name}: {text}" if text else name
 
 
 @asynccontextmanager

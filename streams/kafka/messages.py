@@ -53,7 +53,7 @@ class Letter(NamedTuple):
     reject: Reject
 
 
-class Places:
+class Destinations:
     """Key and partition of each symbol's messages."""
 
     def __init__(self, config: Config, partitions: int) -> None:
@@ -63,16 +63,19 @@ class Places:
 
     def __call__(self, symbol: str) -> tuple[int, bytes | None]:
         """Partition of the symbol's group, and the symbol as key."""
-        place = self._known.get(symbol)
-        if place is None:
+        destination = self._known.get(symbol)
+        if destination is None:
             group = self._config.group_of(symbol)
-            place = partition_for(group, self._partitions), symbol.encode()
-            self._known[symbol] = place
-        return place
+            destination = partition_for(group, self._partitions), symbol.encode()
+            self._known[symbol] = destination
+        return destination
 
 
 def table_messages(
-    rows: Iterator[tuple[Feed, Item]], router: Router, places: Places, refusals: RowRefusals
+    rows: Iterator[tuple[Feed, Item]],
+    router: Router,
+    destination: Destinations,
+    refusals: RowRefusals,
 ) -> Iterator[Message | Letter]:
     """Messages of merged tables, whose feeds are `ClockedFeed`.
 
@@ -84,14 +87,14 @@ def table_messages(
     for feed, (content, row, line) in rows:
         if isinstance(content, Refusal):
             refusals.add(feed.path, content.code)
-            partition, _ = places(content.symbol or NO_SYMBOL)
+            partition, _ = destination(content.symbol or NO_SYMBOL)
             letter = dead_letter(f"{feed.path}:{line}", feed.raw(row), content)
             yield Letter(partition, letter)
             continue
         assert not isinstance(content, Cancel)
         raised = marks.take(content)
         symbol = content.symbol
-        partition, key = places(symbol)
+        partition, key = destination(symbol)
         if isinstance(content, Clock):
             if raised:
                 time_ms = create_time(content.time_ms)
@@ -102,7 +105,10 @@ def table_messages(
 
 
 def log_messages(
-    rows: Iterator[tuple[Feed, Item]], router: Router, places: Places, refusals: RowRefusals
+    rows: Iterator[tuple[Feed, Item]],
+    router: Router,
+    destination: Destinations,
+    refusals: RowRefusals,
 ) -> Iterator[Message]:
     """Messages of logs: every line as it is; refusals are those that any worker will make of them.
 
@@ -113,7 +119,7 @@ def log_messages(
     for feed, (content, row, _) in rows:
         value = feed.raw(row).removesuffix(b"\r")
         symbol = content.symbol or NO_SYMBOL
-        partition, key = places(symbol)
+        partition, key = destination(symbol)
         time_ms, kind = last.get(partition, 0), "unreadable"
         if isinstance(content, Refusal):
             refusals.add(feed.path, content.code)

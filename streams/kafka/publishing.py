@@ -21,7 +21,13 @@ from tapeline.streams.feeds.opening import Progress, Source, in_order, open_feed
 from tapeline.streams.feeds.times import TableTimes, TimeUnit, table_times
 from tapeline.streams.kafka.administration import partitions_of
 from tapeline.streams.kafka.connection import COMMITTED, plain_errors
-from tapeline.streams.kafka.messages import Letter, Message, Places, log_messages, table_messages
+from tapeline.streams.kafka.messages import (
+    Destinations,
+    Letter,
+    Message,
+    log_messages,
+    table_messages,
+)
 from tapeline.streams.kafka.resume import ResumeSearch
 from tapeline.streams.kafka.tails import EventTimes, TailReader
 from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer
@@ -207,10 +213,10 @@ class PublishInputs:
         rows = in_order(self._sources, self.feeds, self._router)
         if progress is not None:
             rows = reported(rows, self.feeds, progress)
-        places = Places(self._config, partitions)
+        destinations = Destinations(self._config, partitions)
         if self._sources[0].is_log:
-            return log_messages(rows, self._router, places, self.refusals)
-        return table_messages(rows, self._router, places, self.refusals)
+            return log_messages(rows, self._router, destinations, self.refusals)
+        return table_messages(rows, self._router, destinations, self.refusals)
 
 
 async def _already_there(
@@ -262,7 +268,7 @@ class _Publication:
         self._result = result
         self._held: list[Letter] = []
         self._flushed_s = time.monotonic()
-        self._told_s = self._flushed_s
+        self._reported_s = self._flushed_s
         self._feeds = feeds
 
     async def run(self, messages: Iterator[Message | Letter]) -> None:
@@ -298,11 +304,11 @@ class _Publication:
             await self._letters.flush()
             await self._records.flush()
             self._flushed_s = time.monotonic()
-        if self.progress is not None and self._flushed_s - self._told_s > PROGRESS_SECONDS:
+        if self.progress is not None and self._flushed_s - self._reported_s > PROGRESS_SECONDS:
             # Rows come too slowly to be reported by their number.
             rows = self._result.published.total() + self._result.already_there.total()
             self.progress(Progress(rows, sum(feed.bytes_read for feed in self._feeds)))
-            self._told_s = self._flushed_s
+            self._reported_s = self._flushed_s
         if wait_s > 0:
             await asyncio.sleep(wait_s)
         # At its time, however late the sleep ends: lateness must not add up.

@@ -10,17 +10,17 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
 FETCH_MS = 500
-SILENCE_SECONDS = 30.0
+IDLE_SECONDS = 30.0
 
 Spans = Mapping[TopicPartition, tuple[int, int]]
 """First offset, inclusive, and end, exclusive, by partition."""
 
 
-async def whole_spans(consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> Spans:
+async def whole_spans(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> Spans:
     """The spans of partitions as they are now: from what is kept to what is committed."""
-    begins = await consumer.beginning_offsets(places)
-    ends = await consumer.end_offsets(places)
-    return {place: (begins[place], ends[place]) for place in places}
+    begins = await consumer.beginning_offsets(partitions)
+    ends = await consumer.end_offsets(partitions)
+    return {partition: (begins[partition], ends[partition]) for partition in partitions}
 
 
 class SpanReader:
@@ -37,7 +37,7 @@ class SpanReader:
         Not every offset of them need have a message; those without an offset are not read.
     most_records
         Messages that one fetch takes; None: what has come.
-    silence_s
+    idle_s
         Seconds without any progress after which reading fails; None: it waits for the broker.
 
     Attributes
@@ -51,24 +51,24 @@ class SpanReader:
         consumer: AIOKafkaConsumer,
         spans: Spans,
         most_records: int | None = None,
-        silence_s: float | None = SILENCE_SECONDS,
+        idle_s: float | None = IDLE_SECONDS,
     ) -> None:
-        self.open = {place for place, (begin, end) in spans.items() if begin < end}
+        self.open = {partition for partition, (begin, end) in spans.items() if begin < end}
         self._consumer = consumer
-        self._ends = {place: spans[place][1] for place in self.open}
-        self._reached = {place: spans[place][0] for place in self.open}
+        self._ends = {partition: spans[partition][1] for partition in self.open}
+        self._reached = {partition: spans[partition][0] for partition in self.open}
         self._most_records = most_records
-        self._silence_s = silence_s
+        self._idle_s = idle_s
         consumer.assign(self.open)
         # At once, so that nothing looks for a position of its own in between.
-        for place, begin in self._reached.items():
-            consumer.seek(place, begin)
+        for partition, begin in self._reached.items():
+            consumer.seek(partition, begin)
         self._heard = time.monotonic()
 
-    def leave(self, place: TopicPartition) -> None:
+    def leave(self, partition: TopicPartition) -> None:
         """Read no more of a partition."""
-        self.open.discard(place)
-        self._consumer.pause(place)
+        self.open.discard(partition)
+        self._consumer.pause(partition)
 
     async def fetch(self) -> dict[TopicPartition, list[Any]]:
         """Messages that have come, in order within each partition; soon, or none.
@@ -84,21 +84,21 @@ class SpanReader:
             *self.open, timeout_ms=FETCH_MS, max_records=self._most_records
         )
         found = {
-            place: [record for record in records if record.offset < self._ends[place]]
-            for place, records in fetched.items()
+            partition: [record for record in records if record.offset < self._ends[partition]]
+            for partition, records in fetched.items()
         }
         moved = bool(fetched)
-        for place in list(self.open):
-            position = await self._consumer.position(place)
-            moved = moved or position > self._reached[place]
-            self._reached[place] = position
-            if position >= self._ends[place]:
-                self.leave(place)
+        for partition in list(self.open):
+            position = await self._consumer.position(partition)
+            moved = moved or position > self._reached[partition]
+            self._reached[partition] = position
+            if position >= self._ends[partition]:
+                self.leave(partition)
         if moved:
             self._heard = time.monotonic()
-        elif self._silence_s is not None and time.monotonic() - self._heard > self._silence_s:
-            topics = ", ".join(sorted({place.topic for place in self.open}))
-            raise KafkaTimeoutError(f"nothing came of {topics} for {self._silence_s:.0f} s")
+        elif self._idle_s is not None and time.monotonic() - self._heard > self._idle_s:
+            topics = ", ".join(sorted({partition.topic for partition in self.open}))
+            raise KafkaTimeoutError(f"nothing came of {topics} for {self._idle_s:.0f} s")
         return found
 
 
@@ -110,16 +110,16 @@ async def read_spans(consumer: AIOKafkaConsumer, spans: Spans) -> dict[TopicPart
     KafkaError
         When the broker does not answer.
     """
-    found: dict[TopicPartition, list[Any]] = {place: [] for place in spans}
+    found: dict[TopicPartition, list[Any]] = {partition: [] for partition in spans}
     reader = SpanReader(consumer, spans)
     while reader.open:
-        for place, records in (await reader.fetch()).items():
-            found[place] += records
+        for partition, records in (await reader.fetch()).items():
+            found[partition] += records
     return found
 
 
 async def read_block(
-    consumer: AIOKafkaConsumer, place: TopicPartition, low: int, high: int
+    consumer: AIOKafkaConsumer, partition: TopicPartition, low: int, high: int
 ) -> list[Any]:
     """Messages of one partition with low <= offset < high; see `read_spans`."""
-    return (await read_spans(consumer, {place: (low, high)}))[place]
+    return (await read_spans(consumer, {partition: (low, high)}))[partition]

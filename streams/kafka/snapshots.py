@@ -9,8 +9,8 @@ compaction keeps the newest set of each slot and nothing has to be deleted. Who 
 group before an instant cannot conclude that it had no record there: older sets may be gone. Every
 part therefore says where the group began.
 
-Beside the sets lies one message for each symbol that is not configured and has a place in its
-partition (`streams.pipeline.admission`), under the key ``|symbols/SYMBOL``, written when the place
+Beside the sets lies one message for each symbol that is not configured and admitted in its
+partition (`streams.pipeline.admission`), under the key ``|symbols/SYMBOL``, written when it
 is taken: before any set that includes the record.
 """
 
@@ -29,7 +29,7 @@ from tapeline.schemas.topics import DEFAULT_PREFIX, snapshot_topic
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.engine import STATE_VERSION
 from tapeline.streams.outputs.messages import EventMessage
-from tapeline.streams.pipeline.admission import Place
+from tapeline.streams.pipeline.admission import AdmittedSymbol
 from tapeline.streams.pipeline.provenance import Identity
 from tapeline.streams.pipeline.state_values import decoded, encoded
 
@@ -37,7 +37,7 @@ PART_BYTES = 400_000
 FORMAT = 2
 VERSION = b"%d.%d" % (FORMAT, STATE_VERSION)
 """Header ``version`` of what this version writes and reads: of the messages, and of the state."""
-PLACE_KEY = state_key("", "symbols/").encode()
+ADMITTED_KEY = state_key("", "symbols/").encode()
 """No group has an empty name."""
 
 
@@ -202,7 +202,7 @@ def group_of_key(key: bytes) -> str:
 
 def label_of(key: bytes, headers: Mapping[str, bytes]) -> SnapshotLabel | None:
     """The label of a part; None when this version does not read it."""
-    if headers.get("version") != VERSION or key.startswith(PLACE_KEY):
+    if headers.get("version") != VERSION or key.startswith(ADMITTED_KEY):
         return None
     return SnapshotLabel(
         group=headers["group"].decode(),
@@ -213,23 +213,23 @@ def label_of(key: bytes, headers: Mapping[str, bytes]) -> SnapshotLabel | None:
     )
 
 
-def place_message(place: Place, timestamp_ms: int) -> EventMessage:
-    """The message of a place; equal whenever it is written."""
-    content = {"v": FORMAT, "symbol": place.symbol, "offset": place.offset}
+def admission_message(admitted: AdmittedSymbol, timestamp_ms: int) -> EventMessage:
+    """The message of an admitted symbol; equal whenever it is written."""
+    content = {"v": FORMAT, "symbol": admitted.symbol, "offset": admitted.offset}
     headers = [
         ("type", b"symbol"),
         ("version", VERSION),
-        ("offset", b"%d" % place.offset),
+        ("offset", b"%d" % admitted.offset),
     ]
-    key = PLACE_KEY + place.symbol.encode()
+    key = ADMITTED_KEY + admitted.symbol.encode()
     return EventMessage(timestamp_ms, key, msgspec.json.encode(content), headers)
 
 
-def place_of(key: bytes, headers: Mapping[str, bytes]) -> Place | None:
-    """The place that a message is of; None when it is of none, or of another version."""
-    if not key.startswith(PLACE_KEY) or headers.get("version") != VERSION:
+def admission_of(key: bytes, headers: Mapping[str, bytes]) -> AdmittedSymbol | None:
+    """The admitted symbol of a message; None when it is of none, or of another version."""
+    if not key.startswith(ADMITTED_KEY) or headers.get("version") != VERSION:
         return None
-    return Place(key.removeprefix(PLACE_KEY).decode(), int(headers["offset"]))
+    return AdmittedSymbol(key.removeprefix(ADMITTED_KEY).decode(), int(headers["offset"]))
 
 
 def joined(parts: Iterable[SnapshotPart]) -> dict[str, Any] | None:

@@ -51,9 +51,9 @@ async def stamp_survey(config: Config, bootstrap: str, partitions: int, last: in
             auto_offset_reset="none",
             isolation_level=COMMITTED,
         ) as consumer:
-            places = [TopicPartition(topic, number) for number in range(partitions)]
-            for place, (begin, end) in (await whole_spans(consumer, places)).items():
-                for record in await read_block(consumer, place, max(begin, end - last), end):
+            topic_partitions = [TopicPartition(topic, number) for number in range(partitions)]
+            for partition, (begin, end) in (await whole_spans(consumer, topic_partitions)).items():
+                for record in await read_block(consumer, partition, max(begin, end - last), end):
                     records += 1
                     try:
                         content = decode(record.value or b"")

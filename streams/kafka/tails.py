@@ -81,15 +81,15 @@ class TailReader:
         return read.tails.get(symbol)
 
     async def _begin(self, partition: int) -> _PartitionTail:
-        place = TopicPartition(self._topic, partition)
-        begin, end = (await whole_spans(self._consumer, [place]))[place]
-        return _PartitionTail(place, begin, end, self._times)
+        read = TopicPartition(self._topic, partition)
+        begin, end = (await whole_spans(self._consumer, [read]))[read]
+        return _PartitionTail(read, begin, end, self._times)
 
     async def _read_block(self, read: _PartitionTail) -> None:
         high = read.low
         low = max(read.begin, high - read.block)
         found: dict[str, list[Any]] = {}
-        for record in await read_block(self._consumer, read.place, low, high):
+        for record in await read_block(self._consumer, read.partition, low, high):
             symbol = NO_SYMBOL if record.key is None else record.key.decode(errors="replace")
             found.setdefault(symbol, []).append(record)
         read.take(found)
@@ -100,8 +100,8 @@ class TailReader:
 class _PartitionTail:
     """How far back one partition was read, and what was found."""
 
-    def __init__(self, place: TopicPartition, begin: int, end: int, times: EventTimes) -> None:
-        self.place = place
+    def __init__(self, partition: TopicPartition, begin: int, end: int, times: EventTimes) -> None:
+        self.partition = partition
         self.begin = begin
         self.low = end
         self.block = FIRST_BLOCK

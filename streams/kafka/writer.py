@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaTimeoutError
 
 BATCH_BYTES = 900_000
 REQUEST_TIMEOUT_MS = 30_000
-SILENCE_SECONDS = 30.0
+IDLE_SECONDS = 30.0
 STOP_SECONDS = 5.0
 ON_THEIR_WAY = 32
 
@@ -51,7 +51,7 @@ class BatchWriter:
     ----------
     first
         Awaited before anything is sent: what must be safe before it.
-    silence_s
+    idle_s
         Seconds without acknowledgement after which a batch is given up.
     """
 
@@ -60,12 +60,12 @@ class BatchWriter:
         producer: AIOKafkaProducer,
         topic: str,
         first: Callable[[], Awaitable[None]] | None = None,
-        silence_s: float = SILENCE_SECONDS,
+        idle_s: float = IDLE_SECONDS,
     ) -> None:
         self._producer = producer
         self._topic = topic
         self._first = first
-        self._silence_s = silence_s
+        self._idle_s = idle_s
         self._filling: dict[int, Any] = {}
         self._sent: deque[tuple[asyncio.Future[Any], float]] = deque()
 
@@ -111,19 +111,19 @@ class BatchWriter:
         batch.close()
         sent = await self._producer.send_batch(batch, self._topic, partition=partition)
         self._sent.append((sent, time.monotonic()))
-        while len(self._sent) > ON_THEIR_WAY or (self._sent and self._settled(*self._sent[0])):
+        while len(self._sent) > ON_THEIR_WAY or (self._sent and self._finished(*self._sent[0])):
             await self._oldest()
 
-    def _settled(self, sent: asyncio.Future[Any], at_s: float) -> bool:
-        return sent.done() or time.monotonic() - at_s > self._silence_s
+    def _finished(self, sent: asyncio.Future[Any], at_s: float) -> bool:
+        return sent.done() or time.monotonic() - at_s > self._idle_s
 
     async def _oldest(self) -> None:
         """Wait for the oldest batch on its way."""
         sent, at_s = self._sent[0]
-        left_s = max(0.0, at_s + self._silence_s - time.monotonic())
+        left_s = max(0.0, at_s + self._idle_s - time.monotonic())
         # Not `wait_for`: a batch that was given up must not be cancelled under its sender.
         await asyncio.wait([sent], timeout=left_s)
         if not sent.done():
-            raise KafkaTimeoutError(f"{self._topic}: nothing acknowledged in {self._silence_s} s")
+            raise KafkaTimeoutError(f"{self._topic}: nothing acknowledged in {self._idle_s} s")
         self._sent.popleft()
         sent.result()

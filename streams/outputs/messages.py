@@ -45,9 +45,9 @@ class Writer:
         self._kinds: dict[type, tuple[str, tuple[str, bytes]]] = {}
         self._retracts: dict[str, tuple[str, tuple[str, bytes]]] = {}
         for tag in registry.facts:
-            place = (topic_of(tag, prefix, registry), ("type", tag.encode()))
-            self._kinds[registry.row(tag).struct] = place
-            self._retracts[tag] = place
+            address = (topic_of(tag, prefix, registry), ("type", tag.encode()))
+            self._kinds[registry.row(tag).struct] = address
+            self._retracts[tag] = address
         self._rejects = topic_of("reject", prefix)
 
     def event(

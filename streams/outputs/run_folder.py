@@ -279,14 +279,14 @@ class RunDirectory:
             shutil.rmtree(self._old)
 
 
-def check_replaceable(shown: Path, place: Path) -> None:
+def check_replaceable(shown: Path, folder: Path) -> None:
     """Refuse a folder that is not empty and not a run.
 
     Parameters
     ----------
     shown
         The folder as it was named, for messages.
-    place
+    folder
         The folder itself, behind all links.
 
     Raises
@@ -294,28 +294,28 @@ def check_replaceable(shown: Path, place: Path) -> None:
     ForeignFolderError
         Naming what else lies there, or why the folder cannot be replaced.
     """
-    for path in (place, *place.parents):
+    for path in (folder, *folder.parents):
         if path.exists():
             if not path.is_dir():
                 raise ForeignFolderError(f"{shown}: {path} is not a folder")
             break
-    if not place.exists():
+    if not folder.exists():
         return
     known = {MANIFEST, *(f"{name}.jsonl" for name in output_topics())}
-    manifest = _run_manifest(place / MANIFEST)
+    manifest = _run_manifest(folder / MANIFEST)
     if manifest is not None:
         # Another version may know other types of events.
         known.update(f"{name}.jsonl" for name in manifest.get(MANIFEST_MARK, ()))
-    others = sorted(path.name for path in place.iterdir() if path.name not in known)
+    others = sorted(path.name for path in folder.iterdir() if path.name not in known)
     if not others and manifest is None:
         others = [MANIFEST]
     if others:
         raise ForeignFolderError(
             f"{shown}: holds {others[0]}, which is no part of a run; name another folder"
         )
-    if place.name == TOPICS_FOLDER and (place.parent / LOCK_FILE).exists():
+    if folder.name == TOPICS_FOLDER and (folder.parent / LOCK_FILE).exists():
         raise ForeignFolderError(f"{shown}: holds the topics of a store; name another folder")
-    if Path.cwd().is_relative_to(place) or os.path.ismount(place):
+    if Path.cwd().is_relative_to(folder) or os.path.ismount(folder):
         raise ForeignFolderError(
             f"{shown}: a folder that is the current one or a mount cannot be replaced;"
             " name a folder inside it"
@@ -337,9 +337,9 @@ def check_outside(folder: Path, inputs: Iterable[str]) -> None:
     ForeignFolderError
         Naming the input, or as `check_replaceable`.
     """
-    place = Path(os.path.realpath(folder))
-    check_replaceable(folder, place)
-    replaced = (place, *_beside(place))
+    target = Path(os.path.realpath(folder))
+    check_replaceable(folder, target)
+    replaced = (target, *_beside(target))
     for path in inputs:
         file = Path(os.path.realpath(path))
         # The link itself, too, may lie there.
@@ -350,11 +350,11 @@ def check_outside(folder: Path, inputs: Iterable[str]) -> None:
             )
 
 
-def _beside(place: Path) -> tuple[Path, Path]:
+def _beside(folder: Path) -> tuple[Path, Path]:
     """Where a run is written, and where the earlier one waits until it is replaced."""
     return (
-        place.with_name(f".{place.name}.tapeline-part"),
-        place.with_name(f".{place.name}.tapeline-old"),
+        folder.with_name(f".{folder.name}.tapeline-part"),
+        folder.with_name(f".{folder.name}.tapeline-old"),
     )
 
 

@@ -99,20 +99,20 @@ def text_table(title: str | None, *names: str) -> PlainTable:
     return table
 
 
-def say(text: object, err: bool = False) -> None:
+def print_line(text: object, err: bool = False) -> None:
     """Print one line."""
     typer.echo(escaped(text), err=err)
 
 
-def say_document(value: Any, sort_keys: bool = False, compact: bool = False) -> None:
+def print_document(value: Any, sort_keys: bool = False, compact: bool = False) -> None:
     """Print plain data as one JSON document."""
     options = orjson.OPT_SORT_KEYS if sort_keys else 0
     if not compact:
         options |= orjson.OPT_INDENT_2
-    say_text(orjson.dumps(value, option=options).decode())
+    print_text(orjson.dumps(value, option=options).decode())
 
 
-def say_text(text: str) -> None:
+def print_text(text: str) -> None:
     """Print JSON or TOML, of one or more lines: what acts becomes an escape of the format."""
     typer.echo(escaped_json(text.removesuffix("\n")))
 
@@ -143,10 +143,10 @@ class LineWriter:
         sys.stdout.flush()
 
 
-def say_traceback() -> None:
+def print_traceback() -> None:
     """Print the error that is being handled, with its traceback."""
     for line in traceback.format_exc().rstrip("\n").split("\n"):
-        say(line, err=True)
+        print_line(line, err=True)
 
 
 def confirmed(question: str) -> bool:

@@ -1,11 +1,10 @@
 """Which symbols that are not configured a partition of the log takes: only so many.
 
 Every symbol has an engine for good, so an input that makes up symbols would fill any memory. A
-symbol that ``[instruments.default]`` takes gets one of ``[limits] symbols`` places of its partition
-with its first record, whatever becomes of that. When no place is left, all records of any further
-symbol are dead letters ``too_many_symbols``. So the places are a function of the log and the
-configuration alone, in the order of the offsets at which they were taken; who keeps a state keeps
-them with it. Files and stores are one partition.
+symbol that ``[instruments.default]`` takes is admitted with its first record, whatever becomes
+of that, until its partition has ``[limits] symbols`` of them; all records of any further symbol are
+dead letters ``too_many_symbols``. So the admitted symbols are a function of the log and the
+configuration alone, in the order of their first offsets; who keeps a state keeps them with it. Files and stores are one partition.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from tapeline.streams.pipeline.planning import plan_group
 TOO_MANY = "too_many_symbols"
 
 
-class Place(NamedTuple):
-    """The place of a symbol that is not configured.
+class AdmittedSymbol(NamedTuple):
+    """A symbol that is not configured and was admitted.
 
     Attributes
     ----------
@@ -76,12 +75,12 @@ class StandIn:
 
 
 class Admission:
-    """The places of one partition.
+    """The admitted symbols of one partition.
 
     Parameters
     ----------
     symbols
-        Those that have a place already, in any order.
+        Those that are admitted already, in any order.
 
     Attributes
     ----------
@@ -92,26 +91,26 @@ class Admission:
     def __init__(self, config: Config, symbols: Iterable[str] = ()) -> None:
         self._config = config
         self._most = config.limits.symbols
-        # A symbol that was configured since then needs its place no more.
-        self._placed = {symbol for symbol in symbols if not config.names(symbol)}
-        self.new: list[Place] = []
+        # A symbol that was configured since then does not count any more.
+        self._admitted = {symbol for symbol in symbols if not config.names(symbol)}
+        self.new: list[AdmittedSymbol] = []
 
     def holds(self, symbol: str) -> bool:
-        """Whether a symbol is configured or has a place."""
-        return symbol in self._placed or self._config.names(symbol)
+        """Whether a symbol is configured or admitted."""
+        return symbol in self._admitted or self._config.names(symbol)
 
     @property
     def changed(self) -> bool:
-        """Whether places were taken since the last call of `taken`."""
+        """Whether symbols were admitted since the last call of `taken`."""
         return bool(self.new)
 
-    def taken(self) -> list[Place]:
+    def taken(self) -> list[AdmittedSymbol]:
         """Places that were taken since the last call, in their order."""
         found, self.new = self.new, []
         return found
 
     def admit(self, symbol: str, offset: int) -> None:
-        """Give the symbol of a record a place if it needs one.
+        """Admit the symbol of a record if it needs that.
 
         Parameters
         ----------
@@ -123,15 +122,15 @@ class Admission:
         Raises
         ------
         RecordRejected
-            When no place is left.
+            When the limit is reached.
         """
         if self.holds(symbol):
             return
-        if len(self._placed) >= self._most:
+        if len(self._admitted) >= self._most:
             raise RecordRejected(
                 "too_many_symbols",
                 f"symbol {symbol!r} is not configured, and {self._most} others that are not have"
                 " come before it ([limits] symbols)",
             )
-        self._placed.add(symbol)
-        self.new.append(Place(symbol, offset))
+        self._admitted.add(symbol)
+        self.new.append(AdmittedSymbol(symbol, offset))

@@ -25,8 +25,8 @@ class Router:
     ----------
     make
         Gives the slot of a group when its first record comes; None: one with a new engine.
-    placed
-        By partition, symbols that are not configured and have a place already; see `Admission`.
+    admitted
+        By partition, symbols that are not configured and admitted already; see `Admission`.
     partition_of
         Gives the partition that the records of a group belong in, None where they may lie anywhere;
         None: there is one partition.
@@ -43,7 +43,7 @@ class Router:
         self,
         config: Config,
         make: Callable[[str], GroupSlot] | None = None,
-        placed: Mapping[int, Iterable[str]] | None = None,
+        admitted: Mapping[int, Iterable[str]] | None = None,
         partition_of: Callable[[str], int | None] | None = None,
         registry: Registry = EVENTS,
     ) -> None:
@@ -56,7 +56,7 @@ class Router:
         self._stand_in = StandIn(config)
         self._checked: set[str] = set()
         self._admissions = {
-            partition: Admission(config, symbols) for partition, symbols in (placed or {}).items()
+            partition: Admission(config, symbols) for partition, symbols in (admitted or {}).items()
         }
 
     @property
@@ -73,13 +73,13 @@ class Router:
         return None if self._partition_of is None else self._partition_of(group)
 
     def find(self, record: LogRecord, offset: int, partition: int = 0) -> GroupSlot:
-        """The group of a record; its symbol has a place then.
+        """The group of a record; its symbol is admitted then.
 
         Raises
         ------
         RecordRejected
             ``unknown_symbol`` when no instrument is configured for it, ``wrong_partition`` when it
-            belongs in another one, ``too_many_symbols`` when no place is left for it.
+            belongs in another one, ``too_many_symbols`` when the limit is reached.
         """
         symbol = record.symbol
         slot = self._by_symbol.get(symbol)
@@ -89,7 +89,7 @@ class Router:
         return slot
 
     def meet(self, record: LogRecord, offset: int, partition: int = 0) -> None:
-        """Give the symbol of a record its place though the record itself is not applied.
+        """Admit the symbol of a record though the record itself is not applied.
 
         Raises
         ------
@@ -102,7 +102,7 @@ class Router:
         self.admission(partition).admit(symbol, offset)
 
     def admission(self, partition: int = 0) -> Admission:
-        """The places of a partition."""
+        """The admitted symbols of a partition."""
         found = self._admissions.get(partition)
         if found is None:
             found = self._admissions[partition] = Admission(self._config)
@@ -181,7 +181,7 @@ class Router:
         return None if slot is None else slot.engine
 
     def held(self, symbol: str) -> GroupEngine | None:
-        """Engine of a symbol that is configured, or has a place; None of any other."""
+        """Engine of a symbol that is configured or admitted; None of any other."""
         group = self._config.group_of(symbol)
         holds = any(each.holds(symbol) for each in self._admissions.values())
         return self.group_engine(group) if holds or self._config.names(symbol) else None

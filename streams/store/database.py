@@ -73,16 +73,16 @@ class Database:
     def scan(self, prefix: bytes, first: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Keys with a beginning and their values, in order of bytes, from the key `first` on."""
         try:
-            place = self._rows.iter(self._reading)
-            place.seek(max(prefix, first))
-            while place.valid():
-                key = place.key()
+            cursor = self._rows.iter(self._reading)
+            cursor.seek(max(prefix, first))
+            while cursor.valid():
+                key = cursor.key()
                 if not key.startswith(prefix):
                     return
-                yield key, place.value()
-                place.next()
+                yield key, cursor.value()
+                cursor.next()
             # At a block that cannot be read it ends as at the end: only its status tells which.
-            place.status()
+            cursor.status()
         except Exception as error:
             raise failure(self._path, error) from error
 
@@ -132,10 +132,10 @@ def failure(path: Path, error: Exception) -> OSError | StoreDamagedError:
     path
         Folder of the database; the store is the folder around it.
     """
-    said = str(error)
+    text = str(error)
     way = rebuild_way(path.parent)
-    if said.startswith(CORRUPTION) and not any(name in said for name in CATALOGUE):
-        return StoreDamagedError(f"{path}: is damaged ({said}); {way}")
-    if said.startswith(CORRUPTION) or LOST in said:
-        return OSError(f"{path}: the database cannot be opened ({said}); {way}")
-    return OSError(f"{path}: {said}")
+    if text.startswith(CORRUPTION) and not any(name in text for name in CATALOGUE):
+        return StoreDamagedError(f"{path}: is damaged ({text}); {way}")
+    if text.startswith(CORRUPTION) or LOST in text:
+        return OSError(f"{path}: the database cannot be opened ({text}); {way}")
+    return OSError(f"{path}: {text}")

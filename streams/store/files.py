@@ -154,9 +154,9 @@ def _end_of_lines(path: Path, first: int, end: int) -> int:
         while end > first:
             start = max(first, end - BLOCK_BYTES)
             file.seek(start)
-            place = file.read(end - start).rfind(b"\n")
-            if place >= 0:
-                return start + place + 1
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
             end = start
     return first
 

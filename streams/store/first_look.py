@@ -83,16 +83,18 @@ class SlotVersions:
                 symbol, start_ms = content.symbol, content.start_ms
                 # The next slot of one symbol: of the ends before it no row can follow.
                 if labels.get(symbol, start_ms) != start_ms:
-                    yield from self._told(held, len(labels))
+                    yield from self._marked(held, len(labels))
                     held, labels = [], {}
                 labels[symbol] = start_ms
             if self._is_log or len(held) == MOST_HELD:
-                yield from self._told(held, len(labels))
+                yield from self._marked(held, len(labels))
                 held, labels = [], {}
             held.append(row)
-        yield from self._told(held, len(labels))
+        yield from self._marked(held, len(labels))
 
-    def _told(self, held: list[tuple[Feed, Item]], slots: int) -> Iterator[tuple[Feed, Item, bool]]:
+    def _marked(
+        self, held: list[tuple[Feed, Item]], slots: int
+    ) -> Iterator[tuple[Feed, Item, bool]]:
         """Rows of which no later one is of an earlier one's slot."""
         if len(held) <= max(slots, 1):
             for feed, item in held:

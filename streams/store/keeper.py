@@ -98,7 +98,7 @@ class Keeper:
         self.registry = store.registry
         self.counts = StoreCounts(store.checkpoint.log_records, store.registry)
         self.rebuilds: dict[str, Slot | None] = dict(store.checkpoint.rebuilds)
-        self.router = Router(config, self._slot, {0: stored_places(store.database)})
+        self.router = Router(config, self._slot, {0: stored_admissions(store.database)})
         self._drive = Drive(self.router)
         self.step = StoreStep(self.registry)
         self._explain = explain
@@ -363,8 +363,8 @@ class Keeper:
 
     def write(self, states: list[tuple[bytes, bytes | None]], mark: RunMark | None) -> None:
         """Write the step with other state records than those of the engines."""
-        places = self.router.admission().taken()
-        keys = [(SYMBOLS + symbol.encode(), encoded(offset)) for symbol, offset in places]
+        admitted = self.router.admission().taken()
+        keys = [(SYMBOLS + symbol.encode(), encoded(offset)) for symbol, offset in admitted]
         self.store.commit(self.step, [*states, *keys], mark, self._plans, self.rebuilds)
         self.step = StoreStep(self.registry)
 
@@ -383,7 +383,7 @@ class Keeper:
             yield self.decoded(line)
 
 
-def stored_places(database: Database) -> Iterator[str]:
+def stored_admissions(database: Database) -> Iterator[str]:
     """Symbols that are not configured and have a place."""
     for key, _ in database.scan(SYMBOLS):
         yield key[len(SYMBOLS) :].decode()

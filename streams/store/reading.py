@@ -196,18 +196,20 @@ class StoreReader:
             hole = {name: gap[name] for name in ("start_ms", "end_ms", "missing", "state")}
             holes.setdefault((gap["symbol"], gap["session"]), []).append(hole)
         for session in self.facts("session", symbol):
-            place = (session["symbol"], session["session"])
-            if place not in holes:
+            session_key = (session["symbol"], session["session"])
+            if session_key not in holes:
                 continue
-            found = sorted(holes[place], key=lambda hole: hole["start_ms"])
+            found = sorted(holes[session_key], key=lambda hole: hole["start_ms"])
             missing = sum(hole["missing"] for hole in found)
             expected, present = session["expected"], session["bars"]
             if session["state"] == "open":
-                present = self._bars_between(place[0], session["open_ms"], session["close_ms"])
+                present = self._bars_between(
+                    session_key[0], session["open_ms"], session["close_ms"]
+                )
                 expected = present + missing
             yield {
-                "symbol": place[0],
-                "session": place[1],
+                "symbol": session_key[0],
+                "session": session_key[1],
                 "state": session["state"],
                 "expected": expected,
                 "present": present,

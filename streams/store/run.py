@@ -410,8 +410,8 @@ def _fingerprint(
 
 
 def _check_outside(sources: Sequence[Source], folder: Path) -> None:
-    place = os.path.realpath(folder)
+    store_path = os.path.realpath(folder)
     for source in sources:
         # Not `Path.resolve`, which fails at links that lead in a circle.
-        if Path(os.path.realpath(source.path)).is_relative_to(place):
+        if Path(os.path.realpath(source.path)).is_relative_to(store_path):
             raise StoreError(f"{source.path}: lies in the store itself; give it another --store")

@@ -28,7 +28,7 @@ class Spans:
 
     def __init__(self, feeds: Sequence[Feed], taken: Sequence[dict[str, Span]]) -> None:
         self.taken = [dict(spans) for spans in taken] or [{} for _ in feeds]
-        self._places = {id(feed): place for place, feed in enumerate(feeds)}
+        self._numbers = {id(feed): number for number, feed in enumerate(feeds)}
         self._labels: dict[str, set[int]] = {}
 
     def fill(self, row: Bar | Refusal) -> None:
@@ -46,7 +46,7 @@ class Spans:
 
     def widen(self, feed: Feed, bar: Bar) -> None:
         """A row that was taken."""
-        spans = self.taken[self._places[id(feed)]]
+        spans = self.taken[self._numbers[id(feed)]]
         first, last = spans.get(bar.symbol, (bar.start_ms, bar.start_ms))
         spans[bar.symbol] = (min(first, bar.start_ms), max(last, bar.start_ms))
 

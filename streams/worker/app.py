@@ -30,7 +30,7 @@ from tapeline.streams.worker.cluster import (
 )
 from tapeline.streams.worker.committer import (
     OUTPUT_BATCH_BYTES,
-    SNAPSHOT_BYTES_A_PLACE,
+    SNAPSHOT_BYTES_A_PERMIT,
     Committer,
     Work,
 )
@@ -56,7 +56,7 @@ STATE_TABLE = "state"
 STEP_BARS_AGAIN = 20_000
 """Bars that corrections may let run again in one step, beside those of the last one: a tenth of a
 second."""
-STEP_SNAPSHOT_BYTES = SNAPSHOT_BYTES_A_PLACE
+STEP_SNAPSHOT_BYTES = SNAPSHOT_BYTES_A_PERMIT
 """Of the states that one step may leave as snapshots, beside the last of them."""
 
 logger = logging.getLogger("tapeline.worker")

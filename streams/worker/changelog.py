@@ -96,7 +96,7 @@ async def read_heads(bootstrap: str, topic: str, partitions: Sequence[int]) -> d
     """
     if not partitions:
         return {}
-    places = [TopicPartition(topic, each) for each in partitions]
+    topic_partitions = [TopicPartition(topic, each) for each in partitions]
     with plain_errors(bootstrap, f"reading the beginning of {topic}"):
         async with AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
@@ -106,20 +106,20 @@ async def read_heads(bootstrap: str, topic: str, partitions: Sequence[int]) -> d
             request_timeout_ms=REQUEST_MS,
             isolation_level=COMMITTED,
         ) as consumer:
-            spans = await whole_spans(consumer, places)
-            heads = {place: Head(*span) for place, span in spans.items()}
+            spans = await whole_spans(consumer, topic_partitions)
+            heads = {partition: Head(*span) for partition, span in spans.items()}
             # Without a limit: a worker waits for its broker.
-            await _read(SpanReader(consumer, spans, silence_s=None), heads)
-    return {place.partition: head for place, head in heads.items()}
+            await _read(SpanReader(consumer, spans, idle_s=None), heads)
+    return {each.partition: head for each, head in heads.items()}
 
 
 async def _read(reader: SpanReader, heads: dict[TopicPartition, Head]) -> None:
     while reader.open:
-        for place, records in (await reader.fetch()).items():
+        for partition, records in (await reader.fetch()).items():
             for record in records:
-                _take(heads[place], record.offset, record.key, record.value)
-            if heads[place].identity is not None:
-                reader.leave(place)
+                _take(heads[partition], record.offset, record.key, record.value)
+            if heads[partition].identity is not None:
+                reader.leave(partition)
 
 
 def _take(head: Head, offset: int, key: bytes | None, value: bytes | None) -> None:

@@ -8,45 +8,45 @@ from typing import Generic, TypeVar
 from tapeline.streams.kafka.raw_records import Chunk, RawRecord
 from tapeline.streams.worker.log_digest import RecordDigest, digest_of
 
-Place = TypeVar("Place")
+Key = TypeVar("Key")
 Item = TypeVar("Item")
 
 
-def in_turn(queues: Mapping[Place, Iterable[Item]]) -> Iterator[tuple[Place, Item]]:
+def in_turn(queues: Mapping[Key, Iterable[Item]]) -> Iterator[tuple[Key, Item]]:
     """One item of each queue after the other, so that no partition waits for another's backlog."""
-    waiting = {place: iter(items) for place, items in queues.items()}
+    waiting = {key: iter(items) for key, items in queues.items()}
     while waiting:
-        for place, items in list(waiting.items()):
+        for key, items in list(waiting.items()):
             found = next(items, None)
             if found is None:
-                del waiting[place]
+                del waiting[key]
             else:
-                yield place, found
+                yield key, found
 
 
-class Positions(Generic[Place]):
+class Positions(Generic[Key]):
     """How far each partition has been handed out, and how far its results are written.
 
-    A partition without a place is not ours at the moment: none of its records is handed out.
+    A partition without a position is not ours at the moment: none of its records is handed out.
     """
 
     def __init__(self) -> None:
-        self._next: dict[Place, int] = {}
-        self._done: dict[Place, int] = {}
-        self._sought: dict[Place, int] = {}
-        self._last: dict[Place, RawRecord | RecordDigest | None] = {}
+        self._next: dict[Key, int] = {}
+        self._done: dict[Key, int] = {}
+        self._sought: dict[Key, int] = {}
+        self._last: dict[Key, RawRecord | RecordDigest | None] = {}
 
-    def set(self, place: Place, offset: int, last: RecordDigest | None = None) -> None:
+    def set(self, key: Key, offset: int, last: RecordDigest | None = None) -> None:
         """Hand out a partition from an offset on; `last` is the last record before it."""
-        self._next[place] = offset
-        self._last[place] = last
-        self._sought.pop(place, None)
+        self._next[key] = offset
+        self._last[key] = last
+        self._sought.pop(key, None)
 
-    def of(self, place: Place) -> int | None:
+    def of(self, key: Key) -> int | None:
         """Next offset to hand out."""
-        return self._next.get(place)
+        return self._next.get(key)
 
-    def admit(self, place: Place, chunk: Chunk) -> Chunk | None:
+    def admit(self, key: Key, chunk: Chunk) -> Chunk | None:
         """The part of a chunk that is due.
 
         Returns
@@ -57,42 +57,42 @@ class Positions(Generic[Place]):
             the position and read again. The same hole a second time is a hole in the log, and
             handed out as it is: what it means is for the worker to decide.
         """
-        position = self._next.get(place)
+        position = self._next.get(key)
         if position is None:
             return chunk.since(chunk.end)
-        if chunk.first > position and self._sought.get(place) != position:
-            self._sought[place] = position
+        if chunk.first > position and self._sought.get(key) != position:
+            self._sought[key] = position
             return None
         return chunk.since(position)
 
-    def hand_out(self, place: Place, chunk: Chunk) -> None:
+    def hand_out(self, key: Key, chunk: Chunk) -> None:
         """The chunk is on its way to the worker."""
-        self._next[place] = chunk.end
+        self._next[key] = chunk.end
         if chunk.records:
-            self._last[place] = chunk.records[-1]
+            self._last[key] = chunk.records[-1]
 
-    def last(self, place: Place) -> RecordDigest | None:
+    def last(self, key: Key) -> RecordDigest | None:
         """The last record that was handed out, or that the state included before."""
-        found = self._last.get(place)
+        found = self._last.get(key)
         if found is None or isinstance(found, RecordDigest):
             return found
         # Hashed when it is asked for: most are not.
         return digest_of(found)
 
-    def ours(self) -> list[Place]:
+    def ours(self) -> list[Key]:
         """Partitions that are handed out."""
         return list(self._next)
 
-    def done(self, place: Place, next_offset: int) -> None:
+    def done(self, key: Key, next_offset: int) -> None:
         """All below `next_offset` is written: outputs, state and local store."""
-        if place in self._next:
-            self._done[place] = max(next_offset, self._done.get(place, 0))
+        if key in self._next:
+            self._done[key] = max(next_offset, self._done.get(key, 0))
 
-    def done_to(self, place: Place) -> int | None:
+    def done_to(self, key: Key) -> int | None:
         """Next offset to commit; None when nothing was written since the partition came."""
-        return self._done.get(place)
+        return self._done.get(key)
 
-    def written(self) -> list[Place]:
+    def written(self) -> list[Key]:
         """Partitions that have something to commit."""
         return list(self._done)
 

@@ -30,7 +30,7 @@ from tapeline.streams.worker.state_records import Pair, batches, new_identity
 
 STEPS_IN_HAND = 12
 """As many partitions wait for their acknowledgements at the same time."""
-SNAPSHOT_BYTES_A_PLACE = 1_000_000
+SNAPSHOT_BYTES_A_PERMIT = 1_000_000
 """A step takes a place more for each of these that its snapshots have."""
 OUTPUT_BATCH_BYTES = 900_000
 CHANGELOG_BYTES = 15 * 1_048_576
@@ -147,12 +147,12 @@ class Committer:
         self._writing: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ends: dict[int, int] = {}
-        self._speaking = 0
-        self._silence = asyncio.Event()
+        self._sending = 0
+        self._idle = asyncio.Event()
 
     async def put(self, work: Work) -> None:
         """Queue a step; waits while too many are in hand."""
-        for _ in range(_places(work.step)):
+        for _ in range(_permits(work.step)):
             await self._room.acquire()
         partition = work.step.partition
         line = self._lines.get(partition)
@@ -187,7 +187,7 @@ class Committer:
         try:
             while line:
                 await self.commit(line[0])
-                for _ in range(_places(line.popleft().step)):
+                for _ in range(_permits(line.popleft().step)):
                     self._room.release()
         except Exception as error:
             # The line stays: what follows a step that was not written must not be written.
@@ -199,28 +199,28 @@ class Committer:
     async def commit(self, work: Work) -> None:
         """Write one step: all four stages."""
         step = work.step
-        await self._breathe()
+        await self._pause_for_tests()
         self._guard.check(work.owned_at())
         try:
-            self._speaking += 1
-            self._silence.clear()
+            self._sending += 1
+            self._idle.clear()
             await self._send_outputs(step.partition, step.outputs)
-            self._speaking -= 1
-            if self._speaking == 0:
-                self._silence.set()
+            self._sending -= 1
+            if self._sending == 0:
+                self._idle.set()
             if work.live:
-                await self._silence.wait()
+                await self._idle.wait()
             # One after the other: all of a market at one instant are as much as all that is held.
             while messages := step.state.snapshot():
-                await self._breathe()
+                await self._pause_for_tests()
                 await self._send_outputs(step.partition, {self._snapshots: messages})
-            await self._breathe()
+            await self._pause_for_tests()
             self._guard.check(work.owned_at())
             await self._send_state(step)
         except Exception:
             self._metrics.send_errors += 1
             raise
-        await self._breathe()
+        await self._pause_for_tests()
         work.done()
         self._metrics.records += step.records
         self._metrics.chunk_seconds.observe(self._guard.now() - work.handed_at)
@@ -262,7 +262,7 @@ class Committer:
                     builder, self._changelog, partition=step.partition
                 )
                 first = (await sent).offset
-            await self._breathe()
+            await self._pause_for_tests()
             last = first + len(pairs) - 1
             self._check_end(step.partition, first, last)
             self._metrics.messages[self._changelog] += len(pairs)
@@ -285,10 +285,10 @@ class Committer:
             )
         self._ends[partition] = last + 1
 
-    async def _breathe(self) -> None:
+    async def _pause_for_tests(self) -> None:
         if self._pause is not None:
             await self._pause()
 
 
-def _places(step: FoldStep) -> int:
-    return min(1 + step.snapshot_bytes // SNAPSHOT_BYTES_A_PLACE, STEPS_IN_HAND)
+def _permits(step: FoldStep) -> int:
+    return min(1 + step.snapshot_bytes // SNAPSHOT_BYTES_A_PERMIT, STEPS_IN_HAND)

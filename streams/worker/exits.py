@@ -64,7 +64,7 @@ def quiet_exit(message: str) -> NoReturn:
 
 
 @contextmanager
-def leaving_when_told() -> Iterator[None]:
+def leaving_on_signals() -> Iterator[None]:
     """Let SIGTERM and SIGINT end the process with 0 as long as there is nothing to drain."""
 
     def leave(*_: object) -> NoReturn:

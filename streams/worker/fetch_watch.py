@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.fetch import FetchRequest
 from faust.types import TP
 
-SILENCE_S = 1.0
+IDLE_S = 1.0
 """Of a topic, twice the longest poll: in more than that it may have been deleted, made and filled
 past the position of who was asleep, or too busy to ask."""
 
@@ -62,10 +62,10 @@ class FetchWatch:
     def note(self, connection: Any, topics: Iterable[tuple[str, Iterable[Any]]]) -> None:
         """Take note of an answer: by topic, of each partition its number, an error code, more."""
         now = self._clock()
-        for topic, places in topics:
-            failed = now - self._heard.get(topic, now) > SILENCE_S
+        for topic, partitions in topics:
+            failed = now - self._heard.get(topic, now) > IDLE_S
             self._heard[topic] = now
-            for partition, error, *_ in places:
+            for partition, error, *_ in partitions:
                 tp = TP(topic, partition)
                 if self._connections.setdefault(tp, connection) is not connection:
                     self._connections[tp] = connection

@@ -20,12 +20,12 @@ from tapeline.schemas.registry import EVENTS
 from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.kafka.raw_records import Chunk, RawRecord
 from tapeline.streams.kafka.snapshots import (
-    place_message,
+    admission_message,
     topic,
 )
 from tapeline.streams.kafka.stamps import Stamps
 from tapeline.streams.outputs.messages import EventMessage, Writer
-from tapeline.streams.pipeline.admission import Place
+from tapeline.streams.pipeline.admission import AdmittedSymbol
 from tapeline.streams.pipeline.drive import Drive, Item
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 from tapeline.streams.pipeline.routing import Router
@@ -37,8 +37,8 @@ from tapeline.streams.worker.state_records import (
     Checkpoint,
     GroupChange,
     StoredPartition,
+    admissions_change,
     group_change,
-    places_change,
 )
 
 DECODE = RecordDecoder().decode
@@ -67,10 +67,12 @@ class StateChange:
     to say is on its way before anybody spends time on states.
     """
 
-    def __init__(self, groups: Iterable[GroupState] = (), places: Sequence[Place] = ()) -> None:
+    def __init__(
+        self, groups: Iterable[GroupState] = (), admitted: Sequence[AdmittedSymbol] = ()
+    ) -> None:
         self._groups = list(groups)
         self._snapshots: deque[list[EventMessage]] = deque()
-        self._changes: list[GroupChange] = [places_change(places)] if places else []
+        self._changes: list[GroupChange] = [admissions_change(admitted)] if admitted else []
 
     def snapshot(self) -> list[EventMessage]:
         """Messages of the next snapshot that was put off; none when there are no more."""
@@ -109,7 +111,7 @@ class FoldStep(Struct):
     shown_ms
         Its key in the order of a replay; see `streams.kafka.shown`.
     symbols
-        Number of symbols that are not configured and have a place.
+        Number of symbols that are not configured and were admitted.
     """
 
     partition: int
@@ -179,12 +181,12 @@ class PartitionFold:
         router = Router(
             config,
             self._slot,
-            {partition: [each.symbol for each in stored.places]},
+            {partition: [each.symbol for each in stored.admitted]},
             lambda group: partition_for(group, partitions),
         )
         self.drive = Drive(router, counts.outcomes)
         self.admission = router.admission(partition)
-        self._symbols = len(stored.places)
+        self._symbols = len(stored.admitted)
         self.key = LastKey(config.time, stored.shown_ms, RecordDecoder().decode)
         for group in stored.groups:
             router.slot(group)
@@ -253,10 +255,10 @@ class PartitionFold:
             step.records = sum(1 for each in records if each.offset < step.next_offset)
         self._reached_ms = sink.reach()
         step.shown_ms = self.key.end(records, step.next_offset - 1, before_ms, self._reached_ms)
-        places = self.admission.taken()
-        self._symbols += len(places)
+        admitted = self.admission.taken()
+        self._symbols += len(admitted)
         step.symbols = self._symbols
-        step.state = self._state = StateChange(sink.touched.values(), places)
+        step.state = self._state = StateChange(sink.touched.values(), admitted)
         # One hash a step: that of the last record it took, which may not be that of the chunk.
         step.last = self.last = digest_of(records[step.records - 1])
         self.next_offset = step.next_offset
@@ -290,9 +292,9 @@ class PartitionFold:
         step.outputs.setdefault(self._snapshots, []).extend(messages)
         step.snapshot_bytes += sum(len(each.value or b"") for each in messages)
 
-    def place(self, place: Place, item: Item, step: FoldStep) -> None:
-        """Add the place that a symbol took: a replay from a later snapshot knows it."""
-        message = place_message(place, max(item[3].timestamp, 0))
+    def admit(self, admitted: AdmittedSymbol, item: Item, step: FoldStep) -> None:
+        """Add the admission of a symbol: a replay from a later snapshot knows it."""
+        message = admission_message(admitted, max(item[3].timestamp, 0))
         step.outputs.setdefault(self._snapshots, []).append(message)
 
     def refuse(self, item: Item, refusal: Refusal, step: FoldStep) -> None:
@@ -332,8 +334,8 @@ class _StepSink:
         self._fold = fold
         self._records = records
         self._before_ms = fold.reach(())
-        self._placed = fold.admission.new
-        self._places = len(self._placed)
+        self._admitted = fold.admission.new
+        self._admissions = len(self._admitted)
         self._groups = fold.groups
         self._differs = fold.stamps.differs
         self._step = step
@@ -344,7 +346,7 @@ class _StepSink:
     def took(self, item: Item, slot: GroupSlot, record: LogRecord, outcome: Outcome) -> bool:
         """Messages of a record; the limits of the step end the batch."""
         fold, step = self._fold, self._step
-        if len(self._placed) != self._places:
+        if len(self._admitted) != self._admissions:
             self._place(item)
         state = self._groups[slot.group]
         if outcome is not state.slot.engine.in_order:  # type: ignore[union-attr]
@@ -384,7 +386,7 @@ class _StepSink:
 
     def refused(self, item: Item, refusal: Refusal) -> None:
         """The dead letter of a record."""
-        if len(self._placed) != self._places:
+        if len(self._admitted) != self._admissions:
             self._place(item)
         self._note(item)
         self._fold.refuse(item, refusal, self._step)
@@ -409,9 +411,9 @@ class _StepSink:
         self._fold.key.note(record)
 
     def _place(self, item: Item) -> None:
-        """Publish a place, before any snapshot that includes the record that took it."""
-        self._places = len(self._placed)
-        self._fold.place(self._placed[-1], item, self._step)
+        """Publish an admission, before any snapshot that includes the record that took it."""
+        self._admissions = len(self._admitted)
+        self._fold.admit(self._admitted[-1], item, self._step)
 
     def reach(self) -> int:
         """Greatest watermark of the partition, some of whose groups went on in this chunk."""

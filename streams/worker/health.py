@@ -103,24 +103,24 @@ def metrics_page(
 
 
 def _partitions(page: Page, gauges: list[PartitionGauges]) -> None:
-    places = [({"partition": str(each.partition)}, each) for each in gauges]
+    labelled = [({"partition": str(each.partition)}, each) for each in gauges]
     page.metric(
         "input_lag_records",
         "gauge",
         "Records of the log not handed out yet.",
-        [(labels, each.input_lag) for labels, each in places],
+        [(labels, each.input_lag) for labels, each in labelled],
     )
     page.metric(
         "committed_lag_records",
         "gauge",
         "Records of the log whose results are not committed.",
-        [(labels, each.committed_lag) for labels, each in places],
+        [(labels, each.committed_lag) for labels, each in labelled],
     )
     page.metric(
         "undecided_records",
         "gauge",
         "Records of the log behind the first of an open transaction, which cannot be read yet.",
-        [(labels, each.undecided) for labels, each in places],
+        [(labels, each.undecided) for labels, each in labelled],
     )
     page.metric(
         "watermark_ms",
@@ -128,7 +128,7 @@ def _partitions(page: Page, gauges: list[PartitionGauges]) -> None:
         "Greatest watermark of a group.",
         [
             ({**labels, "group": group}, mark)
-            for labels, each in places
+            for labels, each in labelled
             for group, mark in sorted(each.watermarks_ms.items())
         ],
     )

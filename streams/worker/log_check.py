@@ -89,35 +89,35 @@ async def _client(bootstrap: str) -> AsyncIterator[Any]:
         await client.stop()
 
 
-async def _compare(client: Any, place: TopicPartition, last: RecordDigest) -> LogVerdict:
-    client.assign([place])
-    client.seek(place, last.offset)
+async def _compare(client: Any, partition: TopicPartition, last: RecordDigest) -> LogVerdict:
+    client.assign([partition])
+    client.seek(partition, last.offset)
     while True:
-        record = await _first(client, place)
+        record = await _first(client, partition)
         if record is not None and digest_of(record) == last:
             return LogVerdict.SAME
-        begin = (await client.beginning_offsets([place]))[place]
+        begin = (await client.beginning_offsets([partition]))[partition]
         if begin > last.offset:
             return LogVerdict.BEFORE_THE_LOG
         if record is not None:
-            raise _changed(place, last, f"has {digest_of(record)} there")
-        end = (await client.end_offsets([place]))[place]
+            raise _changed(partition, last, f"has {digest_of(record)} there")
+        end = (await client.end_offsets([partition]))[partition]
         if end <= last.offset:
-            raise _changed(place, last, f"ends at offset {end}")
+            raise _changed(partition, last, f"ends at offset {end}")
 
 
-async def _first(client: Any, place: TopicPartition) -> Any:
+async def _first(client: Any, partition: TopicPartition) -> Any:
     """The first record from the position on, None where none came yet."""
     try:
-        found = await client.getmany(place, timeout_ms=2 * FETCH_WAIT_MS, max_records=1)
+        found = await client.getmany(partition, timeout_ms=2 * FETCH_WAIT_MS, max_records=1)
     except OffsetOutOfRangeError:
         return None
     return next((records[0] for records in found.values()), None)
 
 
-def _changed(place: TopicPartition, last: RecordDigest, found: str) -> LogChangedError:
+def _changed(partition: TopicPartition, last: RecordDigest, found: str) -> LogChangedError:
     return LogChangedError(
-        f"{place.topic} partition {place.partition}: the state includes the record at {last}, the "
-        f"log {found}: the topic was made again, or its broker lost the end of the log and went "
+        f"{partition.topic} partition {partition.partition}: the state includes the record at "
+        f"{last}, the log {found}: the topic was made again, or its broker lost the end of the log and went "
         "on. Restore the log, or use another topic prefix and publish again"
     )

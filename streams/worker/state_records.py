@@ -7,7 +7,7 @@ its log began. The checkpoint of the
 partition is a record of its own: ``[next offset, {"v": format, "last": [offset, time, hash],
 "shown": key, "symbols": number}]``, the last record of the log that the state includes and its key
 in the order of a replay, null before the first. So is each of so many symbols that are not
-configured and have a place in the partition, ``|symbols/SYMBOL``: ``[offset, null]`` with the
+configured and admitted in the partition, ``|symbols/SYMBOL``: ``[offset, null]`` with the
 offset of its first record, written once. So is the identity of the changelog: the first record of
 all, written once.
 """
@@ -22,10 +22,10 @@ import msgspec
 from msgspec import Struct, field
 
 from tapeline.schemas.errors import BrokenPromiseError
-from tapeline.schemas.ids import state_key, state_place
+from tapeline.schemas.ids import split_state_key, state_key
 from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.streams.core.engine import HOT, StateIncompleteError
-from tapeline.streams.pipeline.admission import Place
+from tapeline.streams.pipeline.admission import AdmittedSymbol
 from tapeline.streams.pipeline.provenance import Identity, stored_identity
 from tapeline.streams.pipeline.state_values import pack, unpack
 from tapeline.streams.worker.log_digest import RecordDigest
@@ -33,7 +33,7 @@ from tapeline.streams.worker.log_digest import RecordDigest
 CHECKPOINT_KEY = state_key("", "checkpoint").encode()
 """No group has an empty name."""
 IDENTITY_KEY = state_key("", "identity").encode()
-PLACE_KEY = state_key("", "symbols/").encode()
+ADMITTED_KEY = state_key("", "symbols/").encode()
 IDENTITY_BYTES = 16
 FIRST = "first"
 """Where the first watermark of a group came from: written once."""
@@ -88,15 +88,15 @@ class StoredPartition(Struct):
         Key of that record in the order of a replay; see `streams.kafka.shown`.
     identity
         Of the changelog that the records are of; None where nothing was ever written.
-    places
-        Symbols that are not configured and have a place, in the order of their first records.
+    admitted
+        Symbols that are not configured and were admitted, in the order of their first records.
     """
 
     checkpoint: int | None = None
     last: RecordDigest | None = None
     shown_ms: int = FAR_PAST_MS
     identity: str | None = None
-    places: list[Place] = field(default_factory=list)
+    admitted: list[AdmittedSymbol] = field(default_factory=list)
     groups: dict[str, StoredGroup] = field(default_factory=dict)
 
 
@@ -132,10 +132,10 @@ def check_record(key: bytes | None, value: bytes | None) -> None:
     if key is None or value is None:
         raise _foreign(key, "no key" if key is None else "no value")
     try:
-        group, name = state_place(key.decode())
+        group, name = split_state_key(key.decode())
     except UnicodeDecodeError as error:
         raise _foreign(key, str(error)) from error
-    own = key in (CHECKPOINT_KEY, IDENTITY_KEY) or key.startswith(PLACE_KEY)
+    own = key in (CHECKPOINT_KEY, IDENTITY_KEY) or key.startswith(ADMITTED_KEY)
     if not (name and (group or own)):
         raise _foreign(key, "keys of a worker are group|name")
     try:
@@ -169,7 +169,7 @@ class Checkpoint(Struct, frozen=True):
     Attributes
     ----------
     symbols
-        Number of places that are taken.
+        Number of symbols admitted.
     """
 
     next_offset: int
@@ -213,9 +213,9 @@ def read_checkpoint(value: bytes) -> Checkpoint:
     )
 
 
-def places_change(places: Iterable[Place]) -> GroupChange:
-    """The records of places that were taken."""
-    pairs = [(PLACE_KEY + symbol.encode(), pack(offset, None)) for symbol, offset in places]
+def admissions_change(admitted: Iterable[AdmittedSymbol]) -> GroupChange:
+    """The records of symbols that were admitted."""
+    pairs = [(ADMITTED_KEY + symbol.encode(), pack(offset, None)) for symbol, offset in admitted]
     return GroupChange("", pairs)
 
 
@@ -240,7 +240,7 @@ def read_partition(items: Iterable[Pair]) -> StoredPartition:
     StateFormatError
         When a record is of another format.
     StateIncompleteError
-        When places are missing.
+        When admitted symbols are missing.
     ForeignRecordError
         When a record is none that a worker writes.
     """
@@ -253,14 +253,16 @@ def read_partition(items: Iterable[Pair]) -> StoredPartition:
             found.checkpoint, found.last = checkpoint.next_offset, checkpoint.last
             found.shown_ms, symbols = checkpoint.shown_ms, checkpoint.symbols
             continue
-        if key.startswith(PLACE_KEY):
-            found.places.append(Place(key.removeprefix(PLACE_KEY).decode(), offset_of(value)))
+        if key.startswith(ADMITTED_KEY):
+            found.admitted.append(
+                AdmittedSymbol(key.removeprefix(ADMITTED_KEY).decode(), offset_of(value))
+            )
             continue
         content = unpack(value)
         if key == IDENTITY_KEY:
             found.identity = content[1]
             continue
-        group, name = state_place(key.decode())
+        group, name = split_state_key(key.decode())
         stored = found.groups.setdefault(group, StoredGroup())
         if name == FIRST:
             stored.first = (content[1][0], content[1][1])
@@ -269,12 +271,12 @@ def read_partition(items: Iterable[Pair]) -> StoredPartition:
         if name == HOT:
             stored.settings = stored_identity(content[2])
     # More of them are those of a step whose last batch, which has the checkpoint, was not written.
-    if len(found.places) < symbols:
+    if len(found.admitted) < symbols:
         raise StateIncompleteError(
-            f"the state has {len(found.places)} symbols that are not configured, its checkpoint"
+            f"the state has {len(found.admitted)} symbols that are not configured, its checkpoint"
             f" {symbols}. {LOST}"
         )
-    found.places.sort(key=lambda each: each.offset)
+    found.admitted.sort(key=lambda each: each.offset)
     return found
 
 

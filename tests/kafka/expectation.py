@@ -12,17 +12,17 @@ from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.records import LogRecord
 from tapeline.schemas.topics import topic_of
-from tapeline.streams.drill.messages import FACTS, Said, kept, said, view
+from tapeline.streams.drill.messages import FACTS, TopicMessage, kept, topic_messages, view
 from tapeline.streams.drill.readback import read_topics
 from tapeline.streams.embedded import run_files
 from tapeline.streams.feeds.opening import Source
 
-__all__ = ["FACTS", "Said", "embedded_run", "read_outputs", "view", "without_duplicates"]
+__all__ = ["FACTS", "TopicMessage", "embedded_run", "read_outputs", "view", "without_duplicates"]
 
 
 def embedded_run(
     config: Config, folder: Path, records: Sequence[LogRecord | bytes]
-) -> dict[str, list[Said]]:
+) -> dict[str, list[TopicMessage]]:
     """The outputs of an embedded run over the records as a log, by event type."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.jsonl"
@@ -36,20 +36,20 @@ def embedded_run(
     return found
 
 
-def _line(line: bytes) -> Said:
+def _line(line: bytes) -> TopicMessage:
     event: dict[str, Any] = orjson.loads(line)
     value = None if event["op"] == "retract" else line
-    return Said(event["seq"], event["id"], event["rev"], event["type"], value)
+    return TopicMessage(event["seq"], event["id"], event["rev"], event["type"], value)
 
 
-async def read_outputs(config: Config, partition: int) -> dict[str, list[Said]]:
+async def read_outputs(config: Config, partition: int) -> dict[str, list[TopicMessage]]:
     """What lies in the topics of events, by type."""
     topics = {kind: topic_of(kind, config.kafka.topic_prefix) for kind in FACTS}
     found = await read_topics(config.kafka.bootstrap, list(topics.values()), partition)
-    return {kind: said(found[topic]) for kind, topic in topics.items()}
+    return {kind: topic_messages(found[topic]) for kind, topic in topics.items()}
 
 
-def without_duplicates(messages: Sequence[Said]) -> list[Said]:
+def without_duplicates(messages: Sequence[TopicMessage]) -> list[TopicMessage]:
     """What a consumer sees that drops whatever has no greater seq than the last; checks the rest.
 
     Every message that is dropped must be equal to the first of its seq.

@@ -115,11 +115,11 @@ class Composition:
         """Wait as `up --wait` does."""
         deadline = time.monotonic() + PATIENCE_S
         while not self.is_healthy(name):
-            assert process.poll() is None, self.said(name)
-            assert time.monotonic() < deadline, self.said(name)
+            assert process.poll() is None, self.output(name)
+            assert time.monotonic() < deadline, self.output(name)
             time.sleep(POLL_S)
 
-    def said(self, name: str) -> str:
+    def output(self, name: str) -> str:
         """What a service printed."""
         return (self.folder / f"{name}.log").read_text("utf-8", errors="replace")
 
@@ -161,5 +161,5 @@ async def test_the_services_of_compose_turn_the_sample_books_into_derived_bars(
         for name in compose.ports:
             running[name].send_signal(signal.SIGTERM)
         assert [running[name].wait(PATIENCE_S) for name in compose.ports] == [0, 0]
-    assert '"message":"drained"' in compose.said("worker-0")
+    assert '"message":"drained"' in compose.output("worker-0")
     assert "0 topics created" in compose.run("topics")

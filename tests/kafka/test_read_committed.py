@@ -160,7 +160,7 @@ async def test_a_publication_goes_on_after_what_was_committed(
     assert values == [encode(bar) for bar in BARS[:300]]
 
 
-async def say(producer: AIOKafkaProducer, topic: str, *events: Touch) -> None:
+async def publish(producer: AIOKafkaProducer, topic: str, *events: Touch) -> None:
     for event in events:
         headers = [
             ("type", b"touch"),
@@ -187,10 +187,10 @@ async def test_consumers_get_no_event_of_a_transaction_that_is_open_or_was_abort
     async with transactional(config, "events") as producer:
         for number, committed in ((1, True), (9, False), (2, True)):
             await producer.begin_transaction()
-            await say(producer, topic, touch(number))
+            await publish(producer, topic, touch(number))
             await (producer.commit_transaction() if committed else producer.abort_transaction())
         await producer.begin_transaction()
-        await say(producer, topic, touch(3))
+        await publish(producer, topic, touch(3))
         async with Subscription(
             [topic], bootstrap=broker.bootstrap, since="beginning", follow=False
         ) as events:

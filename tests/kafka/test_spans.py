@@ -97,6 +97,6 @@ async def test_a_span_whose_end_never_comes_is_an_error(
     config: Config, consumer: AIOKafkaConsumer
 ) -> None:
     await append(config, 0, BARS)
-    reader = SpanReader(consumer, {partition(config): (0, 61)}, silence_s=0.0)
+    reader = SpanReader(consumer, {partition(config): (0, 61)}, idle_s=0.0)
     with pytest.raises(KafkaTimeoutError, match=r"nothing came of .*bars"):
         await read_all(reader)

@@ -40,7 +40,7 @@ from tapeline.streams.worker.state_records import offset_of, read_partition
 from tests.kafka.broker import Broker
 from tests.kafka.expectation import (
     FACTS,
-    Said,
+    TopicMessage,
     embedded_run,
     read_outputs,
     view,
@@ -250,7 +250,7 @@ async def test_a_worker_that_slept_past_its_session_writes_nothing_stale_when_it
         await workers[1].start_until(FOLDING)
         sleeper, other = workers
         await _sleep_until_it_ends(config, sleeper, other)
-        assert "start it again" in sleeper.said()
+        assert "start it again" in sleeper.output()
         other.kill()
         shutil.rmtree(other.store)
         enough.set()
@@ -322,8 +322,8 @@ async def test_a_worker_whose_topics_are_missing_does_not_start_and_names_them(
     config = with_kafka(built_in_config(), broker.bootstrap, topic_prefix, PARTITIONS)
     with WorkerProcess(config, tmp_path) as worker:
         assert worker.wait() == 2
-        assert topic_of("touch", topic_prefix) in worker.said()
-        assert "tapeline topics create" in worker.said()
+        assert topic_of("touch", topic_prefix) in worker.output()
+        assert "tapeline topics create" in worker.output()
 
 
 async def _sleep_until_it_ends(
@@ -334,15 +334,15 @@ async def _sleep_until_it_ends(
     One that had none, as its records were not fetched yet, joins again and sleeps once more.
     """
     for _ in range(10):
-        taken = other.said().count(FOLDING)
+        taken = other.output().count(FOLDING)
         await _stop_at_work(config, sleeper)
         await asyncio.sleep(SESSION_S)
         await _fold_again(other, taken + 1)
         await asyncio.sleep(0.5)
         sleeper.signal(signal.SIGCONT)
-        folding = sleeper.said().count(FOLDING)
+        folding = sleeper.output().count(FOLDING)
         async with asyncio.timeout(PATIENCE_S):
-            while sleeper.code() is None and sleeper.said().count(FOLDING) == folding:
+            while sleeper.code() is None and sleeper.output().count(FOLDING) == folding:
                 await asyncio.sleep(0.05)
         if sleeper.code() is not None:
             assert sleeper.wait() == 70
@@ -369,10 +369,10 @@ async def _fold_again(worker: WorkerProcess, times: int) -> None:
     finds it there ends, and is started again as a supervisor would.
     """
     async with asyncio.timeout(PATIENCE_S):
-        while worker.said().count(FOLDING) < times:
+        while worker.output().count(FOLDING) < times:
             if worker.code() is not None:
                 assert worker.wait() == 70
-                assert "one that was replaced has woken" in worker.said_since_start()
+                assert "one that was replaced has woken" in worker.output_since_start()
                 worker.start()
             await asyncio.sleep(0.05)
 
@@ -401,7 +401,7 @@ def _ends(pair: Sequence[object], acme: Sequence[object]) -> list[int]:
     return ends
 
 
-def _contents(messages: Sequence[Said]) -> list[dict[str, object]]:
+def _contents(messages: Sequence[TopicMessage]) -> list[dict[str, object]]:
     """Without seq, which counts the records between."""
     found = []
     for each in messages:

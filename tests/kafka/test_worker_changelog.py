@@ -93,7 +93,7 @@ async def ends_with_70(worker: WorkerProcess) -> str:
     """The last line of a worker that must not go on."""
     with worker:
         assert worker.wait() == 70
-        assert FOLDING not in worker.said_since_start()
+        assert FOLDING not in worker.output_since_start()
     return worker.last_words()
 
 
@@ -117,15 +117,15 @@ async def test_a_folder_of_topics_that_were_made_again_is_set_aside_and_the_resu
     await work_off(old, len(log))
     await assert_exact(config, tmp_path / "embedded", log)
     store = store_of(old)
-    assert f"the local state {store} {SET_ASIDE}" in old.said_since_start()
+    assert f"the local state {store} {SET_ASIDE}" in old.output_since_start()
     assert (store.parent / "state-0.db.other").is_dir()
     identity = identity_of((await changelog(config))[0].value)
-    assert f"(identity {identity})" in old.said_since_start()
+    assert f"(identity {identity})" in old.output_since_start()
     # It is its own now.
     old.start()
     await old.until(FOLDING)
     assert old.drain() == 0
-    assert SET_ASIDE not in old.said_since_start()
+    assert SET_ASIDE not in old.output_since_start()
 
 
 async def test_an_empty_changelog_beside_a_full_folder_stops_the_worker_and_the_folder_stays(
@@ -161,7 +161,7 @@ async def test_folders_of_two_prefixes_that_were_swapped_are_set_aside_once_each
     for config, worker, log in zip(configs, workers, logs, strict=True):
         await append(config, 0, log[500:])
         await work_off(worker, len(log))
-        assert worker.said_since_start().count(SET_ASIDE) == 1
+        assert worker.output_since_start().count(SET_ASIDE) == 1
         await assert_exact(config, tmp_path / f"embedded-{config.kafka.topic_prefix}", log)
 
 
@@ -237,7 +237,7 @@ async def test_the_identity_stays_the_first_record_of_a_changelog_that_is_compac
     await work_off(worker, len(log) - 50)
     await append(config, 0, log[-50:])
     await work_off(worker, len(log))
-    assert SET_ASIDE not in worker.said()
+    assert SET_ASIDE not in worker.output()
     await assert_exact(config, tmp_path / "embedded", log)
 
 
@@ -259,13 +259,13 @@ async def test_of_two_workers_that_both_begin_a_changelog_the_second_ends_and_th
     second = written[2]
     assert second.key == IDENTITY_KEY != second.value != first[1]
     await work_off(worker, 390)
-    assert SET_ASIDE not in worker.said()
+    assert SET_ASIDE not in worker.output()
     worker.wipe()
     # Whether the state is recovered or kept: the first identity is that of the folder.
     for _ in range(2):
         await worker.start_until(FOLDING)
         assert worker.drain() == 0
-    assert SET_ASIDE not in worker.said()
+    assert SET_ASIDE not in worker.output()
     await assert_exact(config, tmp_path / "embedded", log)
 
 

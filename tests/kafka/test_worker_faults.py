@@ -214,7 +214,7 @@ async def test_a_state_of_other_settings_stops_the_worker_before_it_is_ready(
     with WorkerProcess(other, tmp_path / "worker") as worker:
         assert worker.wait() == 70
         assert "the state of group ACME was made with other settings" in worker.last_words()
-        assert FOLDING not in worker.said_since_start()
+        assert FOLDING not in worker.output_since_start()
 
 
 async def test_a_full_disk_stops_the_worker_plainly_and_with_room_again_it_is_exact(
@@ -228,7 +228,7 @@ async def test_a_full_disk_stops_the_worker_plainly_and_with_room_again_it_is_ex
         (store,) = limited.store.rglob("state-0.db")
         assert f"the local state {store} cannot be written" in limited.last_words()
         assert "Make room" in limited.last_words()
-        assert "Traceback" not in limited.said()
+        assert "Traceback" not in limited.output()
         # No room was made, not even for opening it: it ends the same way.
         limited.file_bytes = FILE_BYTES // 4
         limited.start()
@@ -269,7 +269,7 @@ async def test_a_log_that_was_made_again_stops_the_worker_with_both_offsets(
         worker.start()
         assert worker.wait() == 70
         assert f"{name} partition 0 ends at offset 50, the state includes all below 390" in (
-            worker.said()
+            worker.output()
         )
 
 
@@ -310,7 +310,7 @@ async def test_a_second_worker_of_the_same_ordinal_is_refused_and_of_another_is_
         if instance == 0:
             second.start()
             assert second.wait() == 2
-            assert "instance 0 already runs" in second.said()
+            assert "instance 0 already runs" in second.output()
         else:
             # A worker that is told to stop while it starts stops in good order, too.
             await second.start_until("health on")
@@ -355,5 +355,5 @@ async def test_partitions_that_come_without_their_state_are_not_taken_but_asked_
     # A static member that comes back within its session is given what it had before.
     worker = WorkerProcess(config, tmp_path / "worker")
     await work_off(worker, len(log))
-    assert "partitions [0] came without their changelogs, asking again" in worker.said()
+    assert "partitions [0] came without their changelogs, asking again" in worker.output()
     await assert_exact(config, tmp_path / "embedded", log)

@@ -22,7 +22,7 @@ from tapeline.streams.drill.readback import log_ends
 from tapeline.streams.drill.worker_process import PLAIN_PROGRAM
 from tapeline.streams.kafka.administration import create_topics
 from tapeline.streams.kafka.connection import admin_client
-from tapeline.streams.worker.fetch_watch import SILENCE_S
+from tapeline.streams.worker.fetch_watch import IDLE_S
 from tests.kafka.acme import acme_log, assert_exact, prepared
 from tests.kafka.broker import SOON_MISSED, Broker, require_broker
 from tests.kafka.worker_process import (
@@ -114,7 +114,7 @@ async def test_a_log_that_is_made_again_under_a_worker_ends_it_whatever_its_leng
         await make_again(config, BARS[2 : records + 2])
         if slept:
             # What is shorter than a silence is taken for the turn of other partitions.
-            await asyncio.sleep(max(0.0, 2 * SILENCE_S - (time.monotonic() - stopped_at)))
+            await asyncio.sleep(max(0.0, 2 * IDLE_S - (time.monotonic() - stopped_at)))
             asleep(worker, False)
         assert worker.wait() == 70
         last = worker.last_words()
@@ -252,7 +252,7 @@ async def test_a_log_cut_by_retention_up_to_the_state_goes_on_and_one_cut_beyond
         await delete_below(config, 390)
         await worker.until(behind)
         assert worker.drain() == 0
-        assert worker.said_since_start().count(behind) == 1
+        assert worker.output_since_start().count(behind) == 1
         await worker.start_until(behind)
         await append(config, 0, BARS[390:600])
         await until_committed(config, [600], [worker])

@@ -120,7 +120,7 @@ async def test_whatever_ends_workers_nothing_is_missing_extra_or_different(
                 await end_somehow(worker, random.choice(ENDS))
             else:
                 if worker.runs:
-                    assert worker.wait() in (0, 70), worker.said()[-3_000:]
+                    assert worker.wait() in (0, 70), worker.output()[-3_000:]
                 worker.start()
             await asyncio.sleep(4 * random.random())
         sent = {partition: await each for partition, each in publishing.items()}

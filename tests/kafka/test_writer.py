@@ -73,7 +73,7 @@ async def test_a_message_that_is_too_large_is_an_error_not_a_loss(
 async def test_a_silent_broker_is_given_up_and_what_was_sent_arrives_when_it_speaks_again(
     broker: Broker, producer: AIOKafkaProducer, topic: str
 ) -> None:
-    writer = BatchWriter(producer, topic, silence_s=0.5)
+    writer = BatchWriter(producer, topic, idle_s=0.5)
     await writer.add(0, None, b"before", 1)
     await writer.drain()
     broker.pause()

@@ -72,9 +72,9 @@ class WorkerProcess(DrilledProcess):
     async def until(self, text: str, times: int = 1) -> None:
         """Wait until it has said something so many times since its start."""
         deadline = time.monotonic() + PATIENCE_S
-        while self.said_since_start().count(text) < times:
-            assert self.code() is None, f"ended with {self.code()}\n{self.said()}"
-            assert time.monotonic() < deadline, self.said()
+        while self.output_since_start().count(text) < times:
+            assert self.code() is None, f"ended with {self.code()}\n{self.output()}"
+            assert time.monotonic() < deadline, self.output()
             await asyncio.sleep(POLL_S)
 
     def drain(self) -> int:
@@ -86,7 +86,7 @@ class WorkerProcess(DrilledProcess):
         """Wait until it ends by itself; its exit code."""
         deadline = time.monotonic() + PATIENCE_S
         while (code := self.bury()) is None:
-            assert time.monotonic() < deadline, self.said()
+            assert time.monotonic() < deadline, self.output()
             time.sleep(POLL_S)
         return code
 
@@ -116,7 +116,7 @@ async def until_shown(worker: WorkerProcess, expected: dict[str, float]) -> None
     """Wait until a worker shows these numbers, all at once."""
     async with asyncio.timeout(PATIENCE_S):
         while {name: shown(worker, name) for name in expected} != expected:
-            assert worker.code() is None, worker.said()
+            assert worker.code() is None, worker.output()
             await asyncio.sleep(POLL_S)
 
 
@@ -169,7 +169,7 @@ async def until_committed(
             reached = await committed_offsets(admin, config.kafka)
             if all(reached.get(partition, 0) >= end for partition, end in enumerate(ends)):
                 return
-            said = "".join(worker.said()[-3_000:] for worker in workers)
+            said = "".join(worker.output()[-3_000:] for worker in workers)
             assert time.monotonic() < deadline, f"committed {reached} of {list(ends)}\n{said}"
             for worker in workers:
                 assert worker.code() is None, f"worker ended with {worker.code()}\n{said}"

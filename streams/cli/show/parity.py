@@ -55,8 +55,8 @@ def _counts_table(report: ParityReport) -> PlainTable:
 
 def _lines(difference: Difference) -> Iterator[str]:
     """A difference in one line, and one for each field."""
-    place = f"partition {difference.partition}, offset {difference.record}"
-    yield f"  {difference.what:9} {difference.id} ({place})"
+    where = f"partition {difference.partition}, offset {difference.record}"
+    yield f"  {difference.what:9} {difference.id} ({where})"
     for name, (before, now) in difference.fields.items():
         yield f"            {name}: {_short(before)} -> {_short(now)}"
 
@@ -67,13 +67,13 @@ def _short(value: Any) -> str:
 
 
 def _print_around(console: PlainConsole, around: Surroundings) -> None:
-    place = f"partition {around.partition}, offset {around.record}"
+    where = f"partition {around.partition}, offset {around.record}"
     if around.a == around.b and around.a.away is None:
-        console.print(f"The log around the first difference ({place}), equal on both sides:")
+        console.print(f"The log around the first difference ({where}), equal on both sides:")
         _print_records(console, around.a.records, around.record)
     else:
         for name, part in (("A", around.a), ("B", around.b)):
-            _print_part(console, name, part, around, place)
+            _print_part(console, name, part, around, where)
     if around.parted is not None:
         first, second = around.parted
         console.print("The logs part here:")
@@ -82,12 +82,12 @@ def _print_around(console: PlainConsole, around: Surroundings) -> None:
 
 
 def _print_part(
-    console: PlainConsole, name: str, part: LogPart, around: Surroundings, place: str
+    console: PlainConsole, name: str, part: LogPart, around: Surroundings, where: str
 ) -> None:
     if part.away is not None:
         console.print(f"The log of {name} is not at hand: {part.away}")
         return
-    console.print(f"The log of {name} around the first difference ({place}):")
+    console.print(f"The log of {name} around the first difference ({where}):")
     _print_records(console, part.records, around.record)
 
 

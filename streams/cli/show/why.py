@@ -33,8 +33,8 @@ def print_answer(answer: Answer) -> None:
 
 
 def _version_lines(version: Version) -> Iterator[str]:
-    place = f"partition {version.partition}, offset {version.offset}"
-    yield f"  rev {version.rev}, seq {version.seq}, by the record of {place}:"
+    where = f"partition {version.partition}, offset {version.offset}"
+    yield f"  rev {version.rev}, seq {version.seq}, by the record of {where}:"
     yield f"    {record_text(to_builtins(version.record))}"
     corrected = version.corrected
     if corrected is not None:

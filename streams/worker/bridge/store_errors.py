@@ -50,14 +50,14 @@ def opening(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        said = str(error)
+        text = str(error)
         if wants_room(error):
             raise _unwritable(path, error) from error
-        if said.startswith(DAMAGED):
+        if text.startswith(DAMAGED):
             raise _damaged(path, error) from error
-        kind = StoreLockedError if any(each in said for each in LOCKED) else StoreBrokenError
+        kind = StoreLockedError if any(each in text for each in LOCKED) else StoreBrokenError
         raise kind(
-            f"the local state {path} cannot be opened ({said}). "
+            f"the local state {path} cannot be opened ({text}). "
             "If no other worker uses it, delete the folder: it is made again from the changelog"
         ) from error
 

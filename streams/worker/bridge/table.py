@@ -69,13 +69,13 @@ class StateStore(Store):  # type: ignore[misc]
         """
         db = self._db_for_partition(partition)
         with reading(self.partition_path(partition)):
-            place = db.iter()
-            place.seek_to_first()
-            while place.valid():
-                yield place.key(), place.value()
-                place.next()
+            cursor = db.iter()
+            cursor.seek_to_first()
+            while cursor.valid():
+                yield cursor.key(), cursor.value()
+                cursor.next()
             # At a block that cannot be read it ends as at the end: only its status tells which.
-            place.status()
+            cursor.status()
 
     def is_open(self, partition: int) -> bool:
         """Whether a partition's store is in use by this process."""

@@ -271,9 +271,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
     async def _out_of_range(self, offsets: Mapping[TP, int]) -> None:
         """The broker does not have what comes next: of the log nothing else will do."""
-        places = [TopicPartition(*tp) for tp in offsets]
-        begins = await self.earliest_offsets(*places)
-        ends = await self.highwaters(*places)
+        partitions = [TopicPartition(*tp) for tp in offsets]
+        begins = await self.earliest_offsets(*partitions)
+        ends = await self.highwaters(*partitions)
         for tp, offset in offsets.items():
             if self._is_changelog_tp(tp):
                 # Faust asks for what lies before its beginning, and means the beginning.
@@ -344,12 +344,12 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         if not sources:
             return
         committed = await self._committed(sources)
-        places = {tp: self.app.start_offset(tp, committed[tp]) for tp in sources}
+        positions = {tp: self.app.start_offset(tp, committed[tp]) for tp in sources}
         ends = await self.highwaters(*(TopicPartition(*tp) for tp in sources))
         for tp, end in ends.items():
-            self.app.check_log_end(ensure_TP(tp), places[ensure_TP(tp)], end)
-        await self.seek_wait(places)
-        for tp, offset in places.items():
+            self.app.check_log_end(ensure_TP(tp), positions[ensure_TP(tp)], end)
+        await self.seek_wait(positions)
+        for tp, offset in positions.items():
             self.positions.set(tp, offset, self.app.last_record(tp))
             known = committed[tp]
             # What is committed follows what is written, also back.

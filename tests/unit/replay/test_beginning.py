@@ -85,7 +85,7 @@ def test_a_partition_that_begins_with_a_state_is_read_from_there_however_old() -
     assert [warm_up.leaves_out(0, 5, 50), warm_up.leaves_out(1, 0, 50)] == [False, True]
     assert [warm_up.leaves_out(1, 1, 100), warm_up.leaves_out(1, 2, 50)] == [False, False]
     assert begun.read_from == {0: 5, 1: 1}
-    assert begun.said["partition 1"] == {"kind": "warm-up", "offset": 1}
+    assert begun.start_states["partition 1"] == {"kind": "warm-up", "offset": 1}
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ async def test_a_long_wait_comes_in_parts() -> None:
     assert scene.clock.longest_wait_s <= 60
 
 
-class Told(NamedTuple):
+class Order(NamedTuple):
     """Something a user does, so many nanoseconds from the start."""
 
     at_ns: int
@@ -111,14 +111,14 @@ class Told(NamedTuple):
 
 
 def expected_ns(
-    times: list[int], told: list[Told], speed: Speed, idle_s: int | None
+    times: list[int], orders: list[Order], speed: Speed, idle_s: int | None
 ) -> tuple[list[Fraction], Fraction]:
     """When records go, and how close something told came without being the reason, in nanoseconds.
 
     A playhead goes through event time: still during a pause, `speed` times as fast as the clock
     otherwise. A record goes when it is there, or when `idle_s` have passed since the last one.
     """
-    orders = sorted(told)
+    orders = sorted(orders)
     now = idle = Fraction(0)
     went: list[Fraction] = []
     head, reached = Fraction(times[0]), times[0] - 1
@@ -148,7 +148,7 @@ def expected_ns(
         if time_ms > reached:
             head, reached, idle = Fraction(time_ms), time_ms, Fraction(0)
         went.append(now)
-    distances = {abs(each - order.at_ns) for each in went for order in told} - {0}
+    distances = {abs(each - order.at_ns) for each in went for order in orders} - {0}
     closest = min(distances, default=Fraction(NS_IN_S))
     return went, closest
 
@@ -180,13 +180,13 @@ def test_records_go_within_a_microsecond_of_their_time_whatever_is_told(
     for step in steps:
         times.append(times[-1] + step)
     # Whatever was paused goes on in the end.
-    told = [Told(*each) for each in orders] + [Told(5_000_000_000_000, "resume")]
-    expected, closest = expected_ns(times, told, speed, idle_s)
+    planned = [Order(*each) for each in orders] + [Order(5_000_000_000_000, "resume")]
+    expected, closest = expected_ns(times, planned, speed, idle_s)
     assume(closest > 50)
 
     clock = VirtualClock()
     control = Control(speed, idle_s, clock=clock)
-    for order in told:
+    for order in planned:
         if order.what == "pause":
             clock.plan(order.at_ns, control.pause)
         elif order.what == "resume":

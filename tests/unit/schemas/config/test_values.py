@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.config.model import Config, ConfigError, InstrumentConfig
-from tapeline.schemas.config.values import ALLOWED, KeyPlace, with_nearest
+from tapeline.schemas.config.values import ALLOWED, ConfigKey, with_nearest
 
 DAY_MS = 86_400_000
 
@@ -195,7 +195,7 @@ def test_a_section_that_is_no_table_is_refused(text: str) -> None:
 
 
 def test_a_place_is_written_as_toml_would() -> None:
-    place = KeyPlace("f", "").child("instruments").child("BRK.B").child("ranges").item(2)
+    place = ConfigKey("f", "").child("instruments").child("BRK.B").child("ranges").item(2)
     assert place.key == 'instruments."BRK.B".ranges[2]'
 
 

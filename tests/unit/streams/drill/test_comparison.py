@@ -19,7 +19,7 @@ from tapeline.streams.drill.comparison import (
     compare_outputs,
     compare_state,
 )
-from tapeline.streams.drill.messages import FACTS, Said, said
+from tapeline.streams.drill.messages import FACTS, TopicMessage, topic_messages
 from tapeline.streams.drill.oracle import expected
 from tapeline.streams.drill.report import checks_of
 from tapeline.streams.kafka.raw_records import Chunk
@@ -71,9 +71,9 @@ def changelog(step: FoldStep) -> list[Stored]:
     return [Stored(offset, 0, *pair) for offset, pair in enumerate(pairs)]
 
 
-def found(tampered: list[Said] | None = None) -> DrillDifferences:
+def found(tampered: list[TopicMessage] | None = None) -> DrillDifferences:
     """The differences of what a worker said, its derived bars tampered with."""
-    facts = {kind: said(STEP.outputs.get(topic_of(kind, PREFIX), [])) for kind in FACTS}
+    facts = {kind: topic_messages(STEP.outputs.get(topic_of(kind, PREFIX), [])) for kind in FACTS}
     if tampered is not None:
         facts["derived_bar"] = tampered
     differences = DrillDifferences()
@@ -102,9 +102,9 @@ def test_what_a_worker_says_of_a_troubled_book_is_what_must_be_said() -> None:
 
 SAID = Counter(each.key for each in DERIVED)
 MIDDLE = next(at for at, each in enumerate(DERIVED) if at > 500 and SAID[each.key] == 1)
-FORGED = Said(DERIVED[-1].seq + 1, "derived_bar|ES|5m|0", 0, "derived_bar", b"{}")
+FORGED = TopicMessage(DERIVED[-1].seq + 1, "derived_bar|ES|5m|0", 0, "derived_bar", b"{}")
 CHANGED = DERIVED[MIDDLE]._replace(value=b"{}")
-TAMPERED: list[tuple[str, Callable[[list[Said]], list[Said]], dict[str, int]]] = [
+TAMPERED: list[tuple[str, Callable[[list[TopicMessage]], list[TopicMessage]], dict[str, int]]] = [
     ("removed", lambda all_: all_[:-1], {"missing ids": 1, "table view": 1}),
     ("appended", lambda all_: [*all_, FORGED], {"extra ids": 1, "table view": 1}),
     (
@@ -130,7 +130,7 @@ TAMPERED: list[tuple[str, Callable[[list[Said]], list[Said]], dict[str, int]]] =
     ("tamper", "wrong"), [each[1:] for each in TAMPERED], ids=[each[0] for each in TAMPERED]
 )
 def test_a_message_that_was_tampered_with_is_counted_where_it_belongs(
-    tamper: Callable[[list[Said]], list[Said]], wrong: dict[str, int]
+    tamper: Callable[[list[TopicMessage]], list[TopicMessage]], wrong: dict[str, int]
 ) -> None:
     assert counts(found(tamper(DERIVED))) == wrong
 

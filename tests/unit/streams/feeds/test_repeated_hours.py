@@ -91,7 +91,7 @@ def test_two_passes_are_told_by_the_order_of_the_file(
     assert read(csv_feed(tmp_path, map(wall, ordered))) == ordered
 
 
-UNTOLD: dict[str, tuple[list[int], list[int]]] = {
+AMBIGUOUS: dict[str, tuple[list[int], list[int]]] = {
     "the first pass alone": (minutes(-90, -1), minutes(60, 89)),
     "the second pass alone": (minutes(-90, -61), minutes(0, 89)),
     "one row": ([], [CHANGE_MS - 1_800_000]),
@@ -103,7 +103,7 @@ UNTOLD: dict[str, tuple[list[int], list[int]]] = {
 }
 
 
-@pytest.mark.parametrize(("first", "then"), UNTOLD.values(), ids=UNTOLD.keys())
+@pytest.mark.parametrize(("first", "then"), AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
 def test_where_the_order_does_not_tell_the_hour_is_refused_and_nothing_else(
     tmp_path: Path, first: list[int], then: list[int]
 ) -> None:
@@ -246,8 +246,8 @@ def opened(
         [feed] = open_feeds([Source(str(path), symbol)], ROUTER, times, stack)
         for content, _, _ in feed:
             assert isinstance(content, (Bar, Refusal))
-            told = content.start_ms if isinstance(content, Bar) else content.code
-            found.append((content.symbol, told))
+            resolved = content.start_ms if isinstance(content, Bar) else content.code
+            found.append((content.symbol, resolved))
     return found
 
 
@@ -343,11 +343,11 @@ def test_in_any_zone_a_row_is_its_own_instant_or_refused(
     first = [each for each in slots if change_ms - shift <= each < change_ms]
     second = [each for each in slots if change_ms <= each < change_ms + shift]
     # A wall time of the second pass is `shift` before that of its instant in the first.
-    told = first and second and second[0] - shift <= first[-1]
+    resolved = first and second and second[0] - shift <= first[-1]
     found = read(csv_feed(tmp_path, (wall(each, zone) for each in ordered), zone, base))
     untold = set(first + second)
     refused = ["ambiguous_time" if each in untold else each for each in ordered]
-    if not told:
+    if not resolved:
         assert found == refused
     elif len(untold) < len(slots):
         assert found == ordered

@@ -68,7 +68,7 @@ def bar(symbol: str, minute: int, price: float = 1.0, interval: str = "1m") -> B
 
 
 def begun() -> list[tuple[LogRecord, str | None]]:
-    """The first records, and the codes of the dead letters; C, A, G and B have the places."""
+    """The first records, and the codes of the dead letters; C, A, G and B are admitted."""
     return [
         (Cancel("C", "1m", FIRST_MS), None),
         (bar("A", 0), None),
@@ -92,7 +92,7 @@ def begun() -> list[tuple[LogRecord, str | None]]:
 
 
 def records() -> list[tuple[LogRecord, str | None]]:
-    """Three sessions; of G nothing but its place is left."""
+    """Three sessions; of G nothing but its admission is left."""
     found = begun()
     for minute in (1_440, 1_441, 2_880, 2_881):
         for symbol in (*UNNAMED, *NAMED):
@@ -145,7 +145,7 @@ def codes_of(messages: Sequence[Any]) -> dict[int, str]:
     return {int(each["source"].rpartition("/")[2]): each["code"] for each in letters}
 
 
-def test_a_run_gives_places_in_the_order_of_first_records_whatever_becomes_of_them(
+def test_a_run_admits_symbols_in_the_order_of_first_records_whatever_becomes_of_them(
     log: Path, tmp_path: Path
 ) -> None:
     result = run_files(CONFIG, [Source(str(log))], tmp_path / "out")
@@ -160,7 +160,7 @@ def test_a_run_gives_places_in_the_order_of_first_records_whatever_becomes_of_th
 
 
 @pytest.mark.parametrize("cut", [1, 3, 8, 9, 10, 20, 30])
-def test_a_store_gives_the_same_places_however_its_log_is_delivered(
+def test_a_store_admits_the_same_symbols_however_its_log_is_delivered(
     cut: int, tmp_path: Path
 ) -> None:
     found: dict[int, str] = {}
@@ -179,7 +179,7 @@ def test_a_store_gives_the_same_places_however_its_log_is_delivered(
     assert {each["symbol"] for each in kept} == {"A", "B", "C", *NAMED}
 
 
-def test_a_worker_gives_the_same_places_after_any_restart() -> None:
+def test_a_worker_admits_the_same_symbols_after_any_restart() -> None:
     whole, groups = worker([])
     assert codes_of(whole["tape.rejects.v1"]) == CODES
     assert groups == {"A", "B", "C", "G", "NAMED", "both"}
@@ -189,11 +189,11 @@ def test_a_worker_gives_the_same_places_after_any_restart() -> None:
     assert worker(range(1, len(LOG))) == (whole, groups)
 
 
-@pytest.mark.parametrize("refused", [0, 9], ids=["a record", "a symbol without a place"])
-def test_a_store_made_again_from_its_log_gives_the_places_that_it_gave(
+@pytest.mark.parametrize("refused", [0, 9], ids=["a record", "a symbol not admitted"])
+def test_a_store_made_again_from_its_log_admits_the_symbols_that_it_admitted(
     refused: int, tmp_path: Path
 ) -> None:
-    """G had nothing but a dead letter, and its place stands in that alone."""
+    """G had nothing but a dead letter, and its admission stands in that alone."""
     folder, begins = tmp_path / "S", len(begun())
     log = tmp_path / "1.jsonl"
     log.write_bytes(b"".join(encode(each) + b"\n" for each in LOG[:begins]))
@@ -207,7 +207,7 @@ def test_a_store_made_again_from_its_log_gives_the_places_that_it_gave(
     assert result.symbols["G"]["last_ms"] == FIRST_MS + 4 * 60_000
 
 
-def test_a_row_that_a_later_one_replaces_gives_its_symbol_a_place_in_a_store_too(
+def test_a_row_that_a_later_one_replaces_admits_its_symbol_in_a_store_too(
     tmp_path: Path,
 ) -> None:
     config = read_config("[limits]\nsymbols = 1", "test")
@@ -225,7 +225,7 @@ def test_a_row_that_a_later_one_replaces_gives_its_symbol_a_place_in_a_store_too
     assert [json.loads(line) for line in stored] == refused
 
 
-def test_a_worker_that_is_killed_between_the_batches_of_a_step_gives_the_same_places() -> None:
+def test_a_worker_that_is_killed_between_the_batches_of_a_step_admits_the_same_symbols() -> None:
     raws, cut = raw_records(LOG), len(begun())
     step = fold_of(StoredPartition()).fold(chunk(raws[:cut]))
     found = list(batches(step.state.changes(), step.checkpoint(), 2_500))
@@ -245,11 +245,11 @@ def test_a_worker_that_is_killed_between_the_batches_of_a_step_gives_the_same_pl
             at for at in CODES if CODES[at] == TOO_MANY
         ]
         stored = read_partition(table.items())
-        assert [place.symbol for place in stored.places] == ["C", "A", "G", "B"]
+        assert [each.symbol for each in stored.admitted] == ["C", "A", "G", "B"]
         assert set(stored.groups) == {"A", "B", "C", "G", "NAMED", "both"}
 
 
-def test_a_state_that_lost_a_place_is_refused_with_the_way_out() -> None:
+def test_a_state_that_lost_an_admission_is_refused_with_the_way_out() -> None:
     step = fold_of(StoredPartition()).fold(chunk(raw_records(LOG)))
     (batch,) = batches(step.state.changes(), step.checkpoint(), ROOMY)
     left = [(key, value) for key, value in batch if key != b"|symbols/G"]
@@ -282,7 +282,7 @@ async def replayed(options: ReplayOptions) -> tuple[dict[int, str], set[str], Re
     return by_offset(letters), symbols, run
 
 
-async def test_a_replay_gives_the_same_places() -> None:
+async def test_a_replay_admits_the_same_symbols() -> None:
     codes, symbols, _ = await replayed(ReplayOptions())
     assert codes == CODES
     assert symbols >= {"A", "B", "C"}
@@ -299,7 +299,7 @@ async def test_symbols_outside_the_selection_count_too(symbol: str) -> None:
 
 @pytest.mark.parametrize("chosen", [(), ("B",), ("D",), ("F", "E")])
 @pytest.mark.parametrize("start", [len(begun()), len(begun()) + 9, len(begun()) + 20])
-async def test_a_replay_that_begins_with_snapshots_knows_the_places(
+async def test_a_replay_that_begins_with_snapshots_knows_the_admitted_symbols(
     start: int, chosen: tuple[str, ...]
 ) -> None:
     bound = Bound(offsets={0: start})
@@ -324,7 +324,7 @@ async def test_a_warm_up_counts_what_lies_before_it() -> None:
     assert run.read_from[0] >= len(begun())
 
 
-async def test_the_log_as_corrected_gives_the_places_that_it_gave_as_it_came(
+async def test_the_log_as_corrected_admits_the_symbols_that_it_admitted_as_it_came(
     log: Path, tmp_path: Path
 ) -> None:
     run_files(CONFIG, [Source(str(log))], tmp_path / "out", as_corrected=True)
@@ -334,7 +334,7 @@ async def test_the_log_as_corrected_gives_the_places_that_it_gave_as_it_came(
     assert symbols.isdisjoint({"D", "E", "F"})
 
 
-async def test_why_knows_no_event_of_a_symbol_without_a_place() -> None:
+async def test_why_knows_no_event_of_a_symbol_that_was_not_admitted() -> None:
     for symbol in UNNAMED:
         answer = await why(
             lambda: MemorySource(PLACES, LIVE, 1), CONFIG, f"session|{symbol}|2025-07-02"
@@ -366,7 +366,7 @@ async def test_a_replay_of_files_is_what_the_run_was(log: Path, tmp_path: Path) 
     assert TOO_MANY in found.values()
 
 
-def test_no_place_is_left_where_there_are_none() -> None:
+def test_no_symbol_is_admitted_under_a_limit_of_0() -> None:
     admission = Admission(read_config("[limits]\nsymbols = 0", "test"))
     with pytest.raises(RecordRejected, match=TOO_MANY):
         admission.admit("A", 0)

@@ -172,7 +172,7 @@ def test_one_record_is_refused_by_an_exception_that_names_both_partitions() -> N
     assert drive.apply(RUN[0], 0, 3).kind == "accepted"
 
 
-def test_the_first_record_of_a_symbol_takes_its_place_whatever_becomes_of_it() -> None:
+def test_the_first_record_of_a_symbol_admits_it_whatever_becomes_of_it() -> None:
     drive, notes = Drive(Router(CONFIG)), Notes()
     drive.apply_many(items([Cancel("NEW1", "1m", OPEN), flat("NEW2", OPEN, 5.0)]), notes)
     assert notes.kinds == ["idle"]

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError, NotLeaderForPartitionError
 
 from tapeline.streams.outputs.messages import EventMessage
 from tapeline.streams.worker.committer import (
-    SNAPSHOT_BYTES_A_PLACE,
+    SNAPSHOT_BYTES_A_PERMIT,
     STEPS_IN_HAND,
     Committer,
     OutputBatch,
@@ -199,7 +199,7 @@ async def test_steps_with_large_snapshots_wait_for_room_but_never_for_more_than_
     desk = Desk()
     for partition in (0, 1):
         heavy = a_step(partition)
-        heavy.snapshot_bytes = (STEPS_IN_HAND - 1) * SNAPSHOT_BYTES_A_PLACE * (partition + 1)
+        heavy.snapshot_bytes = (STEPS_IN_HAND - 1) * SNAPSHOT_BYTES_A_PERMIT * (partition + 1)
         putting = asyncio.create_task(desk.put(heavy))
         await settled()
     assert not putting.done()

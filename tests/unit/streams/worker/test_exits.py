@@ -12,7 +12,7 @@ from tapeline.streams.worker.exits import (
     StandstillClock,
     ZombieError,
     ZombieGuard,
-    leaving_when_told,
+    leaving_on_signals,
 )
 
 
@@ -42,7 +42,7 @@ def test_a_hard_exit_says_why_and_ends_the_process_with_70_before_any_clean_up()
 
 def test_signals_are_who_had_them_before_when_nothing_is_loaded_any_more() -> None:
     before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
-    with leaving_when_told():
+    with leaving_on_signals():
         assert signal.getsignal(signal.SIGTERM) not in before
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
 

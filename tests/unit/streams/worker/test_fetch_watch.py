@@ -12,7 +12,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from faust.types import TP
 
-from tapeline.streams.worker.fetch_watch import SILENCE_S, FetchWatch
+from tapeline.streams.worker.fetch_watch import IDLE_S, FetchWatch
 
 LOG, STATE = "tape.bars.v1", "tape-worker-state-changelog"
 NODE = 1
@@ -93,7 +93,7 @@ async def test_a_silence_makes_a_topic_doubtful_and_partitions_that_take_turns_a
     for _ in range(4):
         assert await watched.fetch(NoError.errno) == set()
     assert await watched.fetch(NoError.errno, NoError.errno) == set()
-    silence = SILENCE_S + 0.1
+    silence = IDLE_S + 0.1
     assert await watched.fetch(NoError.errno, after_s=silence) == {TP(LOG, 0), TP(LOG, 1)}
 
 

@@ -18,12 +18,12 @@ TOLD_AMID_IMPORTS = """
 import os, signal, sys
 from tapeline.streams.cli import main as cli
 
-class Teller:
+class ImportWatch:
     def find_spec(self, name, *_):
         if name == "tapeline.streams.worker.runner":
             os.kill(os.getpid(), {number})
 
-sys.meta_path.insert(0, Teller())
+sys.meta_path.insert(0, ImportWatch())
 sys.exit(cli.main(["worker", "--bootstrap", "127.0.0.1:1"]))
 """
 
