@@ -153,13 +153,13 @@ class FileSource:
 
     def letter(self, item: LogItem, refusal: Refusal) -> Reject:
         """The dead letter as an embedded run writes it."""
-        if item.place is None:
+        if item.origin is None:
             assert isinstance(item.content, Clock)
             return dead_letter(f"--until {item.content.symbol}:1", encode(item.content), refusal)
         if self._options.kind == STORE:
             # Every record has a line.
-            return dead_letter(f"{self._inputs[0].path}:{item.offset + 1}", item.place, refusal)
-        feed, row, line = item.place
+            return dead_letter(f"{self._inputs[0].path}:{item.offset + 1}", item.origin, refusal)
+        feed, row, line = item.origin
         return dead_letter(f"{feed.path}:{line}", feed.raw(row), refusal)
 
     def identity(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class InputHash:
 
         Those of files have others and are not counted: the checksums of the files are known.
         """
-        if not items or type(items[0].place) is not bytes:
+        if not items or type(items[0].origin) is not bytes:
             return
         pieces: defaultdict[int, list[bytes]] = defaultdict(list)
         for _, _, partition, _, place, _ in items:

@@ -27,7 +27,7 @@ class LogItem(NamedTuple):
         Its key in the order. In a topic the greatest end that its partition has shown up to and
         with it (`streams.kafka.shown`); in files and of sorted bars its own: end of the bar or of
         the cancelled slot, time of the clock, of what cannot be read that of the record before it.
-    place
+    origin
         What its source knows it by.
     untimed
         Whether its CreateTime is another than the end of its bar, or the time of its clock.
@@ -37,7 +37,7 @@ class LogItem(NamedTuple):
     content: LogRecord | Refusal
     partition: int
     time_ms: int
-    place: Any
+    origin: Any
     untimed: bool = False
 
 

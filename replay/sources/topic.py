@@ -169,7 +169,7 @@ class TopicSource:
     def letter(self, item: LogItem, refusal: Refusal) -> Reject:
         """The dead letter as a worker writes it."""
         source = f"{self.topic}/{item.partition}/{item.offset}"
-        return dead_letter(source, item.place, refusal)
+        return dead_letter(source, item.origin, refusal)
 
     def identity(self) -> dict[str, Any]:
         """Topic and cluster."""

@@ -11,7 +11,7 @@ part therefore says where the group began.
 
 Beside the sets lies one message for each symbol that is not configured and admitted in its
 partition (`streams.pipeline.admission`), under the key ``|symbols/SYMBOL``, written when it
-is taken: before any set that includes the record.
+is admitted: before any set that includes the record.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ Every symbol has an engine for good, so an input that makes up symbols would fil
 symbol that ``[instruments.default]`` takes is admitted with its first record, whatever becomes
 of that, until its partition has ``[limits] symbols`` of them; all records of any further symbol are
 dead letters ``too_many_symbols``. So the admitted symbols are a function of the log and the
-configuration alone, in the order of their first offsets; who keeps a state keeps them with it. Files and stores are one partition.
+configuration alone, in the order of their first offsets; who keeps a state keeps them with it.
+Files and stores are one partition.
 """
 
 from __future__ import annotations

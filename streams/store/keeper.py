@@ -54,7 +54,7 @@ WITHOUT_PLACE = frozenset(
         TOO_MANY,
     }
 )
-"""Codes of rows that are no records, and of records that give their symbol no place."""
+"""Codes of rows that are no records, and of records that do not admit their symbol."""
 CLOCK_LINE = b'{"type":"clock"'
 
 
@@ -384,7 +384,7 @@ class Keeper:
 
 
 def stored_admissions(database: Database) -> Iterator[str]:
-    """Symbols that are not configured and have a place."""
+    """Symbols that are not configured and were admitted."""
     for key, _ in database.scan(SYMBOLS):
         yield key[len(SYMBOLS) :].decode()
 

@@ -31,7 +31,7 @@ from tapeline.streams.worker.state_records import Pair, batches, new_identity
 STEPS_IN_HAND = 12
 """As many partitions wait for their acknowledgements at the same time."""
 SNAPSHOT_BYTES_A_PERMIT = 1_000_000
-"""A step takes a place more for each of these that its snapshots have."""
+"""A step takes a permit more for each of these that its snapshots have."""
 OUTPUT_BATCH_BYTES = 900_000
 CHANGELOG_BYTES = 15 * 1_048_576
 """Least of what the changelog accepts (16 MiB), with room for the frame."""

@@ -118,6 +118,6 @@ async def _first(client: Any, partition: TopicPartition) -> Any:
 def _changed(partition: TopicPartition, last: RecordDigest, found: str) -> LogChangedError:
     return LogChangedError(
         f"{partition.topic} partition {partition.partition}: the state includes the record at "
-        f"{last}, the log {found}: the topic was made again, or its broker lost the end of the log and went "
-        "on. Restore the log, or use another topic prefix and publish again"
+        f"{last}, the log {found}: the topic was made again, or its broker lost the end of the log "
+        "and went on. Restore the log, or use another topic prefix and publish again"
     )

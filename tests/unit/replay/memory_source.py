@@ -119,7 +119,7 @@ class MemorySource:
 
     def letter(self, item: LogItem, refusal: Refusal) -> Reject:
         source = f"{input_log()}/{item.partition}/{item.offset}"
-        return dead_letter(source, item.place, refusal)
+        return dead_letter(source, item.origin, refusal)
 
     def identity(self) -> dict[str, Any]:
         return {"kind": "memory"}
