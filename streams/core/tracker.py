@@ -9,6 +9,11 @@ fixed position in the output. It looks at nothing else: equal calls, equal event
 3. `on_derived`, `on_session`, `on_segment`, `on_time` while time goes on, to its end or to a clock;
 4. `publish`, once for each of its parts, at the end of the record and if it is `pending`.
 
+A session has ended when the next one begins: at its close `on_derived` comes first, `on_session`
+and `on_segment` of the next session second, and `on_time` last, if `next_ms` is still reached then.
+One record may pass several sessions: an `on_session` for each, `on_time` once. No `on_session`
+follows the last session of the calendar: its close is known by `on_time` alone.
+
 Between two records the owner may ask for a restore point, go back to one, or store the state. A
 correction does so: it runs bars twice from a restore point, as they were and as they are, and
 compares by id what both runs published last (docs/rules.md 7). `publish` is called in these runs as

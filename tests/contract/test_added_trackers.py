@@ -12,7 +12,17 @@ from tapeline.streams.core.tracker import ClosedBar, Tracker
 from tapeline.streams.pipeline.planning import plan_group
 from tests.contract.toys import REGISTRY, Peaks, SessionVwap, SpanHighs
 from tests.contract.tracker import TrackerContract
-from tests.unit.streams.core.scenario import XNYS, Tape, bar, minutes
+from tests.unit.streams.core.scenario import (
+    UTC,
+    XNYS,
+    Tape,
+    bar,
+    flat,
+    lunch,
+    minutes,
+    utc,
+    when,
+)
 
 
 class TestSessionVwap(TrackerContract):
@@ -77,6 +87,38 @@ def test_a_tracker_hears_of_incomplete_derived_bars_that_are_not_published() -> 
     tape.take(*book[:3], *book[4:])
     assert [(bar.have, bar.need, bar.complete) for bar in heard] == [(4, 5, False), (5, 5, True)]
     assert [event.have for event in tape.events if event.id.startswith("derived_bar|")] == [5]
+
+
+def test_the_next_session_begins_before_the_time_of_a_close_and_none_after_the_last_one() -> None:
+    heard: list[str] = []
+    closes = [utc("2025-07-04 12:00"), utc("2025-07-07 16:00")]
+
+    class Listener(Tracker):
+        def __init__(self, plan: InstrumentPlan) -> None:
+            super().__init__("listener", 1, (), ("1d",))
+            self.next_ms = closes[0]
+
+        def on_session(self, index: int, date: str) -> None:
+            heard.append(f"session {date}")
+
+        def on_derived(self, bar: ClosedBar) -> None:
+            heard.append(f"1d of {bar.session}")
+
+        def on_time(self, instant_ms: int) -> None:
+            heard.append(f"time {when(instant_ms, UTC)}")
+            self.next_ms = closes[-1]
+
+    plan = lunch().plan
+    tape = Tape(plan=GroupPlan(plan.group, plan.instruments, REGISTRY, (Listener,)))
+    tape.take(flat("HK", utc("2025-07-04 11:59"), 10), flat("HK", utc("2025-07-07 15:59"), 10))
+    assert heard == [
+        "session 2025-07-04",
+        "1d of 2025-07-04",
+        "session 2025-07-07",
+        "time 2025-07-04 12:00",
+        "1d of 2025-07-07",
+        "time 2025-07-07 16:00",
+    ]
 
 
 @pytest.mark.parametrize(
