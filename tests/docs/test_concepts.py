@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tapeline.schemas.registry import EVENTS
 from tests.docs.worked_examples import Example, examples
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "concepts.md"
-KINDS = ["derived_bar", "session", "quality", "gap", "range", "touch", "pair", "swing"]
 ACME = '[instruments.ACME]\ncalendar = "XNYS"\ntick = 0.01\n'
 
 
@@ -22,7 +22,7 @@ def test_every_book_of_the_page_has_facts() -> None:
     assert [example.rows[0] for example in examples(PAGE) if not example.facts] == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EVENTS.facts)
 def test_the_page_works_an_example_of_every_kind_of_fact(kind: str) -> None:
     facts = [line for example in examples(PAGE) for line in example.facts]
     assert [line for line in facts if line.startswith(f"{kind}|")]

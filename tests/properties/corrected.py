@@ -36,11 +36,6 @@ CORRECTIONS = ("late", "changed", "cancelled")
 SILENT = ("duplicates", "idle", "beyond_horizon")
 """Outcomes after which nothing has changed."""
 
-KINDS = ("session", "derived_bar", "quality", "gap", "range", "touch", "pair", "swing")
-"""Order of publication for one record; added trackers come before ranges."""
-
-FIRST_ADDED = KINDS.index("range")
-
 OUTPUTS_OF_A_RECORD = 1_000_000
 
 
@@ -165,8 +160,7 @@ class CorrectedTape:
         self.plan = plan_group(config, group)
         self.plan.trackers = trackers
         self.plan.registry = registry
-        added = [part for tracker in trackers for part in tracker(self.plan.instruments[0]).parts]
-        self._kinds = [*KINDS[:FIRST_ADDED], *added, *KINDS[FIRST_ADDED:]]
+        self._kinds = registry.published()
         self.books = FinalBooks(self.plan)
         self.engine = make(self.plan)
         self.fold: dict[str, Event] = {}
@@ -294,7 +288,7 @@ class CorrectedTape:
             {
                 identity: _fact(event)
                 for identity, event in self.fold.items()
-                if type_of(event) in KINDS
+                if type_of(event) in EVENTS
             },
             {identity: _sorted_json(fact) for identity, fact in expected.items()},
         )
@@ -375,7 +369,9 @@ def _applied(
     return outcome.events, outcome.kind, outcome.correction
 
 
-def _place(event: Output, fold: dict[str, Event], kinds: list[str]) -> tuple[int, int, int, str]:
+def _place(
+    event: Output, fold: dict[str, Event], kinds: tuple[str, ...]
+) -> tuple[int, int, int, str]:
     """Sort key of an output among those of its record (docs/rules.md 7.4)."""
     known = fold[event.id] if isinstance(event, Retract) else event
     length = parse_interval(known.interval).length_ms if isinstance(known, DerivedBar) else 0

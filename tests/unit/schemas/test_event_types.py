@@ -132,7 +132,7 @@ def test_corrections_publish_it_at_its_place() -> None:
     found = [change.fact for change in in_order(list(rows.values()), TOYS)]
     order = [str(fact.__struct_config__.tag) for fact in found]
     assert order == list(TOYS.published())
-    assert order.index("gap") + 1 == order.index("toy") == order.index("range") - 1
+    assert order.index("gap") < order.index("toy") < order.index("range")
 
 
 def test_a_run_writes_its_file_and_counts_it(tmp_path: Path) -> None:

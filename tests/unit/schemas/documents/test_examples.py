@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from inspect import signature
 
 import pytest
 
@@ -24,19 +25,8 @@ def test_the_id_of_an_example_is_that_of_its_fact(name: str) -> None:
     event = json.loads(encode(event_examples()[name]))
     if "kind" in event:
         event["label"] = ids.range_label(event["kind"], event["name"])
-    parts = {
-        "derived_bar": (ids.derived_bar_id, "symbol", "interval", "start_ms"),
-        "session": (ids.session_id, "symbol", "session"),
-        "quality": (ids.quality_id, "symbol", "interval", "session"),
-        "gap": (ids.gap_id, "symbol", "interval", "start_ms"),
-        "range": (ids.range_id, "symbol", "label"),
-        "touch": (ids.touch_id, "symbol", "label", "event"),
-        "pair": (ids.pair_id, "group", "label", "level", "event"),
-        "swing": (ids.swing_id, "symbol", "start_ms", "side"),
-        "reject": (ids.reject_id, "source"),
-    }
-    make, *fields = parts[name]
-    assert event["id"] == make(*(event[field] for field in fields))  # type: ignore[operator]
+    make = getattr(ids, f"{name}_id")
+    assert event["id"] == make(*(event[part] for part in signature(make).parameters))
 
 
 @pytest.mark.parametrize("name", EVENTS.facts)

@@ -12,6 +12,7 @@ import pytest
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.events import Event
 from tapeline.schemas.records import Bar, Clock, LogRecord
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.core.engine import GroupEngine, StateIncompleteError
 from tapeline.streams.core.outcome import OUTCOMES
 from tapeline.streams.core.rejection import RecordRejected
@@ -43,7 +44,7 @@ FIELDS = {
     "pair": "group kind name level event times delta_min leader",
     "swing": "start_ms side price class prior touch",
 }
-KINDS = ["session", "derived_bar", "quality", "gap", "range", "touch", "pair", "swing"]
+KINDS = EVENTS.published()
 
 OWN = template(
     "own",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.feeds.opening import PROGRESS_ROWS, Progress, Source
 from tapeline.streams.outputs.run_folder import ForeignFolderError, TopicFile
 from tests.unit.streams.embedded.books import (
@@ -26,17 +27,7 @@ from tests.unit.streams.embedded.books import (
     write,
 )
 
-TOPICS = [
-    "bars.derived",
-    "gaps",
-    "pairs",
-    "quality",
-    "ranges",
-    "rejects",
-    "sessions",
-    "swings",
-    "touches",
-]
+TOPICS = [EVENTS.row(each).topic.removesuffix(".v1") for each in EVENTS.folded]
 
 BAD_ROWS = {
     "off the minute": (f"{OPEN_MS + 1},10,10,10,10,5", "misaligned_start"),
@@ -203,7 +194,7 @@ def test_seq_counts_every_data_row_from_zero(tmp_path: Path) -> None:
     assert opened["seq"] == 1_000_000
 
 
-def test_the_folder_holds_nine_topics_and_the_manifest(tmp_path: Path) -> None:
+def test_the_folder_holds_all_topics_and_the_manifest(tmp_path: Path) -> None:
     result = run(tmp_path, acme(write(tmp_path / "book.csv", [row(0)])))
     names = sorted(path.name for path in result.folder.iterdir())
     assert names == sorted(["manifest.json", *(f"tape.{topic}.v1.jsonl" for topic in TOPICS)])
