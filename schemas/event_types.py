@@ -59,7 +59,7 @@ class EventType(Struct, frozen=True, kw_only=True):
         What the message key is: a field of the event.
     partitioning
         How the partition follows from the event.
-    place
+    position
         Among the events of one record, lower first; None of what no record of the log publishes.
     rule
         Which rule publishes it, the name of a folder of `streams.core`; empty: none.
@@ -97,7 +97,7 @@ class EventType(Struct, frozen=True, kw_only=True):
 
     struct: type[Struct]
     topic: str
-    place: int | None
+    position: int | None
     meaning: str
     fields: Mapping[str, str]
     example: Any
@@ -138,20 +138,20 @@ class Registry:
         Names of those that follow from the log: what a run, a worker and a store write.
     facts
         Names of those of `folded` that make a view; without dead letters.
-    places
-        By struct of a fact, its place among the events of a record.
+    positions
+        By struct of a fact, its position among the events of a record.
 
     Raises
     ------
     ValueError
-        When two rows have one name, topic or place, or a fact has no place.
+        When two rows have one name, topic or position, or a fact has no position.
     """
 
     rows: tuple[EventType, ...]
     types: tuple[str, ...] = field(init=False, compare=False, repr=False)
     folded: tuple[str, ...] = field(init=False, compare=False, repr=False)
     facts: tuple[str, ...] = field(init=False, compare=False, repr=False)
-    places: dict[type[Struct], int] = field(init=False, compare=False, repr=False)
+    positions: dict[type[Struct], int] = field(init=False, compare=False, repr=False)
     _by_tag: dict[str, EventType] = field(init=False, compare=False, repr=False)
     _by_struct: dict[type[Struct], EventType] = field(init=False, compare=False, repr=False)
 
@@ -159,17 +159,17 @@ class Registry:
         rows = tuple(self.rows)
         facts = [row for row in rows if row.origin == "fold" and row.numbered]
         for row in facts:
-            if row.place is None:
-                raise ValueError(f"{row.tag}: a fact has a place in the order of publication")
+            if row.position is None:
+                raise ValueError(f"{row.tag}: a fact has a position in the order of publication")
         _check_distinct("type", [row.tag for row in rows])
         _check_distinct("topic", [row.topic for row in rows])
-        _check_distinct("place", [row.place for row in rows if row.place is not None])
+        _check_distinct("position", [row.position for row in rows if row.position is not None])
         derived = {
             "rows": rows,
             "types": tuple(row.tag for row in rows),
             "folded": tuple(row.tag for row in rows if row.origin == "fold"),
             "facts": tuple(row.tag for row in facts),
-            "places": {row.struct: cast(int, row.place) for row in facts},
+            "positions": {row.struct: cast(int, row.position) for row in facts},
             "_by_tag": {row.tag: row for row in rows},
             "_by_struct": {row.struct: row for row in rows},
         }
@@ -182,7 +182,7 @@ class Registry:
         Raises
         ------
         ValueError
-            When its name, topic or place is taken.
+            When its name, topic or position is taken.
         """
         return Registry((*self.rows, row))
 
@@ -216,8 +216,8 @@ class Registry:
 
     def published(self) -> tuple[str, ...]:
         """Names of the facts in the order in which a record publishes them."""
-        by_place = sorted(self.facts, key=lambda tag: self._by_tag[tag].place or 0)
-        return tuple(by_place)
+        by_position = sorted(self.facts, key=lambda tag: self._by_tag[tag].position or 0)
+        return tuple(by_position)
 
 
 def _check_distinct(what: str, names: Iterable[object]) -> None:

@@ -9,7 +9,7 @@ from tapeline.schemas.topic_settings import LETTERS
 REJECT = EventType(
     struct=Reject,
     topic="rejects.v1",
-    place=None,
+    position=None,
     settings=LETTERS,
     partitioning="that of the record it refuses",
     numbered=False,

@@ -68,7 +68,7 @@ class SymbolRules:
         self.has_added = bool(added)
         self.all = TrackerList([self.sessions, self.derived, *added, self.ranges, self.swings])
         self.all.check_unique()
-        self._check_places(self.added.parts(), registry)
+        self._check_positions(self.added.parts(), registry)
         for tracker in added:
             self.sessions.followers.append(tracker)
             self.derived.follow(tracker)
@@ -78,12 +78,12 @@ class SymbolRules:
         self.ceiling = NO_LEVEL
         self.floor = -NO_LEVEL
 
-    def _check_places(self, parts: list[str], registry: Registry) -> None:
+    def _check_positions(self, parts: list[str], registry: Registry) -> None:
         """Raise `ValueError` where the registry has another order than that of publication."""
-        places = [registry.row(part).place for part in ("gap", *parts, "range")]
-        if any(place is None for place in places) or places != sorted(places, key=_place):
+        positions = [registry.row(part).position for part in ("gap", *parts, "range")]
+        if None in positions or positions != sorted(positions, key=_position):
             raise ValueError(
-                f"{', '.join(parts)}: types of added trackers have places between those of gaps"
+                f"{', '.join(parts)}: types of added trackers have positions between those of gaps"
                 " and of ranges, in the order of the trackers"
             )
 
@@ -198,8 +198,8 @@ class SymbolRules:
         self.touches = []
 
 
-def _place(place: int | None) -> int:
-    return -1 if place is None else place
+def _position(position: int | None) -> int:
+    return -1 if position is None else position
 
 
 def tracker_versions(plan: GroupPlan) -> dict[str, int]:

@@ -97,14 +97,14 @@ def _differ(before: Event, after: Event) -> bool:
 
 def in_order(changes: list[Change], registry: Registry) -> list[Change]:
     """Type by type in the order of publication, then by event_ms, length of derived bars, id."""
-    places = registry.places
+    positions = registry.positions
     order: list[tuple[int, int, int, str, int]] = []
     for number, change in enumerate(changes):
         fact = change.fact
         length_ms = 0
         if isinstance(fact, DerivedBar):
             length_ms = parse_interval(fact.interval).length_ms
-        order.append((places[type(fact)], fact.event_ms, length_ms, fact.id, number))
+        order.append((positions[type(fact)], fact.event_ms, length_ms, fact.id, number))
     order.sort()
     return [changes[each[4]] for each in order]
 

@@ -57,23 +57,23 @@ def test_events_of_a_feed_are_no_facts_and_not_of_the_fold() -> None:
 
 
 @pytest.mark.parametrize(
-    ("topic", "place", "reason"),
+    ("topic", "position", "reason"),
     [
         ("touches.v1", 65, "the topic touches.v1"),
-        ("toys.v1", 60, "the place 60"),
-        ("toys.v1", None, "toy: a fact has a place"),
+        ("toys.v1", 60, "the position 60"),
+        ("toys.v1", None, "toy: a fact has a position"),
     ],
 )
 def test_rows_that_contradict_each_other_are_refused(
-    topic: str, place: int | None, reason: str
+    topic: str, position: int | None, reason: str
 ) -> None:
     with pytest.raises(ValueError, match=reason):
-        EVENTS.with_(_row_like("touch", topic, place))
+        EVENTS.with_(_row_like("touch", topic, position))
 
 
 def test_a_type_is_registered_once() -> None:
     with pytest.raises(ValueError, match="the type touch"):
-        EVENTS.with_(replace(EVENTS.row("touch"), topic="toys.v1", place=65))
+        EVENTS.with_(replace(EVENTS.row("touch"), topic="toys.v1", position=65))
 
 
 def test_what_is_no_type_has_no_row() -> None:
@@ -93,5 +93,5 @@ class Toy(Struct, frozen=True, tag_field="type", tag="toy"):
     id: str
 
 
-def _row_like(name: str, topic: str, place: int | None) -> EventType:
-    return replace(EVENTS.row(name), struct=Toy, topic=topic, place=place)
+def _row_like(name: str, topic: str, position: int | None) -> EventType:
+    return replace(EVENTS.row(name), struct=Toy, topic=topic, position=position)
