@@ -50,7 +50,7 @@ def test_a_worker_names_the_topics_that_are_missing_and_the_command() -> None:
 
 
 def test_a_worker_needs_no_topic_that_it_neither_reads_nor_writes() -> None:
-    of_feeds = EVENTS.with_(replace(TOY, origin="feed", numbered=False, place=None))
+    of_feeds = EVENTS.with_(replace(TOY, origin="feed", numbered=False, position=None))
     found = reports(of_feeds, ("tape.toys.v1",))
     assert [each.wanted.name for each in found if each.found is None] == ["tape.toys.v1"]
     needed = worker_reports(found, "tape", of_feeds)
