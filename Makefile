@@ -23,6 +23,7 @@ CODE := tapeline tests $(patsubst %/,%,$(sort $(dir $(wildcard benchmarks/*.py e
 WORKER_TESTS := $(wildcard tests/kafka/test_worker*.py)
 # What the floor of branch coverage is of.
 MEASURED_TESTS := $(addprefix tests/unit/,schemas streams/core streams/pipeline)
+RULE_TESTS := tests/contract tests/properties
 # What the build can change: the core, and what stands on nothing else.
 COMPILED_TESTS := tests/house/test_build.py $(addprefix tests/unit/streams/,core embedded pipeline) \
 	tests/properties tests/golden tests/oracle
@@ -35,7 +36,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test lint fix lock pure-test broker-test worker-test client-test coverage compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
+.PHONY: help run test lint fix lock pure-test rule-test broker-test worker-test client-test coverage compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
 
 help:
 	@echo "make run        install, write sample books, run them, print the summary"
@@ -62,8 +63,8 @@ run: $(VENV)/.installed-runtime
 # what only computes gives way to them.
 LANE := $(MAKE) --no-print-directory
 test: $(VENV)/.installed-dev
-	$(PY) tests/side_by_side.py nice -n 5 $(LANE) lint pure-test LEFT_OUT='$(MEASURED_TESTS)' \
-		-- nice -n 5 $(LANE) coverage compiled-test-if-possible -- $(LANE) worker-test -- $(LANE) client-test
+	$(PY) tests/side_by_side.py nice -n 5 $(LANE) lint pure-test LEFT_OUT='$(MEASURED_TESTS) $(RULE_TESTS)' \
+		-- nice -n 5 $(LANE) coverage rule-test compiled-test-if-possible -- $(LANE) worker-test -- $(LANE) client-test
 
 lint: $(VENV)/.installed-dev
 	$(PY) -m ruff check .
@@ -79,9 +80,12 @@ coverage: $(VENV)/.installed-dev
 	$(PY) -m coverage run -m pytest --quiet $(MEASURED_TESTS)
 	$(PY) -m coverage report
 
-# In `test`, what `coverage` runs is left out.
+# In `test`, what the second lane runs is left out.
 pure-test: $(VENV)/.installed-dev
 	$(PY) -m pytest --durations=40 -m "not kafka" $(addprefix --ignore=,$(LEFT_OUT))
+
+rule-test: $(VENV)/.installed-dev
+	$(PY) -m pytest --durations=40 -m "not kafka" $(RULE_TESTS)
 
 broker-test: worker-test client-test
 
