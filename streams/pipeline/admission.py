@@ -86,7 +86,7 @@ class Admission:
     Attributes
     ----------
     new
-        Places that were taken since the last call of `taken`, in their order.
+        Symbols that were admitted since the last call of `taken`, in their order.
     """
 
     def __init__(self, config: Config, symbols: Iterable[str] = ()) -> None:
@@ -106,7 +106,7 @@ class Admission:
         return bool(self.new)
 
     def taken(self) -> list[AdmittedSymbol]:
-        """Places that were taken since the last call, in their order."""
+        """Symbols that were admitted since the last call, in their order."""
         found, self.new = self.new, []
         return found
 
