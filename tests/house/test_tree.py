@@ -64,7 +64,8 @@ WITHOUT: dict[str, str] = {
     "declarations, read by tests/unit/schemas and tests/docs/test_events_page.py": (
         "schemas/documents/page schemas/event_rows/bars schemas/event_rows/ranges "
         "schemas/event_rows/rejects schemas/event_rows/sessions schemas/event_rows/swings "
-        "schemas/events schemas/packing "
+        "schemas/events schemas/feed_events schemas/packing schemas/config/feeds "
+        "streams/feeds/live/model "
         "schemas/records schemas/topic_settings "
     ),
     "classes of errors: tests/house/test_errors.py": ("schemas/errors streams/errors "),

@@ -1,0 +1,1 @@
+"""Live feeds: what providers send becomes records of the log, with evidence for every silence."""

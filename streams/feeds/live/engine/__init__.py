@@ -1,0 +1,1 @@
+"""The rules of live feeds without I/O: events of sockets and timers in, actions out."""

@@ -1,0 +1,398 @@
+"""What the parts of a live feed hand to each other: plain values, no I/O.
+
+A mapping turns messages into *meanings*. The engine is handed *events* (of sockets, answers,
+acknowledgements, timers) with the time of both clocks, and returns *actions*, which a supervisor
+carries out. Nothing here waits, sends or looks at a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+from msgspec import Struct
+
+from tapeline.schemas.feed_events import FeedEvent, Limit
+from tapeline.schemas.records import Bar, LogRecord
+
+
+class Instant(NamedTuple):
+    """One instant by two clocks: timers go by ``mono_ms``, times of bars by ``wall_ms`` (UTC)."""
+
+    mono_ms: int
+    wall_ms: int
+
+
+# Meanings: what a mapping makes of one message.
+
+
+class Statement(Struct, frozen=True):
+    """A bar as the provider states it.
+
+    Attributes
+    ----------
+    bar
+        With our symbol and base interval; ``source`` None.
+    final
+        Whether its slot is over by the provider's own word; None: it has no such word.
+    sent_ms
+        The provider's time of sending, None where messages carry none.
+    empty
+        A candle without a trade.
+    """
+
+    bar: Bar
+    final: bool | None
+    sent_ms: int | None = None
+    empty: bool = False
+
+
+NoticeKind = Literal[
+    "halt", "resume", "marker", "removed", "dirty", "shutdown", "slow", "refused", "fatal"
+]
+
+
+class Notice(Struct, frozen=True):
+    """A message that is no bar.
+
+    Attributes
+    ----------
+    means
+        ``halt``, ``resume`` of a symbol; ``marker``: every bar that starts at or before
+        ``start_ms`` was sent; ``removed``: the provider takes a bar back; ``dirty``: a trade of a
+        bar was corrected; ``shutdown``: a cut is announced; ``slow``: we read too slowly;
+        ``refused``: not now (``wait_ms``), or not this symbol; ``fatal``: never.
+    symbol
+        Ours; None: all.
+    text
+        What the provider wrote, without secrets.
+    """
+
+    means: NoticeKind
+    symbol: str | None = None
+    start_ms: int | None = None
+    wait_ms: int | None = None
+    text: str = ""
+
+
+class Alive(Struct, frozen=True):
+    """A heartbeat of the application."""
+
+    sent_ms: int | None = None
+
+
+class Unreadable(Struct, frozen=True):
+    """A message, or one row of it, that cannot be a bar: it becomes a dead letter."""
+
+    code: str
+    reason: str
+    raw: bytes
+    symbol: str | None = None
+
+
+class Unasked(Struct, frozen=True):
+    """A bar of a symbol that this feed does not have; by the provider's name."""
+
+    name: str
+
+
+Meaning = Statement | Notice | Alive | Unreadable | Unasked
+
+
+# What a mapping knows of connections and of the history.
+
+
+class HttpRequest(Struct, frozen=True):
+    """A request or an address; ``shown`` is the address without secrets, for people."""
+
+    url: str
+    shown: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class HistoryRequest(Struct, frozen=True):
+    """Bars of some symbols with from_ms <= label <= to_ms, or the next page of them."""
+
+    symbols: tuple[str, ...]
+    from_ms: int
+    to_ms: int
+    http: HttpRequest
+    page: int = 1
+
+
+class HistoryPage(Struct, frozen=True):
+    """One answer of the history endpoint, read.
+
+    Attributes
+    ----------
+    next
+        The request of the next page; None: this was the last one.
+    problem
+        Why the answer is no answer; "" when it is one.
+    """
+
+    rows: tuple[Bar, ...]
+    unreadable: tuple[Unreadable, ...] = ()
+    next: HistoryRequest | None = None
+    problem: str = ""
+
+
+class StepMessage(Struct, frozen=True):
+    """A message of a step of the session, and the symbols it asks for (none: all or nothing)."""
+
+    text: str
+    symbols: tuple[str, ...] = ()
+
+
+class StepAnswer(Struct, frozen=True):
+    """What a message says about the step that waits.
+
+    Attributes
+    ----------
+    outcome
+        ``other``: nothing; ``expected``: the step is done; ``fatal``: refused for good.
+    acknowledged
+        Symbols that the provider confirmed, None where the answer lists none.
+    text
+        What the provider wrote, without secrets.
+    """
+
+    outcome: Literal["other", "expected", "fatal"]
+    acknowledged: frozenset[str] | None = None
+    text: str = ""
+
+
+class FeedMapping(Protocol):
+    """How one provider speaks; made once, by `mapping` from TOML or by an adapter. No I/O."""
+
+    steps: int
+    """Steps of a session after the connection is open."""
+
+    has_history: bool
+
+    def address(self, symbols: Sequence[str]) -> HttpRequest:
+        """Where to connect."""
+        ...
+
+    def messages(self, step: int, symbols: Sequence[str]) -> list[StepMessage]:
+        """Messages of a step in their order; none: it only waits for its answer."""
+        ...
+
+    def pace_ms(self, step: int) -> int:
+        """Least time between two messages of a step."""
+        ...
+
+    def answer(self, step: int, message: StepMessage | None, parsed: Any) -> StepAnswer:
+        """What a parsed message says about a step, or one message of it."""
+        ...
+
+    def parse(self, data: bytes) -> Any:
+        """A message as plain data.
+
+        Raises
+        ------
+        ValueError
+            When it cannot be read; the text is the reason of its dead letter.
+        """
+        ...
+
+    def meanings(self, parsed: Any, data: bytes) -> list[Meaning]:
+        """Everything a parsed message means; never raises for what a provider may send."""
+        ...
+
+    def history(self, symbols: Sequence[str], from_ms: int, to_ms: int) -> list[HistoryRequest]:
+        """First pages for bars with from_ms <= label <= to_ms."""
+        ...
+
+    def page(self, request: HistoryRequest, body: bytes) -> HistoryPage:
+        """An answer with status 200, read."""
+        ...
+
+
+# Events into the engine.
+
+
+class ConnectionOpened(Struct, frozen=True):
+    """A connection is open; ``date_ms`` is the server's own Date header."""
+
+    connection: int
+    date_ms: int | None = None
+
+
+class ConnectFailed(Struct, frozen=True):
+    """A connection could not be opened."""
+
+    connection: int
+    reason: str
+    status: int | None = None
+    retry_after_ms: int | None = None
+
+
+class Received(Struct, frozen=True):
+    """A whole message came, at ``now``."""
+
+    connection: int
+    data: bytes
+
+
+class ConnectionClosed(Struct, frozen=True):
+    """A connection ended, by whichever side; ``code`` is that of the close frame, if one came."""
+
+    connection: int
+    code: int | None
+    reason: str = ""
+
+
+class Answered(Struct, frozen=True):
+    """An answer to a request, of any status."""
+
+    request: int
+    status: int
+    body: bytes
+    date_ms: int | None = None
+    retry_after_ms: int | None = None
+
+
+class Unanswered(Struct, frozen=True):
+    """A request got no answer."""
+
+    request: int
+    reason: str
+
+
+class Acknowledged(Struct, frozen=True):
+    """The destination holds a batch, and all before it."""
+
+    batch: int
+
+
+class Timer(Struct, frozen=True):
+    """Time has passed; due when `now` has reached the engine's ``next_ms``."""
+
+
+class StopAsked(Struct, frozen=True):
+    """A person or a supervisor asks the feed to end."""
+
+
+Event = (
+    ConnectionOpened
+    | ConnectFailed
+    | Received
+    | ConnectionClosed
+    | Answered
+    | Unanswered
+    | Acknowledged
+    | Timer
+    | StopAsked
+)
+
+
+# Actions out of the engine.
+
+
+class Connect(Struct, frozen=True):
+    """Open a connection; numbers count from 1 and are never used twice."""
+
+    connection: int
+    http: HttpRequest
+    max_frame: int
+
+
+class Send(Struct, frozen=True):
+    """Send a text message."""
+
+    connection: int
+    text: str
+
+
+class Close(Struct, frozen=True):
+    """End a connection, at once with ``abort``; `ConnectionClosed` follows in either case."""
+
+    connection: int
+    abort: bool
+
+
+class Fetch(Struct, frozen=True):
+    """Send a request; `Answered` or `Unanswered` follows."""
+
+    request: int
+    http: HttpRequest
+    deadline_ms: int
+
+
+class LogEntry(Struct, frozen=True):
+    """One record for the log, with its provenance; ``via`` of a clock names its evidence."""
+
+    record: LogRecord
+    via: str
+    recv_ms: int
+
+
+class Append(Struct, frozen=True):
+    """Append records in this order; numbers count from 1. `Acknowledged` follows."""
+
+    batch: int
+    entries: tuple[LogEntry, ...]
+
+
+class Report(Struct, frozen=True):
+    """An event for the operations topic."""
+
+    event: FeedEvent
+
+
+class FeedLetter(Struct, frozen=True):
+    """A dead letter; ``source`` is ``feed:<name>:<recv_ms>:<n>``."""
+
+    source: str
+    code: str
+    reason: str
+    raw: bytes
+    symbol: str | None
+
+
+class Leave(Struct, frozen=True):
+    """The feed is out: ``exit_code`` of the process when no feed is left."""
+
+    exit_code: int
+    message: str
+
+
+Action = Connect | Send | Close | Fetch | Append | Report | FeedLetter | Leave
+
+
+# What the destination knows at the start.
+
+
+@dataclass
+class KnownSymbol:
+    """What the log holds of a symbol.
+
+    Attributes
+    ----------
+    watermark_ms
+        As the engine of the group has it; None: the log has no record of the symbol.
+    seen
+        By label of slots of the last sessions the bar that the log holds last, None a cancel.
+    """
+
+    watermark_ms: int | None = None
+    seen: dict[int, Bar | None] = field(default_factory=dict)
+
+
+@dataclass
+class KnownLog:
+    """What a feed finds when it starts: all the memory it has.
+
+    Attributes
+    ----------
+    limit
+        The last `limit` event of the feed: a pause that was asked for survives a kill.
+    open_holes
+        Holes that no later event closed.
+    """
+
+    symbols: dict[str, KnownSymbol] = field(default_factory=dict)
+    limit: Limit | None = None
+    open_holes: list[FeedEvent] = field(default_factory=list)
