@@ -151,14 +151,5 @@ class Absent(Struct, frozen=True, gc=False, tag_field="type", tag="absent"):
 
 
 FeedEvent = (
-    Connection
-    | SubscriptionState
-    | Hole
-    | Quiet
-    | Failover
-    | Skew
-    | Halt
-    | Revised
-    | Limit
-    | Absent
+    Connection | Subscribed | Hole | Quiet | Failover | Skew | Halt | Revised | Limit | Absent
 )
