@@ -65,7 +65,7 @@ WITHOUT: dict[str, str] = {
         "schemas/documents/page schemas/event_rows/bars schemas/event_rows/ranges "
         "schemas/event_rows/rejects schemas/event_rows/sessions schemas/event_rows/swings "
         "schemas/events schemas/feed_events schemas/packing schemas/config/feeds "
-        "streams/feeds/live/model "
+        "streams/feeds/live/engine/signals streams/feeds/live/model "
         "schemas/records schemas/topic_settings "
     ),
     "classes of errors: tests/house/test_errors.py": ("schemas/errors streams/errors "),

@@ -139,10 +139,14 @@ class HistoryPage(Struct, frozen=True):
 
 
 class StepMessage(Struct, frozen=True):
-    """A message of a step of the session, and the symbols it asks for (none: all or nothing)."""
+    """A message of a step of the session, and the symbols it asks for (none: all or nothing).
+
+    Without ``awaits`` nothing answers it: its symbols count as acknowledged once it is sent.
+    """
 
     text: str
     symbols: tuple[str, ...] = ()
+    awaits: bool = True
 
 
 class StepAnswer(Struct, frozen=True):
@@ -167,9 +171,13 @@ class FeedMapping(Protocol):
     """How one provider speaks; made once, by `mapping` from TOML or by an adapter. No I/O."""
 
     steps: int
-    """Steps of a session after the connection is open."""
+    """Steps of a session after the connection is open; 0: it is asked for by the address alone."""
 
     has_history: bool
+
+    cadence_ms: int
+    """Greatest time between two messages of a connection in session, as far as is promised: that
+    of heartbeats, else the base interval."""
 
     def address(self, symbols: Sequence[str]) -> HttpRequest:
         """Where to connect."""
@@ -237,11 +245,15 @@ class Received(Struct, frozen=True):
 
 
 class ConnectionClosed(Struct, frozen=True):
-    """A connection ended, by whichever side; ``code`` is that of the close frame, if one came."""
+    """A connection ended, by whichever side; ``code`` is that of the close frame, if one came.
+
+    ``overflow``: the transport ended it because messages came faster than they were taken.
+    """
 
     connection: int
     code: int | None
     reason: str = ""
+    overflow: bool = False
 
 
 class Answered(Struct, frozen=True):
