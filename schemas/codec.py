@@ -13,6 +13,7 @@ import msgspec
 from tapeline.schemas.errors import InternalError
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, Reject, Retract
+from tapeline.schemas.feed_events import FeedEvent, Unnumbered
 from tapeline.schemas.records import LogRecord
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import NAME_RULE, is_name
@@ -114,7 +115,9 @@ class EventDecoder:
 
     def __init__(self, registry: Registry = EVENTS) -> None:
         self._upserts: dict[str, msgspec.json.Decoder[Any]] = {
-            row.tag: msgspec.json.Decoder(row.struct) for row in registry.rows
+            row.tag: msgspec.json.Decoder(row.struct)
+            for row in registry.rows
+            if row.origin == "fold"
         }
         self._numbered = frozenset(row.tag for row in registry.rows if row.numbered)
 
@@ -143,6 +146,39 @@ class EventDecoder:
             _refuse(raw, error)
 
 
+class FeedEventDecoder:
+    """Decodes events of the operations of feeds, those of a registry; see `EventDecoder`."""
+
+    __slots__ = ("_decoders",)
+
+    def __init__(self, registry: Registry = EVENTS) -> None:
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {
+            row.tag: msgspec.json.Decoder(row.struct)
+            for row in registry.rows
+            if row.origin == "feed"
+        }
+
+    def decode(self, raw: bytes) -> FeedEvent:
+        """Event of one line or message, by its ``type``.
+
+        Raises
+        ------
+        CodecError
+            When the bytes are no event of a feed.
+        """
+        try:
+            kind = _HEAD.decode(raw).type
+            decoder = self._decoders.get(kind)
+            if decoder is None:
+                raise CodecError("schema_error", f"Invalid value {kind!r} - at `$.type`")
+            event: FeedEvent = decoder.decode(raw)
+            return event
+        except CodecError:
+            raise
+        except (ValueError, RecursionError) as error:
+            _refuse(raw, error)
+
+
 _SHIPPED = EventDecoder()
 
 
@@ -157,7 +193,7 @@ def decode_event(raw: bytes) -> Event | Retract | Reject:
     return _SHIPPED.decode(raw)
 
 
-def encode(value: LogRecord | Event | Retract | Reject) -> bytes:
+def encode(value: LogRecord | Event | Retract | Unnumbered) -> bytes:
     """Compact JSON of a record or event, without a line break."""
     return _ENCODER.encode(value)
 

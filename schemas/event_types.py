@@ -52,7 +52,8 @@ class EventType(Struct, frozen=True, kw_only=True):
     struct
         Struct of an event; its tag is the name of the type, its fields are those of the wire.
     topic
-        Name of its topic without prefix, such as ``touches.v1``.
+        Name of its topic without prefix, such as ``touches.v1``; a topic of its own, or, of origin
+        ``feed``, one that types of that origin share.
     settings
         Of the topic, by the broker's own names.
     key
@@ -144,7 +145,8 @@ class Registry:
     Raises
     ------
     ValueError
-        When two rows have one name, topic or position, or a fact has no position.
+        When two rows have one name, topic or position, or a fact has no position. Types of feeds
+        may share a topic, with one key, partitioning and settings.
     """
 
     rows: tuple[EventType, ...]
@@ -162,7 +164,7 @@ class Registry:
             if row.position is None:
                 raise ValueError(f"{row.tag}: a fact has a position in the order of publication")
         _check_distinct("type", [row.tag for row in rows])
-        _check_distinct("topic", [row.topic for row in rows])
+        _check_topics(rows)
         _check_distinct("position", [row.position for row in rows if row.position is not None])
         derived = {
             "rows": rows,
@@ -218,6 +220,22 @@ class Registry:
         """Names of the facts in the order in which a record publishes them."""
         by_position = sorted(self.facts, key=lambda tag: self._by_tag[tag].position or 0)
         return tuple(by_position)
+
+
+def _check_topics(rows: tuple[EventType, ...]) -> None:
+    shared: dict[str, EventType] = {}
+    for row in rows:
+        first = shared.setdefault(row.topic, row)
+        if first is row:
+            continue
+        if first.origin == "fold" or row.origin == "fold":
+            raise ValueError(f"two types of events have the topic {row.topic}")
+        if _of_topic(first) != _of_topic(row):
+            raise ValueError(f"{row.tag}: the topic {row.topic} has other settings for {first.tag}")
+
+
+def _of_topic(row: EventType) -> tuple[object, ...]:
+    return row.key, row.partitioning, row.settings
 
 
 def _check_distinct(what: str, names: Iterable[object]) -> None:

@@ -21,6 +21,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from tapeline.schemas.events import Reject
+
 ConnectionState = Literal["connecting", "live", "lost", "waiting", "refused", "closed"]
 HoleCause = Literal["restart", "disconnect", "stale", "overflow", "history"]
 HoleState = Literal["open", "filled", "abandoned"]
@@ -153,3 +155,6 @@ class Absent(Struct, frozen=True, gc=False, tag_field="type", tag="absent"):
 FeedEvent = (
     Connection | Subscribed | Hole | Quiet | Failover | Skew | Halt | Revised | Limit | Absent
 )
+
+Unnumbered = Reject | FeedEvent
+"""Events that no view holds: they have neither `seq` nor `rev`, and are never taken back."""

@@ -114,6 +114,57 @@ def reject_id(source: str) -> str:
     return f"reject|{source}"
 
 
+def connection_id(feed: str, connection: int) -> str:
+    """Id of a connection of a feed by its number."""
+    return f"connection|{feed}|{connection}"
+
+
+def subscription_id(feed: str, connection: int) -> str:
+    """Id of what a connection subscribed to."""
+    return f"subscription|{feed}|{connection}"
+
+
+def hole_id(feed: str, connection: int, from_ms: int, symbol: str | None = None) -> str:
+    """Id of a hole by its connection and first slot; of what stays missing, by its symbol too."""
+    whole = f"hole|{feed}|{connection}|{from_ms}"
+    return whole if symbol is None else f"{whole}|{symbol}"
+
+
+def quiet_id(feed: str, symbol: str, from_ms: int) -> str:
+    """Id of a run of quiet slots by its first."""
+    return f"quiet|{feed}|{symbol}|{from_ms}"
+
+
+def failover_id(feed: str, symbol: str, slot_ms: int) -> str:
+    """Id of a change of providers by the first slot of the new one."""
+    return f"failover|{feed}|{symbol}|{slot_ms}"
+
+
+def skew_id(feed: str, witness: str) -> str:
+    """Id of the offset of a feed's clock by its witness."""
+    return f"skew|{feed}|{witness}"
+
+
+def halt_id(feed: str, symbol: str, from_ms: int) -> str:
+    """Id of a halt by when it was reported."""
+    return f"halt|{feed}|{symbol}|{from_ms}"
+
+
+def revised_id(feed: str, symbol: str, start_ms: int) -> str:
+    """Id of the revisions of a bar."""
+    return f"revised|{feed}|{symbol}|{start_ms}"
+
+
+def limit_id(feed: str) -> str:
+    """Id of the pause of a feed: the last one counts."""
+    return f"limit|{feed}"
+
+
+def absent_id(feed: str, symbol: str, start_ms: int) -> str:
+    """Id of the absence of a bar from the history."""
+    return f"absent|{feed}|{symbol}|{start_ms}"
+
+
 def snapshot_key(group: str, slot: int, part: int) -> str:
     """Key of a part of a group's snapshot."""
     return f"{group}|{slot}|{part}"

@@ -6,8 +6,17 @@ and its rule.
 
 from __future__ import annotations
 
-from tapeline.schemas.event_rows import bars, ranges, rejects, sessions, swings
+from tapeline.schemas.event_rows import bars, feeds, ranges, rejects, sessions, swings
 from tapeline.schemas.event_types import Registry
 
-EVENTS = Registry((*bars.ROWS, *sessions.ROWS, *ranges.ROWS, *swings.ROWS, *rejects.ROWS))
+EVENTS = Registry(
+    (
+        *bars.ROWS,
+        *sessions.ROWS,
+        *ranges.ROWS,
+        *swings.ROWS,
+        *rejects.ROWS,
+        *feeds.ROWS,
+    )
+)
 """The types of events of this version."""

@@ -2,8 +2,8 @@
 
 They follow from two clocks. Log and outputs carry event time (CreateTime), so that a reader can
 seek by market time; they are rolled by size only, because a history of years arrives in minutes.
-What is kept or compacted by age of writing (rejects, snapshots, changelog) carries the broker's
-time.
+What is kept or compacted by age of writing (rejects, feeds, snapshots, changelog) carries the
+broker's time.
 """
 
 from __future__ import annotations
@@ -53,6 +53,14 @@ LETTERS: Final[Settings] = {
     "segment.ms": str(DAY_MS),
     "max.message.bytes": str(REJECT_MESSAGE_BYTES),
 }
+OPERATIONS: Final[Settings] = {
+    "cleanup.policy": "compact,delete",
+    "retention.ms": str(30 * DAY_MS),
+    "message.timestamp.type": "LogAppendTime",
+    "segment.ms": str(DAY_MS),
+    "max.message.bytes": str(LOG_MESSAGE_BYTES),
+}
+"""Of what feeds write about themselves: the newest state of each thing, for a month."""
 SNAPSHOTS: Final[Settings] = {
     "cleanup.policy": "compact",
     "message.timestamp.type": "LogAppendTime",

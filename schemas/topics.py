@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tapeline.schemas import topic_settings
 from tapeline.schemas.event_types import BY_GROUP, Registry
@@ -30,13 +31,16 @@ class Topic(Struct, frozen=True):
     name
         Full name, prefix included.
     type
-        ``log_record``, an event type, ``snapshot`` or ``state``.
+        ``log_record``, an event type, ``feeds`` for all those that feeds write, ``snapshot`` or
+        ``state``.
     key
         What the message key is.
     partitioning
         How the partition follows from the record; every topic has the same number of them.
     settings
         Topic configuration of the broker by its own names.
+    events
+        Types of its events; none of the log, of snapshots and of state.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Topic(Struct, frozen=True):
     key: str
     partitioning: str
     settings: dict[str, str]
+    events: tuple[str, ...] = ()
 
 
 def topic_of(event_type: str, prefix: str = DEFAULT_PREFIX, registry: Registry = EVENTS) -> str:
@@ -136,7 +141,8 @@ def catalogue(prefix: str = DEFAULT_PREFIX, registry: Registry = EVENTS) -> tupl
     """All topics: the input log, those of all events, snapshots and the worker's changelog."""
     return (
         Topic(input_log(prefix), "log_record", "symbol", BY_GROUP, dict(topic_settings.LOG)),
-        *(_output(event_type, prefix, registry) for event_type in registry.types),
+        *(_output(event_type, prefix, registry) for event_type in registry.folded),
+        *_of_feeds(prefix, registry),
         Topic(
             snapshot_topic(prefix),
             "snapshot",
@@ -159,7 +165,7 @@ def worker_topics(prefix: str = DEFAULT_PREFIX, registry: Registry = EVENTS) -> 
     return tuple(
         topic.name
         for topic in catalogue(prefix, registry)
-        if topic.type not in registry or topic.type in registry.folded
+        if not topic.events or topic.type in registry.folded
     )
 
 
@@ -171,4 +177,19 @@ def _output(event_type: str, prefix: str, registry: Registry) -> Topic:
         row.key,
         row.partitioning,
         dict(row.settings),
+        (event_type,),
+    )
+
+
+def _of_feeds(prefix: str, registry: Registry) -> tuple[Topic, ...]:
+    """Topics of what feeds write, each once; its type is its name without the version."""
+    types: dict[str, list[str]] = {}
+    for row in registry.rows:
+        if row.origin == "feed":
+            types.setdefault(row.topic, []).append(row.tag)
+    return tuple(
+        replace(
+            _output(tags[0], prefix, registry), type=name.rpartition(".")[0], events=tuple(tags)
+        )
+        for name, tags in types.items()
     )

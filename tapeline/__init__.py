@@ -52,6 +52,17 @@ if TYPE_CHECKING:
     from tapeline.schemas.events import Swing as Swing
     from tapeline.schemas.events import Touch as Touch
     from tapeline.schemas.events import TouchLink as TouchLink
+    from tapeline.schemas.feed_events import Absent as Absent
+    from tapeline.schemas.feed_events import Connection as Connection
+    from tapeline.schemas.feed_events import Failover as Failover
+    from tapeline.schemas.feed_events import FeedEvent as FeedEvent
+    from tapeline.schemas.feed_events import Halt as Halt
+    from tapeline.schemas.feed_events import Hole as Hole
+    from tapeline.schemas.feed_events import Limit as Limit
+    from tapeline.schemas.feed_events import Quiet as Quiet
+    from tapeline.schemas.feed_events import Revised as Revised
+    from tapeline.schemas.feed_events import Skew as Skew
+    from tapeline.schemas.feed_events import Subscribed as Subscribed
     from tapeline.schemas.partition import partition_for as partition_for
     from tapeline.schemas.records import Bar as Bar
     from tapeline.schemas.records import Cancel as Cancel
@@ -84,6 +95,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _HOMES = {
+    "Absent": "tapeline.schemas.feed_events",
     "Bar": "tapeline.schemas.records",
     "Bound": "tapeline.replay.bounds",
     "BrokerError": "tapeline.streams.errors",
@@ -92,15 +104,21 @@ _HOMES = {
     "CodecError": "tapeline.schemas.codec",
     "Config": "tapeline.schemas.config.model",
     "ConfigError": "tapeline.schemas.config.model",
+    "Connection": "tapeline.schemas.feed_events",
     "Control": "tapeline.replay.pace.control",
     "DerivedBar": "tapeline.schemas.events",
     "Drive": "tapeline.streams.pipeline.drive",
     "Event": "tapeline.schemas.events",
+    "Failover": "tapeline.schemas.feed_events",
+    "FeedEvent": "tapeline.schemas.feed_events",
     "ForeignFolderError": "tapeline.streams.outputs.run_folder",
     "Gap": "tapeline.schemas.events",
     "GroupEngine": "tapeline.streams.core.engine",
+    "Halt": "tapeline.schemas.feed_events",
+    "Hole": "tapeline.schemas.feed_events",
     "InputError": "tapeline.streams.errors",
     "Keywords": "tapeline.replay.options",
+    "Limit": "tapeline.schemas.feed_events",
     "LogMissingError": "tapeline.replay.sources.protocol",
     "LookAheadError": "tapeline.replay.strategy",
     "LostPositionError": "tapeline.streams.consuming.subscription",
@@ -110,6 +128,7 @@ _HOMES = {
     "Pair": "tapeline.schemas.events",
     "Prior": "tapeline.schemas.events",
     "Quality": "tapeline.schemas.events",
+    "Quiet": "tapeline.schemas.feed_events",
     "Range": "tapeline.schemas.events",
     "RecordRejected": "tapeline.streams.core.rejection",
     "Reject": "tapeline.schemas.events",
@@ -118,12 +137,15 @@ _HOMES = {
     "ReplayOptions": "tapeline.replay.options",
     "ResumeToken": "tapeline.streams.consuming.subscription",
     "Retract": "tapeline.schemas.events",
+    "Revised": "tapeline.schemas.feed_events",
     "Router": "tapeline.streams.pipeline.routing",
     "Session": "tapeline.schemas.events",
+    "Skew": "tapeline.schemas.feed_events",
     "Source": "tapeline.streams.feeds.opening",
     "StoreDamagedError": "tapeline.streams.store.layout",
     "StoreError": "tapeline.streams.store.layout",
     "Strategy": "tapeline.replay.strategy",
+    "Subscribed": "tapeline.schemas.feed_events",
     "Subscription": "tapeline.streams.consuming.subscription",
     "Swing": "tapeline.schemas.events",
     "TapelineError": "tapeline.schemas.errors",
@@ -153,6 +175,7 @@ _HOMES = {
 """Module of each public name."""
 
 __all__ = [
+    "Absent",
     "Bar",
     "Bound",
     "BrokerError",
@@ -161,15 +184,21 @@ __all__ = [
     "CodecError",
     "Config",
     "ConfigError",
+    "Connection",
     "Control",
     "DerivedBar",
     "Drive",
     "Event",
+    "Failover",
+    "FeedEvent",
     "ForeignFolderError",
     "Gap",
     "GroupEngine",
+    "Halt",
+    "Hole",
     "InputError",
     "Keywords",
+    "Limit",
     "LogMissingError",
     "LookAheadError",
     "LostPositionError",
@@ -179,6 +208,7 @@ __all__ = [
     "Pair",
     "Prior",
     "Quality",
+    "Quiet",
     "Range",
     "RecordRejected",
     "Reject",
@@ -187,12 +217,15 @@ __all__ = [
     "ReplayOptions",
     "ResumeToken",
     "Retract",
+    "Revised",
     "Router",
     "Session",
+    "Skew",
     "Source",
     "StoreDamagedError",
     "StoreError",
     "Strategy",
+    "Subscribed",
     "Subscription",
     "Swing",
     "TapelineError",

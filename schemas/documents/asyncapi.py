@@ -96,9 +96,9 @@ def _channel(topic: Topic, registry: Registry) -> dict[str, Any]:
 def _message_names(topic: Topic, registry: Registry) -> tuple[str, ...]:
     if topic.type == "log_record":
         return tuple(RECORDS)
-    if topic.type in registry and not registry.row(topic.type).numbered:
-        return (topic.type,)
-    return (topic.type, "tombstone")
+    if all(not registry.row(each).numbered for each in topic.events):
+        return topic.events
+    return (*topic.events, "tombstone")
 
 
 def _settings(topic: Topic) -> dict[str, Any]:

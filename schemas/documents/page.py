@@ -46,7 +46,7 @@ def events_page(registry: Registry = EVENTS) -> str:
         parts += [f"### `{name}`\n", f"{RECORDS[name]}\n", _table(rows), _example(record)]
     parts += [
         "## Common fields of events\n",
-        "Every event but `reject` begins with these.\n",
+        "Every event but `reject` and those of feeds begins with these.\n",
         _table(_rows("retract", Retract, registry)),
         "## Events\n",
     ]
@@ -117,6 +117,8 @@ def _type_name(found: msgspec.inspect.Type) -> str:
         return f"object of {_type_name(found.value_type)}"
     if isinstance(found, inspect.StructType):
         return "object"
+    if isinstance(found, inspect.VarTupleType):
+        return f"array of {_type_name(found.item_type)}"
     names_by_type: dict[type[Any], str] = {
         inspect.IntType: "integer",
         inspect.FloatType: "number",

@@ -7,10 +7,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from tapeline.schemas.codec import CodecError, EventDecoder
+from tapeline.schemas.codec import CodecError, EventDecoder, FeedEventDecoder
 from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.event_types import Registry
-from tapeline.schemas.events import Event, Reject, Retract
+from tapeline.schemas.events import Event, Retract
+from tapeline.schemas.feed_events import Unnumbered
 from tapeline.schemas.ids import parsed_id
 from tapeline.schemas.records import INT64_MAX
 from tapeline.schemas.registry import EVENTS
@@ -86,8 +87,10 @@ class MessageReader:
     def __init__(self, registry: Registry = EVENTS) -> None:
         self._registry = registry
         self._decode = EventDecoder(registry).decode
+        self._decode_feed = FeedEventDecoder(registry).decode
+        self._of_feeds = {row.topic for row in registry.rows if row.origin == "feed"}
 
-    def event(self, message: Any) -> Event | Removed | Reject:
+    def event(self, message: Any) -> Event | Removed | Unnumbered:
         """The event of a message.
 
         Raises
@@ -98,6 +101,8 @@ class MessageReader:
         if message.value is None:
             return _removed(message, self._registry)
         try:
+            if _entity(message.topic) in self._of_feeds:
+                return self._decode_feed(message.value)
             event = self._decode(message.value)
         except CodecError as error:
             raise UnreadableEventError(place_of(message), error.reason) from error
@@ -108,7 +113,7 @@ class MessageReader:
         return event
 
 
-def is_final(event: Event | Removed | Reject, registry: Registry = EVENTS) -> bool:
+def is_final(event: Event | Removed | Unnumbered, registry: Registry = EVENTS) -> bool:
     """Whether bars in order cannot change a fact any more; a removal is final."""
     return isinstance(event, Removed) or registry.row_of(event).is_final(event)
 
@@ -144,7 +149,7 @@ class SymbolFilter:
         self.without_events = set(self._symbols)
         self._groups: dict[str, frozenset[str]] = {}
 
-    def passes(self, event: Event | Removed | Reject) -> bool:
+    def passes(self, event: Event | Removed | Unnumbered) -> bool:
         """Whether an event is of the symbols; events come in their order."""
         if isinstance(event, Removed):
             if self._registry.row(event.type).scope == "group":
@@ -159,6 +164,11 @@ class SymbolFilter:
             return False
         self.without_events.discard(event.symbol)
         return True
+
+
+def _entity(topic: str) -> str:
+    """Name of a topic without prefix, such as ``touches.v1``."""
+    return ".".join(topic.rsplit(".", 2)[-2:])
 
 
 def _removed(message: Any, registry: Registry) -> Removed:

@@ -25,7 +25,8 @@ from msgspec import ValidationError as TokenError
 
 from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.event_types import Registry
-from tapeline.schemas.events import Event, Reject
+from tapeline.schemas.events import Event
+from tapeline.schemas.feed_events import Unnumbered
 from tapeline.schemas.records import INT64_MAX
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import names_of
@@ -267,7 +268,7 @@ class Subscription:
     def __aiter__(self) -> Subscription:
         return self
 
-    async def __anext__(self) -> Event | Removed | Reject:
+    async def __anext__(self) -> Event | Removed | Unnumbered:
         """The next event.
 
         Raises
@@ -354,7 +355,7 @@ class Subscription:
                 escaped(", ".join(self._topics)),
             )
 
-    def _take(self, message: Any) -> Event | Removed | Reject | None:
+    def _take(self, message: Any) -> Event | Removed | Unnumbered | None:
         """The event of a message, None when it is a duplicate or was not asked for."""
         name = _name(message)
         if not self._follow and message.offset >= self._ends[name]:

@@ -9,7 +9,8 @@ import orjson
 
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import KafkaConfig
-from tapeline.schemas.events import Event, Reject
+from tapeline.schemas.events import Event
+from tapeline.schemas.feed_events import Unnumbered
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import topic_of
 from tapeline.streams.consuming.received import Removed
@@ -32,7 +33,7 @@ def topic_named(name: str, prefix: str) -> str:
         short = topic.removeprefix(f"{prefix}.").rpartition(".")[0]
         if name in (topic, short, kind):
             return topic
-    known = ", ".join(topic_of(kind, prefix) for kind in EVENTS.types)
+    known = ", ".join(dict.fromkeys(topic_of(kind, prefix) for kind in EVENTS.types))
     raise TopicsError(f"topic {name}: is none of {known}")
 
 
@@ -60,7 +61,7 @@ async def current_view(
     topics = [topic_of(each, kafka.topic_prefix) for each in kinds]
     async with aclosing(_events(topics, bootstrap, symbol, "beginning", follow=False)) as events:
         async for event in events:
-            if not isinstance(event, Reject):
+            if not isinstance(event, Unnumbered):
                 fold(facts, (event,), Removed)
     return [encode(facts[fact_id]) for fact_id in sorted(facts)]
 
@@ -109,7 +110,7 @@ async def topic_lines(
 
 async def _events(
     topics: list[str], bootstrap: str, symbol: str | None, since: Since | int, follow: bool
-) -> AsyncGenerator[Event | Removed | Reject, None]:
+) -> AsyncGenerator[Event | Removed | Unnumbered, None]:
     symbols = None if symbol is None else [symbol]
     with plain_errors(bootstrap, "reading topics"):
         subscription = Subscription(

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tapeline.schemas.codec import RecordDecoder, decode_event
+from tapeline.schemas.codec import FeedEventDecoder, RecordDecoder, decode_event
 from tapeline.schemas.documents.json_schema import RECORD_STRUCTS
 from tapeline.schemas.documents.meanings import COMMON_FIELDS, REJECT_CODES
 from tapeline.schemas.documents.page import events_page
@@ -35,8 +35,11 @@ def test_every_example_on_the_page_is_decoded_by_the_codec() -> None:
     examples = re.findall(r"```json\n(.*?)\n```", events_page(), re.DOTALL)
     assert len(examples) == len(RECORD_STRUCTS) + len(EVENTS.types) + 1
     for text in examples:
-        if json.loads(text)["type"] in RECORD_STRUCTS:
+        kind = json.loads(text)["type"]
+        if kind in RECORD_STRUCTS:
             RecordDecoder().decode(text.encode())
+        elif EVENTS.row(kind).origin == "feed":
+            FeedEventDecoder().decode(text.encode())
         else:
             decode_event(text.encode())
 

@@ -62,7 +62,8 @@ WITHOUT: dict[str, str] = {
         "streams/pipeline/slots streams/pipeline/state_values "
     ),
     "declarations, read by tests/unit/schemas and tests/docs/test_events_page.py": (
-        "schemas/documents/page schemas/event_rows/bars schemas/event_rows/ranges "
+        "schemas/documents/page schemas/event_rows/bars "
+        "schemas/event_rows/feeds schemas/event_rows/ranges "
         "schemas/event_rows/rejects schemas/event_rows/sessions schemas/event_rows/swings "
         "schemas/events schemas/feed_events schemas/packing schemas/config/feeds "
         "streams/feeds/live/engine/signals streams/feeds/live/model "

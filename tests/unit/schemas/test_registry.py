@@ -11,12 +11,14 @@ from msgspec.structs import replace
 import tapeline
 from tapeline.schemas.event_types import EventType, Registry
 from tapeline.schemas.events import Event, Reject
+from tapeline.schemas.feed_events import FeedEvent
 from tapeline.schemas.registry import EVENTS
 
 
 def test_the_registry_and_the_static_union_have_the_same_types() -> None:
     assert {row.struct for row in EVENTS.rows if row.numbered} == set(get_args(Event))
-    assert [row.struct for row in EVENTS.rows if not row.numbered] == [Reject]
+    unnumbered = {row.struct for row in EVENTS.rows if not row.numbered}
+    assert unnumbered == {Reject, *get_args(FeedEvent)}
 
 
 def test_the_package_exports_every_struct_of_the_registry() -> None:
@@ -35,7 +37,7 @@ def test_facts_are_published_in_the_order_of_the_rules() -> None:
         "pair",
         "swing",
     )
-    assert set(EVENTS.facts) | {"reject"} == set(EVENTS.folded) == set(EVENTS.types)
+    assert set(EVENTS.facts) | {"reject"} == set(EVENTS.folded)
 
 
 def test_a_registry_with_another_row_is_another_value() -> None:
@@ -48,8 +50,23 @@ def test_a_registry_with_another_row_is_another_value() -> None:
     assert Registry(other.rows) == other
 
 
+def test_types_of_feeds_share_a_topic_and_no_other_types_do() -> None:
+    row = replace(EVENTS.row("hole"), struct=Toy)
+    assert row.tag in EVENTS.with_(row)
+    with pytest.raises(ValueError, match=r"the topic feeds.v1 has other settings for connection"):
+        EVENTS.with_(replace(row, key="symbol"))
+    with pytest.raises(ValueError, match=r"two types of events have the topic touches.v1"):
+        EVENTS.with_(replace(row, topic="touches.v1"))
+
+
+def test_no_fold_makes_an_event_of_a_feed() -> None:
+    of_feeds = {row.tag for row in EVENTS.rows if row.origin == "feed"}
+    assert of_feeds == set(EVENTS.types) - set(EVENTS.folded)
+    assert len(of_feeds) == len(get_args(FeedEvent))
+
+
 def test_events_of_a_feed_are_no_facts_and_not_of_the_fold() -> None:
-    row = replace(_row_like("touch", "feeds.v1", None), origin="feed", numbered=False)
+    row = replace(_row_like("touch", "toys.v1", None), origin="feed", numbered=False)
     other = EVENTS.with_(row)
     assert row.tag in other.types
     assert row.tag not in other.folded

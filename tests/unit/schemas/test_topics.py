@@ -17,6 +17,7 @@ from tapeline.schemas.topics import (
     snapshot_topic,
     topic_of,
     worker_app_id,
+    worker_topics,
 )
 
 DAY_MS = 86_400_000
@@ -42,7 +43,13 @@ def test_the_outputs_come_in_the_order_of_the_contracts() -> None:
 
 
 def test_every_event_type_has_its_topic() -> None:
-    assert tuple(topic_of(event_type) for event_type in EVENTS.types) == output_topics()
+    assert tuple(topic_of(event_type) for event_type in EVENTS.folded) == output_topics()
+    of_feeds = set(EVENTS.types) - set(EVENTS.folded)
+    assert {topic_of(event_type) for event_type in of_feeds} == {"tape.feeds.v1"}
+
+
+def test_a_worker_needs_no_topic_of_feeds() -> None:
+    assert set(topics()) - set(worker_topics()) == {"tape.feeds.v1"}
 
 
 def test_an_unknown_event_type_has_no_topic() -> None:
@@ -54,6 +61,7 @@ def test_the_catalogue_is_log_outputs_snapshots_and_changelog() -> None:
     assert list(topics()) == [
         "tape.bars.v1",
         *output_topics(),
+        "tape.feeds.v1",
         "tape.snapshots.v1",
         "tape-worker-state-changelog",
     ]
@@ -61,7 +69,7 @@ def test_the_catalogue_is_log_outputs_snapshots_and_changelog() -> None:
 
 def test_the_prefix_replaces_tape_in_every_name() -> None:
     assert all(topic.name.startswith("desk") for topic in catalogue("desk"))
-    assert output_topics("desk") == tuple(topic_of(each, "desk") for each in EVENTS.types)
+    assert output_topics("desk") == tuple(topic_of(each, "desk") for each in EVENTS.folded)
     assert topic_of("touch", "desk") == "desk.touches.v1"
     assert input_log("desk") == "desk.bars.v1"
     assert snapshot_topic("desk") == "desk.snapshots.v1"
@@ -90,6 +98,11 @@ REJECT_SETTINGS = {
     "retention.ms": str(30 * DAY_MS),
     "message.timestamp.type": "LogAppendTime",
 }
+FEEDS_SETTINGS = {
+    "cleanup.policy": "compact,delete",
+    "retention.ms": str(30 * DAY_MS),
+    "message.timestamp.type": "LogAppendTime",
+}
 SNAPSHOT_SETTINGS = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
 CHANGELOG_SETTINGS = {
     "cleanup.policy": "compact",
@@ -107,6 +120,7 @@ CHANGELOG_SETTINGS = {
         ("tape.bars.v1", LOG_SETTINGS),
         *((name, OUTPUT_SETTINGS) for name in output_topics()[:-1]),
         ("tape.rejects.v1", REJECT_SETTINGS),
+        ("tape.feeds.v1", FEEDS_SETTINGS),
         ("tape.snapshots.v1", SNAPSHOT_SETTINGS),
         ("tape-worker-state-changelog", CHANGELOG_SETTINGS),
     ],

@@ -94,7 +94,7 @@ def test_the_log_is_received_and_everything_else_is_sent(document: dict[str, Any
     actions = {name: each["action"] for name, each in document["operations"].items()}
     assert actions == {
         "receive_log_record": "receive",
-        **{f"send_{name}": "send" for name in EVENTS.types},
+        **{f"send_{name}": "send" for name in (*EVENTS.folded, "feeds")},
     }
 
 
@@ -110,6 +110,11 @@ def test_an_output_has_its_event_and_the_tombstone_with_headers(
         assert trait["headers"]["required"] == ["seq", "rev", "type", "group"]
         assert found["bindings"]["kafka"]["key"]["description"] == "id"
     assert resolved(document, messages["tombstone"]["$ref"])["payload"] == {"type": "null"}
+
+
+def test_the_topic_of_feeds_has_a_message_for_each_of_its_types(document: dict[str, Any]) -> None:
+    of_feeds = [row.tag for row in EVENTS.rows if row.origin == "feed"]
+    assert list(document["channels"]["feeds"]["messages"]) == of_feeds
 
 
 def test_examples_are_valid_payloads(document: dict[str, Any]) -> None:
