@@ -27,6 +27,7 @@ from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import names_of
+from tapeline.streams.pipeline.view import set_version
 
 DELIVERY = frozenset({"seq", "rev", "watermark_ms", "corrects"})
 """Fields that are not of the view (docs/rules.md 2.6)."""
@@ -328,10 +329,7 @@ class _Work:
         """Digest of the content of every fact that is left."""
         found: dict[str, bytes] = {}
         async for entry in self._entries(side, kind):
-            if entry.gone:
-                found.pop(entry.id, None)
-            else:
-                found[entry.id] = _digest(entry, ignored)
+            set_version(found, entry.id, None if entry.gone else _digest(entry, ignored))
         return found
 
     async def _entries(self, side: int, kind: str) -> AsyncIterator[Entry]:
@@ -356,10 +354,10 @@ class _Work:
                     if entry.id not in wanted:
                         continue
                     if cut.holds(entry):
-                        kept[entry.id] = entry
+                        set_version(kept, entry.id, None if entry.gone else entry)
                     elif side.compacted and cut.beyond(entry):
                         gone_on.add(entry.id)
-            last.append({each: entry for each, entry in kept.items() if not entry.gone})
+            last.append(kept)
             later.append(gone_on)
         comparison = TypeComparison(kind, self.differences, ignored | {"seq", "rev"})
         for fact_id in sorted(wanted):

@@ -28,7 +28,7 @@ from tapeline.schemas.topics import topic_of
 from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.messages import event_time_ms
 from tapeline.streams.pipeline.routing import Router
-from tapeline.streams.pipeline.view import fold
+from tapeline.streams.pipeline.view import fold, set_version
 from tapeline.streams.store.layout import LOG_FILE
 from tapeline.streams.store.reading import StoreReader
 
@@ -106,9 +106,7 @@ def view_of_store(
                 event = orjson.loads(line)
                 if event["seq"] // OUTPUTS_PER_RECORD >= end:
                     continue
-                facts.pop(event["id"], None)
-                if event["op"] == "upsert":
-                    facts[event["id"]] = line
+                set_version(facts, event["id"], line if event["op"] == "upsert" else None)
     return [facts[each] for each in sorted(facts)]
 
 

@@ -12,7 +12,7 @@ for that reader (it *repaints*). Two things are compared, for any callable that 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from random import Random
 
@@ -23,12 +23,14 @@ from tapeline.schemas.codec import encode
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, Output, Reject, Retract, type_of
 from tapeline.schemas.registry import EVENTS
-from tapeline.streams.pipeline.view import fold
+from tapeline.streams.pipeline.view import fold, set_version
 
 Published = Sequence[Output | Reject]
 """What one record led to, in the order of publication."""
 PrefixRun = Callable[[int], Iterable[Published]]
 """Runs the first so many records from the start on, as if nothing came after them."""
+Since = tuple[int, Event]
+"""A version, and after how many records it stood."""
 SHOWN = 20
 DELIVERY = ("seq", "rev", "watermark_ms", "corrects")
 """What depends on when a version was published, and is no content."""
@@ -161,14 +163,11 @@ class PrefixComparison:
 
 def rewritings(whole: Iterable[Published], registry: Registry = EVENTS) -> Iterable[Finding]:
     """Versions of one run that did not grow out of the ones before them."""
-    known: dict[str, tuple[int, Event]] = {}
+    known: dict[str, Since] = {}
     for count, published in enumerate(whole, 1):
-        for event in published:
-            if isinstance(event, Reject):
-                continue
-            since = known.pop(event.id, None)
-            if not isinstance(event, Retract):
-                known[event.id] = count, event
+        for event in _facts(published):
+            since = known.get(event.id)
+            set_version(known, event.id, _since(count, event))
             if since is not None and not _may_follow(since[1], event, registry):
                 yield _finding(since[0], count, since[1], event)
 
@@ -195,20 +194,24 @@ def _contradictions(
     prefix: Sequence[Published], beginning: Sequence[Published], end: int
 ) -> Iterable[Finding]:
     """What a prefix had published and the longer run, as far as that, says otherwise or not."""
-    # No view: in the order of their last versions, which is that of the findings.
-    known: dict[str, tuple[int, Event]] = {}
+    known: dict[str, Since] = {}
     later: dict[str, Event] = {}
     for count, (mine, others) in enumerate(zip_longest(prefix, beginning, fillvalue=()), 1):
-        for event in mine:
-            if not isinstance(event, Reject):
-                known.pop(event.id, None)
-                if not isinstance(event, Retract):
-                    known[event.id] = count, event
-        fold(later, (event for event in others if not isinstance(event, Reject)))
+        for event in _facts(mine):
+            set_version(known, event.id, _since(count, event))
+        fold(later, _facts(others))
     for fact, (count, old) in known.items():
         new = later.get(fact)
         if new is None or encode(new) != encode(old):
             yield _finding(count, end, old, new)
+
+
+def _facts(published: Published) -> Iterator[Output]:
+    return (event for event in published if not isinstance(event, Reject))
+
+
+def _since(count: int, event: Output) -> Since | None:
+    return None if isinstance(event, Retract) else (count, event)
 
 
 def _finding(read: int, rewritten: int, old: Event, new: Output | None) -> Finding:

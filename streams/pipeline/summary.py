@@ -168,6 +168,9 @@ class FirstLetter(NamedTuple):
 class RunSummary:
     """Counts of a whole run.
 
+    No view: that of a whole run does not fit into memory, so versions are kept only of facts that
+    may still change.
+
     Attributes
     ----------
     first_gaps

@@ -1,4 +1,4 @@
-"""The view: of every fact its last version, by id."""
+"""The view: of every fact its last version, by id. What is no view has its reason at the place."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tapeline.schemas.events import Event, Reject, Retract
 
 Fact = TypeVar("Fact", bound=Event | Reject)
 Gone = TypeVar("Gone")
+Version = TypeVar("Version")
 
 
 @overload
@@ -27,9 +28,21 @@ def fold(facts: dict[str, Any], events: Iterable[Any], gone: type[Any] = Retract
     gone
         The class of retractions, which have the id of the fact.
     """
-    # What a store keeps of a step is no view: there a retraction is a deletion still to be written.
     for event in events:
-        if isinstance(event, gone):
-            facts.pop(event.id, None)
-        else:
-            facts[event.id] = event
+        set_version(facts, event.id, None if isinstance(event, gone) else event)
+
+
+def set_version(facts: dict[str, Version], fact_id: str, version: Version | None) -> None:
+    """Take one version of a fact into a view, in whatever form the view keeps versions.
+
+    Parameters
+    ----------
+    facts
+        By id; changed.
+    version
+        None: the fact is taken away.
+    """
+    if version is None:
+        facts.pop(fact_id, None)
+    else:
+        facts[fact_id] = version

@@ -27,6 +27,7 @@ from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.pipeline.slots import GroupSlot
+from tapeline.streams.pipeline.view import fold
 from tapeline.streams.store.checkpoint import RunMark
 from tapeline.streams.store.keeper import Keeper
 from tapeline.streams.store.layout import VIEW, bars_prefix, state_prefix, view_key
@@ -111,7 +112,7 @@ def rebuild(
 
 
 class _FreshView:
-    """What the final bars of a group lead to: nothing of it is taken back or refused.
+    """What the final bars of a group lead to: none of them is refused.
 
     Attributes
     ----------
@@ -126,9 +127,7 @@ class _FreshView:
 
     def took(self, item: Item, slot: GroupSlot, record: LogRecord, outcome: Outcome) -> bool:
         """Keep the last version of every fact."""
-        for event in outcome.events:
-            assert not isinstance(event, Retract)
-            self.facts[event.id] = event
+        fold(self.facts, outcome.events)
         return True
 
     def refused(self, item: Item, refusal: Refusal) -> None:

@@ -53,6 +53,7 @@ class StoreStep:
 
     def add_event(self, event: Output) -> None:
         """An event, which the view follows."""
+        # No view: of the stored one it holds what is to be written, deletions among it.
         line = encode(event)
         key = view_key(event.id)
         if isinstance(event, Retract):

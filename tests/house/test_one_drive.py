@@ -1,4 +1,4 @@
-"""Guard: records reach an engine through the drive alone, and what it refuses has one text."""
+"""Guard: records reach an engine through the drive alone, and events become a view in one place."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ pytestmark = pytest.mark.source_tree
 DRIVE = "streams.pipeline.drive"
 # The drill compares workers with a loop of its own: the drive is what it tests.
 APART = {DRIVE, "streams.drill.oracle"}
+# What keeps something by the ids of events and is no view.
+NO_VIEW = {
+    "replay.compare.events": "events that wait for their like on the other side",
+    "streams.core.correct.rebuild": "the last versions of a run without corrections, in the core",
+    "streams.pipeline.summary": "the facts that may still change, and the first gaps",
+    "streams.store.rebuild": "revisions, which outlive their facts",
+    "streams.store.step": "what is to be written of the stored view, deletions among it",
+}
 MODULES = [pytest.param(path, id=module_name(path)) for path in modules("streams", "replay")]
 
 
@@ -26,6 +34,39 @@ def applied(source: str) -> list[int]:
         and node.attr == "apply"
         and not ast.unparse(node.value).endswith("drive")
     ]
+
+
+def kept_by_id(source: str) -> list[int]:
+    """Lines that put something under the id of an event, or take away what is there."""
+    found: set[int] = set()
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        nodes = list(ast.walk(function))
+        ids = {
+            ast.unparse(target)
+            for node in nodes
+            if isinstance(node, ast.Assign) and _is_of_id(node.value, set())
+            for target in node.targets
+        }
+        for node in nodes:
+            places: list[ast.expr] = []
+            if isinstance(node, ast.Assign | ast.Delete):
+                places = [each.slice for each in node.targets if isinstance(each, ast.Subscript)]
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".pop"):
+                places = node.args[:1]
+            found.update(each.lineno for each in places if _is_of_id(each, ids))
+    return sorted(found)
+
+
+def _is_of_id(node: ast.expr, names: set[str]) -> bool:
+    """Whether a key is made of an `id`, or is a variable that was."""
+    return any(
+        (isinstance(each, ast.Attribute) and each.attr == "id")
+        or (isinstance(each, ast.Constant) and each.value == "id")
+        or (isinstance(each, ast.Name) and each.id in names)
+        for each in ast.walk(node)
+    )
 
 
 def refusals_of(source: str, code: str) -> int:
@@ -61,6 +102,31 @@ def test_a_loop_of_its_own_is_noticed(source: str) -> None:
 @pytest.mark.parametrize("name", ["drive", "self._drive", "keeper.drive"])
 def test_a_drive_passes(name: str) -> None:
     assert applied(f"outcome = {name}.apply(record, offset)") == []
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_events_become_a_view_in_one_place(path: Path) -> None:
+    kept = kept_by_id(path.read_text("utf-8"))
+    assert (kept != []) == (module_name(path) in NO_VIEW), kept
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "facts[event.id] = event",
+        "facts.pop(event['id'], None)",
+        "del self.facts[event.id]",
+        "facts[view_key(event.id)] = line",
+        "found[event.symbol, event.id] = 1",
+    ],
+)
+def test_a_fold_of_its_own_is_noticed(line: str) -> None:
+    assert kept_by_id(f"def took(event):\n    {line}") == [2]
+    assert kept_by_id(f"def took(event):\n    {line.replace('id', 'symbol')}") == []
+
+
+def test_a_fold_of_its_own_is_noticed_where_its_key_has_a_name() -> None:
+    assert kept_by_id("def took(event):\n    key = view_key(event.id)\n    facts[key] = 1") == [3]
 
 
 @pytest.mark.parametrize("code", ["wrong_partition", "unknown_symbol"])

@@ -139,6 +139,7 @@ class Rebuild:
             else:
                 tracks.flush()
                 said = tracks.apply_any(row, calendar.slot_end(start, base_ms), True, 0)
+            # No view: a run without corrections takes nothing back.
             for event in said:
                 facts[event.id] = event
         tracks.flush()

@@ -130,6 +130,16 @@ def test_the_view_differs_in_facts_not_in_versions(runs: tuple[Path, Path]) -> N
     assert compared(runs[0], runs[0], view=True).equal
 
 
+def test_a_fact_that_one_run_published_and_took_back_is_in_neither_view(tmp_path: Path) -> None:
+    bars = log()
+    bar = bars[ALTERED]
+    mended = [*bars[:ALTERED], replace(bar, high=bar.high + 10), *bars[ALTERED + 1 :], bar]
+    a, b = ran(tmp_path, [*bars, bar], "right"), ran(tmp_path, mended, "mended")
+    assert b'"op":"retract"' in (b / "tape.swings.v1.jsonl").read_bytes()
+    assert compared(a, b, view=True).equal
+    assert not compared(a, b).equal
+
+
 def edit_line(folder: Path, topic: str, number: int, **fields: Any) -> dict[str, Any]:
     """Change fields of a line; returns what it was."""
     path = folder / f"tape.{topic}.v1.jsonl"

@@ -6,7 +6,7 @@ import pytest
 
 from tapeline.schemas.events import Gap, Retract
 from tapeline.streams.consuming.received import Removed
-from tapeline.streams.pipeline.view import fold
+from tapeline.streams.pipeline.view import fold, set_version
 
 
 def gap(name: str, missing: int) -> Gap:
@@ -47,3 +47,10 @@ def test_a_retraction_may_be_of_a_class_of_its_own() -> None:
     removed = Removed("gap", "a", 8, 2, "ES", 0)
     fold(facts, [removed, gap("b", 2)], Removed)
     assert {name: fact.missing for name, fact in facts.items()} == {"b": 2}
+
+
+def test_a_view_may_keep_lines_instead_of_events() -> None:
+    lines: dict[str, bytes] = {}
+    for name, line in (("a", b"1"), ("b", b"1"), ("a", b"2"), ("b", None), ("c", None)):
+        set_version(lines, name, line)
+    assert lines == {"a": b"2"}
