@@ -1,4 +1,7 @@
-"""Settings of live feeds: ``[feeds.<name>]`` as structs. None of them changes what a log means."""
+"""Settings of live feeds: ``[feeds.<name>]`` as structs. None of them changes what a log means.
+
+Nothing here holds a secret: texts have ``${NAME}`` where one belongs.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from tapeline.schemas.config.feed_mapping import MappingTables
 from tapeline.schemas.instants import MINUTE_MS, SECOND_MS
 
 FeedKind = Literal["websocket", "http", "kafka", "webhook", "tail", "databento"]
@@ -35,6 +39,8 @@ class SessionConfig(Struct, frozen=True, kw_only=True):
         Whether the plan allows a second connection, to be opened before an announced cut.
     life_ms
         After how long the provider cuts every connection; None: it does not say.
+    poll_ms
+        How often an address of kind ``http`` is asked.
     """
 
     keepalive: KeepaliveConfig | None = None
@@ -42,6 +48,7 @@ class SessionConfig(Struct, frozen=True, kw_only=True):
     max_frame: int = 16 * 1024 * 1024
     two_connections: bool = False
     life_ms: int | None = None
+    poll_ms: int = MINUTE_MS
 
 
 class HistoryConfig(Struct, frozen=True, kw_only=True):
@@ -115,8 +122,13 @@ class FeedConfig(Struct, frozen=True, kw_only=True):
     history
         None: the provider has none.
     mapping
-        The tables that say how messages are read, of plain data: `tapeline.streams.feeds.live
-        .mapping` compiles them.
+        How messages are read; None where an adapter knows.
+    headers
+        Of the connection, and of the history unless that has its own.
+    secrets_file
+        File of mode 0600 with secrets that the environment lacks; "" none.
+    table
+        The whole table, presets merged in, as plain data of TOML.
     """
 
     name: str
@@ -128,4 +140,7 @@ class FeedConfig(Struct, frozen=True, kw_only=True):
     truth: TruthConfig = TruthConfig()
     backup: str = ""
     reclaim: bool = False
-    mapping: dict[str, Any] = {}
+    mapping: MappingTables | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    secrets_file: str = ""
+    table: dict[str, Any] = {}

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tapeline.schemas.config.feed_loading import read_feeds
 from tapeline.schemas.config.model import (
     CALENDAR_IDS,
     CONFIG_FILE,
@@ -82,7 +83,7 @@ LIMITS_READERS: dict[str, Reader] = {
     "symbols": whole_number(0, SYMBOLS_LIMIT),
     "input_mib": whole_number(1, INPUT_MIB_LIMIT),
 }
-SECTIONS = ("kafka", "time", "limits", "instruments", "groups", "derived", "templates")
+SECTIONS = ("kafka", "time", "limits", "instruments", "groups", "derived", "templates", "feeds")
 
 
 def load_config(path: str | Path | None = None) -> Config:
@@ -142,6 +143,9 @@ def read_config(text: str, file: str) -> Config:
     if "intervals" in derived:
         named = _named_instruments(config, document, own_groups)
         _check_intervals(document["derived"]["intervals"], named, root.child("derived"))
+    if "feeds" in document:
+        feeds = read_feeds(document["feeds"], root.child("feeds"), config)
+        return msgspec.structs.replace(config, feeds=feeds)
     return config
 
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tapeline.schemas.config.feeds import FeedConfig
 from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.instants import DAY_MS, day_of
 from tapeline.schemas.intervals import DEFAULT_INTERVALS, Interval, parse_interval
@@ -200,6 +201,8 @@ class Config(Struct, frozen=True, kw_only=True):
         Group id to its one or two symbols. A symbol in no group is a group of its own name.
     templates
         Built-in and own range templates by name.
+    feeds
+        Live feeds by name. They decide what comes in, and nothing of what becomes of it.
     """
 
     kafka: KafkaConfig
@@ -210,6 +213,7 @@ class Config(Struct, frozen=True, kw_only=True):
     templates: dict[str, Template]
     time: TimeConfig = TimeConfig()
     limits: LimitsConfig = LimitsConfig()
+    feeds: dict[str, FeedConfig] = {}
 
     def without_max_ahead(self) -> Config:
         """The same with no limit to jumps of the watermark.
@@ -283,9 +287,9 @@ def built_in_config() -> Config:
 
 
 def config_hash(config: Config) -> str:
-    """SHA-256 (hex) of what decides results: all but ``[kafka]`` and ``[limits] input_mib``.
+    """SHA-256 (hex) of what decides results, as canonical JSON.
 
-    Of canonical JSON.
+    Which is all but ``[kafka]``, ``[feeds]`` and ``[limits] input_mib``.
     """
     content = {
         "default": config.default,

@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Iterable
 
+from tapeline.schemas.config.feed_keys import TABLE_READERS
+from tapeline.schemas.config.feeds import FeedConfig
 from tapeline.schemas.config.model import (
     Config,
     DerivedConfig,
@@ -53,6 +55,8 @@ def to_toml(config: Config) -> str:
     for name, template in config.templates.items():
         table = [f"[templates.{_key(name)}]", *_template(template)]
         lines += ["", *_unless(template == plain.templates.get(name), table)]
+    for name, feed in config.feeds.items():
+        lines += ["", *_feed(f"feeds.{_key(name)}", feed)]
     return "\n".join(lines) + "\n"
 
 
@@ -101,6 +105,29 @@ def _kind(kind: RangeKind) -> Iterable[str]:
         spoken = name in ("kind", "period") or (name == "coverage" and kind.period == "session")
         if spoken or value != getattr(_PLAIN_KIND, name):
             yield f"{name} = {_value(value)}"
+
+
+def _feed(name: str, feed: FeedConfig) -> Iterable[str]:
+    """A feed with the keys of its preset; secrets stand in it by name."""
+    yield f"[{name}]"
+    for key, value in feed.table.items():
+        if key not in TABLE_READERS:
+            yield f"{key} = {_plain_value(value)}"
+    for key in TABLE_READERS:
+        if key in feed.table:
+            yield f"[{name}.{key}]"
+            yield from (
+                f"{_key(each)} = {_plain_value(held)}" for each, held in feed.table[key].items()
+            )
+
+
+def _plain_value(value: object) -> str:
+    if isinstance(value, dict):
+        inner = ", ".join(f"{_key(key)} = {_plain_value(each)}" for key, each in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list):
+        return f"[{', '.join(_plain_value(each) for each in value)}]"
+    return _value(value).replace("\x7f", "\\u007f")
 
 
 def _fields(struct: object) -> tuple[str, ...]:

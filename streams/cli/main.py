@@ -273,8 +273,9 @@ def worker(
 def config_check(config: ConfigOption = None) -> None:
     """Validate the configuration."""
     settings = load_config(config)
-    count = len(settings.instruments)
-    print_line(f"The configuration is valid: {count} instruments, {len(settings.groups)} groups.")
+    counts = f"{len(settings.instruments)} instruments, {len(settings.groups)} groups"
+    feeds = f", {len(settings.feeds)} feeds" if settings.feeds else ""
+    print_line(f"The configuration is valid: {counts}{feeds}.")
 
 
 @config_app.command("show")

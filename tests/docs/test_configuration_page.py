@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from tapeline.schemas.config import feed_keys
+from tapeline.schemas.config.feeds import HistoryConfig, SessionConfig, TruthConfig
 from tapeline.schemas.config.loading import (
     DERIVED_READERS,
     INSTRUMENT_READERS,
@@ -21,7 +23,7 @@ from tapeline.schemas.config.loading import (
 )
 from tapeline.schemas.config.model import ConfigError, built_in_config
 from tapeline.schemas.config.templates import KIND_READERS
-from tapeline.schemas.config.values import ALLOWED
+from tapeline.schemas.config.values import ALLOWED, ConfigKey
 from tapeline.schemas.templates import RangeKind
 
 pytestmark = pytest.mark.source_tree
@@ -54,7 +56,10 @@ def page() -> str:
 
 def rows(page: str, section: str) -> dict[str, dict[str, str]]:
     """Rows of a section's table by key; backticks of a cell that is code alone are gone."""
-    text = page.split(HEADINGS[section])[1].split("\n## ")[0]
+    return table_rows(page.split(HEADINGS[section])[1].split("\n## ")[0])
+
+
+def table_rows(text: str) -> dict[str, dict[str, str]]:
     lines = [line for line in text.splitlines() if line.startswith("|")]
     names = [cell.strip() for cell in lines[0].strip("|").split("|")]
     found = {}
@@ -157,3 +162,60 @@ def test_the_error_on_the_page_is_what_is_said(page: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_config('[instruments.ES]\ntick = "a quarter"', "tapeline.toml")
     assert str(caught.value) == shown
+
+
+FEED_HEADINGS = {
+    "## `[feeds.<name>]`": feed_keys.FEED_READERS,
+    "### `[feeds.<name>.session]`": feed_keys.SESSION_READERS,
+    "### `[feeds.<name>.bar]`": feed_keys.BAR_READERS,
+    "### `[[feeds.<name>.notice]]`": feed_keys.NOTICE_READERS,
+    "### `[feeds.<name>.history]`": feed_keys.HISTORY_READERS,
+    "### `[feeds.<name>.truth]`": feed_keys.TRUTH_READERS,
+}
+FEED_KEYS = [(heading, key) for heading, readers in FEED_HEADINGS.items() for key in readers]
+
+
+def feed_rows(page: str, heading: str) -> dict[str, dict[str, str]]:
+    text = page.split(f"\n{heading}\n")[1].split("\n## ")[0].split("\n### ")[0]
+    return table_rows(text)
+
+
+@pytest.mark.parametrize("heading", FEED_HEADINGS)
+def test_every_key_of_a_feed_has_one_row(page: str, heading: str) -> None:
+    assert set(feed_rows(page, heading)) == set(FEED_HEADINGS[heading])
+
+
+@pytest.mark.parametrize(("heading", "key"), FEED_KEYS)
+def test_what_a_row_of_a_feed_allows_is_what_the_error_says(
+    page: str, heading: str, key: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        FEED_HEADINGS[heading][key]([[1]], ConfigKey("page", key))
+    assert caught.value.allowed == feed_rows(page, heading)[key]["allowed"].replace("\\|", "|")
+
+
+@pytest.mark.parametrize(("heading", "key"), FEED_KEYS)
+def test_the_example_of_a_row_of_a_feed_is_allowed(page: str, heading: str, key: str) -> None:
+    example = toml(feed_rows(page, heading)[key]["example"])
+    assert FEED_HEADINGS[heading][key](example, ConfigKey("page", key)) is not None
+
+
+@pytest.mark.parametrize(
+    ("table", "struct"),
+    [("session", SessionConfig()), ("history", HistoryConfig()), ("truth", TruthConfig())],
+)
+def test_the_default_of_a_row_of_a_feed_is_the_default(page: str, table: str, struct: Any) -> None:
+    heading = f"### `[feeds.<name>.{table}]`"
+    compared = 0
+    for key, row in feed_rows(page, heading).items():
+        name = next((name for name in (key, f"{key}_ms") if hasattr(struct, name)), None)
+        if name is None:
+            continue
+        value = getattr(struct, name)
+        if value in (None, ""):
+            assert "`" not in row["default"], key
+        else:
+            shown = FEED_HEADINGS[heading][key](toml(row["default"]), ConfigKey("page", key))
+            assert shown == value, key
+        compared += 1
+    assert compared >= 4

@@ -66,6 +66,7 @@ WITHOUT: dict[str, str] = {
         "schemas/event_rows/feeds schemas/event_rows/ranges "
         "schemas/event_rows/rejects schemas/event_rows/sessions schemas/event_rows/swings "
         "schemas/events schemas/feed_events schemas/packing schemas/config/feeds "
+        "schemas/config/feed_keys schemas/config/feed_mapping "
         "streams/feeds/live/engine/signals streams/feeds/live/model "
         "schemas/records schemas/topic_settings "
     ),
