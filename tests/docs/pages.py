@@ -11,7 +11,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
 
 def pages(root: Path) -> list[Path]:
     """README and its neighbours, and everything in docs."""
-    return [*sorted(root.glob("*.md")), *sorted((root / "docs").glob("*.md"))]
+    return [*sorted(root.glob("*.md")), *sorted((root / "docs").rglob("*.md"))]
 
 
 def blocks(page: Path, language: str) -> list[str]:

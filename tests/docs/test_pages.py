@@ -16,6 +16,8 @@ from tests.docs.pages import blocks, commands, links, pages
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = re.compile(r"<!-- output of: tapeline ([^\n]*) -->\n```\n(.*?)```", re.DOTALL)
+DECISION = re.compile(r"^\| \[\d+\]\((\S+)\) \| (.*) \|$", re.MULTILINE)
+PARTS = ["Context", "Decision", "Consequences"]
 
 
 def tapeline(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
@@ -93,6 +95,23 @@ def test_the_template_of_the_page_gives_the_ranges_it_names(folder: Path) -> Non
 @pytest.mark.parametrize("page", pages(ROOT), ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     assert [target for target in links(page) if not (page.parent / target).exists()] == []
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    led_to = {(ROOT / target).resolve() for target in links(ROOT / "README.md")}
+    found = set(pages(ROOT)) - {ROOT / "README.md"}
+    assert {page for page in found - led_to if page.parent.name != "decisions"} == set()
+
+
+def test_decisions_are_listed_by_their_titles_and_have_three_parts_each() -> None:
+    index = ROOT / "docs" / "decisions" / "README.md"
+    listed = dict(DECISION.findall(index.read_text("utf-8")))
+    records = sorted(index.parent.glob("0*.md"))
+    assert list(listed) == [record.name for record in records]
+    for number, record in enumerate(records, 1):
+        text = record.read_text("utf-8")
+        assert text.startswith(f"# {number}. {listed[record.name]}\n")
+        assert re.findall(r"^\*\*(\w+)\.\*\*", text, re.MULTILINE) == PARTS
 
 
 @pytest.mark.parametrize("page", pages(ROOT), ids=lambda page: str(page.relative_to(ROOT)))
