@@ -19,7 +19,7 @@ from tapeline.schemas.records import Bar
 from tapeline.schemas.topics import input_log
 from tapeline.streams.kafka.raw_records import Chunk, RawRecord
 from tapeline.streams.worker.fold import Counts, PartitionFold
-from tapeline.streams.worker.state_records import StoredPartition, batches
+from tapeline.streams.worker.state.records import StoredPartition, batches
 
 FIRST_MS = 1_751_328_000_000
 MINUTE_MS = 60_000

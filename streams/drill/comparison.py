@@ -14,7 +14,7 @@ from tapeline.streams.core.engine import GroupEngine, StateIncompleteError
 from tapeline.streams.drill.messages import FACTS, TopicMessage, kept, view
 from tapeline.streams.drill.oracle import Expected, ExpectedLetter
 from tapeline.streams.pipeline.planning import plan_group
-from tapeline.streams.worker.state_records import offset_of, read_partition
+from tapeline.streams.worker.state.records import offset_of, read_partition
 
 
 class DrillDifferences(Struct):

@@ -19,9 +19,9 @@ from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.topics import input_log, snapshot_topic, worker_app_id
 from tapeline.streams.errors import BrokerError, TopicsError
 from tapeline.streams.kafka.administration import describe_topics
+from tapeline.streams.kafka.log_digest import RecordDigest
 from tapeline.streams.worker.bridge.table import StateTable
 from tapeline.streams.worker.bridge.transport import BatchApp, BatchMessage, BatchSchema
-from tapeline.streams.worker.changelog import belongs, read_heads
 from tapeline.streams.worker.cluster import (
     TopicsChangedError,
     explained,
@@ -36,8 +36,8 @@ from tapeline.streams.worker.committer import (
 )
 from tapeline.streams.worker.exits import NotWrittenError, ZombieGuard, hard_exit
 from tapeline.streams.worker.fold import Counts, LogHoleError, PartitionFold, log_hole
-from tapeline.streams.worker.log_digest import RecordDigest
 from tapeline.streams.worker.metrics import PartitionGauges, WorkerMetrics
+from tapeline.streams.worker.state.changelog import belongs, read_heads
 
 HEARTBEAT_S = 3.0
 REQUEST_S = 40.0

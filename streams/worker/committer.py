@@ -26,7 +26,7 @@ from tapeline.streams.outputs.messages import EventMessage
 from tapeline.streams.worker.exits import ForeignWriterError, NotWrittenError, ZombieGuard
 from tapeline.streams.worker.fold import FoldStep
 from tapeline.streams.worker.metrics import WorkerMetrics
-from tapeline.streams.worker.state_records import Pair, batches, new_identity
+from tapeline.streams.worker.state.records import Pair, batches, new_identity
 
 STEPS_IN_HAND = 12
 """As many partitions wait for their acknowledgements at the same time."""

@@ -18,6 +18,7 @@ from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import LogRecord
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.core.outcome import Outcome
+from tapeline.streams.kafka.log_digest import RecordDigest, digest_of
 from tapeline.streams.kafka.raw_records import Chunk, RawRecord
 from tapeline.streams.kafka.snapshots import (
     admission_message,
@@ -32,8 +33,7 @@ from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.pipeline.slots import GroupSlot
 from tapeline.streams.worker.group_state import GroupState
 from tapeline.streams.worker.last_key import LastKey
-from tapeline.streams.worker.log_digest import RecordDigest, digest_of
-from tapeline.streams.worker.state_records import (
+from tapeline.streams.worker.state.records import (
     Checkpoint,
     GroupChange,
     StoredPartition,

@@ -23,7 +23,7 @@ from tapeline.streams.pipeline.provenance import (
     restore_engine,
 )
 from tapeline.streams.pipeline.slots import GroupSlot
-from tapeline.streams.worker.state_records import (
+from tapeline.streams.worker.state.records import (
     FIRST,
     LOST,
     StateFormatError,

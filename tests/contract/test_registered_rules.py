@@ -32,7 +32,7 @@ from tapeline.streams.store.layout import StoreError
 from tapeline.streams.store.reading import StoreReader
 from tapeline.streams.store.run import StoreOptions, run_into_store
 from tapeline.streams.worker.fold import Counts, FoldStep, PartitionFold
-from tapeline.streams.worker.state_records import StoredPartition, batches, read_partition
+from tapeline.streams.worker.state.records import StoredPartition, batches, read_partition
 from tests.contract.toys import REGISTRY, SessionVwap, SpanHighs
 from tests.unit.replay.memory_source import MemorySource
 from tests.unit.streams.worker.log_records import chunk, raw_records

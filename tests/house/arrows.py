@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tests.house.source_tree import PACKAGES, Violation
@@ -31,6 +31,12 @@ _FLOORS = {
     "streams.cli": 11,
     "tapeline": 12,
 }
+# Rooms inside of rooms: the folder's own modules stand above them, and one above another here.
+_INNER_FLOORS = {
+    "streams.worker.state": 0,
+    "streams.worker.bridge": 1,
+}
+_ABOVE_INNER = 2
 _PACKAGE = "tapeline"
 
 # Parts of the standard library that need no clock, no files, no environment and no threads; what
@@ -133,18 +139,24 @@ def room(module: str) -> str:
 
     The three folders of the repository are imported as parts of the package.
     """
+    return _longest(_inside(module), _FLOORS)
+
+
+def _inside(module: str) -> str:
     inner = module.removeprefix(f"{_PACKAGE}.")
-    if inner.partition(".")[0] in PACKAGES:
-        module = inner
-    names = [name for name in _FLOORS if module == name or module.startswith(name + ".")]
-    return max(names, key=len)
+    return inner if inner.partition(".")[0] in PACKAGES else module
+
+
+def _longest(module: str, rooms: Iterable[str]) -> str:
+    names = [name for name in rooms if module == name or module.startswith(name + ".")]
+    return max(names, key=len, default="")
 
 
 def _objection(module: str, imported: Import) -> str | None:
     top = imported.origin.partition(".")[0]
     here = room(module)
     if top == _PACKAGE:
-        return _wrong_way(here, imported.path)
+        return _wrong_way(module, imported.path)
     if top in PACKAGES:
         return f"{module} imports {imported.origin}: a second copy of {_PACKAGE}.{imported.origin}"
     if top in _OUTSIDE:
@@ -161,14 +173,24 @@ def _objection(module: str, imported: Import) -> str | None:
     return None
 
 
-def _wrong_way(here: str, path: str) -> str | None:
+def _wrong_way(module: str, path: str) -> str | None:
     # The version, and no more, is known below.
     if path in {_PACKAGE, f"{_PACKAGE}.__version__"}:
         return None
-    there = room(path)
-    if here == there or _FLOORS[there] < _FLOORS[here]:
+    here, there = room(module), room(path)
+    if here == there:
+        return _wrong_way_inside(module, path)
+    if _FLOORS[there] < _FLOORS[here]:
         return None
     return f"{here} imports {path}: imports point from cli over drivers and core to schemas"
+
+
+def _wrong_way_inside(module: str, path: str) -> str | None:
+    here, there = (_longest(_inside(each), _INNER_FLOORS) for each in (module, path))
+    floor, other = (_INNER_FLOORS.get(each, _ABOVE_INNER) for each in (here, there))
+    if here == there or other < floor:
+        return None
+    return f"{here} imports {path}: it stands below, and what both need belongs below both"
 
 
 def _origin(node: ast.ImportFrom, module: str, is_package: bool) -> str:

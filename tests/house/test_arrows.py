@@ -121,6 +121,21 @@ def test_the_guard_sees_every_room() -> None:
             "import tapeline.streams.drill.crew",
             "imports tapeline.streams.drill.crew",
         ),
+        (
+            "streams.worker.bridge.table",
+            "from tapeline.streams.worker import fold",
+            "streams.worker.bridge imports tapeline.streams.worker.fold",
+        ),
+        (
+            "streams.worker.state.records",
+            "import tapeline.streams.worker.committer",
+            "streams.worker.state imports tapeline.streams.worker.committer",
+        ),
+        (
+            "streams.worker.state.records",
+            "from ..bridge.table import StateTable",
+            "streams.worker.state imports tapeline.streams.worker.bridge.table",
+        ),
         ("streams.drill.drill", "import tapeline.streams.cli", "imports tapeline.streams.cli"),
         ("streams.drill.drill", "import faust", "only streams.worker may"),
         (
@@ -171,6 +186,11 @@ def test_a_wrong_arrow_is_noticed(module: str, source: str, expected: str) -> No
             "from tapeline.streams.feeds import files\nimport tapeline.streams.core.engine",
         ),
         ("streams.worker.app", "import faust\nfrom mode import Service\nimport aiokafka"),
+        (
+            "streams.worker.bridge.table",
+            "from tapeline.streams.worker.state.records import Pair\nfrom .chunks import Positions",
+        ),
+        ("streams.worker.app", "from tapeline.streams.worker.bridge.table import StateTable"),
         ("replay.reader", "import aiokafka\nfrom tapeline.streams.core.engine import GroupEngine"),
         (
             "streams.drill.drill",
@@ -235,6 +255,7 @@ def test_no_module_imports_itself_over_others(graph: dict[str, set[str]]) -> Non
     [
         ("replay", "results", "sources"),
         ("streams", "worker", "kafka"),
+        ("streams.worker", "bridge", "state"),
         ("streams.core", "ranges", "history"),
     ],
 )

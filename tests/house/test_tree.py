@@ -16,14 +16,14 @@ WITHOUT: dict[str, str] = {
     "a client of a broker: tests/kafka": (
         "replay/compare/recorded_topics replay/sources/topic streams/cli/topics "
         "streams/consuming/subscription streams/consuming/topics "
-        "streams/kafka/administration streams/kafka/connection "
+        "streams/kafka/administration streams/kafka/connection streams/kafka/log_check "
         "streams/kafka/publishing streams/kafka/reading streams/kafka/stamp_survey "
         "streams/kafka/tails streams/kafka/topics streams/kafka/writer "
     ),
     "a worker or a drill as a whole: tests/kafka": (
         "streams/cli/drill streams/drill/drill streams/drill/feeding streams/drill/messages "
         "streams/drill/ragged_worker streams/drill/worker_process "
-        "streams/worker/group_state streams/worker/log_check streams/worker/runner "
+        "streams/worker/group_state streams/worker/runner "
     ),
     "a part of the fold: tests/unit/streams/core, tests/properties": (
         "streams/core/bars/windows streams/core/correct/rebuild streams/core/history/blocks "

@@ -36,7 +36,7 @@ from tapeline.streams.kafka.administration import create_topics
 from tapeline.streams.kafka.connection import admin_client
 from tapeline.streams.kafka.snapshots import SnapshotPart, joined, slot_of
 from tapeline.streams.pipeline.planning import plan_group
-from tapeline.streams.worker.state_records import offset_of, read_partition
+from tapeline.streams.worker.state.records import offset_of, read_partition
 from tests.kafka.broker import Broker
 from tests.kafka.expectation import (
     FACTS,

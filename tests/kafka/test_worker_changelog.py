@@ -22,8 +22,8 @@ from tapeline.streams.drill.readback import committed_offsets, read_topics
 from tapeline.streams.drill.report import checks_of
 from tapeline.streams.kafka.administration import create_topics, delete_named
 from tapeline.streams.kafka.connection import admin_client
-from tapeline.streams.worker.changelog import read_heads
-from tapeline.streams.worker.state_records import (
+from tapeline.streams.worker.state.changelog import read_heads
+from tapeline.streams.worker.state.records import (
     IDENTITY_KEY,
     Checkpoint,
     Pair,

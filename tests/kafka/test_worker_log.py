@@ -22,7 +22,7 @@ from tapeline.streams.drill.readback import log_ends
 from tapeline.streams.drill.worker_process import PLAIN_PROGRAM
 from tapeline.streams.kafka.administration import create_topics
 from tapeline.streams.kafka.connection import admin_client
-from tapeline.streams.worker.fetch_watch import IDLE_S
+from tapeline.streams.worker.bridge.fetch_watch import IDLE_S
 from tests.kafka.acme import acme_log, assert_exact, prepared
 from tests.kafka.broker import SOON_MISSED, Broker, require_broker
 from tests.kafka.worker_process import (

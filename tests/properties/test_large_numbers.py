@@ -23,7 +23,7 @@ from tapeline.streams.pipeline.provenance import Identity
 from tapeline.streams.store.reading import StoreReader
 from tapeline.streams.store.run import StoreOptions, run_into_store
 from tapeline.streams.worker.fold import Counts, PartitionFold
-from tapeline.streams.worker.state_records import StoredPartition, batches, read_partition
+from tapeline.streams.worker.state.records import StoredPartition, batches, read_partition
 from tests.unit.streams.worker.log_records import chunk, raw_records
 
 FIRST_MS = 1_751_414_400_000

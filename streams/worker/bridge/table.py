@@ -12,10 +12,10 @@ import rocksdict
 from faust.stores.rocksdb import Store
 from faust.types import TP
 
+from tapeline.streams.kafka.log_digest import RecordDigest
 from tapeline.streams.worker.bridge.store_errors import opening, reading, writing
-from tapeline.streams.worker.changelog import LocalState, foreign
-from tapeline.streams.worker.log_digest import RecordDigest
-from tapeline.streams.worker.state_records import (
+from tapeline.streams.worker.state.changelog import LocalState, foreign
+from tapeline.streams.worker.state.records import (
     CHECKPOINT_KEY,
     IDENTITY_KEY,
     ForeignRecordError,

@@ -46,12 +46,12 @@ from faust.types.tuples import ConsumerMessage
 from mode.utils.futures import notify
 
 from tapeline.schemas.errors import BrokenPromiseError
+from tapeline.streams.kafka.log_check import LogChangedError, LogVerdict, compare
+from tapeline.streams.kafka.log_digest import RecordDigest
 from tapeline.streams.kafka.raw_records import Chunk, raw_records, split
-from tapeline.streams.worker.chunks import Positions, in_turn
-from tapeline.streams.worker.fetch_watch import FetchWatch
-from tapeline.streams.worker.log_check import LogChangedError, LogVerdict, compare
-from tapeline.streams.worker.log_digest import RecordDigest
-from tapeline.streams.worker.membership import Membership
+from tapeline.streams.worker.bridge.chunks import Positions, in_turn
+from tapeline.streams.worker.bridge.fetch_watch import FetchWatch
+from tapeline.streams.worker.bridge.membership import Membership
 
 IDLE_POLL_MS = 500
 BUSY_POLL_MS = 20

@@ -26,7 +26,7 @@ from tapeline.streams.outputs.messages import EventMessage
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.worker.fold import Counts, PartitionFold
-from tapeline.streams.worker.state_records import StoredPartition
+from tapeline.streams.worker.state.records import StoredPartition
 
 Live = dict[int, dict[str, list[EventMessage]]]
 """By partition and topic, what a worker wrote."""

@@ -59,7 +59,7 @@ from tapeline.streams.store.opened import OpenStore
 from tapeline.streams.store.reading import StoreReader
 from tapeline.streams.store.rebuild import rebuild
 from tapeline.streams.worker.fold import Counts, PartitionFold
-from tapeline.streams.worker.state_records import StoredPartition
+from tapeline.streams.worker.state.records import StoredPartition
 from tests.unit.schemas.toys import CONFIG, SYMBOL, TOY, TOYS, Toy, records, toy_engine
 from tests.unit.streams.worker.log_records import chunk, raw_records
 

@@ -25,7 +25,7 @@ from tapeline.streams.drill.report import checks_of
 from tapeline.streams.kafka.raw_records import Chunk
 from tapeline.streams.outputs.messages import EventMessage
 from tapeline.streams.worker.fold import Counts, FoldStep, PartitionFold
-from tapeline.streams.worker.state_records import StoredPartition, batches
+from tapeline.streams.worker.state.records import StoredPartition, batches
 
 PREFIX = "tape.drill.test"
 CONFIG = drill_config(KafkaConfig(topic_prefix=PREFIX, partitions=4))

@@ -33,7 +33,7 @@ from tapeline.streams.pipeline.refusals import RejectLimit
 from tapeline.streams.store.from_log import make_again
 from tapeline.streams.store.run import StoreOptions, run_into_store
 from tapeline.streams.worker.fold import Counts, PartitionFold
-from tapeline.streams.worker.state_records import StoredPartition, batches, read_partition
+from tapeline.streams.worker.state.records import StoredPartition, batches, read_partition
 from tests.unit.replay.memory_source import Live, MemorySource, live, partitioned
 from tests.unit.streams.worker.log_records import chunk, raw_records
 

@@ -8,7 +8,7 @@ import gzip
 import json
 from pathlib import Path
 
-from tapeline.streams.worker.state_records import Pair
+from tapeline.streams.worker.state.records import Pair
 
 DATA = Path(__file__).parents[3] / "data" / "version_0.1"
 

@@ -11,10 +11,10 @@ from faust.types import TP
 
 from tapeline.schemas.config.model import built_in_config
 from tapeline.schemas.topics import input_log
+from tapeline.streams.kafka.log_digest import RecordDigest
 from tapeline.streams.worker.app import WorkerApp, WorkerOptions, make_app
 from tapeline.streams.worker.fold import LogHoleError
-from tapeline.streams.worker.log_digest import RecordDigest
-from tapeline.streams.worker.state_records import Checkpoint, checkpoint_pair
+from tapeline.streams.worker.state.records import Checkpoint, checkpoint_pair
 
 LAST = RecordDigest(9, 1_764_000_060_000, "0123456789abcdef")
 NEW, KNOWN = TP(input_log(), 0), TP(input_log(), 1)

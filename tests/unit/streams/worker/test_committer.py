@@ -21,7 +21,7 @@ from tapeline.streams.worker.committer import (
 from tapeline.streams.worker.exits import ForeignWriterError, NotWrittenError, ZombieGuard
 from tapeline.streams.worker.fold import FoldStep, StateChange
 from tapeline.streams.worker.metrics import WorkerMetrics
-from tapeline.streams.worker.state_records import CHECKPOINT_KEY, IDENTITY_KEY, Pair
+from tapeline.streams.worker.state.records import CHECKPOINT_KEY, IDENTITY_KEY, Pair
 
 CHANGELOG = "changelog"
 PATIENCE_S = 180.0

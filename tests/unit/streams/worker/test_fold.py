@@ -17,14 +17,14 @@ from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import Bar
 from tapeline.schemas.topics import input_log, snapshot_topic, topic_of
 from tapeline.streams.core.engine import StateIncompleteError
+from tapeline.streams.kafka.log_digest import digest_of
 from tapeline.streams.kafka.raw_records import Chunk
 from tapeline.streams.kafka.snapshots import label_of
 from tapeline.streams.outputs.messages import EventMessage
 from tapeline.streams.pipeline.provenance import Identity, IdentityError
 from tapeline.streams.pipeline.state_values import unpack
 from tapeline.streams.worker.fold import Counts, FoldStep, LogHoleError, PartitionFold
-from tapeline.streams.worker.log_digest import digest_of
-from tapeline.streams.worker.state_records import (
+from tapeline.streams.worker.state.records import (
     Pair,
     StateFormatError,
     StoredGroup,

@@ -19,7 +19,7 @@ from tapeline.streams.kafka.shown import Shown
 from tapeline.streams.kafka.snapshots import label_of
 from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.worker.fold import Counts, PartitionFold
-from tapeline.streams.worker.state_records import StoredPartition, batches, read_partition
+from tapeline.streams.worker.state.records import StoredPartition, batches, read_partition
 from tests.unit.streams.worker.log_records import Raw, chunk, raw_records
 
 CONFIG = read_config(

@@ -18,10 +18,10 @@ import pytest
 from faust.types import TP
 
 from tapeline.schemas.config.model import built_in_config
+from tapeline.streams.kafka.log_digest import RecordDigest
 from tapeline.streams.worker.app import WorkerApp, WorkerOptions, make_app
 from tapeline.streams.worker.bridge.store_errors import LocalStoreDamagedError, StoreLockedError
-from tapeline.streams.worker.log_digest import RecordDigest
-from tapeline.streams.worker.state_records import (
+from tapeline.streams.worker.state.records import (
     Checkpoint,
     ForeignRecordError,
     Pair,
@@ -274,7 +274,7 @@ def test_a_store_that_is_set_aside_leaves_an_empty_one_and_takes_the_place_of_an
 WITHOUT_ROOM = """
 import json, resource, sys
 from pathlib import Path
-from tapeline.streams.worker.state_records import Checkpoint, checkpoint_pair, group_change
+from tapeline.streams.worker.state.records import Checkpoint, checkpoint_pair, group_change
 from tapeline.streams.worker.bridge.store_errors import LocalStoreError
 from tests.unit.streams.worker.bridge.test_table import app_in, changed_at
 

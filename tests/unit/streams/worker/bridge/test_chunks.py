@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tapeline.streams.kafka.log_digest import RecordDigest, digest_of
 from tapeline.streams.kafka.raw_records import Chunk
-from tapeline.streams.worker.chunks import Positions, in_turn
-from tapeline.streams.worker.log_digest import RecordDigest, digest_of
+from tapeline.streams.worker.bridge.chunks import Positions, in_turn
 
 
 class Raw(NamedTuple):

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tapeline.streams.worker.changelog import (
+from tapeline.streams.worker.state.changelog import (
     ChangelogError,
     Head,
     LocalAheadError,
     LocalState,
     belongs,
 )
-from tapeline.streams.worker.state_records import (
+from tapeline.streams.worker.state.records import (
     Checkpoint,
     ForeignRecordError,
     checkpoint_pair,

@@ -25,10 +25,10 @@ from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.ids import split_state_key, state_key
 from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.streams.core.engine import HOT, StateIncompleteError
+from tapeline.streams.kafka.log_digest import RecordDigest
 from tapeline.streams.pipeline.admission import AdmittedSymbol
 from tapeline.streams.pipeline.provenance import Identity, stored_identity
 from tapeline.streams.pipeline.state_values import pack, unpack
-from tapeline.streams.worker.log_digest import RecordDigest
 
 CHECKPOINT_KEY = state_key("", "checkpoint").encode()
 """No group has an empty name."""

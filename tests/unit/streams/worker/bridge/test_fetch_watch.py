@@ -12,7 +12,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from faust.types import TP
 
-from tapeline.streams.worker.fetch_watch import IDLE_S, FetchWatch
+from tapeline.streams.worker.bridge.fetch_watch import IDLE_S, FetchWatch
 
 LOG, STATE = "tape.bars.v1", "tape-worker-state-changelog"
 NODE = 1

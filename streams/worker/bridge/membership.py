@@ -1,6 +1,6 @@
 """Until when this process certainly was a member of its group.
 
-The private names used here are in the list of `streams.worker.bridge.transport`.
+The private names used here are in the list of `transport`.
 """
 
 from __future__ import annotations

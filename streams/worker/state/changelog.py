@@ -16,7 +16,7 @@ from msgspec import Struct
 from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.streams.kafka.connection import COMMITTED, plain_errors
 from tapeline.streams.kafka.reading import SpanReader, whole_spans
-from tapeline.streams.worker.state_records import (
+from tapeline.streams.worker.state.records import (
     IDENTITY_KEY,
     ForeignRecordError,
     check_record,

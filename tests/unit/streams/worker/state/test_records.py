@@ -6,10 +6,10 @@ import re
 
 import pytest
 
+from tapeline.streams.kafka.log_digest import RecordDigest
 from tapeline.streams.pipeline.provenance import Identity
 from tapeline.streams.pipeline.state_values import pack, unpack
-from tapeline.streams.worker.log_digest import RecordDigest
-from tapeline.streams.worker.state_records import (
+from tapeline.streams.worker.state.records import (
     CHECKPOINT_KEY,
     IDENTITY_KEY,
     Checkpoint,

@@ -12,15 +12,16 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
-from faust.types import TP
 
 from tapeline.schemas.errors import BrokenPromiseError
-from tapeline.streams.worker.log_digest import RecordDigest, digest_of
+from tapeline.streams.kafka.log_digest import RecordDigest, digest_of
 
+Partition = TypeVar("Partition", bound=tuple[str, int])
+"""Topic and number, as a client names them."""
 LEAST_BYTES = 1
 """Of a fetch: the broker gives the first batch whole, whatever is asked for, and one is enough."""
 FETCH_WAIT_MS = 100
@@ -42,7 +43,9 @@ class LogVerdict(Enum):
     UNANSWERED = "the broker did not answer"
 
 
-async def compare(bootstrap: str, last: Mapping[TP, RecordDigest]) -> dict[TP, LogVerdict]:
+async def compare(
+    bootstrap: str, last: Mapping[Partition, RecordDigest]
+) -> dict[Partition, LogVerdict]:
     """Read records again, without a group.
 
     Parameters
@@ -61,10 +64,12 @@ async def compare(bootstrap: str, last: Mapping[TP, RecordDigest]) -> dict[TP, L
     deadline = time.monotonic() + PATIENCE_S
     try:
         async with asyncio.timeout(PATIENCE_S), _client(bootstrap) as client:
-            for tp, digest in last.items():
+            for partition, digest in last.items():
                 try:
                     async with asyncio.timeout(min(ANSWER_S, deadline - time.monotonic())):
-                        found[tp] = await _compare(client, TopicPartition(*tp), digest)
+                        found[partition] = await _compare(
+                            client, TopicPartition(*partition), digest
+                        )
                 except (KafkaError, TimeoutError):
                     continue
     except (KafkaError, TimeoutError, OSError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tapeline.streams.worker.log_digest import RecordDigest, digest_of
+from tapeline.streams.kafka.log_digest import RecordDigest, digest_of
 from tests.unit.streams.worker.log_records import Raw
 
 RECORD = Raw(7, 1_764_000_060_000, b"{}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tapeline.streams.worker.membership import Membership
+from tapeline.streams.worker.bridge.membership import Membership
 
 GENERATION = 7
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
+from tapeline.streams.kafka.log_digest import RecordDigest, digest_of
 from tapeline.streams.kafka.raw_records import Chunk, RawRecord
-from tapeline.streams.worker.log_digest import RecordDigest, digest_of
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
