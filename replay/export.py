@@ -22,7 +22,8 @@ from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, Output, Reject, Retract
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, topic_of
-from tapeline.streams.outputs.run_folder import MANIFEST, MANIFEST_MARK
+from tapeline.streams.outputs.run_folder import MANIFEST
+from tapeline.streams.pipeline.manifest import OUTPUT_SHA256
 from tapeline.streams.pipeline.view import fold
 
 Columns = dict[str, tuple[type, list[Any]]]
@@ -124,7 +125,7 @@ def events_in(
 
 def _topics_of(manifest: Path) -> Collection[str]:
     """Topics of a run."""
-    found: dict[str, str] = orjson.loads(manifest.read_bytes())[MANIFEST_MARK]
+    found: dict[str, str] = orjson.loads(manifest.read_bytes())[OUTPUT_SHA256]
     return found
 
 

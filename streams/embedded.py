@@ -7,14 +7,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import tapeline
 from tapeline.schemas.codec import encode
-from tapeline.schemas.config.model import Config, config_hash
+from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.records import Clock, LogRecord
 from tapeline.schemas.registry import EVENTS
-from tapeline.streams.calendars import calendar_checksum, time_zone_version
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.outcome import OUTCOMES, Outcome
 from tapeline.streams.core.rejection import RecordRejected
@@ -30,12 +28,12 @@ from tapeline.streams.feeds.opening import (
     symbols_of,
 )
 from tapeline.streams.feeds.times import TimeUnit, table_times
-from tapeline.streams.outputs.run_folder import MANIFEST_MARK, RunDirectory, check_outside
+from tapeline.streams.outputs.run_folder import RunDirectory, check_outside
 from tapeline.streams.pipeline.collector import rare_collections
 from tapeline.streams.pipeline.drive import Drive
 from tapeline.streams.pipeline.drive import Item as DriveItem
 from tapeline.streams.pipeline.final_bars import FinalBars
-from tapeline.streams.pipeline.manifest_identity import identities
+from tapeline.streams.pipeline.manifest import COUNTERS, WORK, counters, input_file, made_with
 from tapeline.streams.pipeline.refusals import (
     AHEAD,
     DEFAULT_LIMIT,
@@ -49,9 +47,6 @@ from tapeline.streams.pipeline.refusals import (
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.pipeline.slots import GroupSlot
 from tapeline.streams.pipeline.summary import RunResult, RunSummary
-
-WORK = ("rebuilds", "bars_again")
-"""Counters of the engines that are no outcomes of records."""
 
 
 def run_files(
@@ -127,18 +122,21 @@ def run_files(
         if until_ms is not None:
             met = run.refused_symbols.union(reader.met())
             run.clocks(until_ms, symbols_of(config, sources, met))
-        counts, hashes = directory.files.finish()
+        written = directory.files.finish()
         manifest = {
-            **_inputs(config, sources, feeds, router),
+            "inputs": [
+                {**input_file(feed.path, source.symbol, feed.sha256()), "rows": feed.rows}
+                for source, feed in zip(sources, feeds, strict=True)
+            ],
+            **made_with(config, config, router.symbols(), router.engines),
             "options": {
                 "until_ms": until_ms,
                 "tz": zone,
                 "time_unit": time_unit,
                 "as_corrected": as_corrected,
             },
-            "counters": _counters(router, summary, rows, run),
-            "topics": counts,
-            MANIFEST_MARK: hashes,
+            COUNTERS: _counters(router, summary, rows, run),
+            **written.parts(),
         }
         directory.commit(manifest)
         summary.swings = {symbol: router.swings_by_class(symbol) for symbol in router.symbols()}
@@ -273,25 +271,6 @@ class _EmbeddedRun:
         self._directory.files.write_letter(dead_letter(source, raw, refusal))
 
 
-def _inputs(
-    config: Config, sources: Sequence[Source], feeds: Sequence[Feed], router: Router
-) -> dict[str, Any]:
-    """The part of the manifest that decides the other: what the run was made from."""
-    used = (config.instrument(symbol) for symbol in router.symbols())
-    calendars = sorted({instrument.calendar for instrument in used if instrument is not None})
-    return {
-        "inputs": [
-            {"path": feed.path, "symbol": source.symbol, "sha256": feed.sha256(), "rows": feed.rows}
-            for source, feed in zip(sources, feeds, strict=True)
-        ],
-        "config_hash": config_hash(config),
-        **identities(config, router.engines),
-        "calendars": {calendar: calendar_checksum(calendar) for calendar in calendars},
-        "time_zone_version": time_zone_version(),
-        "code_version": tapeline.__version__,
-    }
-
-
 def _counters(router: Router, summary: RunSummary, rows: int, run: _EmbeddedRun) -> dict[str, Any]:
     """What became of the rows.
 
@@ -304,23 +283,16 @@ def _counters(router: Router, summary: RunSummary, rows: int, run: _EmbeddedRun)
     LostRowError
         When they do not add up.
     """
-    symbols = {symbol: router.counters(symbol) for symbol in router.symbols()}
-    totals = dict.fromkeys((*OUTCOMES, *WORK), 0)
-    for counters in symbols.values():
-        for name, count in counters.items():
-            totals[name] += count
+    found = counters(
+        {symbol: router.counters(symbol) for symbol in router.symbols()},
+        summary,
+        rows=rows,
+        until_clocks=run.until_clocks,
+        superseded=run.superseded,
+    )
+    totals = {kind: found[kind] for kind in (*OUTCOMES, *WORK)}
     rejected = sum(summary.rejects.values())
     explained = sum(totals[kind] for kind in OUTCOMES) + run.superseded + rejected
     if rows + run.until_clocks != explained:
         raise LostRowError(f"{rows} rows, but {totals} and {rejected} dead letters")
-    return {
-        "rows": rows,
-        "until_clocks": run.until_clocks,
-        "superseded": run.superseded,
-        **totals,
-        "ids_changed": {
-            kind: changed.totals() for kind, changed in sorted(summary.ids_changed.items())
-        },
-        "rejects": dict(sorted(summary.rejects.items())),
-        "symbols": symbols,
-    }
+    return found

@@ -23,7 +23,8 @@ from tapeline.schemas.partition import partition_for
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, RUN_ID_RULE, is_run_id, run_prefix, topic_of
 from tapeline.streams.errors import InputError
-from tapeline.streams.outputs.run_folder import MANIFEST, MANIFEST_MARK, TOPICS_FOLDER
+from tapeline.streams.outputs.run_folder import MANIFEST, TOPICS_FOLDER
+from tapeline.streams.pipeline.manifest import OUTPUT_SHA256
 from tapeline.streams.store.layout import STATE_FOLDER
 from tapeline.streams.store.reading import StoreReader
 
@@ -130,7 +131,7 @@ class RecordedFolder(_Files):
 
     async def __aenter__(self) -> RecordedFolder:
         self.manifest = read_manifest(self._folder / MANIFEST)
-        if MANIFEST_MARK not in self.manifest:
+        if OUTPUT_SHA256 not in self.manifest:
             raise InputError(f"{self._folder / MANIFEST}: is no manifest of a run")
         self.stretch, self._partitions = covered(self.manifest, self._config, self.name)
         return self
@@ -138,7 +139,7 @@ class RecordedFolder(_Files):
     def file(self, kind: str) -> tuple[Path, int] | None:
         """The file of a type, whole; None where the run had no such events."""
         topic = topic_of(kind, DEFAULT_PREFIX, self._registry)
-        if topic not in self.manifest[MANIFEST_MARK]:
+        if topic not in self.manifest[OUTPUT_SHA256]:
             # A run of a version that had no such events.
             return None
         path = self._folder / f"{topic}.jsonl"

@@ -26,13 +26,11 @@ from tapeline.replay.sources.protocol import LogMissingError
 from tapeline.schemas.config.model import Config
 from tapeline.streams.core.correct.corrections import Change, Correction
 from tapeline.streams.errors import InputError
-from tapeline.streams.outputs.run_folder import MANIFEST_MARK, RunDirectory
-from tapeline.streams.pipeline.manifest_identity import IDENTITY, SCHEDULE, schedule
+from tapeline.streams.outputs.run_folder import RunDirectory
+from tapeline.streams.pipeline.manifest import COUNTERS, OF_GROUPS, joined
 from tapeline.streams.pipeline.summary import RunResult
 
 MOST_PROCESSES = 64
-OF_GROUPS = ("calendars", IDENTITY, SCHEDULE)
-"""Parts of a manifest that each process has for its groups alone."""
 
 
 def replay_in_processes(
@@ -75,13 +73,12 @@ def replay_in_processes(
             correction = _correction(result)
             write_results(directory.files, tally, result.events, result.letter, correction)
         parts = [child.ended for child in children if child.ended is not None]
-        counts, hashes = directory.files.finish()
+        written = directory.files.finish()
         found = _whole(config, parts)
         outcomes = {symbol: each for part in parts for symbol, each in part.outcomes.items()}
         rows = sum(part.rows for part in parts)
-        found["counters"] = tally.counters(outcomes, rows, parts[0].superseded)
-        found["topics"] = counts
-        found[MANIFEST_MARK] = hashes
+        found[COUNTERS] = tally.counters(outcomes, rows, parts[0].superseded)
+        found.update(written.parts())
         found["wall"] = wall(started)
         directory.commit(found)
     tally.summary.swings = dict(ChainMap(*(part.swings for part in parts)))
@@ -125,11 +122,4 @@ def _whole(config: Config, parts: Sequence[Ended]) -> dict[str, Any]:
                     f"the processes of the replay did not read the same: {name} is"
                     f" {first[name]} and {value}; repeat it when nothing changes the source"
                 )
-    calendars = ChainMap(*(part.manifest["calendars"] for part in parts))
-    identity = dict(sorted(ChainMap(*(part.manifest[IDENTITY] for part in parts)).items()))
-    return {
-        **first,
-        "calendars": dict(sorted(calendars.items())),
-        IDENTITY: identity,
-        SCHEDULE: schedule(config, identity),
-    }
+    return joined(config, [part.manifest for part in parts])

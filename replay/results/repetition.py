@@ -17,14 +17,14 @@ from tapeline.replay.sources.protocol import LogMissingError, LogSource
 from tapeline.replay.sources.topic import TopicSource
 from tapeline.schemas.config.model import Config
 from tapeline.streams.errors import InputError
-from tapeline.streams.outputs.run_folder import MANIFEST_MARK
+from tapeline.streams.pipeline.manifest import OUTPUT_SHA256
 from tapeline.streams.pipeline.manifest_identity import IDENTITY, identity_differences
 
 BY_PARTITION = "partition_sha256"
 """In the manifest of a run that followed: its partitions arrived in turns of their own."""
 INPUT = "input_sha256"
 COMPARED = ("topics", INPUT)
-NOTHING: dict[str, Any] = {MANIFEST_MARK: hashlib.sha256().hexdigest(), "topics": 0}
+NOTHING: dict[str, Any] = {OUTPUT_SHA256: hashlib.sha256().hexdigest(), "topics": 0}
 """What a manifest has of a topic without a line."""
 VERSIONS = ("calendars", "time_zone_version")
 """Where sessions and zones came from: manifests of earlier versions have nothing else of them."""
@@ -144,7 +144,7 @@ def options_again(manifest: Mapping[str, Any], config: Config) -> ReplayOptions:
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What two manifests do not agree in, a sentence each; empty when the runs are equal."""
     found = []
-    hashes = BY_PARTITION if BY_PARTITION in before else MANIFEST_MARK
+    hashes = BY_PARTITION if BY_PARTITION in before else OUTPUT_SHA256
     versions = () if IDENTITY in before else VERSIONS
     for name in (hashes, *COMPARED, *versions):
         old, new = before.get(name), now.get(name)

@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-import tapeline
 from tapeline.replay.run import Replay
 from tapeline.replay.sources.corrected import CorrectedSource
 from tapeline.replay.sources.fingerprint import PartitionHashes
-from tapeline.schemas.config.model import config_hash
 from tapeline.schemas.events import Output, Reject
-from tapeline.streams.calendars import calendar_checksum, time_zone_version
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.outcome import OUTCOMES
-from tapeline.streams.outputs.run_folder import MANIFEST_MARK, RunDirectory, TopicFiles
+from tapeline.streams.outputs.run_folder import RunDirectory, TopicFiles
 from tapeline.streams.pipeline.collector import rare_collections
-from tapeline.streams.pipeline.manifest_identity import identities
+from tapeline.streams.pipeline.manifest import COUNTERS, counters, made_with
 from tapeline.streams.pipeline.summary import RunResult, RunSummary
 
 if TYPE_CHECKING:
@@ -60,23 +57,16 @@ class Tally:
         self, outcomes: Mapping[str, Mapping[str, int]], rows: int, superseded: int
     ) -> dict[str, Any]:
         """The part of the manifest; every record inside the bounds has one outcome."""
-        symbols = {
-            symbol: {kind: found.get(kind, 0) for kind in OUTCOMES}
-            for symbol, found in sorted(outcomes.items())
-        }
-        return {
-            "rows": rows,
-            "until_clocks": 0,
-            "superseded": superseded,
-            **{kind: sum(each[kind] for each in symbols.values()) for kind in OUTCOMES},
-            "rebuilds": self.rebuilds,
-            "bars_again": self.bars_again,
-            "ids_changed": {
-                kind: changed.totals() for kind, changed in sorted(self.summary.ids_changed.items())
+        return counters(
+            {
+                symbol: {kind: found.get(kind, 0) for kind in OUTCOMES}
+                for symbol, found in sorted(outcomes.items())
             },
-            "rejects": dict(sorted(self.summary.rejects.items())),
-            "symbols": symbols,
-        }
+            self.summary,
+            rows=rows,
+            superseded=superseded,
+            work={"rebuilds": self.rebuilds, "bars_again": self.bars_again},
+        )
 
 
 class Sinks(Struct, frozen=True):
@@ -160,14 +150,13 @@ async def replay_into(
                 await topics.write(batch, at_once)
             if progress is not None:
                 progress(replay)
-        counts, hashes = files.finish()
+        written = files.finish()
         found = manifest(replay, options)
         if topics is not None:
             found["run_id"] = topics.run_id
         superseded = getattr(replay.source, "superseded", 0)
-        found["counters"] = tally.counters(replay.fold.outcomes, replay.released, superseded)
-        found["topics"] = counts
-        found[MANIFEST_MARK] = hashes
+        found[COUNTERS] = tally.counters(replay.fold.outcomes, replay.released, superseded)
+        found.update(written.parts())
         if parts is not None:
             found["partition_sha256"] = parts.digests()
         found["wall"] = wall(started)
@@ -217,8 +206,6 @@ def wall(started: float) -> dict[str, Any]:
 
 def manifest(replay: Replay, options: dict[str, Any]) -> dict[str, Any]:
     """All that decides the results of a replay that has ended (docs/rules.md 15.5)."""
-    used = (replay.config.instrument(symbol) for symbol in replay.fold.outcomes)
-    calendars = sorted({instrument.calendar for instrument in used if instrument is not None})
     names = replay.options.selection.names
     source = replay.source
     # Sorted bars have positions of their own; to repeat it, one needs to know what was read.
@@ -241,11 +228,7 @@ def manifest(replay: Replay, options: dict[str, Any]) -> dict[str, Any]:
         "notes": replay.notes,
         "order": ORDER,
         "untimed": replay.untimed,
-        "config_hash": config_hash(replay.given),
-        **identities(replay.config, replay.fold.engines()),
-        "calendars": {calendar: calendar_checksum(calendar) for calendar in calendars},
-        "time_zone_version": time_zone_version(),
-        "code_version": tapeline.__version__,
+        **made_with(replay.given, replay.config, replay.fold.outcomes, replay.fold.engines()),
         "options": options,
         "selected": None if names is None else sorted(names),
         "seam_offset": {str(each): offset for each, offset in sorted(replay.seam_offsets.items())},

@@ -26,6 +26,7 @@ from tapeline.streams.feeds.items import Feed
 from tapeline.streams.feeds.opening import Source, in_order, open_feeds, symbols_of
 from tapeline.streams.feeds.times import TimeUnit, table_times
 from tapeline.streams.kafka.messages import event_time_ms
+from tapeline.streams.pipeline.manifest import input_file
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 from tapeline.streams.pipeline.routing import Router
 
@@ -167,8 +168,7 @@ class FileSource:
         return {
             "kind": self._options.kind,
             "files": [
-                {"path": each.path, "symbol": each.symbol, "sha256": _sha256(each.path)}
-                for each in self._inputs
+                input_file(each.path, each.symbol, _sha256(each.path)) for each in self._inputs
             ],
             "tz": self._options.zone,
             "time_unit": self._options.time_unit,

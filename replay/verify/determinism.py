@@ -22,7 +22,7 @@ from tapeline.replay.sources.opening import Origin, ended
 from tapeline.replay.sources.protocol import FETCH_RECORDS
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.topics import output_topics
-from tapeline.streams.outputs.run_folder import MANIFEST_MARK
+from tapeline.streams.pipeline.manifest import OUTPUT_SHA256
 
 
 class Variation(Struct, frozen=True):
@@ -143,7 +143,7 @@ def check_determinism(
             if progress is not None:
                 progress(outcome)
     assert first is not None, "nothing to run"
-    return DeterminismReport(outcomes, first.manifest[MANIFEST_MARK], _surroundings(first))
+    return DeterminismReport(outcomes, first.manifest[OUTPUT_SHA256], _surroundings(first))
 
 
 def _run(
@@ -168,7 +168,7 @@ def difference(runs: tuple[Ended, Ended], folders: tuple[Path, Path]) -> FirstDi
         if first.get(name) != now.get(name):
             return FirstDifference(name, first.get(name), now.get(name))
     for topic in output_topics():
-        hashes = [each.manifest[MANIFEST_MARK][topic] for each in runs]
+        hashes = [each.manifest[OUTPUT_SHA256][topic] for each in runs]
         found = first_line(*(folder / f"{topic}.jsonl" for folder in folders))
         if found is not None:
             return replace(found, what=f"{topic} {found.what}")

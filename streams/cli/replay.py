@@ -41,8 +41,9 @@ from tapeline.streams.cli.replay_options import (
 from tapeline.streams.cli.show.run import print_summary, summary_data
 from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.connection import broker_address, quiet_client
-from tapeline.streams.outputs.run_folder import MANIFEST, MANIFEST_MARK, check_outside
+from tapeline.streams.outputs.run_folder import MANIFEST, check_outside
 from tapeline.streams.outputs.terminal import plain_console, print_document, print_line
+from tapeline.streams.pipeline.manifest import OUTPUT_SHA256
 from tapeline.streams.pipeline.summary import RunResult
 
 WITH_MANIFEST = ("manifest", "out", "config", "bootstrap", "json")
@@ -221,7 +222,7 @@ def _compare_with_run(
             err=as_json,
         )
         return
-    before, now = recorded[MANIFEST_MARK], result.manifest[MANIFEST_MARK]
+    before, now = recorded[OUTPUT_SHA256], result.manifest[OUTPUT_SHA256]
     different = [name for name in before if before[name] != now.get(name)]
     if not different:
         print_line("The replay is equal to the run directory, byte for byte.", err=as_json)

@@ -19,13 +19,13 @@ from tapeline.schemas.events import Output, Reject, Retract
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, output_topics, topic_of
 from tapeline.streams.errors import naming
+from tapeline.streams.pipeline.manifest import OUTPUT_SHA256, WrittenTopics
 
 TOPICS_FOLDER = "topics"
 """Of a store: one file a topic."""
 LOCK_FILE = "lock"
 """Of a store: held while a process writes."""
 MANIFEST = "manifest.json"
-MANIFEST_MARK = "output_sha256"
 FLUSH_EVENTS = 128
 LARGE_LETTER = 1 << 12
 WRITE_BYTES = 1 << 18
@@ -150,10 +150,10 @@ class TopicFiles:
         if len(letter.raw) >= LARGE_LETTER or len(file.waiting) >= FLUSH_EVENTS:
             file.flush()
 
-    def finish(self) -> tuple[dict[str, int], dict[str, str]]:
-        """Close the files; returns lines and SHA-256 per topic."""
+    def finish(self) -> WrittenTopics:
+        """Close the files; returns what is in them."""
         hashes = {name: file.close() for name, file in self._files.items()}
-        return {name: file.count for name, file in self._files.items()}, hashes
+        return WrittenTopics({name: file.count for name, file in self._files.items()}, hashes)
 
     def abandon(self) -> None:
         """Close them without caring for what was not written."""
@@ -305,7 +305,7 @@ def check_replaceable(shown: Path, folder: Path) -> None:
     manifest = _run_manifest(folder / MANIFEST)
     if manifest is not None:
         # Another version may know other types of events.
-        known.update(f"{name}.jsonl" for name in manifest.get(MANIFEST_MARK, ()))
+        known.update(f"{name}.jsonl" for name in manifest.get(OUTPUT_SHA256, ()))
     others = sorted(path.name for path in folder.iterdir() if path.name not in known)
     if not others and manifest is None:
         others = [MANIFEST]
@@ -366,5 +366,5 @@ def _run_manifest(path: Path) -> dict[str, Any] | None:
         found = orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError:
         return None
-    ours = isinstance(found, dict) and isinstance(found.get(MANIFEST_MARK), dict)
+    ours = isinstance(found, dict) and isinstance(found.get(OUTPUT_SHA256), dict)
     return found if ours else None

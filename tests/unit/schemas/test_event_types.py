@@ -48,8 +48,9 @@ from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.embedded import run_files
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.outputs.messages import EventMessage
-from tapeline.streams.outputs.run_folder import MANIFEST_MARK, RunDirectory
+from tapeline.streams.outputs.run_folder import RunDirectory
 from tapeline.streams.pipeline.drive import Drive
+from tapeline.streams.pipeline.manifest import OUTPUT_SHA256
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.pipeline.slots import GroupSlot
@@ -141,7 +142,7 @@ def test_a_run_writes_its_file_and_counts_it(tmp_path: Path) -> None:
         for events in published():
             directory.files.write(events)
         counts, hashes = directory.files.finish()
-        directory.commit({MANIFEST_MARK: hashes})
+        directory.commit({OUTPUT_SHA256: hashes})
     toys = toys_of(published())
     assert counts[TOPIC] == len(toys) == len(LOG)
     assert summary.others == {"toy": len(toys)}

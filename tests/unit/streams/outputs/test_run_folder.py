@@ -15,13 +15,13 @@ from tapeline.schemas.topics import output_topics
 from tapeline.streams.outputs.run_folder import (
     FLUSH_EVENTS,
     LARGE_LETTER,
-    MANIFEST_MARK,
     ForeignFolderError,
     RunDirectory,
     check_outside,
 )
+from tapeline.streams.pipeline.manifest import OUTPUT_SHA256
 
-MANIFEST: dict[str, Any] = {MANIFEST_MARK: {}}
+MANIFEST: dict[str, Any] = {OUTPUT_SHA256: {}}
 
 
 def _no_count(_: Sequence[Any]) -> None:
