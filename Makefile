@@ -77,7 +77,7 @@ fix: $(VENV)/.installed-dev
 
 # Unit tests alone: the tracer makes property tests three times as slow. What those reach is not measured.
 coverage: $(VENV)/.installed-dev
-	$(PY) -m coverage run -m pytest --quiet $(MEASURED_TESTS)
+	$(PY) -m coverage run -m pytest --quiet --durations=40 $(MEASURED_TESTS)
 	$(PY) -m coverage report
 
 # In `test`, what the second lane runs is left out.
@@ -118,7 +118,7 @@ compiled-test: compiled $(VENV)/.installed-dev
 	mkdir -p build/compiled
 	cp -R pyproject.toml Makefile $(wildcard *.md docker-compose.yml Dockerfile .dockerignore tests docs examples benchmarks deploy) build/compiled
 	cd build/compiled && TAPELINE_EXPECT_COMPILED=1 TAPELINE_HYPOTHESIS=short PYTHONPATH= \
-		"$(CURDIR)/$(COMPILED_PY)" -m pytest -p no:cacheprovider -m "not source_tree" $(COMPILED_TESTS)
+		"$(CURDIR)/$(COMPILED_PY)" -m pytest --durations=40 -p no:cacheprovider -m "not source_tree" $(COMPILED_TESTS)
 
 compiled: $(COMPILED)/.installed
 
