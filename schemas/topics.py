@@ -67,6 +67,14 @@ def output_topics(prefix: str = DEFAULT_PREFIX, registry: Registry = EVENTS) -> 
     return tuple(topic_of(event_type, prefix, registry) for event_type in registry.folded)
 
 
+def store_topics(registry: Registry = EVENTS) -> tuple[str, ...]:
+    """Names of the topics that a store has a file of: the outputs, and those of feeds."""
+    return (
+        *output_topics(registry=registry),
+        *(topic.name for topic in _of_feeds(DEFAULT_PREFIX, registry)),
+    )
+
+
 def input_log(prefix: str = DEFAULT_PREFIX) -> str:
     """Name of the input log."""
     return f"{prefix}.{INPUT_LOG}"

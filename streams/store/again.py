@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from tapeline.schemas.codec import CodecError, RecordDecoder, decode_event
+from tapeline.schemas.codec import CodecError, FeedEventDecoder, RecordDecoder, decode_event
+from tapeline.schemas.event_types import Registry
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import topic_of
 from tapeline.streams.errors import naming
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
@@ -120,17 +123,19 @@ def clear_remains(folder: Path) -> None:
         sync_folder(folder)
 
 
-def kept_letters(folder: Path) -> list[bytes]:
-    """Dead letters of a store that lost its state; its file holds these lines and no others.
+def kept_lines(folder: Path, topic: str, registry: Registry = EVENTS) -> list[bytes]:
+    """Lines of a topic of a store that lost its state; its file holds these and no others.
 
-    They are the only outputs that cannot be made again: the log has no row that was refused.
+    Dead letters, and what feeds report of themselves: the only lines that cannot be made again,
+    since the log has no row that was refused, and nothing of an outage.
     """
-    path = folder / TOPICS_FOLDER / f"{LETTERS_TOPIC}.jsonl"
+    path = folder / TOPICS_FOLDER / f"{topic}.jsonl"
     if not path.exists():
         return []
+    decode = decode_event if topic == LETTERS_TOPIC else FeedEventDecoder(registry).decode
     content = path.read_bytes()
-    letters = [line for line in content.split(b"\n") if _is_letter(line)]
-    kept = b"".join(line + b"\n" for line in letters)
+    lines = [line for line in content.split(b"\n") if _is_readable(line, decode)]
+    kept = b"".join(line + b"\n" for line in lines)
     if kept != content:
         part = path.with_name(path.name + PART)
         with naming(part), part.open("wb") as file:
@@ -139,12 +144,12 @@ def kept_letters(folder: Path) -> list[bytes]:
             os.fsync(file.fileno())
         part.replace(path)
         sync_folder(path.parent)
-    return letters
+    return lines
 
 
-def _is_letter(line: bytes) -> bool:
+def _is_readable(line: bytes, decode: Callable[[bytes], object]) -> bool:
     try:
-        decode_event(line)
+        decode(line)
     except CodecError:
         return False
     return True

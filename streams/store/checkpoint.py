@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tapeline.schemas.event_types import Registry
-from tapeline.schemas.topics import output_topics
+from tapeline.schemas.topics import store_topics
 from tapeline.streams.pipeline.provenance import Identity
 
 FORMAT = 3
@@ -89,7 +89,7 @@ _VERSION = msgspec.json.Decoder(_Version)
 
 def empty_checkpoint(registry: Registry) -> StoreCheckpoint:
     """That of a new store."""
-    none = dict.fromkeys(output_topics(registry=registry), 0)
+    none = dict.fromkeys(store_topics(registry), 0)
     return StoreCheckpoint(FORMAT, 0, 0, 0, 0, none, none, 0, {}, {}, None)
 
 
@@ -119,7 +119,7 @@ def read_checkpoint(raw: bytes, registry: Registry) -> StoreCheckpoint:
             " Tapeline wrote it, run that one"
         )
     found = _DECODER.decode(raw)
-    known = dict.fromkeys(output_topics(registry=registry), 0)
+    known = dict.fromkeys(store_topics(registry), 0)
     strange = sorted(found.topics.keys() - known.keys())
     if strange:
         raise ValueError(

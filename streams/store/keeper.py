@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 
 from tapeline.schemas.codec import RecordDecoder, decode_event, encode
@@ -328,17 +328,25 @@ class Keeper:
         """
         letter = dead_letter(source, raw, refusal)
         self.counts.letter(letter, path)
-        self._add_letter(letter)
+        self.add_letter(letter)
 
-    def _add_letter(self, letter: Reject) -> None:
+    def add_letter(self, letter: Reject) -> None:
+        """A dead letter, unless an equal one was written."""
         key = _letter_key(encode(letter))
         if key not in self.step.letters and self.store.database.get(key) is None:
             self.step.add_letter(key, letter)
 
-    def commit(self, mark: RunMark | None) -> None:
-        """Write what was taken since the last call."""
+    def commit(self, mark: RunMark | None, groups: Collection[str] | None = None) -> None:
+        """Write what was taken since the last call.
+
+        Parameters
+        ----------
+        groups
+            Those that took a record since then; None: all that this process has taken.
+        """
         states: list[tuple[bytes, bytes | None]] = []
-        for group, engine in self.router.engines.items():
+        for group in self.router.engines if groups is None else groups:
+            engine = self.router.group_engine(group)
             if engine.offset >= 0:
                 states += self.states(group, engine)
         self.write(states, mark)

@@ -4,6 +4,9 @@
     The input log, append-only; the zero-based number of a line is its source offset.
 ``topics/<topic>.jsonl``
     Outputs in the order of emission, append-only.
+``provenance.jsonl``
+    Of what came in live: where each record of the log came from, a line a record. Nothing follows
+    from it, and it may end early.
 ``state/``
     RocksDB: state of the groups, the current view, the last version of every bar, dead letters that
     were written, and the checkpoint, which says how much of the files counts.
@@ -23,8 +26,9 @@ from tapeline.schemas.errors import BrokenPromiseError, UnusableError
 from tapeline.streams.outputs.run_folder import LOCK_FILE, TOPICS_FOLDER
 
 LOG_FILE = "log.jsonl"
+PROVENANCE_FILE = "provenance.jsonl"
 STATE_FOLDER = "state"
-PARTS = frozenset({LOG_FILE, TOPICS_FOLDER, STATE_FOLDER, LOCK_FILE})
+PARTS = frozenset({LOG_FILE, PROVENANCE_FILE, TOPICS_FOLDER, STATE_FOLDER, LOCK_FILE})
 
 CHECKPOINT_KEY = b"checkpoint"
 STATE = b"state\0"

@@ -9,8 +9,8 @@ What a commit does, step by step, and what a kill leaves:
 3. State, view, bars and checkpoint are written as one batch. It is there or it is not.
 
 A store whose state is lost, or is thrown away to be made again, is one whose checkpoint is at the
-beginning: all of the log lies beyond it. Of its topics only the dead letters stay, since the rows
-that they are of are not in the log.
+beginning: all of the log lies beyond it. Of its topics only the dead letters and what feeds report
+of themselves stay: the log has neither.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from msgspec.structs import replace
 
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.registry import EVENTS
-from tapeline.schemas.topics import output_topics
+from tapeline.schemas.topics import output_topics, store_topics
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
 from tapeline.streams.pipeline.provenance import Identity
-from tapeline.streams.store.again import LETTERS_TOPIC, clear_remains, clear_state, kept_letters
+from tapeline.streams.store.again import LETTERS_TOPIC, clear_remains, clear_state, kept_lines
 from tapeline.streams.store.checkpoint import (
     RunMark,
     Slot,
@@ -49,6 +49,7 @@ from tapeline.streams.store.layout import (
     commits_of,
     rebuild_way,
 )
+from tapeline.streams.store.log_provenance import UNKNOWN, LogProvenance
 from tapeline.streams.store.step import StoreStep
 
 Changes = Iterable[tuple[bytes, bytes | None]]
@@ -107,6 +108,7 @@ class OpenStore:
         self.letters: list[bytes] = []
         self._hook = hook
         self._again = again
+        self._provenance = LogProvenance(folder)
         self._stack = ExitStack()
 
     def __enter__(self) -> OpenStore:
@@ -141,7 +143,7 @@ class OpenStore:
         way = rebuild_way(self.folder)
         self._topics = {
             name: AppendFile(topics / f"{name}.jsonl", lengths[name], crcs[name], way)
-            for name in output_topics(registry=self.registry)
+            for name in store_topics(self.registry)
         }
         log = self.folder / LOG_FILE
         self._log = LogFile(log, self.checkpoint.log_bytes, self.checkpoint.log_crc, LOG_WAY)
@@ -157,14 +159,16 @@ class OpenStore:
     def _begun(self) -> StoreCheckpoint:
         """That of a store without a state: a new one, or one to be made again."""
         self._lock.forget()
-        self.letters = kept_letters(self.folder)
         begun = empty_checkpoint(self.registry)
-        kept = b"".join(line + b"\n" for line in self.letters)
-        return replace(
-            begun,
-            topics={**begun.topics, LETTERS_TOPIC: len(kept)},
-            crcs={**begun.crcs, LETTERS_TOPIC: crc32(kept)},
-        )
+        topics, crcs = dict(begun.topics), dict(begun.crcs)
+        made_again = set(output_topics(registry=self.registry)) - {LETTERS_TOPIC}
+        for topic in topics.keys() - made_again:
+            lines = kept_lines(self.folder, topic, self.registry)
+            kept = b"".join(line + b"\n" for line in lines)
+            topics[topic], crcs[topic] = len(kept), crc32(kept)
+            if topic == LETTERS_TOPIC:
+                self.letters = lines
+        return replace(begun, topics=topics, crcs=crcs)
 
     def tail(self) -> Iterator[bytes]:
         """Lines of the log beyond the checkpoint."""
@@ -196,6 +200,9 @@ class OpenStore:
         self._hook("before_log")
         self._log.append(bytes(step.log))
         self._log.sync()
+        if step.provenance:
+            found = (step.provenance.get(number, UNKNOWN) for number in range(step.records))
+            self._provenance.append(self.checkpoint.log_records, found)
         self._hook("after_log")
         for topic, lines in step.topics.items():
             self._topics[topic].append(bytes(lines))

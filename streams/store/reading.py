@@ -12,7 +12,7 @@ from tapeline.schemas.config.model import Config
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.ids import ids_of
 from tapeline.schemas.registry import EVENTS
-from tapeline.schemas.topics import DEFAULT_PREFIX, output_topics, topic_of
+from tapeline.schemas.topics import DEFAULT_PREFIX, store_topics, topic_of
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
 from tapeline.streams.store.checkpoint import StoreCheckpoint, empty_checkpoint
 from tapeline.streams.store.database import Database
@@ -239,10 +239,10 @@ def topic_named(text: str, registry: Registry = EVENTS) -> str:
     StoreError
         When there is none.
     """
-    topics = output_topics(registry=registry)
+    topics = store_topics(registry)
     for name in topics:
         if text in (name, name.removeprefix("tape.").removesuffix(".v1")):
             return name
-    if text in registry.folded:
+    if text in registry:
         return topic_of(text, DEFAULT_PREFIX, registry)
     raise StoreError(f"{text}: no topic; one of {', '.join(topics)}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tapeline.schemas.codec import encode
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject, Retract, type_of
+from tapeline.schemas.feed_events import FeedEvent
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, topic_of
 from tapeline.streams.store.layout import view_key
@@ -28,6 +29,8 @@ class StoreStep:
         Number of them.
     topics
         Lines by topic.
+    provenance
+        Where records came from, by their number in the step; those of files are not there.
     facts, bars, letters
         Records of the database by key; None deletes.
     """
@@ -36,6 +39,7 @@ class StoreStep:
         self._registry = registry
         self.log = bytearray()
         self.records = 0
+        self.provenance: dict[int, bytes] = {}
         self.topics: dict[str, bytearray] = {}
         self.facts: dict[bytes, bytes | None] = {}
         self.bars: dict[bytes, bytes | None] = {}
@@ -62,6 +66,10 @@ class StoreStep:
         else:
             self._add_line(type_of(event), line)
             self.facts[key] = line
+
+    def add_feed_event(self, event: FeedEvent) -> None:
+        """An event of the operations of a feed, which no view follows."""
+        self._add_line(self._registry.row_of(event).tag, encode(event))
 
     def add_letter(self, key: bytes, letter: Reject) -> None:
         """A dead letter that was not written before."""

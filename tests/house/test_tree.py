@@ -59,7 +59,8 @@ WITHOUT: dict[str, str] = {
     "a part of every run over files: tests/unit/streams/embedded": (
         "streams/feeds/items streams/feeds/opening streams/feeds/spool "
         "streams/pipeline/collector streams/pipeline/final_bars streams/pipeline/routing "
-        "streams/pipeline/slots streams/pipeline/state_values "
+        "streams/pipeline/log_writer streams/pipeline/slots "
+        "streams/pipeline/state_values streams/store/log_provenance "
     ),
     "declarations, read by tests/unit/schemas and tests/docs/test_events_page.py": (
         "schemas/documents/page schemas/event_rows/bars "

@@ -8,13 +8,13 @@ carries out. Nothing here waits, sends or looks at a clock.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
-from tapeline.schemas.feed_events import FeedEvent, Limit
-from tapeline.schemas.records import Bar, LogRecord
+from tapeline.schemas.feed_events import FeedEvent
+from tapeline.schemas.records import Bar
+from tapeline.streams.pipeline.log_writer import LogEntry
 
 
 class Instant(NamedTuple):
@@ -333,14 +333,6 @@ class Fetch(Struct, frozen=True):
     deadline_ms: int
 
 
-class LogEntry(Struct, frozen=True):
-    """One record for the log, with its provenance; ``via`` of a clock names its evidence."""
-
-    record: LogRecord
-    via: str
-    recv_ms: int
-
-
 class Append(Struct, frozen=True):
     """Append records in this order; numbers count from 1. `Acknowledged` follows."""
 
@@ -372,39 +364,3 @@ class Leave(Struct, frozen=True):
 
 
 Action = Connect | Send | Close | Fetch | Append | Report | FeedLetter | Leave
-
-
-# What the destination knows at the start.
-
-
-@dataclass
-class KnownSymbol:
-    """What the log holds of a symbol.
-
-    Attributes
-    ----------
-    watermark_ms
-        As the engine of the group has it; None: the log has no record of the symbol.
-    seen
-        By label of slots of the last sessions the bar that the log holds last, None a cancel.
-    """
-
-    watermark_ms: int | None = None
-    seen: dict[int, Bar | None] = field(default_factory=dict)
-
-
-@dataclass
-class KnownLog:
-    """What a feed finds when it starts: all the memory it has.
-
-    Attributes
-    ----------
-    limit
-        The last `limit` event of the feed: a pause that was asked for survives a kill.
-    open_holes
-        Holes that no later event closed.
-    """
-
-    symbols: dict[str, KnownSymbol] = field(default_factory=dict)
-    limit: Limit | None = None
-    open_holes: list[FeedEvent] = field(default_factory=list)

@@ -90,7 +90,7 @@ def run_until_killed(
         None: the store is made again from its log.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "tests.store.killing"])
+    context.set_forkserver_preload(["__main__", "tests.unit.streams.store.killing"])
     process = context.Process(target=_run, args=(folder, files, options, kill))
     process.start()
     process.join(MAX_WAIT_SECONDS)

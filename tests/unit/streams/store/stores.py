@@ -106,7 +106,7 @@ def folded(folder: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for path in sorted((folder / "topics").iterdir()):
         last = -1
-        if "rejects" in path.name:
+        if "rejects" in path.name or "feeds" in path.name:
             continue
         for line in path.read_text().splitlines():
             event = json.loads(line)

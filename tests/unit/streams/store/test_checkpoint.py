@@ -10,7 +10,7 @@ import pytest
 
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.registry import EVENTS
-from tapeline.schemas.topics import output_topics
+from tapeline.schemas.topics import store_topics
 from tapeline.streams.store.checkpoint import FORMAT
 from tapeline.streams.store.database import Database
 from tapeline.streams.store.keeper import Keeper
@@ -99,7 +99,7 @@ def test_a_store_of_the_format_before_is_taken_over_in_one_commit(tmp_path: Path
     assert stored(folder)["v"] == FORMAT - 1
     take(folder, 6, 7, EVENTS)
     assert stored(folder)["v"] == FORMAT
-    assert stored(folder)["topics"].keys() == set(output_topics())
+    assert stored(folder)["topics"].keys() == set(store_topics())
     with StoreReader(folder) as reader:
         assert len(list(reader.view())) >= len(view)
 

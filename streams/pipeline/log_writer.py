@@ -1,0 +1,118 @@
+"""The port by which what comes in live reaches a log: read back what it has, then append.
+
+A log is the topic of a broker or the log of a store. One writer appends the bars of a symbol; all
+that it knows when it starts is what it reads back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from msgspec import Struct
+
+from tapeline.schemas.events import Reject
+from tapeline.schemas.feed_events import FeedEvent, Hole, Limit
+from tapeline.schemas.records import Bar, LogRecord
+
+SESSIONS_KNOWN = 2
+"""Sessions of a symbol whose bars a writer reads back, up to that of its watermark."""
+
+
+class LogEntry(Struct, frozen=True):
+    """One record for the log, with its provenance, which decides nothing.
+
+    Attributes
+    ----------
+    via
+        How a bar came (``stream``, ``history``, ``poll``, ``failover``); of a clock its evidence.
+    recv_ms
+        When it came, by the clock of the ingester.
+    """
+
+    record: LogRecord
+    via: str
+    recv_ms: int
+
+
+class LogBatch(Struct, frozen=True):
+    """What is appended at once: records, operations of the feed, dead letters, each in order."""
+
+    entries: tuple[LogEntry, ...] = ()
+    events: tuple[FeedEvent, ...] = ()
+    letters: tuple[Reject, ...] = ()
+
+
+@dataclass
+class KnownSymbol:
+    """What the log holds of a symbol.
+
+    Attributes
+    ----------
+    watermark_ms
+        As the engine of the group has it; None: the log has no record of the symbol.
+    seen
+        By label of slots of the last `SESSIONS_KNOWN` sessions the bar that the log holds last,
+        None where that was a cancel.
+    feeds
+        Names of the feeds that wrote these bars; "" is a file.
+    """
+
+    watermark_ms: int | None = None
+    seen: dict[int, Bar | None] = field(default_factory=dict)
+    feeds: set[str] = field(default_factory=set)
+
+
+@dataclass
+class KnownLog:
+    """What a feed finds when it starts: all the memory it has.
+
+    Attributes
+    ----------
+    limit
+        The last `Limit` of the feed: a pause that was asked for outlives a kill.
+    open_holes
+        Holes that no later event closed.
+    """
+
+    symbols: dict[str, KnownSymbol] = field(default_factory=dict)
+    limit: Limit | None = None
+    open_holes: list[Hole] = field(default_factory=list)
+
+    def take(self, event: FeedEvent) -> None:
+        """Learn from an event of the feed; the later one of an id holds."""
+        if isinstance(event, Limit):
+            self.limit = event
+        elif isinstance(event, Hole):
+            self.open_holes = [each for each in self.open_holes if each.id != event.id]
+            if event.state == "open":
+                self.open_holes.append(event)
+
+
+class LogWriter(Protocol):
+    """A log that one feed writes to."""
+
+    async def read_back(self, feed: str, symbols: Sequence[str]) -> KnownLog:
+        """What the log holds of some symbols and of the feed.
+
+        Raises
+        ------
+        BrokenPromiseError
+            When another feed writes the bars of one of them.
+        """
+        ...
+
+    async def write(self, batch: LogBatch) -> None:
+        """Append; all of it is durable when this returns.
+
+        Raises
+        ------
+        InputOutputError
+            When the destination is gone, or full.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Write nothing more."""
+        ...
