@@ -71,6 +71,10 @@ WITHOUT: dict[str, str] = {
         "streams/feeds/live/engine/signals streams/feeds/live/model "
         "schemas/records schemas/topic_settings "
     ),
+    "a part of the connection side: tests/unit/streams/feeds/live/engine/connection": (
+        "streams/feeds/live/engine/connection_outbox streams/feeds/live/engine/link "
+        "streams/feeds/live/engine/pauses "
+    ),
     "classes of errors: tests/house/test_errors.py": ("schemas/errors streams/errors "),
 }
 """Modules without a test file of their own, by what shows that they work."""

@@ -15,8 +15,9 @@ class WentLive(Struct, frozen=True):
     """The provider acknowledged symbols on a connection: their statements may come from now on.
 
     One a message of acknowledgement, so several a connection where symbols are asked for in
-    chunks; each names only symbols that this connection did not have before. Until `WentDown` of
-    it, a symbol is subscribed on the connection without interruption since ``since``.
+    chunks; each names only symbols that this connection did not have before, none where the last
+    that were waited for were refused. Until `WentDown` of it, a symbol is subscribed on the
+    connection without interruption since ``since``.
 
     Attributes
     ----------

@@ -1,0 +1,45 @@
+"""How long a provider wants us to stay away, by the status or close code that it sent."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tapeline.schemas.instants import DAY_MS, MINUTE_MS, SECOND_MS
+
+BUSY: Final = 406
+"""Too many connections, or logged in elsewhere."""
+BANNED: Final = 418
+TOO_MANY: Final = 429
+POLICY: Final = 1008
+TOO_BIG: Final = 1009
+REFUSED: Final = frozenset({401, 402, 403})
+"""Credentials or plan: no pause helps."""
+REMEMBERED: Final = frozenset({BUSY, BANNED, TOO_MANY, POLICY})
+"""Statuses whose pauses hold after a restart."""
+
+PAUSE_MS: Final = MINUTE_MS
+"""After 429 and 1008, where the provider names none."""
+BAN_MS: Final = 2 * MINUTE_MS
+"""After 418, where the provider names none."""
+BUSY_MS: Final = 30 * SECOND_MS
+"""At least, after 406: the provider must notice first that the old connection is gone."""
+GREATEST_MS: Final = 7 * DAY_MS
+
+
+def pause_of(status: int | None, told_ms: int | None) -> int | None:
+    """The pause before the next attempt; None: as the backoff decides.
+
+    Parameters
+    ----------
+    told_ms
+        What the provider asked for, if it did.
+    """
+    if told_ms is not None:
+        told_ms = min(max(told_ms, 0), GREATEST_MS)
+    if status == BUSY:
+        return max(BUSY_MS, told_ms or 0)
+    if told_ms is not None:
+        return told_ms
+    if status == BANNED:
+        return BAN_MS
+    return PAUSE_MS if status in {TOO_MANY, POLICY} else None
