@@ -96,6 +96,10 @@ class Marks:
         self._marks[symbol] = instant
         return True
 
+    def watermark_ms(self, symbol: str) -> int | None:
+        """Watermark of a symbol; None before its first record."""
+        return self._marks.get(symbol)
+
     def missing_before(self, bar: Bar) -> Iterator[int]:
         """Instants of the clocks that a bar shows to be due; none before a symbol's first bar.
 

@@ -16,7 +16,8 @@ WITHOUT: dict[str, str] = {
     "a client of a broker: tests/kafka": (
         "replay/compare/recorded_topics replay/sources/topic streams/cli/topics "
         "streams/consuming/subscription streams/consuming/topics "
-        "streams/kafka/administration streams/kafka/connection streams/kafka/log_check "
+        "streams/kafka/administration streams/kafka/connection streams/kafka/feed_log "
+        "streams/kafka/lease streams/kafka/log_check "
         "streams/kafka/publishing streams/kafka/reading streams/kafka/stamp_survey "
         "streams/kafka/tails streams/kafka/topics streams/kafka/writer "
     ),
@@ -39,6 +40,7 @@ WITHOUT: dict[str, str] = {
     "a part of the store, which its runs, kills and damage show: tests/unit/streams/store": (
         "streams/store/again streams/store/counts "
         "streams/store/database streams/store/keeper streams/store/layout "
+        "streams/store/log_provenance "
         "streams/store/opened streams/store/rebuild streams/store/recovery "
         "streams/store/settings streams/store/spans streams/store/step "
     ),
@@ -60,7 +62,7 @@ WITHOUT: dict[str, str] = {
         "streams/feeds/items streams/feeds/opening streams/feeds/spool "
         "streams/pipeline/collector streams/pipeline/final_bars streams/pipeline/routing "
         "streams/pipeline/log_writer streams/pipeline/slots "
-        "streams/pipeline/state_values streams/store/log_provenance "
+        "streams/pipeline/state_values "
     ),
     "declarations, read by tests/unit/schemas and tests/docs/test_events_page.py": (
         "schemas/documents/page schemas/event_rows/bars "

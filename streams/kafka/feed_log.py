@@ -1,0 +1,214 @@
+"""The input log as a feed writes it: read back from its end, appended with provenance, leased."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from tapeline.schemas.codec import CodecError, FeedEventDecoder, RecordDecoder, encode
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.feed_events import Limit
+from tapeline.schemas.records import Bar, Clock
+from tapeline.schemas.topics import input_log, topic_of
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.feeds.clocked_feed import Marks
+from tapeline.streams.kafka.connection import plain_errors
+from tapeline.streams.kafka.lease import FeedLease
+from tapeline.streams.kafka.messages import NO_SYMBOL, Destinations, create_time, event_time_ms
+from tapeline.streams.kafka.reading import SpanReader, read_spans, whole_spans
+from tapeline.streams.kafka.writer import BatchWriter, Header, stop_producer
+from tapeline.streams.pipeline.log_writer import (
+    SESSIONS_KNOWN,
+    KnownLog,
+    KnownSymbol,
+    LogBatch,
+    LogEntry,
+)
+from tapeline.streams.pipeline.routing import Router
+
+FEED_HEADER = "feed"
+RECEIVED_HEADER = "recv_ms"
+VIA_HEADER = "via"
+
+
+class BrokerClients(NamedTuple):
+    """How clients of one broker are made; each is started where it is used.
+
+    Attributes
+    ----------
+    bootstrap
+        For messages.
+    """
+
+    consumer: Callable[..., AIOKafkaConsumer]
+    producer: Callable[[], AIOKafkaProducer]
+    bootstrap: str
+
+
+class KafkaFeedLog:
+    """A `LogWriter` over the topics of a broker.
+
+    Parameters
+    ----------
+    clients
+        Of the broker.
+    feed
+        Name of the feed.
+    partitions
+        Of the log; every topic of the catalogue has as many.
+    wall_ms
+        Gives the present UTC time: what is read back begins at the open of the session before that
+        of now.
+    lease
+        Held before anything is read or written; None: there is no other writer.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        clients: BrokerClients,
+        feed: str,
+        partitions: int,
+        wall_ms: Callable[[], int],
+        lease: FeedLease | None = None,
+    ) -> None:
+        prefix = config.kafka.topic_prefix
+        self._log = input_log(prefix)
+        self._operations = topic_of(str(Limit.__struct_config__.tag), prefix)
+        self._rejects = topic_of("reject", prefix)
+        self._router = Router(config)
+        self._destination = Destinations(config, partitions)
+        self._partitions = partitions
+        self._new_consumer = clients.consumer
+        self._producer = clients.producer()
+        self._started = False
+        self._bootstrap = clients.bootstrap
+        self._feed = feed
+        self._wall_ms = wall_ms
+        self._lease = lease
+        self._records = BatchWriter(self._producer, self._log, self._check)
+        self._events = BatchWriter(self._producer, self._operations, self._check)
+        self._letters = BatchWriter(self._producer, self._rejects, self._check)
+
+    async def _check(self) -> None:
+        if self._lease is not None:
+            await self._lease.confirm()
+
+    async def read_back(self, feed: str, symbols: Sequence[str]) -> KnownLog:
+        """What the log holds of some symbols in the last sessions, and of the feed."""
+        known = KnownLog({symbol: KnownSymbol() for symbol in symbols})
+        with plain_errors(self._bootstrap, f"reading back {self._log}"):
+            if self._lease is not None:
+                await self._lease.held.wait()
+            if not self._started:
+                await self._producer.start()
+                self._started = True
+            consumer = self._new_consumer(enable_auto_commit=False)
+            await consumer.start()
+            try:
+                await self._read_records(consumer, known)
+                await self._read_operations(consumer, known, feed)
+            finally:
+                await consumer.stop()
+        return known
+
+    async def _read_records(self, consumer: AIOKafkaConsumer, known: KnownLog) -> None:
+        firsts = {symbol: self._first_ms(symbol) for symbol in known.symbols}
+        by_partition: dict[TopicPartition, int] = {}
+        for symbol, first_ms in firsts.items():
+            partition = TopicPartition(self._log, self._destination(symbol)[0])
+            by_partition[partition] = min(by_partition.get(partition, first_ms), first_ms)
+        if not by_partition:
+            return
+        whole = await whole_spans(consumer, list(by_partition))
+        # Messages carry the end of their bar: none of an earlier offset ends at the first or later.
+        found = await consumer.offsets_for_times(
+            {partition: max(first_ms, 0) for partition, first_ms in by_partition.items()}
+        )
+        spans = {}
+        for partition, (begin, end) in whole.items():
+            at = found.get(partition)
+            spans[partition] = (end if at is None else max(begin, at.offset), end)
+        marks = Marks(self._router)
+        decode = RecordDecoder().decode
+        reader = SpanReader(consumer, spans)
+        while reader.open:
+            for messages in (await reader.fetch()).values():
+                for message in messages:
+                    self._learn(message, known, marks, decode)
+
+    def _first_ms(self, symbol: str) -> int:
+        """Open of the first session that is read back."""
+        calendar = self._router.plan(symbol).calendar
+        index = calendar.session_of(self._wall_ms()) - SESSIONS_KNOWN + 1
+        return calendar.open_ms(index) if calendar.has_session(index) else 0
+
+    def _learn(self, message: Any, known: KnownLog, marks: Marks, decode: Any) -> None:
+        try:
+            record = decode(message.value or b"")
+            symbol = known.symbols.get(record.symbol)
+            if symbol is None:
+                return
+            self._router.check(record)
+        except (CodecError, RecordRejected):
+            return
+        if isinstance(record, Bar | Clock):
+            marks.take(record)
+            symbol.watermark_ms = marks.watermark_ms(record.symbol)
+        if not isinstance(record, Clock):
+            symbol.seen[record.start_ms] = record if isinstance(record, Bar) else None
+            headers = dict(message.headers)
+            symbol.feeds.add((headers.get(FEED_HEADER) or b"").decode(errors="replace"))
+
+    async def _read_operations(
+        self, consumer: AIOKafkaConsumer, known: KnownLog, feed: str
+    ) -> None:
+        partitions = [TopicPartition(self._operations, each) for each in range(self._partitions)]
+        decode = FeedEventDecoder().decode
+        spans = await whole_spans(consumer, partitions)
+        for messages in (await read_spans(consumer, spans)).values():
+            for message in messages:
+                try:
+                    event = decode(message.value or b"")
+                except CodecError:
+                    # What a newer version reports is nothing that this one goes by.
+                    continue
+                if event.feed == feed:
+                    known.take(event)
+
+    async def write(self, batch: LogBatch) -> None:
+        """Append a batch; acknowledged by all copies when this returns."""
+        with plain_errors(self._bootstrap, f"writing to {self._log}"):
+            for entry in batch.entries:
+                await self._add_record(entry)
+            for event in batch.events:
+                partition, _ = self._destination(event.symbol or NO_SYMBOL)
+                headers: list[Header] = [("type", str(event.__struct_config__.tag).encode())]
+                await self._events.add(partition, event.id.encode(), encode(event), None, headers)
+            for letter in batch.letters:
+                partition, _ = self._destination(letter.symbol or NO_SYMBOL)
+                await self._letters.add(
+                    partition, letter.id.encode(), encode(letter), None, [("type", b"reject")]
+                )
+            for writer in (self._records, self._events, self._letters):
+                await writer.drain()
+
+    async def _add_record(self, entry: LogEntry) -> None:
+        record = entry.record
+        partition, key = self._destination(record.symbol)
+        time_ms = create_time(event_time_ms(record, self._router))
+        headers: list[Header] = [
+            (FEED_HEADER, self._feed.encode()),
+            (RECEIVED_HEADER, str(entry.recv_ms).encode()),
+            (VIA_HEADER, entry.via.encode()),
+        ]
+        await self._records.add(partition, key, encode(record), time_ms, headers)
+
+    async def close(self) -> None:
+        """Leave the lease, and stop the clients."""
+        if self._started:
+            await stop_producer(self._producer)
+        if self._lease is not None:
+            await self._lease.stop()

@@ -1,0 +1,191 @@
+"""One writer of a feed: the processes of one feed share a consumer group, and one of them holds it.
+
+All partitions of the log go to the member that joined first; the others get none, and wait. Nothing
+is read by the group, and nothing is committed. A process that was frozen for longer than half a
+session may have lost the lease without knowing it: it writes nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from aiokafka.coordinator.protocol import (
+    ConsumerProtocolMemberAssignment,
+    ConsumerProtocolMemberMetadata,
+)
+
+from tapeline.schemas.errors import BrokenPromiseError
+from tapeline.schemas.topics import DEFAULT_PREFIX
+
+SESSION_S = 10.0
+TICK_S = 0.2
+POLL_MS = 200
+AGE_BYTES = 8
+
+
+class LostLeaseError(BrokenPromiseError):
+    """Another process may be the writer of the feed now; what was left here was not written."""
+
+
+def lease_group(feed: str, prefix: str = DEFAULT_PREFIX) -> str:
+    """Consumer group of the processes of a feed."""
+    return f"{prefix}-feed-{feed}"
+
+
+class FirstMember(AbstractPartitionAssignor):  # type: ignore[misc]
+    """All partitions to the member that joined first; of two at once to the lesser id."""
+
+    name = "tapeline-first-member"
+    joined_ms = 0
+    """When this process joined; of one feed, so of the class that a lease makes."""
+
+    @classmethod
+    def metadata(cls, topics: Any) -> ConsumerProtocolMemberMetadata:
+        """The time of joining goes to the leader of the group, which assigns."""
+        age = cls.joined_ms.to_bytes(AGE_BYTES, "big")
+        return ConsumerProtocolMemberMetadata(0, sorted(topics), age)
+
+    @classmethod
+    def assign(
+        cls, cluster: Any, members: Mapping[str, ConsumerProtocolMemberMetadata]
+    ) -> dict[str, ConsumerProtocolMemberAssignment]:
+        """Partitions by member."""
+        first = min(members, key=lambda member: (members[member].user_data, member))
+        found = {}
+        for member, metadata in members.items():
+            topics = metadata.subscription if member == first else []
+            partitions = [
+                (topic, sorted(cluster.partitions_for_topic(topic) or ())) for topic in topics
+            ]
+            found[member] = ConsumerProtocolMemberAssignment(0, partitions, b"")
+        return found
+
+    @classmethod
+    def on_assignment(cls, assignment: Any) -> None:
+        """Nothing is remembered."""
+
+
+class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
+    """The lease of one feed.
+
+    Parameters
+    ----------
+    consumer
+        Makes a consumer of a group with these keywords; it is started here.
+    log
+        Topic whose partitions stand for the feed.
+    clock
+        A monotonic clock, in seconds.
+
+    Attributes
+    ----------
+    held
+        Set while this process is the writer.
+    """
+
+    def __init__(
+        self,
+        consumer: Callable[..., AIOKafkaConsumer],
+        log: str,
+        group: str,
+        session_s: float = SESSION_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.held = asyncio.Event()
+        self._log = log
+        self._session_s = session_s
+        self._clock = clock
+        self._seen_s = clock()
+        self._was_held = False
+        self._lost = ""
+        assignor = type("Assignor", (FirstMember,), {"joined_ms": time.time_ns() // 1_000_000})
+        self._consumer = consumer(
+            group_id=group,
+            partition_assignment_strategy=(assignor,),
+            session_timeout_ms=int(session_s * 1000),
+            heartbeat_interval_ms=max(100, int(session_s * 1000 / 5)),
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Join the group; `held` is set when this process becomes the writer.
+
+        Raises
+        ------
+        KafkaError
+            When the broker does not answer.
+        """
+        self._consumer.subscribe([self._log], listener=self)
+        await self._consumer.start()
+        self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._watch())]
+
+    async def stop(self) -> None:
+        """Leave the group: the next member takes over at once."""
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await self._consumer.stop()
+
+    async def confirm(self) -> None:
+        """Return when this process is the writer; while the group finds its order, wait.
+
+        Raises
+        ------
+        LostLeaseError
+            When another process became the writer, or this one stood still for too long.
+        """
+        self._look()
+        if not self._lost and not self.held.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.held.wait(), self._session_s)
+            self._look()
+            if not self.held.is_set():
+                self._lost = self._lost or "the group of this feed finds no order"
+        if self._lost:
+            raise LostLeaseError(self._lost)
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        """The group has a new order."""
+        if assigned:
+            for partition in assigned:
+                self._consumer.pause(partition)
+            self._was_held = True
+            self.held.set()
+        elif self._was_held:
+            self._lost = "another process became the writer of this feed"
+            self.held.set()
+
+    def on_partitions_revoked(self, revoked: Any) -> None:
+        """Until the next order nothing is written."""
+        self.held.clear()
+
+    async def _poll(self) -> None:
+        """The client takes part in its group only while it is asked for records."""
+        while True:
+            await self._consumer.getmany(timeout_ms=POLL_MS)
+            await asyncio.sleep(0)
+
+    async def _watch(self) -> None:
+        while True:
+            self._look()
+            await asyncio.sleep(TICK_S)
+
+    def _look(self) -> None:
+        """Notice that this process, or its loop, stood still for too long."""
+        now_s = self._clock()
+        still_s = now_s - self._seen_s
+        self._seen_s = now_s
+        if still_s > self._session_s / 2 and not self._lost:
+            self._lost = (
+                f"this process stood still for {still_s:.1f} s, more than half the session of"
+                f" {self._session_s:.0f} s: another one may be the writer of this feed now"
+            )
