@@ -142,11 +142,13 @@ class StepMessage(Struct, frozen=True):
     """A message of a step of the session, and the symbols it asks for (none: all or nothing).
 
     Without ``awaits`` nothing answers it: its symbols count as acknowledged once it is sent.
+    ``number`` counts the messages of a step from 1: answers may name it.
     """
 
     text: str
     symbols: tuple[str, ...] = ()
     awaits: bool = True
+    number: int = 1
 
 
 class StepAnswer(Struct, frozen=True):
@@ -157,7 +159,8 @@ class StepAnswer(Struct, frozen=True):
     outcome
         ``other``: nothing; ``expected``: the step is done; ``fatal``: refused for good.
     acknowledged
-        Symbols that the provider confirmed, None where the answer lists none.
+        Symbols of the message that the provider confirmed, None where the answer lists none. Some
+        providers answer one symbol at a time.
     text
         What the provider wrote, without secrets.
     """
@@ -165,6 +168,10 @@ class StepAnswer(Struct, frozen=True):
     outcome: Literal["other", "expected", "fatal"]
     acknowledged: frozenset[str] | None = None
     text: str = ""
+
+
+Closing = Literal["stated", "successor", "elapsed"]
+"""What ends a slot: the provider's word, its next bar, or its time (or its next bar)."""
 
 
 class FeedMapping(Protocol):
@@ -178,6 +185,9 @@ class FeedMapping(Protocol):
     cadence_ms: int
     """Greatest time between two messages of a connection in session, as far as is promised: that
     of heartbeats, else the base interval."""
+
+    closing: Closing
+    """``stated``: no statement has ``final`` None."""
 
     def address(self, symbols: Sequence[str]) -> HttpRequest:
         """Where to connect."""

@@ -9,6 +9,7 @@ from typing import Any
 from tapeline.schemas.records import Bar
 from tapeline.streams.feeds.live.model import (
     Alive,
+    Closing,
     HistoryPage,
     HistoryRequest,
     HttpRequest,
@@ -45,6 +46,7 @@ class Dialect:
     """
 
     has_history = False
+    closing: Closing = "stated"
 
     def __init__(
         self,
