@@ -87,6 +87,8 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
     ----------
     held
         Set while this process is the writer.
+    joined
+        Set once the group has an order that this process is part of.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.held = asyncio.Event()
+        self.joined = asyncio.Event()
         self._log = log
         self._session_s = session_s
         self._clock = clock
@@ -155,6 +158,7 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_assigned(self, assigned: Any) -> None:
         """The group has a new order."""
+        self.joined.set()
         if assigned:
             for partition in assigned:
                 self._consumer.pause(partition)

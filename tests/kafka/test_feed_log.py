@@ -179,17 +179,21 @@ async def test_of_two_processes_the_first_writes_and_the_second_takes_over(
     writer = feed_log(config, broker, lease=first)
     await writer.read_back("demo", ["ACME"])
     await second.start()
-    for minute in range(20):
+    joined = asyncio.create_task(second.joined.wait())
+    minutes = 0
+    while not joined.done():
         # Whatever order the group finds meanwhile, the first one stays the writer.
-        await writer.write(LogBatch((entry(bar("ACME", minute)),)))
-        await asyncio.sleep(0.1)
+        await writer.write(LogBatch((entry(bar("ACME", minutes)),)))
+        await asyncio.wait([joined], timeout=0.1)
+        minutes += 1
+    await writer.write(LogBatch((entry(bar("ACME", minutes)),)))
     assert not second.held.is_set()
     waiting = feed_log(config, broker, lease=second)
     reading = asyncio.create_task(waiting.read_back("demo", ["ACME"]))
     await writer.close()
     known = await asyncio.wait_for(reading, WAIT_S)
-    assert len(known.symbols["ACME"].seen) == 20
-    await waiting.write(LogBatch((entry(bar("ACME", 20)),)))
+    assert len(known.symbols["ACME"].seen) == minutes + 1
+    await waiting.write(LogBatch((entry(bar("ACME", minutes + 1)),)))
     await waiting.close()
 
 
