@@ -15,6 +15,7 @@ from tapeline.streams.kafka.log_digest import RecordDigest
 from tapeline.streams.worker.app import WorkerApp, WorkerOptions, make_app
 from tapeline.streams.worker.fold import LogHoleError
 from tapeline.streams.worker.state.records import Checkpoint, checkpoint_pair
+from tests.unit.streams.worker.current_loop import current_loop
 
 LAST = RecordDigest(9, 1_764_000_060_000, "0123456789abcdef")
 NEW, KNOWN = TP(input_log(), 0), TP(input_log(), 1)
@@ -30,11 +31,12 @@ def app(tmp_path: Path) -> Iterator[WorkerApp]:
     options = WorkerOptions(
         data_dir=tmp_path, partitions=2, instance=None, session_s=10.0, chunk_records=10
     )
-    app = make_app(built_in_config(), options, on_crash=stop)
-    app.table.write(1, [checkpoint_pair(Checkpoint(10, LAST))], 0)
-    yield app
-    for db in app.table.data._dbs.values():
-        db.close()
+    with current_loop():
+        app = make_app(built_in_config(), options, on_crash=stop)
+        app.table.write(1, [checkpoint_pair(Checkpoint(10, LAST))], 0)
+        yield app
+        for db in app.table.data._dbs.values():
+            db.close()
 
 
 @pytest.mark.parametrize("committed", [None, 0, 3, 10, 20])

@@ -32,6 +32,7 @@ from tapeline.streams.worker.state.records import (
     new_identity,
     read_partition,
 )
+from tests.unit.streams.worker.current_loop import current_loop
 
 GROUPS = 60
 LAST = RecordDigest(GROUPS - 1, 1_764_000_060_000, "0123456789abcdef")
@@ -57,12 +58,13 @@ def app_in(folder: Path) -> WorkerApp:
 @contextmanager
 def opened(folder: Path) -> Iterator[WorkerApp]:
     """The same, whose store is closed at the end."""
-    app = app_in(folder)
-    try:
-        yield app
-    finally:
-        for db in app.table.data._dbs.values():
-            db.close()
+    with current_loop():
+        app = app_in(folder)
+        try:
+            yield app
+        finally:
+            for db in app.table.data._dbs.values():
+                db.close()
 
 
 def state() -> list[Pair]:
