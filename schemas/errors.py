@@ -1,4 +1,4 @@
-"""Kinds of errors, by what a person can do about them; the exit code stands on the class.
+"""Kinds of errors, by what a person can do about them; the exit code belongs to the class.
 
 Every error that is raised on purpose is of one of these kinds (docs/rules.md 16.1). Its message
 names the thing, the value and the way out; a command that it ends prints it and ends with its code.
@@ -32,7 +32,7 @@ class TapelineError(Exception):
 
 
 class CheckFailedError(TapelineError):
-    """The work was done, or looked at, and a limit or check says no."""
+    """The work was done, or looked at, and a limit or check failed."""
 
     exit_code = DIFFERENT
 
@@ -44,7 +44,7 @@ class UnusableError(TapelineError):
 
 
 class BrokenPromiseError(TapelineError):
-    """What was written or agreed is not as it was left; the message says what to look at."""
+    """What was written or agreed is not as it was left; the message names what to look at."""
 
     exit_code = BROKEN
 

@@ -66,7 +66,7 @@ class EventType(Struct, frozen=True, kw_only=True):
         Which rule publishes it, the name of a folder of `streams.core`; empty: none.
     tracker
         Makes the rule of one symbol from its plan, where the core has none of its own: a
-        `TrackerFactory` of `streams.core.plan`. One that publishes several types stands in the row
+        `TrackerFactory` of `streams.core.plan`. One that publishes several types is in the row
         of one of them.
     scope
         Whether `symbol` of an event is a symbol, or a group whose symbols it all concerns.
@@ -74,7 +74,7 @@ class EventType(Struct, frozen=True, kw_only=True):
         The symbols, and the group, that an event concerns.
     origin
         ``fold``: it follows from the log alone, so every run of it gives the same. ``feed``: it
-        tells of what happened while data came in.
+        reports what happened while data came in.
     numbered
         Whether events have `seq` and `rev`, fold by `id` to a view and can be taken back.
     landmark

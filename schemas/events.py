@@ -276,7 +276,7 @@ NumberedEvent = TypeVar("NumberedEvent", bound=Event)
 
 
 def renumbered(event: NumberedEvent, seq: int) -> NumberedEvent:
-    """The event with another place among the outputs of its record."""
+    """The event with another position among the outputs of its record."""
     return replace(event, seq=seq)
 
 

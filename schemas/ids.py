@@ -13,7 +13,7 @@ from msgspec import Struct
 
 SEPARATOR: Final = "|"
 FEWEST_PARTS: Final = 3
-"""Type, symbol or group, and what tells two facts of one symbol apart."""
+"""Type, symbol or group, and what distinguishes two facts of one symbol."""
 
 
 class FactId(Struct, frozen=True):
@@ -26,7 +26,7 @@ class FactId(Struct, frozen=True):
     name
         Symbol, or the group of a fact that belongs to a group.
     rest
-        What tells two facts of that symbol apart; one part at least.
+        What distinguishes two facts of that symbol; one part at least.
     """
 
     type: str
@@ -110,7 +110,7 @@ def swing_id(symbol: str, start_ms: int, side: str) -> str:
 
 
 def reject_id(source: str) -> str:
-    """Id of a dead letter by the place the record came from."""
+    """Id of a dead letter by the source position of its record."""
     return f"reject|{source}"
 
 

@@ -26,7 +26,7 @@ class Bar(Struct, frozen=True, gc=False, tag_field="type", tag="bar", forbid_unk
     start_ms
         Label of the bar: its start, inclusive, UTC epoch milliseconds; usable only at its end.
     open, high, low, close
-        Prices in quote currency, as decimals; the core turns them into integer ticks.
+        Prices in quote currency, as decimals; the core converts them to integer ticks.
     volume
         Traded volume, or None where the feed has none (None and 0 are different contents).
     source

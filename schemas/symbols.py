@@ -34,12 +34,12 @@ def names_of(parameter: str, names: Iterable[str]) -> tuple[str, ...]:
         When it is one text instead of a collection, or one of its members is no text.
     """
     if isinstance(names, str | bytes | bytearray):
-        raise TypeError(f"{parameter}={names!r}: say a list of names, [{names!r}]")
+        raise TypeError(f"{parameter}={names!r}: give a list of names, [{names!r}]")
     try:
         found = tuple(names)
     except TypeError as error:
-        raise TypeError(f"{parameter}={names!r}: say a list of names") from error
+        raise TypeError(f"{parameter}={names!r}: give a list of names") from error
     for name in found:
         if not isinstance(name, str):
-            raise TypeError(f"{parameter}: {name!r} is no name; say a list of texts")
+            raise TypeError(f"{parameter}: {name!r} is no name; give a list of texts")
     return found

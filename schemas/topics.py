@@ -18,7 +18,7 @@ SNAPSHOTS = "snapshots.v1"
 RUN_MANIFEST = "manifest.v1"
 
 RUN_ID_RULE = "1 to 64 letters, digits or '-', and no '-' first"
-# No dot: so the name of a run's topic is never one of the catalogue, and says whose it is. No
+# No dot: so the name of a run's topic is never one of the catalogue, and names its run. No
 # underscore: the broker refuses names that differ in dots and underscores alone.
 _RUN_ID = re.compile("[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 

@@ -77,7 +77,7 @@ def run_files(
     explain
         Called with every correction and its offset.
     max_rejects
-        Rows that may be dead letters; `RunResult.report` says whether they were more.
+        Rows that may be dead letters; `RunResult.report` shows whether they were more.
     time_unit
         Unit of times that are numbers; None: milliseconds.
     registry

@@ -24,7 +24,7 @@ class InputError(UnusableError, ValueError):
 
 
 class BrokerError(InputOutputError):
-    """The broker does not answer, refuses, or failed on the way; the message says what to do."""
+    """The broker does not answer, refuses, or failed on the way; the message names what to do."""
 
 
 class TopicsError(UnusableError, ValueError):
@@ -49,7 +49,7 @@ def naming(path: Path | str) -> Iterator[None]:
     Parameters
     ----------
     path
-        Of the file, or of its folder where the file has no name that tells anything.
+        Of the file, or of its folder where the name of the file means nothing.
 
     Raises
     ------

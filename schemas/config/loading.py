@@ -1,4 +1,4 @@
-"""Reads a TOML file over the built-in configuration and checks what its parts say together."""
+"""Reads a TOML file over the built-in configuration and checks that its parts agree."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ def _listed(value: str | tuple[str, ...]) -> str:
 def _named_instruments(
     config: Config, document: dict[str, Any], own_groups: dict[str, tuple[str, ...]]
 ) -> dict[str, InstrumentConfig]:
-    """Instruments an explicit list of intervals is checked against: those the file speaks of.
+    """Instruments an explicit list of intervals is checked against: those the file names.
 
     A file that configures seconds for one symbol need not repeat the built-in minute instruments to
     be allowed 10s; for those, only the intervals that apply are used.

@@ -41,7 +41,7 @@ class ConfigError(UnusableError, ValueError):
     value
         The value found.
     allowed
-        What may stand there instead.
+        What is allowed instead.
     """
 
     def __init__(self, file: str, key: str, value: object, allowed: str) -> None:
@@ -218,7 +218,7 @@ class Config(Struct, frozen=True, kw_only=True):
     def without_max_ahead(self) -> Config:
         """The same with no limit to jumps of the watermark.
 
-        For bars in final order, without the clocks that bridged their silences.
+        For bars in final order, without the clocks that bridged the time between them.
         """
         return replace(
             self,

@@ -30,12 +30,12 @@ _PLAIN_KIND = RangeKind(kind="", period="day")
 def to_toml(config: Config) -> str:
     """The effective configuration as TOML, every key written out.
 
-    What is built in and unchanged stands behind ``#``: `schemas.config.loading.read_config` of the
-    text gives an equal configuration, and the rest is all that a file needs to say. An unchanged
-    list of intervals must not be spoken, because a spoken one has to fit every instrument.
+    What is built in and unchanged comes after ``#``: `schemas.config.loading.read_config` of the
+    text gives an equal configuration, and the rest is all that a file needs to hold. An unchanged
+    list of intervals must not be given, because a given one has to fit every instrument.
     """
     plain = built_in_config()
-    lines = ["# The effective configuration; behind # stands what is built in and unchanged."]
+    lines = ["# The effective configuration; after # comes what is built in and unchanged."]
     lines += ["", *_section("kafka", config.kafka, plain.kafka)]
     lines += ["", *_section("time", config.time, plain.time)]
     lines += ["", *_section("limits", config.limits, plain.limits)]
@@ -102,8 +102,8 @@ def _kind(kind: RangeKind) -> Iterable[str]:
     for name in _fields(kind):
         value = getattr(kind, name)
         # A session's coverage has a default of its own (0), so it is always written.
-        spoken = name in ("kind", "period") or (name == "coverage" and kind.period == "session")
-        if spoken or value != getattr(_PLAIN_KIND, name):
+        required = name in ("kind", "period") or (name == "coverage" and kind.period == "session")
+        if required or value != getattr(_PLAIN_KIND, name):
             yield f"{name} = {_value(value)}"
 
 
@@ -142,6 +142,6 @@ def _key(name: str) -> str:
 def _value(value: object) -> str:
     """A string, number, flag or list; the JSON text of one is its TOML text too.
 
-    Names hold no control characters, the one place where the two differ.
+    Names hold no control characters, the one case where the two differ.
     """
     return json.dumps(value, ensure_ascii=False)

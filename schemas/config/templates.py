@@ -135,7 +135,7 @@ def _read_kind(value: object, at: ConfigKey) -> RangeKind:
     _resolve_machine(table, fields, at)
     _check_window(table, fields, at)
     if fields["period"] == "session":
-        # The previous session needs one bar only, unless the file says otherwise.
+        # The previous session needs one bar only, unless the file sets another.
         fields.setdefault("coverage", 0)
     return RangeKind(**fields)
 

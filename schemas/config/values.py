@@ -1,4 +1,4 @@
-"""Readers of single configuration values: each normalises one or says what is allowed."""
+"""Readers of single configuration values: each normalises one or names what is allowed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PARTITIONS_LIMIT = 10_000
 REPLICATION_LIMIT = 100
 SNAPSHOT_DAYS_LIMIT = 3_660
 
-# What may stand under each key; error messages and docs/configuration.md use the same words.
+# What is allowed under each key; error messages and docs/configuration.md use the same words.
 ALLOWED = {
     "bootstrap": "HOST:PORT, several separated by commas",
     "topic_prefix": "1 to 200 letters, digits, '.', '_' or '-', but not '.' or '..'",

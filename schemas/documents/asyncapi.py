@@ -26,7 +26,7 @@ INTERNAL = {
 _HEADERS = {
     "seq": "`seq` of the event.",
     "rev": "`rev` of the event.",
-    "type": "Type of the event; a tombstone has no other place for it.",
+    "type": "Type of the event; a tombstone has no other field for it.",
     "group": "Group id.",
 }
 

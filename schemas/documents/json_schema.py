@@ -28,7 +28,7 @@ EVENTS_PAGE = "docs/events.md"
 
 _IN_ASYNCAPI = "#/components/schemas/{name}"
 
-# What `schemas.symbols.is_name` accepts, as far as a pattern of JSON Schema can say it.
+# What `schemas.symbols.is_name` accepts, as far as a pattern of JSON Schema can express it.
 SYMBOL_SCHEMA = {
     "type": "string",
     "minLength": 1,

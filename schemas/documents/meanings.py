@@ -1,4 +1,4 @@
-"""What records, refusals and common fields mean; of each event its registry row tells."""
+"""What records, refusals and common fields mean; an event is described in its registry row."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REJECT_CODES = {
     "schema_error": "a field or column is missing, unknown or of another type; the reason names it",
     "ambiguous_time": (
         "a row of a table has a local time that occurs twice in its zone, and the order of the rows"
-        " does not tell which is meant; the reason names both instants"
+        " does not show which is meant; the reason names both instants"
     ),
     "unknown_symbol": "the symbol is not configured, and no other symbol is accepted",
     "wrong_partition": "the record lies in a partition that is not its group's",

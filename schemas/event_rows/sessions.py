@@ -73,7 +73,7 @@ QUALITY = EventType(
     meaning="Completeness of one session's base bars: quality = 100 x actual / due.",
     fields={
         "interval": "Base interval.",
-        "as_of_ms": "The fact speaks of slots that end at or before this instant.",
+        "as_of_ms": "The fact covers slots that end at or before this instant.",
         "due": "Slots that have ended.",
         "actual": "Due slots with a bar.",
         "missing": "due - actual.",

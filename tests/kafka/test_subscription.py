@@ -129,8 +129,8 @@ async def read(broker: Broker, topic: str, **options: Any) -> tuple[list[Any], S
 @pytest.mark.parametrize(
     ("topics", "options", "said"),
     [
-        ("tape.touches.v1", {}, "topics='tape.touches.v1': say a list of names"),
-        (["tape.touches.v1"], {"symbols": "ES"}, "symbols='ES': say a list of names"),
+        ("tape.touches.v1", {}, "topics='tape.touches.v1': give a list of names"),
+        (["tape.touches.v1"], {"symbols": "ES"}, "symbols='ES': give a list of names"),
         (["tape.touches.v1"], {"symbols": [7]}, "symbols: 7 is no name"),
     ],
 )

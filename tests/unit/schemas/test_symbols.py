@@ -49,10 +49,10 @@ def test_a_collection_of_names_is_taken(names: Iterable[str]) -> None:
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        ("ES", r"symbols='ES': say a list of names, \['ES'\]"),
-        ("", "symbols='': say a list of names"),
-        (b"ES", "symbols=b'ES': say a list of names"),
-        (7, "symbols=7: say a list of names"),
+        ("ES", r"symbols='ES': give a list of names, \['ES'\]"),
+        ("", "symbols='': give a list of names"),
+        (b"ES", "symbols=b'ES': give a list of names"),
+        (7, "symbols=7: give a list of names"),
         (["ES", 7], "symbols: 7 is no name"),
         ([None], "symbols: None is no name"),
     ],
