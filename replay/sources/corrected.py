@@ -130,7 +130,7 @@ class CorrectedSource:
         content = item.content
         if not isinstance(content, Refusal):
             try:
-                self._router.refuse_misplaced(content.symbol, item.partition)
+                self._router.refuse_wrong_partition(content.symbol, item.partition)
                 final.add(content)
             except RecordRejected as error:
                 content = Refusal(error.code, error.reason, content.symbol)

@@ -7,7 +7,7 @@ to read it:
 ``v``            version of this format
 ``calendar``     calendar id
 ``zone``         time zone of the exchange, for the reader
-``first_date``   first and last date that it speaks of
+``first_date``   first and last date that it covers
 ``last_date``
 ``first_ms``     first instant covered
 ``weekdays``     weekdays (0 = Monday) that have a session unless the date is in ``closed``
@@ -68,7 +68,7 @@ class CalendarDocument(TypedDict):
 
 
 class DatedSession(NamedTuple):
-    """A session as an artefact tells it: edges in minutes from 00:00 UTC of its date."""
+    """A session as an artefact holds it: edges in minutes from 00:00 UTC of its date."""
 
     day: date
     edges: list[int]

@@ -40,7 +40,7 @@ _DAY_MINUTES: Final = 24 * 60
 
 
 class BuildError(CheckFailedError):
-    """A seed library or an override says something that a calendar's rules exclude."""
+    """A seed library or an override holds something that a calendar's rules exclude."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def build(exchange: Exchange, override_text: str) -> bytes:
 def apply_overrides(
     exchange: Exchange, hours: dict[date, Hours], overrides: Iterable[Override]
 ) -> None:
-    """Change `hours` to what the overrides say; a named day starts from the regular hours.
+    """Change `hours` by the overrides; a named day starts from the regular hours.
 
     Raises
     ------

@@ -26,7 +26,7 @@ class OverrideError(UnusableError, ValueError):
 
 @dataclass(frozen=True)
 class Override:
-    """What holds on one date, whatever the seed library says.
+    """What holds on one date, whatever the seed library has.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ def _read_entry(entry: dict[str, object], where: str, calendars: Collection[str]
     change = _choice(entry, "change", CHANGES, where)
     note = entry.get("note")
     if not isinstance(note, str) or not note.strip():
-        raise OverrideError(f"{where}: note is missing; say what was chosen and why")
+        raise OverrideError(f"{where}: note is missing; write what was chosen and why")
     return Override(calendar, day, change, _read_time(entry, change, where), note)
 
 

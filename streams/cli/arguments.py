@@ -45,7 +45,7 @@ def sources_in_order(ctx: Any) -> list[Source]:
     for text, is_pair in inputs_in_order(ctx):
         symbol, found, path = text.partition("=") if is_pair else ("", "=", text)
         if not (found and path) or (is_pair and not symbol):
-            raise InputError(f"--bars {text}: say SYMBOL=FILE")
+            raise InputError(f"--bars {text}: give SYMBOL=FILE")
         sources.append(Source(path, symbol or None))
     return sources
 

@@ -98,7 +98,7 @@ def drill(
 async def _run(
     kafka: KafkaConfig, options: DrillOptions, show_progress: ShowProgress
 ) -> DrillReport:
-    """The drill; whatever tells the command to end ends its workers and topics, too."""
+    """The drill; whatever ends the command ends its workers and topics, too."""
     from tapeline.streams.drill.drill import run_drill
 
     task = asyncio.current_task()

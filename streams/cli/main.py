@@ -70,7 +70,7 @@ from tapeline.streams.pipeline.summary import RunResult
 LOG_JSON = "--log-json"
 BUG = "this is a bug of tapeline; what was written before it stays as it is"
 COMMAND_LINE_ERROR = cast(type[typer.BadParameter], typer.BadParameter.__mro__[2])
-"""Base of all that the parser refuses; typer keeps it in different places in different versions."""
+"""Base of all that the parser refuses; its module differs between versions of typer."""
 
 app = typer.Typer(
     name="tapeline",
@@ -244,10 +244,10 @@ def worker(
     ] = False,
     log_json: Annotated[bool, typer.Option(LOG_JSON, help="Logs as JSON Lines.")] = False,
     log_check_s: Annotated[float, typer.Option(min=0.1, hidden=True)] = 25.0,
-    # For tests: how long a worker may be silent must not depend on the machine they run on.
+    # For tests: how long a worker may send nothing must not depend on the machine they run on.
     session_s: Annotated[float | None, typer.Option(hidden=True, min=6.0)] = None,
 ) -> None:
-    """Run a worker on a Kafka cluster until it is told to stop."""
+    """Run a worker on a Kafka cluster until it is stopped."""
     from tapeline.streams.worker.exits import leaving_on_signals
 
     # Before the rest is imported, which takes a second.
@@ -351,7 +351,7 @@ def _check_utf8(arguments: list[str]) -> None:
 
 
 def _fail(as_json: bool, message: str, code: int, bug: bool = False) -> int:
-    """Say why a command ends, and of a bug also where; the exit code."""
+    """Print why a command ends, and of a bug also where; the exit code."""
     if as_json:
         from tapeline.streams.worker.log import log_line
 

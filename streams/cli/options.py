@@ -21,7 +21,7 @@ BarsOption = Annotated[
     typer.Option(
         "--bars",
         metavar="SYMBOL=FILE",
-        help="A table of one symbol's bars; its place among the files counts.",
+        help="A table of one symbol's bars; its position among the files counts.",
     ),
 ]
 ConfigOption = Annotated[
@@ -35,7 +35,7 @@ BootstrapOption = Annotated[
 TzOption = Annotated[str | None, typer.Option(help="Zone of times without offset.")]
 TimeUnitOption = Annotated[
     TimeUnit | None,
-    typer.Option("--time-unit", help="Unit of times that are numbers; milliseconds if not said."),
+    typer.Option("--time-unit", help="Unit of times that are numbers; milliseconds if not given."),
 ]
 UntilOption = Annotated[
     str | None, typer.Option(help="Clock for every symbol at this time (ISO, offset or Z).")

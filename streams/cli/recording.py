@@ -109,7 +109,7 @@ def parse_replay_speed(text: str) -> float | None:
     try:
         return parse_speed(text)
     except ValueError:
-        raise InputError(f"--speed {text}: say max, or a number from 0.1 to 100000") from None
+        raise InputError(f"--speed {text}: give max, or a number from 0.1 to 100000") from None
 
 
 async def record(

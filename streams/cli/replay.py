@@ -152,7 +152,7 @@ def replay(
 
 
 def _check_alone(context: typer.Context) -> None:
-    """Refuse what a repetition would not heed: its manifest says what is read, and how."""
+    """Refuse what a repetition would not heed: its manifest holds what is read, and how."""
     for param in context.command.params:
         source = None if param.name is None else context.get_parameter_source(param.name)
         if source is None or source.name == "DEFAULT" or param.name in WITH_MANIFEST:
@@ -208,7 +208,7 @@ def _is_part(given: Mapping[str, Any]) -> bool:
 def _compare_with_run(
     recorded: dict[str, Any], result: RunResult, part: bool, as_json: bool
 ) -> None:
-    """Say whether a run directory's inputs led to its outputs once more; exit code 1 if not."""
+    """Print whether a run directory's inputs led to its outputs once more; exit code 1 if not."""
     corrected = is_corrected(result.manifest)
     if corrected != is_corrected(recorded):
         modes = ("as recorded", "as corrected")
@@ -234,7 +234,7 @@ def _compare_with_run(
 def _repeat(
     config: Config, path: Path, out: Path | None, bootstrap: str | None, as_json: bool
 ) -> None:
-    """Repeat the run of a manifest and say whether it came out the same; exit code 1 if not."""
+    """Repeat the run of a manifest and print whether it came out the same; exit code 1 if not."""
     from tapeline.replay.results.repetition import (
         differences,
         names_input,
@@ -261,8 +261,8 @@ def _repeat(
         for note in notes:
             print_line(note)
     if as_json:
-        said = {"equal": not found, "differences": found, "notes": notes}
-        print_document(said, compact=True)
+        document = {"equal": not found, "differences": found, "notes": notes}
+        print_document(document, compact=True)
     elif found:
         for line in found:
             print_line(line)
@@ -271,7 +271,7 @@ def _repeat(
     else:
         print_line(
             "Equal: outputs, calendars and time zones are those of the manifest; of an earlier"
-            " version, it does not say what the log was."
+            " version, it does not record what the log was."
         )
     if found:
         raise typer.Exit(DIFFERENT)

@@ -93,7 +93,7 @@ def of_a_stretch(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of all commands that replay a stretch of a log.
 
     They are read from the context of the command; see `origin_of` and `stretch_of`. Its own ones
-    stand before them, ``--json`` after them.
+    come before them, ``--json`` after them.
     """
     own = dict(signature(command, eval_str=True).parameters)
     shared = signature(_declared, eval_str=True).parameters

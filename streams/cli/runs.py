@@ -41,7 +41,7 @@ def runs_list(
     """Show all runs, also those that were interrupted."""
     from tapeline.replay.results.catalogue import find_runs
 
-    prefix, address = _place(config, bootstrap)
+    prefix, address = _cluster(config, bootstrap)
     found = asyncio.run(find_runs(prefix, address))
     if json:
         print_document([_plain(run) for run in found])
@@ -61,7 +61,7 @@ def runs_show(
     """Show what a run was, and its topics; with --json the manifest."""
     from tapeline.replay.results.catalogue import find_run
 
-    prefix, address = _place(config, bootstrap)
+    prefix, address = _cluster(config, bootstrap)
     run = asyncio.run(find_run(run_id, prefix, address))
     if json:
         whole = {**_plain(run), "topics": run.topics, "manifest": run.manifest}
@@ -88,7 +88,7 @@ def runs_delete(
     """Delete runs with all their topics; never the topics of the worker."""
     from tapeline.replay.results.catalogue import delete_runs, find_runs, older_than
 
-    prefix, address = _place(config, bootstrap)
+    prefix, address = _cluster(config, bootstrap)
     wanted = list(dict.fromkeys(run_ids or []))
     if (older_than_days is None) == (not wanted):
         raise InputError("runs delete: name runs, or an age by --older-than DAYS")
@@ -112,7 +112,7 @@ def _confirmed(run_ids: list[str]) -> bool:
     return confirmed(f"Delete {', '.join(run_ids)}?")
 
 
-def _place(config: Any, bootstrap: str | None) -> tuple[str, str]:
+def _cluster(config: Any, bootstrap: str | None) -> tuple[str, str]:
     kafka = load_config(config).kafka
     quiet_client()
     return kafka.topic_prefix, broker_address(kafka, bootstrap)

@@ -122,7 +122,7 @@ def state(
     kind: TypeOption = None,
     as_of: Annotated[
         str | None,
-        typer.Option("--as-of", help="As it stood at this ISO time, or session date (its close)."),
+        typer.Option("--as-of", help="As of this ISO time, or session date (its close)."),
     ] = None,
     json: LinesOption = False,
     config: ConfigOption = None,

@@ -1,4 +1,4 @@
-"""The part of the command line that speaks to a broker: topics, publish.
+"""The part of the command line that uses a broker: topics, publish.
 
 The Kafka client is imported by the command that needs it: a small run must start fast.
 """
@@ -119,7 +119,7 @@ def topics_describe(
             print_line(
                 f"{reports[0].wanted.name}: CreateTime of {survey.untimed:,} of the newest"
                 f" {survey.records:,} records is not the end of their bar, or the time of their"
-                " clock; readers that look up by time find other places, results are the same"
+                " clock; readers that look up by time find other offsets, results are the same"
             )
     return 0 if all(each.state == "as wanted" for each in reports) else NOT_AS_WANTED
 
@@ -179,7 +179,7 @@ def publish(
     try:
         factor = parse_speed(speed)
     except ValueError:
-        raise InputError(f"--speed {speed}: say max, or a factor from 0.1 to 100000") from None
+        raise InputError(f"--speed {speed}: give max, or a factor from 0.1 to 100000") from None
     # `files` and `bars` are read from the context, where they have kept their common order.
     sources = sources_in_order(context)
     quiet_client()

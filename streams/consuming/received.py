@@ -1,4 +1,4 @@
-"""What a message of an output topic says to a consumer: an event, or that a fact is gone."""
+"""What a message of an output topic means to a consumer: an event, or that a fact is gone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COUNTER_DIGITS = 19
 
 
 class Removed(Struct, frozen=True):
-    """A fact left the view: the tombstone of `id`, with what its headers and key say."""
+    """A fact left the view: the tombstone of `id`, with what its headers and key hold."""
 
     type: str
     id: str
@@ -41,25 +41,25 @@ class UnreadableEventError(UnusableError, ValueError):
 
     Parameters
     ----------
-    place
+    position
         ``topic/partition/offset``.
     reason
         What is wrong with it.
     """
 
-    def __init__(self, place: str, reason: str) -> None:
+    def __init__(self, position: str, reason: str) -> None:
         super().__init__(
-            f"{place}: this message cannot be read: {reason};"
+            f"{position}: this message cannot be read: {reason};"
             " a newer tapeline wrote it, or something else did"
         )
-        self.place = place
+        self.position = position
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[UnreadableEventError], tuple[str, str]]:
-        return (type(self), (self.place, self.reason))
+        return (type(self), (self.position, self.reason))
 
 
-def place_of(message: Any) -> str:
+def position_of(message: Any) -> str:
     """Where a message lies, as ``topic/partition/offset``."""
     return f"{message.topic}/{message.partition}/{message.offset}"
 
@@ -105,7 +105,7 @@ class MessageReader:
                 return self._decode_feed(message.value)
             event = self._decode(message.value)
         except CodecError as error:
-            raise UnreadableEventError(place_of(message), error.reason) from error
+            raise UnreadableEventError(position_of(message), error.reason) from error
         if isinstance(event, Retract):
             return Removed(
                 event.type, event.id, event.seq, event.rev, event.symbol, event.watermark_ms
@@ -172,22 +172,22 @@ def _entity(topic: str) -> str:
 
 
 def _removed(message: Any, registry: Registry) -> Removed:
-    place = place_of(message)
+    position = position_of(message)
     headers = dict(message.headers)
     seq, rev = (_counter(message, headers, name) for name in ("seq", "rev"))
     if seq is None or rev is None or message.key is None:
-        raise UnreadableEventError(place, "a tombstone without key, seq and rev")
+        raise UnreadableEventError(position, "a tombstone without key, seq and rev")
     try:
         fact_id = message.key.decode()
     except UnicodeDecodeError as error:
         reason = f"the key {message.key[:SHOWN]!r} of a tombstone is no UTF-8"
-        raise UnreadableEventError(place, reason) from error
+        raise UnreadableEventError(position, reason) from error
     try:
         parts = parsed_id(fact_id)
     except ValueError:
         parts = None
     if parts is None or parts.type not in registry.facts:
-        raise UnreadableEventError(place, f"the key {fact_id[:SHOWN]!r} of a tombstone is no id")
+        raise UnreadableEventError(position, f"the key {fact_id[:SHOWN]!r} of a tombstone is no id")
     return Removed(parts.type, fact_id, seq, rev, parts.name, message.timestamp)
 
 
@@ -201,4 +201,4 @@ def _counter(message: Any, headers: dict[str, bytes | None], name: str) -> int |
         if number <= INT64_MAX:
             return number
     shown = None if text is None else text[:SHOWN]
-    raise UnreadableEventError(place_of(message), f"the header {name} is {shown!r}, no number")
+    raise UnreadableEventError(position_of(message), f"the header {name} is {shown!r}, no number")

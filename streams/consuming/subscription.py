@@ -100,7 +100,7 @@ class ResumeToken(Struct, frozen=True):
 
 
 class LostPositionError(UnusableError):
-    """The place to go on from is not in the topic (any more): going on would leave something out.
+    """The position to go on from is not in the topic (any more): going on would lose something.
 
     So it is when the topic was deleted and made again, or lost what it held. What was made of its
     events is of the topic that was; begin again with ``since="beginning"``.
@@ -239,8 +239,8 @@ class Subscription:
         # Kafka knows no time before 1970: that is the beginning.
         if isinstance(since, int) and since > 0:
             found = await consumer.offsets_for_times(dict.fromkeys(partitions, since))
-            for partition, place in found.items():
-                starts[partition] = ends[partition] if place is None else place.offset
+            for partition, at in found.items():
+                starts[partition] = ends[partition] if at is None else at.offset
         if isinstance(since, ResumeToken):
             _check_reach(since, self._topics, self._ends)
         for partition in partitions:
@@ -315,7 +315,7 @@ class Subscription:
             self._ready.extend(found[partition])
 
     def _begin_one_by_one(self) -> None:
-        """Read on so that the message has a place whose header the client itself cannot read.
+        """Read on so that the message has a position whose header the client itself cannot read.
 
         It reads the name of a header as text, and when it fails it has lost the whole answer.
         """
@@ -330,8 +330,8 @@ class Subscription:
             except UnicodeDecodeError as error:
                 if self._ready:
                     return
-                place = f"{_name(partition)}/{await self._consumer.position(partition)}"
-                raise UnreadableEventError(place, "the name of a header is no UTF-8") from error
+                position = f"{_name(partition)}/{await self._consumer.position(partition)}"
+                raise UnreadableEventError(position, "the name of a header is no UTF-8") from error
             self._ready.extend(found.get(partition, ()))
         if not self._ready:
             await asyncio.sleep(POLL_MS / 1000)
@@ -407,5 +407,5 @@ def _check_reach(token: ResumeToken, topics: Collection[str], ends: dict[str, in
         )
 
 
-def _name(place: Any) -> str:
-    return f"{place.topic}/{place.partition}"
+def _name(partition: Any) -> str:
+    return f"{partition.topic}/{partition.partition}"

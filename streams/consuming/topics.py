@@ -71,7 +71,7 @@ async def topic_lines(
 ) -> AsyncGenerator[bytes, None]:
     """Events of a topic in their order, duplicates dropped.
 
-    A removed fact is a line too: ``"op":"retract"`` with what its tombstone says.
+    A removed fact is a line too: ``"op":"retract"`` with what its tombstone holds.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ def check_state_version(group: str, records: dict[str, Any]) -> None:
     Raises
     ------
     StateIncompleteError
-        When the record is missing that tells the version.
+        When the record is missing that holds the version.
     """
     hot = records.get(HOT)
     if hot is None:
@@ -246,7 +246,7 @@ class GroupEngine:
         for each in self._members:
             ids.update(each.tracks.open_ids())
         horizons = [each.tracks.horizon_ms() for each in self._members]
-        self._revisions.forget_settled(horizons, ids)
+        self._revisions.forget_final(horizons, ids)
 
     def watermark_ms(self, symbol: str) -> int | None:
         """Watermark of a symbol; None before its first bar or clock."""

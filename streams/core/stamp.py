@@ -18,7 +18,7 @@ class Stamp:
     out
         Events published so far for this record, in their final order.
     muted
-        While bars are run again: what they say is compared, and not published as it is.
+        While bars are run again: their events are compared, and not published as they are.
     """
 
     __slots__ = ("first_seq", "muted", "out", "watermark_ms")

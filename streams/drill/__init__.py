@@ -1,4 +1,4 @@
 """The drill: workers on a real cluster, in topics of their own, ended in every way.
 
-At the end the log is read back, folded by the core, and compared with what the workers said.
+At the end the log is read back, folded by the core, and compared with what the workers published.
 """

@@ -25,16 +25,16 @@ class DrillDifferences(Struct):
     messages
         Messages of facts and dead letters that must be there, repetitions not counted.
     missing, extra, different
-        Ids with a message that is not there, must not be there, or says something else, in what a
+        Ids with a message that is not there, must not be there, or has other content, in what a
         consumer sees that drops by `seq`.
     identical
         Repetitions equal to the byte: what a consumer drops.
     differing
-        Ids with a repetition that says something else, or came before its time.
+        Ids with a repetition that has other content, or came before its time.
     table
         Ids whose last message is not the one that must be last.
     holes
-        Places where the log does not go on with the next offset.
+        Where the log does not go on with the next offset.
     state
         Groups and partitions whose stored state is not that of the fold.
     """
@@ -133,7 +133,7 @@ def compare_state(
 
 
 def compare_offsets(name: str, offsets: Iterable[int], differences: DrillDifferences) -> None:
-    """Add the places where offsets of the log do not follow each other from 0 on."""
+    """Add the points where offsets of the log do not follow each other from 0 on."""
     due = 0
     for offset in offsets:
         if offset != due:

@@ -29,7 +29,7 @@ KILLED = -signal.SIGKILL
 
 
 class End(Struct, frozen=True):
-    """An end that the drill did not bring about: the worker's last line says why."""
+    """An end that the drill did not bring about: the worker's last line holds the reason."""
 
     instance: int
     code: int
@@ -37,7 +37,7 @@ class End(Struct, frozen=True):
 
 
 class WorkerRefusedError(UnusableError):
-    """A worker does not start here; the message ends with what it said."""
+    """A worker does not start here; the message ends with what it printed."""
 
 
 class Member:
@@ -158,7 +158,7 @@ class Crew:
         return pause_s < left_s
 
     def _begin(self, kind: str) -> asyncio.Task[None] | None:
-        """Begin a fault; None when no worker is fit for it at the moment."""
+        """Begin a fault; None when no worker is fit for it now."""
         if kind == "join":
             if self._guest.worker.runs:
                 return None

@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 
 class DrillOptions(Struct, frozen=True, kw_only=True):
-    """What the command line says.
+    """What the command line gives.
 
     Attributes
     ----------
@@ -154,7 +154,7 @@ def _folder(keep: bool) -> Iterator[Path]:
 @asynccontextmanager
 async def _topics(kafka: KafkaConfig, keep: bool) -> AsyncIterator[None]:
     """The topics of the drill; only what was made here is deleted."""
-    # Nothing of the prefix was there: it was made up a moment ago.
+    # Nothing of the prefix was there: it was made up just before.
     before = await create_topics(kafka, kafka.bootstrap)
     found = [each.wanted.name for each in before if each.found is not None]
     if found:
@@ -266,7 +266,7 @@ async def compare_topics(config: Config) -> tuple[DrillDifferences, int]:
 
 
 def _hole_lines(worker: WorkerProcess) -> list[str]:
-    """Lines in which a worker says that the log did not go on where its state ended."""
+    """Lines in which a worker reports that the log did not go on where its state ended."""
     return [
         f"worker {worker.instance}: {line}"
         for line in worker.output().splitlines()

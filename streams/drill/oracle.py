@@ -1,4 +1,4 @@
-"""What must have been said of a partition: the core folded over the log as it was read back."""
+"""What must have been published of a partition: the core folded over the log as read back."""
 
 from __future__ import annotations
 

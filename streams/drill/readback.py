@@ -1,4 +1,4 @@
-"""Topics as they stand: whole partitions, and how far the workers have committed."""
+"""Topics as they are: whole partitions, and how far the workers have committed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def read_topics(
 async def committed_offsets(admin: AIOKafkaAdminClient, kafka: KafkaConfig) -> dict[int, int]:
     """Offsets of the log that the workers have committed, by partition; where there are any.
 
-    None also where the cluster cannot say at the moment: a broker that was away knows no others
+    None also where the cluster does not know it now: a broker that was away knows no others
     yet, and makes the topic of commits when the first group asks for it.
     """
     group, topic = worker_app_id(kafka.topic_prefix), input_log(kafka.topic_prefix)

@@ -92,7 +92,7 @@ def checks_of(
         Records after the committed offset, by partition, where there are any.
     slept
         Some worker was frozen past its session: what it had under way may come after what the
-        worker in its place wrote, so that a table shows an earlier version of an id until it
+        worker that replaced it wrote, so that a table shows an earlier version of an id until it
         changes again. Who drops by `seq` does not see it.
     """
     return (

@@ -1,4 +1,4 @@
-"""One worker as a child process: started, ended in every way, and what it said."""
+"""One worker as a child process: started, ended in every way, and what it printed."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class WorkerProcess:
 
     @property
     def is_up(self) -> bool:
-        """Whether it goes on and has said since its start that it takes signals."""
+        """Whether it goes on and has logged since its start that it takes signals."""
         return self.runs and self.code() is None and UP in self.output_since_start()
 
     def output(self) -> str:
@@ -146,7 +146,7 @@ class WorkerProcess:
     def last_words(self) -> str:
         """The last line it logged since its last start."""
         lines = self.output_since_start().strip().splitlines()
-        return lines[-1] if lines else "(it said nothing)"
+        return lines[-1] if lines else "(it printed nothing)"
 
 
 def _environment() -> dict[str, str]:

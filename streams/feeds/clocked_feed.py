@@ -2,7 +2,7 @@
 
 A live consumer learns of a hole only when something raises the watermark over it. So before a bar
 that follows a hole goes a clock at that bar's start, and at the close of every session that ended
-without its last bar goes a clock at that close. The end of a file says nothing: the rest of its
+without its last bar goes a clock at that close. The end of a file means nothing: the rest of its
 session may be in the next one.
 """
 
@@ -23,7 +23,7 @@ class ClockedFeed:
     """Another feed's rows, those that cannot pass as refusals, with clocks between them.
 
     Clocks have no row. They are those of this file alone: where several files are merged, `Marks`
-    over the merged rows tells which of them say something.
+    over the merged rows finds which of them mean something.
     """
 
     def __init__(self, feed: Feed, router: Router) -> None:

@@ -26,7 +26,7 @@ Cells = Sequence[str]
 
 
 class BarColumns:
-    """Where the fields of a bar stand in a row.
+    """Where the fields of a bar are in a row.
 
     Parameters
     ----------
@@ -43,21 +43,21 @@ class BarColumns:
     look
         First rows of the input; they decide which columns hold the time.
     passes
-        Tells the rows of a repeated hour apart; None: nothing does.
+        Distinguishes the rows of a repeated hour; None: nothing does.
 
     Attributes
     ----------
     used
-        Places of the columns that are read, by name.
+        Positions of the columns that are read, by name.
     time_at
-        Place of the time; None where it stands in two columns.
+        Position of the time; None where it is in two columns.
     ignored
         Names of the others, as the header has them.
 
     Raises
     ------
     InputError
-        When a column that is needed is missing, or stands there twice; when the times of the first
+        When a column that is needed is missing, or there twice; when the times of the first
         rows are in another unit, or lack a zone.
     """
 
@@ -77,11 +77,11 @@ class BarColumns:
         if missing:
             raise InputError(f"{path}: column {', '.join(missing)} is missing")
         if symbol is None and SYMBOL_COLUMN not in names:
-            raise InputError(f"{path}: no symbol column; say --bars SYMBOL={path}")
+            raise InputError(f"{path}: no symbol column; give --bars SYMBOL={path}")
         known = [name for name in (*time, *PRICE_COLUMNS, "volume", SYMBOL_COLUMN) if name in names]
         doubled = [name for name in known if names.count(name) > 1]
         if doubled:
-            raise InputError(f"{path}: column {doubled[0]} stands there twice")
+            raise InputError(f"{path}: column {doubled[0]} is there twice")
         self.used = {name: names.index(name) for name in known}
         self.ignored = tuple(
             given.strip() for given, name in zip(header, names, strict=True) if name not in known
@@ -107,7 +107,7 @@ class BarColumns:
             try:
                 self._read_time(self._time_text(cells))
             except NaiveTimeError as error:
-                raise InputError(f"{self._path}: {error}; say --tz ZONE") from error
+                raise InputError(f"{self._path}: {error}; give --tz ZONE") from error
             except RepeatedTimeError:
                 return
             except ValueError:
@@ -142,7 +142,7 @@ class BarColumns:
         named = SYMBOL_COLUMN in self.used
         bases: dict[str, str] = {}
         read_time, unread, symbol_of = self._read_time, self._unread, self._symbol_of
-        # Digits that are milliseconds as they stand.
+        # Digits that are milliseconds as they are.
         short = SHORT_INTEGER if self._milliseconds else -1
         if symbol is not None:
             bases[symbol] = self._base_of(symbol)
@@ -210,7 +210,7 @@ class BarColumns:
         return found
 
     def resolved(self, refusal: Refusal, cells: Cells, number: int) -> Bar | Refusal:
-        """The bar of a row whose time occurs twice, where its place in the file tells which.
+        """The bar of a row whose time occurs twice, where its position in the file shows which.
 
         Parameters
         ----------

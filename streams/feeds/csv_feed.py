@@ -54,7 +54,7 @@ class CsvFeed:
     Parameters
     ----------
     passes
-        Tells the rows of a repeated hour apart; None: their order in the file.
+        Distinguishes the rows of a repeated hour; None: their order in the file.
     """
 
     def __init__(
@@ -136,8 +136,8 @@ class CsvFeed:
                     raise InputError(f"{self.path}: the header is not text: {error}") from error
                 if any("\r" in name.strip() for name in header):
                     raise InputError(
-                        f"{self.path}: lines end with a carriage return in one place and with a"
-                        " line feed in another; end all of them with a line feed"
+                        f"{self.path}: some lines end with a carriage return and others with a"
+                        " line feed; end all of them with a line feed"
                     )
                 rest = block.lines[number + 1 :]
                 # Names such as start_ms must not slow down the rows below them.
@@ -146,7 +146,7 @@ class CsvFeed:
         raise InputError(f"{self.path}: the file has no header")
 
     def _first_rows(self) -> list[tuple[int, list[str]]]:
-        """Number and cells of the first rows, which tell what the times are; none if unreadable."""
+        """Number and cells of the first rows, which show what the times are; none if unreadable."""
         rows: list[tuple[int, list[str]]] = []
         while True:
             blank = True
@@ -212,7 +212,7 @@ class CsvFeed:
         return True
 
     def _resolved(self, content: Bar | Refusal, line: str | bytes, number: int) -> Bar | Refusal:
-        """A row as it was read, or its bar where its time occurs twice and its place tells."""
+        """A row as read, or its bar where its time occurs twice and its position shows which."""
         if type(content) is Refusal and content.code == AMBIGUOUS_TIME:
             return self._columns.resolved(content, _cells(line), number)
         return content
@@ -268,7 +268,7 @@ def _times(lines: Sequence[str], time_at: int) -> list[str]:
     """Cells of the times, for `ascend_as_text`."""
     if time_at:
         return [line.split(",", time_at + 1)[time_at] for line in lines]
-    # Cutting is quicker than splitting. What is cut in the wrong place is not alike.
+    # Cutting is quicker than splitting. What is cut at the wrong comma is not alike.
     until = lines[0].index(",") + 1
     return [line[:until] for line in lines]
 

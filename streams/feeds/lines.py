@@ -48,9 +48,9 @@ class LineReader:
     Parameters
     ----------
     path
-        As given: its name tells whether it is gzip, and messages show it.
+        As given: its name shows whether it is gzip, and messages show it.
     copy
-        The file that is read in its place, None: itself.
+        The file that is read instead, None: itself.
     limit_mib
         What one line may expand to.
 

@@ -12,7 +12,7 @@ from tapeline.schemas.records import Bar, Clock
 from tapeline.streams.feeds.items import Feed, FeedBroken, Item
 
 Head = tuple[int, str, int, Item, Iterator[Item], Feed]
-Placed = tuple[int, Feed, Item]
+HeldRow = tuple[int, Feed, Item]
 """A row and the position of its input."""
 MOST_HELD = 1 << 16
 """Rows of one end that are looked at together; more symbols than any partition takes."""
@@ -37,7 +37,7 @@ class BarEnds(Protocol):
 
 
 def in_sequence(feeds: Sequence[Feed]) -> Iterator[tuple[Feed, Item]]:
-    """One input after the other: logs, which are in order as they stand."""
+    """One input after the other: logs, which are in order as they are."""
     for feed in feeds:
         for item in feed:
             yield feed, item
@@ -48,8 +48,8 @@ def merged(feeds: Sequence[Feed], end_of: BarEnds) -> Iterator[tuple[Feed, Item]
 
     Rows of one end stay as their table has them, whose symbols need not ascend. Where a bar of a
     later input would come before an earlier one's version of it therefore, the rows of that end
-    come input after input. A row that cannot be read takes the place after the row before it, a
-    clock that of its time.
+    come input after input. A row that cannot be read comes after the row before it, a
+    clock at its time.
     """
     if len(feeds) == 1:
         yield from in_sequence(feeds)
@@ -66,7 +66,7 @@ def merged(feeds: Sequence[Feed], end_of: BarEnds) -> Iterator[tuple[Feed, Item]
             heads.append((end, symbol, position, item, rows, feed))
     heapify(heads)
     lengths = end_of.lengths
-    held: list[Placed] = []
+    held: list[HeldRow] = []
     held_end = FAR_PAST_MS
     try:
         while heads:
@@ -97,7 +97,7 @@ def merged(feeds: Sequence[Feed], end_of: BarEnds) -> Iterator[tuple[Feed, Item]
     yield from _by_input(held)
 
 
-def _by_input(held: list[Placed]) -> Iterator[tuple[Feed, Item]]:
+def _by_input(held: list[HeldRow]) -> Iterator[tuple[Feed, Item]]:
     """Rows of one end; input after input where a later one has come before an earlier one's bar."""
     if len(held) > 2:
         latest: dict[str, int] = {}

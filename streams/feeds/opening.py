@@ -68,7 +68,7 @@ def open_feeds(
     stack
         Closes the inputs.
     copies
-        By path of an input, the file that is read in its place; see `streams.feeds.spool`.
+        By path of an input, the file that is read instead; see `streams.feeds.spool`.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def _check_names(source: Source) -> None:
 def in_order(
     sources: Sequence[Source], feeds: Sequence[Feed], router: Router
 ) -> Iterator[tuple[Feed, Item]]:
-    """Rows of all inputs in the order of the log: logs as they stand, tables merged."""
+    """Rows of all inputs in the order of the log: logs as they are, tables merged."""
     if sources[0].is_log:
         return in_sequence(feeds)
     return merged(feeds, SlotEnds(router))
@@ -140,8 +140,8 @@ def in_order(
 def symbols_of(config: Config, sources: Sequence[Source], met: Iterable[str]) -> list[str]:
     """Symbols of the inputs, by name: the clocks of ``--until`` go to each.
 
-    A symbol that the command line names is one of them though its file has no row: its silence is
-    what the clock will be. So is one whose rows were all refused.
+    A symbol that the command line names is one of them though its file has no row: the clock
+    will be its only record. So is one whose rows were all refused.
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ def ascend_as_text(times: list[str]) -> bool:
         return False
     if any(joined[at::step] != first[at] * count for at in marks):
         return False
-    # Nothing but digits at the other places, and no comma or mark there.
+    # Nothing but digits at the other positions, and no comma or mark there.
     others = "," + "".join({first[at] for at in marks if not first[at].isdecimal()})
     digits = joined.encode().translate(None, others.encode())
     expected = count * sum(character.isdecimal() for character in first)
@@ -90,7 +90,7 @@ def ascend_as_text(times: list[str]) -> bool:
 
 
 def _marks(first: str) -> list[int] | None:
-    """Places where times of a notation must be equal; None where their order is not that of texts.
+    """Positions where times of a notation must be equal; None if their order is not that of texts.
 
     Digits of an offset count backwards, so all of it must be equal.
     """

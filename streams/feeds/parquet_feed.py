@@ -37,7 +37,7 @@ class ParquetFeed:
     The bytes of a row are the JSON of the columns that are read, as text; its number counts rows,
     the first is 1.
 
-    Few bytes may stand for many: a value that is repeated is written once. So no row group is read
+    Few bytes may become many: a value that is repeated is written once. So no row group is read
     that may expand to more than the limit, texts are held once however often they are repeated,
     and what they would be together is counted, too.
 
@@ -46,7 +46,7 @@ class ParquetFeed:
     limit_mib
         What one row group may expand to.
     passes
-        Tells the rows of a repeated hour apart; None: their order in the file.
+        Distinguishes the rows of a repeated hour; None: their order in the file.
     """
 
     def __init__(
@@ -107,9 +107,9 @@ class ParquetFeed:
         self._size = Path(self.path).stat().st_size
 
     def _first_rows(self, names: list[str]) -> list[tuple[int, list[str]]]:
-        """Number and cells of the first rows, which tell what the times are.
+        """Number and cells of the first rows, which show what the times are.
 
-        Columns that cannot tell it are empty.
+        Columns that cannot show it are empty.
         """
         from pyarrow import types
 
@@ -141,7 +141,7 @@ class ParquetFeed:
         used = [(at, _width(leaf)) for at, leaf in leaves if leaf.path in self._names]
         for group in range(metadata.num_row_groups):
             columns = [(metadata.row_group(group).column(at), width) for at, width in used]
-            # What the footer says of itself is not all: values that are repeated are not in it.
+            # The sizes in the footer are not all: values that are repeated are not in it.
             written = sum(column.total_uncompressed_size for column, _ in columns)
             self._check_size(group, max(written, sum(each.num_values * n for each, n in columns)))
 
@@ -213,7 +213,7 @@ class ParquetFeed:
     def _resolved(
         self, content: Bar | Refusal, cells: tuple[str, ...], number: int
     ) -> Bar | Refusal:
-        """A row as it was read, or its bar where its time occurs twice and its place tells."""
+        """A row as read, or its bar where its time occurs twice and its position shows which."""
         if type(content) is Refusal and content.code == AMBIGUOUS_TIME:
             return self._columns.resolved(content, cells, number)
         return content
@@ -263,7 +263,7 @@ def _width(leaf: Any) -> int:
 
 
 def _text_bytes(column: Any) -> int:
-    """Bytes of the texts of a column, each as often as it stands there."""
+    """Bytes of the texts of a column, each as often as it is there."""
     from pyarrow import compute, types
 
     if not types.is_dictionary(column.type):

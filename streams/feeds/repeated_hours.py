@@ -1,8 +1,8 @@
 """The hour that comes twice in autumn: which of its two passes a row of a table belongs to.
 
-Wall times without offset do not tell, but the order of the rows does: in the direction of the file
+Wall times without offset do not show it, the order of the rows does: in the direction of the file
 the first row of a repeated hour whose wall time does not advance begins the second pass. Where one
-pass alone is there, or the rows of the symbol are in no order, nothing tells, and the rows are
+pass alone is there, or the rows of the symbol are in no order, nothing shows it, and the rows are
 refused.
 
 All of a file is needed for that, and a file may be larger than memory. So at the first such row the
@@ -33,7 +33,7 @@ class Passes(Protocol):
     """Who knows the pass of a row."""
 
     def instant(self, symbol: str, time: RepeatedTimeError, number: int) -> int | None:
-        """Instant of the row of a number, None where nothing tells."""
+        """Instant of the row of a number, None where nothing shows which."""
         ...
 
 
@@ -84,7 +84,7 @@ class PassScan:
         hour.take(time.wall_ms, number)
 
     def seconds(self) -> dict[Hour, tuple[int, int]]:
-        """Of each hour that can be told: the row that begins the second run, and the direction."""
+        """Of each resolved hour: the row that begins the second run, and the direction."""
         found = {}
         for hour, seen in self._hours.items():
             direction = seen.direction(self._orders[hour[0]].direction)

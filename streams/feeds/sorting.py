@@ -24,7 +24,7 @@ from tapeline.streams.pipeline.refusals import Refusal
 MEMORY_BYTES = 256 << 20
 """What sorting takes at most, over all tables of a run."""
 ROW_BYTES = 420
-"""Memory of a row beside its text: the bar, its numbers, its places in lists."""
+"""Memory of a row beside its text: the bar, its numbers, its entries in lists."""
 CHUNK_BYTES = 1 << 16
 """Memory of the rows that are read back at once of each run."""
 
@@ -36,7 +36,7 @@ The numbers of a file ascend and are never equal, so rows compared as tuples are
 
 
 class Table(Feed, Protocol):
-    """A feed of bars that can tell in advance whether it is in order."""
+    """A feed of bars that knows in advance whether it is in order."""
 
     def in_order(self, end_of: BarEnds) -> bool:
         """Whether no row ends before one above it; the table cannot be read afterwards.
@@ -76,7 +76,7 @@ def open_in_order(
 ) -> Feed:
     """A table whose rows come by the end of their bars, stably.
 
-    A row that cannot be read keeps its place after the row before it.
+    A row that cannot be read stays after the row before it.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ class SortedFeed:
 
 
 def _order(ends: list[int]) -> list[int]:
-    """Places of rows by their ends; of equal ones the earlier place first."""
+    """Positions of rows by their ends; of equal ones the earlier position first."""
     return sorted(range(len(ends)), key=ends.__getitem__)
 
 

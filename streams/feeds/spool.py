@@ -53,6 +53,6 @@ def _read_once(path: str) -> bool:
     try:
         mode = os.stat(path).st_mode
     except OSError:
-        # What is wrong with it is said where it is opened.
+        # What is wrong with it is reported where it is opened.
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))

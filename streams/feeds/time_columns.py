@@ -88,7 +88,7 @@ def time_columns(
     halves = {name: _kind(texts[name], none_plausible) for name in present}
     if _Kind.TIME_OF_DAY in halves.values() and {_Kind.DAY, _Kind.MIDNIGHT} & {*halves.values()}:
         kinds |= {name: kind for name, kind in halves.items() if kind is not _Kind.WHOLE}
-    # What its name says is a whole stamp.
+    # By its name a whole stamp.
     kinds |= dict.fromkeys(kinds.keys() & {MILLISECONDS_COLUMN}, _Kind.WHOLE)
     clocks = [name for name in present if kinds[name] is _Kind.TIME_OF_DAY]
     days = [name for name in reversed(present) if kinds[name] in (_Kind.DAY, _Kind.MIDNIGHT)]
@@ -154,7 +154,7 @@ def _pair(
 
 
 def _kind(texts: Texts, times: TableTimes) -> _Kind:
-    """What a column holds; a whole stamp where its first rows do not tell."""
+    """What a column holds; a whole stamp where its first rows do not show it."""
     found = {_kind_of(text, times) for _, text in texts} - {None}
     if found == {_Kind.TIME_OF_DAY}:
         return _Kind.TIME_OF_DAY
@@ -227,7 +227,7 @@ def _check_numbers(path: str, name: str, texts: Texts, times: TableTimes) -> Non
 def _other_reading(
     path: str, line: int, name: str, text: str, instant_ms: int | None, times: TableTimes
 ) -> str:
-    """What a number would be in another unit, and how to say so; "" where it is nothing."""
+    """What a number would be in another unit, and the option for that; "" where it is nothing."""
     unit = UNIT_WORDS[times.unit]
     shown = "no time" if instant_ms is None else iso_time(instant_ms)
     found = f"{path}:{line}: {name} {text} is {shown} in {unit}"
@@ -244,7 +244,7 @@ def _other_reading(
         if other != times.unit and isfinite(other_ms) and times.plausible(other_ms):
             return (
                 f"{found}; in {UNIT_WORDS[other]} it is {iso_time(int(other_ms))}:"
-                f" say --time-unit {other}"
+                f" give --time-unit {other}"
             )
     return ""
 

@@ -133,7 +133,7 @@ def time_reader(times: TableTimes) -> Callable[[str], int]:
                 try:
                     hour_ms = _even_hour(text, times)
                 except ValueError:
-                    # What is wrong must be said of the text as it is.
+                    # The error must name the text as it is.
                     return _parse(text, times)
                 if len(hours) >= KNOWN_HOURS:
                     hours.clear()

@@ -50,7 +50,7 @@ OF_THE_CONFIGURATION = (
 async def describe_topics(
     kafka: KafkaConfig, bootstrap: str, registry: Registry = EVENTS
 ) -> tuple[TopicReport, ...]:
-    """How each topic of the catalogue stands in the cluster.
+    """The state of each topic of the catalogue in the cluster.
 
     Raises
     ------
@@ -208,7 +208,7 @@ async def _make(admin: AIOKafkaAdminClient, topics: Sequence[WantedTopic]) -> No
 async def _until_visible(
     admin: AIOKafkaAdminClient, wanted: Sequence[WantedTopic]
 ) -> tuple[TopicReport, ...]:
-    """A topic that was made is known to every broker a moment later."""
+    """A topic that was made is known to every broker a little later."""
     deadline = time.monotonic() + VISIBLE_SECONDS
     while True:
         found = await _reports(admin, wanted)

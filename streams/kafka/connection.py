@@ -88,7 +88,7 @@ def plain_errors(bootstrap: str, doing: str) -> Iterator[None]:
 
 
 def error_text(error: BaseException) -> str:
-    """Name of a client's error and what it says, without its tuple."""
+    """Name of a client's error and its text, without its tuple."""
     name = type(error).__name__
     text = ": ".join(str(part) for part in error.args if part)
     if isinstance(error, BrokerResponseError) and not text:

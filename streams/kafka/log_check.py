@@ -1,6 +1,6 @@
 """Whether the log is still the one that the state was made of: its last record is read again.
 
-Offsets alone do not tell: a topic that was made again counts from 0, and a broker that lost the end
+Offsets alone do not show: a topic that was made again counts from 0, and a broker that lost the end
 of its log gives the same offsets to other records. The client has neither ids of topics nor epochs
 of leaders to compare, so a record is.
 """

@@ -17,7 +17,7 @@ class RecordDigest(NamedTuple):
     Attributes
     ----------
     offset
-        Place in the partition.
+        Position in the partition.
     timestamp
         CreateTime, epoch milliseconds.
     hash

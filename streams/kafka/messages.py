@@ -1,8 +1,8 @@
 """Rows of files as messages of the log: value, key, partition and CreateTime.
 
 Tables become canonical records; a row that cannot be one becomes a dead letter. A log is published
-as it stands, line by line, readable or not, so that offsets are those of the log it came from: what
-is wrong in it, the worker says.
+as it is, line by line, readable or not, so that offsets are those of the log it came from: what
+is wrong in it, the worker reports.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def table_messages(
 ) -> Iterator[Message | Letter]:
     """Messages of merged tables, whose feeds are `ClockedFeed`.
 
-    A clock of one file that the bars of another have overtaken says nothing, and is left out.
+    A clock of one file that the bars of another have overtaken means nothing, and is left out.
     """
     marks = Marks(router)
     encode = msgspec.json.Encoder().encode

@@ -58,7 +58,7 @@ class PublishOptions:
     zone
         Zone of times without offset; without it such a file is refused.
     max_rejects
-        Rows that may be refused; `PublishResult.report` says whether they were more.
+        Rows that may be refused; `PublishResult.report` shows whether they were more.
     time_unit
         Unit of times that are numbers; None: milliseconds.
     """
@@ -151,7 +151,7 @@ async def publish_files(
         result.ignored_columns = {feed.path: feed.ignored for feed in inputs.feeds if feed.ignored}
         there: dict[str, int] = {}
         if options.resume:
-            with plain_errors(bootstrap, "looking for the place to go on"):
+            with plain_errors(bootstrap, "looking for the offset to go on from"):
                 there = await _already_there(config, bootstrap, sources, times, result)
         with plain_errors(bootstrap, "publishing (go on with --resume)"):
             producer = make_producer(bootstrap)

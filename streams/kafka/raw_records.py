@@ -31,11 +31,11 @@ _OFFSET = attrgetter("offset")
 
 
 class RawRecord(Protocol):
-    """What is read of a record of the log: its place, its time and its bytes."""
+    """What is read of a record of the log: its offset, its time and its bytes."""
 
     @property
     def offset(self) -> int:
-        """Place in the partition."""
+        """Position in the partition."""
         ...
 
     @property

@@ -26,7 +26,7 @@ async def whole_spans(consumer: AIOKafkaConsumer, partitions: list[TopicPartitio
 class SpanReader:
     """Reads spans of partitions, side by side. No group, and nothing is committed.
 
-    Whether a span is read the position tells, not the last message: compaction leaves no message at
+    Whether a span is read follows from the position: compaction leaves no message at
     an end, and markers of transactions, or what was aborted, are none.
 
     Parameters

@@ -31,11 +31,11 @@ class Tail(Struct, frozen=True):
 
 
 class ResumeSearch:
-    """Finds the place in a sequence of messages after which each symbol goes on.
+    """Finds the position in a sequence of messages after which each symbol goes on.
 
     A symbol's messages lie in one partition, in order, so what the topic holds of a publication
     that was cut is a beginning of the symbol's own sequence, whatever the other symbols did. The
-    place is the first after which the sequence reads like the topic's end for longest. When the
+    position is the first after which the sequence reads like the topic's end for longest. When the
     topic ends with something else (another file was published), the symbol goes on with the first
     message that is not older than the topic's newest: what it then repeats is a duplicate.
     """

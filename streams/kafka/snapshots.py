@@ -7,7 +7,7 @@ The key of a part is ``group|slot|part``, and the slot of a session is its date 
 modulo ``[kafka] snapshot_days``: a later session takes the key of one so many days before it, so
 compaction keeps the newest set of each slot and nothing has to be deleted. Who finds no set of a
 group before an instant cannot conclude that it had no record there: older sets may be gone. Every
-part therefore says where the group began.
+part therefore holds where the group began.
 
 Beside the sets lies one message for each symbol that is not configured and admitted in its
 partition (`streams.pipeline.admission`), under the key ``|symbols/SYMBOL``, written when it
@@ -42,7 +42,7 @@ ADMITTED_KEY = state_key("", "symbols/").encode()
 
 
 class SnapshotHead(Struct, frozen=True):
-    """What a set says of its state.
+    """What a set holds about its state.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class SnapshotPart(SnapshotHead, frozen=True, kw_only=True):
 
 
 class SnapshotLabel(Struct, frozen=True):
-    """What the headers of a part say: enough to choose among sets without reading states.
+    """The headers of a part: enough to choose among sets without reading states.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ class CloseClock:
     Parameters
     ----------
     watermark_ms
-        Where it stands; closes up to there have passed before.
+        Its value now; closes up to there have passed before.
 
     Attributes
     ----------
@@ -233,7 +233,7 @@ def admission_of(key: bytes, headers: Mapping[str, bytes]) -> AdmittedSymbol | N
 
 
 def joined(parts: Iterable[SnapshotPart]) -> dict[str, Any] | None:
-    """The state records of a set of parts; None when it is not whole or of one moment."""
+    """The state records of a set of parts; None when it is not whole or not of one snapshot."""
     found = sorted(parts, key=lambda each: each.part)
     if not found or [each.part for each in found] != list(range(found[0].parts)):
         return None

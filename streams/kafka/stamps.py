@@ -1,4 +1,4 @@
-"""Whether the CreateTime of a record is what the contract says: end of its bar, time of its clock.
+"""Whether the CreateTime of a record follows the contract: end of its bar, time of its clock.
 
 Only readers that look records up by time rely on it. Order and bounds of a replay, and every
 result, follow from the records themselves.
@@ -37,7 +37,7 @@ class Stamps:
     Parameters
     ----------
     config
-        Its calendars tell which bars a close makes shorter, and which records are valid.
+        Its calendars show which bars a close makes shorter, and which records are valid.
     """
 
     def __init__(self, config: Config) -> None:

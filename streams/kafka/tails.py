@@ -19,7 +19,7 @@ GROWTH = 4
 
 
 class EventTimes:
-    """When records of the log end, by what they say.
+    """When records of the log end, by their content.
 
     Never by their CreateTime: an ordinary producer stamps the time of writing, and beside that of
     a bar of last year every bar that comes after it looks older, and as if it were there already.
@@ -27,7 +27,7 @@ class EventTimes:
     Parameters
     ----------
     router
-        Its checks tell what is no record: the time of such a one is nonsense.
+        Its checks find what is no record: the time of such a one is nonsense.
     """
 
     def __init__(self, router: Router) -> None:

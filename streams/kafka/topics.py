@@ -56,7 +56,7 @@ class SettingDifference(Struct, frozen=True):
 
 
 class TopicReport(Struct, frozen=True):
-    """What there is to say about one topic of the catalogue.
+    """The state of one topic of the catalogue.
 
     Attributes
     ----------

@@ -45,7 +45,7 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
 class BatchWriter:
     """Appends messages to one topic, in order within each partition.
 
-    It gives up when the broker is silent: an idempotent producer by itself repeats for ever.
+    It gives up when the broker does not answer: an idempotent producer by itself repeats for ever.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class BatchWriter:
         if batch.append(timestamp=time_ms, key=key, value=value, headers=headers) is None:
             await self._send(partition)
             batch = self._filling[partition] = self._producer.create_batch()
-            # A batch takes any first message: whether it is too large, the broker says.
+            # A batch takes any first message: whether it is too large, the broker decides.
             batch.append(timestamp=time_ms, key=key, value=value, headers=headers)
 
     async def flush(self) -> None:

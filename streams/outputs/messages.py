@@ -31,7 +31,7 @@ class EventMessage(NamedTuple):
 
 
 class Writer:
-    """Makes messages of what the engines say.
+    """Makes messages of what the engines publish.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ class AdmittedSymbol(NamedTuple):
 class StandIn:
     """The checks that need no state, of any symbol that the configuration does not name.
 
-    Such symbols differ in nothing that is checked: one of them stands for all.
+    Such symbols differ in nothing that is checked: one engine checks them all.
     """
 
     def __init__(self, config: Config) -> None:
@@ -65,7 +65,7 @@ class StandIn:
         return self._standing(symbol).slot_end_ms(self._symbol, start_ms)
 
     def plan(self, symbol: str) -> InstrumentPlan:
-        """The plan, under the name of the symbol that stands for all."""
+        """The plan, under the name of the symbol that is used for all."""
         return self._standing(symbol).plan.instruments[0]
 
     def _standing(self, symbol: str) -> GroupEngine:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 THRESHOLDS = (50_000, 20, 100)
-"""New objects until the youngest are looked through, then each older generation's turn."""
+"""New objects until the youngest are looked through, then each older generation."""
 
 
 @contextmanager

@@ -15,7 +15,7 @@ class FinalBars:
     """What the records of a log leave, in whatever order it brought them.
 
     Every record counts that is valid in itself, also what came beyond the correction horizon. A
-    jump beyond ``max_ahead`` is refused where it stands in the log.
+    jump beyond ``max_ahead`` is refused at its offset in the log.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Identities in a manifest, and whether settings and schedules are still those it speaks of."""
+"""Identities in a manifest, and whether settings and schedules are still those it names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Span = tuple[int, int]
 
 
 def identities(config: Config, engines: Mapping[str, GroupEngine]) -> dict[str, Any]:
-    """The parts of a manifest that tell with which settings and schedules groups were run.
+    """The parts of a manifest that name the settings and schedules groups were run with.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def schedule(config: Config, identity: Mapping[str, Mapping[str, Any]]) -> dict[
 
 
 def identity_differences(config: Config, manifest: Mapping[str, Any]) -> Iterator[str]:
-    """What is otherwise now than a manifest says: a session, a zone change, the rules.
+    """What differs now from a manifest: a session, a zone change, the rules.
 
     Raises
     ------

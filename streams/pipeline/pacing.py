@@ -83,18 +83,18 @@ class Pacer:
 
     def __init__(self, speed: float | None = None, skip_idle_s: float | None = None) -> None:
         if skip_idle_s is not None and not 0 <= skip_idle_s < float("inf"):
-            raise ValueError(f"--skip-idle {skip_idle_s}: say how many seconds, 0 or more")
+            raise ValueError(f"--skip-idle {skip_idle_s}: give a number of seconds, 0 or more")
         self._idle_ns = None if skip_idle_s is None else round(skip_idle_s * NS_IN_S)
         self._set_ratio(speed)
         # Anchor: the record at _event_ns is due at _at_ns. None before there is one.
         self._event_ns: int | None = None
         self._at_ns = 0
-        # Whether the anchor may lie beyond the next record, which then takes its place.
+        # Whether the anchor may lie beyond the next record, which then replaces it.
         self._loose = False
         self._last_ns = 0
         self._last_due_ns = 0
         self._paused_at_ns: int | None = None
-        self._stood_ns = 0
+        self._paused_ns = 0
 
     @property
     def speed(self) -> float | None:
@@ -103,7 +103,7 @@ class Pacer:
 
     @property
     def paused(self) -> bool:
-        """Whether time stands still."""
+        """Whether time is paused."""
         return self._paused_at_ns is not None
 
     def due_ns(self, event_ms: int, now_ns: int) -> int:
@@ -138,14 +138,14 @@ class Pacer:
         self._anchor(event_ms * NS_IN_MS, self._running_ns(now_ns))
 
     def pause(self, now_ns: int) -> None:
-        """Let time stand still."""
+        """Pause time."""
         if self._paused_at_ns is None:
             self._paused_at_ns = now_ns
 
     def resume(self, now_ns: int) -> None:
-        """Let time go on where it stood: what remained of a wait remains."""
+        """Let time go on from the pause: what remained of a wait remains."""
         if self._paused_at_ns is not None:
-            self._stood_ns += now_ns - self._paused_at_ns
+            self._paused_ns += now_ns - self._paused_at_ns
             self._paused_at_ns = None
 
     def set_speed(self, speed: float | None, now_ns: int) -> None:
@@ -177,7 +177,7 @@ class Pacer:
     def _running_ns(self, now_ns: int) -> int:
         if self._paused_at_ns is not None:
             now_ns = self._paused_at_ns
-        return now_ns - self._stood_ns
+        return now_ns - self._paused_ns
 
     def _due_ns(self, event_ns: int, running_ns: int) -> int:
         if self._speed is None or self._event_ns is None:

@@ -1,7 +1,7 @@
 """What decides the results of a group, in one hash: the identity of its settings.
 
 A state goes on only with what it was made with: a worker, a replay from a snapshot, a store and a
-repetition by manifest compare identities, and say what differs. Its parts are the version of the
+repetition by manifest compare identities, and name what differs. Its parts are the version of the
 rules, the settings of the group and its instruments without ``max_ahead``, which decides what is
 let in and not what becomes of it, and what is in reach of the state: sessions of the calendar from
 200 days before the first bar to the end of the ISO week of the watermark, and the changes of the
@@ -248,7 +248,7 @@ def check_identity(
     identity
         Of the state.
     parts
-        Its state record, to say what differs.
+        Its state record, to name what differs.
     registry
         The types of the events.
 
@@ -273,7 +273,7 @@ def check_plan(
 ) -> None:
     """Raise `IdentityError` when a state does not go on with a plan; see `check_identity`."""
     if identity is None:
-        raise _refused(plan.group, "it does not say which")
+        raise _refused(plan.group, "it does not name them")
     now = identity_over(config, plan, identity.first, identity.last)
     if now == identity:
         return

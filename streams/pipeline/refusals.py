@@ -55,7 +55,7 @@ def dead_letter(source: str, raw: bytes, refusal: Refusal) -> Reject:
 
 CURES: Mapping[str, str] = {
     AHEAD: "look for a row that is too early before the first of them: rows go by time; mend it,"
-    " or raise `max_ahead` of the instrument after a long silence",
+    " or raise `max_ahead` of the instrument after a long time without rows",
     "ambiguous_time": "give times with an offset, or in UTC: the hour is there twice in that night",
     "bad_price": "mend the prices; zero and below need `negative_prices = true` of the instrument",
     "bad_volume": "mend the volumes: none is negative, and the greatest is 2^63 - 1",
@@ -163,7 +163,7 @@ class Jump(Struct, frozen=True):
     source
         Of that row: ``path:line``.
     watermark_ms
-        Where the symbol stood, epoch milliseconds.
+        Watermark of the symbol, epoch milliseconds.
     after
         Source of the row that had brought it there; None where that is not known.
     """
@@ -176,15 +176,15 @@ class Jump(Struct, frozen=True):
     @property
     def cure(self) -> str:
         """What to do about it: the row before may be the wrong one, not those that are refused."""
-        stood = iso_time(self.watermark_ms)
+        reached = iso_time(self.watermark_ms)
         if self.after is None:
-            wrong = f"a row of {self.symbol} that ends at {stood}"
+            wrong = f"a row of {self.symbol} that ends at {reached}"
         else:
-            wrong = f"{self.after}, of {self.symbol}, which ends at {stood}"
+            wrong = f"{self.after}, of {self.symbol}, which ends at {reached}"
         return (
             f"rows are taken in the order of their times, and {self.source} was the first too far"
-            f" after {wrong}; if that one is wrong mend its time, after a true silence raise"
-            " `max_ahead` of the instrument"
+            f" after {wrong}; if that one is wrong mend its time; if no rows came for so"
+            " long raise `max_ahead` of the instrument"
         )
 
 

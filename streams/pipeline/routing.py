@@ -53,7 +53,7 @@ class Router:
         self._make = self._new_slot if make is None else make
         self._partition_of = partition_of
         self._by_symbol: dict[str, GroupSlot] = {}
-        self._stand_in = StandIn(config)
+        self._unnamed = StandIn(config)
         self._checked: set[str] = set()
         self._admissions = {
             partition: Admission(config, symbols) for partition, symbols in (admitted or {}).items()
@@ -98,7 +98,7 @@ class Router:
         """
         symbol = record.symbol
         self._refuse_unknown(symbol)
-        self.refuse_misplaced(symbol, partition)
+        self.refuse_wrong_partition(symbol, partition)
         self.admission(partition).admit(symbol, offset)
 
     def admission(self, partition: int = 0) -> Admission:
@@ -108,7 +108,7 @@ class Router:
             found = self._admissions[partition] = Admission(self._config)
         return found
 
-    def refuse_misplaced(self, symbol: str, partition: int) -> None:
+    def refuse_wrong_partition(self, symbol: str, partition: int) -> None:
         """Refuse a record that lies in another partition than those of its group belong in.
 
         Raises
@@ -131,12 +131,12 @@ class Router:
         """
         engine = self._for_checks(record.symbol)
         if engine is None:
-            self._stand_in.check(record)
+            self._unnamed.check(record)
         else:
             engine.check(record)
 
     def _for_checks(self, symbol: str) -> GroupEngine | None:
-        """Engine that checks records of a symbol; None: one stands for all that have none."""
+        """Engine that checks records of a symbol; None: one is shared by all that have none."""
         slot = self._by_symbol.get(symbol)
         if slot is None:
             self._refuse_unknown(symbol)
@@ -165,7 +165,7 @@ class Router:
         """Plan of a symbol that is accepted; of one that is not configured, under another name."""
         engine = self._for_checks(symbol)
         if engine is None:
-            return self._stand_in.plan(symbol)
+            return self._unnamed.plan(symbol)
         return next(each for each in engine.plan.instruments if each.symbol == symbol)
 
     def counters(self, symbol: str) -> dict[str, int]:
@@ -201,7 +201,7 @@ class Router:
         return engine
 
     def replace(self, group: str, engine: GroupEngine) -> None:
-        """Put another engine in the place of a group's."""
+        """Replace the engine of a group."""
         self.slot(group).engine = engine
 
     def base_of(self, symbol: str) -> str:
@@ -218,7 +218,7 @@ class Router:
             except RecordRejected:
                 return start_ms + MINUTE_MS
             if engine is None:
-                return self._stand_in.slot_end_ms(symbol, start_ms)
+                return self._unnamed.slot_end_ms(symbol, start_ms)
         return engine.slot_end_ms(symbol, start_ms)
 
 

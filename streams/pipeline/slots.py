@@ -18,7 +18,7 @@ class GroupSlot:
     watermark_ms
         Greatest of its symbols; `FAR_PAST_MS` before the first bar or clock.
     held
-        Whether a sink is told of its next record before that is applied; see `Drive.hold`.
+        Whether a sink gets its next record before that is applied; see `Drive.hold`.
     """
 
     def __init__(self, group: str, engine: GroupEngine | None) -> None:

@@ -19,7 +19,7 @@ def fold(facts: dict[str, Fact], events: Iterable[Fact | Gone], gone: type[Gone]
 def fold(facts: dict[str, Any], events: Iterable[Any], gone: type[Any] = Retract) -> None:
     """Take published events into a view, in their order.
 
-    A version replaces the one before, at the place of the first; a retraction takes the fact away.
+    A version replaces the one before, at the position of the first; a retraction removes the fact.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ PART = ".part"
 
 
 class _Extent(msgspec.Struct):
-    """What a checkpoint of any version says of the log."""
+    """What a checkpoint of any version holds about the log."""
 
     log_bytes: int
     log_crc: int | None = None
@@ -52,7 +52,7 @@ def check_log(folder: Path) -> None:
     Raises
     ------
     StoreDamagedError
-        When a line is no record, or the log is not what a checkpoint that can be read says of it.
+        When a line is no record, or the log does not agree with a checkpoint that can be read.
     """
     log = folder / LOG_FILE
     extent = _known_extent(folder)
@@ -79,12 +79,12 @@ def _check_lines(log: Path) -> None:
 
 
 def unreadable_line(log: Path, number: int, error: CodecError) -> StoreDamagedError:
-    """What to say of a line of the log, counted from 1, that is no record."""
+    """The error for a line of the log, counted from 1, that is no record."""
     return StoreDamagedError(f"{log}:{number}: is no record ({error}); {LOG_WAY}")
 
 
 def _known_extent(folder: Path) -> _Extent | None:
-    """What the checkpoint says of the log, None when there is none to be read."""
+    """What the checkpoint holds about the log, None when none can be read."""
     try:
         database = Database(folder / STATE_FOLDER, read_only=True)
     except (OSError, StoreDamagedError):

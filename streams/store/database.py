@@ -26,7 +26,7 @@ KEPT_LOGS = 1
 CORRUPTION = "Corruption"
 LOST = os.strerror(errno.ENOENT)
 CATALOGUE = ("MANIFEST", "CURRENT")
-"""Files that say which others count: without them the database cannot be opened at all."""
+"""Files that name the others that count: without them the database cannot be opened at all."""
 
 
 class Database:
@@ -81,7 +81,7 @@ class Database:
                     return
                 yield key, cursor.value()
                 cursor.next()
-            # At a block that cannot be read it ends as at the end: only its status tells which.
+            # At a block that cannot be read it ends as at the end: only its status shows which.
             cursor.status()
         except Exception as error:
             raise failure(self._path, error) from error
@@ -125,7 +125,7 @@ def _opened(path: Path, options: Any, read_only: bool) -> Any:
 
 
 def failure(path: Path, error: Exception) -> OSError | StoreDamagedError:
-    """What an exception of RocksDB is, which has no class of its own: its words tell.
+    """What an exception of RocksDB is, which has no class of its own: its text decides.
 
     Parameters
     ----------

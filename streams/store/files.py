@@ -1,4 +1,4 @@
-"""Append-only files of a store, cut to what the checkpoint says of them."""
+"""Append-only files of a store, cut to the length in the checkpoint."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _end_of_lines(path: Path, first: int, end: int) -> int:
 
 
 def check_file(path: Path, length: int, crc: int, way_out: str) -> None:
-    """Compare a file with what the checkpoint says of it, before anything follows from it.
+    """Compare a file with the checkpoint, before anything follows from it.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def check_file(path: Path, length: int, crc: int, way_out: str) -> None:
 
 
 def missing(path: Path, count: int, way_out: str) -> str:
-    """What to say of a file that ends too early."""
+    """The error text for a file that ends too early."""
     return f"{path}: {count} bytes are missing at its end; {way_out}"
 
 

@@ -55,16 +55,16 @@ class TooManyRefusedError(CheckFailedError):
 
 
 class SlotVersions:
-    """Tells which rows of a delivery are replaced by a later row of the same slot.
+    """Finds which rows of a delivery are replaced by a later row of the same slot.
 
-    Rows that do not agree about a bar stand near each other, since tables are sorted and merged by
+    Rows that do not agree about a bar are near each other, since tables are sorted and merged by
     the ends of their bars, but not always side by side: bars of other symbols may lie between. Only
     the last version is taken, or each run over the same files would change the bar to and fro.
 
     Parameters
     ----------
     is_log
-        A log says itself what replaces what.
+        A log holds itself what replaces what.
     check
         Raises `RecordRejected` for a bar that is a dead letter, which replaces nothing.
     """
@@ -74,7 +74,7 @@ class SlotVersions:
         self._check = check
 
     def with_later(self, rows: Iterable[tuple[Feed, Item]]) -> Iterator[tuple[Feed, Item, bool]]:
-        """Each row, and whether a later one says something else of the same slot."""
+        """Each row, and whether a later one of the same slot differs."""
         held: list[tuple[Feed, Item]] = []
         labels: dict[str, int] = {}
         for row in rows:

@@ -1,4 +1,4 @@
-"""A store made again from its log alone: state, view and topics, as the log says."""
+"""A store made again from its log alone: state, view and topics, as in the log."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def make_again(
 ) -> MadeAgain:
     """Throw state and topics of a store away and make them from its log.
 
-    Killed at any moment it can be given again, and any run goes on with it; until it is done a
+    Killed at any time it can be given again, and any run goes on with it; until it is done a
     reader is refused.
 
     Parameters

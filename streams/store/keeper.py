@@ -1,4 +1,4 @@
-"""Takes records into a store: the engines, what they say, and what is to be written of it."""
+"""Takes records into a store: the engines, what they publish, and what is to be written of it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from tapeline.streams.store.step import StoreStep
 DIGEST_BYTES = 16
 LEAST_AGAIN = 50_000
 BEYOND_HORIZON = "beyond_horizon"
-WITHOUT_PLACE = frozenset(
+ADMITS_NONE = frozenset(
     {
         "decode_error",
         "schema_error",
@@ -109,7 +109,7 @@ class Keeper:
         self._line: bytes | None = None
         for line in store.letters:
             self.step.letters[_letter_key(line)] = b""
-            self._place_again(line)
+            self._admit_again(line)
         self._identities: dict[str, GroupIdentity] = {}
         folder = store.folder
         check_settings(
@@ -142,12 +142,12 @@ class Keeper:
             if collecting:
                 gc.enable()
 
-    def _place_again(self, line: bytes) -> None:
-        """Give a symbol the place that it had by a record that was refused: the log has none."""
+    def _admit_again(self, line: bytes) -> None:
+        """Admit the symbol of a record that was refused: the log does not have it."""
         letter = decode_event(line)
         assert isinstance(letter, Reject)
         symbol = letter.symbol
-        if symbol is None or letter.code in WITHOUT_PLACE:
+        if symbol is None or letter.code in ADMITS_NONE:
             return
         if self.config.instrument(symbol) is not None:
             with suppress(RecordRejected):
@@ -159,14 +159,14 @@ class Keeper:
         return bool(self.step) or self.router.admission().changed
 
     def pass_over(self, record: LogRecord) -> None:
-        """Leave out a record that a later one replaces; its symbol takes its place by it."""
+        """Leave out a record that a later one replaces; it admits its symbol."""
         with suppress(RecordRejected):
             self.router.meet(record, self._next)
 
     def take(self, record: LogRecord) -> str:
         """Take a record; returns its outcome, one of `OUTCOMES`.
 
-        What had no effect takes no place in the log.
+        What had no effect takes no offset in the log.
 
         Raises
         ------
@@ -187,7 +187,7 @@ class Keeper:
         return kind
 
     def _apply(self, record: LogRecord) -> str:
-        """Hand a record to its engine, and publish what that says."""
+        """Hand a record to its engine, and publish its events."""
         outcome = self._drive.apply(record, self._next)
         if outcome.kind in ("duplicates", "idle"):
             return outcome.kind
@@ -230,7 +230,7 @@ class Keeper:
         return self._next
 
     def take_again(self, record: LogRecord, line: bytes) -> RecordRejected | None:
-        """Take a record that the log has already: it keeps its place, whatever becomes of it.
+        """Take a record that the log has already: it keeps its offset, whatever becomes of it.
 
         Parameters
         ----------
@@ -256,16 +256,16 @@ class Keeper:
         return refused
 
     def pass_line(self, line: bytes) -> int:
-        """Give a line of the log that has no effect its place; returns its offset."""
+        """Give a line of the log that has no effect its offset, and return it."""
         self.step.add_record(line)
         self._next += 1
         return self._next - 1
 
     def _note(self, record: LogRecord) -> None:
-        """Give a record its place in the log."""
+        """Give a record its offset in the log."""
         line = encode(record)
         step = self.step
-        # As it stands in the log, where it stands there: the log is not written again.
+        # As it is in the log, at its offset there: the log is not written again.
         self.pass_line(line if self._line is None else self._line)
         if isinstance(record, Bar):
             step.bars[bar_key(record.symbol, record.start_ms)] = line
@@ -302,7 +302,7 @@ class Keeper:
         """Run the group of a bar again when the run is over."""
         group = self.config.group_of(symbol)
         slot = (symbol, start_ms)
-        # None stands for several bars.
+        # None means several bars.
         self.rebuilds[group] = slot if self.rebuilds.get(group, slot) == slot else None
 
     def stored_bar(self, symbol: str, start_ms: int) -> Bar | None:
@@ -352,7 +352,7 @@ class Keeper:
         self.write(states, mark)
 
     def begin_again(self, group: str, engine: GroupEngine) -> None:
-        """Another engine takes the place of a group's, and nothing of its state is stored."""
+        """Another engine replaces a group's, and nothing of its state is stored."""
         self._identities[group] = GroupIdentity(self.config, engine)
 
     def states(self, group: str, engine: GroupEngine) -> list[tuple[bytes, bytes | None]]:
@@ -377,7 +377,7 @@ class Keeper:
         self.step = StoreStep(self.registry)
 
     def is_idle(self, clock: Clock) -> bool:
-        """Whether a clock says what is known already."""
+        """Whether a clock is at or before the watermark."""
         if self.config.instrument(clock.symbol) is None:
             return False
         engine = self.router.group_engine(self.config.group_of(clock.symbol))

@@ -9,10 +9,10 @@
     from it, and it may end early.
 ``state/``
     RocksDB: state of the groups, the current view, the last version of every bar, dead letters that
-    were written, and the checkpoint, which says how much of the files counts.
+    were written, and the checkpoint, which holds how much of the files counts.
 ``lock``
     Held while a process writes. Its content is the number of commits: a state that knows fewer has
-    lost some, which a database cannot tell from one that never had them.
+    lost some, which a database cannot distinguish from one that never had them.
 """
 
 from __future__ import annotations

@@ -175,7 +175,7 @@ class OpenStore:
         yield from self._log.lines()
 
     def begin(self, mark: RunMark) -> None:
-        """Say that a run has begun, before it writes anything."""
+        """Record that a run has begun, before it writes anything."""
         self._put(replace(self.checkpoint, run=mark))
 
     def commit(

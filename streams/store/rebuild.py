@@ -64,7 +64,7 @@ def rebuild(
     Returns
     -------
     bool
-        False: what changed does not take one place exactly, and nothing was done.
+        False: what changed does not take one offset exactly, and nothing was done.
     """
     symbols = keeper.config.members(group)
     earlier = keeper.router.group_engine(group)
@@ -90,12 +90,12 @@ def rebuild(
     revisions = dict(earlier.revisions())
     offset = keeper.store.checkpoint.log_records - 1
     for number, change in enumerate(changes):
-        place = number % OUTPUTS_PER_RECORD
-        if place == 0:
+        position = number % OUTPUTS_PER_RECORD
+        if position == 0:
             clock = _clock(fresh, symbols)
             offset = keeper.pass_line(encode(clock) if line is None else line)
             drive.apply(clock, offset)
-        seq = offset * OUTPUTS_PER_RECORD + place
+        seq = offset * OUTPUTS_PER_RECORD + position
         corrects = None if slot is None else slot[1]
         keeper.publish(_stamped(change, fresh, symbols, revisions, seq, corrects), True)
     fresh.take_revisions(revisions)
@@ -147,10 +147,10 @@ def _final_records(
 ) -> Iterator[Bar | Clock]:
     """The bars of a group by end, then symbol; then a clock a symbol at its watermark."""
 
-    def place(bar: Bar) -> tuple[int, str]:
+    def by_end(bar: Bar) -> tuple[int, str]:
         return earlier.slot_end_ms(bar.symbol, bar.start_ms), bar.symbol
 
-    yield from merge(*(keeper.bars(symbol) for symbol in sorted(symbols)), key=place)
+    yield from merge(*(keeper.bars(symbol) for symbol in sorted(symbols)), key=by_end)
     for symbol in sorted(symbols):
         watermark_ms = earlier.watermark_ms(symbol)
         if watermark_ms is not None:
@@ -182,7 +182,7 @@ def _view_prefixes(registry: Registry, group: str, symbols: tuple[str, ...]) -> 
 
 
 def _clock(engine: GroupEngine, symbols: tuple[str, ...]) -> Clock:
-    """A clock that says what is known already."""
+    """A clock at a watermark that is known already."""
     for symbol in symbols:
         watermark_ms = engine.watermark_ms(symbol)
         if watermark_ms is not None:

@@ -1,6 +1,6 @@
 """Lines of the log that the state does not include yet are applied: after a kill, or to all of it.
 
-What they lead to has the places in the log that it had: `seq` names the same records. A group that
+Their events get the `seq` that they had: it names the same records. A group that
 was run again from its bars left a clock without effect in the log, under whose offset it published
 what changed; at that clock it is run again.
 """
@@ -25,7 +25,7 @@ def recover(keeper: Keeper, step_records: int, refused_stay: bool = False) -> No
     step_records
         Records between two commits.
     refused_stay
-        A record that is refused keeps its place and becomes a dead letter.
+        A record that is refused keeps its offset and becomes a dead letter.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def _commit(keeper: Keeper) -> None:
 
 
 def _rebuilt_at(keeper: Keeper, clock: Clock, line: bytes) -> bool:
-    """Whether a group that waits for it was run again under the place of a clock."""
+    """Whether a group that waits for it was run again at the offset of a clock."""
     if not keeper.rebuilds or not keeper.is_idle(clock):
         return False
     group = keeper.config.group_of(clock.symbol)

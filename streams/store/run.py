@@ -168,7 +168,7 @@ def run_into_store(
         When reading or writing failed on the way; the next run repairs the store.
     """
     if options.replace and any(source.is_log for source in sources):
-        raise InputError("--replace needs tables of bars: a log says itself what it cancels")
+        raise InputError("--replace needs tables of bars: a log holds its own cancels")
     check_folder(folder)
     _check_outside(sources, folder)
     times = table_times(config, options.zone, options.time_unit)
@@ -279,7 +279,7 @@ class _StoreRun:
                     self._commit()
 
     def _is_of_slot(self, content: LogRecord | Refusal) -> TypeGuard[Bar | Refusal]:
-        """Whether a row says of a slot that it has a bar, be it refused or not."""
+        """Whether a row means that a slot has a bar, be it refused or not."""
         if isinstance(content, Refusal):
             return bool(content.labels)
         return isinstance(content, Bar) and not is_before(content, self._options.from_ms)
@@ -393,7 +393,7 @@ class _StoreRun:
 def _fingerprint(
     config: Config, sources: Sequence[Source], options: StoreOptions, copies: Mapping[str, str]
 ) -> str:
-    """What tells a run that is repeated from another: its files as they are, and its options."""
+    """What distinguishes a repeated run from another: its files as they are, and its options."""
     files = []
     for source in sources:
         found = os.stat(copies.get(source.path, source.path))

@@ -1,4 +1,4 @@
-"""What files say of the bars they do not hold: with ``--replace`` they are gone."""
+"""Bars that files cover and do not hold: with ``--replace`` they are gone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Span = tuple[int, int]
 
 
 class Spans:
-    """Which slots the files of a run speak about, and which of them they fill.
+    """Which slots the files of a run cover, and which of them they fill.
 
     A refused row fills its slot too, since its bar exists, whatever it is; but it does not widen
     the span of its file: one wrong year must not cancel a history.
@@ -51,7 +51,7 @@ class Spans:
         spans[bar.symbol] = (min(first, bar.start_ms), max(last, bar.start_ms))
 
     def check_readable(self, keeper: Keeper) -> None:
-        """Read all stored bars of the symbols, before what the files say of them is committed.
+        """Read all stored bars of the symbols, before changes to them are committed.
 
         Raises
         ------

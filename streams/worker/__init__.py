@@ -1,4 +1,4 @@
 """The Kafka worker: Faust carries membership, recovery and drain, the rest is ours.
 
-The only place that imports faust; order of writing and facts behind it: docs/operations.md.
+The only folder that imports faust; order of writing and facts behind it: docs/operations.md.
 """

@@ -383,7 +383,7 @@ class WorkerApp(BatchApp):
         return self.rebalancing_count, len(self.folds), sum(each or 0 for each in offsets.values())
 
     def gauges(self) -> list[PartitionGauges]:
-        """Where each source partition stands."""
+        """The position of each source partition."""
         found: list[PartitionGauges] = []
         consumer = self.consumer
         try:
@@ -415,7 +415,7 @@ class WorkerApp(BatchApp):
 
 
 def _go_on() -> None:
-    """A step that is not the last of its chunk is written: its state says so, nothing else."""
+    """A step that is not the last of its chunk is written: only its state shows it."""
 
 
 def make_app(

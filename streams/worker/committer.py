@@ -90,9 +90,9 @@ class Work:
     owned_at
         When its partition last was certainly ours.
     done
-        Told when all is written.
+        Called when all is written.
     live
-        It came when there was no backlog: all that is being said goes before its state.
+        It came when there was no backlog: all messages being sent go before its state.
     """
 
     __slots__ = ("done", "handed_at", "live", "owned_at", "step")
@@ -251,7 +251,7 @@ class Committer:
     async def _send_state(self, step: FoldStep) -> None:
         for pairs in batches(step.state.changes(), step.checkpoint(), CHANGELOG_BYTES):
             if self._end(step.partition) == 0:
-                # What tells this partition from one of the same name; compaction keeps it first.
+                # Distinguishes this partition from one of the same name; compaction keeps it first.
                 pairs.insert(0, new_identity())
             builder = BatchBuilder(CHANGELOG_BYTES + 1_048_576, 0)
             for key, value in pairs:

@@ -47,7 +47,7 @@ class NotWrittenError(BrokenPromiseError):
 
 
 def hard_exit(error: BaseException | str, code: int = BROKEN) -> NoReturn:
-    """Say why, and end the process without any clean-up."""
+    """Log why, and end the process without any clean-up."""
     if isinstance(error, BaseException):
         message = f"{type(error).__name__}: {error}"
         logger.critical(message, exc_info=error if logger.isEnabledFor(logging.DEBUG) else None)
@@ -68,7 +68,7 @@ def leaving_on_signals() -> Iterator[None]:
     """Let SIGTERM and SIGINT end the process with 0 as long as there is nothing to drain."""
 
     def leave(*_: object) -> NoReturn:
-        quiet_exit("told to stop before anything was begun")
+        quiet_exit("stopped before anything was begun")
 
     before = {each: signal.signal(each, leave) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -125,7 +125,7 @@ class StandstillClock:
     Parameters
     ----------
     limit_s
-        How long it may stand still.
+        How long it may make no progress.
     """
 
     def __init__(self, limit_s: float) -> None:
@@ -133,7 +133,7 @@ class StandstillClock:
         self._progress: object = None
         self._since = 0.0
 
-    def stands_still(self, progress: object, now: float) -> bool:
+    def is_stuck(self, progress: object, now: float) -> bool:
         """Whether `progress` has been the same for too long; None: nothing has to move."""
         if progress is None or progress != self._progress:
             self._progress = progress

@@ -49,7 +49,7 @@ class LogHoleError(BrokenPromiseError):
 
 
 class Counts:
-    """What became of records, and what was said, since the process began."""
+    """What became of records, and what was published, since the process began."""
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
@@ -63,8 +63,8 @@ class Counts:
 class StateChange:
     """States of some groups, as of the record after which this was made.
 
-    They are taken when they are asked for, at the latest before the groups go on: what a burst has
-    to say is on its way before anybody spends time on states.
+    They are taken when they are asked for, at the latest before the groups go on: the events
+    of a burst are sent before time goes into states.
     """
 
     def __init__(
@@ -347,7 +347,7 @@ class _StepSink:
         """Messages of a record; the limits of the step end the batch."""
         fold, step = self._fold, self._step
         if len(self._admitted) != self._admissions:
-            self._place(item)
+            self._publish_admission(item)
         state = self._groups[slot.group]
         if outcome is not state.slot.engine.in_order:  # type: ignore[union-attr]
             fold.key.note(record)
@@ -387,7 +387,7 @@ class _StepSink:
     def refused(self, item: Item, refusal: Refusal) -> None:
         """The dead letter of a record."""
         if len(self._admitted) != self._admissions:
-            self._place(item)
+            self._publish_admission(item)
         self._note(item)
         self._fold.refuse(item, refusal, self._step)
         if refusal.symbol is not None:
@@ -410,7 +410,7 @@ class _StepSink:
             return
         self._fold.key.note(record)
 
-    def _place(self, item: Item) -> None:
+    def _publish_admission(self, item: Item) -> None:
         """Publish an admission, before any snapshot that includes the record that took it."""
         self._admissions = len(self._admitted)
         self._fold.admit(self._admitted[-1], item, self._step)

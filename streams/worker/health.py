@@ -24,7 +24,7 @@ class HealthServer:
     Parameters
     ----------
     not_ready
-        Says what a worker still waits for; None when it works.
+        Names what a worker still waits for; None when it works.
     page
         The text of ``/metrics``.
     """
@@ -183,7 +183,7 @@ def _totals(page: Page, counts: Counts, metrics: WorkerMetrics) -> None:
 
 
 def resident_bytes() -> int:
-    """Memory of this process; where the system does not say, the most it ever had."""
+    """Memory of this process; where the system does not give it, the most it ever had."""
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
         return pages * resource.getpagesize()

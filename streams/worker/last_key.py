@@ -2,8 +2,8 @@
 
 A replay that begins with a state orders the records after it as one from the log's beginning only
 if it knows what the records before it have shown (`streams.kafka.shown`), those that were refused,
-too. To ask every record would cost a fold more than it may: bars in order end where their watermark
-stands, so the others alone are asked, and all of a chunk are where that leaves a doubt.
+too. To ask every record would cost a fold more than it may: bars in order end at their watermark,
+so the others alone are asked, and all of a chunk are where that leaves a doubt.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class LastKey:
         known = self.key_ms != FAR_PAST_MS and before_ms <= self.key_ms
         if known and greatest_ms <= self._limit_ms:
             return max(self.key_ms, greatest_ms)
-        # An end beyond the reach counts or not by what stands before it, and the first one of all
+        # An end beyond the reach counts or not by what is before it, and the first one of all
         # sets the reach.
         each = self._each
         if each is None:

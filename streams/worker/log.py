@@ -17,7 +17,7 @@ WINDOW_S = 10.0
 NOISY = ("aiokafka", "faust", "mode")
 PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 EXPECTED = "Topic creation disabled!"
-"""Faust says it of every topic; ours are made by `tapeline topics create`."""
+"""Faust logs it for every topic; ours are made by `tapeline topics create`."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -38,9 +38,9 @@ class JsonFormatter(logging.Formatter):
 
 
 class RepetitionFilter(logging.Filter):
-    """Lets a few lines of one kind pass in a while, then says how many it held back.
+    """Lets a few lines of one kind pass in a while, then logs how many it held back.
 
-    While a broker is down its client says the same tens of thousands of times.
+    While a broker is down its client logs the same tens of thousands of times.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def set_up_logging(as_json: bool, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # What they say of every request is of no use to who runs a worker.
+    # What they log of every request is of no use to who runs a worker.
     for name in (*NOISY, "tapeline.streams.worker"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -58,7 +58,7 @@ class WorkerMetrics:
 
 
 class PartitionGauges(Struct, frozen=True):
-    """Where one partition stands; None where it is not known yet.
+    """The position of one partition; None where it is not known yet.
 
     Attributes
     ----------

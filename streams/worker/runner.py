@@ -49,7 +49,7 @@ logger = logging.getLogger("tapeline.worker")
 
 
 class RunOptions(Struct, frozen=True, kw_only=True):
-    """What the command line says.
+    """What the command line gives.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ def run_worker(
     Raises
     ------
     TopicsError, BrokerError, InstanceTakenError
-        When nothing was started: topics, broker or another worker stand in the way.
+        When nothing was started: topics, broker or another worker prevent it.
     OSError
         When a folder or port cannot be had.
     """
@@ -154,7 +154,7 @@ async def _run(
 
 async def _drain(app: WorkerApp) -> NoReturn:
     """Stop the application, and end the process whether it stops or not."""
-    # Told to stop while it joins the group, a consumer waits for the group, maybe for minutes.
+    # Stopped while it joins the group, a consumer waits for the group, maybe for minutes.
     holds_nothing = not app.took_records
     stopping = asyncio.ensure_future(app.stop())
     # Not `wait_for`: services of Faust swallow its cancellation, and it would wait for ever.
@@ -169,7 +169,7 @@ async def _drain(app: WorkerApp) -> NoReturn:
 
 
 async def _watch(app: WorkerApp) -> None:
-    """End the process when its client left the group, or a rebalance or recovery stands still.
+    """End the process when its client left the group, or a rebalance or recovery is stuck.
 
     Faust hears nothing of the one, gives up a recovery whose requests take too long, and would wait
     for ever.
@@ -180,7 +180,7 @@ async def _watch(app: WorkerApp) -> None:
         failure = app.client_failure()
         if failure is not None:
             hard_exit(f"the client left its group: {failure}. Start it again")
-        if clock.stands_still(app.recovery_progress(), time.monotonic()):
+        if clock.is_stuck(app.recovery_progress(), time.monotonic()):
             hard_exit(
                 f"no progress for {STANDSTILL_S:.0f} s ({app.is_ready()}): the broker does not "
                 "answer, or Faust has given up. Start it again"

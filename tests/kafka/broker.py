@@ -218,7 +218,7 @@ class Broker:
     def last_words(self) -> str:
         """The end of the broker's log."""
         if not self.log_file.exists():
-            return "(it said nothing)"
+            return "(it printed nothing)"
         return self.log_file.read_bytes()[-QUOTED_LOG_BYTES:].decode(errors="replace")
 
     def _running(self) -> subprocess.Popen[bytes]:

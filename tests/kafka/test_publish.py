@@ -204,7 +204,7 @@ async def test_a_file_in_another_unit_leaves_the_topics_empty(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     book = write(tmp_path / "s.csv", [row(each).replace("000,", ",", 1) for each in range(3)])
-    with pytest.raises(InputError, match="say --time-unit s"):
+    with pytest.raises(InputError, match="give --time-unit s"):
         await cluster.publish(acme(book))
     assert await cluster.read() == [[]] * PARTITIONS
     assert await read_topic(cluster.bootstrap, cluster.rejects) == [[]] * PARTITIONS

@@ -15,7 +15,7 @@ def explanation(offset: int, correction: Correction) -> Iterator[str]:
     Parameters
     ----------
     offset
-        Place of the correcting record in the log.
+        Offset of the correcting record in the log.
     """
     kind = "changed"
     if correction.before is None:

@@ -45,7 +45,7 @@ class ProgressBar:
 
 
 def _size(path: str) -> int:
-    """Bytes of a file; of one that cannot be looked at none, since the run will say so."""
+    """Bytes of a file; of one that cannot be looked at none, since the run will report it."""
     try:
         return os.path.getsize(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""What a run has to say, as tables for a terminal."""
+"""What a run reports, as tables for a terminal."""
 
 from __future__ import annotations
 

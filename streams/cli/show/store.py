@@ -1,4 +1,4 @@
-"""What a store has to say, as tables for a terminal and as plain data."""
+"""What a store reports, as tables for a terminal and as plain data."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def event_words(event: dict[str, Any]) -> tuple[str, str, str, str]:
 
 
 def print_events(console: PlainConsole, lines: Iterable[bytes], title: str) -> None:
-    """Events as a table: place and time in columns, what else they hold in words."""
+    """Events as a table: seq and time in columns, what else they hold as text."""
     table = text_table(title, "time (UTC)", "op", "id", "content")
     for line in lines:
         table.add_row(*event_words(orjson.loads(line)))

@@ -15,11 +15,11 @@ from tapeline.streams.outputs.terminal import plain_console
 
 SHOWN_BARS = 8
 IDENTITY = frozenset({"type", "id", "op", "seq", "symbol", "session"})
-"""Fields that say which fact it is: shown once, in its head."""
+"""Fields that identify the fact: shown once, in its head."""
 
 
 def print_answer(answer: Answer) -> None:
-    """Every version with its record; the chain of the last one that stands."""
+    """Every version with its record; the chain of the last one in the view."""
     console = plain_console(line_by_line=True)
     count = len(answer.versions)
     console.print(f"{answer.id}: {count} version{'s' if count > 1 else ''} in group {answer.group}")

@@ -66,7 +66,7 @@ class Correction:
 def differences(
     old: dict[str, Event], new: dict[str, Event], standing: dict[str, Event]
 ) -> list[Change]:
-    """Compare what two runs of the same stretch said last of each fact.
+    """Compare what two runs of the same stretch published last of each fact.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ class Revisions:
             out.append(retracted(fact, seq, rev, mark_ms, corrects))
         return out
 
-    def forget_settled(self, horizons: list[int], ids: set[str]) -> None:
+    def forget_final(self, horizons: list[int], ids: set[str]) -> None:
         """Forget the ids that can change no more.
 
         Parameters
@@ -189,22 +189,22 @@ class Revisions:
         horizons
             By member, where its correction horizon begins.
         ids
-            Ids that may still change; one that ends with ``|`` stands for all that begin with it.
+            Ids that may still change; one that ends with ``|`` means all that begin with it.
         """
-        settled: list[str] = []
+        final: list[str] = []
         for fact_id, (_, event_ms, member) in self.known.items():
             parts = parsed_id(fact_id)
             row = self.registry.row(parts.type)
             reach_ms = min(horizons) if row.scope == "group" else horizons[member]
             if event_ms > reach_ms or fact_id in ids or _begins_one(fact_id, ids):
                 continue
-            settled.append(fact_id)
-        for fact_id in settled:
+            final.append(fact_id)
+        for fact_id in final:
             self.forget(fact_id)
 
 
 def _begins_one(fact_id: str, ids: set[str]) -> bool:
-    """Whether the first parts of an id stand for all ids that begin with them."""
+    """Whether the first parts of an id mean all ids that begin with them."""
     at = fact_id.find(SEPARATOR)
     while at >= 0:
         if fact_id[: at + 1] in ids:

@@ -50,7 +50,7 @@ class Rebuild:
         Parameters
         ----------
         correction
-            Is told how far back the runs went, and how many bars they took.
+            Gets how far back the runs went, and how many bars they took.
         base, end
             Latest restore point that does not know the bar, None for the start; end of the bar.
         firsts
@@ -135,12 +135,12 @@ class Rebuild:
             if start == tracks.fast_path_ms:
                 if type(row[5]) is not int:
                     tracks.whole = False
-                said = tracks.apply_next(row, row[2], row[3], start + base_ms, 0)
+                published = tracks.apply_next(row, row[2], row[3], start + base_ms, 0)
             else:
                 tracks.flush()
-                said = tracks.apply_any(row, calendar.slot_end(start, base_ms), True, 0)
+                published = tracks.apply_any(row, calendar.slot_end(start, base_ms), True, 0)
             # No view: a run without corrections takes nothing back.
-            for event in said:
+            for event in published:
                 facts[event.id] = event
         tracks.flush()
         if watermark_ms > tracks.watermark_ms:

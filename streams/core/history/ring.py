@@ -1,8 +1,8 @@
 """Restore points to go back to: starts of sessions inside the horizon, hours of this one, gaps.
 
 docs/rules.md 7.4. Gap points are kept in memory only: a late bar nearly always fills a gap
-seen a moment ago, and going back to just before it makes its rebuild short. They change what a
-correction costs, never what it says.
+seen shortly before, and going back to just before it makes its rebuild short. They change what a
+correction costs, never what it publishes.
 """
 
 from __future__ import annotations

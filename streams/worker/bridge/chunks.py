@@ -27,7 +27,7 @@ def in_turn(queues: Mapping[Key, Iterable[Item]]) -> Iterator[tuple[Key, Item]]:
 class Positions(Generic[Key]):
     """How far each partition has been handed out, and how far its results are written.
 
-    A partition without a position is not ours at the moment: none of its records is handed out.
+    A partition without a position is not ours now: none of its records is handed out.
     """
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ class FetchWatch:
     """Looks at the answers to fetches before the client does.
 
     A partition becomes doubtful when it comes over another connection than before (so also from
-    another leader), after an error of its topic, and after a silence of it: then its log may have
+    another leader), after an error of its topic, and after it was idle: then its log may have
     been cut or made again. The client goes on as if nothing had been.
 
     Parameters

@@ -30,7 +30,7 @@ class Membership:
 
     def _noted(self, coordinator: Any, beat: Callable[[], Awaitable[bool]]) -> Any:
         async def noted() -> bool:
-            # The answer may come late: what it says was true when it was asked for.
+            # The answer may come late: it was true when it was asked for.
             generation, asked_at = int(coordinator.generation), time.monotonic()
             confirmed = await beat()
             if confirmed and coordinator.generation == generation:
@@ -40,6 +40,6 @@ class Membership:
         return noted
 
     def since(self, generation: int, handed_at: float) -> float:
-        """The last moment at which what was handed out in a generation was certainly ours."""
+        """The last time at which what was handed out in a generation was certainly ours."""
         confirmed, asked_at = self._confirmed
         return max(handed_at, asked_at) if confirmed == generation else handed_at

@@ -1,6 +1,6 @@
 """Which changelog a local store follows: compared before a store is used.
 
-Topics that are deleted and made again have the names and the offsets of before, so neither tells
+Topics that are deleted and made again have the names and the offsets of before, so neither shows
 whether a store holds the state of this changelog or of another one. The first record of a changelog
 partition does: an identity, of which the store has a copy.
 """
@@ -33,7 +33,7 @@ ANEW = (
 
 
 class ChangelogError(BrokenPromiseError):
-    """The changelog cannot be what the state is recovered from; the message says why."""
+    """The changelog cannot be what the state is recovered from; the message gives the reason."""
 
 
 class LocalAheadError(BrokenPromiseError):
@@ -62,7 +62,7 @@ class Head(Struct):
 
 
 class LocalState(Struct, frozen=True):
-    """What a local store says of the changelog that it follows.
+    """What a local store holds about the changelog that it follows.
 
     Attributes
     ----------
@@ -177,7 +177,7 @@ def _check_begin(name: str, head: Head, local: LocalState) -> None:
     if head.begin > 0:
         raise ChangelogError(
             f"{name} begins at offset {head.begin}: its records before that were deleted, and what "
-            f"they say of the state is lost. Let nothing but compaction delete there, and {ANEW}"
+            f"they held of the state is lost. Let nothing but compaction delete there, and {ANEW}"
         )
     if head.offset is None or head.identity is not None:
         return

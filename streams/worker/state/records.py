@@ -2,7 +2,7 @@
 
 A key is ``group|name``; a value is the JSON list ``[offset, content]``: the source offset that the
 content includes, then the content. The record ``hot`` of a group has a third item, the identity of
-the settings the state was made with, whose parts are the record ``identity``; ``first`` says where
+the settings the state was made with, whose parts are the record ``identity``; ``first`` is where
 its log began. The checkpoint of the
 partition is a record of its own: ``[next offset, {"v": format, "last": [offset, time, hash],
 "shown": key, "symbols": number}]``, the last record of the log that the state includes and its key
@@ -179,7 +179,7 @@ class Checkpoint(Struct, frozen=True):
 
 
 def checkpoint_pair(checkpoint: Checkpoint) -> Pair:
-    """The record that says how far a partition is, and what the last record was."""
+    """The record that holds how far a partition is, and what the last record was."""
     shown_ms = checkpoint.shown_ms
     content = {
         "v": FORMAT,
@@ -191,7 +191,7 @@ def checkpoint_pair(checkpoint: Checkpoint) -> Pair:
 
 
 def read_checkpoint(value: bytes) -> Checkpoint:
-    """What such a record says.
+    """The content of such a record.
 
     Raises
     ------
@@ -233,7 +233,7 @@ def group_change(
 
 
 def read_partition(items: Iterable[Pair]) -> StoredPartition:
-    """What the records of a partition say.
+    """What the records of a partition hold.
 
     Raises
     ------

@@ -171,13 +171,13 @@ def test_the_unit_of_a_run_is_that_of_its_replay(
         json.dumps({**manifest(books / "live"), "options": {"until_ms": None, "tz": None}})
     )
     assert tapeline("replay", "live", "--out", "other") == 2
-    assert "say --time-unit s" in capsys.readouterr().err
+    assert "give --time-unit s" in capsys.readouterr().err
 
 
 async def test_a_replay_in_a_program_takes_the_unit(books: Path) -> None:
     write_in_seconds(books)
     inputs = [("ACME", "s.csv")]
-    with pytest.raises(InputError, match="say --time-unit s"):
+    with pytest.raises(InputError, match="give --time-unit s"):
         async with Replay.files(built_in_config(), inputs):
             pass
     async with Replay.files(built_in_config(), inputs, time_unit="s") as replay:
@@ -332,7 +332,7 @@ def test_a_manifest_that_names_no_hash_of_a_store_is_not_said_to_have_its_input(
     assert tapeline("replay", "--manifest", "run") == 0
     said = capsys.readouterr().out
     assert said.startswith("Equal: outputs, calendars and time zones")
-    assert "does not say what the log was" in said
+    assert "does not record what the log was" in said
 
 
 def test_without_a_folder_the_events_are_printed_in_their_order(

@@ -108,7 +108,7 @@ def test_a_message_that_cannot_be_read_is_named_by_its_place_and_its_fault(
     assert str(caught.value).startswith("tape.touches.v1/3/41: ")
     assert reason in str(caught.value)
     again = pickle.loads(pickle.dumps(caught.value))
-    assert (str(again), again.place) == (str(caught.value), "tape.touches.v1/3/41")
+    assert (str(again), again.position) == (str(caught.value), "tape.touches.v1/3/41")
 
 
 def test_the_removal_of_a_pair_is_of_the_members_that_the_pair_named() -> None:

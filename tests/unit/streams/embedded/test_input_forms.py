@@ -38,7 +38,7 @@ UNUSABLE = {
     "only blank lines": (b"\n\n", "no header"),
     "seconds": (
         b"time,open,high,low,close\n1751463000,1,1,1,1\n",
-        r"book.csv:2: time 1751463000 is 1970-01-21T06:31:03Z .*: say --time-unit s",
+        r"book.csv:2: time 1751463000 is 1970-01-21T06:31:03Z .*: give --time-unit s",
     ),
     "digits of a date": (b"time,open,high,low,close\n20250702133000,1,1,1,1\n", "digits of a date"),
     "half a stamp": (

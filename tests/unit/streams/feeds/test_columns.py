@@ -137,8 +137,8 @@ def test_names_of_columns_may_be_written_in_capitals() -> None:
 HEADERS = {
     "no time": (("when", *HEADER[1:]), "X", "no time column"),
     "two prices missing": (("time", "open", "close"), "X", "column high, low is missing"),
-    "no symbol": (HEADER, None, "no symbol column; say --bars SYMBOL=book.csv"),
-    "close twice": ((*HEADER, "Close"), "X", "column close stands there twice"),
+    "no symbol": (HEADER, None, "no symbol column; give --bars SYMBOL=book.csv"),
+    "close twice": ((*HEADER, "Close"), "X", "column close is there twice"),
 }
 
 
@@ -152,7 +152,7 @@ def test_a_header_that_cannot_be_used_is_refused(
 
 def test_a_first_row_without_offset_asks_for_the_zone() -> None:
     row = ["2025-07-02T09:30:00", "1", "1", "1", "1", "1"]
-    with pytest.raises(InputError, match=r"'2025-07-02T09:30:00' has no offset; say --tz ZONE"):
+    with pytest.raises(InputError, match=r"'2025-07-02T09:30:00' has no offset; give --tz ZONE"):
         _of_look(TableTimes(), row)
     bar = _of_look(TableTimes(load_zone("America/New_York")), row).checked(row)
     assert isinstance(bar, Bar)
@@ -168,7 +168,7 @@ def test_the_first_time_that_can_be_read_tells_whether_a_zone_is_needed() -> Non
     naive = ["2025-07-02T09:30:00", "1", "1", "1", "1", "1"]
     whole = ["2025-07-02T09:30:00Z", "1", "1", "1", "1", "1"]
     _of_look(TableTimes(), ["soon"], whole, naive)
-    with pytest.raises(InputError, match="say --tz ZONE"):
+    with pytest.raises(InputError, match="give --tz ZONE"):
         _of_look(TableTimes(), ["soon", "1", "1", "1", "1", "1"], naive, whole)
 
 
@@ -202,5 +202,5 @@ def test_a_row_whose_two_columns_make_no_time_names_both(cells: str, reason: str
 def test_half_a_stamp_twice_is_refused() -> None:
     row = ["2024-01-11", "2024-01-11", "09:30", "1", "1", "1", "1"]
     header = ("date", "Date", "time", *HEADER[1:5])
-    with pytest.raises(InputError, match="column date stands there twice"):
+    with pytest.raises(InputError, match="column date is there twice"):
         BarColumns("book.csv", header, "X", lambda _: "1m", TableTimes(), [(2, row)])

@@ -23,7 +23,8 @@ def test_a_row_years_too_early_is_named_beside_the_first_row_it_makes_too_late(
         "tapeline: 5 of 6 rows (83.3 %) are refused, more than 50% (--max-rejects); 5 of them"
         f" ahead_of_time: rows are taken in the order of their times, and {path}:2 was the first"
         f" too far after {path}:5, of ACME, which ends at 2019-07-10T13:31:00Z; if that one is"
-        " wrong mend its time, after a true silence raise `max_ahead` of the instrument"
+        " wrong mend its time; if no rows came for so long raise `max_ahead` of the"
+        " instrument"
     )
 
 

@@ -103,7 +103,7 @@ def test_a_timestamp_beyond_the_year_9999_is_one_refusal(tmp_path: Path) -> None
 
 def test_a_timestamp_without_zone_asks_for_one(tmp_path: Path) -> None:
     times = pyarrow.array([START.replace(tzinfo=None)], pyarrow.timestamp("ms"))
-    with pytest.raises(InputError, match="say --tz ZONE"):
+    with pytest.raises(InputError, match="give --tz ZONE"):
         _feed(tmp_path, {"time": times, **PRICES})
 
 
@@ -156,7 +156,7 @@ def test_a_day_and_a_time_of_day_are_read_together(tmp_path: Path, columns: dict
 def test_numbers_in_another_unit_are_refused_before_anything_starts(tmp_path: Path) -> None:
     path = tmp_path / "book.parquet"
     parquet.write_table(pyarrow.table({"time": [START_MS / 1_000], **PRICES}), path)
-    with pytest.raises(InputError, match=rf"{path}:1: time 1751463000.0 .*: say --time-unit s"):
+    with pytest.raises(InputError, match=rf"{path}:1: time 1751463000.0 .*: give --time-unit s"):
         ParquetFeed(str(path), "X", lambda _: "1m", TableTimes())
     with closing(ParquetFeed(str(path), "X", lambda _: "1m", TableTimes(unit="s"))) as feed:
         [(bar, _, _)] = feed

@@ -120,17 +120,17 @@ OTHER_UNITS: dict[str, tuple[TimeUnit, str, str]] = {
         "1704958800",
         (
             "book.csv:2: time 1704958800 is 1970-01-20T17:35:58.800Z in milliseconds;"
-            " in seconds it is 2024-01-11T07:40:00Z: say --time-unit s"
+            " in seconds it is 2024-01-11T07:40:00Z: give --time-unit s"
         ),
     ),
     "seconds with a fraction": (
         "ms",
         "1704958800.25",
-        "is no time in milliseconds; in seconds it is 2024-01-11T07:40:00.250Z: say --time-unit s",
+        "is no time in milliseconds; in seconds it is 2024-01-11T07:40:00.250Z: give --time-unit s",
     ),
-    "microseconds": ("ms", f"{START_MS}000", "in microseconds it is 2024-01-11T07:40:00Z: say"),
-    "nanoseconds": ("ms", f"{START_MS}000000", "in nanoseconds it is 2024-01-11T07:40:00Z: say"),
-    "milliseconds": ("s", f"{START_MS}", "in milliseconds it is 2024-01-11T07:40:00Z: say"),
+    "microseconds": ("ms", f"{START_MS}000", "in microseconds it is 2024-01-11T07:40:00Z: give"),
+    "nanoseconds": ("ms", f"{START_MS}000000", "in nanoseconds it is 2024-01-11T07:40:00Z: give"),
+    "milliseconds": ("s", f"{START_MS}", "in milliseconds it is 2024-01-11T07:40:00Z: give"),
     "a double of seconds": ("ms", "1704958800.0", "in seconds it is 2024-01-11T07:40:00Z"),
     "an exponent": ("ms", "1.7049588e9", "in seconds it is 2024-01-11T07:40:00Z"),
     "fourteen digits of a date": (

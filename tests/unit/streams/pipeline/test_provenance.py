@@ -314,7 +314,7 @@ def test_a_state_without_its_parts_is_refused_by_the_hash() -> None:
     other = planned(ACME, "ACME", altered("XNYS", {MONDAYS[0]: REMOVED}))
     with pytest.raises(IdentityError, match=f"the hash of all was {identity.sha256[:12]}"):
         check_plan(ACME, other, identity, None)
-    with pytest.raises(IdentityError, match="it does not say which"):
+    with pytest.raises(IdentityError, match="it does not name them"):
         check_plan(ACME, planned(ACME, "ACME"), None, None)
 
 

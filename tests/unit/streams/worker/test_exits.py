@@ -49,14 +49,14 @@ def test_signals_are_who_had_them_before_when_nothing_is_loaded_any_more() -> No
 
 def test_what_moves_now_and_then_does_not_stand_still() -> None:
     clock = StandstillClock(10.0)
-    assert not clock.stands_still((1, 5), 0.0)
-    assert not clock.stands_still((1, 5), 10.0)
-    assert not clock.stands_still((1, 6), 11.0)
-    assert not clock.stands_still((1, 6), 21.0)
-    assert clock.stands_still((1, 6), 21.1)
+    assert not clock.is_stuck((1, 5), 0.0)
+    assert not clock.is_stuck((1, 5), 10.0)
+    assert not clock.is_stuck((1, 6), 11.0)
+    assert not clock.is_stuck((1, 6), 21.0)
+    assert clock.is_stuck((1, 6), 21.1)
 
 
 def test_what_need_not_move_may_rest() -> None:
     clock = StandstillClock(10.0)
-    assert not any(clock.stands_still(None, float(now)) for now in range(0, 100, 9))
-    assert not clock.stands_still((1, 5), 200.0)
+    assert not any(clock.is_stuck(None, float(now)) for now in range(0, 100, 9))
+    assert not clock.is_stuck((1, 5), 200.0)

@@ -177,7 +177,7 @@ USAGE = {
     ),
     "another unit": (
         ("run", "--bars", "A=book.csv", "--out", "x", "--time-unit", "s"),
-        "in milliseconds it is 2025-07-02T13:30:00Z: say --time-unit ms",
+        "in milliseconds it is 2025-07-02T13:30:00Z: give --time-unit ms",
     ),
     "unknown option": (("run", "--fast"), "--fast"),
     "unknown command": (("runn",), "runn"),

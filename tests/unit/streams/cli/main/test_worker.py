@@ -131,4 +131,4 @@ def test_a_worker_told_to_stop_while_it_waits_for_a_broker_ends_with_0(
                 starting.send_signal(number)
                 _, said = starting.communicate(timeout=PATIENCE_S)
     assert starting.returncode == 0, said
-    assert "told to stop before anything was begun" in said
+    assert "stopped before anything was begun" in said

@@ -418,12 +418,12 @@ def test_a_file_in_another_unit_leaves_a_store_as_it_was(tmp_path: Path) -> None
     book = write(tmp_path / "a.csv", walk(0))
     seconds = tmp_path / "s.csv"
     seconds.write_text(book.read_text().replace("000,", ","))
-    with pytest.raises(InputError, match="say --time-unit s"):
+    with pytest.raises(InputError, match="give --time-unit s"):
         load(tmp_path / "S", ("A", seconds))
     assert not (tmp_path / "S").exists()
     load(tmp_path / "S", ("A", book))
     before = contents(tmp_path / "S")
-    with pytest.raises(InputError, match="say --time-unit s"):
+    with pytest.raises(InputError, match="give --time-unit s"):
         load(tmp_path / "S", ("A", seconds), replace=True)
     assert contents(tmp_path / "S") == before
     result = load(tmp_path / "S", ("A", seconds), time_unit="s")
