@@ -2,7 +2,7 @@
 # make help   the rest
 #
 # Needs Python 3.11 or newer with venv and pip, nothing else; everything is installed into $(VENV).
-# The tests that need a broker start one where a JDK and Maven are, else they say that they were skipped.
+# The tests that need a broker start one where a JDK and Maven are, else they report that they were skipped.
 
 PYTHON ?= python3
 VENV := .venv
@@ -24,7 +24,7 @@ WORKER_TESTS := $(wildcard tests/kafka/test_worker*.py)
 # What the floor of branch coverage is of.
 MEASURED_TESTS := $(addprefix tests/unit/,schemas streams/core streams/pipeline)
 RULE_TESTS := tests/contract tests/properties
-# What the build can change: the core, and what stands on nothing else.
+# What the build can change: the core, and what needs nothing else.
 COMPILED_TESTS := tests/house/test_build.py $(addprefix tests/unit/streams/,core embedded pipeline) \
 	tests/properties tests/golden tests/oracle
 
@@ -95,7 +95,7 @@ worker-test: $(VENV)/.installed-dev
 client-test: $(VENV)/.installed-dev
 	$(PY) -m pytest --durations=40 -m kafka $(addprefix --ignore=,$(WORKER_TESTS))
 
-# Without a compiler the test run says what it left out, rather than failing or staying silent.
+# Without a compiler the test run reports what it left out, rather than failing.
 compiled-test-if-possible: $(VENV)/.installed-dev
 	@if ! command -v cc >/dev/null 2>&1 && ! command -v gcc >/dev/null 2>&1; then \
 		echo "The compiled core was NOT tested: no C compiler (cc or gcc) found."; \

@@ -104,7 +104,7 @@ class Totals:
         self.seconds_a_bar.setdefault(name, []).append(seconds / bars)
 
     def microseconds(self, name: str) -> float:
-        """Of a bar in the middle group: what else the machine did in a moment does not count."""
+        """Of a bar in the middle group: a short load of the machine does not count."""
         return median(self.seconds_a_bar[name]) * 1e6
 
 
@@ -317,7 +317,7 @@ def report(totals: Totals, engine: GroupEngine, bars: list[Bar], arguments: Any)
 
 
 def machine() -> str:
-    """Processor, cores and Python, as far as the system tells."""
+    """Processor, cores and Python, as far as the system shows."""
     model = platform.processor() or platform.machine()
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

@@ -58,7 +58,7 @@ CUT_BEFORE_CLOSE_MS = 3 * HOUR_MS + 10 * MINUTE_MS
 
 
 def history(sessions: int) -> list[Bar]:
-    """Both books, minute by minute, up to a moment within the last session."""
+    """Both books, minute by minute, up to an instant within the last session."""
     bars: list[Bar] = merged(PAIR, sessions, 0)
     calendar = load_calendar("CME_EQUITY")
     last = calendar.session_of(bars[-1].start_ms)
@@ -125,17 +125,17 @@ class Corrected:
 
     def corrections(self, labels: Sequence[int]) -> Iterator[tuple[float, int]]:
         """Change the bars of these labels one by one: in bar costs, and bars since that label."""
-        places = {bar.start_ms: place for place, bar in enumerate(self.own)}
+        positions = {bar.start_ms: position for position, bar in enumerate(self.own)}
         for label in labels:
-            place = places[label]
-            bar = self.own[place]
+            position = positions[label]
+            bar = self.own[position]
             for wrong in (msgspec.structs.replace(bar, high=bar.high + 0.25, volume=1), bar):
                 started = time.perf_counter()
                 outcome = self.engine.apply(wrong, self.offset)
                 seconds = time.perf_counter() - started
                 assert outcome.kind == "changed"
                 self.offset += 1
-                since = len(self.own) - place
+                since = len(self.own) - position
                 yield seconds / self.bar_seconds, since
 
 

@@ -11,7 +11,7 @@ On the test broker, one node on loopback, logs filled before; each a process of 
 (4) the peer task as a hand-written aiokafka and orjson loop, one send an output, no durable state,
     settings as they come; and the same tuned: uvloop, linger of 5 ms, partition of the input;
 (5) the peer task as a straightforward Faust agent, a record at a time. It is slow, so it reads the
-    first `--agent-bars` of the log only; its figures per bar stand for the whole log.
+    first `--agent-bars` of the log only; its figures per bar count for the whole log.
 
 After that, of the worker on the peer task: memory, CPU while idle, and how soon bursts are
 answered (`kafka_live`).
@@ -53,7 +53,7 @@ from kafka_live import (  # type: ignore[import-not-found]
     cpu_seconds,
     measure_live,
     peak_megabytes,
-    told,
+    shown_rates,
 )
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -181,7 +181,7 @@ def measure_rival(name: str, config: Config, bars: int) -> Figures:
     """Run one of `benchmarks.kafka_rivals`."""
     kafka = config.kafka
     words = [kafka.bootstrap, input_log(kafka.topic_prefix), str(kafka.partitions), str(bars)]
-    # Faust makes a folder for its data where it stands.
+    # Faust makes a folder for its data in the current folder.
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.kafka_rivals", name, *words],
@@ -224,8 +224,8 @@ async def measure_worker(
                 if committed >= bars:
                     break
                 if process.poll() is not None or time.monotonic() > deadline:
-                    said = (Path(folder) / "worker.log").read_text()[-4_000:]
-                    raise SystemExit(f"the worker committed {committed} of {bars} bars: {said}")
+                    printed = (Path(folder) / "worker.log").read_text()[-4_000:]
+                    raise SystemExit(f"the worker committed {committed} of {bars} bars: {printed}")
                 await asyncio.sleep(POLL_S)
             outputs, peak = await count_outputs(config), peak_megabytes(process.pid)
             if after is not None:
@@ -283,13 +283,13 @@ async def committed_by(admin: AIOKafkaAdminClient, group: str, topic: str) -> in
 async def count_outputs(config: Config) -> int:
     """Records of all output topics; nothing is compacted so soon."""
     kafka = config.kafka
-    places = [
+    tps = [
         TopicPartition(name, number)
         for name in output_topics(kafka.topic_prefix)
         for number in range(kafka.partitions)
     ]
     async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap) as consumer:
-        return sum((await consumer.end_offsets(places)).values())
+        return sum((await consumer.end_offsets(tps)).values())
 
 
 def measure(
@@ -364,7 +364,7 @@ def show(found: dict[str, Figures], live: Live | None, core: str) -> None:
     for name, value in ratios(found).items():
         console.print(f"{name}: [bold]{value:.2f}[/bold]")
     if live is not None:
-        console.print(told(live))
+        console.print(shown_rates(live))
 
 
 def main() -> None:
@@ -376,7 +376,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     core = "pure" if str(engine_module.__file__).endswith(".py") else "compiled"
-    # A topic that was made a moment ago has no leader yet: producers ask again by themselves.
+    # A topic that was made just before has no leader yet: producers ask again by themselves.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with temporary_broker() as broker:
         found, live = measure(broker.bootstrap, arguments)

@@ -1,8 +1,8 @@
 """How soon and how cheaply a worker that has caught up answers; a part of `benchmarks/kafka.py`.
 
 Idle: CPU of the process while nothing is appended. Bursts: the next bar of every symbol appended at
-one instant, again and again; an output's latency lies between the moment before the first of them
-was handed to the producer, and the moment a consumer held the output. All in one process with one
+one instant, again and again; an output's latency lies between the instant before the first of them
+was handed to the producer, and the instant a consumer held the output. All in one process with one
 clock, on the machine that the broker and the worker use, too.
 """
 
@@ -75,7 +75,7 @@ async def measure_live(config: Config, pid: int, bars: Iterator[Bar], symbols: i
     )
 
 
-def told(live: Live) -> str:
+def shown_rates(live: Live) -> str:
     """The figures, marked up for a terminal."""
     return (
         f"{live.outputs} outputs of {BURSTS} bursts (to reach: p99 at most 50 ms): p50 "
@@ -88,7 +88,7 @@ def told(live: Live) -> str:
 async def burst_latencies(config: Config, bars: Iterator[Bar], symbols: int) -> list[float]:
     """Seconds from input to output, of every derived bar of all bursts."""
     kafka = config.kafka
-    places = [
+    tps = [
         TopicPartition(topic_of("derived_bar", kafka.topic_prefix), number)
         for number in range(kafka.partitions)
     ]
@@ -97,9 +97,9 @@ async def burst_latencies(config: Config, bars: Iterator[Bar], symbols: int) -> 
         AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all") as producer,
         AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, enable_auto_commit=False) as consumer,
     ):
-        consumer.assign(places)
-        await consumer.seek_to_end(*places)
-        for tp in places:
+        consumer.assign(tps)
+        await consumer.seek_to_end(*tps)
+        for tp in tps:
             # Until it is asked for, the end is not looked up, and would be that of later.
             await consumer.position(tp)
         for _ in range(BURSTS):
@@ -144,4 +144,4 @@ def peak_megabytes(pid: int) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
-    raise SystemExit(f"process {pid} does not say how much memory it holds")
+    raise SystemExit(f"process {pid} does not show how much memory it holds")

@@ -108,9 +108,9 @@ async def batches(
     """A consumer at the beginning of a log, and how to get its next records."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()
-    places = [TopicPartition(topic, number) for number in range(partitions)]
-    consumer.assign(places)
-    await consumer.seek_to_beginning(*places)
+    tps = [TopicPartition(topic, number) for number in range(partitions)]
+    consumer.assign(tps)
+    await consumer.seek_to_beginning(*tps)
 
     async def more() -> Any:
         return await consumer.getmany(timeout_ms=1_000)
@@ -150,7 +150,7 @@ async def run_loop(
     watch = Stopwatch()
     seen = sent = 0
     while seen < bars:
-        for place, records in (await more()).items():
+        for tp, records in (await more()).items():
             for record in records:
                 bar = orjson.loads(record.value)
                 symbol = bar["symbol"]
@@ -159,7 +159,7 @@ async def run_loop(
                         f"loop.{kind}",
                         orjson.dumps(value),
                         key=symbol.encode(),
-                        partition=place.partition if tuned else None,
+                        partition=tp.partition if tuned else None,
                     )
                     sent += 1
             seen += len(records)

@@ -207,7 +207,7 @@ def first_event(replay: Replay) -> Figures:
 
 
 def figures(bars: int, started: float, cpu: float) -> Figures:
-    """Since a moment."""
+    """Since an instant."""
     return Figures(
         bars,
         time.perf_counter() - started,
@@ -232,10 +232,10 @@ def contestants(
     }
 
 
-def in_process(name: str, places: list[str]) -> Figures:
+def in_process(name: str, inputs: list[str]) -> Figures:
     """One measurement in a process of its own."""
     done = subprocess.run(
-        [sys.executable, __file__, "--only", name, "--places", *places],
+        [sys.executable, __file__, "--only", name, "--inputs", *inputs],
         check=False,
         capture_output=True,
     )
@@ -258,11 +258,11 @@ def measure(bootstrap: str, sessions: int, rounds: int) -> dict[str, Figures]:
         assert isinstance(first, Bar)
         index = calendar.session_of(first.start_ms)
         days = [calendar.date(index + sessions // part) for part in (2, SHARE)]
-        places = [bootstrap, str(log), *days]
+        inputs = [bootstrap, str(log), *days]
         found: dict[str, Figures] = {}
         for _ in range(rounds):
             for name in contestants(bootstrap, log, *days):
-                figures = in_process(name, places)
+                figures = in_process(name, inputs)
                 known = found.get(name)
                 if known is None or figures.seconds < known.seconds:
                     found[name] = figures
@@ -328,10 +328,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", help=argparse.SUPPRESS)
-    parser.add_argument("--places", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--inputs", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.only:
-        bootstrap, log, middle, tenth = given.places
+        bootstrap, log, middle, tenth = given.inputs
         done = contestants(bootstrap, Path(log), middle, tenth)[given.only]()
         print(json.dumps({name: getattr(done, name) for name in done.__struct_fields__}))
         return

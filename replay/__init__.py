@@ -8,7 +8,7 @@
         async for touch in run.events(Touch):
             ...
 
-A replay as recorded says what the live worker said of the same records. `Replay.files` and
+A replay as recorded publishes what the live worker did of the same records. `Replay.files` and
 `Replay.store` read other logs; `replay.strategy` calls a strategy back in the order of the log,
 `replay.export` makes data frames of events, `replay.pace.control` paces a replay.
 """

@@ -95,7 +95,7 @@ async def beginning(
         if options.read_from is not None and partition in options.read_from:
             start = options.read_from[partition]
         elif warm_ms is not None:
-            # Nothing but the records themselves tells where it begins: `WarmUp` finds it.
+            # Only the records themselves show where it begins: `WarmUp` finds it.
             start = begins[partition]
         else:
             start = _log_start(partition, begins[partition], lacking)
@@ -151,12 +151,12 @@ def _why(lacking: Lacking) -> str:
 
 
 class WarmUp:
-    """Leaves out what lies before a warm-up: the records themselves tell where it begins.
+    """Leaves out what lies before a warm-up: the records themselves show where it begins.
 
     Parameters
     ----------
     begun
-        Kept up to date: where reading began, and what is said of it.
+        Kept up to date: where reading began, and the notes about it.
     """
 
     def __init__(self, begun: Beginning) -> None:
@@ -175,7 +175,7 @@ class WarmUp:
         ----------
         time_ms
             Its key, as in `LogItem`, or its own end where that is later: the key of a partition
-            that was silent for longer than `shown.REACH_MS` stays behind, and all that follows
+            that was idle for longer than `shown.REACH_MS` stays behind, and all that follows
             would be left out. A nonsensical end makes the warm-up longer, and no result
             wrong.
 
@@ -257,10 +257,10 @@ def _warm_ms(
     if sessions is None:
         return None
     if sessions < 0:
-        raise InputError(f"--warmup-sessions {sessions}: say how many sessions, 0 or more")
+        raise InputError(f"--warmup-sessions {sessions}: give a number of sessions, 0 or more")
     if from_ms is None:
         raise InputError(
-            f"--warmup-sessions {sessions}: is counted back from an instant; say by --from where"
+            f"--warmup-sessions {sessions}: is counted back from an instant; give --from, where"
             " the replay begins"
         )
     calendars = calendars_of(config, options.selection.groups, source.symbols)
@@ -272,7 +272,7 @@ def _log_start(partition: int, begin: int, lacking: Lacking | None) -> int:
         why = "no snapshot is there" if lacking is None else f"{_why(lacking)}: nothing is there"
         raise LogMissingError(
             f"partition {partition}: the log begins at offset {begin}, and {why} to"
-            f" replace the records from 0 to {begin - 1}; to begin without them, say an instant by"
+            f" replace the records from 0 to {begin - 1}; to begin without them, give an instant by"
             " --from, and --warmup-sessions"
         )
     return begin

@@ -80,7 +80,7 @@ def parse_offsets(option: str, texts: Iterable[str]) -> Bound:
         partition, colon, offset = text.rpartition(":")
         number = partition if colon else "0"
         if not (number.isdecimal() and offset.isdecimal()):
-            raise InputError(f"{option} {text}: say OFFSET or PARTITION:OFFSET")
+            raise InputError(f"{option} {text}: give OFFSET or PARTITION:OFFSET")
         if int(number) in offsets:
             raise InputError(f"{option} {text}: partition {int(number)} was given before")
         offsets[int(number)] = int(offset)
@@ -120,7 +120,7 @@ def calendars_of(
 
 
 def no_session_between(start: Bound, stop: Bound, calendars: Sequence[Calendar]) -> str | None:
-    """What is to be said where no session has a date from the one to the other bound.
+    """The error text where no session has a date from the one to the other bound.
 
     None where one has, where the dates are the wrong way round, or a bound is no date.
     """

@@ -45,9 +45,9 @@ def to_polars(
         Such as ``Touch``; other events are left out, but for its retractions, which are rows with
         op ``retract`` and empty cells.
     view
-        One row a fact, as it stands in the end, instead of one for each version.
+        One row a fact, as it is in the end, instead of one for each version.
     datetimes
-        Turn columns that end in ``_ms`` into datetimes with the zone UTC.
+        Convert columns that end in ``_ms`` to datetimes with the zone UTC.
     """
     import polars
 
@@ -181,7 +181,7 @@ def _scalar(hint: Any) -> type:
 
 
 def _union(hint: Any) -> list[Any]:
-    """The types of a union, also of literals, which stand for themselves."""
+    """The types of a union, also of literals, which are their own types."""
     if get_origin(hint) is None or get_origin(hint) is dict:
         return [hint]
     found: list[Any] = []

@@ -40,7 +40,7 @@ class ReplayWindow(Struct, frozen=True):
     from_ms, to_ms
         Bounds in event time.
     starts, stops
-        Bounds as offsets, by partition; they take the place of those in time.
+        Bounds as offsets, by partition; they replace those in time.
     """
 
     from_ms: int | None = None
@@ -98,7 +98,7 @@ def shared_number(group: str) -> int:
 
 
 class PartitionSpan(Struct):
-    """How a partition stands.
+    """How far a partition is.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ class ReplayStart(Struct, frozen=True):
     states
         States to begin with, by group.
     admitted
-        By partition, the symbols that have a place when reading begins; see `Admission`.
+        By partition, the symbols that are admitted when reading begins; see `Admission`.
     """
 
     starts: Mapping[int, int]
@@ -236,7 +236,7 @@ class ReplayFold:
         return out[0] if out else None
 
     def _is_due(self, item: Item) -> bool:
-        """Whether a record lies before the end of its partition, as far as its offset tells."""
+        """Whether a record lies before the end of its partition, as far as its offset shows."""
         offset, partition = item[0], item[2]
         span = self.spans[partition]
         if span.stop is not None:

@@ -62,7 +62,7 @@ class ReplayOptions(Struct, frozen=True, kw_only=True):
 
 
 class Pace(Protocol):
-    """Says when a record may be released; `replay.pace.control.Control` is one."""
+    """Decides when a record may be released; `replay.pace.control.Control` is one."""
 
     @property
     def stopped(self) -> bool:
@@ -159,7 +159,7 @@ def bound_of(name: str, when: When | None) -> Bound | None:
         return Bound(time_ms=when)
     if not isinstance(when, datetime):
         raise TypeError(
-            f"{name}={when!r}: say a session date or an ISO time as text, whole milliseconds, a"
+            f"{name}={when!r}: give a session date or an ISO time as text, whole milliseconds, a"
             " datetime with a zone, or a Bound"
         )
     if when.tzinfo is None:
@@ -176,7 +176,7 @@ def inputs_of(inputs: Sequence[Named]) -> tuple[Source, ...]:
         When it is one path instead of a list.
     """
     if isinstance(inputs, str | bytes | PathLike):
-        raise TypeError(f"inputs={inputs!r}: say a list of files, [{inputs!r}]")
+        raise TypeError(f"inputs={inputs!r}: give a list of files, [{inputs!r}]")
     found = []
     for each in inputs:
         symbol, path = each if isinstance(each, tuple) else (None, each)

@@ -257,7 +257,7 @@ class Replay:
         )
         async for items in stream:
             if not items and self.options.follow:
-                # So a source says that its seam is reached, and later that nothing has arrived.
+                # So a source shows that its seam is reached, and later that nothing has arrived.
                 self.live.set()
             if self.heard is not None:
                 self.heard(items)
@@ -334,7 +334,7 @@ class Replay:
             return items
         kept = []
         for item in items:
-            # After a long silence of its partition the key stays behind: the record shows its end.
+            # After an idle time of its partition the key stays behind: the record shows its end.
             time_ms = max(item.time_ms, self._own_ends.of(item.content))
             if warm_up.leaves_out(item.partition, item.offset, time_ms):
                 self.fold.pass_over(item)

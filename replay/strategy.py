@@ -25,7 +25,7 @@ class LookAheadError(InternalError, AssertionError):
 
 
 class Now:
-    """The moment of a call.
+    """The instant of a call.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Now:
         self._control = control
 
     def signal(self) -> None:
-        """Say that this is a moment of interest: a jump to the next signal ends here."""
+        """Mark this record as of interest: a jump to the next signal ends here."""
         if self._control is not None:
             self._control.signal()
 
@@ -78,7 +78,7 @@ class StrategyFeed:
         Raises
         ------
         LookAheadError
-            When an event says what lies after the moment of its record.
+            When an event holds what lies after the time of its record.
         """
         if release.letter is not None:
             # Nothing was accepted, so its time does not count.
@@ -108,12 +108,12 @@ class StrategyFeed:
 
 
 async def run_strategy(run: Replay, strategy: Strategy) -> None:
-    """Call a strategy with everything an open replay says, until its end.
+    """Call a strategy with everything an open replay publishes, until its end.
 
     Raises
     ------
     LookAheadError
-        When an event says what lies after the moment of its record.
+        When an event holds what lies after the time of its record.
     """
     feed = StrategyFeed(strategy, run.pace if isinstance(run.pace, Control) else None)
     async for release in run.releases():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A shared machine may be slow at any moment: time never decides whether a property holds.
+# A shared machine may be slow at any time: time never decides whether a property holds.
 _slow_is_fine = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 settings.register_profile(

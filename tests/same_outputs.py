@@ -7,7 +7,7 @@ into an environment of its own; both run the same commands over the sample books
 corrections, and, where TAPELINE_DATA names their folder, the recorded weeks: runs, runs as
 corrected, stores that take a delivery after another, replays of stores. Compared are all files of a
 run, the topics and the log of a store, and folded views. Of a manifest only the digests of outputs
-are: the rest of it says what made them.
+are: the rest of it names what made them.
 
 Exit code 0 when all are equal, 1 when one differs or is missing, 2 when a commit cannot be run.
 """
@@ -134,13 +134,13 @@ def make_inputs(tapeline: Path, folder: Path, data: Path | None) -> None:
 
 
 @contextmanager
-def installed(commit: str, place: Path) -> Iterator[Path]:
+def installed(commit: str, workdir: Path) -> Iterator[Path]:
     """The `tapeline` of a commit, in an environment of its own; removed at the end."""
-    tree = place / "tree"
+    tree = workdir / "tree"
     _run(["git", "-C", str(ROOT), "worktree", "add", "--quiet", "--detach", str(tree), commit])
     try:
-        _run([sys.executable, "-m", "venv", str(place / "venv")])
-        binaries = place / "venv" / "bin"
+        _run([sys.executable, "-m", "venv", str(workdir / "venv")])
+        binaries = workdir / "venv" / "bin"
         _run([str(binaries / "python"), "-m", "pip", "install", "--quiet", "--editable", str(tree)])
         yield binaries / "tapeline"
     finally:
@@ -207,13 +207,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     data = os.environ.get("TAPELINE_DATA")
     with ExitStack() as stack:
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        inputs = place / "inputs"
+        workdir = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        inputs = workdir / "inputs"
         inputs.mkdir()
         outputs = []
         try:
             for number, commit in enumerate((given.before, given.after)):
-                own = place / str(number)
+                own = workdir / str(number)
                 own.mkdir()
                 tapeline = stack.enter_context(installed(commit, own))
                 if number == 0:

@@ -1,4 +1,4 @@
-"""What the manifest of a run says to those who compare it: its records, its inputs, its log.
+"""What the manifest of a run holds for a comparison: its records, its inputs, its log.
 
 A run directory and the topics of a run have the same manifest, and are cut by the same rules.
 """
@@ -35,7 +35,7 @@ def covered(manifest: Mapping[str, Any], config: Config, name: str) -> tuple[Cov
     Raises
     ------
     InputError
-        When only its configuration could tell, and this is another one.
+        When only its configuration could show it, and this is another one.
     """
     source = manifest.get("source")
     if source is None:
@@ -69,7 +69,7 @@ def _names(manifest: Mapping[str, Any], config: Config, name: str) -> frozenset[
     groups, symbols = options.get("groups") or (), options.get("symbols") or ()
     if not groups and not symbols:
         return None
-    # Which symbols make a group, a manifest of earlier versions does not say.
+    # Which symbols make a group, a manifest of earlier versions does not hold.
     check_configuration(config, manifest, name)
     members = (member for group in groups for member in config.members(group))
     return frozenset((*symbols, *groups, *members, *map(config.group_of, symbols)))

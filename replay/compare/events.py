@@ -163,7 +163,7 @@ class _Side:
         self._last: dict[int, tuple[int, str]] = {}
 
     def held(self, entry: Entry) -> _Held:
-        """The next event of the side, with its place in the order."""
+        """The next event of the side, with its position in the order."""
         before = self._last.get(entry.partition)
         self._last[entry.partition] = (entry.seq, entry.id)
         if before is not None and entry.seq < before[0]:
@@ -355,7 +355,7 @@ class TypeComparison:
         left, right = plain(a), plain(b)
         shared: Iterable[str] = left.keys() | right.keys()
         if a.raw is None or b.raw is None:
-            # A tombstone says less than a line.
+            # A tombstone holds less than a line.
             shared = left.keys() & right.keys()
         left, right = self._with_message(a, left), self._with_message(b, right)
         shared = [*shared, *(name for name in OF_A_MESSAGE if name in left and name in right)]
@@ -369,7 +369,7 @@ class TypeComparison:
         return found
 
     def _with_message(self, entry: Entry, event: dict[str, Any]) -> dict[str, Any]:
-        """Fields of an event, and what its message says beside its value."""
+        """Fields of an event, and what its message holds beside its value."""
         found = dict(event)
         known = self._partitions_known and entry.partition != NO_PARTITION
         if known and "seq" not in self._ignored:

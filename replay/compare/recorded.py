@@ -154,7 +154,7 @@ class Recorded(Protocol):
 
     @property
     def partitions_known(self) -> bool:
-        """Whether its events are known to lie in partitions: files do not say where."""
+        """Whether its events are known to lie in partitions: files do not name them."""
         ...
 
     @property
@@ -190,7 +190,7 @@ class Recorded(Protocol):
         Raises
         ------
         RecordedError
-            Naming the place of what is no event.
+            Naming the position of what is no event.
         """
         ...
 
@@ -204,7 +204,7 @@ class Recorded(Protocol):
         Raises
         ------
         RecordedError
-            When it is not at hand; the message says why.
+            When it is not at hand; the message gives the reason.
         """
         ...
 
@@ -260,7 +260,7 @@ def _source_position(source: str, partition: int) -> tuple[int, int]:
 
 
 def plain(entry: Entry) -> dict[str, Any]:
-    """The event of an entry as plain data; of a tombstone what its key and headers say."""
+    """The event of an entry as plain data; of a tombstone what its key and headers hold."""
     if entry.raw is not None:
         found: dict[str, Any] = orjson.loads(entry.raw)
         return found

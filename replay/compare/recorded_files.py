@@ -1,4 +1,4 @@
-"""Runs in folders, run directories and stores, and which run a name stands for."""
+"""Runs in folders, run directories and stores, and which run a name means."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ class RecordedStore(_Files):
 
 
 def recorded(name: str, config: Config, bootstrap: str, registry: Registry = EVENTS) -> Recorded:
-    """What a name of the command line stands for, not yet opened.
+    """What a name of the command line means, not yet opened.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def recorded(name: str, config: Config, bootstrap: str, registry: Registry = EVE
     Raises
     ------
     InputError
-        When it stands for nothing.
+        When it means nothing.
     """
     prefix = config.kafka.topic_prefix
     if name == TOPICS or name.startswith((f"{TOPICS}:", RUN)):
@@ -221,7 +221,7 @@ def recorded(name: str, config: Config, bootstrap: str, registry: Registry = EVE
 
         kind, _, rest = name.partition(":")
         if name != TOPICS and not rest:
-            raise InputError(f"{name}: say topics:PREFIX or run:ID")
+            raise InputError(f"{name}: give topics:PREFIX or run:ID")
         if kind == TOPICS:
             return RecordedTopics(name, bootstrap, rest or prefix, config, None, registry)
         if not is_run_id(rest):

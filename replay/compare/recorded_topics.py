@@ -50,19 +50,19 @@ class RecordedTopics:
     prefix
         First part of the names of the topics.
     run_id
-        Of a run; its manifest says which records it covers. None: topics of workers.
+        Of a run; its manifest names the records it covers. None: topics of workers.
 
     Attributes
     ----------
     duplicates
-        Messages that were dropped because their seq had been seen: a worker that was killed says
+        Messages that were dropped because their seq had been seen: a worker that was killed sends
         the same again.
     manifest
         Of a complete run, once it was opened; otherwise None.
     spread_over
         See `Recorded`; known once it was opened.
     incomplete
-        Whether it is a run without a manifest: nothing says which records it covers.
+        Whether it is a run without a manifest: nothing names the records it covers.
     """
 
     compacted = True
@@ -107,12 +107,12 @@ class RecordedTopics:
         return self.manifest is not None and is_corrected(self.manifest)
 
     def remarks(self) -> list[str]:
-        """What was said twice, and whether anything tells what it covers."""
+        """What was sent twice, and whether its records are known."""
         found = []
         if self.incomplete:
-            found.append(f"{self.name} is incomplete: no manifest says which records it covers")
+            found.append(f"{self.name} is incomplete: no manifest names the records it covers")
         if self.duplicates:
-            found.append(f"{self.name}: {self.duplicates} messages said again were dropped by seq")
+            found.append(f"{self.name}: {self.duplicates} messages sent again were dropped by seq")
         return found
 
     async def __aenter__(self) -> RecordedTopics:
@@ -264,7 +264,7 @@ def _entry(message: Any) -> Entry:
     Raises
     ------
     RecordedError
-        When it is none, or key and headers say something else than its value.
+        When it is none, or key and headers do not agree with its value.
     """
     where = f"{message.topic}/{message.partition}/{message.offset}"
     headers = {name: value.decode() for name, value in message.headers}

@@ -112,7 +112,7 @@ async def parity(
     Raises
     ------
     RecordedError
-        When a side holds what is no event, or no offset says what of one is in the other.
+        When a side holds what is no event, or no offset shows what of one is in the other.
     NothingToCompareError
         When bounds and names leave nothing of either side. Sides without any event are equal.
     """
@@ -179,7 +179,7 @@ def _cuts(a: Recorded, b: Recorded, chosen: Coverage) -> tuple[Coverage, tuple[C
 def _covers_less(one: Coverage, other: Coverage) -> bool:
     """Whether a stretch is known to begin or end inside another one."""
     begins = any(start > other.starts.get(each, 0) for each, start in one.starts.items())
-    # What the other one does not bound, it may have ended at the same place.
+    # What the other one does not bound, it may have ended at the same offset.
     return begins or any(stop < other.stops.get(each, 0) for each, stop in one.stops.items())
 
 
@@ -343,7 +343,7 @@ class _Work:
     async def _view_differences(
         self, kind: str, wanted: set[str], ignored: frozenset[str], result: TypeResult
     ) -> None:
-        """Say what differs: the facts are read again, all others are passed over."""
+        """Report what differs: the facts are read again, all others are passed over."""
         last: list[dict[str, Entry]] = []
         later: list[set[str]] = []
         for side, cut in zip(self._sides, self._cuts, strict=True):

@@ -19,7 +19,7 @@ AWAY = (UnusableError, InputOutputError, OSError)
 
 
 class LoggedRecord(Struct, frozen=True):
-    """One record of a log; `refused` says why what cannot be read is no record."""
+    """One record of a log; `refused` is the reason why one that cannot be read is none."""
 
     offset: int
     record: dict[str, Any] | None
@@ -27,7 +27,7 @@ class LoggedRecord(Struct, frozen=True):
 
 
 class LogPart(Struct, frozen=True):
-    """Records of one side's log; `away` says why there are none."""
+    """Records of one side's log; `away` is the reason why there are none."""
 
     records: list[LoggedRecord]
     away: str | None = None
@@ -114,10 +114,10 @@ async def _parting(
         try:
             for source in (a, b):
                 await stack.enter_async_context(source)
-            places = [_partition(each, partition) for each in (a, b)]
-            start = max(begin, _begin(a, places[0]), _begin(b, places[1]))
-            first = await stack.enter_async_context(aclosing(_closable(a, places[0], start)))
-            second = await stack.enter_async_context(aclosing(_closable(b, places[1], start)))
+            partitions = [_partition(each, partition) for each in (a, b)]
+            start = max(begin, _begin(a, partitions[0]), _begin(b, partitions[1]))
+            first = await stack.enter_async_context(aclosing(_closable(a, partitions[0], start)))
+            second = await stack.enter_async_context(aclosing(_closable(b, partitions[1], start)))
             while True:
                 left, right = await anext(first, None), await anext(second, None)
                 if left is None and right is None:
@@ -131,7 +131,7 @@ async def _parting(
 
 
 def _equal(left: LogItem, right: LogItem) -> bool:
-    """Whether two logs have the same record at the same place.
+    """Whether two logs have the same record at the same offset.
 
     Not every offset of a topic has a record: markers of transactions take offsets, too, and what
     follows them in one log alone is published with another `seq`.

@@ -1,1 +1,1 @@
-"""Why an event is there, and what was known at a moment."""
+"""Why an event is there, and what was known at an instant."""

@@ -1,4 +1,4 @@
-"""The view as it stood at an instant: what was published before the watermark passed it.
+"""The view as of an instant: what was published before the watermark passed it.
 
 The bound is that of the end of a replay: of each partition the records before the first one after
 which its greatest watermark exceeds the instant. So a correction that came later is not in it, and
@@ -6,7 +6,7 @@ one that came earlier is, whatever bar it was of.
 
 A topic is replayed from the beginning of its log: snapshots hold the state of the rules, not the
 facts they have left behind, and compacted outputs no longer hold what was replaced since. A store
-keeps every version it published, and its log says how far to read them.
+keeps every version it published, and its log shows how far to read them.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def view_of_store(
 def first_above(config: Config, log: Path, records: int, instant_ms: int) -> int:
     """Offset of the first record of a store's log that raised the watermark above an instant.
 
-    Every record of a store's log was accepted, so its own time tells; the bar that a cancel takes
+    Every record of a store's log was accepted, so its own time decides; the bar that a cancel takes
     away came before it.
     """
     router = Router(config)

@@ -162,7 +162,7 @@ class Chain:
         for event in ("touched_high", "touched_low"):
             touch = self._facts.get(touch_id(fact.symbol, range_label(fact.kind, fact.name), event))
             if isinstance(touch, Touch):
-                # The range itself says when it was touched last, and not what came before.
+                # The range itself holds when it was touched last, and not what came before.
                 latest = touch.event_ms == fact.event_ms
                 cause = _bar(event, fact.symbol, touch.bar_ms, to_builtins(touch))
                 found.append(cause if latest else Cause(event, cause.fact))

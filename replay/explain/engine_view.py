@@ -1,4 +1,4 @@
-"""What an engine knew at one moment, as far as it matters for one fact: small, and in prices."""
+"""What an engine knew after one record, as far as it matters for one fact: small, and in prices."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def asked(config: Config, fact_id: str, registry: Registry = EVENTS) -> tuple[st
         When it is no id of a fact, or its symbol or group is not configured.
     """
     if fact_id.startswith(ids_of("reject")):
-        raise InputError(f"{fact_id}: a dead letter says itself why: code, reason, raw bytes")
+        raise InputError(f"{fact_id}: a dead letter holds its own reason: code, reason, raw bytes")
     try:
         fact = parsed_id(fact_id)
         row = registry.row(fact.type)
@@ -340,11 +340,11 @@ class VersionReader(_Group):
 
     @property
     def done(self) -> bool:
-        """Whether every version was told."""
+        """Whether every version was explained."""
         return not self._waiting
 
     def take(self, items: Iterable[LogItem]) -> None:
-        """The next records of the log, until every version was told."""
+        """The next records of the log, until every version was explained."""
         self.drive.apply_many(self._with_states(items), self)
 
     def _with_states(self, items: Iterable[LogItem]) -> Iterator[LogItem]:

@@ -115,7 +115,7 @@ def check_manifest(found: object, name: str) -> dict[str, Any]:
     Raises
     ------
     InputError
-        When it is no manifest, or a damaged one; the message names the place.
+        When it is no manifest, or a damaged one; the message names the key.
     """
     if not isinstance(found, dict) or not found.keys() & {"source", "inputs"}:
         raise InputError(f"{name}: is no manifest of a run")

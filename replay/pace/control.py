@@ -1,6 +1,6 @@
 """Remote control of a replay: pause, resume, step, speed, jumps.
 
-The loop of a replay asks before it hands a record's results over, and tells what they were::
+The loop of a replay asks before it hands a record's results over, and reports what they were::
 
     if not control.at_once(item.time_ms) and not await control.release(item.time_ms):
         break
@@ -29,7 +29,7 @@ from tapeline.streams.pipeline.pacing import NS_IN_S, Pacer, checked_speed, fast
 LONGEST_WAIT_S = 60.0
 """Longer waits come in parts: the clock is read again after each."""
 YIELD_NS = 20_000_000
-"""A loop that never waits lets others have their turn after this time: keys, consumers."""
+"""A loop that never waits lets others run after this time: keys, consumers."""
 RECORDS_BETWEEN_LOOKS = 64
 
 
@@ -49,7 +49,7 @@ class MonotonicClock:
     """The clock of this machine."""
 
     def now_ns(self) -> int:
-        """Nanoseconds since some moment in the past."""
+        """Nanoseconds since some instant in the past."""
         return time.monotonic_ns()
 
     async def wait(self, changed: asyncio.Event, seconds: float | None) -> None:
@@ -120,7 +120,7 @@ class Control:
 
     @property
     def state(self) -> ControlState:
-        """How it stands now."""
+        """Its state now."""
         return ControlState(
             paused=self._pacer.paused,
             stopped=self._stopped,
@@ -263,7 +263,7 @@ class Control:
         until_ms: int | None = None,
         landmark: Landmark | None = None,
     ) -> None:
-        """Take one intention in the place of another."""
+        """Replace one intention by another."""
         now = self._clock.now_ns()
         self._hand_over(now)
         if paused:

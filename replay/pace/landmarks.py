@@ -22,7 +22,7 @@ def landmarks(registry: Registry = EVENTS) -> tuple[Landmark, ...]:
 
 
 class Landmarks:
-    """Tells what is new from what is only published again.
+    """Distinguishes what is new from what is only published again.
 
     A gap that grows or closes is no new gap: the last one of each symbol is remembered. A session
     is new with the first symbol that opens it, not once more with each of the others. An expiry
@@ -39,7 +39,7 @@ class Landmarks:
         found: list[Landmark] = []
         tags = self._tags
         for event in events:
-            # Most events are none of these, and this stands in the way of every record.
+            # Most events are none of these, and this runs for every record.
             if type(event) in tags and (landmark := self._of(event)) is not None:
                 found.append(landmark)
         return found

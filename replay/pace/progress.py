@@ -53,7 +53,7 @@ class _Sample(NamedTuple):
 
 
 class Meter:
-    """Turns states of a replay, looked at now and then, into its pace. Pure.
+    """The pace of a replay, from its states at some times. Pure.
 
     Parameters
     ----------
@@ -70,14 +70,14 @@ class Meter:
         self._samples: deque[_Sample] = deque()
 
     def look(self, state: ControlState, now_s: float) -> MeasuredPace:
-        """The pace at a moment; moments never go back."""
+        """The pace at a time; times never go back."""
         samples = self._samples
         if state.event_ms is not None:
             if self._begin_ms is None:
                 self._begin_ms = state.event_ms
             if state.paused:
                 samples.clear()
-            # Only moments at which something came: one bar a minute has a pace, too.
+            # Only times at which something came: one bar a minute has a pace, too.
             if not samples or samples[-1].records != state.records:
                 samples.append(_Sample(now_s, state.records, state.event_ms))
         while len(samples) > 2 and samples[1].at_s <= now_s - WINDOW_S:

@@ -72,7 +72,7 @@ class OrderKeys:
 
 
 async def send_parts(job: Job, out: BinaryIO) -> Ended:
-    """Replay the share of the job and say what every record led to."""
+    """Replay the share of the job and send what every record led to."""
     keys = OrderKeys()
     async with Replay(job.config, source_of(job.config, job.origin).source, job.options) as run:
         run.heard = keys.hear

@@ -1,7 +1,7 @@
-"""A replay in a process of its own: what it is told, what it says, and its end in any case.
+"""A replay in a process of its own: its input, its answers, and its end in any case.
 
 Both sides are one program, so what they exchange is pickled. A child ends with its parent: it
-watches the pipe it was told through, which no death of the parent leaves open.
+watches the pipe of its input, which no death of the parent leaves open.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Job(Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     folder
-        Write a run directory there; None: say what every record led to.
+        Write a run directory there; None: send what every record led to.
     given
         Options as they were given, for the manifest.
     processes
@@ -55,7 +55,7 @@ class Replaced(NamedTuple):
 
 
 class KeyedResult(NamedTuple):
-    """What one record led to, and its place in the total order.
+    """What one record led to, and its position in the total order.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class KeyedResult(NamedTuple):
 
 
 class Ended(Struct, frozen=True):
-    """The last thing a child says.
+    """The last answer of a child.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class Failed(Struct, frozen=True):
 
 
 class ChildDiedError(BrokenPromiseError):
-    """A child ended before it had said everything."""
+    """A child ended before it had sent everything."""
 
 
 class Child:
@@ -113,7 +113,7 @@ class Child:
     Attributes
     ----------
     ended
-        What it said last, once `results` is exhausted.
+        Its last answer, once `results` is exhausted.
     """
 
     def __init__(self, job: Job, environment: Mapping[str, str | None] | None = None) -> None:
@@ -131,7 +131,7 @@ class Child:
             pickle.dump(self._job, self._process.stdin)
             self._process.stdin.flush()
         except BrokenPipeError:
-            # Why it died, `results` says.
+            # Why it died, `results` raises.
             return self
         except BaseException:
             self.__exit__()
@@ -149,7 +149,7 @@ class Child:
             try:
                 pipe.close()
             except BrokenPipeError:
-                # What it was to be told is of no use any more.
+                # Its input is of no use any more.
                 continue
 
     @property

@@ -21,7 +21,7 @@ from tapeline.streams.pipeline.manifest import OUTPUT_SHA256
 from tapeline.streams.pipeline.manifest_identity import IDENTITY, identity_differences
 
 BY_PARTITION = "partition_sha256"
-"""In the manifest of a run that followed: its partitions arrived in turns of their own."""
+"""In the manifest of a run that followed: its partitions arrived in an order of their own."""
 INPUT = "input_sha256"
 COMPARED = ("topics", INPUT)
 NOTHING: dict[str, Any] = {OUTPUT_SHA256: hashlib.sha256().hexdigest(), "topics": 0}
@@ -164,14 +164,14 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def names_input(before: Mapping[str, Any]) -> bool:
-    """Whether a manifest says what was read: manifests of earlier versions do not of stores."""
+    """Whether a manifest names what was read: manifests of earlier versions do not of stores."""
     source = before["source"]
     nothing = all(span["stop"] <= span["read_from"] for span in source["partitions"].values())
     return source["kind"] != STORE or nothing or bool(before.get(INPUT))
 
 
 def order_note(before: Mapping[str, Any]) -> str | None:
-    """What is to be said of a manifest that ordered its partitions otherwise; None of any other."""
+    """The note about a manifest that ordered its partitions otherwise; None of any other."""
     source = before["source"]
     if source["kind"] != "topic" or len(source["partitions"]) < 2:
         return None
@@ -208,7 +208,7 @@ def schedule_changes(before: Mapping[str, Any], config: Config) -> list[str]:
 
 
 def version_notes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is to be said of the versions that made two runs: nothing when they are the same."""
+    """Notes about the versions that made two runs: none when they are the same."""
     notes = []
     then, this = before.get("code_version"), now.get("code_version")
     if then != this:

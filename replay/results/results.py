@@ -99,7 +99,7 @@ async def replay_into(
     progress: Callable[[Replay], None] | None = None,
     by_partition: bool = False,
 ) -> RunResult:
-    """Run a replay that is open, and say in a manifest what it was and what came out.
+    """Run a replay that is open, and write in a manifest what it was and what came out.
 
     Parameters
     ----------

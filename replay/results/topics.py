@@ -85,7 +85,7 @@ class RunTopics:
         self.bootstrap = bootstrap
         self._kafka = kafka
         self._registry = registry
-        self._placed = partitions is not None
+        self._by_partition = partitions is not None
         self._partitions = partitions or kafka.partitions
         self._manifest = run_manifest_topic(run_id, kafka.topic_prefix)
         self._messages = ReleaseWriter(run_prefix(run_id, kafka.topic_prefix), registry)
@@ -154,7 +154,7 @@ class RunTopics:
             for letter in letters:
                 topic, (time_ms, key, value, headers) = self._messages.letter(letter, 0)
                 # Of a topic, the source is topic/partition/offset.
-                partition = int(letter.source.rsplit("/", 2)[1]) if self._placed else 0
+                partition = int(letter.source.rsplit("/", 2)[1]) if self._by_partition else 0
                 await self._writers[topic].add(partition, key, value, time_ms, headers)
 
     async def commit(self, manifest: dict[str, Any]) -> None:
@@ -169,6 +169,6 @@ class RunTopics:
 
     def _partition(self, release: Release) -> int:
         """That of the record; what comes out of files, where a worker would have put it."""
-        if self._placed:
+        if self._by_partition:
             return release.item.partition
         return 0 if release.group is None else partition_for(release.group, self._partitions)

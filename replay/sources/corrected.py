@@ -123,8 +123,8 @@ class CorrectedSource:
         groups, extents = self._selection.groups, self._source.extents
         if groups is None:
             return sorted(extents)
-        places = {self._source.partition_of(group) for group in groups}
-        return [each for each in sorted(extents) if each in places or None in places]
+        partitions = {self._source.partition_of(group) for group in groups}
+        return [each for each in sorted(extents) if each in partitions or None in partitions]
 
     def _add(self, item: LogItem, final: FinalBars) -> None:
         content = item.content

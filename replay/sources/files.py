@@ -142,7 +142,7 @@ class FileSource:
                     check(content)
                     last = event_time_ms(content, router)
                 except RecordRejected:
-                    # It stays where it is; what is wrong with it, the fold says.
+                    # It stays where it is; what is wrong with it, the fold reports.
                     pass
             yield LogItem(offset, content, 0, last, row if stored else (feed, row, line))
         if self._options.until_ms is not None:

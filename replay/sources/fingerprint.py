@@ -1,4 +1,4 @@
-"""SHA-256 of what a replay read and said, however it came in pieces."""
+"""SHA-256 of what a replay read and published, however it came in pieces."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class InputHash:
         self._hashes: dict[int, tuple[Any, Any]] = {}
 
     def add(self, items: Sequence[LogItem]) -> None:
-        """The next records, whose places are their bytes.
+        """The next records, whose origins are their bytes.
 
         Those of files have others and are not counted: the checksums of the files are known.
         """
         if not items or type(items[0].origin) is not bytes:
             return
         pieces: defaultdict[int, list[bytes]] = defaultdict(list)
-        for _, _, partition, _, place, _ in items:
-            pieces[partition].append(place)
+        for _, _, partition, _, raw, _ in items:
+            pieces[partition].append(raw)
         for partition, values in pieces.items():
             known = self._hashes.get(partition)
             if known is None:
@@ -54,7 +54,7 @@ class InputHash:
 
 
 class PartitionHashes:
-    """Lines of each output topic and partition: equal also where partitions came in other turns.
+    """Lines of each output topic and partition: equal also where partitions came in another order.
 
     Parameters
     ----------
@@ -77,10 +77,10 @@ class PartitionHashes:
                 pieces.setdefault((kind, partition), []).append(event)
             if release.letter is not None:
                 pieces.setdefault(("reject", partition), []).append(release.letter)
-        for place, events in pieces.items():
-            known = self._hashes.get(place)
+        for key, events in pieces.items():
+            known = self._hashes.get(key)
             if known is None:
-                known = self._hashes[place] = hashlib.sha256()
+                known = self._hashes[key] = hashlib.sha256()
             known.update(self._encode(events))
 
     def digests(self) -> dict[str, str]:

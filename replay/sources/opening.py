@@ -50,7 +50,7 @@ class Origin(Struct, frozen=True, kw_only=True):
 
 
 class Opened(Struct, frozen=True):
-    """A source, and what a run directory says of how it was run.
+    """A source, and what a run directory holds about how it was run.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ def _of_store(config: Config, store: Path, origin: Origin) -> FileSource:
             records=checkpoint.log_records if origin.ends is None else origin.ends[0],
             kind=STORE,
             fetch_records=_rows(origin),
-            # An empty store has none, and says nothing about its symbols.
+            # An empty store has none, and shows nothing about its symbols.
             symbols=[symbol for group in groups for symbol in config.members(group)] or None,
         ),
     )

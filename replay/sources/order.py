@@ -2,7 +2,7 @@
 
 Heads are compared by (event time, partition, offset), with one record of look-ahead: the next
 record of every partition must be there before one is taken. A late record therefore goes right
-after those before it in its partition. The same order, said in one sentence: sorted by (greatest
+after those before it in its partition. The same order, in one sentence: sorted by (greatest
 event time so far in the partition, partition, offset).
 """
 
@@ -51,7 +51,7 @@ class TotalOrder:
         self._open.discard(partition)
 
     def take(self) -> list[LogItem]:
-        """All records whose place is certain, in order."""
+        """All records whose position is certain, in order."""
         queues, reached = self._queues, self._reached
         if any(not queues[each] for each in self._open):
             return []

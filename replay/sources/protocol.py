@@ -86,7 +86,7 @@ class StoredStates(Struct, frozen=True):
     older
         Stored states of earlier versions, which were left out.
     admitted
-        By partition, places of symbols that are not configured, in the order of their offsets: all
+        By partition, admitted symbols, in the order of their offsets: all
         that were taken below the offset of any of its states.
     """
 
@@ -141,8 +141,8 @@ class LogSource(Protocol):
         shown
             By partition, the key of the record before its start, where it is known.
         follow
-            Go on beyond the end of the extents, in the order of arrival. An empty list stands
-            where the extents end, and wherever nothing has arrived for a moment.
+            Go on beyond the end of the extents, in the order of arrival. An empty list is
+            where the extents end, and wherever nothing has arrived for a while.
 
         Raises
         ------

@@ -55,13 +55,13 @@ class SnapshotReader:
         return together([await self._of_partition(bound, each) for each in sorted(partitions)])
 
     async def _of_partition(self, bound: StateBound, partition: int) -> StoredStates:
-        place = TopicPartition(self._topic, partition)
-        begin, low = (await whole_spans(self._consumer, [place]))[place]
+        tp = TopicPartition(self._topic, partition)
+        begin, low = (await whole_spans(self._consumer, [tp]))[tp]
         sets = SnapshotSets(bound, partition)
         block = FIRST_BLOCK
         while low > begin:
             high, low = low, max(begin, low - block)
-            for record in reversed(await read_block(self._consumer, place, low, high)):
+            for record in reversed(await read_block(self._consumer, tp, low, high)):
                 sets.take(record.key, record.value, dict(record.headers))
             block *= GROWTH
         return sets.found()
@@ -121,9 +121,9 @@ class SnapshotSets:
             return
         label = label_of(key, headers)
         if label is None:
-            place = admission_of(key, headers)
-            if place is not None:
-                self._admitted[place.symbol] = place
+            admission = admission_of(key, headers)
+            if admission is not None:
+                self._admitted[admission.symbol] = admission
             elif headers.get("type") == b"snapshot":
                 self._older.add((group_of_key(key), headers.get("offset")))
             return
@@ -172,7 +172,7 @@ class SnapshotSets:
                 states[group] = _state(chosen)
             elif self._is_before(began.offset, began.reached_ms):
                 lacking.append(Lacking(group, self._oldest.get(group, (0, None))[1]))
-        # Where a group began, earlier versions did not say.
+        # Where a group began, earlier versions did not write.
         lacking += [Lacking(group) for group, _ in sorted(self._older) if group not in self._began]
         older, admitted = len(self._older), {}
         if self._admitted:

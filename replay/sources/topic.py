@@ -148,7 +148,7 @@ class TopicSource:
             if start < begin:
                 raise LogMissingError(
                     f"{self.topic} partition {partition}: the replay needs the records from offset"
-                    f" {start} on, the log begins at {begin}; begin later, or say an instant by"
+                    f" {start} on, the log begins at {begin}; begin later, or give an instant by"
                     " --from, --no-snapshots and --warmup-sessions"
                 )
         reader = _RecordReader(
@@ -232,7 +232,7 @@ class _RecordReader:
     async def arrivals(self) -> list[LogItem]:
         """What has come beyond the extents, one partition after the other; soon, or nothing."""
         if time.monotonic() - self._heard > IDLE_SECONDS:
-            # Silence of the log, or of the broker? The client would not say.
+            # Is the log idle, or the broker away? The client does not report it.
             await self._consumer.end_offsets(self._consumer.assignment())
             self._heard = time.monotonic()
         return await self._poll(set(self._next), bounded=False)

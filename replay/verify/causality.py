@@ -1,6 +1,6 @@
-"""Whether a run says at any time only what it will stand by: rewritten readings, counted. Pure.
+"""Whether a run publishes at any time only what stays true: rewritten readings, counted. Pure.
 
-A reader at some moment has the events of the records until then: a *prefix*. What a prefix
+A reader at some instant has the events of the records until then: a *prefix*. What a prefix
 published, and the longer run changed or took back without a correction in between, was never true
 for that reader (it *repaints*). Two things are compared, for any callable that runs a prefix:
 
@@ -42,7 +42,7 @@ class Finding(Struct, frozen=True):
     Attributes
     ----------
     read
-        Records after which the old version stood.
+        Records after which the old version was in the view.
     rewritten
         Records after which it did not; of a prefix that differs its length.
     fields
@@ -62,7 +62,7 @@ class Finding(Struct, frozen=True):
 
 
 class CausalityReport(Struct, frozen=True):
-    """What prefixes and the longer run say of each other.
+    """How prefixes and the longer run differ.
 
     Attributes
     ----------
@@ -193,7 +193,7 @@ def _is_line(event: Output | Reject, line: bytes) -> bool:
 def _contradictions(
     prefix: Sequence[Published], beginning: Sequence[Published], end: int
 ) -> Iterable[Finding]:
-    """What a prefix had published and the longer run, as far as that, says otherwise or not."""
+    """What a prefix had published and the longer run, as far as that, changed or not."""
     known: dict[str, Since] = {}
     later: dict[str, Event] = {}
     for count, (mine, others) in enumerate(zip_longest(prefix, beginning, fillvalue=()), 1):

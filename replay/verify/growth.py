@@ -13,7 +13,7 @@ from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, content_of
 from tapeline.schemas.registry import EVENTS
 
-PLACE = frozenset({"seq", "rev", "event_ms", "watermark_ms", "corrects"})
+STAMP = frozenset({"seq", "rev", "event_ms", "watermark_ms", "corrects"})
 
 
 def is_growth(old: Event, new: Event, registry: Registry = EVENTS) -> bool:
@@ -26,7 +26,7 @@ def is_growth(old: Event, new: Event, registry: Registry = EVENTS) -> bool:
     # The later symbol of a group may be the one behind: its event is then the one known.
     if new.event_ms == old.event_ms and row.scope != "group":
         return False
-    changed = frozenset(changed_fields(old, new)) - PLACE
+    changed = frozenset(changed_fields(old, new)) - STAMP
     return changed <= row.grows and row.grew(old, new)
 
 

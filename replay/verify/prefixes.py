@@ -1,6 +1,6 @@
 """Prefixes of a stretch of a log, each run on its own: fresh engines, or the stretch's start state.
 
-The records of the stretch are read once and held; an engine, and what it says, belongs to one run.
+The records of the stretch are read once and held; an engine, and its events, belong to one run.
 """
 
 from __future__ import annotations

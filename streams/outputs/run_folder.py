@@ -162,10 +162,10 @@ class TopicFiles:
 
 
 class RunDirectory:
-    """Writes a run beside its place and moves it there when it is complete.
+    """Writes a run beside its folder and moves it there when it is complete.
 
     A context: whatever ends it before `commit` leaves the earlier run as it was, and nothing of the
-    new one. What a killed process left is removed by the next run to the same place.
+    new one. What a killed process left is removed by the next run to the same folder.
 
     Parameters
     ----------
@@ -189,12 +189,12 @@ class RunDirectory:
         registry: Registry = EVENTS,
     ) -> None:
         # Through links: what is renamed must be the folder itself.
-        self._place = Path(os.path.realpath(folder))
-        check_replaceable(folder, self._place)
+        self._target = Path(os.path.realpath(folder))
+        check_replaceable(folder, self._target)
         self._registry = registry
         self._shown = folder
         self._count = count
-        self._part, self._old = _beside(self._place)
+        self._part, self._old = _beside(self._target)
         self._made: list[Path] = []
         self._lock = -1
         self._committed = False
@@ -233,13 +233,13 @@ class RunDirectory:
                 return
 
     def _make_parents(self) -> None:
-        missing = [path for path in self._place.parents if not path.exists()]
+        missing = [path for path in self._target.parents if not path.exists()]
         for parent in reversed(missing):
             parent.mkdir()
             self._made.insert(0, parent)
 
     def _take_lock(self) -> None:
-        """Hold the folder, so that a second run to the same place cannot mix its files in."""
+        """Hold the folder, so that a second run to the same folder cannot mix its files in."""
         lock = os.open(self._part, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -253,26 +253,26 @@ class RunDirectory:
         for path in self._part.iterdir():
             path.unlink()
         if self._old.exists():
-            if self._place.exists():
+            if self._target.exists():
                 shutil.rmtree(self._old)
             else:
-                self._old.rename(self._place)
+                self._old.rename(self._target)
 
     def commit(self, manifest: dict[str, Any]) -> None:
-        """Write the manifest and put the run in its place."""
+        """Write the manifest and move the run to its folder."""
         options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
         with naming(self._part / MANIFEST):
             (self._part / MANIFEST).write_bytes(orjson.dumps(manifest, option=options))
         # Something may have been put there during a long run.
-        check_replaceable(self._shown, self._place)
-        replaced = self._place.exists()
+        check_replaceable(self._shown, self._target)
+        replaced = self._target.exists()
         if replaced:
-            self._place.rename(self._old)
+            self._target.rename(self._old)
         try:
-            self._part.rename(self._place)
+            self._part.rename(self._target)
         except BaseException:
             if replaced:
-                self._old.rename(self._place)
+                self._old.rename(self._target)
             raise
         self._committed = True
         if replaced:

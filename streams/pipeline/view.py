@@ -1,4 +1,4 @@
-"""The view: of every fact its last version, by id. What is no view has its reason at the place."""
+"""The view: of every fact its last version, by id. What is no view has its reason where it is."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def log() -> list[LogRecord]:
     for minute in range(BARS):
         start_ms = OPEN_MS + minute * MINUTE_MS
         bars += [Bar(each, "1m", start_ms, 10.0, 10.5, 9.5, 10.0, 1) for each in ("ACME", "BETA")]
-    # Later than the last bar: one at its end would say nothing, and a store does not keep it.
+    # Later than the last bar: one at its end would change nothing, and a store does not keep it.
     end_ms = OPEN_MS + (BARS + 5) * MINUTE_MS
     return [*bars, Clock("ACME", end_ms), Clock("BETA", end_ms)]
 
@@ -49,7 +49,7 @@ class LogSourceContract(ABC):
     """Inherited by ``Test...`` classes, one a source."""
 
     has_unreadable = True
-    """Whether a record that is none is handed over in its place."""
+    """Whether a record that is none is handed over instead."""
 
     @abstractmethod
     async def source(

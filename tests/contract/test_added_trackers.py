@@ -129,14 +129,14 @@ def test_the_next_session_begins_before_the_time_of_a_close_and_none_after_the_l
         ((Peaks, SessionVwap), "in the order of the trackers"),
     ],
 )
-def test_rules_have_their_own_names_types_and_places(
+def test_rules_have_their_own_names_types_and_positions(
     trackers: tuple[TrackerFactory, ...], complaint: str
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
         equity(*trackers)
 
 
-def test_a_tracker_that_takes_runs_must_say_how() -> None:
+def test_a_tracker_that_takes_runs_must_define_how() -> None:
     tape = equity(lambda plan: Tracker("idle", 1, (), takes_runs=True))
     with pytest.raises(TypeError, match="tracker idle takes runs of bars"):
         tape.take(*minutes("ACME", "2025-12-15 09:30", 10))

@@ -29,9 +29,9 @@ class TestRunFolder(SinkContract):
         with pytest.raises(BrokenOffError):
             await self._write_and_end(folder / "out", source)
 
-    async def _write_and_end(self, place: Path, source: Source) -> None:
+    async def _write_and_end(self, workdir: Path, source: Source) -> None:
         async with Replay(CONFIG, FileSource(CONFIG, [source])) as replay:
-            with RunDirectory(place, lambda _: None) as directory:
+            with RunDirectory(workdir, lambda _: None) as directory:
                 async for release in replay.releases():
                     directory.files.write(release.events)
                 directory.files.flush()

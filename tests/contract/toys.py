@@ -138,9 +138,9 @@ class SpanHighs(Tracker):
     def reset(self) -> None:
         self._date = ""
         self._due: list[list[Any]] = []
-        self._stand([None, "", 0, "", 0])
+        self._set([None, "", 0, "", 0])
 
-    def _stand(self, fact: list[Any]) -> None:
+    def _set(self, fact: list[Any]) -> None:
         """The minutes so far: their start, session, high, state, and when that was decided."""
         self._fact = fact
         is_open = fact[3] == "open"
@@ -170,7 +170,7 @@ class SpanHighs(Tracker):
     def _note(self, fact: list[Any]) -> None:
         self._due = [each for each in self._due if each[0] != fact[0]]
         self._due.append(fact)
-        self._stand(fact)
+        self._set(fact)
         self.pending = True
 
     def _event(self, fact: list[Any], stamp: Stamp) -> Any:
@@ -192,7 +192,7 @@ class SpanHighs(Tracker):
     def rewind(self, point: Any) -> None:
         self._date = point[0]
         self._due = []
-        self._stand(point[1:])
+        self._set(point[1:])
 
     def open_ids(self, point: Any = None) -> list[str]:
         return [f"span_high|{self._plan.symbol}|"]

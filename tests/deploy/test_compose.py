@@ -91,7 +91,7 @@ def test_clients_of_this_machine_find_the_broker_where_the_configuration_looks_f
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_that_stays_says_whether_it_is_well(name: str) -> None:
+def test_a_service_that_stays_reports_whether_it_is_well(name: str) -> None:
     stays = name not in ONE_SHOT | {"feed", "touches"}
     assert ("healthcheck" in SERVICES[name]) == stays
 
@@ -145,7 +145,7 @@ def test_tools_and_monitoring_start_only_when_they_are_asked_for() -> None:
     }
 
 
-def test_no_password_stands_in_the_file() -> None:
+def test_no_password_is_in_the_file() -> None:
     keys = [key for each in SERVICES.values() for key in each.get("environment", {})]
     assert [key for key in keys if re.search("PASSWORD|SECRET|TOKEN", key)] == []
 

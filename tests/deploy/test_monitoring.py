@@ -127,7 +127,7 @@ def test_panels_and_legends_are_whole() -> None:
             assert labels <= EXPORTED[metric[0]] | SCRAPED
 
 
-def test_an_alert_says_how_bad_it_is_and_what_is_wrong_and_the_page_explains_it() -> None:
+def test_an_alert_shows_how_bad_it_is_and_what_is_wrong_and_the_page_explains_it() -> None:
     page = (ROOT / "docs" / "operations.md").read_text("utf-8")
     names = [rule["alert"] for rule in rules()]
     assert len(names) == len(set(names))

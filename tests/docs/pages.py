@@ -1,4 +1,4 @@
-"""Pages of the documentation, and what stands in them."""
+"""Pages of the documentation, and what they hold."""
 
 from __future__ import annotations
 

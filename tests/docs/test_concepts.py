@@ -14,7 +14,7 @@ ACME = '[instruments.ACME]\ncalendar = "XNYS"\ntick = 0.01\n'
 
 
 @pytest.mark.parametrize("example", examples(PAGE), ids=lambda each: each.facts[0].split()[0])
-def test_what_the_page_says_follows_from_the_book(example: Example) -> None:
+def test_what_the_page_shows_follows_from_the_book(example: Example) -> None:
     assert example.disagreements() == []
 
 

@@ -134,7 +134,7 @@ def test_the_example_of_a_row_is_allowed(page: str, section: str, key: str) -> N
 
 
 @pytest.mark.parametrize(("section", "key"), ALL_KEYS)
-def test_what_a_row_allows_is_what_the_error_says(page: str, section: str, key: str) -> None:
+def test_what_a_row_allows_is_what_the_error_names(page: str, section: str, key: str) -> None:
     nonsense = "{ nonsense = 1 }"
     if section == "templates":
         text = f"[templates.m]\nzone = 'UTC'\nkinds = [{{{key} = {nonsense}}}]"
@@ -157,7 +157,7 @@ def test_every_file_on_the_page_can_be_used(page: str) -> None:
         assert read_config(text, "page") != built_in_config()
 
 
-def test_the_error_on_the_page_is_what_is_said(page: str) -> None:
+def test_the_error_on_the_page_is_what_is_printed(page: str) -> None:
     (shown,) = re.findall(r"```text\n(.*?)\n```", page, re.DOTALL)
     with pytest.raises(ConfigError) as caught:
         read_config('[instruments.ES]\ntick = "a quarter"', "tapeline.toml")

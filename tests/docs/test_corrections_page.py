@@ -1,4 +1,4 @@
-"""The corrected bar of the page on corrections does what the page says."""
+"""The corrected bar of the page on corrections does what the page shows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def corrected() -> tuple[int, Correction, list[Output]]:
 
 
 @pytest.mark.parametrize("example", [BEFORE, AFTER], ids=["before", "after"])
-def test_what_the_page_says_follows_from_the_book(example: Example) -> None:
+def test_what_the_page_shows_follows_from_the_book(example: Example) -> None:
     assert example.facts
     assert example.disagreements() == []
 

@@ -1,4 +1,4 @@
-"""The loader's guide can be followed from top to bottom, and what it says happens."""
+"""The loader's guide can be followed from top to bottom, and its commands print what it shows."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PAGE = ROOT / "docs" / "daily-updates.md"
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
     """The folder after all commands of the page, and what each of them printed."""
-    place = tmp_path_factory.mktemp("daily")
-    assert tapeline(place, "sample sample").returncode == 0
+    workdir = tmp_path_factory.mktemp("daily")
+    assert tapeline(workdir, "sample sample").returncode == 0
     printed = {}
     for command in commands(PAGE):
-        done = tapeline(place, command.removeprefix("tapeline "))
+        done = tapeline(workdir, command.removeprefix("tapeline "))
         assert done.returncode == 0, (command, done.stderr)
         printed[command] = done.stdout
-    return place, printed
+    return workdir, printed
 
 
 def _printed(shown: tuple[Path, dict[str, str]], part: str) -> str:
@@ -58,15 +58,15 @@ def test_earlier_rows_are_skipped_and_nothing_is_cancelled(
 def test_the_view_is_that_of_one_run_over_the_final_files(
     shown: tuple[Path, dict[str, str]],
 ) -> None:
-    place = shown[0]
+    workdir = shown[0]
     run = "run --bars ES=sample/es.csv --bars NQ=sample/nq.csv"
     again = "run store/log.jsonl"
-    assert tapeline(place, f"{run} --store fresh").returncode == 0
-    assert tapeline(place, f"{again} --store again").returncode == 0
-    view = _view(tapeline(place, "state --store store --json").stdout)
+    assert tapeline(workdir, f"{run} --store fresh").returncode == 0
+    assert tapeline(workdir, f"{again} --store again").returncode == 0
+    view = _view(tapeline(workdir, "state --store store --json").stdout)
     assert len(view) > 20_000
-    assert _view(tapeline(place, "state --store fresh --json").stdout) == view
-    assert _view(tapeline(place, "state --store again --json").stdout) == view
+    assert _view(tapeline(workdir, "state --store fresh --json").stdout) == view
+    assert _view(tapeline(workdir, "state --store again --json").stdout) == view
 
 
 def _view(text: str) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ def test_every_example_on_the_page_is_decoded_by_the_codec() -> None:
             decode_event(text.encode())
 
 
-def test_a_null_and_a_field_that_may_be_left_out_are_told_apart() -> None:
+def test_a_null_and_a_field_that_may_be_left_out_are_distinguished() -> None:
     assert "| `volume` | number or null, may be left out |" in section("bar")
     assert "| `volume` | number or null |" in section("derived_bar")
 
@@ -58,13 +58,15 @@ def test_every_topic_is_named_with_its_settings() -> None:
 
 @pytest.mark.source_tree
 def test_every_code_of_a_dead_letter_is_on_the_page_and_no_other() -> None:
-    said = set()
+    published = set()
     for room in ("streams", "schemas", "replay"):
         for path in (Path(__file__).parents[2] / room).rglob("*.py"):
             text = path.read_text("utf-8")
-            said.update(re.findall(r'(?:RecordRejected|Refusal|CodecError)\(\s*"([a-z_]+)"', text))
-    assert said == set(REJECT_CODES)
-    for code in said:
+            published.update(
+                re.findall(r'(?:RecordRejected|Refusal|CodecError)\(\s*"([a-z_]+)"', text)
+            )
+    assert published == set(REJECT_CODES)
+    for code in published:
         assert f"| `{code}` |" in section("reject")
 
 

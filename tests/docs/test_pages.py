@@ -1,4 +1,4 @@
-"""What the documentation shows can be run as it stands there."""
+"""What the documentation shows can be run as it is shown."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def tapeline(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sample books and the configurations of the pages."""
-    place = tmp_path_factory.mktemp("pages")
-    assert tapeline(place, "sample sample").returncode == 0
+    workdir = tmp_path_factory.mktemp("pages")
+    assert tapeline(workdir, "sample sample").returncode == 0
     [toml] = blocks(ROOT / "docs" / "adding-a-range-template.md", "toml")
-    (place / "opening.toml").write_text(toml)
-    return place
+    (workdir / "opening.toml").write_text(toml)
+    return workdir
 
 
 SHOWN = [

@@ -35,7 +35,7 @@ def run(folder: Path, command: str) -> str:
 
 
 def is_shown(shown: str, printed: str) -> bool:
-    """Whether the page shows what was printed; ``...`` stands for anything, also for lines."""
+    """Whether the page shows what was printed; ``...`` means anything, also for lines."""
     pieces = [re.escape(piece.strip()) for piece in _squeezed(shown).split(ELISION)]
     return re.fullmatch(".*?".join(pieces), _squeezed(printed), re.DOTALL) is not None
 
@@ -62,6 +62,6 @@ def test_the_program_of_the_page_prints_what_it_shows(tmp_path: Path) -> None:
     assert printed == shown
 
 
-def test_an_elision_stands_for_anything_and_nothing_else_does() -> None:
+def test_an_elision_means_anything_and_nothing_else_does() -> None:
     assert is_shown("a ... c\n...\ne", "a b c\nd\nd\ne")
     assert not is_shown("a\nc", "a\nb\nc")

@@ -1,4 +1,4 @@
-"""Every rule that a docstring cites stands on the page of rules, and no other page is cited."""
+"""Every rule that a docstring cites is on the page of rules, and no other page is cited."""
 
 from __future__ import annotations
 

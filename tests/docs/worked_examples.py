@@ -11,7 +11,7 @@ A page holds three kinds of fenced blocks, read from top to bottom:
 ``facts``
     What the view of the book above must hold, ``ID FIELD=VALUE...``, and what not, ``no ID``.
 
-Times are those of New York, on the date of the book where no other stands beside them.
+Times are those of New York, on the date of the book where no other is given beside them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ View = dict[str, dict[str, Any]]
 
 @dataclass
 class Example:
-    """One book, and the facts that the page says follow from it."""
+    """One book, and the facts that the page shows follow from it."""
 
     configuration: str
     symbols: list[str]
@@ -105,8 +105,8 @@ class Example:
             yield Bar(symbol, "1m", label, open_, high, low, close, int(volume))
 
     def _ms(self, date: str | None, time: str) -> int:
-        moment = datetime.fromisoformat(f"{date or self.date}T{time}").replace(tzinfo=NEW_YORK)
-        return int(moment.timestamp()) * 1000
+        instant = datetime.fromisoformat(f"{date or self.date}T{time}").replace(tzinfo=NEW_YORK)
+        return int(instant.timestamp()) * 1000
 
 
 def examples(page: Path) -> list[Example]:

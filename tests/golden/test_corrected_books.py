@@ -55,7 +55,7 @@ def bars(data_folder: Path) -> list[Bar]:
 
 
 class Run:
-    """A run over a log, and what its files say."""
+    """A run over a log, and what its files hold."""
 
     def __init__(self, config: Config, log: Sequence[LogRecord], folder: Path) -> None:
         path = folder / "log.jsonl"
@@ -101,8 +101,8 @@ def assert_equal_views(found: View, expected: View) -> None:
 
 def with_bar_later(bars: list[Bar], bar: Bar, comes_ms: int) -> list[LogRecord]:
     """The log in which one more bar comes before those labelled with an instant."""
-    place = next(number for number, each in enumerate(bars) if each.start_ms >= comes_ms)
-    return [*bars[:place], bar, *bars[place:]]
+    index = next(number for number, each in enumerate(bars) if each.start_ms >= comes_ms)
+    return [*bars[:index], bar, *bars[index:]]
 
 
 @pytest.mark.parametrize("put_right", ["2025-12-10 06:32", "2025-12-10 11:00", "2025-12-18 18:05"])
@@ -110,12 +110,12 @@ def test_a_high_forty_points_too_high_leaves_no_trace_once_it_is_put_right(
     config: Config, bars: list[Bar], clean: View, tmp_path: Path, put_right: str
 ) -> None:
     label = at("2025-12-10 06:30")
-    place = next(
+    index = next(
         number for number, bar in enumerate(bars) if (bar.symbol, bar.start_ms) == ("ES", label)
     )
-    right = bars[place]
+    right = bars[index]
     wrong = msgspec.structs.replace(right, high=right.high + 40)
-    log = with_bar_later([*bars[:place], wrong, *bars[place + 1 :]], right, at(put_right))
+    log = with_bar_later([*bars[:index], wrong, *bars[index + 1 :]], right, at(put_right))
 
     run = Run(config, log, tmp_path)
 
@@ -131,12 +131,12 @@ def test_a_hole_of_thirty_minutes_filled_two_days_later_leaves_no_trace(
     hole = [bar for bar in bars if bar.symbol == "ES" and first <= bar.start_ms <= last]
     assert len(hole) == 30
     log: list[LogRecord] = [bar for bar in bars if bar not in hole]
-    place = next(
+    index = next(
         number
         for number, bar in enumerate(log)
         if isinstance(bar, Bar) and bar.start_ms >= last + 2 * DAY_MS
     )
-    log[place:place] = hole
+    log[index:index] = hole
 
     run = Run(config, log, tmp_path)
 

@@ -62,11 +62,11 @@ def _wrong(path: Path, folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def steps(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[list[Any]]:
     """The runs, each with its files: NQ comes a day after ES."""
-    place = tmp_path_factory.mktemp("daily")
-    es, nq = (_daily(data_folder / name, place, symbol) for symbol, name in BOOKS.items())
+    workdir = tmp_path_factory.mktemp("daily")
+    es, nq = (_daily(data_folder / name, workdir, symbol) for symbol, name in BOOKS.items())
     found: list[list[Any]] = []
     for day in range(DAYS):
-        first = _wrong(es[day], place) if day == WRONG_DAY else es[day]
+        first = _wrong(es[day], workdir) if day == WRONG_DAY else es[day]
         found.append([("ES", first), *([("NQ", nq[day - 1])] if day else [])])
     found.append([("ES", es[WRONG_DAY]), ("NQ", nq[DAYS - 1])])
     return found

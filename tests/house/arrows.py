@@ -31,7 +31,7 @@ _FLOORS = {
     "streams.cli": 11,
     "tapeline": 12,
 }
-# Rooms inside of rooms: the folder's own modules stand above them, and one above another here.
+# Rooms inside of rooms: the folder's own modules lie above them, and one above another here.
 _INNER_FLOORS = {
     "streams.worker.state": 0,
     "streams.worker.bridge": 1,
@@ -190,7 +190,7 @@ def _wrong_way_inside(module: str, path: str) -> str | None:
     floor, other = (_INNER_FLOORS.get(each, _ABOVE_INNER) for each in (here, there))
     if here == there or other < floor:
         return None
-    return f"{here} imports {path}: it stands below, and what both need belongs below both"
+    return f"{here} imports {path}: it lies below, and what both need belongs below both"
 
 
 def _origin(node: ast.ImportFrom, module: str, is_package: bool) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from tests.house.source_tree import Violation
 
 MOST_NAMED = 2
-"""Classes of ours that one place may name together; more of them need a kind in common."""
+"""Classes of ours that one module may name together; more of them need a kind in common."""
 _WITHOUT_CODE = frozenset({"BaseException", "Exception", "RuntimeError"})
 
 
@@ -22,7 +22,7 @@ def error_classes(source: str) -> list[str]:
 
 
 def error_faults(source: str, own: Collection[str]) -> list[Violation]:
-    """Lists of error classes, and raised errors that say nothing to who catches them.
+    """Lists of error classes, and raised errors that name no kind to who catches them.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ _ENDS = frozenset(
         "streams/core/tracker.py",
     }
 )
-# Dates of calendar libraries and of TOML, and cells of a table as they stand.
+# Dates of calendar libraries and of TOML, and cells of a table as they are.
 _TEXTS = frozenset(
     {
         "schemas/config/values.py",

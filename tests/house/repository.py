@@ -25,12 +25,12 @@ def machine_paths(text: str) -> list[Violation]:
 
 
 def unfinished_marks(text: str) -> list[Violation]:
-    """Lines that say that something is still to be done."""
+    """Lines that announce that something is still to be done."""
     return _matching_lines(text, _UNFINISHED, "is unfinished")
 
 
 def shapeless_name(path: PurePosixPath) -> str | None:
-    """The part of a module's path that says nothing about its purpose, if it has one."""
+    """The part of a module's path that shows nothing of its purpose, if it has one."""
     for part in (*path.parts[:-1], path.stem):
         if _SHAPELESS & set(part.lower().split("_")):
             return part
@@ -45,7 +45,7 @@ def module_faults(source: str, *, is_package: bool) -> list[Violation]:
         found.append(Violation(count, f"{count} lines: more than {LONGEST_MODULE}"))
     tree = ast.parse(source)
     if is_package and not ast.get_docstring(tree):
-        found.append(Violation(1, "a package without a docstring that says its purpose"))
+        found.append(Violation(1, "a package without a docstring that names its purpose"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id == _ABSENT:
             found.append(Violation(node.lineno, f"raises {_ABSENT}: build it or leave it out"))
@@ -58,7 +58,7 @@ def make_targets(makefile: str) -> set[str]:
 
 
 def make_calls(document: str) -> set[str]:
-    """Targets that a Markdown text tells its reader to make, inline or in a code block."""
+    """Targets that a Markdown text asks its reader to make, inline or in a code block."""
     calls: set[str] = set()
     for block, inline in _CODE.findall(document):
         for line in (block or inline).splitlines():

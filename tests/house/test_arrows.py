@@ -1,4 +1,4 @@
-"""Imports point one way, and the guard that says so notices when they do not."""
+"""Imports point one way, and the guard of that notices when they do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One family of errors: the exit code stands on the class, and nothing lists the classes."""
+"""One family of errors: the exit code belongs to the class, and nothing lists the classes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_an_error_that_is_raised_on_purpose_has_its_exit_code_on_its_class(
 
 
 @pytest.mark.parametrize("path", MODULES)
-def test_no_place_lists_error_classes(path: Path) -> None:
+def test_no_module_lists_error_classes(path: Path) -> None:
     assert error_faults(path.read_text("utf-8"), OWN) == []
 
 

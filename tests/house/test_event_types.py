@@ -1,4 +1,4 @@
-"""What is known of types of events stands in the registry, and ids in one module."""
+"""What is known of types of events is in the registry, and ids in one module."""
 
 from __future__ import annotations
 

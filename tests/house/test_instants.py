@@ -80,8 +80,8 @@ def test_an_edge_of_a_session_is_written_to_the_minute(instant_ms: int, minute: 
         "seq = offset * 1_000_000",
         "offset = seq // 1_000_000",
         "BEFORE_ALL = -(1 << 62)",
-        "text = moment.strftime('%H:%M')",
-        "text = moment.isoformat()",
+        "text = when.strftime('%H:%M')",
+        "text = when.isoformat()",
     ],
 )
 def test_a_second_definition_is_noticed(source: str) -> None:
@@ -93,5 +93,5 @@ def test_other_numbers_pass(source: str) -> None:
     assert instant_faults(source, "streams/core/engine.py") == []
 
 
-def test_the_home_may_say_what_it_is() -> None:
+def test_the_home_may_define_what_it_is() -> None:
     assert instant_faults("MINUTE_MS: Final = 60_000", HOME) == []

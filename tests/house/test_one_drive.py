@@ -1,4 +1,4 @@
-"""Guard: records reach an engine through the drive alone, and events become a view in one place."""
+"""Guard: records reach an engine through the drive alone, events become a view in one module."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def kept_by_id(source: str) -> list[int]:
             for target in node.targets
         }
         for node in nodes:
-            places: list[ast.expr] = []
+            keys: list[ast.expr] = []
             if isinstance(node, ast.Assign | ast.Delete):
-                places = [each.slice for each in node.targets if isinstance(each, ast.Subscript)]
+                keys = [each.slice for each in node.targets if isinstance(each, ast.Subscript)]
             elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".pop"):
-                places = node.args[:1]
-            found.update(each.lineno for each in places if _is_of_id(each, ids))
+                keys = node.args[:1]
+            found.update(each.lineno for each in keys if _is_of_id(each, ids))
     return sorted(found)
 
 
@@ -107,7 +107,7 @@ def test_a_drive_passes(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES)
-def test_events_become_a_view_in_one_place(path: Path) -> None:
+def test_events_become_a_view_in_one_module(path: Path) -> None:
     kept = kept_by_id(path.read_text("utf-8"))
     assert (kept != []) == (module_name(path) in NO_VIEW), kept
 

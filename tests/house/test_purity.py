@@ -21,7 +21,7 @@ def test_a_core_module_is_pure(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", CORE)
-def test_the_core_divides_in_one_place(path: Path) -> None:
+def test_the_core_divides_in_one_module(path: Path) -> None:
     divided = true_divisions(path.read_text("utf-8"))
     assert bool(divided) == (path.name == "ratio.py"), divided
 

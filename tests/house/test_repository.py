@@ -169,7 +169,7 @@ def test_a_name_without_a_purpose_is_noticed(path: str, expected: str | None) ->
         ("x = 1\n" * LONGEST_MODULE, False, []),
         ("x = 1\n" * (LONGEST_MODULE + 1), False, ["501 lines: more than 500"]),
         ('"""Rooms."""\n', True, []),
-        ("x = 1\n", True, ["a package without a docstring that says its purpose"]),
+        ("x = 1\n", True, ["a package without a docstring that names its purpose"]),
         ("x = 1\n", False, []),
         (
             "def f():\n    raise NotImplemented" + "Error\n",

@@ -49,7 +49,7 @@ def test_all_run_at_the_same_time(tmp_path: Path) -> None:
     assert beside(*programs).returncode == 0
 
 
-def test_at_the_end_stands_what_each_took() -> None:
+def test_the_end_shows_what_each_took() -> None:
     *_, first, second = beside("print('one')", "raise SystemExit(3)").stdout.splitlines()
     assert first.endswith("print('one'): exit code 0, 0 s")
     assert second.endswith("raise SystemExit(3): exit code 3, 0 s")

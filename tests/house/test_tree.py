@@ -103,7 +103,7 @@ def module_of(test: Path, known: set[Path]) -> Path | None:
     return None
 
 
-def test_each_test_file_has_its_module_in_the_same_place() -> None:
+def test_each_test_file_has_its_module_in_the_same_folder() -> None:
     known = product()
     tests = sorted(UNIT.rglob("test_*.py"))
     assert len(tests) > 100

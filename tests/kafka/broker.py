@@ -46,7 +46,7 @@ QUOTED_LOG_BYTES = 4_000
 
 
 class BrokerUnavailableError(RuntimeError):
-    """No broker can be had on this machine; the message says what is missing."""
+    """No broker can be had on this machine; the message names what is missing."""
 
 
 class BrokerFailedError(RuntimeError):
@@ -75,7 +75,7 @@ class Broker:
     bootstrap
         Address for clients.
     log_file
-        What the broker says: warnings, errors, and when it has started.
+        What the broker logs: warnings, errors, and when it has started.
     """
 
     def __init__(
@@ -163,8 +163,8 @@ class Broker:
         )
         if done.returncode != 0:
             properties.unlink()
-            said = (done.stdout + done.stderr).decode(errors="replace")
-            raise BrokerFailedError(f"the broker's storage cannot be formatted: {said}")
+            printed = (done.stdout + done.stderr).decode(errors="replace")
+            raise BrokerFailedError(f"the broker's storage cannot be formatted: {printed}")
 
     def _wait_until_started(self, heard: int) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -339,8 +339,8 @@ def _fetch(cache: Path, folder: Path) -> None:
             check=False,
         )
         if done.returncode != 0:
-            said = (done.stdout + done.stderr).decode(errors="replace")
-            raise BrokerUnavailableError(f"no broker: Maven cannot fetch {KAFKA}: {said}")
+            printed = (done.stdout + done.stderr).decode(errors="replace")
+            raise BrokerUnavailableError(f"no broker: Maven cannot fetch {KAFKA}: {printed}")
         # All jars or none: a folder that is there is complete.
         jars.rename(folder)
 
@@ -376,7 +376,7 @@ def _cluster_id() -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that are free at the moment."""
+    """Ports of loopback that are free now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     try:
         return [each.getsockname()[1] for each in sockets]

@@ -39,7 +39,7 @@ def topic_prefix() -> str:
 
 @pytest.fixture(scope="session")
 def recording(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """A log, and what a worker said of it that nothing disturbed; not to be changed."""
+    """A log, and what a worker published of it that nothing disturbed; not to be changed."""
 
     async def made() -> Recording:
         folder = tmp_path_factory.mktemp("recorded")

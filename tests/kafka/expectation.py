@@ -1,4 +1,4 @@
-"""What a worker must have said of a partition: the embedded run over the same log, in its order."""
+"""What a worker must have published of a partition: an embedded run over its log, in order."""
 
 from __future__ import annotations
 

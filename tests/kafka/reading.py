@@ -12,18 +12,18 @@ async def read_topic(bootstrap: str, topic: str) -> list[list[Any]]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()
     try:
-        places = await partitions(consumer, topic)
-        begins = await consumer.beginning_offsets(places)
-        ends = await consumer.end_offsets(places)
-        consumer.assign(places)
+        tps = await partitions(consumer, topic)
+        begins = await consumer.beginning_offsets(tps)
+        ends = await consumer.end_offsets(tps)
+        consumer.assign(tps)
         # At once, so that nothing looks for a position of its own in between.
-        for place in places:
-            consumer.seek(place, begins[place])
-        found: list[list[Any]] = [[] for _ in places]
-        waiting = set(places)
+        for tp in tps:
+            consumer.seek(tp, begins[tp])
+        found: list[list[Any]] = [[] for _ in tps]
+        waiting = set(tps)
         while waiting:
-            for place, records in (await consumer.getmany(timeout_ms=200)).items():
-                found[place.partition] += records
+            for tp, records in (await consumer.getmany(timeout_ms=200)).items():
+                found[tp.partition] += records
             waiting = {each for each in waiting if await consumer.position(each) < ends[each]}
         return found
     finally:

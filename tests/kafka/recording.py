@@ -1,4 +1,4 @@
-"""A log of several groups and partitions, what a live worker said of it, and what a replay says."""
+"""A log of several groups and partitions, and what a worker and a replay publish of it."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ class Copy(NamedTuple):
         return int(headers["seq"]) // 1_000_000
 
 
-Place = tuple[str, int]
+Part = tuple[str, int]
 """Type of events, partition."""
-Outputs = dict[Place, list[Copy]]
+Outputs = dict[Part, list[Copy]]
 
 
 class Recording(NamedTuple):
@@ -154,7 +154,7 @@ async def prepare(bootstrap: str, prefix: str, partitions: int = PARTITIONS) -> 
 async def record(
     config: Config, folder: Path, kills: int = 0, sessions: int = SESSIONS
 ) -> Recording:
-    """Publish the logs and let a worker say its part, killed so many times on the way."""
+    """Publish the logs and let a worker publish its part, killed so many times on the way."""
     found = logs(sessions)
     for partition, log in enumerate(found):
         await append(config, partition, log)
@@ -201,7 +201,7 @@ def without_repetitions(messages: Iterable[Copy]) -> list[Copy]:
 
 
 async def replayed(run: Replay) -> Outputs:
-    """What an open replay says, as messages in its order."""
+    """What an open replay publishes, as messages in its order."""
     found: Outputs = {}
     writer = ReleaseWriter("tape")
     kinds = {topic_of(kind): kind for kind in EVENTS.folded}
@@ -224,21 +224,21 @@ def add_copies(
 async def outputs_of(
     recording: Recording, options: ReplayOptions | None = None, fetch_records: int = FETCH
 ) -> tuple[Outputs, Replay]:
-    """What a replay of a recording says, and the replay itself."""
+    """What a replay of a recording publishes, and the replay itself."""
     async with Replay(recording.config, recording.source(fetch_records), options) as run:
         return await replayed(run), run
 
 
 def assert_equal(found: Outputs, expected: Outputs) -> None:
     """Equal in every type and partition: values, keys, headers, times, order."""
-    assert {place for place, each in found.items() if each} == {
-        place for place, each in expected.items() if each
+    assert {part for part, each in found.items() if each} == {
+        part for part, each in expected.items() if each
     }
-    for place, messages in expected.items():
-        ours = found.get(place, [])
+    for part, messages in expected.items():
+        ours = found.get(part, [])
         for mine, theirs in zip(ours, messages, strict=False):
-            assert mine == theirs, place
-        assert len(ours) == len(messages), place
+            assert mine == theirs, part
+        assert len(ours) == len(messages), part
 
 
 def between(outputs: Outputs, starts: Sequence[int], stops: Sequence[int]) -> Outputs:

@@ -81,7 +81,7 @@ def test_a_paused_broker_can_be_stopped_and_one_that_died_is_not_running(tmp_pat
         os.kill(pid, 0)
 
 
-def test_a_broker_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_a_broker_that_cannot_start_shows_why(tmp_path: Path) -> None:
     require_broker()
     with pytest.raises(BrokerFailedError, match="Invalid value none"):
         Broker(tmp_path, {"node.id": "none"}).start()

@@ -1,6 +1,6 @@
 """What the compose file runs, run as processes: same commands, environment and volumes.
 
-Only what a container would give is put in its place: the broker's address, the folders of the
+Only what a container would give is replaced: the broker's address, the folders of the
 volumes, and ports that are free on this machine.
 """
 
@@ -43,7 +43,7 @@ class Composition:
         self.ports = dict(zip(workers, free_ports(len(workers)), strict=True))
 
     def words(self, name: str) -> list[str]:
-        """The command of a service, with this machine's places."""
+        """The command of a service, with this machine's paths."""
         return [self._here(name, word) for word in self._commands[name]]
 
     def _here(self, name: str, word: str) -> str:
@@ -104,7 +104,7 @@ class Composition:
             )
 
     def is_healthy(self, name: str) -> bool:
-        """What the service's own health check says."""
+        """What the service's own health check answers."""
         test: list[Any] = self._services[name]["healthcheck"]["test"]
         assert test[:2] == ["CMD", "python"]
         words = [self._here(name, word) for word in test[2:]]

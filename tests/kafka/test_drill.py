@@ -74,7 +74,7 @@ class Drill:
 
 
 async def finished(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Exit code, what it printed and what it said."""
+    """Exit code, what it printed and what it logged."""
     out, err = await asyncio.to_thread(process.communicate)
     return process.returncode, out, err
 

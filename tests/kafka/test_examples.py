@@ -122,8 +122,8 @@ async def test_the_program_of_the_page_prints_what_comes(
 ) -> None:
     [source] = blocks(ROOT / "docs" / "consuming.md", "python")
     topic = await topic_with(broker, f"{topic_prefix}.touches.v1", [touch(1), gone(2, touch(1).id)])
-    places = {"tape.touches.v1": topic, "127.0.0.1:9092": broker.bootstrap}
-    for shown, here in places.items():
+    addresses = {"tape.touches.v1": topic, "127.0.0.1:9092": broker.bootstrap}
+    for shown, here in addresses.items():
         assert shown in source
         source = source.replace(shown, here)
     program: dict[str, Any] = {}

@@ -44,7 +44,7 @@ async def publish(config: Config, parts: Sequence[Log]) -> None:
 
 
 @pytest.mark.parametrize("start", [None, "2025-11-24T12:00:00Z"])
-async def test_a_replay_that_follows_says_each_thing_once_while_the_log_grows_and_after(
+async def test_a_replay_that_follows_publishes_each_event_once_while_the_log_grows_and_after(
     broker: Broker, topic_prefix: str, tmp_path: Path, start: str | None
 ) -> None:
     config = await prepare(broker.bootstrap, topic_prefix)
@@ -135,7 +135,7 @@ async def test_a_replay_that_is_left_in_the_middle_leaves_nothing_open(
     else:
         await task
     del task, run
-    # Whatever was not closed says so when it is collected, and a warning fails the test.
+    # Whatever was not closed warns when it is collected, and a warning fails the test.
     gc.collect()
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == tasks_before

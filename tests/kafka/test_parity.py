@@ -44,7 +44,7 @@ async def compared(config: Config, a: str, b: str, **options: Any) -> ParityRepo
 
 
 async def published(config: Config, folder: Path) -> None:
-    """A worker says what there is to say of two partitions of a log with faults."""
+    """A worker publishes what follows from two partitions of a log with faults."""
     pair, acme = troubled_log(), acme_log()
     ends = [0, 0]
     ends[PAIR] += len(pair) + 1
@@ -57,7 +57,7 @@ async def published(config: Config, folder: Path) -> None:
         assert worker.drain() == 0
 
 
-async def said_again(config: Config, kind: str, partition: int, count: int) -> None:
+async def sent_again(config: Config, kind: str, partition: int, count: int) -> None:
     """The last messages of a topic once more, as a worker that was killed sends them."""
     topic = topic_of(kind, config.kafka.topic_prefix)
     bootstrap = config.kafka.bootstrap
@@ -95,10 +95,10 @@ async def test_a_recording_and_its_replay_are_equal_and_one_altered_field_is_fou
     assert report.stretch.starts == {PAIR: 900, ACME: 100}
     assert 0 < report.types["swing"].equal < 3_000
 
-    await said_again(config, "touch", PAIR, 5)
+    await sent_again(config, "touch", PAIR, 5)
     report = await compared(config, "topics", str(whole))
     assert report.equal
-    assert report.notes == ["topics: 5 messages said again were dropped by seq"]
+    assert report.notes == ["topics: 5 messages sent again were dropped by seq"]
 
     path = whole / "tape.touches.v1.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
@@ -111,8 +111,8 @@ async def test_a_recording_and_its_replay_are_equal_and_one_altered_field_is_fou
     assert report.around is not None
     assert report.around.a == report.around.b
     assert len(report.around.a.records) == 7
-    place = event["seq"] // 1_000_000
-    outside = Coverage(stops={difference.partition: place})
+    source_offset = event["seq"] // 1_000_000
+    outside = Coverage(stops={difference.partition: source_offset})
     assert (await compared(config, "topics", str(whole), stretch=outside)).equal
 
     # The topic is a log like any other: the chain of that touch leads to records of it.
@@ -122,9 +122,9 @@ async def test_a_recording_and_its_replay_are_equal_and_one_altered_field_is_fou
     answer = await why(source, config, event["id"])
     assert answer is not None
     assert answer.versions[0].after == event
-    assert (answer.versions[0].partition, answer.versions[0].offset) == (PAIR, place)
+    assert (answer.versions[0].partition, answer.versions[0].offset) == (PAIR, source_offset)
 
-    # And so from the command line, whose exit code says it.
+    # And so from the command line, whose exit code shows it.
     settings = tmp_path / "tapeline.toml"
     settings.write_text(configuration(config))
     arguments = ["parity", "topics", str(whole), "--config", str(settings), "--json"]

@@ -120,14 +120,14 @@ async def test_a_record_is_found_by_the_time_its_bar_ended(
 ) -> None:
     await cluster.publish(*books)
     number = partition_for("ES-NQ", PARTITIONS)
-    place = TopicPartition(cluster.log, number)
+    tp = TopicPartition(cluster.log, number)
     sent = cluster.sent(*books)[number]
     consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap)
     await consumer.start()
     try:
         for index in (0, len(sent) // 3, len(sent) - 1):
             wanted = sent[index].time_ms
-            found = (await consumer.offsets_for_times({place: wanted}))[place]
+            found = (await consumer.offsets_for_times({tp: wanted}))[tp]
             first = next(at for at, each in enumerate(sent) if each.time_ms >= wanted)
             assert (found.offset, found.timestamp) == (first, wanted)
     finally:
@@ -150,13 +150,13 @@ async def test_a_year_old_book_stays_while_retention_deletes_beside_it(
     assert same(await cluster.read(), cluster.sent(book))
 
 
-async def until_deleted(bootstrap: str, place: TopicPartition) -> None:
+async def until_deleted(bootstrap: str, tp: TopicPartition) -> None:
     """The broker's retention has looked at all topics when the old record of this one is gone."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await consumer.start()
     try:
         async with asyncio.timeout(180):
-            while (await consumer.beginning_offsets([place]))[place] == 0:
+            while (await consumer.beginning_offsets([tp]))[tp] == 0:
                 await asyncio.sleep(0.1)
     finally:
         await consumer.stop()
@@ -276,7 +276,7 @@ async def test_a_file_goes_on_behind_what_another_producer_wrote_whatever_its_cr
     cluster: Cluster, tmp_path: Path
 ) -> None:
     rows = [row(minute) for minute in range(20)]
-    (place,) = {(each.partition, each.key) for each in messages(
+    (tp,) = {(each.partition, each.key) for each in messages(
         Source(str(write(tmp_path / "a.csv", rows)), "ACME"),
         toml=cluster.toml, partitions=PARTITIONS,
     )}  # fmt: skip
@@ -285,7 +285,7 @@ async def test_a_file_goes_on_behind_what_another_producer_wrote_whatever_its_cr
             # Of the same bars other bytes than ours, stamped with the time of writing.
             bar = dict(reversed(json.loads(log_line(minute)).items()))
             await producer.send_and_wait(
-                cluster.log, json.dumps(bar).encode(), partition=place[0], key=place[1]
+                cluster.log, json.dumps(bar).encode(), partition=tp[0], key=tp[1]
             )
     book = Source(str(tmp_path / "a.csv"), "ACME")
     result = await cluster.publish(book, resume=True)
@@ -321,12 +321,12 @@ def by_symbol(found: list[list[Any]]) -> dict[bytes, list[bytes]]:
 
 
 async def until_there(cluster: Cluster, count: int) -> None:
-    places = [TopicPartition(cluster.log, number) for number in range(PARTITIONS)]
+    tps = [TopicPartition(cluster.log, number) for number in range(PARTITIONS)]
     consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap)
     await consumer.start()
     try:
         async with asyncio.timeout(180):
-            while sum((await consumer.end_offsets(places)).values()) < count:
+            while sum((await consumer.end_offsets(tps)).values()) < count:
                 await asyncio.sleep(0.05)
     finally:
         await consumer.stop()
@@ -341,7 +341,7 @@ async def test_a_paced_book_takes_its_time(cluster: Cluster, tmp_path: Path) -> 
     assert same(await cluster.read(), cluster.sent(book))
 
 
-def test_the_command_says_what_it_did(
+def test_the_command_prints_what_it_did(
     cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path / "acme.csv", [row(0), row(1), "odd", row(5)])
@@ -363,7 +363,7 @@ def test_the_command_says_what_it_did(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ((), "no input"),
         (("missing.csv",), "missing.csv"),
@@ -374,11 +374,11 @@ def test_the_command_says_what_it_did(
 def test_what_cannot_be_published_is_a_usage_error(
     cluster: Cluster,
     arguments: tuple[str, ...],
-    said: str,
+    message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert cli.main(cluster.command(*arguments)) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 async def test_a_publication_beyond_the_limit_does_its_work_and_ends_with_1(
@@ -409,12 +409,12 @@ async def test_a_publication_beyond_the_limit_does_its_work_and_ends_with_1(
     ]
 
 
-def test_without_topics_the_command_says_how_to_make_them(
+def test_without_topics_the_command_prints_how_to_make_them(
     broker: Broker, topic_prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     unmade = Cluster(broker, topic_prefix, tmp_path)
     path = write(tmp_path / "acme.csv", [row(0)])
     assert cli.main(unmade.command("--bars", f"ACME={path}")) == 2
-    said = capsys.readouterr().err
-    assert unmade.log in said
-    assert "tapeline topics create" in said
+    message = capsys.readouterr().err
+    assert unmade.log in message
+    assert "tapeline topics create" in message

@@ -20,7 +20,7 @@ LIMIT_SECONDS = 180
 
 
 @pytest.fixture
-def place(broker: Broker, topic_prefix: str, tmp_path: Path) -> Path:
+def workdir(broker: Broker, topic_prefix: str, tmp_path: Path) -> Path:
     """A folder with a configuration of topics that are there."""
     (tmp_path / "tapeline.toml").write_text(
         f'[kafka]\nbootstrap = "{broker.bootstrap}"\ntopic_prefix = "{topic_prefix}"\n'
@@ -43,7 +43,7 @@ def tapeline(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes
 
 
 async def test_the_state_is_the_fold_of_the_topics_sorted_by_id(
-    broker: Broker, topic_prefix: str, place: Path
+    broker: Broker, topic_prefix: str, workdir: Path
 ) -> None:
     topic = f"{topic_prefix}.touches.v1"
     gone = touch(2)
@@ -51,33 +51,33 @@ async def test_the_state_is_the_fold_of_the_topics_sorted_by_id(
         "touch", gone.id, "retract", 4, 1, "ES", "2025-07-02", START_MS, START_MS + 60_000, None
     )
     await append(broker, topic, [touch(3), gone, touch(1, "NQ"), touch(3), retract])
-    shown = tapeline(place, "state", "--json")
+    shown = tapeline(workdir, "state", "--json")
     assert (shown.returncode, shown.stderr) == (0, b"")
     assert shown.stdout.splitlines() == [encode(touch(3))]
-    assert tapeline(place, "state", "--json", "--type", "swing").stdout == b""
+    assert tapeline(workdir, "state", "--json", "--type", "swing").stdout == b""
 
 
 async def test_a_tail_is_in_order_without_duplicates_and_can_be_filtered(
-    broker: Broker, topic_prefix: str, place: Path
+    broker: Broker, topic_prefix: str, workdir: Path
 ) -> None:
     topic = f"{topic_prefix}.touches.v1"
     await append(broker, topic, [touch(1), touch(2), touch(2), touch(3, "NQ"), touch(4)])
-    lines = tapeline(place, "tail", "touches").stdout.splitlines()
+    lines = tapeline(workdir, "tail", "touches").stdout.splitlines()
     assert lines == [encode(touch(1)), encode(touch(2)), encode(touch(3, "NQ")), encode(touch(4))]
-    only = tapeline(place, "tail", topic, "--symbol", "NQ").stdout.splitlines()
+    only = tapeline(workdir, "tail", topic, "--symbol", "NQ").stdout.splitlines()
     assert only == [encode(touch(3, "NQ"))]
-    later = tapeline(place, "tail", "touch", "--from", "2025-07-02T13:30:00.004Z").stdout
+    later = tapeline(workdir, "tail", "touch", "--from", "2025-07-02T13:30:00.004Z").stdout
     assert later.splitlines() == [encode(touch(4))]
 
 
 async def test_a_tail_that_follows_shows_what_comes(
-    broker: Broker, topic_prefix: str, place: Path
+    broker: Broker, topic_prefix: str, workdir: Path
 ) -> None:
     topic = f"{topic_prefix}.touches.v1"
     await append(broker, topic, [touch(1)])
     with subprocess.Popen(
         command("tail", "touches", "--follow"),
-        cwd=place,
+        cwd=workdir,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     ) as process:
@@ -91,7 +91,7 @@ async def test_a_tail_that_follows_shows_what_comes(
 
 @pytest.mark.parametrize("options", [(), ("--follow",)], ids=["to the end", "follow"])
 async def test_a_tail_whose_reader_has_gone_ends_without_a_word(
-    broker: Broker, topic_prefix: str, place: Path, options: tuple[str, ...]
+    broker: Broker, topic_prefix: str, workdir: Path, options: tuple[str, ...]
 ) -> None:
     await append(broker, f"{topic_prefix}.touches.v1", [touch(seq) for seq in range(1, 20)])
     # Unbuffered, nothing would be left to print at exit.
@@ -101,7 +101,7 @@ async def test_a_tail_whose_reader_has_gone_ends_without_a_word(
     try:
         ended = subprocess.run(
             command("tail", "touches", *options),
-            cwd=place,
+            cwd=workdir,
             env=environment,
             stdout=writer,
             stderr=subprocess.PIPE,
@@ -114,52 +114,54 @@ async def test_a_tail_whose_reader_has_gone_ends_without_a_word(
 
 
 async def test_a_tail_from_before_1970_is_everything(
-    broker: Broker, topic_prefix: str, place: Path
+    broker: Broker, topic_prefix: str, workdir: Path
 ) -> None:
     await append(broker, f"{topic_prefix}.touches.v1", [touch(1), touch(2)])
-    shown = tapeline(place, "tail", "touches", "--from", "1960-01-01T00:00:00Z")
+    shown = tapeline(workdir, "tail", "touches", "--from", "1960-01-01T00:00:00Z")
     assert (shown.returncode, shown.stderr) == (0, b"")
     assert shown.stdout.splitlines() == [encode(touch(1)), encode(touch(2))]
 
 
-async def test_a_message_that_cannot_be_read_ends_with_2_and_its_place(
-    broker: Broker, topic_prefix: str, place: Path
+async def test_a_message_that_cannot_be_read_ends_with_2_and_its_position(
+    broker: Broker, topic_prefix: str, workdir: Path
 ) -> None:
     topic = f"{topic_prefix}.touches.v1"
     await append(broker, topic, [touch(1)])
     await append_raw(broker, topic, b"hello", b"\xff")
     for arguments in (("tail", "touches"), ("state", "--json")):
-        shown = tapeline(place, *arguments)
+        shown = tapeline(workdir, *arguments)
         assert shown.returncode == 2
         assert shown.stderr.startswith(f"tapeline: {topic}/0/1: this message cannot be".encode())
         assert shown.stderr.count(b"\n") == 1
 
 
 async def test_a_topic_made_again_ends_a_tail_that_follows_with_2(
-    broker: Broker, topic_prefix: str, place: Path
+    broker: Broker, topic_prefix: str, workdir: Path
 ) -> None:
     topic = f"{topic_prefix}.touches.v1"
     await append(broker, topic, [touch(1), touch(2)])
     with subprocess.Popen(
         command("tail", "touches", "--follow"),
-        cwd=place,
+        cwd=workdir,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
         assert [json.loads(process.stdout.readline())["seq"] for _ in range(2)] == [1, 2]
         await make_again(broker, topic, [])
-        _, said = process.communicate(timeout=LIMIT_SECONDS)
+        _, printed = process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 2
-    assert said.startswith(f"tapeline: {topic}/0: does not hold offset 2".encode())
-    assert said.count(b"\n") == 1
+    assert printed.startswith(f"tapeline: {topic}/0: does not hold offset 2".encode())
+    assert printed.count(b"\n") == 1
 
 
-def test_an_unknown_topic_and_a_silent_broker_are_named(place: Path, tmp_path: Path) -> None:
-    unknown = tapeline(place, "tail", "ticks")
+def test_an_unknown_topic_and_an_unreachable_broker_are_named(
+    workdir: Path, tmp_path: Path
+) -> None:
+    unknown = tapeline(workdir, "tail", "ticks")
     assert unknown.returncode == 2
     assert b"ticks" in unknown.stderr
-    missing = tapeline(place, "state", "--bootstrap", "127.0.0.1:1")
+    missing = tapeline(workdir, "state", "--bootstrap", "127.0.0.1:1")
     assert missing.returncode == 74
     assert b"127.0.0.1:1" in missing.stderr
 
@@ -168,7 +170,7 @@ REJECTED = Reject(f"reject|{ACTS}", "schema_error", f"{ACTS}\nforged", f"{ACTS}:
 
 
 async def test_what_a_topic_holds_does_not_act_on_a_terminal(
-    broker: Broker, topic_prefix: str, place: Path
+    broker: Broker, topic_prefix: str, workdir: Path
 ) -> None:
     await append(broker, f"{topic_prefix}.touches.v1", [touch(1, BIDI)])
     await append_raw(broker, f"{topic_prefix}.rejects.v1", encode(REJECTED), ACTS.encode())
@@ -178,7 +180,7 @@ async def test_what_a_topic_holds_does_not_act_on_a_terminal(
         ("tail", "touches", "--symbol", BIDI, "--json"),
         ("tail", "touches", "--symbol", f"{BIDI}x"),
     ):
-        shown = on_a_terminal(place, *arguments)
+        shown = on_a_terminal(workdir, *arguments)
         assert MARK in shown
         assert acting(shown) == set()
 
@@ -199,22 +201,22 @@ async def test_a_message_that_cannot_be_read_does_not_act_on_a_terminal(
     headers: list[tuple[str, bytes]],
     broker: Broker,
     topic_prefix: str,
-    place: Path,
+    workdir: Path,
 ) -> None:
     await append_raw(broker, f"{topic_prefix}.touches.v1", value, key, headers)
-    shown = tapeline(place, "tail", "touches")
+    shown = tapeline(workdir, "tail", "touches")
     assert shown.returncode == 2
     assert acting((shown.stdout + shown.stderr).decode()) == set()
     assert b"cannot be read" in shown.stderr
 
 
 async def test_records_that_cannot_be_read_do_not_act_through_a_replay(
-    broker: Broker, topic_prefix: str, place: Path
+    broker: Broker, topic_prefix: str, workdir: Path
 ) -> None:
     for raw in (f"{ACTS}", json.dumps({"type": f"{ACTS}\n"}), f'{{"{BIDI}": 1}}'):
         await append_raw(broker, f"{topic_prefix}.bars.v1", raw.encode(), ACTS.encode())
     for arguments in (("replay", "--out", "x"), ("replay", "--out", "y", "--json")):
-        shown = tapeline(place, *arguments)
+        shown = tapeline(workdir, *arguments)
         assert shown.returncode == 0, shown.stderr
         assert MARK.encode() in shown.stdout
         assert acting((shown.stdout + shown.stderr).decode()) == set()

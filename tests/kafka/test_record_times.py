@@ -111,7 +111,7 @@ async def released(
         return [release async for release in run.releases()]
 
 
-def places(releases: Sequence[Release]) -> list[tuple[int, int, int]]:
+def positions(releases: Sequence[Release]) -> list[tuple[int, int, int]]:
     items = [release.item for release in releases]
     return [(item.partition, item.offset, item.time_ms) for item in items]
 
@@ -127,8 +127,8 @@ async def test_two_symbols_backfilled_one_after_the_other_are_replayed_in_market
     assert len(list(groupby(events, key=lambda each: each["symbol"]))) == 24
     ends = [event["end_ms"] for event in events]
     assert ends == sorted(ends)
-    said = " ".join(done.stderr.decode().split())
-    assert "CreateTime of 840 records read is not the end of their bar" in said
+    printed = " ".join(done.stderr.decode().split())
+    assert "CreateTime of 840 records read is not the end of their bar" in printed
 
 
 async def test_a_strategy_gets_every_bar_when_it_ends(log: Log) -> None:
@@ -154,14 +154,14 @@ async def test_an_hour_at_speed_600_takes_six_seconds(log: Log) -> None:
 
 async def test_the_order_is_that_of_every_selection_fetch_and_share(log: Log) -> None:
     config, _ = log
-    whole = places(await released(config, HOUR))
+    whole = positions(await released(config, HOUR))
     assert whole == sorted(whole, key=lambda each: (each[2], *each[:2]))
     for fetch_records in (1, 7, 5_000):
-        assert places(await released(config, HOUR, fetch_records)) == whole
+        assert positions(await released(config, HOUR, fetch_records)) == whole
     parts = []
     for share in range(2):
         selection = Selection(share=(share, 2))
-        part = places(
+        part = positions(
             await released(
                 config, ReplayOptions(start=HOUR.start, stop=HOUR.stop, selection=selection)
             )
@@ -173,7 +173,7 @@ async def test_the_order_is_that_of_every_selection_fetch_and_share(log: Log) ->
         options = ReplayOptions(
             start=HOUR.start, stop=HOUR.stop, selection=selected(config, [symbol], [])
         )
-        chosen = places(await released(config, options))
+        chosen = positions(await released(config, options))
         assert chosen == [each for each in whole if each in set(chosen)]
         assert len(chosen) == 60
 
@@ -204,8 +204,8 @@ async def test_the_newest_records_of_a_log_are_compared_when_its_topics_are_desc
     _, folder = log
     done = tapeline(folder, "topics", "describe")
     assert done.returncode == 0, done.stdout
-    said = " ".join(done.stdout.decode().split())
-    assert "CreateTime of 2,000 of the newest 2,000 records is not the end of their bar" in said
+    printed = " ".join(done.stdout.decode().split())
+    assert "CreateTime of 2,000 of the newest 2,000 records is not the end of their bar" in printed
     done = tapeline(folder, "topics", "describe", "--records", "10", "--json")
     first = json.loads(done.stdout)[0]
     assert (first["records"], first["untimed"]) == (20, 20)

@@ -99,7 +99,9 @@ async def weeks(broker: Broker, topic_prefix: str, data_folder: Path, tmp_path: 
     return Weeks(config, data_folder, tmp_path)
 
 
-async def test_a_worker_says_of_two_weeks_what_the_embedded_run_says(weeks: Weeks) -> None:
+async def test_a_worker_publishes_of_two_weeks_what_the_embedded_run_publishes(
+    weeks: Weeks,
+) -> None:
     with WorkerProcess(weeks.config, weeks.folder / "worker") as worker:
         assert await finished(weeks.publication()) == 0
         await until_committed(weeks.config, [len(await weeks.log())], [worker])
@@ -107,7 +109,7 @@ async def test_a_worker_says_of_two_weeks_what_the_embedded_run_says(weeks: Week
     await weeks.assert_outputs_are_those_of_the_embedded_run()
 
 
-async def test_a_worker_killed_twenty_times_while_two_weeks_stream_in_says_the_same(
+async def test_a_worker_killed_twenty_times_while_two_weeks_stream_in_publishes_the_same(
     weeks: Weeks,
 ) -> None:
     random = Random(20)

@@ -1,4 +1,4 @@
-"""The replay of a topic says what the worker said, whatever stretch, fetch size or start state."""
+"""A replay of a topic publishes what the worker did, in any stretch, fetch size and start."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ KILLS = 4
 
 
 @pytest.mark.parametrize("fetch_records", [1, 10, FETCH])
-async def test_the_replay_of_a_log_is_what_the_worker_said_of_it(
+async def test_the_replay_of_a_log_is_what_the_worker_published_of_it(
     recording: Recording, fetch_records: int
 ) -> None:
     found, run = await outputs_of(recording, fetch_records=fetch_records)
@@ -59,7 +59,7 @@ async def test_the_replay_of_a_log_is_what_the_worker_said_of_it(
     assert run.released == sum(recording.lengths)
 
 
-async def test_what_a_worker_said_that_was_killed_on_the_way_is_what_its_replay_says(
+async def test_what_a_worker_published_that_was_killed_on_the_way_is_what_its_replay_publishes(
     broker: Broker, topic_prefix: str, tmp_path: Path
 ) -> None:
     config = await prepare(broker.bootstrap, topic_prefix)
@@ -80,7 +80,7 @@ async def test_what_a_worker_said_that_was_killed_on_the_way_is_what_its_replay_
         ("2026-01-01T00:00:00Z", None),
     ],
 )
-async def test_a_stretch_is_what_the_worker_said_of_its_records(
+async def test_a_stretch_is_what_the_worker_published_of_its_records(
     recording: Recording, start: str | None, stop: str | None, snapshots: bool
 ) -> None:
     options = ReplayOptions(
@@ -124,19 +124,19 @@ async def test_groups_and_symbols_can_be_selected(
             start=bound, selection=selected(config, symbols, groups), snapshots=snapshots
         )
         found, _ = await outputs_of(recording, options)
-        facts = {place: each for place, each in found.items() if place[0] != "reject"}
+        facts = {part: each for part, each in found.items() if part[0] != "reject"}
         assert_equal(facts, _of_groups(due, wanted))
 
 
-async def test_four_processes_that_share_the_groups_say_together_what_one_says(
+async def test_four_processes_that_share_the_groups_publish_together_what_one_publishes(
     recording: Recording,
 ) -> None:
     together: Outputs = {}
     for number in range(4):
         options = ReplayOptions(selection=Selection(share=(number, 4)))
         found, _ = await outputs_of(recording, options)
-        for place, messages in found.items():
-            together.setdefault(place, []).extend(messages)
+        for part, messages in found.items():
+            together.setdefault(part, []).extend(messages)
     for messages in together.values():
         messages.sort(key=lambda each: (each.offset, dict(each.headers).get("seq", b"")))
     assert_equal(together, recording.outputs)
@@ -155,7 +155,7 @@ async def test_a_warm_up_is_muted_and_what_does_not_depend_on_earlier_days_is_eq
     start = crossing(recording.logs[PAIR], run.from_ms or 0)
     assert starts_of(run) == [start]
     due = between(
-        {place: each for place, each in recording.outputs.items() if place[1] == PAIR},
+        {part: each for part, each in recording.outputs.items() if part[1] == PAIR},
         [start],
         recording.lengths,
     )
@@ -166,7 +166,7 @@ async def test_a_warm_up_is_muted_and_what_does_not_depend_on_earlier_days_is_eq
     assert 0 < run.read_from[PAIR] < start
 
 
-async def test_as_corrected_is_what_an_embedded_run_as_corrected_says_of_each_partition(
+async def test_as_corrected_is_what_an_embedded_run_as_corrected_publishes_of_each_partition(
     recording: Recording, tmp_path: Path
 ) -> None:
     found, run = await outputs_of(recording, ReplayOptions(as_corrected=True))
@@ -180,13 +180,13 @@ async def test_as_corrected_is_what_an_embedded_run_as_corrected_says_of_each_pa
         path.write_bytes(b"\n".join(lines) + b"\n")
         run_files(recording.config, [Source(str(path))], folder / "out", as_corrected=True)
         for kind in FACTS:
-            said = [each.value for each in found.get((kind, partition), [])]
+            printed = [each.value for each in found.get((kind, partition), [])]
             written = (folder / "out" / f"{topic_of(kind)}.jsonl").read_bytes().splitlines()
-            assert said == written, (kind, partition)
+            assert printed == written, (kind, partition)
     assert run.rejects["wrong_partition"] == 1
 
 
-async def test_a_log_that_lost_its_beginning_is_refused_unless_snapshots_stand_for_it(
+async def test_a_log_that_lost_its_beginning_is_refused_unless_snapshots_replace_it(
     broker: Broker, topic_prefix: str, tmp_path: Path
 ) -> None:
     recording = await record(await prepare(broker.bootstrap, topic_prefix), tmp_path, sessions=3)
@@ -209,7 +209,7 @@ async def test_a_log_that_lost_its_beginning_is_refused_unless_snapshots_stand_f
         await outputs_of(recording, ReplayOptions(start=Bound(offsets={PAIR: 5})))
 
 
-async def test_where_snapshots_are_gone_the_log_is_read_and_output_and_manifest_say_why(
+async def test_where_snapshots_are_gone_the_log_is_read_and_output_and_manifest_show_why(
     broker: Broker, topic_prefix: str, tmp_path: Path
 ) -> None:
     recording = await record(await prepare(broker.bootstrap, topic_prefix), tmp_path, sessions=3)
@@ -304,9 +304,9 @@ async def test_a_run_as_corrected_is_repeated_over_as_much_of_the_log_as_it_read
 async def truncate(recording: Recording, partition: int, begin: int) -> None:
     """Delete the records of a partition of the log below an offset."""
     kafka = recording.config.kafka
-    place = TopicPartition(input_log(kafka.topic_prefix), partition)
+    part = TopicPartition(input_log(kafka.topic_prefix), partition)
     async with admin_client(kafka.bootstrap) as admin:
-        await admin.delete_records({place: RecordsToDelete(begin)})
+        await admin.delete_records({part: RecordsToDelete(begin)})
 
 
 async def test_a_replay_beside_a_live_worker_changes_none_of_its_groups_and_offsets(
@@ -364,12 +364,12 @@ def test_a_run_is_repeated_from_its_manifest_and_one_that_comes_out_otherwise_is
 def _of_groups(outputs: Outputs, wanted: Mapping[bytes, set[str] | None]) -> Outputs:
     """Events of groups, or of symbols in them."""
     found: Outputs = {}
-    for place, messages in outputs.items():
-        if place[0] == "reject":
+    for part, messages in outputs.items():
+        if part[0] == "reject":
             continue
         for each in messages:
             group = dict(each.headers)["group"]
             names = wanted.get(group, set())
             if names is None or each.key.decode().split("|")[1] in names:
-                found.setdefault(place, []).append(each)
+                found.setdefault(part, []).append(each)
     return found

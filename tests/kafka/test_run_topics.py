@@ -113,7 +113,12 @@ async def test_the_topics_of_a_run_hold_what_the_worker_wrote_of_the_stretch(
     assert any(kind == "reject" and messages for (kind, _), messages in found.items())
     for kind in EVENTS.folded:
         lines = (tmp_path / "out" / f"{topic_of(kind)}.jsonl").read_bytes().splitlines()
-        values = [each.value for place, said in found.items() if place[0] == kind for each in said]
+        values = [
+            each.value
+            for with_config, printed in found.items()
+            if with_config[0] == kind
+            for each in printed
+        ]
         if kind in ("touch", "reject"):
             assert sorted(map(bytes, lines)) == sorted(each for each in values if each is not None)
     folder = json.loads((tmp_path / "out" / "manifest.json").read_text())
@@ -230,8 +235,8 @@ async def test_a_run_of_files_in_topics_is_cut_by_the_offsets_of_its_files(
     events = [json.loads(line) for line in lines]
     inside = range(600 * OUTPUTS_PER_RECORD, 1_500 * OUTPUTS_PER_RECORD)
     at = next(
-        place
-        for place, event in enumerate(events)
+        with_config
+        for with_config, event in enumerate(events)
         if event["symbol"] == "ACME" and event["seq"] in inside
     )
     path.write_text(
@@ -250,8 +255,8 @@ async def test_what_an_incomplete_run_covers_is_unknown(recording: Recording) ->
     await leave_in_the_middle(recording, "cut-short")
     report = await compared(recording.config, "run:cut-short", "topics")
     assert not report.equal
-    said = "run:cut-short is incomplete: no manifest says which records it covers"
-    assert said in report.notes
+    printed = "run:cut-short is incomplete: no manifest names the records it covers"
+    assert printed in report.notes
 
 
 async def test_a_prefix_that_looks_like_a_run_is_neither_written_nor_listed_nor_deleted(
@@ -276,16 +281,16 @@ async def test_complete_runs_of_an_age_are_deleted_together(
     config = await prepare(broker.bootstrap, topic_prefix)
     await append(config, 0, logs(1)[0][:50])
     folder = recording.folder
-    place = ("--config", str(config_file(config, tmp_path)))
+    with_config = ("--config", str(config_file(config, tmp_path)))
     for run_id in ("one", "two"):
-        done = tapeline(folder, "replay", "--to-topics", "--run-id", run_id, *place)
+        done = tapeline(folder, "replay", "--to-topics", "--run-id", run_id, *with_config)
         assert done.returncode == 0, done.stderr
-    kept = tapeline(folder, "runs", "delete", "--older-than", "1", "--yes", *place)
+    kept = tapeline(folder, "runs", "delete", "--older-than", "1", "--yes", *with_config)
     assert b"0 runs" in kept.stdout
-    silent = tapeline(folder, "runs", "delete", "--older-than", "0", *place)
-    assert silent.returncode == 2
-    assert b"--yes" in silent.stderr
-    deleted = tapeline(folder, "runs", "delete", "--older-than", "0", "--yes", *place)
+    unconfirmed = tapeline(folder, "runs", "delete", "--older-than", "0", *with_config)
+    assert unconfirmed.returncode == 2
+    assert b"--yes" in unconfirmed.stderr
+    deleted = tapeline(folder, "runs", "delete", "--older-than", "0", "--yes", *with_config)
     assert b"2 runs" in deleted.stdout
     assert await find_runs(topic_prefix, broker.bootstrap) == []
 
@@ -306,8 +311,8 @@ async def test_a_followed_replay_that_is_ended_by_a_signal_is_complete(
     there = [len(each) // 2 for each in log]
     for partition in range(PARTITIONS):
         await append(config, partition, log[partition][: there[partition]])
-    place = ("--config", str(config_file(config, tmp_path)))
-    arguments = ("--then-follow", "--to-topics", "--run-id", "f", "--out", "out", *place)
+    with_config = ("--config", str(config_file(config, tmp_path)))
+    arguments = ("--then-follow", "--to-topics", "--run-id", "f", "--out", "out", *with_config)
     with WorkerProcess(config, tmp_path / "worker") as worker:
         with following(tmp_path, *arguments) as process:
             await until_live(process)
@@ -324,7 +329,7 @@ async def test_a_followed_replay_that_is_ended_by_a_signal_is_complete(
     assert stored["seam_offset"] == {str(each): there[each] for each in range(PARTITIONS)}
     spans = stored["source"]["partitions"].values()
     assert all(span["stop"] > span["end"] for span in spans)
-    again = tapeline(tmp_path, "replay", "--manifest", "out", *place)
+    again = tapeline(tmp_path, "replay", "--manifest", "out", *with_config)
     assert (again.returncode, again.stdout[:5]) == (0, b"Equal"), again.stdout
 
 
@@ -345,7 +350,7 @@ def following(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]
 
 
 async def until_live(process: subprocess.Popen[bytes]) -> None:
-    """Wait until it says that its seam is reached."""
+    """Wait until it reports that its seam is reached."""
     assert process.stderr is not None
     line = await asyncio.wait_for(asyncio.to_thread(process.stderr.readline), PATIENCE_S)
     assert line.startswith(b"live from offset"), line

@@ -127,17 +127,17 @@ async def read(broker: Broker, topic: str, **options: Any) -> tuple[list[Any], S
 
 
 @pytest.mark.parametrize(
-    ("topics", "options", "said"),
+    ("topics", "options", "message"),
     [
         ("tape.touches.v1", {}, "topics='tape.touches.v1': give a list of names"),
         (["tape.touches.v1"], {"symbols": "ES"}, "symbols='ES': give a list of names"),
         (["tape.touches.v1"], {"symbols": [7]}, "symbols: 7 is no name"),
     ],
 )
-def test_one_name_in_the_place_of_a_list_is_refused(
-    topics: Any, options: dict[str, Any], said: str
+def test_one_name_instead_of_a_list_is_refused(
+    topics: Any, options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(TypeError, match=said):
+    with pytest.raises(TypeError, match=message):
         Subscription(topics, **options)
 
 
@@ -267,7 +267,7 @@ async def test_what_cannot_be_read_is_still_the_next_message_when_asked_again(
         assert events.token.positions == {f"{topic}/0": Position(1, 1)}
 
 
-async def test_a_header_that_the_client_cannot_read_has_a_place_too(
+async def test_a_header_that_the_client_cannot_read_has_a_position_too(
     broker: Broker, topic_prefix: str
 ) -> None:
     class Latin(str):

@@ -1,4 +1,4 @@
-"""`tapeline topics` on a broker: made as the catalogue says, refused when they differ, deleted."""
+"""`tapeline topics` on a broker: made as in the catalogue, refused when they differ, deleted."""
 
 from __future__ import annotations
 
@@ -84,10 +84,10 @@ async def test_a_topic_that_differs_is_named_with_every_difference_and_nothing_i
             pass
     with pytest.raises(TopicsError) as refused:
         await create_topics(kafka, kafka.bootstrap)
-    said = str(refused.value)
-    assert f"{log}: partitions is 2, not 3" in said
-    assert f"{log}: retention.ms is 1000, not -1" in said
-    assert "cleanup.policy" not in said
+    output = str(refused.value)
+    assert f"{log}: partitions is 2, not 3" in output
+    assert f"{log}: retention.ms is 1000, not -1" in output
+    assert "cleanup.policy" not in output
     states = {
         each.wanted.name: each.state for each in await describe_topics(kafka, kafka.bootstrap)
     }
@@ -112,7 +112,7 @@ async def test_deleted_topics_are_gone_and_deleting_again_finds_none(kafka: Kafk
     assert {each.state for each in await describe_topics(kafka, kafka.bootstrap)} == {"missing"}
 
 
-async def test_a_silent_address_is_a_plain_message() -> None:
+async def test_a_mute_address_is_a_plain_message() -> None:
     address = f"127.0.0.1:{free_ports(1)[0]}"
     with pytest.raises(BrokerError, match=f"no answer from a broker at {address}"):
         await describe_topics(KafkaConfig(), address)

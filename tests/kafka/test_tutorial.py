@@ -70,8 +70,8 @@ def test_the_last_step_ends_with_a_consumer_that_goes_on_where_it_was(
     kafka = f'[kafka]\nbootstrap = "{broker.bootstrap}"\ntopic_prefix = "{topic_prefix}"\n'
     (tmp_path / "acme.toml").write_text(f"{kafka}\n{toml}", "utf-8")
     [program] = [body for language, body in blocks if language == "python"]
-    places = {"127.0.0.1:9092": broker.bootstrap, "tape.touches": f"{topic_prefix}.touches"}
-    for shown, here in places.items():
+    addresses = {"127.0.0.1:9092": broker.bootstrap, "tape.touches": f"{topic_prefix}.touches"}
+    for shown, here in addresses.items():
         assert shown in program
         program = program.replace(shown, here)
     (tmp_path / "live.py").write_text(program, "utf-8")

@@ -1,4 +1,4 @@
-"""The worker on a broker says what an embedded run says, whatever ends it in between."""
+"""The worker on a broker publishes what an embedded run publishes, whatever ends it in between."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ async def assert_state_is_that_of(
         assert restored.apply(each, offset).events == fresh.apply(each, offset).events
 
 
-async def test_the_worker_says_what_the_embedded_run_says_byte_for_byte(
+async def test_the_worker_publishes_what_the_embedded_run_publishes_byte_for_byte(
     config: Config, tmp_path: Path
 ) -> None:
     pair, acme = troubled_log(), acme_log()
@@ -351,7 +351,7 @@ async def _sleep_until_it_ends(
 
 
 async def _stop_at_work(config: Config, worker: WorkerProcess) -> None:
-    """Stop a worker at a moment when every partition has records that are not committed."""
+    """Stop a worker at a time when every partition has records that are not committed."""
     async with asyncio.timeout(PATIENCE_S), admin_client(config.kafka.bootstrap) as admin:
         while True:
             ends = await log_ends(config.kafka)

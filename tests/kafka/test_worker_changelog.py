@@ -185,10 +185,10 @@ async def test_folders_of_two_partitions_that_were_swapped_are_set_aside_by_two_
         await until_committed(config, [min(200, len(log)) for log in logs], [alone])
         assert alone.drain() == 0
     stores = [store_of(alone, partition) for partition in range(4)]
-    # The place of each is taken by that of the next.
+    # The folder of each becomes that of the next.
     stores[0].rename(tmp_path / "between")
-    for place, store in pairwise(stores):
-        store.rename(place)
+    for path, store in pairwise(stores):
+        store.rename(path)
     (tmp_path / "between").rename(stores[3])
     for partition, log in enumerate(logs):
         await append(config, partition, log[200:])

@@ -210,7 +210,7 @@ async def test_a_state_of_other_settings_stops_the_worker_before_it_is_ready(
         config,
         instruments={**config.instruments, "ACME": msgspec.structs.replace(acme, ranges=())},
     )
-    # There is no record to read: the state alone tells.
+    # There is no record to read: the state alone shows it.
     with WorkerProcess(other, tmp_path / "worker") as worker:
         assert worker.wait() == 70
         assert "the state of group ACME was made with other settings" in worker.last_words()
@@ -312,7 +312,7 @@ async def test_a_second_worker_of_the_same_ordinal_is_refused_and_of_another_is_
             assert second.wait() == 2
             assert "instance 0 already runs" in second.output()
         else:
-            # A worker that is told to stop while it starts stops in good order, too.
+            # A worker that is stopped while it starts stops in good order, too.
             await second.start_until("health on")
             assert second.drain() == 0
 

@@ -77,21 +77,21 @@ def cut(broker: Broker, topic: str, records: int) -> None:
 
 async def set_committed(config: Config, offset: int) -> None:
     """Commit for the workers, of which none may run."""
-    place = TopicPartition(input_log(config.kafka.topic_prefix), 0)
+    tp = TopicPartition(input_log(config.kafka.topic_prefix), 0)
     group = worker_app_id(config.kafka.topic_prefix)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=config.kafka.bootstrap, group_id=group, enable_auto_commit=False
     )
     async with consumer:
-        consumer.assign([place])
-        await consumer.commit({place: OffsetAndMetadata(offset, "")})
+        consumer.assign([tp])
+        await consumer.commit({tp: OffsetAndMetadata(offset, "")})
 
 
 async def delete_below(config: Config, offset: int) -> None:
     """What retention does."""
-    place = TopicPartition(input_log(config.kafka.topic_prefix), 0)
+    tp = TopicPartition(input_log(config.kafka.topic_prefix), 0)
     async with admin_client(config.kafka.bootstrap) as admin:
-        await admin.delete_records({place: RecordsToDelete(offset)})
+        await admin.delete_records({tp: RecordsToDelete(offset)})
 
 
 def asleep(worker: WorkerProcess, stopped: bool) -> None:
@@ -113,7 +113,7 @@ async def test_a_log_that_is_made_again_under_a_worker_ends_it_whatever_its_leng
         # Other records: those of the old log without the first two.
         await make_again(config, BARS[2 : records + 2])
         if slept:
-            # What is shorter than a silence is taken for the turn of other partitions.
+            # What is shorter than the idle time is taken for the work of other partitions.
             await asyncio.sleep(max(0.0, 2 * IDLE_S - (time.monotonic() - stopped_at)))
             asleep(worker, False)
         assert worker.wait() == 70
@@ -142,7 +142,7 @@ async def test_a_log_that_was_made_again_and_is_longer_is_refused_at_the_start_w
         assert "the state includes the record at offset 389 (time " in last
         assert ", the log has offset 389 (time " in last
         assert WAY_OUT in last
-        # The state comes back from the changelog, and says the same.
+        # The state comes back from the changelog, and holds the same.
         worker.wipe()
 
 
@@ -207,7 +207,7 @@ async def test_a_log_that_lost_its_tail_and_went_on_past_it_ends_the_worker(
         assert WAY_OUT in last
 
 
-async def test_a_log_that_lost_its_tail_and_stands_still_ends_the_worker_with_both_offsets(
+async def test_a_log_that_lost_its_tail_and_gets_no_further_ends_the_worker_with_both_offsets(
     tmp_path: Path,
 ) -> None:
     require_broker()

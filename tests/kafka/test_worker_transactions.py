@@ -24,7 +24,7 @@ from tests.kafka.worker_process import (
 )
 
 NO_RECORD = b"no record"
-"""Stands for an offset without one; an embedded run takes no fact of it."""
+"""Means an offset without one; an embedded run takes no fact of it."""
 Log = list[LogRecord | bytes]
 
 

@@ -1,4 +1,4 @@
-"""Batches on their way: in order, safe before what depends on them, given up in a silence."""
+"""Batches on their way: in order, safe before what depends on them, given up without an answer."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_a_message_that_is_too_large_is_an_error_not_a_loss(
         await writer.drain()
 
 
-async def test_a_silent_broker_is_given_up_and_what_was_sent_arrives_when_it_speaks_again(
+async def test_a_frozen_broker_is_given_up_and_what_was_sent_arrives_when_it_answers_again(
     broker: Broker, producer: AIOKafkaProducer, topic: str
 ) -> None:
     writer = BatchWriter(producer, topic, idle_s=0.5)
@@ -78,10 +78,10 @@ async def test_a_silent_broker_is_given_up_and_what_was_sent_arrives_when_it_spe
     await writer.drain()
     broker.pause()
     try:
-        await writer.add(0, None, b"into the silence", 2)
+        await writer.add(0, None, b"into the pause", 2)
         with pytest.raises(KafkaTimeoutError, match=r"nothing acknowledged in 0\.5 s"):
             await writer.drain()
     finally:
         broker.resume()
     await producer.flush()
-    assert await values(broker, topic) == [[b"before", b"into the silence"], []]
+    assert await values(broker, topic) == [[b"before", b"into the pause"], []]

@@ -65,12 +65,12 @@ class WorkerProcess(DrilledProcess):
         super().__init__(config, folder, instance=instance, dynamic=dynamic, program=program)
 
     async def start_until(self, text: str) -> None:
-        """Start it and wait until it says something."""
+        """Start it and wait until it logs something."""
         self.start()
         await self.until(text)
 
     async def until(self, text: str, times: int = 1) -> None:
-        """Wait until it has said something so many times since its start."""
+        """Wait until it has logged something so many times since its start."""
         deadline = time.monotonic() + PATIENCE_S
         while self.output_since_start().count(text) < times:
             assert self.code() is None, f"ended with {self.code()}\n{self.output()}"
@@ -155,7 +155,7 @@ def _timestamp_ms(record: LogRecord | bytes) -> int:
 
 
 async def read(bootstrap: str, topic: str, partition: int) -> list[Any]:
-    """All records of a partition as it stands."""
+    """All records of a partition as it is."""
     return (await read_topics(bootstrap, [topic], partition))[topic]
 
 
@@ -169,10 +169,10 @@ async def until_committed(
             reached = await committed_offsets(admin, config.kafka)
             if all(reached.get(partition, 0) >= end for partition, end in enumerate(ends)):
                 return
-            said = "".join(worker.output()[-3_000:] for worker in workers)
-            assert time.monotonic() < deadline, f"committed {reached} of {list(ends)}\n{said}"
+            logged = "".join(worker.output()[-3_000:] for worker in workers)
+            assert time.monotonic() < deadline, f"committed {reached} of {list(ends)}\n{logged}"
             for worker in workers:
-                assert worker.code() is None, f"worker ended with {worker.code()}\n{said}"
+                assert worker.code() is None, f"worker ended with {worker.code()}\n{logged}"
             await asyncio.sleep(POLL_S)
 
 
@@ -203,7 +203,7 @@ async def forget_member(worker: WorkerProcess) -> None:
 
 
 def with_kafka(config: Config, bootstrap: str, prefix: str, partitions: int) -> Config:
-    """The configuration with another place for its topics."""
+    """The configuration with another prefix for its topics."""
     kafka = msgspec.structs.replace(
         config.kafka, bootstrap=bootstrap, topic_prefix=prefix, partitions=partitions
     )

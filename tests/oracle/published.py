@@ -17,7 +17,7 @@ from tests.oracle.trading_days import Timeline, TradingDay, trading_days
 
 @dataclass(frozen=True)
 class Plan:
-    """A group of a configuration; `days`, where given, stand for its calendar."""
+    """A group of a configuration; `days`, where given, replace its calendar."""
 
     config: Config
     group: str

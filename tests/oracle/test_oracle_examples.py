@@ -1,4 +1,4 @@
-"""The worked examples of the rules, by hand, so that the oracle itself stands on firm ground."""
+"""The worked examples of the rules, by hand, so that the oracle itself is checked."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def facts(
         (range(0), "12:00", "09:31", 1, 100.0),
     ],
 )
-def test_quality_stands_at_the_last_missing_slot_and_then_at_the_close(
+def test_quality_stays_at_the_last_missing_slot_and_then_at_the_close(
     missing: range, until: str, as_of: str, due: int, quality: float
 ) -> None:
     day = ms("2025-07-02T" + until)

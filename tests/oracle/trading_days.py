@@ -26,7 +26,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class TradingDay:
-    """One session: ISO date, open segments [open, close) in UTC ms, and what the calendar says."""
+    """One session: ISO date, open segments [open, close) in UTC ms, its kind in the calendar."""
 
     session: str
     segments: tuple[tuple[int, int], ...]

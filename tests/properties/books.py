@@ -89,7 +89,7 @@ def first_session(calendar: Calendar, start: str) -> int:
 
 
 def make_book(symbol: str, shape: BookShape) -> list[Bar]:
-    """The bars of a shape, in order of start; prices walk in ticks of 0.25, or stand still."""
+    """The bars of a shape, in order of start; prices walk in ticks of 0.25, or stay."""
     calendar = load_calendar(shape.calendar)
     random = Random(f"{symbol}{shape.seed}")
     base_ms = parse_interval(shape.base).length_ms
@@ -143,7 +143,7 @@ def _off_session(
 
 
 def with_clocks(records: list[Bar], seed: int, count: int, shape: BookShape) -> list[LogRecord]:
-    """The records with clock records between them, some that skip ahead of a silence."""
+    """The records with clock records between them, some that skip ahead of a pause."""
     random = Random(seed)
     calendar = load_calendar(shape.calendar)
     base_ms = parse_interval(shape.base).length_ms

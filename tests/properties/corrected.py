@@ -33,7 +33,7 @@ from tests.properties.folding import DELIVERY
 CORRECTIONS = ("late", "changed", "cancelled")
 """Outcomes that rebuild: the events of such a record carry `corrects`."""
 
-SILENT = ("duplicates", "idle", "beyond_horizon")
+WITHOUT_EVENTS = ("duplicates", "idle", "beyond_horizon")
 """Outcomes after which nothing has changed."""
 
 OUTPUTS_OF_A_RECORD = 1_000_000
@@ -106,7 +106,7 @@ class FinalBooks:
     def take(self, record: LogRecord, kind: str) -> None:
         """Note what became of a record."""
         symbol = record.symbol
-        if kind not in SILENT:
+        if kind not in WITHOUT_EVENTS:
             if isinstance(record, Clock):
                 end_ms = record.time_ms
             else:
@@ -138,7 +138,7 @@ class FinalBooks:
 
 
 class CorrectedTape:
-    """One engine, everything it said, and the checks on it.
+    """One engine, everything it published, and the checks on it.
 
     Parameters
     ----------
@@ -167,23 +167,23 @@ class CorrectedTape:
         self.revs: dict[str, int] = {}
         self.log: list[LogRecord] = []
         self.outcomes: list[str] = []
-        self._said: list[bytes] = []
+        self._published: list[bytes] = []
         self._checked = -1
         self._checked_with_oracle = -1
 
     def take(self, record: LogRecord) -> str:
-        """Hand one record over, check what the engine says about it, and return its outcome."""
+        """Hand one record over, check what the engine publishes for it, and return its outcome."""
         expected = self.books.outcomes(record)
         offset = len(self.log)
         events, kind, correction = _applied(self.engine, record, offset)
         assert kind in expected, f"{record} at {offset}: {kind}, not {expected}"
         self.log.append(record)
         self.outcomes.append(kind)
-        self._said.append(_encoded(events))
+        self._published.append(_encoded(events))
         self.books.take(record, kind)
         for symbol, mark in self.books.marks.items():
             assert self.engine.watermark_ms(symbol) == mark
-        if kind in SILENT:
+        if kind in WITHOUT_EVENTS:
             assert events == [], f"{kind}, but {events}"
         self._check_events(record, kind, events, offset)
         self._check_correction(record, kind, events, correction)
@@ -203,7 +203,7 @@ class CorrectedTape:
             assert not isinstance(record, Clock)
             corrects = record.start_ms
         marks = [mark for mark in self.books.marks.values() if mark is not None]
-        places = []
+        order = []
         for number, event in enumerate(events):
             assert event.seq == offset * OUTPUTS_OF_A_RECORD + number, event
             assert event.corrects == corrects, event
@@ -213,10 +213,10 @@ class CorrectedTape:
             assert event.event_ms <= event.watermark_ms, event
             self._check_rev(event)
             self._check_is_news(event)
-            places.append(_place(event, self.fold, self._kinds))
+            order.append(_order_key(event, self.fold, self._kinds))
         ids = [event.id for event in events]
         assert len(ids) == len(set(ids)), f"an id twice for {record}"
-        assert places == sorted(places), f"order of outputs for {record}"
+        assert order == sorted(order), f"order of outputs for {record}"
 
     def _check_rev(self, event: Output) -> None:
         known = self.revs.get(event.id)
@@ -251,7 +251,7 @@ class CorrectedTape:
         assert (correction.after is None) == (kind == "cancelled")
         after = None if correction.after is None else _bar_content(correction.after)
         assert after == (_bar_content(record) if isinstance(record, Bar) else None)
-        said = {event.id: _content_of(event) for event in events}
+        results = {event.id: _content_of(event) for event in events}
         changes: dict[str, bytes | None] = {}
         for change in correction.changes:
             old, new = change.old, change.new
@@ -261,7 +261,7 @@ class CorrectedTape:
             known = self.fold.get(named.id)
             before = None if known is None else content(known)
             assert (None if old is None else content(old)) == before, f"old {old}, not {known}"
-        assert changes == said, "what was published is not what the correction says"
+        assert changes == results, "what was published is not what the correction holds"
 
     def check(self) -> None:
         """The fold is the view of a fresh engine over the sorted final bars, to the byte."""
@@ -295,15 +295,17 @@ class CorrectedTape:
 
     def _changes(self) -> int:
         """Number of records that could change anything: neither fold nor books move without one."""
-        return sum(kind not in SILENT for kind in self.outcomes)
+        return sum(kind not in WITHOUT_EVENTS for kind in self.outcomes)
 
     def go_on_from(self, records: dict[str, bytes]) -> None:
-        """A crash: a new engine from stored records, given again what came since, says it again."""
+        """A crash: a new engine from stored records, given again what came since, repeats it."""
         engine = restored(self.plan, records)
         for offset in range(engine.offset + 1, len(self.log)):
             events, kind, _ = _applied(engine, self.log[offset], offset)
             assert kind == self.outcomes[offset], f"{self.log[offset]}: {kind} after a restart"
-            assert _encoded(events) == self._said[offset], f"{self.log[offset]} after a restart"
+            assert _encoded(events) == self._published[offset], (
+                f"{self.log[offset]} after a restart"
+            )
         self.engine = engine
 
 
@@ -369,7 +371,7 @@ def _applied(
     return outcome.events, outcome.kind, outcome.correction
 
 
-def _place(
+def _order_key(
     event: Output, fold: dict[str, Event], kinds: tuple[str, ...]
 ) -> tuple[int, int, int, str]:
     """Sort key of an output among those of its record (docs/rules.md 7.4)."""

@@ -118,7 +118,7 @@ class _Disorder:
         return found
 
     def _much_later(self, bar: Bar, end: int, share: float) -> int:
-        """An instant between a bar's end and the last moment of its horizon."""
+        """An instant between a bar's end and the last instant of its horizon."""
         calendar = self._calendar
         closes = calendar.close_ms(calendar.session_of(bar.start_ms) + self._horizon)
         last = min(closes, self._last_ms + TEN_MINUTES_MS) - 2 * TEN_MINUTES_MS

@@ -1,4 +1,4 @@
-"""Running a log through an engine, and folding what it says."""
+"""Running a log through an engine, and folding what it publishes."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ Step = tuple[int, str, bytes, int | None]
 
 
 class Steps:
-    """Everything that a drive tells."""
+    """Everything that a drive hands over."""
 
     every = True
 

@@ -26,9 +26,9 @@ HOUR_MS = 60 * MINUTE_MS
 
 
 class Step(NamedTuple):
-    """What comes next, `place` being a number of a label."""
+    """What comes next, `position` being a number of a label."""
 
-    place: int
+    position: int
     price: int
     kind: str
     restart: bool
@@ -36,14 +36,14 @@ class Step(NamedTuple):
 
 steps = st.builds(
     Step,
-    place=st.integers(0, 1_000),
+    position=st.integers(0, 1_000),
     price=st.integers(98, 102),
     kind=st.sampled_from(("bar", "bar", "bar", "cancel", "clock")),
     restart=st.booleans(),
 )
 
 
-def places(calendar_id: str, base: str) -> list[int]:
+def all_labels(calendar_id: str, base: str) -> list[int]:
     """Labels before, in and after the sessions of some days, over a weekend."""
     calendar = load_calendar(calendar_id)
     length = parse_interval(base).length_ms
@@ -59,8 +59,8 @@ def places(calendar_id: str, base: str) -> list[int]:
 
 
 def record_of(step: Step, labels: list[int], base: str, symbol: str) -> LogRecord:
-    """The record a step stands for."""
-    label = labels[step.place % len(labels)]
+    """The record a step means."""
+    label = labels[step.position % len(labels)]
     if step.kind == "clock":
         return Clock(symbol, label)
     if step.kind == "cancel":
@@ -87,7 +87,7 @@ def test_a_history_may_begin_anywhere(
         f"ranges = {template}\nmax_ahead = 0\n"
     )
     tape = CorrectedTape(read_config(toml, "beginnings"), "ACME")
-    labels = places(calendar, base)
+    labels = all_labels(calendar, base)
     for step in chosen:
         if step.restart:
             tape.engine = restarted(tape)

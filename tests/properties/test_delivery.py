@@ -32,7 +32,7 @@ def test_either_symbol_may_be_far_ahead(shape: BookShape, lead: int, seed: int) 
 
 
 @given(shape=shapes(sessions=(1, 2)), seed=st.integers(0, 999))
-def test_a_repeated_bar_says_nothing(shape: BookShape, seed: int) -> None:
+def test_a_repeated_bar_publishes_nothing(shape: BookShape, seed: int) -> None:
     config = config_for(shape, ("A",))
     book = make_book("A", shape)
     random = Random(seed)

@@ -98,7 +98,7 @@ def _of_worker(config: Config, records: list[LogRecord]) -> View:
     """Chunks, each folded by a worker that has just read the state of the one before."""
     raws = raw_records(records)
     table: dict[bytes, bytes] = {}
-    said: dict[bytes, bytes | None] = {}
+    published: dict[bytes, bytes | None] = {}
     for first in range(0, len(raws), CHUNK):
         stored = read_partition(table.items()) if table else StoredPartition()
         fold = PartitionFold(config, input_log(), 0, 1, stored, Counts())
@@ -108,8 +108,8 @@ def _of_worker(config: Config, records: list[LogRecord]) -> View:
         for topic, messages in step.outputs.items():
             if topic in output_topics():
                 # A message without a value takes its fact back.
-                said.update((each.key, each.value) for each in messages)
-    return _folded([value for value in said.values() if value is not None])
+                published.update((each.key, each.value) for each in messages)
+    return _folded([value for value in published.values() if value is not None])
 
 
 UNKNOWN = Identity("", None, None)
@@ -119,7 +119,7 @@ def _of_snapshots(config: Config, records: list[LogRecord]) -> View:
     """An engine that is taken down to the messages of a snapshot, and made again from them."""
     plan = plan_group(config, "A")
     engine = GroupEngine(plan)
-    said: list[bytes] = []
+    published: list[bytes] = []
     for offset, record in enumerate(records):
         if offset % CHUNK == CHUNK - 1:
             head = SnapshotHead("A", "2025-07-02", offset, UNKNOWN, 0, 0, 0, 0)
@@ -129,8 +129,8 @@ def _of_snapshots(config: Config, records: list[LogRecord]) -> View:
             restored = joined(parts)
             assert restored is not None
             engine = GroupEngine.restore(plan, restored)
-        said += [encode(event) for event in engine.apply(record, offset).events]
-    return _folded(said)
+        published += [encode(event) for event in engine.apply(record, offset).events]
+    return _folded(published)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The order of a table's rows says nothing: any of them gives the result of the sorted table."""
+"""The order of a table's rows means nothing: any of them gives the result of the sorted table."""
 
 from __future__ import annotations
 
@@ -82,16 +82,18 @@ def written(folder: Path, rows: list[str], store: bool) -> dict[str, list[str]]:
     folder.mkdir()
     table = folder / "book.csv"
     table.write_text("\n".join([COLUMNS, *rows]) + "\n")
-    place = folder / "out"
+    workdir = folder / "out"
     if store:
-        result = run_into_store(CONFIG, [Source(str(table))], place, StoreOptions(max_rejects=ANY))
+        result = run_into_store(
+            CONFIG, [Source(str(table))], workdir, StoreOptions(max_rejects=ANY)
+        )
         assert result.rows == len(rows)
-        paths = [place / "log.jsonl", *(place / "topics").iterdir()]
+        paths = [workdir / "log.jsonl", *(workdir / "topics").iterdir()]
     else:
-        manifest = run_files(CONFIG, [Source(str(table))], place).manifest
+        manifest = run_files(CONFIG, [Source(str(table))], workdir).manifest
         assert manifest["counters"]["rows"] == len(rows)
         assert manifest["counters"]["late"] == 0
-        paths = list(place.glob("*.jsonl"))
+        paths = list(workdir.glob("*.jsonl"))
     return {
         path.name: [_without_number(line, table) for line in path.read_text().splitlines()]
         for path in paths
@@ -99,7 +101,7 @@ def written(folder: Path, rows: list[str], store: bool) -> dict[str, list[str]]:
 
 
 def _without_number(line: str, table: Path) -> str:
-    """A line, in which the numbers of rows stand behind the name of the file."""
+    """A line, in which the numbers of rows are after the name of the file."""
     first, *others = line.split(f"{table}:")
     return first + "".join(other.lstrip("0123456789") for other in others)
 

@@ -66,7 +66,7 @@ class RangeSpec:
     expires_ms
         Expiry, or `NEVER_MS`.
     due_ms
-        When expiry is said: at the end of the bar it lies inside of, which still counts.
+        When expiry is published: at the end of the bar it lies inside of, which still counts.
     need
         Slots the calendar expects in the window.
     session

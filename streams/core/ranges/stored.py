@@ -15,7 +15,7 @@ from tapeline.streams.core.ranges.windows import RangesPoint, RangeWindow, Touch
 RECORD_RANGES: Final = 64
 """Ranges of one stored record."""
 INDEX: Final = "index"
-"""Name of the record that tells which others are there."""
+"""Name of the record that lists which others are there."""
 
 
 class RangeRecords:

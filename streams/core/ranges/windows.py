@@ -1,4 +1,4 @@
-"""Windows of session ranges while they fill, and what a tracker of ranges was at one moment."""
+"""Windows of session ranges while they fill, and a tracker of ranges at a restore point."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TouchRank:
 
 
 class RangesPoint:
-    """What a tracker of ranges was at one moment; the ranges themselves are in its journal.
+    """What a tracker of ranges was at a restore point; the ranges themselves are in its journal.
 
     Attributes
     ----------

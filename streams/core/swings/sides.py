@@ -1,4 +1,4 @@
-"""Swings of one side, and what they were at one moment.
+"""Swings of one side, and what they were at a restore point.
 
 A low is a high of negated prices.
 """
@@ -138,7 +138,7 @@ class SwingSide:
 
 
 class SidePoint:
-    """A side of the swings at one moment: the swings are shared, what changes in them is copied."""
+    """A side of the swings at a restore point: the swings are shared, what changes is copied."""
 
     __slots__ = ("earlier", "last", "structural", "versions")
 
@@ -154,7 +154,7 @@ class SidePoint:
 
 
 class SwingsPoint:
-    """Both sides at one moment, lows first, and the swings of the whole history by class."""
+    """Both sides at a restore point, lows first, and the swings of the whole history by class."""
 
     __slots__ = ("counts", "sides")
 

@@ -175,7 +175,7 @@ Closing = Literal["stated", "successor", "elapsed"]
 
 
 class FeedMapping(Protocol):
-    """How one provider speaks; made once, by `mapping` from TOML or by an adapter. No I/O."""
+    """The protocol of one provider; made once, by `mapping` from TOML or by an adapter. No I/O."""
 
     steps: int
     """Steps of a session after the connection is open; 0: it is asked for by the address alone."""

@@ -1,4 +1,4 @@
-"""What can be wrong with the local store, told apart by what RocksDB says, with the way out."""
+"""What can be wrong with the local store, by the error of RocksDB, with the way out."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def wants_room(error: BaseException) -> bool:
-    """Whether the system, or RocksDB in its words, says that there is no room."""
+    """Whether the system, or RocksDB in its text, reports that there is no room."""
     if isinstance(error, OSError):
         return error.errno in NO_ROOM
     return any(os.strerror(each) in str(error) for each in NO_ROOM)

@@ -74,7 +74,7 @@ class StateStore(Store):  # type: ignore[misc]
             while cursor.valid():
                 yield cursor.key(), cursor.value()
                 cursor.next()
-            # At a block that cannot be read it ends as at the end: only its status tells which.
+            # At a block that cannot be read it ends as at the end: only its status shows which.
             cursor.status()
 
     def is_open(self, partition: int) -> bool:
@@ -89,7 +89,7 @@ class StateStore(Store):  # type: ignore[misc]
         )
 
     def set_aside(self, partition: int) -> Path:
-        """Rename a partition's store, in place of one that was set aside before; its new path."""
+        """Rename a partition's store, and delete one that was set aside before; its new path."""
         path: Path = self.partition_path(partition)
         other = path.with_name(f"{path.name}{SET_ASIDE}")
         with writing(path):
@@ -175,7 +175,7 @@ class StateTable(faust.Table):  # type: ignore[misc]
             raise foreign(name, message.offset, error) from error
 
     def local_state(self, partition: int) -> LocalState:
-        """What the store of a partition, which is open, says of the changelog that it follows."""
+        """What the open store of a partition holds about the changelog that it follows."""
         data = self.data
         identity = data.value(partition, IDENTITY_KEY)
         return LocalState(

@@ -171,7 +171,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return found
 
     def close(self) -> None:
-        """Told to stop amid a rebalance: the client is closed when its thread ends, and there.
+        """Stopped amid a rebalance: the client is closed when its thread ends, and there.
 
         Faust would close it in the loop of the application, though it belongs to that of the
         thread: two threads in one loop of libuv at a time can end the process by a fault.
@@ -197,7 +197,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     async def subscribe(self, topics: Iterable[str]) -> None:
         """Join the group for the source and its changelogs, or not at all.
 
-        Told to stop before its tables are known, Faust would join for the source alone. The leader
+        Stopped before its tables are known, Faust would join for the source alone. The leader
         would then assign source partitions without their changelogs, and a static member would have
         them at its next start too: for the broker it never left.
         """
@@ -369,7 +369,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         Returns
         -------
         set[TP]
-            Those of which the broker did not say it in time: they are asked for again before more
+            Those of which the broker did not answer in time: they are asked for again before more
             of them is handed out.
         """
         wanted = self.positions.ours() if partitions is None else list(partitions)
@@ -479,10 +479,10 @@ class BatchApp(faust.App):  # type: ignore[misc]
         return committed or 0
 
     def last_record(self, tp: TP) -> RecordDigest | None:
-        """The last record before that place, None where it is not known."""
+        """The last record before that offset, None where it is not known."""
 
     def check_log_end(self, tp: TP, start: int, end: int) -> None:
-        """Raise when a partition ends before the place to read from."""
+        """Raise when a partition ends before the offset to read from."""
 
     def log_out_of_range(self, tp: TP, offset: int, begin: int, end: int) -> None:
         """End the process: a partition of the log has no record at an offset that comes next."""

@@ -51,8 +51,8 @@ def partitioned(
             except RecordRejected:
                 pass
         last[partition] = time_ms
-        place = log[partition]
-        place.append(SimpleNamespace(offset=len(place), timestamp=time_ms, value=value))
+        entries = log[partition]
+        entries.append(SimpleNamespace(offset=len(entries), timestamp=time_ms, value=value))
     return log
 
 

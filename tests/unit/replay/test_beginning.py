@@ -1,4 +1,4 @@
-"""Where a replay begins: what was left out is said, and what cannot be heeded is refused."""
+"""Where a replay begins: what was left out is reported, and what cannot be heeded is refused."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def test_a_warm_up_of_files_is_called_one_and_repeated_as_one(
 ) -> None:
     stretch = ("--from", "2025-11-26", "--warmup-sessions", "1", mode)
     assert tapeline("replay", "--bars", "ES=es.csv", *stretch, "--out", "warm") == 0
-    said = capsys.readouterr().out
+    message = capsys.readouterr().out
     [state] = manifest("warm")["start_state"].values()
     read_from = manifest("warm")["source"]["partitions"]["0"]["read_from"]
     assert state == {"kind": "warm-up", "offset": read_from}
     assert read_from > 0
-    assert f"began with the warm-up, offset {read_from}." in said
+    assert f"began with the warm-up, offset {read_from}." in message
     assert tapeline("replay", "--manifest", "warm") == 0
 
 
@@ -76,11 +76,11 @@ def test_a_warm_up_that_reaches_beyond_the_first_record_leaves_nothing_out(books
 
 
 def test_a_partition_that_begins_with_a_state_is_read_from_there_however_old() -> None:
-    said: dict[str, dict[str, Any]] = {
+    starts: dict[str, dict[str, Any]] = {
         "AAA": {"kind": "snapshot", "offset": 4, "session": "2025-12-01"},
         "partition 1": {"kind": "log start", "offset": 0},
     }
-    begun = Beginning(ReplayWindow(), {}, {0: 5, 1: 0}, said, warm_ms=100)
+    begun = Beginning(ReplayWindow(), {}, {0: 5, 1: 0}, starts, warm_ms=100)
     warm_up = WarmUp(begun)
     assert [warm_up.leaves_out(0, 5, 50), warm_up.leaves_out(1, 0, 50)] == [False, True]
     assert [warm_up.leaves_out(1, 1, 100), warm_up.leaves_out(1, 2, 50)] == [False, False]
@@ -89,10 +89,10 @@ def test_a_partition_that_begins_with_a_state_is_read_from_there_however_old() -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        (("--from-offset", "40", "--warmup-sessions", "1"), "say by --from where"),
-        (("--warmup-sessions", "1"), "say by --from where"),
+        (("--from-offset", "40", "--warmup-sessions", "1"), "give --from, where"),
+        (("--warmup-sessions", "1"), "give --from, where"),
         (("--from-offset", "3:100"), "--from-offset 3:100: there is no partition 3"),
         (("--to-offset", "1:5"), "--to-offset 1:5: there is no partition 1"),
         (("--from-offset", "200", "--to-offset", "100"), "lies behind --to-offset 0:100"),
@@ -105,10 +105,10 @@ def test_a_partition_that_begins_with_a_state_is_read_from_there_however_old() -
     ],
 )
 def test_bounds_that_cannot_be_heeded_are_usage_errors(
-    books: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+    books: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
 ) -> None:
     assert tapeline("replay", "--bars", "ES=es.csv", *arguments, "--out", "out") == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (books / "out").exists()
 
 
@@ -190,7 +190,7 @@ async def read(records: list[LogRecord], options: ReplayOptions, lost: int = 0) 
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({}, "begins at offset 10, and no snapshot .* from 0 to 9; .* --from, and --warmup"),
         ({"start": Bound(offsets={0: 50})}, "begins at offset 10, .* an instant by --from"),
@@ -202,9 +202,9 @@ async def read(records: list[LogRecord], options: ReplayOptions, lost: int = 0) 
     ],
 )
 async def test_a_log_without_its_beginning_is_refused_with_the_offsets_and_a_way_that_works(
-    options: dict[str, Any], said: str
+    options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(LogMissingError, match=said):
+    with pytest.raises(LogMissingError, match=message):
         await read(minutes(0, 100), ReplayOptions(snapshots=False, **options), lost=10)
 
 
@@ -216,7 +216,7 @@ async def test_a_log_without_its_beginning_is_replayed_after_a_warm_up() -> None
     assert run.released == 40
 
 
-async def test_a_warm_up_after_a_long_silence_leaves_nothing_of_the_stretch_out() -> None:
+async def test_a_warm_up_after_a_long_idle_time_leaves_nothing_of_the_stretch_out() -> None:
     # Another symbol begins two months after the last record of the first.
     day = 60 * DAY_MINUTES
     records = [*minutes(0, 100), *minutes(day, 3 * DAY_MINUTES, "BBB")]

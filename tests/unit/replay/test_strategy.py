@@ -64,24 +64,24 @@ async def diary_of(log: Path, control: Control | None = None) -> tuple[Diary, li
 
 async def test_events_come_in_their_order_after_the_bar_that_led_to_them(log: Path) -> None:
     diary, events = await diary_of(log)
-    assert [said for kind, said, _ in diary.calls if kind == "event"] == events
+    assert [published for kind, published, _ in diary.calls if kind == "event"] == events
     times = [now_ms for _, _, now_ms in diary.calls]
     assert times == sorted(times), "time never goes back"
     assert diary.calls[-1][0] == "end"
-    for kind, said, now_ms in diary.calls:
+    for kind, published, now_ms in diary.calls:
         if kind == "bar":
-            assert now_ms == said.start_ms + MINUTE_MS, "a bar is known when it ends"
+            assert now_ms == published.start_ms + MINUTE_MS, "a bar is known when it ends"
         elif kind == "event":
-            assert max(said.event_ms, said.watermark_ms) <= now_ms
+            assert max(published.event_ms, published.watermark_ms) <= now_ms
 
 
 async def test_only_the_newest_bars_are_bars_and_what_changes_the_past_is_a_correction(
     log: Path,
 ) -> None:
     diary, _ = await diary_of(log)
-    starts = [said.start_ms for kind, said, _ in diary.calls if kind == "bar"]
+    starts = [published.start_ms for kind, published, _ in diary.calls if kind == "bar"]
     assert starts == sorted(set(starts))
-    changed = [said for kind, said, _ in diary.calls if kind == "correction"]
+    changed = [published for kind, published, _ in diary.calls if kind == "correction"]
     late = [bar for bar, start_ms, _ in changed if bar is not None and start_ms in starts]
     gone = [start_ms for bar, start_ms, _ in changed if bar is None]
     assert late

@@ -10,7 +10,7 @@ NS_IN_S = 1_000_000_000
 
 
 class VirtualClock:
-    """Waits take no time; what is planned for a moment happens when a wait comes to it."""
+    """Waits take no time; what is planned for a time happens when a wait comes to it."""
 
     def __init__(self) -> None:
         self.start_ns = 12_345_678_901_234

@@ -128,7 +128,7 @@ def test_it_is_described_in_every_generated_document() -> None:
     assert generated_files().keys() | {"toy.schema.json"} == files.keys()
 
 
-def test_corrections_publish_it_at_its_place() -> None:
+def test_corrections_publish_it_at_its_position() -> None:
     rows = {row.tag: Change(None, row.example) for row in TOYS.rows if row.numbered}
     found = [change.fact for change in in_order(list(rows.values()), TOYS)]
     order = [str(fact.__struct_config__.tag) for fact in found]

@@ -37,7 +37,7 @@ def test_an_id_names_kind_and_fact(
     assert make(*parts) == expected
 
 
-def test_an_id_is_taken_apart_into_type_symbol_and_what_tells_facts_apart() -> None:
+def test_an_id_is_taken_apart_into_type_symbol_and_what_distinguishes_facts() -> None:
     touch = ids.parsed_id("touch|ES|Major|Asia 2025-12-08|first_break")
     assert touch == ids.FactId("touch", "ES", ("Major", "Asia 2025-12-08", "first_break"))
     assert touch.label == ids.range_label("Major", "Asia 2025-12-08") == "Major|Asia 2025-12-08"

@@ -47,7 +47,7 @@ def test_a_collection_of_names_is_taken(names: Iterable[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         ("ES", r"symbols='ES': give a list of names, \['ES'\]"),
         ("", "symbols='': give a list of names"),
@@ -57,6 +57,6 @@ def test_a_collection_of_names_is_taken(names: Iterable[str]) -> None:
         ([None], "symbols: None is no name"),
     ],
 )
-def test_what_would_be_read_letter_by_letter_is_a_type_error(names: Any, said: str) -> None:
-    with pytest.raises(TypeError, match=said):
+def test_what_would_be_read_letter_by_letter_is_a_type_error(names: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
         names_of("symbols", names)

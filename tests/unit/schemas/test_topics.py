@@ -155,7 +155,7 @@ def test_a_run_has_outputs_set_as_the_workers_are_and_a_manifest() -> None:
     assert manifest.settings["cleanup.policy"] == "compact"
 
 
-def test_the_topic_of_a_run_says_whose_it_is_and_no_other_does() -> None:
+def test_the_topic_of_a_run_names_its_run_and_no_other_does() -> None:
     for topic in run_topics("day-2", "x.y"):
         assert run_of(topic.name, "x.y") == "day-2"
         assert run_of(topic.name) is None

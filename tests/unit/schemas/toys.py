@@ -67,7 +67,7 @@ TOYS = EVENTS.with_(TOY)
 
 
 class ToyEngine:
-    """An engine that publishes a toy with every bar in order, behind what the rules say.
+    """An engine that publishes a toy with every bar in order, behind the events of the rules.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class ToyEngine:
         """What the engine answers, with the toy of a bar that was accepted."""
         outcome = self._engine.apply(record, offset)
         if isinstance(record, Bar) and outcome.kind == "accepted":
-            number, place = divmod(self._bars, BARS_PER_TOY)
+            number, index = divmod(self._bars, BARS_PER_TOY)
             self._bars += 1
             toy = Toy(
                 f"{ids_of('toy', record.symbol)}{number}",
@@ -100,8 +100,8 @@ class ToyEngine:
                 outcome.watermark_ms,
                 None,
                 record.close + self._step,
-                place + 1,
-                "closed" if place == BARS_PER_TOY - 1 else "open",
+                index + 1,
+                "closed" if index == BARS_PER_TOY - 1 else "open",
             )
             outcome.events.append(cast(Event, toy))
         return outcome

@@ -1,4 +1,4 @@
-"""What a manifest says to those who compare: the records of its run, whatever has come since."""
+"""What a manifest holds for a comparison: the records of its run, whatever has come since."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SPAN = {"begin": 0, "end": 90, "read_from": 0, "start": 10, "stop": 50}
 
 
 def manifest(kind: str, **options: Any) -> dict[str, Any]:
-    """Of a replay of one partition, as far as it says what is covered."""
+    """Of a replay of one partition, as far as it names what is covered."""
     partition = "2" if kind == "topic" else "0"
     source = {"kind": kind, "partition_count": 4, "partitions": {partition: SPAN}}
     return {"source": source, "options": options, "config_hash": config_hash(CONFIG)}
@@ -41,14 +41,14 @@ def test_a_manifest_covers_the_records_that_were_read(
     assert covered(found, CONFIG, "run") == (stretch, partitions)
 
 
-def test_a_selection_is_what_the_manifest_says_it_is() -> None:
+def test_a_selection_is_what_the_manifest_names() -> None:
     found = {**manifest("files", symbols=["ES"]), "selected": ["ES", "ES-XX"], "config_hash": "x"}
     assert covered(found, CONFIG, "run") == (Coverage(symbols=frozenset({"ES", "ES-XX"})), 1)
     found["selected"] = None
     assert covered(found, CONFIG, "run") == (Coverage(), 1)
 
 
-def test_what_a_group_was_only_the_configuration_of_the_run_can_tell() -> None:
+def test_what_a_group_was_only_the_configuration_of_the_run_can_show() -> None:
     found = manifest("files", symbols=["ACME"], groups=["ES-NQ"])
     names = frozenset({"ES", "NQ", "ES-NQ", "ACME"})
     assert covered(found, CONFIG, "run") == (Coverage(symbols=names), 1)

@@ -1,4 +1,4 @@
-"""Two sequences of events, compared: what is said to differ is what differs, and nothing else."""
+"""Two sequences of events, compared: what is reported is what differs, and nothing else."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_the_last_version_of_an_id_is_missing_from_a_compacted_topic_too() -> No
     assert (result.same, result.missing) == (False, 2)
 
 
-def test_a_tombstone_is_compared_by_what_its_headers_say() -> None:
+def test_a_tombstone_is_compared_by_what_its_headers_hold() -> None:
     line = other(EVENTS[7], op="retract", rev=1)
     headers = {"seq": "7000000", "rev": "1", "type": "gap", "group": "ES-NQ"}
     tombstone = Entry(0, 7_000_000, line.id, 1, 999, "ES", None, True, headers, 999)

@@ -19,7 +19,7 @@ def entry(record: int, partition: int = 0, symbol: str = "ES") -> Entry:
     return Entry(partition, record * 1_000_000 + 3, "id", 0, 0, symbol, b"{}")
 
 
-def test_a_line_says_where_it_belongs() -> None:
+def test_a_line_shows_where_it_belongs() -> None:
     raw = b'{"type":"gap","id":"gap|ES|1m|1","op":"retract","seq":7000002,"rev":1,"symbol":"ES",'
     raw += b'"watermark_ms":9}'
     found = entry_of(raw, 2, "test")
@@ -29,21 +29,21 @@ def test_a_line_says_where_it_belongs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "place"),
+    ("source", "position"),
     [
         ("tape.bars.v1/3/17", (3, 17)),
         ("book.csv:17", (-1, NO_SEQ)),
         ("books/3/17.csv:4", (-1, NO_SEQ)),
     ],
 )
-def test_a_dead_letter_of_a_topic_names_its_record(source: str, place: tuple[int, int]) -> None:
+def test_a_dead_letter_of_a_topic_names_its_record(source: str, position: tuple[int, int]) -> None:
     raw = b'{"type":"reject","id":"reject|%b","source":"%b","symbol":null}'
     found = entry_of(raw % (source.encode(), source.encode()), None, "test")
-    assert (found.partition, found.record) == place
+    assert (found.partition, found.record) == position
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"id":1}', b'{"id":"x","seq":"1"}', b"\xff"])
-def test_what_is_no_event_is_named_by_its_place(raw: bytes) -> None:
+def test_what_is_no_event_is_named_by_its_position(raw: bytes) -> None:
     with pytest.raises(RecordedError, match=r"file:4: is no event"):
         entry_of(raw, None, "file:4")
 

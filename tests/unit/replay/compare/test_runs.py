@@ -71,10 +71,10 @@ def compared(a: Path, b: Path, **options: Any) -> ParityReport:
     return asyncio.run(work())
 
 
-def copy(folder: Path, place: Path) -> Path:
+def copy(folder: Path, target: Path) -> Path:
     """A copy to be edited."""
-    shutil.copytree(folder, place / "copy")
-    return place / "copy"
+    shutil.copytree(folder, target / "copy")
+    return target / "copy"
 
 
 def test_a_run_is_equal_to_itself_event_by_event(runs: tuple[Path, Path], tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_run_is_equal_to_itself_event_by_event(runs: tuple[Path, Path], tmp_pa
     assert report.types["touch"].equal > 10
 
 
-def test_every_line_is_read_where_bytes_alone_do_not_settle_it(runs: tuple[Path, Path]) -> None:
+def test_every_line_is_read_where_bytes_alone_do_not_decide_it(runs: tuple[Path, Path]) -> None:
     report = compared(runs[0], runs[0], symbols=frozenset({"ES"}))
     whole = compared(runs[0], runs[0])
     assert report.equal
@@ -111,7 +111,7 @@ def test_one_altered_bar_is_found_in_the_logs(runs: tuple[Path, Path]) -> None:
     assert records == list(range(at - 3, at + 4))
 
 
-def test_equal_events_of_other_inputs_are_equal_and_said_to_be(
+def test_equal_events_of_other_inputs_are_equal_and_reported_so(
     runs: tuple[Path, Path], tmp_path: Path
 ) -> None:
     bars = log()
@@ -203,8 +203,8 @@ def test_the_manifest_of_a_partial_replay_cuts_the_other_side(
         inside = [line for line in lines if start <= orjson.loads(line)["seq"] // 1_000_000 < stop]
         path.write_bytes(b"".join(inside))
     assert not compared(runs[0], other).equal
-    place = other / "manifest.json"
-    manifest = orjson.loads(place.read_bytes())
+    target = other / "manifest.json"
+    manifest = orjson.loads(target.read_bytes())
     [given] = manifest.pop("inputs")
     manifest["source"] = {
         "kind": "files",
@@ -218,7 +218,7 @@ def test_the_manifest_of_a_partial_replay_cuts_the_other_side(
     }
     manifest |= {"mode": "as-recorded", "start_state": {}}
     manifest["options"] = {"from_offset": [str(start)], "to_offset": [str(stop)]}
-    place.write_bytes(orjson.dumps(manifest))
+    target.write_bytes(orjson.dumps(manifest))
     report = compared(runs[0], other)
     assert report.equal
     assert report.stretch == Coverage({0: start}, {0: stop})
@@ -226,7 +226,7 @@ def test_the_manifest_of_a_partial_replay_cuts_the_other_side(
     edit_line(other, "swings", 3, price=1.25)
     assert len(compared(runs[0], other).differences) == 1
     manifest["options"] |= {"symbols": ["NQ"]}
-    place.write_bytes(orjson.dumps(manifest))
+    target.write_bytes(orjson.dumps(manifest))
     assert compared(runs[0], other).stretch.symbols == frozenset({"NQ", "ES-NQ"})
 
 
@@ -247,16 +247,16 @@ NOTHING: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("view", [False, True])
-@pytest.mark.parametrize(("options", "said"), NOTHING.values(), ids=NOTHING.keys())
+@pytest.mark.parametrize(("options", "message"), NOTHING.values(), ids=NOTHING.keys())
 def test_a_comparison_of_nothing_is_no_comparison(
-    runs: tuple[Path, Path], options: dict[str, Any], said: str, view: bool
+    runs: tuple[Path, Path], options: dict[str, Any], message: str, view: bool
 ) -> None:
-    with pytest.raises(NothingToCompareError, match=f"nothing to compare: {said}"):
+    with pytest.raises(NothingToCompareError, match=f"nothing to compare: {message}"):
         compared(*runs, view=view, **options)
 
 
 @pytest.mark.parametrize("view", [False, True])
-def test_what_has_no_events_on_either_side_is_equal_and_said_to_have_none(
+def test_what_has_no_events_on_either_side_is_equal_and_reported_to_have_none(
     runs: tuple[Path, Path], tmp_path: Path, view: bool
 ) -> None:
     none = ran(tmp_path, log()[:1], "none")
@@ -269,16 +269,16 @@ def test_what_has_no_events_on_either_side_is_equal_and_said_to_have_none(
     assert not compared(none, runs[0], view=view).equal
 
 
-def test_other_configurations_are_said_to_be_others(
+def test_other_configurations_are_reported_to_be_others(
     runs: tuple[Path, Path], tmp_path: Path
 ) -> None:
     other = copy(runs[0], tmp_path)
-    place = other / "manifest.json"
-    manifest = orjson.loads(place.read_bytes())
+    target = other / "manifest.json"
+    manifest = orjson.loads(target.read_bytes())
     then, manifest["config_hash"] = manifest["config_hash"], "f" * 64
-    place.write_bytes(orjson.dumps(manifest))
-    said = f"the configurations are not the same: hash {then[:12]} of A, {'f' * 12} of B"
-    assert compared(runs[0], other).notes == [said]
+    target.write_bytes(orjson.dumps(manifest))
+    message = f"the configurations are not the same: hash {then[:12]} of A, {'f' * 12} of B"
+    assert compared(runs[0], other).notes == [message]
 
 
 def test_a_store_is_equal_to_the_run_over_the_same_rows(
@@ -306,7 +306,7 @@ def test_what_lies_behind_the_checkpoint_of_a_store_is_not_there(
     assert compared(runs[0], store, view=True).equal
 
 
-def test_a_log_that_is_gone_or_changed_is_said_to_be_not_at_hand(
+def test_a_log_that_is_gone_or_changed_is_reported_to_be_not_at_hand(
     runs: tuple[Path, Path], tmp_path: Path
 ) -> None:
     folder = ran(tmp_path, log()[:900], "short")
@@ -334,6 +334,6 @@ def test_a_line_that_is_no_event_is_named(runs: tuple[Path, Path], tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["nothing", "topics:", "run:"])
-def test_a_name_that_stands_for_nothing_is_refused(name: str) -> None:
+def test_a_name_that_means_nothing_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=name):
         recorded(name, CONFIG, NOWHERE)

@@ -271,7 +271,7 @@ def test_a_derived_bar_names_its_base_bars_and_who_gave_its_prices(tmp_path: Pat
     assert version.state_after["ES"]["watermark_ms"] == start_ms + 5 * MINUTE_MS
 
 
-def test_a_correction_is_told_with_the_bar_before_and_after(tmp_path: Path) -> None:
+def test_a_correction_is_shown_with_the_bar_before_and_after(tmp_path: Path) -> None:
     bars = [bar for bar in book("ES", 1, 24_000) if bar.start_ms >= OPEN_MS][:12]
     changed = replace(bars[2], high=bars[2].high + 50)
     log: list[LogRecord] = [*bars, changed, Cancel("ES", "1m", bars[3].start_ms)]
@@ -298,7 +298,7 @@ def test_a_correction_is_told_with_the_bar_before_and_after(tmp_path: Path) -> N
     ]
 
 
-def test_a_fact_that_was_taken_back_is_told_to_its_end(tmp_path: Path) -> None:
+def test_a_fact_that_was_taken_back_is_shown_to_its_end(tmp_path: Path) -> None:
     bars = [bar for bar in book("ES", 1, 24_000) if bar.start_ms >= OPEN_MS][:12]
     log: list[LogRecord] = [*bars[:4], *bars[5:], bars[4]]
     answer = answered(tmp_path, CONFIG, log, f"gap|ES|1m|{bars[4].start_ms}")
@@ -310,7 +310,7 @@ def test_a_fact_that_was_taken_back_is_told_to_its_end(tmp_path: Path) -> None:
     assert [each.bar for each in made.bars()] == [bars[3], bars[5]]
 
 
-def test_a_touch_is_told_with_the_state_of_its_range(
+def test_a_touch_is_shown_with_the_state_of_its_range(
     facts: Mapping[str, Event], tmp_path: Path
 ) -> None:
     fact_id = some_id(facts, "touch|ES|", event="return")
@@ -339,14 +339,14 @@ def test_a_chain_does_not_depend_on_the_way_the_bars_came(
     high = [id_ for id_, fact in facts.items() if isinstance(fact, Swing) and fact.class_ >= 3]
     assert len(high) > 5
     for fact_id in high:
-        told, plainly = (
+        explained, plainly = (
             [
                 (cause.role, cause.fact and cause.fact["id"], [each.bar for each in cause.bars])
                 for cause in answered(tmp_path, CONFIG, records, fact_id).last.everything()
             ]
             for records in (log, in_order)
         )
-        assert told == plainly
+        assert explained == plainly
 
 
 def test_what_the_log_does_not_lead_to_has_no_answer(tmp_path: Path) -> None:
@@ -358,7 +358,7 @@ def test_what_the_log_does_not_lead_to_has_no_answer(tmp_path: Path) -> None:
     [
         ("touch", "is no id"),
         ("swings|ES|1|low", "is no id"),
-        ("reject|book.csv:17", "says itself why"),
+        ("reject|book.csv:17", "holds its own reason"),
         ("pair|ES-YM|Major|Asia 2025-11-24|TO|return", "group ES-YM is not configured"),
     ],
 )

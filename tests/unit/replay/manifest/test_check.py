@@ -35,7 +35,7 @@ def stop_as_text(manifest: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda found: found.pop("start_state"), "missing required field `start_state`"),
         (lambda found: found.pop("options"), "missing required field `options`"),
@@ -53,14 +53,14 @@ def test_a_damaged_manifest_is_a_usage_error_that_names_the_damage(
     capsys: pytest.CaptureFixture[str],
     command: tuple[str, ...],
     damage: Damage,
-    said: str,
+    message: str,
 ) -> None:
     damage(run)
     put(run)
     assert main(list(command)) == 2
     text = capsys.readouterr().err
     assert "manifest.json: is no manifest of a run, or a damaged one" in text
-    assert said in text
+    assert message in text
 
 
 @pytest.mark.parametrize("content", [{}, [], 7, {"options": {}}])
@@ -84,16 +84,16 @@ def test_a_damaged_manifest_of_a_run_of_files_is_a_usage_error(
     assert "missing required field `tz` - at `$.options`" in capsys.readouterr().err
 
 
-def test_a_repetition_by_another_version_says_so(
+def test_a_repetition_by_another_version_reports_it(
     run: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["replay", "--manifest", "run"]) == 0
     assert "made by tapeline" not in capsys.readouterr().out
     put({**run, "code_version": "0.0.1"})
     assert main(["replay", "--manifest", "run"]) == 0
-    said = capsys.readouterr().out
-    assert "The manifest was made by tapeline 0.0.1, the repetition by " in said
-    assert "Equal: " in said
+    message = capsys.readouterr().out
+    assert "The manifest was made by tapeline 0.0.1, the repetition by " in message
+    assert "Equal: " in message
     assert main(["replay", "--manifest", "run", "--json"]) == 0
     [note] = json.loads(capsys.readouterr().out)["notes"]
     assert "0.0.1" in note

@@ -113,7 +113,7 @@ class Order(NamedTuple):
 def expected_ns(
     times: list[int], orders: list[Order], speed: Speed, idle_s: int | None
 ) -> tuple[list[Fraction], Fraction]:
-    """When records go, and how close something told came without being the reason, in nanoseconds.
+    """When records go, and how close a command came without being the reason, in nanoseconds.
 
     A playhead goes through event time: still during a pause, `speed` times as fast as the clock
     otherwise. A record goes when it is there, or when `idle_s` have passed since the last one.
@@ -170,7 +170,7 @@ STEPS_MS = st.sampled_from([-HOUR_MS, -1, 0, 10, 1_000, MINUTE_MS, 3 * MINUTE_MS
     ),
     idle_s=st.sampled_from([None, 0, 2, 90]),
 )
-def test_records_go_within_a_microsecond_of_their_time_whatever_is_told(
+def test_records_go_within_a_microsecond_of_their_time_whatever_command_comes(
     steps: list[int],
     speed: float,
     orders: list[tuple[int, Literal["pause", "resume"] | Speed]],
@@ -388,7 +388,7 @@ async def test_a_signal_that_is_not_looked_for_changes_nothing() -> None:
     assert not control.state.paused
 
 
-async def test_the_state_says_what_a_jump_runs_to() -> None:
+async def test_the_state_shows_what_a_jump_runs_to() -> None:
     control = Scene(60).control
     seen = []
     for order in (partial(control.jump_to_next, "touch"), partial(control.jump_to, OPEN_MS)):
@@ -463,7 +463,7 @@ async def test_a_record_goes_by_the_clock_of_the_machine() -> None:
     assert clock.now_ns() - begun >= 10_000_000
 
 
-async def test_others_have_their_turn_while_records_go_at_once() -> None:
+async def test_others_run_while_records_go_at_once() -> None:
     clock = VirtualClock()
     control = Control("max", clock=clock)
     asyncio.get_running_loop().call_soon(control.stop)

@@ -1,4 +1,4 @@
-"""What the line below a replay says."""
+"""What the line below a replay shows."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_without_a_record_nothing_is_known() -> None:
     assert pace == MeasuredPace(share=None, bars_per_s=0, factor=None, eta_s=None)
 
 
-def test_where_only_the_number_of_records_is_known_that_tells_what_is_left() -> None:
+def test_where_only_the_number_of_records_is_known_that_shows_what_is_left() -> None:
     looks = [(float(second), at(10 * second, speed=None)) for second in range(4)]
     pace = looked(Meter(total=120), *looks)
     assert (pace.share, pace.eta_s) == (0.25, 9)
@@ -104,7 +104,7 @@ def test_a_pause_has_no_end_and_does_not_count_afterwards() -> None:
         (replace(RUNS, event_ms=None), MeasuredPace(None, 0.0, None, None), "-  0 bars/s  x600"),
     ],
 )
-def test_the_line_says_where_it_is_how_fast_and_how_long_still(
+def test_the_line_shows_where_it_is_how_fast_and_how_long_still(
     state: ControlState, pace: MeasuredPace, line: str
 ) -> None:
     assert progress_line(state, pace) == line

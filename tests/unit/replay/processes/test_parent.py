@@ -104,7 +104,7 @@ def test_the_summaries_of_the_parts_are_the_summary_of_the_whole(log: Path, tmp_
     assert (two.rejects, two.first_reject) == (one.rejects, one.first_reject)
 
 
-def test_what_is_wrong_with_the_source_is_said_as_by_one_process(tmp_path: Path) -> None:
+def test_what_is_wrong_with_the_source_is_reported_as_by_one_process(tmp_path: Path) -> None:
     nowhere = origin_of(tmp_path / "nowhere.jsonl")
     with pytest.raises(InputError, match=r"nowhere\.jsonl"):
         replay_in_processes(CONFIG, nowhere, ReplayOptions(), tmp_path / "out", {}, 2)
@@ -187,8 +187,8 @@ def test_an_interrupt_of_the_command_ends_its_processes_at_once(tmp_path: Path) 
     with parent, log.open("wb"):
         # It is open: there is a process at the other end.
         parent.send_signal(signal.SIGINT)
-        _, said = parent.communicate(timeout=SECONDS)
-        assert (parent.returncode, said) == (130, b"tapeline: interrupted\n")
+        _, printed = parent.communicate(timeout=SECONDS)
+        assert (parent.returncode, printed) == (130, b"tapeline: interrupted\n")
     with pytest.raises(OSError, match="No such device"):
         os.open(log, os.O_WRONLY | os.O_NONBLOCK)
     assert [each.name for each in tmp_path.iterdir()] == ["log.jsonl"]

@@ -97,7 +97,7 @@ async def test_a_strategy_that_signals_sees_nothing_after_it_until_it_goes_on() 
     assert times == [0, 0, 4, 4]
 
 
-async def test_a_replay_that_is_stopped_says_where() -> None:
+async def test_a_replay_that_is_stopped_reports_where() -> None:
     control, _ = controlled(60, (2.5, Control.stop))
     async with replay(control, minutes(0, 60)) as run:
         assert len([release async for release in run.releases()]) == 3

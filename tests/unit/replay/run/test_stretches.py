@@ -124,13 +124,13 @@ def as_messages(releases: Sequence[Release]) -> dict[tuple[int, str], list[Any]]
             value = encode(event)
             if isinstance(event, Retract):
                 kind, value = event.type, None  # type: ignore[assignment]
-            place = release.item.partition, topic_of(kind)
-            found.setdefault(place, []).append(
+            where = release.item.partition, topic_of(kind)
+            found.setdefault(where, []).append(
                 (event.id, value, event.seq, release.watermark_ms, release.group)
             )
         if release.letter is not None:
-            place = release.item.partition, topic_of("reject")
-            found.setdefault(place, []).append((release.letter.id, encode(release.letter)))
+            where = release.item.partition, topic_of("reject")
+            found.setdefault(where, []).append((release.letter.id, encode(release.letter)))
     return found
 
 
@@ -211,7 +211,9 @@ async def test_a_start_in_the_middle_reads_no_more_than_since_the_last_snapshot(
     assert sum(run.read_from.values()) > sum(len(each) for each in LOG.values()) // 3
 
 
-async def test_a_partition_whose_old_snapshots_are_gone_begins_with_the_log_and_says_so() -> None:
+async def test_a_partition_whose_old_snapshots_are_gone_begins_with_the_log_and_reports_it() -> (
+    None
+):
     # What the group's first record left was replaced.
     low = next(mark for mark in MARKS[PAIR] if mark > 0) + 3_600_000
     _, run = await replayed(ReplayOptions(start=Bound(time_ms=low)), outputs=COMPACTED)
@@ -254,10 +256,10 @@ async def test_the_order_from_snapshots_is_that_from_the_beginning_whatever_was_
     ]
     at_home = partition_for(refused.symbol, PARTITIONS)
     log = partitioned(config, books, PARTITIONS)
-    for partition, place in log.items():
+    for partition, where in log.items():
         if (partition == at_home) == home:
-            place.insert(len(place) // 2, SimpleNamespace(timestamp=0, value=encode(refused)))
-            for offset, each in enumerate(place):
+            where.insert(len(where) // 2, SimpleNamespace(timestamp=0, value=encode(refused)))
+            for offset, each in enumerate(where):
                 each.offset = offset
     outputs = live(config, log)
     found = {}
@@ -362,21 +364,21 @@ async def test_warm_up_leaves_out_the_history_before_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "refusal"),
     [
         ("2025-13-01", "neither a session date nor an ISO time"),
         ("2025-12-09T10:00", "has no offset"),
         ("yesterday", "neither a session date nor an ISO time"),
     ],
 )
-def test_a_bound_that_is_no_time_is_refused(text: str, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_a_bound_that_is_no_time_is_refused(text: str, refusal: str) -> None:
+    with pytest.raises(InputError, match=refusal):
         parse_bound("--from", text)
 
 
 @pytest.mark.parametrize("text", ["x", "1:", ":5:6", "-1"])
 def test_an_offset_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="say OFFSET or PARTITION:OFFSET"):
+    with pytest.raises(InputError, match="give OFFSET or PARTITION:OFFSET"):
         parse_offsets("--to-offset", [text])
 
 

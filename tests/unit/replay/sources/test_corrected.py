@@ -48,11 +48,11 @@ async def test_what_was_read_of_the_log_is_known_beside_the_positions() -> None:
     # Two versions of every bar are one, and a clock ends the sorted sequence.
     twice = [*minutes("AAA", 10), *minutes("AAA", 10)]
     async with CorrectedSource(source(*twice), CONFIG) as final:
-        place = partition_for("AAA", PARTITIONS)
-        assert final.log[place] == Extent(0, 20)
-        assert final.extents[place] == Extent(0, 11)
+        home = partition_for("AAA", PARTITIONS)
+        assert final.log[home] == Extent(0, 20)
+        assert final.extents[home] == Extent(0, 11)
         assert final.symbols == {"AAA"}
-        found = [item async for items in final.read({place: 4}) for item in items]
+        found = [item async for items in final.read({home: 4}) for item in items]
     assert [item.offset for item in found] == list(range(4, 11))
 
 
@@ -61,10 +61,10 @@ async def test_partitions_and_dead_letters_of_others_are_not_read() -> None:
     both = [*minutes("AAA", 5), *minutes("BBB", 5), STRANGER]
     options = ReplayOptions(selection=selected(CONFIG, ["AAA"], []), as_corrected=True)
     async with Replay(CONFIG, source(*both, partitions=1), options) as run:
-        said = [event async for event in run]
+        printed = [event async for event in run]
         assert isinstance(run.source, CorrectedSource)
         assert run.source.letters == []
-    assert {event.symbol for event in said} == {"AAA"}
+    assert {event.symbol for event in printed} == {"AAA"}
     assert not run.rejects
     async with Replay(CONFIG, source(*both), options) as run:
         assert isinstance(run.source, CorrectedSource)
@@ -99,7 +99,7 @@ def test_a_run_as_corrected_is_compared_with_as_much_of_a_log_as_it_read(
     assert main(["replay", "--store", "store", "--as-corrected", "--out", "final"]) == 0
     span = json.loads(Path("final/manifest.json").read_text())["source"]["partitions"]["0"]
     assert (span["begin"], span["end"]) == (0, 900)
-    # A clock of its symbol stands behind the sorted bars.
+    # A clock of its symbol comes after the sorted bars.
     assert (span["start"], span["stop"]) == (0, 901)
     assert main(["run", "more.jsonl", "--store", "store"]) == 0
     found = report(capsys, "store", "final")

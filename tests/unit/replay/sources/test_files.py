@@ -200,9 +200,9 @@ def test_a_part_of_a_run_directory_is_not_compared_with_the_whole(
 ) -> None:
     assert tapeline("run", *BOOKS, "--out", "live") == 0
     assert tapeline("replay", "live", "--out", "part", *part) == 0
-    said = capsys.readouterr().out
-    assert "A part of the run was replayed: not compared" in said
-    assert "differs" not in said
+    message = capsys.readouterr().out
+    assert "A part of the run was replayed: not compared" in message
+    assert "differs" not in message
     # What compares them cuts the whole to the part.
     assert tapeline("parity", "live", "part") == 0
 
@@ -213,23 +213,23 @@ def test_a_run_directory_is_not_compared_with_a_replay_in_another_order(
     log = str(log_of(troubled(), books / "log.jsonl"))
     assert tapeline("run", log, "--out", "live") == 0
     assert tapeline("replay", "live", "--out", "again", "--as-corrected") == 0
-    said = capsys.readouterr().out
-    assert "The run directory is as recorded, the replay as corrected: not compared." in said
+    message = capsys.readouterr().out
+    assert "The run directory is as recorded, the replay as corrected: not compared." in message
     assert tapeline("run", log, "--out", "live", "--as-corrected") == 0
     assert tapeline("replay", "live", "--out", "again", "--as-corrected") == 0
     assert "equal to the run directory" in capsys.readouterr().out
 
 
-def test_a_run_with_a_clock_for_a_silent_symbol_is_replayed_to_the_byte(books: Path) -> None:
+def test_a_run_with_a_clock_for_a_symbol_without_bars_is_replayed_to_the_byte(books: Path) -> None:
     header = (books / "acme.csv").read_text().splitlines()[0]
-    (books / "silent.csv").write_text(header + "\nno bar\n")
+    (books / "quiet.csv").write_text(header + "\nno bar\n")
     (books / "named.csv").write_text(f"symbol,{header}\nNAMED,soon{',1' * header.count(',')}\n")
-    inputs = ("--bars", "ES=es.csv", "--bars", "SILENT=silent.csv", "named.csv")
+    inputs = ("--bars", "ES=es.csv", "--bars", "QUIET=quiet.csv", "named.csv")
     assert tapeline("run", *inputs, "--out", "live", "--until", "2025-12-31T00:00Z") == 1
     assert tapeline("replay", "live", "--out", "again") == 0
     assert outputs(books / "again") == outputs(books / "live")
     counters = manifest(books / "again")["counters"]
-    assert set(counters["symbols"]) == {"ES", "NAMED", "SILENT"}  # type: ignore[index]
+    assert set(counters["symbols"]) == {"ES", "NAMED", "QUIET"}  # type: ignore[index]
 
 
 def test_a_replay_into_the_folder_of_its_own_input_is_refused(
@@ -265,8 +265,8 @@ def test_a_manifest_repeats_a_replay_and_finds_what_is_different(
     (books / "run" / "manifest.json").write_text(json.dumps(found))
     capsys.readouterr()
     assert tapeline("replay", "--manifest", "run/manifest.json", "--json") == 1
-    said = json.loads(capsys.readouterr().out)
-    assert said["differences"] == [
+    message = json.loads(capsys.readouterr().out)
+    assert message["differences"] == [
         f"output_sha256 tape.touches.v1: then {'0' * 64}, now {now_of(books)}"
     ]
 
@@ -285,9 +285,9 @@ def test_a_repetition_with_another_configuration_is_refused(
     assert tapeline("run", *BOOKS, "--out", "live") == 0
     capsys.readouterr()
     assert tapeline("replay", "live", "--out", "again", "--config", "other.toml") == 2
-    said = capsys.readouterr().err
-    assert "live: the configuration is another one" in said
-    assert str(manifest(books / "live")["config_hash"])[:12] in said
+    message = capsys.readouterr().err
+    assert "live: the configuration is another one" in message
+    assert str(manifest(books / "live")["config_hash"])[:12] in message
     assert not (books / "again").exists()
 
 
@@ -321,7 +321,7 @@ def test_a_store_that_has_grown_repeats_a_run_and_one_that_was_altered_does_not(
     assert capsys.readouterr().out.startswith("input_sha256 0: then ")
 
 
-def test_a_manifest_that_names_no_hash_of_a_store_is_not_said_to_have_its_input(
+def test_a_manifest_that_names_no_hash_of_a_store_is_not_reported_to_have_its_input(
     books: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert tapeline("run", "--bars", "ES=es.csv", "--store", "store") == 0
@@ -330,9 +330,9 @@ def test_a_manifest_that_names_no_hash_of_a_store_is_not_said_to_have_its_input(
     (books / "run" / "manifest.json").write_text(json.dumps(found))
     capsys.readouterr()
     assert tapeline("replay", "--manifest", "run") == 0
-    said = capsys.readouterr().out
-    assert said.startswith("Equal: outputs, calendars and time zones")
-    assert "does not record what the log was" in said
+    message = capsys.readouterr().out
+    assert message.startswith("Equal: outputs, calendars and time zones")
+    assert "does not record what the log was" in message
 
 
 def test_without_a_folder_the_events_are_printed_in_their_order(
@@ -346,7 +346,7 @@ def test_without_a_folder_the_events_are_printed_in_their_order(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("nowhere.csv",), "nowhere.csv"),
         (("es.csv", "--store", "store"), "name one of them"),
@@ -357,11 +357,11 @@ def test_without_a_folder_the_events_are_printed_in_their_order(
     ],
 )
 def test_what_cannot_be_replayed_is_a_usage_error(
-    books: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+    books: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
 ) -> None:
     (books / "es.toml").write_text("[instruments]\ndefault = false\n")
     assert tapeline("replay", *arguments, "--out", "out") == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (books / "out").exists()
 
 

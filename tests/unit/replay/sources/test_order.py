@@ -70,7 +70,7 @@ def test_a_late_record_goes_right_after_those_before_it() -> None:
     ]
 
 
-def test_nothing_is_taken_before_every_partition_has_spoken() -> None:
+def test_nothing_is_taken_before_every_partition_has_a_record() -> None:
     logs = logs_of([[10], [5]])
     order = TotalOrder(logs)
     order.add(0, logs[0])

@@ -149,7 +149,7 @@ def test_a_tombstone_takes_a_set_back_whether_it_was_compacted_or_not() -> None:
     assert offsets_of(chosen([*buried, *a_set("A", 5, 30, 300)], StateBound(999))) == {"A": 30}
 
 
-def test_foreign_messages_say_nothing() -> None:
+def test_foreign_messages_mean_nothing() -> None:
     other = [
         EventMessage(1, b"?", None, []),
         EventMessage(1, b"?", b"{}", []),
@@ -161,7 +161,7 @@ def test_foreign_messages_say_nothing() -> None:
 
 
 def earlier(group: str, day: int, offset: int) -> list[EventMessage]:
-    """As version 0.1 wrote it: the key names the session, and nothing says where it began."""
+    """As version 0.1 wrote it: the key names the session, and nothing shows where it began."""
     headers = [("type", b"snapshot"), ("group", group.encode()), ("offset", b"%d" % offset)]
     return [
         EventMessage(

@@ -102,7 +102,7 @@ def test_an_output_that_depends_on_something_else_is_found(
 
 
 def test_another_table_of_a_time_zone_is_found(log: Path, tmp_path: Path) -> None:
-    """Of the same version and in a place that no output shows: the table itself is compared."""
+    """Of the same version and in a table that no output shows: the table itself is compared."""
     shutil.copytree(str(files("tzdata")), tmp_path / "tzdata")
     zones = tmp_path / "tzdata" / "zoneinfo" / "America"
     shutil.copyfile(zones / "Toronto", zones / "New_York")

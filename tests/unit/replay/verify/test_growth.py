@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tapeline.replay.verify.growth import PLACE, changed_fields, is_growth
+from tapeline.replay.verify.growth import STAMP, changed_fields, is_growth
 from tapeline.schemas.documents.examples import event_examples
 from tapeline.schemas.events import Event, Prior, Reject
 from tapeline.schemas.registry import EVENTS
@@ -53,7 +53,7 @@ def version(kind: str, **fields: Any) -> Event:
 
 
 @pytest.mark.parametrize(("kind", "before", "after", "grown"), CASES)
-def test_a_later_version_may_only_say_what_was_open(
+def test_a_later_version_may_only_add_what_was_open(
     kind: str, before: dict[str, Any], after: dict[str, Any], grown: bool
 ) -> None:
     old = version(kind, **before)
@@ -79,7 +79,7 @@ def test_the_same_content_published_again_rewrites_nothing() -> None:
 
 def test_the_fields_that_may_grow_are_fields() -> None:
     for row in EVENTS.rows:
-        assert row.grows <= set(row.struct.__struct_fields__) - PLACE
+        assert row.grows <= set(row.struct.__struct_fields__) - STAMP
 
 
 def test_changed_fields_are_named_in_the_order_of_the_wire() -> None:

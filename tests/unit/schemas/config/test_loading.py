@@ -1,4 +1,4 @@
-"""A file over the built-in configuration, and what its parts say together."""
+"""A file over the built-in configuration, and whether its parts agree."""
 
 from __future__ import annotations
 

@@ -194,9 +194,9 @@ def test_a_section_that_is_no_table_is_refused(text: str) -> None:
     assert refusal(text).allowed == "a table"
 
 
-def test_a_place_is_written_as_toml_would() -> None:
-    place = ConfigKey("f", "").child("instruments").child("BRK.B").child("ranges").item(2)
-    assert place.key == 'instruments."BRK.B".ranges[2]'
+def test_a_key_is_written_as_toml_would() -> None:
+    at = ConfigKey("f", "").child("instruments").child("BRK.B").child("ranges").item(2)
+    assert at.key == 'instruments."BRK.B".ranges[2]'
 
 
 def test_nothing_near_is_no_hint() -> None:

@@ -65,10 +65,10 @@ def test_the_official_schema_notices_a_broken_document(
     document: dict[str, Any], official: Any, path: tuple[str, ...]
 ) -> None:
     broken = copy.deepcopy(document)
-    place: Any = broken
+    node: Any = broken
     for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = {"broken": True}
+        node = node[key]
+    node[path[-1]] = {"broken": True}
     assert not official.is_valid(broken)
 
 

@@ -1,4 +1,4 @@
-"""The examples are of the kind they stand for, with the ids of their facts."""
+"""The examples are of the kind they are for, with the ids of their facts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generated JSON Schemas: committed as they are, and saying what the structs say."""
+"""Generated JSON Schemas: committed as they are, and with the contents of the structs."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_every_field_of_an_event_is_required(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVENTS.types)
-def test_a_field_may_be_null_exactly_where_its_struct_says_so(name: str) -> None:
+def test_a_field_may_be_null_exactly_where_its_struct_allows_it(name: str) -> None:
     example = json.loads(encode(event_examples()[name]))
     for field in msgspec.structs.fields(EVENTS.row(name).struct):
         nulled = {**example, field.encode_name: None}

@@ -28,7 +28,7 @@ needs_libraries = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in LIBRARIES),
     reason="the extra `calendars` is not installed: artefacts are not made again",
 )
-# What pandas 3 says to the libraries is not ours to mend.
+# What pandas 3 reports to the libraries is not ours to mend.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 

@@ -54,7 +54,7 @@ def test_a_session_may_be_shortened_at_both_ends() -> None:
         (table(CLOSED, EARLY.replace("07-03", "03-29")), "closed and early_close contradict"),
     ],
 )
-def test_a_wrong_entry_is_refused_with_place_and_what_is_allowed(text: str, finding: str) -> None:
+def test_a_wrong_entry_is_refused_with_key_and_what_is_allowed(text: str, finding: str) -> None:
     with pytest.raises(OverrideError, match=re.escape(finding)):
         read_overrides(text, CALENDARS)
 

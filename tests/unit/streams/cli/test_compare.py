@@ -18,7 +18,7 @@ ROWS = [row(minute, f"10.{minute:02}") for minute in range(30) if minute != 12]
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the run of a book, and that of a book with another bar."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tapeline.toml").write_text(CONFIGURATION)
@@ -30,22 +30,22 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def said(place: Path, capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
+def capture(workdir: Path, capsys: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
     """What is printed after the runs."""
     capsys.readouterr()
     return capsys
 
 
-def test_equal_runs_end_with_0(said: pytest.CaptureFixture[str]) -> None:
+def test_equal_runs_end_with_0(capture: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["parity", "book", "book"]) == 0
-    shown = said.readouterr()
+    shown = capture.readouterr()
     assert "Equal: book and book." in shown.out
     assert shown.err == ""
 
 
-def test_runs_that_differ_end_with_1_and_show_the_bar(said: pytest.CaptureFixture[str]) -> None:
+def test_runs_that_differ_end_with_1_and_show_the_bar(capture: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["parity", "book", "other", "--limit", "1"]) == 1
-    shown = said.readouterr().out
+    shown = capture.readouterr().out
     assert f"changed   {BAR_ID} (partition 0, offset 4)" in shown
     assert "high: 10.04 -> 11.0" in shown
     assert "The logs part here:" in shown
@@ -54,9 +54,9 @@ def test_runs_that_differ_end_with_1_and_show_the_bar(said: pytest.CaptureFixtur
     assert "more" in shown
 
 
-def test_parity_as_json_says_the_same(said: pytest.CaptureFixture[str]) -> None:
+def test_parity_as_json_shows_the_same(capture: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["parity", "book", "other", "--json"]) == 1
-    found = json.loads(said.readouterr().out)
+    found = json.loads(capture.readouterr().out)
     assert found["equal"] is False
     assert found["types"]["derived_bar"]["changed"] > 0
     assert found["first"]["id"] == BAR_ID
@@ -64,7 +64,7 @@ def test_parity_as_json_says_the_same(said: pytest.CaptureFixture[str]) -> None:
     assert [side["record"]["high"] for side in found["around"]["parted"]] == [10.03, 11.0]
     assert found["differences"][0] == found["first"]
     assert cli.main(["parity", "book", "book", "--json"]) == 0
-    found = json.loads(said.readouterr().out)
+    found = json.loads(capture.readouterr().out)
     assert (found["equal"], found["first"], found["differences"]) == (True, None, [])
 
 
@@ -86,13 +86,13 @@ def test_parity_as_json_says_the_same(said: pytest.CaptureFixture[str]) -> None:
         (["--type", "derived_bar", "--ignore", "high"], 0),
     ],
 )
-def test_a_part_may_be_compared(place: Path, options: list[str], code: int) -> None:
+def test_a_part_may_be_compared(workdir: Path, options: list[str], code: int) -> None:
     assert cli.main(["parity", "book", "other", *options]) == code
 
 
-def test_why_shows_the_record_and_the_bars(said: pytest.CaptureFixture[str]) -> None:
+def test_why_shows_the_record_and_the_bars(capture: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["why", BAR_ID, "book"]) == 0
-    shown = said.readouterr().out
+    shown = capture.readouterr().out
     assert f"{BAR_ID}: 1 version in group ACME" in shown
     assert "rev 0, seq 4000000, by the record of partition 0, offset 4:" in shown
     assert "base bars: (5 bars)" in shown
@@ -109,8 +109,8 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
-def test_why_says_the_same_of_every_source(
-    place: Path, capsys: pytest.CaptureFixture[str], source: list[str]
+def test_why_shows_the_same_of_every_source(
+    workdir: Path, capsys: pytest.CaptureFixture[str], source: list[str]
 ) -> None:
     assert cli.main(["run", "--bars", "ACME=book.csv", "--store", "store"]) == 0
     capsys.readouterr()
@@ -128,11 +128,11 @@ def test_why_says_the_same_of_every_source(
     assert [each["bars"][0]["offset"] for each in version["causes"][1:]] == [11, 12]
 
 
-def test_what_the_log_does_not_lead_to_ends_with_1(said: pytest.CaptureFixture[str]) -> None:
+def test_what_the_log_does_not_lead_to_ends_with_1(capture: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["why", "session|ACME|2025-07-03", "book"]) == 1
-    assert "does not lead to such an event" in said.readouterr().err
+    assert "does not lead to such an event" in capture.readouterr().err
     assert cli.main(["why", "session|ACME|2025-07-03", "book", "--json"]) == 1
-    assert json.loads(said.readouterr().out)["found"] is False
+    assert json.loads(capture.readouterr().out)["found"] is False
 
 
 USAGE = {
@@ -141,7 +141,7 @@ USAGE = {
     "no type": (("parity", "book", "book", "--type", "bar"), "derived_bar"),
     "no seq": (("parity", "book", "book", "--from-seq", "noon"), "--from-seq noon"),
     "no field": (("parity", "book", "book", "--ignore", "hihg"), "--ignore hihg"),
-    "no topics": (("parity", "book", "topics:"), "say topics:PREFIX"),
+    "no topics": (("parity", "book", "topics:"), "give topics:PREFIX"),
     "no id": (("why", "noon", "book"), "is no id"),
     "no symbol": (("why", "session|a b|2025-07-03", "book"), "is not configured"),
     "two sources": (("why", BAR_ID, "book.csv", "--store", "S"), "name one of them"),
@@ -151,34 +151,34 @@ USAGE = {
 
 @pytest.mark.parametrize(("arguments", "message"), USAGE.values(), ids=USAGE.keys())
 def test_wrong_usage_ends_with_2_and_one_plain_message(
-    said: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+    capture: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
 ) -> None:
     assert cli.main(list(arguments)) == 2
-    shown = said.readouterr().err
+    shown = capture.readouterr().err
     assert message in shown
     assert shown.count("\n") == 1
 
 
 @pytest.mark.parametrize("folder", ["book", "again"])
 def test_why_of_a_run_with_another_configuration_ends_with_2_and_names_both_hashes(
-    place: Path, capsys: pytest.CaptureFixture[str], folder: str
+    workdir: Path, capsys: pytest.CaptureFixture[str], folder: str
 ) -> None:
     assert cli.main(["replay", "--bars", "ACME=book.csv", "--out", "again"]) == 0
-    (place / "other.toml").write_text(f"{CONFIGURATION}swings = false\n")
+    (workdir / "other.toml").write_text(f"{CONFIGURATION}swings = false\n")
     capsys.readouterr()
     assert cli.main(["why", BAR_ID, folder, "--config", "other.toml"]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
+    capture = capsys.readouterr()
+    assert capture.out == ""
     hashes = [config_hash(load_config(Path(f"{name}.toml"))) for name in ("other", "tapeline")]
-    assert f"{folder}: the configuration is another one" in said.err
-    assert all(each[:12] in said.err for each in hashes)
-    assert "--config" in said.err
+    assert f"{folder}: the configuration is another one" in capture.err
+    assert all(each[:12] in capture.err for each in hashes)
+    assert "--config" in capture.err
     assert cli.main(["why", BAR_ID, folder]) == 0
 
 
 def test_a_run_whose_input_is_another_file_by_now_ends_with_2(
-    place: Path, said: pytest.CaptureFixture[str]
+    workdir: Path, capture: pytest.CaptureFixture[str]
 ) -> None:
-    write(place / "book.csv", ROWS[:-1])
+    write(workdir / "book.csv", ROWS[:-1])
     assert cli.main(["why", BAR_ID, "book"]) == 2
-    assert "another SHA-256" in said.readouterr().err
+    assert "another SHA-256" in capture.readouterr().err

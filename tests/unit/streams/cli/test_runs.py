@@ -85,9 +85,9 @@ FILES = {
 
 
 @pytest.mark.parametrize("to", ["--out", "--store"])
-@pytest.mark.parametrize(("make", "place"), FILES.values(), ids=FILES.keys())
+@pytest.mark.parametrize(("make", "piece"), FILES.values(), ids=FILES.keys())
 def test_what_expands_beyond_the_limit_is_refused_by_its_name_in_little_memory(
-    tmp_path: Path, make: Callable[[Path], Path], place: str, to: str
+    tmp_path: Path, make: Callable[[Path], Path], piece: str, to: str
 ) -> None:
     path = make(tmp_path)
     (tmp_path / "small.toml").write_text(CONFIG)
@@ -96,20 +96,20 @@ def test_what_expands_beyond_the_limit_is_refused_by_its_name_in_little_memory(
     done = subprocess.run(
         [sys.executable, "-c", MEASURED, *command], capture_output=True, text=True, check=False
     )
-    said, peak = done.stderr.splitlines()
+    printed, peak = done.stderr.splitlines()
     assert done.returncode == 2
-    assert f"{path}: {place} expands to " in said
-    assert "[limits] input_mib" in said
+    assert f"{path}: {piece} expands to " in printed
+    assert "[limits] input_mib" in printed
     assert not (tmp_path / "x").exists()
     assert int(peak) < 250
 
 
-@pytest.mark.parametrize(("make", "place"), FILES.values(), ids=FILES.keys())
+@pytest.mark.parametrize(("make", "piece"), FILES.values(), ids=FILES.keys())
 def test_every_command_that_reads_files_knows_the_limit(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     make: Callable[[Path], Path],
-    place: str,
+    piece: str,
 ) -> None:
     path = make(tmp_path)
     (tmp_path / "small.toml").write_text(CONFIG)
@@ -117,12 +117,12 @@ def test_every_command_that_reads_files_knows_the_limit(
     named = [str(path)] if log else ["--bars", f"ACME={path}"]
     replayed = ["replay", *named, "--config", str(tmp_path / "small.toml")]
     assert main([*replayed, "--out", str(tmp_path / "x")]) == 2
-    assert f"{path}: {place} expands to " in capsys.readouterr().err
+    assert f"{path}: {piece} expands to " in capsys.readouterr().err
     if not log:
         # Whether there is a broker does not matter: a log is known to be too long when it is read.
         published = ["publish", *named, "--config", str(tmp_path / "small.toml")]
         assert main([*published, "--bootstrap", "127.0.0.1:9"]) == 2
-        assert f"{path}: {place} expands to " in capsys.readouterr().err
+        assert f"{path}: {piece} expands to " in capsys.readouterr().err
 
 
 def test_texts_that_are_repeated_are_held_once(tmp_path: Path) -> None:

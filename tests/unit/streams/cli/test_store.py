@@ -18,7 +18,7 @@ from tests.unit.streams.store.stores import CONFIGURATION, label, row, walk, wri
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with a configuration, two books and a store of the first one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
@@ -32,7 +32,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_run_prints_what_became_of_the_rows(
-    place: Path, capsys: pytest.CaptureFixture[str]
+    workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
     assert cli.main(["run", "--bars", "A=more.csv", "--store", "S"]) == 0
@@ -44,7 +44,7 @@ def test_a_run_prints_what_became_of_the_rows(
     assert "Store: S" in shown
 
 
-def test_a_run_prints_the_same_as_json(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_prints_the_same_as_json(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert cli.main(["run", "--bars", "A=more.csv", "--store", "S", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -56,13 +56,15 @@ def test_a_run_prints_the_same_as_json(place: Path, capsys: pytest.CaptureFixtur
     assert found["rejects"]["schema_error"]["first"] == "more.csv:393"
 
 
-def test_each_correction_can_be_explained(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_correction_can_be_explained(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["run", "--bars", "A=more.csv", "--store", "S", "--explain"]) == 0
     assert "A bar of 2025-07-02T13:39:00Z late" in capsys.readouterr().out
 
 
 def test_the_state_is_a_table_or_json_lines(
-    place: Path, capsysbinary: pytest.CaptureFixture[bytes]
+    workdir: Path, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     capsysbinary.readouterr()
     assert cli.main(["state", "--store", "S", "--type", "gap", "--json"]) == 0
@@ -75,7 +77,7 @@ def test_the_state_is_a_table_or_json_lines(
 
 
 def test_gaps_are_listed_by_session(
-    place: Path, capsysbinary: pytest.CaptureFixture[bytes]
+    workdir: Path, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     capsysbinary.readouterr()
     assert cli.main(["gaps", "--store", "S"]) == 0
@@ -88,16 +90,16 @@ def test_gaps_are_listed_by_session(
 
 
 def test_a_tail_is_json_lines_in_a_pipe_and_a_table_on_a_terminal(
-    place: Path, repository_root: Path
+    workdir: Path, repository_root: Path
 ) -> None:
     command = [sys.executable, "-m", "tapeline", "tail", "gaps", "--store", "S"]
     environment = {**os.environ, "TERM": "xterm"}
     if (repository_root / "streams").is_dir():
         environment["PYTHONPATH"] = str(repository_root)
-    piped = subprocess.run(command, cwd=place, env=environment, capture_output=True, check=True)
+    piped = subprocess.run(command, cwd=workdir, env=environment, capture_output=True, check=True)
     assert [json.loads(line)["state"] for line in piped.stdout.splitlines()] == ["closed"]
     leader, follower = pty.openpty()
-    with subprocess.Popen(command, cwd=place, env=environment, stdout=follower) as process:
+    with subprocess.Popen(command, cwd=workdir, env=environment, stdout=follower) as process:
         os.close(follower)
         shown = b""
         with suppress(OSError):
@@ -109,7 +111,7 @@ def test_a_tail_is_json_lines_in_a_pipe_and_a_table_on_a_terminal(
 
 
 def test_a_second_process_ends_with_2_and_one_plain_message(
-    place: Path, capsys: pytest.CaptureFixture[str]
+    workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lock = os.open("S/lock", os.O_RDWR)
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -123,7 +125,7 @@ def test_a_second_process_ends_with_2_and_one_plain_message(
 
 
 USAGE = {
-    "two places": (("run", "a.csv", "--out", "x", "--store", "S"), "--out and --store"),
+    "two outputs": (("run", "a.csv", "--out", "x", "--store", "S"), "--out and --store"),
     "sorted": (("run", "a.csv", "--store", "x", "--as-corrected"), "--as-corrected"),
     "from without store": (
         ("run", "a.csv", "--out", "x", "--from", "2025-07-02T00:00Z"),
@@ -145,7 +147,7 @@ USAGE = {
 
 @pytest.mark.parametrize(("arguments", "message"), USAGE.values(), ids=USAGE.keys())
 def test_wrong_usage_ends_with_2_and_one_plain_message(
-    place: Path,
+    workdir: Path,
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
     message: str,
@@ -155,13 +157,13 @@ def test_wrong_usage_ends_with_2_and_one_plain_message(
     shown = capsys.readouterr().err
     assert message in shown
     assert shown.count("\n") == 1
-    assert not (place / "x").exists()
+    assert not (workdir / "x").exists()
 
 
 def test_another_configuration_ends_with_2_and_the_way_out(
-    place: Path, capsys: pytest.CaptureFixture[str]
+    workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (place / "tapeline.toml").write_text(CONFIGURATION.replace("0.01", "0.005"))
+    (workdir / "tapeline.toml").write_text(CONFIGURATION.replace("0.01", "0.005"))
     capsys.readouterr()
     assert cli.main(["run", "--bars", "A=a.csv", "--store", "S"]) == 2
     assert "tapeline run S/log.jsonl --store NEW" in capsys.readouterr().err

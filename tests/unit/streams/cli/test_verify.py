@@ -41,12 +41,12 @@ def book(symbol: str) -> list[LogRecord]:
 def as_they_arrive(books: Sequence[Sequence[LogRecord]]) -> list[LogRecord]:
     """Each book in its own order, a bar when its time has come to all of them."""
     arrivals = []
-    for place, bars in enumerate(books):
+    for index, bars in enumerate(books):
         latest = 0
         for number, bar in enumerate(bars):
             assert isinstance(bar, Bar)
             latest = max(latest, bar.start_ms)
-            arrivals.append((latest, place, number, bar))
+            arrivals.append((latest, index, number, bar))
     return [arrival[3] for arrival in sorted(arrivals, key=lambda arrival: arrival[:3])]
 
 
@@ -106,12 +106,12 @@ def verify(environment: dict[str, str], *arguments: str) -> subprocess.Completed
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_code_that_repaints_ends_with_1_and_says_what(books: Path) -> None:
+def test_code_that_repaints_ends_with_1_and_shows_what(books: Path) -> None:
     environment = tampered(books, *REPAINTING)
-    said = verify(environment, "causality", "--prefixes", "2")
-    assert (said.returncode, said.stderr) == (1, "")
-    assert "rewritten readings." in said.stdout
-    assert ", changed session (record " in said.stdout
+    printed = verify(environment, "causality", "--prefixes", "2")
+    assert (printed.returncode, printed.stderr) == (1, "")
+    assert "rewritten readings." in printed.stdout
+    assert ", changed session (record " in printed.stdout
     found = json.loads(verify(environment, "causality", "--prefixes", "2", "--json").stdout)
     assert found["rewritten"]["derived_bar"] > 50
     assert found["findings"][0]["new"]["session"] == "1999-01-01"
@@ -119,10 +119,10 @@ def test_code_that_repaints_ends_with_1_and_says_what(books: Path) -> None:
 
 def test_code_that_depends_on_hashes_ends_with_1_and_names_the_line(books: Path) -> None:
     environment = tampered(books, *UNSTABLE)
-    said = verify(environment, "determinism")
-    assert (said.returncode, said.stderr) == (1, "")
-    assert "first difference: tape." in said.stdout
-    assert said.stdout.endswith("NOT deterministic.\n")
+    printed = verify(environment, "determinism")
+    assert (printed.returncode, printed.stderr) == (1, "")
+    assert "first difference: tape." in printed.stdout
+    assert printed.stdout.endswith("NOT deterministic.\n")
 
 
 @pytest.mark.parametrize("check", ["causality", "determinism"])

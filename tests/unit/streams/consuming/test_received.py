@@ -1,4 +1,4 @@
-"""What a message of an output topic says, and what is said of one that cannot be read."""
+"""What a message of an output topic holds, and the error of one that cannot be read."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def read(received: ConsumerRecord[bytes | None, bytes | None]) -> None:
     event_of(received)
 
 
-def test_a_tombstone_says_what_left_by_its_key_and_headers() -> None:
+def test_a_tombstone_shows_what_left_by_its_key_and_headers() -> None:
     gone = Removed("touch", "touch|ES|Major|Asia|return", 7, 1, "ES", 1_000)
     assert event_of(message(None)) == gone
     assert seq_of(message(None)) == 7
@@ -100,7 +100,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize(("unreadable", "reason"), UNREADABLE.values(), ids=UNREADABLE.keys())
-def test_a_message_that_cannot_be_read_is_named_by_its_place_and_its_fault(
+def test_a_message_that_cannot_be_read_is_named_by_its_position_and_its_fault(
     unreadable: ConsumerRecord[bytes | None, bytes | None], reason: str
 ) -> None:
     with pytest.raises(UnreadableEventError) as caught:
@@ -115,8 +115,8 @@ def test_the_removal_of_a_pair_is_of_the_members_that_the_pair_named() -> None:
     assert event_of(message(encode(PAIR))) == PAIR
     gone = event_of(message(None, PAIR.id.encode()))
     for symbol, wanted in (("ES", True), ("NQ", True), ("ES-NQ", True), ("CL", False)):
-        told = SymbolFilter([symbol])
-        assert (told.passes(PAIR), told.passes(gone)) == (wanted, wanted)
+        only = SymbolFilter([symbol])
+        assert (only.passes(PAIR), only.passes(gone)) == (wanted, wanted)
 
 
 def test_the_removal_of_a_pair_of_an_unknown_group_passes() -> None:

@@ -63,7 +63,7 @@ def flat(
 
 
 def bar(symbol: str, start: str | int, low: float, high: float, close: float | None = None) -> Bar:
-    """A bar that opens at its low, and closes there unless told otherwise."""
+    """A bar that opens at its low, and closes there by default."""
     start_ms = at(start) if isinstance(start, str) else start
     return Bar(symbol, "1m", start_ms, low, high, low, low if close is None else close, 1)
 
@@ -83,7 +83,7 @@ def run_of(
 
 
 class Tape:
-    """One engine, what it said, and what it refused.
+    """One engine, what it published, and what it refused.
 
     Parameters
     ----------
@@ -105,18 +105,18 @@ class Tape:
 
     def take(self, *records: LogRecord) -> list[Any]:
         """Hand records over; returns the events of the last one."""
-        said: list[Any] = []
+        published: list[Any] = []
         for record in records:
-            said = []
+            published = []
             self.outcome = None
             try:
                 self.outcome = self.engine.apply(record, self._offset)
-                said = self.outcome.events
+                published = self.outcome.events
             except RecordRejected as error:
                 self.rejected.append(error.code)
             self._offset += 1
-            self.events += said
-        return said
+            self.events += published
+        return published
 
     def clock(self, symbol: str, time: str | int) -> list[Any]:
         """Hand a clock record over."""
@@ -168,7 +168,7 @@ def equity(extra: str = "", sections: str = "") -> Tape:
 
 
 def coin(extra: str = "", sections: str = "") -> Tape:
-    """A symbol on 24/7, whole ticks, silent for as long as it likes."""
+    """A symbol on 24/7, whole ticks, idle for as long as it likes."""
     toml = '[instruments.COIN]\ntick = 1\ncalendar = "24/7"\nmax_ahead = 0\n'
     return Tape(toml + extra + sections, "COIN")
 
@@ -214,7 +214,7 @@ def lunch(base: str = "1m", intervals: Iterable[str] = ("60m", "240m", "1d", "1w
 
 
 def template(name: str, zone: str, *kinds: dict[str, object]) -> str:
-    """Section of an own range template; daily kinds unless they say otherwise."""
+    """Section of an own range template; daily kinds unless they set another."""
     lines = [f"[templates.{name}]", f'zone = "{zone}"']
     for kind in kinds:
         lines.append(f"[[templates.{name}.kinds]]")

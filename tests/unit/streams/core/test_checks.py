@@ -357,7 +357,7 @@ def test_before_the_first_bar_nothing_is_too_far_ahead_or_too_old() -> None:
     assert tape.rejected == []
 
 
-def test_max_ahead_0_lets_a_history_be_silent_for_long() -> None:
+def test_max_ahead_0_lets_a_history_pause_for_long() -> None:
     tape = equity("max_ahead = 0\n")
     tape.take(flat("ACME", "2024-07-02 09:30", 100.0), flat("ACME", "2025-07-02 09:30", 100.0))
     assert tape.rejected == []

@@ -1,4 +1,4 @@
-"""The engine of a group: what it says for a record, in which order, and what its state is."""
+"""The engine of a group: what it publishes for a record, in which order, and what its state is."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def wave(symbol: str, start: int, count: int, step: int) -> list[LogRecord]:
     """Bars that go up and down between 95 and 105, some of them missing."""
     book: list[LogRecord] = []
     for number in range(count):
-        place = abs(number * step % 20 - 10)
+        level = abs(number * step % 20 - 10)
         if number % 11 != 7:
-            book.append(bar(symbol, start + number * MINUTE_MS, 95 + place, 96 + place, 95 + place))
+            book.append(bar(symbol, start + number * MINUTE_MS, 95 + level, 96 + level, 95 + level))
     return book
 
 
@@ -114,28 +114,28 @@ def test_every_event_has_the_fields_of_its_kind(name: str) -> None:
 def test_seq_is_offset_times_a_million_plus_index() -> None:
     tape = Tape(PAIR, "AB")
     for offset, record in enumerate(disordered()):
-        said = tape.take(record)
-        assert [event.seq for event in said] == [
-            offset * 1_000_000 + index for index in range(len(said))
+        results = tape.take(record)
+        assert [event.seq for event in results] == [
+            offset * 1_000_000 + index for index in range(len(results))
         ]
 
 
 def test_offsets_are_those_of_the_source() -> None:
     engine = equity().engine
-    said = engine.apply(flat("ACME", OPEN, 10.0), 41).events
+    results = engine.apply(flat("ACME", OPEN, 10.0), 41).events
     later = engine.apply(Clock("ACME", at(f"{DAY} 16:00")), 1_000_000_007).events
-    assert [event.seq for event in said] == [41_000_000, 41_000_001]
+    assert [event.seq for event in results] == [41_000_000, 41_000_001]
     assert later[0].seq == 1_000_000_007_000_000
 
 
 def test_one_record_publishes_an_id_once_and_kind_by_kind() -> None:
     tape = Tape(PAIR, "AB")
     for record in disordered():
-        said = tape.take(record)
-        kinds = [KINDS.index(kind(event)) for event in said]
+        results = tape.take(record)
+        kinds = [KINDS.index(kind(event)) for event in results]
         assert kinds == sorted(kinds)
-        assert len({event.id for event in said}) == len(said)
-        order = [(KINDS.index(kind(event)), event.event_ms, tie(event)) for event in said]
+        assert len({event.id for event in results}) == len(results)
+        order = [(KINDS.index(kind(event)), event.event_ms, tie(event)) for event in results]
         assert order == sorted(order)
 
 
@@ -149,9 +149,9 @@ def tie(event: Event) -> tuple[int, str]:
 def test_nothing_is_published_before_it_is_decided() -> None:
     tape = Tape(PAIR, "AB")
     for record in disordered():
-        said = tape.take(record)
+        results = tape.take(record)
         marks = {symbol: tape.engine.watermark_ms(symbol) or 0 for symbol in "AB"}
-        for event in said:
+        for event in results:
             both = kind(event) == "pair"
             assert event.symbol == ("AB" if both else record.symbol)
             assert event.watermark_ms == (max(marks.values()) if both else marks[record.symbol])
@@ -189,7 +189,7 @@ def test_a_session_is_the_date_of_the_facts_own_start() -> None:
     assert prior["session"] == DAY
 
 
-def test_a_record_that_changes_nothing_says_nothing() -> None:
+def test_a_record_that_changes_nothing_publishes_nothing() -> None:
     tape = equity()
     tape.take(*minutes("ACME", OPEN, 3))
     assert tape.take(*minutes("ACME", OPEN, 3)) == []
@@ -294,7 +294,7 @@ def test_taking_a_snapshot_changes_nothing() -> None:
 
 
 def encoded(tape: Tape) -> bytes:
-    """The bytes of everything a tape said."""
+    """The bytes of everything a tape published."""
     return msgspec.json.Encoder().encode_lines(tape.events)
 
 
@@ -362,7 +362,7 @@ def test_two_engines_of_one_plan_share_no_state() -> None:
     assert [event.seq for event in other.apply(flat("ACME", OPEN, 5.0), 0).events] == [0, 1]
 
 
-def test_a_rejection_says_code_and_reason() -> None:
+def test_a_rejection_holds_code_and_reason() -> None:
     engine = equity().engine
     with pytest.raises(RecordRejected) as caught:
         engine.apply(flat("ACME", OPEN, 10.005), 0)

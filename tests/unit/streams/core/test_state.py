@@ -57,12 +57,12 @@ def test_a_state_stays_in_its_session_when_an_earlier_one_is_removed() -> None:
     assert again.engine.tracks("ES").sessions.date == "2025-12-08"
     assert again.take(*book[:90]) == []
     assert again.engine.counters("ES")["duplicates"] == 90
-    assert said(again, book[90:]) == said(tape, book[90:])
+    assert published(again, book[90:]) == published(tape, book[90:])
     assert again.engine.snapshot() == tape.engine.snapshot()
 
 
-def said(tape: Tape, records: list[LogRecord]) -> list[Any]:
-    """What an engine says to records, whatever it was given before."""
+def published(tape: Tape, records: list[LogRecord]) -> list[Any]:
+    """What an engine publishes for records, whatever it was given before."""
     events: list[Any] = []
     for offset, record in enumerate(records, 1000):
         events += tape.engine.apply(record, offset).events
@@ -77,9 +77,9 @@ def test_a_state_names_sessions_by_their_dates() -> None:
     present = state["hot"]["symbols"]["ES"][3]
     assert present[6][0][0] == day
     assert [chunk[:2] for key, chunk in state.items() if "/bars/" in key] == [[day, 0], [day, 1]]
-    moments = [moment for key, moment in state.items() if "/ring/" in key]
-    assert moments
-    assert {moment[6][0][0] for moment in moments} == {day}
+    points = [when for key, when in state.items() if "/ring/" in key]
+    assert points
+    assert {when[6][0][0] for when in points} == {day}
 
 
 @pytest.mark.parametrize("horizon", [0, 1, 2, 5])
@@ -116,7 +116,7 @@ def test_the_keys_of_bars_are_those_of_the_sessions_in_reach() -> None:
         tape.take(*minutes("ACME", f"{day} 09:30", 60))
         keys |= {key for key in tape.engine.changed() if "/bars/" in key}
     # The session of the watermark, and two before it.
-    assert keys == {f"ACME/bars/{place}/0" for place in range(3)}
+    assert keys == {f"ACME/bars/{number}/0" for number in range(3)}
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["a snapshot", "records that changed"])

@@ -65,5 +65,5 @@ REFUSED: dict[str, tuple[int | float, str]] = {
 
 
 @pytest.mark.parametrize(("volume", "reason"), REFUSED.values(), ids=REFUSED.keys())
-def test_a_refused_volume_is_told_why(volume: int | float, reason: str) -> None:
+def test_a_refused_volume_names_the_reason(volume: int | float, reason: str) -> None:
     assert reason in refusal_of_volume(volume)

@@ -1,4 +1,4 @@
-"""What a drill says of messages that are missing, extra, changed, repeated or out of order."""
+"""What a drill reports of messages that are missing, extra, changed, repeated or out of order."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def changelog(step: FoldStep) -> list[Stored]:
 
 
 def found(tampered: list[TopicMessage] | None = None) -> DrillDifferences:
-    """The differences of what a worker said, its derived bars tampered with."""
+    """The differences of what a worker published, its derived bars tampered with."""
     facts = {kind: topic_messages(STEP.outputs.get(topic_of(kind, PREFIX), [])) for kind in FACTS}
     if tampered is not None:
         facts["derived_bar"] = tampered
@@ -88,7 +88,7 @@ def counts(differences: DrillDifferences) -> dict[str, int]:
     }
 
 
-def test_what_a_worker_says_of_a_troubled_book_is_what_must_be_said() -> None:
+def test_what_a_worker_publishes_of_a_troubled_book_is_what_it_must() -> None:
     differences = found()
     compare_letters(DUE, LETTERS, differences)
     compare_state(CONFIG, PARTITION, DUE, changelog(STEP), differences)
@@ -100,8 +100,8 @@ def test_what_a_worker_says_of_a_troubled_book_is_what_must_be_said() -> None:
     assert {each.code for each in DUE.letters.values()} >= {"decode_error", "wrong_partition"}
 
 
-SAID = Counter(each.key for each in DERIVED)
-MIDDLE = next(at for at, each in enumerate(DERIVED) if at > 500 and SAID[each.key] == 1)
+SENT = Counter(each.key for each in DERIVED)
+MIDDLE = next(at for at, each in enumerate(DERIVED) if at > 500 and SENT[each.key] == 1)
 FORGED = TopicMessage(DERIVED[-1].seq + 1, "derived_bar|ES|5m|0", 0, "derived_bar", b"{}")
 CHANGED = DERIVED[MIDDLE]._replace(value=b"{}")
 TAMPERED: list[tuple[str, Callable[[list[TopicMessage]], list[TopicMessage]], dict[str, int]]] = [
@@ -162,8 +162,8 @@ def test_dead_letters_missing_added_or_changed_are_counted_and_repeated_ones_are
 def test_a_state_that_stopped_before_the_end_is_named(records: int) -> None:
     differences = DrillDifferences()
     compare_state(CONFIG, PARTITION, DUE, changelog(step_of_a_worker(LOG[:records])), differences)
-    said_so = f"partition {PARTITION}: next offset {records}, not {RECORDS}"
-    assert said_so in differences.state
+    expected = f"partition {PARTITION}: next offset {records}, not {RECORDS}"
+    assert expected in differences.state
 
 
 def test_a_state_that_lost_a_record_is_named() -> None:
@@ -171,8 +171,10 @@ def test_a_state_that_lost_a_record_is_named() -> None:
     differences = DrillDifferences()
     rest = [each for each in changelog(STEP) if each != lost]
     compare_state(CONFIG, PARTITION, DUE, rest, differences)
-    (said,) = differences.state
-    assert said.startswith("ES-NQ: the state of group ES-NQ is incomplete: there is no 'revisions/")
+    (published,) = differences.state
+    assert published.startswith(
+        "ES-NQ: the state of group ES-NQ is incomplete: there is no 'revisions/"
+    )
 
 
 def test_an_older_state_that_a_sleeper_left_at_the_end_is_passed_over() -> None:

@@ -1,6 +1,6 @@
 """Workers are ended as planned and started again; an end that was not planned is reported.
 
-A small program stands for the worker: what is tested is who ends it, when, and what is made of it.
+A small program replaces the worker: what is tested is who ends it, when, and what is made of it.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ async def test_an_unplanned_end_is_reported_with_its_last_words_and_cured_by_a_s
     assert set(made.ends) == {End(0, 74, "no disk")}
 
 
-async def test_a_worker_that_drains_with_another_code_is_told(quick: None, tmp_path: Path) -> None:
+async def test_a_worker_that_drains_with_another_code_is_reported(
+    quick: None, tmp_path: Path
+) -> None:
     made = crew_of(tmp_path, UNRULY, workers=1)
     supervising = asyncio.create_task(made.supervise())
     try:

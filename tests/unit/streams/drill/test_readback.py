@@ -1,4 +1,4 @@
-"""What the broker cannot say at the moment is asked for again; what it refuses is said."""
+"""What the broker does not know yet is asked for again; what it refuses is reported."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_the_offsets_of_the_log_are_those_that_count() -> None:
 
 
 @pytest.mark.parametrize("error", [NodeNotReadyError(), GroupCoordinatorNotAvailableError()])
-async def test_while_the_cluster_cannot_say_nothing_is_known(error: KafkaError) -> None:
+async def test_while_the_cluster_does_not_know_nothing_is_known(error: KafkaError) -> None:
     admin: Any = Admin(error)
     assert await committed_offsets(admin, KAFKA) == {}
 

@@ -37,7 +37,7 @@ def printed(found: DrillReport) -> str:
     return text.getvalue()
 
 
-def test_a_drill_without_differences_holds_and_says_so() -> None:
+def test_a_drill_without_differences_holds_and_reports_it() -> None:
     found = report(DrillDifferences(identical=40))
     assert found.holds
     assert report_data(found)["holds"] is True

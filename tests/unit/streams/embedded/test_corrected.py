@@ -76,7 +76,7 @@ def test_a_cancelled_bar_is_gone_and_its_watermark_stays(tmp_path: Path) -> None
     assert gap["end_ms"] == OPEN_MS + 10 * MINUTE_MS
 
 
-def test_a_jump_too_far_ahead_is_refused_where_it_stands(tmp_path: Path) -> None:
+def test_a_jump_too_far_ahead_is_refused_at_its_offset(tmp_path: Path) -> None:
     far = log_line(60 * 1440)
     result = corrected(tmp_path, log_line(0), far, log_line(1))
     assert codes(result) == {"ahead_of_time": 1}

@@ -83,11 +83,11 @@ def test_whole_volumes_are_whole_however_they_are_written_and_summed(tmp_path: P
     result = run(tmp_path, acme(path), until_ms=OPEN_MS + 5 * MINUTE_MS)
     text = (result.folder / "tape.bars.derived.v1.jsonl").read_text()
     assert '"volume":18014398509481984,' in text
-    # A double cannot hold the odd number, so all four rows say the same.
+    # A double cannot hold the odd number, so all four rows are the same.
     assert result.manifest["counters"]["duplicates"] == 2
 
 
-def test_repeated_changed_and_late_records_are_told_apart(tmp_path: Path) -> None:
+def test_repeated_changed_and_late_records_are_distinguished(tmp_path: Path) -> None:
     changed = log_line(1).replace(':10,"volume', ':9.99,"volume').replace('"low":10', '"low":9.99')
     records = [log_line(0), log_line(1), log_line(0), changed, log_line(4), log_line(3)]
     path = tmp_path / "log.jsonl"
@@ -109,7 +109,7 @@ def test_every_row_is_accounted_for(tmp_path: Path) -> None:
     assert (counters["accepted"], counters["off_session"]) == (2, 1)
 
 
-def test_the_manifest_says_what_the_run_was_made_from(tmp_path: Path) -> None:
+def test_the_manifest_shows_what_the_run_was_made_from(tmp_path: Path) -> None:
     path = write(tmp_path / "book.csv", [row(0), row(3), row(1), row(0, "10.01"), row(400)])
     until = OPEN_MS + 500 * MINUTE_MS
     manifest = run(tmp_path, acme(path), until_ms=until, zone="America/New_York").manifest
@@ -262,22 +262,22 @@ def test_until_appends_one_clock_for_each_symbol(tmp_path: Path) -> None:
     assert result.manifest["counters"]["clocks"] == 2
 
 
-SILENT = {
+QUIET = {
     "a header alone": [],
     "rows that cannot be read": [row(0, "x"), "soon"],
     "rows that are refused": [row(0, "-1")],
 }
 
 
-@pytest.mark.parametrize("rows", SILENT.values(), ids=SILENT.keys())
+@pytest.mark.parametrize("rows", QUIET.values(), ids=QUIET.keys())
 def test_until_reaches_a_symbol_whose_file_has_no_usable_row(
     tmp_path: Path, rows: list[str]
 ) -> None:
     close = OPEN_MS + 390 * MINUTE_MS
     book = write(tmp_path / "book.csv", [row(0)])
-    silent = write(tmp_path / "silent.csv", rows)
+    quiet = write(tmp_path / "quiet.csv", rows)
     toml = '[instruments.default]\ncalendar = "XNYS"\n'
-    sources = (Source(str(silent), "A"), Source(str(book), "B"))
+    sources = (Source(str(quiet), "A"), Source(str(book), "B"))
     result = run(tmp_path, *sources, toml=toml, until_ms=close)
     counters = result.manifest["counters"]
     assert (counters["until_clocks"], counters["clocks"]) == (2, 2)
@@ -361,7 +361,7 @@ def test_two_logs_are_read_one_after_the_other(tmp_path: Path) -> None:
     assert result.manifest["counters"]["late"] == 1
 
 
-def test_the_same_file_twice_says_everything_once(tmp_path: Path) -> None:
+def test_the_same_file_twice_publishes_everything_once(tmp_path: Path) -> None:
     path = write(tmp_path / "book.csv", [row(minute) for minute in range(10)])
     result = run(tmp_path, acme(path), acme(path))
     assert result.manifest["counters"]["duplicates"] == 10

@@ -93,7 +93,7 @@ def test_a_file_has_its_clocks(tmp_path: Path, minutes: list[int], shown: str) -
     assert items(tmp_path, [row(minute) for minute in minutes]) == shown.split()
 
 
-def test_a_row_that_cannot_pass_is_refused_in_its_place_and_raises_nothing(tmp_path: Path) -> None:
+def test_a_row_that_cannot_pass_is_refused_where_it_is_and_raises_nothing(tmp_path: Path) -> None:
     rows = [row(0), row(1, "10.001"), "odd", row(2)]
     assert items(tmp_path, rows) == ["0", "off_tick@3", "schema_error@4", "!2", "2"]
 

@@ -72,7 +72,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("row", "reason"), REFUSED.values(), ids=REFUSED.keys())
-def test_a_row_that_is_no_bar_says_which_column(row: str, reason: str) -> None:
+def test_a_row_that_is_no_bar_names_the_column(row: str, reason: str) -> None:
     refusal = _bar(row)
     assert isinstance(refusal, Refusal)
     assert (refusal.code, refusal.symbol) == ("schema_error", "X")
@@ -164,7 +164,7 @@ def test_any_other_first_row_is_left_for_the_run(row: list[str]) -> None:
     _of_look(TableTimes(), row)
 
 
-def test_the_first_time_that_can_be_read_tells_whether_a_zone_is_needed() -> None:
+def test_the_first_time_that_can_be_read_shows_whether_a_zone_is_needed() -> None:
     naive = ["2025-07-02T09:30:00", "1", "1", "1", "1", "1"]
     whole = ["2025-07-02T09:30:00Z", "1", "1", "1", "1", "1"]
     _of_look(TableTimes(), ["soon"], whole, naive)

@@ -1,4 +1,4 @@
-"""One row years too early: what is said of it, and of the rows that it makes too late."""
+"""One row years too early: what is reported of it, and of the rows that it makes too late."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tests.unit.streams.embedded.books import row, write
 from tests.unit.streams.pipeline.test_refusals import command
 
 
-@pytest.mark.parametrize("place", ["--out", "--store"])
+@pytest.mark.parametrize("option", ["--out", "--store"])
 def test_a_row_years_too_early_is_named_beside_the_first_row_it_makes_too_late(
-    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     years = 6 * 364 * 1_440
     rows = [row(minute) for minute in range(5)]
     path = write(tmp_path / "a.csv", [*rows[:3], row(-years), *rows[3:]])
-    arguments = ("--bars", f"ACME={path}", place, str(tmp_path / "R"))
+    arguments = ("--bars", f"ACME={path}", option, str(tmp_path / "R"))
     assert command(tmp_path, *arguments) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
         "tapeline: 5 of 6 rows (83.3 %) are refused, more than 50% (--max-rejects); 5 of them"

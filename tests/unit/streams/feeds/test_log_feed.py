@@ -38,7 +38,7 @@ def test_carriage_returns_and_a_byte_order_mark_are_no_part_of_a_record(tmp_path
     assert (refusal.code, feed.raw(row), line) == ("decode_error", b"{", 3)
 
 
-def test_a_line_that_is_no_record_says_why_and_whose_it_is(tmp_path: Path) -> None:
+def test_a_line_that_is_no_record_names_the_reason_and_its_symbol(tmp_path: Path) -> None:
     feed = _feed(tmp_path, BAR.replace(b'"open":1', b'"open":"1"') + b"\n" + BAR[:-10])
     (wrong, _, _), (cut, _, _) = feed
     assert isinstance(wrong, Refusal)

@@ -84,7 +84,7 @@ TWO_PASSES: dict[str, list[int]] = {
 
 @pytest.mark.parametrize("backward", [False, True], ids=["oldest first", "newest first"])
 @pytest.mark.parametrize("instants", TWO_PASSES.values(), ids=TWO_PASSES.keys())
-def test_two_passes_are_told_by_the_order_of_the_file(
+def test_two_passes_are_resolved_by_the_order_of_the_file(
     tmp_path: Path, instants: list[int], backward: bool
 ) -> None:
     ordered = instants[::-1] if backward else instants
@@ -104,7 +104,7 @@ AMBIGUOUS: dict[str, tuple[list[int], list[int]]] = {
 
 
 @pytest.mark.parametrize(("first", "then"), AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
-def test_where_the_order_does_not_tell_the_hour_is_refused_and_nothing_else(
+def test_where_the_order_does_not_show_it_the_hour_is_refused_and_nothing_else(
     tmp_path: Path, first: list[int], then: list[int]
 ) -> None:
     rows = [*first, *then]
@@ -143,7 +143,7 @@ def test_each_symbol_of_a_file_has_passes_of_its_own(tmp_path: Path) -> None:
     ]
 
 
-def test_rows_that_cannot_be_read_stand_between_without_harm(tmp_path: Path) -> None:
+def test_rows_that_cannot_be_read_lie_between_without_harm(tmp_path: Path) -> None:
     night = minutes(-90, 89)
     times = [text for each in night for text in (wall(each), "soon", "2024-03-10 02:30:00")]
     found = read(csv_feed(tmp_path, times))
@@ -163,7 +163,7 @@ def test_a_row_of_the_hour_with_a_bad_price_is_refused_for_that_and_counts(tmp_p
 
 
 @pytest.mark.parametrize("kind", ["csv.gz", "parquet"])
-def test_packed_files_and_parquet_tell_alike(tmp_path: Path, kind: str) -> None:
+def test_packed_files_and_parquet_resolve_alike(tmp_path: Path, kind: str) -> None:
     night = minutes(-90, 89)
     path = tmp_path / f"local.{kind}"
     times = TableTimes(load_zone(NEW_YORK))
@@ -184,7 +184,7 @@ def test_packed_files_and_parquet_tell_alike(tmp_path: Path, kind: str) -> None:
     assert read(feed) == night
 
 
-def test_a_day_and_a_time_in_two_columns_tell_alike(tmp_path: Path) -> None:
+def test_a_day_and_a_time_in_two_columns_resolve_alike(tmp_path: Path) -> None:
     night = minutes(-90, 89)
     path = tmp_path / "local.csv"
     lines = [f"{wall(each).replace(' ', ',')},1,1,1,1" for each in night]
@@ -193,7 +193,7 @@ def test_a_day_and_a_time_in_two_columns_tell_alike(tmp_path: Path) -> None:
     assert read(feed) == night
 
 
-def test_several_autumns_are_told_each_for_itself(tmp_path: Path) -> None:
+def test_several_autumns_are_resolved_each_for_itself(tmp_path: Path) -> None:
     changes = [
         change.instant_ms
         for change in zone_changes(NEW_YORK)
@@ -206,14 +206,14 @@ def test_several_autumns_are_told_each_for_itself(tmp_path: Path) -> None:
         for number, change_ms in enumerate(changes)
         for each in range(-120, 120 if number % 2 else 0, 15)
     ]
-    untold = [(each - HOUR_MS, each) for each in changes[::2]]
+    unresolved = [(each - HOUR_MS, each) for each in changes[::2]]
     assert read(csv_feed(tmp_path, map(wall, rows))) == [
-        "ambiguous_time" if any(begin <= each < end for begin, end in untold) else each
+        "ambiguous_time" if any(begin <= each < end for begin, end in unresolved) else each
         for each in rows
     ]
 
 
-def test_a_file_that_is_gone_when_it_has_to_be_read_again_is_said(tmp_path: Path) -> None:
+def test_a_file_that_is_gone_when_it_has_to_be_read_again_is_reported(tmp_path: Path) -> None:
     feed = csv_feed(tmp_path, map(wall, minutes(-90, 89)))
     (tmp_path / "local.csv").unlink()
     with pytest.raises(FeedBroken, match="read again for its repeated hour"):
@@ -282,7 +282,7 @@ def test_symbols_that_take_turns_are_in_order_of_their_instants(tmp_path: Path) 
         assert sorted(found, key=str) == sorted(together, key=str), name
 
 
-def test_long_files_are_told_where_a_block_of_lines_ends_in_the_hour(
+def test_long_files_are_resolved_where_a_block_of_lines_ends_in_the_hour(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     night = minutes(-90, 89)
@@ -345,11 +345,11 @@ def test_in_any_zone_a_row_is_its_own_instant_or_refused(
     # A wall time of the second pass is `shift` before that of its instant in the first.
     resolved = first and second and second[0] - shift <= first[-1]
     found = read(csv_feed(tmp_path, (wall(each, zone) for each in ordered), zone, base))
-    untold = set(first + second)
-    refused = ["ambiguous_time" if each in untold else each for each in ordered]
+    unresolved = set(first + second)
+    refused = ["ambiguous_time" if each in unresolved else each for each in ordered]
     if not resolved:
         assert found == refused
-    elif len(untold) < len(slots):
+    elif len(unresolved) < len(slots):
         assert found == ordered
     else:
         assert found in (ordered, refused)

@@ -1,4 +1,4 @@
-"""Sample books: equal everywhere, complete where they say so, faulty where they say so."""
+"""Sample books: equal everywhere, complete or faulty as their names mean."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_equal_arguments_give_equal_books_and_other_seeds_others() -> None:
     assert books[0] == books[1] != books[2]
 
 
-def test_the_faults_are_what_their_files_say() -> None:
+def test_the_faults_are_what_their_files_name() -> None:
     bars = list(sample_book("X", load_calendar("CME_EQUITY"), "2025-11-20", 3, 7))
     holes, twice, late = with_holes(bars, 7), with_duplicates(bars, 7), with_late_bars(bars, 7)
     changed = corrections(bars, 7)

@@ -92,17 +92,17 @@ def csv(path: Path, rows: list[str]) -> Callable[[], Table]:
 
 
 def packed(path: Path, rows: list[str]) -> Callable[[], Table]:
-    place = path.with_name("book.csv.gz")
-    place.write_bytes(gzip.compress("\n".join([HEADER, *rows]).encode()))
-    return lambda: CsvFeed(str(place), None, base_of, ANY_TIME)
+    stored = path.with_name("book.csv.gz")
+    stored.write_bytes(gzip.compress("\n".join([HEADER, *rows]).encode()))
+    return lambda: CsvFeed(str(stored), None, base_of, ANY_TIME)
 
 
 def parquet(path: Path, rows: list[str]) -> Callable[[], Table]:
     cells = zip(*(text.split(",") for text in rows), strict=True)
     table = {name: list(column) for name, column in zip(COLUMNS, cells, strict=True)}
-    place = path.with_name("book.parquet")
-    write_table(pyarrow.table(table), place, row_group_size=100)
-    return lambda: ParquetFeed(str(place), None, base_of, ANY_TIME)
+    stored = path.with_name("book.parquet")
+    write_table(pyarrow.table(table), stored, row_group_size=100)
+    return lambda: ParquetFeed(str(stored), None, base_of, ANY_TIME)
 
 
 KINDS = {"CSV": csv, "gzip": packed, "Parquet": parquet}

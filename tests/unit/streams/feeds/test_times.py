@@ -157,14 +157,14 @@ def test_a_number_between_two_milliseconds_or_too_large_is_refused_in_any_unit(
 
 
 @given(
-    st.datetimes().filter(lambda moment: moment.year > 1),
+    st.datetimes().filter(lambda when: when.year > 1),
     st.integers(-14 * 60, 14 * 60),
     st.sampled_from(("T", " ")),
 )
 def test_the_short_way_through_an_hour_agrees_with_the_long_one(
-    moment: datetime, offset: int, separator: str
+    when: datetime, offset: int, separator: str
 ) -> None:
-    whole = moment.replace(microsecond=moment.microsecond // 1_000 * 1_000)
+    whole = when.replace(microsecond=when.microsecond // 1_000 * 1_000)
     aware = whole.replace(tzinfo=timezone(timedelta(minutes=offset)))
     read = time_reader(TableTimes())
     for text in (aware.isoformat(separator), aware.replace(minute=0).isoformat(separator)):
@@ -177,19 +177,19 @@ def test_the_short_way_through_an_hour_agrees_with_the_long_one(
     st.booleans(),
 )
 def test_the_short_way_through_an_hour_of_a_zone_agrees_with_the_long_one(
-    moment: datetime, zone: str, near: bool
+    when: datetime, zone: str, near: bool
 ) -> None:
     table = load_zone(zone)
     if near:
         changes = [each.instant_ms + each.offset_ms for each in zone_changes(zone)[1:]]
-        nearest = min(changes, key=lambda each: abs(each - _epoch_ms(moment)))
-        moment = EPOCH.replace(tzinfo=None) + timedelta(
-            milliseconds=nearest, minutes=moment.minute * 4 - 120, seconds=moment.second
+        nearest = min(changes, key=lambda each: abs(each - _epoch_ms(when)))
+        when = EPOCH.replace(tzinfo=None) + timedelta(
+            milliseconds=nearest, minutes=when.minute * 4 - 120, seconds=when.second
         )
-    moment = moment.replace(microsecond=0)
+    when = when.replace(microsecond=0)
     read = time_reader(TableTimes(table))
-    instants = table.instants_of(_epoch_ms(moment))
-    for text in (moment.replace(minute=7).isoformat(), moment.isoformat(" ")):
+    instants = table.instants_of(_epoch_ms(when))
+    for text in (when.replace(minute=7).isoformat(), when.isoformat(" ")):
         try:
             found = [read(text)]
         except RepeatedTimeError as error:
@@ -199,5 +199,5 @@ def test_the_short_way_through_an_hour_of_a_zone_agrees_with_the_long_one(
     assert found == instants
 
 
-def _epoch_ms(moment: datetime) -> int:
-    return (moment.replace(tzinfo=EPOCH.tzinfo) - EPOCH) // MILLISECOND
+def _epoch_ms(when: datetime) -> int:
+    return (when.replace(tzinfo=EPOCH.tzinfo) - EPOCH) // MILLISECOND

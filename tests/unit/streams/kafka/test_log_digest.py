@@ -1,4 +1,4 @@
-"""A record is known again by its place, its time and its bytes."""
+"""A record is known again by its position, its time and its bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.unit.streams.worker.log_records import Raw
 RECORD = Raw(7, 1_764_000_060_000, b"{}")
 
 
-def test_a_digest_says_place_and_time_and_sixteen_digits_of_the_value() -> None:
+def test_a_digest_holds_position_and_time_and_sixteen_digits_of_the_value() -> None:
     # `printf {} | sha256sum`
     assert digest_of(RECORD) == RecordDigest(7, 1_764_000_060_000, "44136fa355b3678a")
     assert str(digest_of(RECORD)) == "offset 7 (time 1764000060000, hash 44136fa355b3678a)"
@@ -19,5 +19,5 @@ def test_a_digest_says_place_and_time_and_sixteen_digits_of_the_value() -> None:
 @pytest.mark.parametrize(
     "other", [Raw(8, RECORD[1], b"{}"), Raw(7, 0, b"{}"), Raw(7, RECORD[1], None)]
 )
-def test_another_place_time_or_value_is_another_record(other: Raw) -> None:
+def test_another_position_time_or_value_is_another_record(other: Raw) -> None:
     assert digest_of(other) != digest_of(RECORD)

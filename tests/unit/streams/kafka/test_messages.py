@@ -153,13 +153,13 @@ def test_the_clocks_that_are_added_change_no_fact_of_the_view(tmp_path: Path) ->
 
 
 def facts(folder: Path) -> dict[str, dict[str, object]]:
-    """The last version of every id, without what tells when it was published."""
+    """The last version of every id, without the fields that show when it was published."""
     found = {}
     for path in folder.glob("*.jsonl"):
         for line in path.read_text("utf-8").splitlines():
             event = json.loads(line)
-            for moment in ("seq", "watermark_ms", "rev"):
-                event.pop(moment)
+            for name in ("seq", "watermark_ms", "rev"):
+                event.pop(name)
             found[event["id"]] = event
     return found
 
@@ -171,5 +171,5 @@ def test_refused_rows_of_a_table_are_counted_and_those_of_a_log_are_published_to
     assert refused(acme(path)) == (1, {"off_tick": 2, "schema_error": 1})
     log = tmp_path / "log.jsonl"
     log.write_text("\n".join([log_line(0), "no", log_line(1).replace("10", "10.001")]) + "\n")
-    # What is wrong in a log the worker says; that it will is known here.
+    # What is wrong in a log the worker reports; that it will is known here.
     assert refused(Source(str(log))) == (3, {"decode_error": 1, "off_tick": 1})

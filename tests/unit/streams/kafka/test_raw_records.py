@@ -120,14 +120,14 @@ DROPPED = (
 
 
 async def assert_as_the_client(content: bytes, position: int, aborted: Aborted = ()) -> None:
-    result, place = await fetched(content, position, aborted)
-    theirs, their_place = await fetched(content, position, aborted)
+    result, cursor = await fetched(content, position, aborted)
+    theirs, their_cursor = await fetched(content, position, aborted)
     answer = unparsed(result)
     assert answer is not None
     found = [(each.offset, each.timestamp, each.value) for each in answer.records]
     assert found == [(each.offset, each.timestamp, each.value) for each in theirs.getall()]
-    assert place.position == their_place.position
-    assert (answer.first, answer.end) == (position, place.position)
+    assert cursor.position == their_cursor.position
+    assert (answer.first, answer.end) == (position, cursor.position)
 
 
 @pytest.mark.parametrize(("content", "position"), BATCHES)
@@ -197,10 +197,10 @@ def offsets(chunk: Chunk) -> list[int]:
 
 
 async def test_what_was_fetched_before_a_seek_is_not_handed_out() -> None:
-    result, place = await fetched(record_batch(0, [b"a", b"b"]), 0)
-    place.seek(1)
+    result, cursor = await fetched(record_batch(0, [b"a", b"b"]), 0)
+    cursor.seek(1)
     assert unparsed(result) is None
-    assert place.position == 1
+    assert cursor.position == 1
 
 
 async def test_a_batch_that_was_damaged_on_its_way_is_refused() -> None:

@@ -45,7 +45,7 @@ CASES = {
     "all there": ("1 2 3", "1 2 3", 3),
     "a late one is not lost": ("1 3 2 4", "1 3", 2),
     "after the late one": ("1 3 2 4", "1 3 2", 3),
-    "equal rows are told apart by what is before them": ("1 2 1 3", "1 2 1", 3),
+    "equal rows are distinguished by what is before them": ("1 2 1 3", "1 2 1", 3),
     "a file that goes on after the topic's end": ("4 5 6", "1 2 3", 0),
     "a file that overlaps the topic": ("2b 3b 4 5", "1 2 3", 1),
     "a file that is older than the topic": ("1b 2b", "3 4", 2),
@@ -59,7 +59,7 @@ def test_a_symbol_goes_on_after_what_is_there(sequence: str, there: str, count: 
     assert found == {"ES": count}
 
 
-def test_every_symbol_goes_on_at_its_own_place() -> None:
+def test_every_symbol_goes_on_at_its_own_position() -> None:
     sequence = [message("A", "a1", 1), message("B", "b1", 1), message("A", "a2", 2)]
     assert left_out(sequence, sequence[:2]) == {"A": 1, "B": 1}
     assert left_out(sequence, [sequence[1]]) == {"A": 0, "B": 1}

@@ -50,7 +50,7 @@ def test_parts_of_any_size_join_to_the_state(part_bytes: int, count: int) -> Non
     assert joined(reversed(found)) == RECORDS
 
 
-def test_a_set_that_lacks_a_part_or_mixes_moments_is_no_state() -> None:
+def test_a_set_that_lacks_a_part_or_mixes_snapshots_is_no_state() -> None:
     found = parts(1_000)
     assert joined([]) is None
     assert joined(found[1:]) is None

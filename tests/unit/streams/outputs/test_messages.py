@@ -1,4 +1,4 @@
-"""Events as messages: topic by type, key by id, headers that tell what the value need not."""
+"""Events as messages: topic by type, key by id, headers that hold what the value need not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_an_event_goes_to_the_topic_of_its_type_under_its_id(kind: str) -> None:
     ]
 
 
-def test_a_first_version_says_revision_nought() -> None:
+def test_a_first_version_has_revision_nought() -> None:
     event = replace(EVENTS["touch"], rev=0)
     _, message = Writer().event(event, GROUP, 0)
     assert dict(message.headers)["rev"] == b"0"
@@ -49,7 +49,7 @@ def test_a_retraction_is_a_tombstone_with_all_its_headers() -> None:
     assert [name for name, _ in message.headers] == ["seq", "rev", "type", "group"]
 
 
-def test_a_dead_letter_names_the_place_of_its_record_and_keeps_its_bytes() -> None:
+def test_a_dead_letter_names_the_position_of_its_record_and_keeps_its_bytes() -> None:
     raw = b"\xff not json"
     letter = dead_letter("tape.bars.v1/3/17", raw, Refusal("decode_error", "why", None))
     topic, message = Writer().letter(letter, 9)

@@ -117,7 +117,7 @@ def test_an_earlier_run_survives_a_failure_and_falls_to_a_success(tmp_path: Path
     assert (folder / "tape.rejects.v1.jsonl").read_bytes() == b""
 
 
-def test_a_run_that_cannot_take_its_place_leaves_the_earlier_one_there(tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_moved_leaves_the_earlier_one_there(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     _write_run(folder)
     in_the_way = tmp_path / ".out.tapeline-old"
@@ -150,7 +150,7 @@ def test_a_run_killed_between_two_renames_loses_nothing(tmp_path: Path) -> None:
     assert (_mark(folder), _names(tmp_path)) == ("first", ["out"])
 
 
-def test_two_runs_to_one_place_do_not_mix(tmp_path: Path) -> None:
+def test_two_runs_to_one_folder_do_not_mix(tmp_path: Path) -> None:
     folder = tmp_path / "out"
 
     def second() -> None:
@@ -228,7 +228,7 @@ def test_the_current_folder_and_those_above_it_cannot_be_replaced(
         RunDirectory(Path("/"), _no_count)
 
 
-def test_a_file_is_no_place_for_a_run(tmp_path: Path) -> None:
+def test_a_file_is_no_folder_for_a_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for folder in (tmp_path / "file", tmp_path / "file" / "out"):
         with pytest.raises(ForeignFolderError, match="file is not a folder"):

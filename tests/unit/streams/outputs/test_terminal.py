@@ -42,7 +42,7 @@ def acting(text: str) -> set[str]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder with books, logs and a store that hold what acts."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "400")
@@ -80,9 +80,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def toml(place: Path, text: str) -> str:
+def toml(root: Path, text: str) -> str:
     """A configuration of that text."""
-    path = place / "other.toml"
+    path = root / "other.toml"
     path.write_text(text)
     return str(path)
 
@@ -126,22 +126,22 @@ WAYS: dict[str, Callable[[Path], list[str]]] = {
     "an option": lambda _: ["run", f"--{ACTS}\n"],
     "brokers": lambda _: ["topics", "describe", "--bootstrap", f"{ACTS}\n:9092"],
     "a configuration that is missing": lambda _: ["config", "check", "--config", f"{ACTS}\n"],
-    "no TOML": lambda place: [
-        "config", "check", "--config", toml(place, f"[{quoted(ACTS)}]\n" * 2)
+    "no TOML": lambda root: [
+        "config", "check", "--config", toml(root, f"[{quoted(ACTS)}]\n" * 2)
     ],
-    "a section": lambda place: ["config", "check", "--config", toml(place, f"[{quoted(ACTS)}]")],
-    "a key": lambda place: [
-        "config", "check", "--config", toml(place, f"[derived]\n{quoted(ACTS)} = 1")
+    "a section": lambda root: ["config", "check", "--config", toml(root, f"[{quoted(ACTS)}]")],
+    "a key": lambda root: [
+        "config", "check", "--config", toml(root, f"[derived]\n{quoted(ACTS)} = 1")
     ],
-    "a value": lambda place: [
-        "config", "check", "--config", toml(place, f"[kafka]\ntopic_prefix = {quoted(ACTS)}")
+    "a value": lambda root: [
+        "config", "check", "--config", toml(root, f"[kafka]\ntopic_prefix = {quoted(ACTS)}")
     ],
-    "a table": lambda place: [
-        "config", "show", "--config", toml(place, f"[instruments.{quoted(BIDI)}]\ntick = 1")
+    "a table": lambda root: [
+        "config", "show", "--config", toml(root, f"[instruments.{quoted(BIDI)}]\ntick = 1")
     ],
-    "a table as JSON": lambda place: [
+    "a table as JSON": lambda root: [
         "config", "show", "--json", "--config",
-        toml(place, f"[instruments.{quoted(BIDI)}]\ntick = 1"),
+        toml(root, f"[instruments.{quoted(BIDI)}]\ntick = 1"),
     ],
 }  # fmt: skip
 JSON_TOO = (
@@ -162,10 +162,10 @@ JSON_TOO = (
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_comes_in_is_shown_and_does_not_act(
-    way: str, place: Path, capfd: pytest.CaptureFixture[str]
+    way: str, root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     capfd.readouterr()
-    code = cli.main(WAYS[way](place))
+    code = cli.main(WAYS[way](root))
     shown = capfd.readouterr()
     both = shown.out + shown.err
     assert code in (0, 1, 2, 74), both
@@ -175,10 +175,10 @@ def test_what_comes_in_is_shown_and_does_not_act(
 
 @pytest.mark.parametrize("way", JSON_TOO)
 def test_json_is_json_and_does_not_act(
-    way: str, place: Path, capfd: pytest.CaptureFixture[str]
+    way: str, root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     capfd.readouterr()
-    cli.main([*WAYS[way](place), "--json"])
+    cli.main([*WAYS[way](root), "--json"])
     shown = capfd.readouterr()
     found = json.loads(shown.out)
     assert MARK in json.dumps(found)
@@ -193,7 +193,7 @@ def on_a_terminal(folder: Path, *arguments: str) -> str:
         "TERM": "dumb",
         "COLUMNS": "400",
         "PYTHONPATH": os.pathsep.join(sys.path),
-        # Whatever stands in the environment is not printed either.
+        # Whatever is in the environment is not printed either.
         f"TAPELINE_{MARK}": ACTS,
     }
     with subprocess.Popen(
@@ -213,15 +213,15 @@ def on_a_terminal(folder: Path, *arguments: str) -> str:
     return shown.decode().replace("\r\n", "\n")
 
 
-def test_lines_of_json_on_a_terminal_are_the_same_events(place: Path) -> None:
+def test_lines_of_json_on_a_terminal_are_the_same_events(root: Path) -> None:
     in_pipe = subprocess.run(
         [sys.executable, "-m", "tapeline", "state", "--store", "store", "--json"],
-        cwd=place,
+        cwd=root,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         check=True,
     ).stdout
-    shown = on_a_terminal(place, "state", "--store", "store", "--json")
+    shown = on_a_terminal(root, "state", "--store", "store", "--json")
     assert acting(shown) == set()
     assert BIDI in in_pipe.decode()
     lines = shown.splitlines()
@@ -242,8 +242,8 @@ def test_lines_of_json_on_a_terminal_are_the_same_events(place: Path) -> None:
     ],
     ids=lambda each: each[0],
 )
-def test_a_terminal_is_given_nothing_that_acts(arguments: tuple[str, ...], place: Path) -> None:
-    shown = on_a_terminal(place, *arguments)
+def test_a_terminal_is_given_nothing_that_acts(arguments: tuple[str, ...], root: Path) -> None:
+    shown = on_a_terminal(root, *arguments)
     assert MARK in shown or "gaps" in arguments
     assert acting(shown) == set()
 
@@ -302,7 +302,7 @@ def test_an_error_that_nothing_handles_does_not_act(tmp_path: Path) -> None:
 
 
 def test_a_bug_shows_its_traceback_without_acting(
-    place: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    root: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError(f"{ACTS}\nforged")

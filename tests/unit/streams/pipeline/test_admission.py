@@ -193,7 +193,7 @@ def test_a_worker_admits_the_same_symbols_after_any_restart() -> None:
 def test_a_store_made_again_from_its_log_admits_the_symbols_that_it_admitted(
     refused: int, tmp_path: Path
 ) -> None:
-    """G had nothing but a dead letter, and its admission stands in that alone."""
+    """G had nothing but a dead letter, and its admission is in that alone."""
     folder, begins = tmp_path / "S", len(begun())
     log = tmp_path / "1.jsonl"
     log.write_bytes(b"".join(encode(each) + b"\n" for each in LOG[:begins]))
@@ -265,15 +265,15 @@ def test_the_drill_expects_the_same() -> None:
     assert set(found.router.engines) == {"A", "B", "C", "G", "NAMED", "both"}
 
 
-PLACES = partitioned(CONFIG, LOG, 1)
-LIVE: Live = live(CONFIG, PLACES)
+PARTITIONED = partitioned(CONFIG, LOG, 1)
+LIVE: Live = live(CONFIG, PARTITIONED)
 
 
 async def replayed(options: ReplayOptions) -> tuple[dict[int, str], set[str], Replay]:
     """Codes of dead letters by offset, symbols of events, and the replay."""
     letters: list[Reject] = []
     symbols: set[str] = set()
-    async with Replay(CONFIG, MemorySource(PLACES, LIVE, 1), options) as run:
+    async with Replay(CONFIG, MemorySource(PARTITIONED, LIVE, 1), options) as run:
         async for each in run:
             if isinstance(each, Reject):
                 letters.append(each)
@@ -337,7 +337,7 @@ async def test_the_log_as_corrected_admits_the_symbols_that_it_admitted_as_it_ca
 async def test_why_knows_no_event_of_a_symbol_that_was_not_admitted() -> None:
     for symbol in UNNAMED:
         answer = await why(
-            lambda: MemorySource(PLACES, LIVE, 1), CONFIG, f"session|{symbol}|2025-07-02"
+            lambda: MemorySource(PARTITIONED, LIVE, 1), CONFIG, f"session|{symbol}|2025-07-02"
         )
         assert (answer is not None) == (symbol in "ABC"), symbol
 
@@ -348,7 +348,7 @@ async def test_causality_holds_where_symbols_are_too_many(chosen: tuple[str, ...
         selection=selected(CONFIG, chosen, ()), start=Bound(offsets={0: len(begun())})
     )
     report = await check_causality(
-        CONFIG, lambda: MemorySource(PLACES, LIVE, 1), options, prefixes=8, seed=1
+        CONFIG, lambda: MemorySource(PARTITIONED, LIVE, 1), options, prefixes=8, seed=1
     )
     assert report.clean
 

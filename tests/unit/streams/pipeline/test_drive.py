@@ -39,7 +39,7 @@ OVERNIGHT = at("2025-07-02 08:00")
 
 @dataclass
 class Notes:
-    """Writes down what a drive tells; ends a batch after some records."""
+    """Writes down what a drive hands over; ends a batch after some records."""
 
     every: bool = True
     ends_after: int | None = None
@@ -116,7 +116,7 @@ REFUSED = [
 @pytest.mark.parametrize(
     ("content", "code", "symbol"), REFUSED, ids=[code for _, code, _ in REFUSED]
 )
-def test_what_is_refused_says_why_and_of_which_symbol_and_the_batch_goes_on(
+def test_what_is_refused_shows_why_and_of_which_symbol_and_the_batch_goes_on(
     content: Any, code: str, symbol: str | None
 ) -> None:
     after = flat("ACME", OPEN + 6 * MINUTE_MS, 100.0)
@@ -268,7 +268,7 @@ def test_a_refused_record_has_its_group_announced_too() -> None:
     assert [code for _, code, _ in notes.letters] == ["off_tick"]
 
 
-def test_an_engine_that_takes_the_place_of_another_goes_on_with_its_group() -> None:
+def test_an_engine_that_replaces_another_goes_on_with_its_group() -> None:
     router, notes = Router(CONFIG), Notes()
     drive = Drive(router)
     drive.apply_many(items(RUN), notes)

@@ -71,7 +71,7 @@ def test_the_counters_of_a_run_are_the_sums_of_those_of_its_symbols() -> None:
     assert list(found)[3 : 3 + len(OUTCOMES) + len(WORK)] == [*OUTCOMES, *WORK]
 
 
-def test_what_a_replay_counts_of_corrections_stands_where_an_engine_counts_it() -> None:
+def test_what_a_replay_counts_of_corrections_is_where_an_engine_counts_it() -> None:
     symbols = {"ES": {**NOTHING, "accepted": 3}}
     work = {"rebuilds": 2, "bars_again": 9}
     found = counters(symbols, RunSummary(), rows=3, work=work)

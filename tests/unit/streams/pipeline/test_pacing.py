@@ -203,5 +203,5 @@ def test_a_speed_is_max_or_a_factor(text: str, speed: float | None) -> None:
 
 @pytest.mark.parametrize("text", ["", "fast", "0", "-1", "nan", "inf", "100001", "MAX"])
 def test_anything_else_is_no_speed(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - any message will do: the command says more
+    with pytest.raises(ValueError):  # noqa: PT011 - any message will do: the command prints more
         parse_speed(text)

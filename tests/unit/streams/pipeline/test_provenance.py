@@ -186,8 +186,10 @@ def test_a_session_of_before_the_first_bars_reach_is_no_matter() -> None:
 
 def test_a_day_that_was_folded_and_is_shorter_now_is_named_with_both_versions() -> None:
     engine = equities(*MONDAYS)
-    said = difference(ACME, engine, planned(ACME, "ACME", altered("XNYS", {"2025-11-10": "18:00"})))
-    assert said == (
+    message = difference(
+        ACME, engine, planned(ACME, "ACME", altered("XNYS", {"2025-11-10": "18:00"}))
+    )
+    assert message == (
         "the state of group ACME was made with other settings: calendar XNYS, session 2025-11-10:"
         " then 2025-11-10T14:30Z/2025-11-10T21:00Z,"
         " now 2025-11-10T14:30Z/2025-11-10T18:00Z early close"
@@ -197,10 +199,12 @@ def test_a_day_that_was_folded_and_is_shorter_now_is_named_with_both_versions() 
 def test_a_day_of_which_only_a_digest_is_kept_is_named_by_its_month() -> None:
     days = ("2024-03-11", *(f"2024-{month:02}-11" for month in (4, 6, 7, 9, 10, 11, 12)), *MONDAYS)
     engine = equities(*days)
-    said = difference(ACME, engine, planned(ACME, "ACME", altered("XNYS", {"2024-05-14": REMOVED})))
-    assert said is not None
-    assert "calendar XNYS, month 2024-05: then sessions of digest " in said
-    assert "2024-05-14" not in said
+    message = difference(
+        ACME, engine, planned(ACME, "ACME", altered("XNYS", {"2024-05-14": REMOVED}))
+    )
+    assert message is not None
+    assert "calendar XNYS, month 2024-05: then sessions of digest " in message
+    assert "2024-05-14" not in message
     _, parts = kept(ACME, engine)
     sessions = parts["calendars"]["XNYS"]["sessions"]
     # Ten sessions before 2025-11-17 is 2025-11-03.
@@ -219,10 +223,10 @@ def test_a_change_of_a_zone_is_named_with_its_instant() -> None:
             kind.zone = ZoneTable(
                 "America/New_York", [-(1 << 50), change_ms + week_ms], [summer, winter]
             )
-    said = difference(CONFIG, engine, plan)
-    assert said is not None
-    assert "time zone America/New_York, 2025-11-02T06:00Z: then -05:00, now no change" in said
-    assert "time zone America/New_York, 2025-11-09T06:00Z: then no change, now -05:00" in said
+    message = difference(CONFIG, engine, plan)
+    assert message is not None
+    assert "time zone America/New_York, 2025-11-02T06:00Z: then -05:00, now no change" in message
+    assert "time zone America/New_York, 2025-11-09T06:00Z: then no change, now -05:00" in message
 
 
 def test_a_zone_that_is_equal_in_reach_is_equal() -> None:
@@ -243,12 +247,12 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize(("text", "said"), SETTINGS.items())
-def test_a_setting_that_changed_is_named_by_its_key(text: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "message"), SETTINGS.items())
+def test_a_setting_that_changed_is_named_by_its_key(text: str, message: str) -> None:
     identity, parts = kept(CONFIG, futures())
     with pytest.raises(IdentityError, match="group ES-NQ") as caught:
         check_identity(read_config(text, "test"), "ES-NQ", identity, parts)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_kind_of_a_template_that_changed_is_named_by_its_key() -> None:
@@ -296,10 +300,10 @@ def test_rules_that_the_plan_adds_are_part_of_it_with_their_versions(
 def test_of_many_differences_the_first_are_shown() -> None:
     days = ("2025-11-04", "2025-11-05", "2025-11-06", "2025-11-07", "2025-11-10")
     other = altered("XNYS", dict.fromkeys(days, REMOVED))
-    said = difference(ACME, equities(*MONDAYS), planned(ACME, "ACME", other))
-    assert said is not None
-    assert said.count("now no session") == 3
-    assert said.endswith("; and 2 more")
+    message = difference(ACME, equities(*MONDAYS), planned(ACME, "ACME", other))
+    assert message is not None
+    assert message.count("now no session") == 3
+    assert message.endswith("; and 2 more")
 
 
 def test_a_symbol_that_is_not_configured_any_more_is_named() -> None:

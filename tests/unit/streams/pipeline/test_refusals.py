@@ -140,8 +140,8 @@ def test_a_file_without_any_row_ends_with_0_and_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path / "a.csv", [])
-    for place in ("--out", "--store"):
-        assert command(tmp_path, "--bars", f"ACME={path}", place, str(tmp_path / place)) == 0
+    for option in ("--out", "--store"):
+        assert command(tmp_path, "--bars", f"ACME={path}", option, str(tmp_path / option)) == 0
         assert f"{path}: has no rows" in capsys.readouterr().out.replace("\n", "")
 
 

@@ -1,4 +1,4 @@
-"""A view holds of every fact its last version, at the place of its first."""
+"""A view holds of every fact its last version, at the position of its first."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Kill(NamedTuple):
     nth
         Which time that the point is reached, from 1.
     torn
-        Whether the files that were being written end anywhere; seed of the place.
+        Whether the files that were being written end anywhere; seed of the position.
     seconds
         Time after which a kill by time comes.
     """
@@ -61,12 +61,12 @@ class _Killer:
         files = [path for path in (self._folder / "log.jsonl", *topics) if path.exists()]
         return {path: path.stat().st_size for path in files}
 
-    def _tear(self, place: random.Random) -> None:
+    def _tear(self, chance: random.Random) -> None:
         """Cut what this commit added, as if the process had died while it was writing."""
         for path, size in sorted(self._sizes().items()):
             is_log = path.name == "log.jsonl"
             if is_log == (self._kill.point == "after_log"):
-                os.truncate(path, place.randint(self._before.get(path, 0), size))
+                os.truncate(path, chance.randint(self._before.get(path, 0), size))
 
 
 def _run(folder: Path, files: list[tuple[str, Path]], options: dict[str, Any], kill: Kill) -> None:

@@ -88,7 +88,7 @@ def test_rows_that_no_refusal_concerns_count_as_rows(tmp_path: Path) -> None:
     early = write(tmp_path / "b.csv", off_tick(0, 0, 20), walk(1, minutes=1))
     result = load(tmp_path / "S", ("A", early), from_ms=label(1, 0))
     assert (result.report.refused, result.counts.rows["skipped"]) == (0, 20)
-    # Of two files the later one wins, so what the earlier one says of the slot is not looked at.
+    # Of two files the later one wins, so what the earlier one has of the slot is not looked at.
     wrong = write(tmp_path / "c.csv", off_tick(2, 0, 1))
     right = write(tmp_path / "d.csv", walk(2, minutes=1))
     result = load(tmp_path / "S", ("A", wrong), ("A", right))
@@ -139,7 +139,7 @@ def test_what_only_the_state_refuses_is_reported_after_the_work(tmp_path: Path) 
     assert (result.report.exceeded, result.report.code) == (True, "ahead_of_time")
 
 
-def test_a_command_says_on_its_last_line_why_it_ends_with_1(
+def test_a_command_prints_on_its_last_line_why_it_ends_with_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -181,7 +181,7 @@ def test_a_pipe_is_read_once_and_looked_at_first(tmp_path: Path) -> None:
     assert view(tmp_path / "S") == view(tmp_path / "T")
 
 
-def test_one_symbol_stands_for_all_that_are_not_configured() -> None:
+def test_one_engine_checks_all_that_are_not_configured() -> None:
     router = Router(read_config(CONFIGURATION, "test"))
     for number in range(1_000):
         router.check(Bar(f"S{number}", "1m", label(0, 0), 1.0, 1.0, 1.0, 1.0, 1))

@@ -43,22 +43,24 @@ DELIVERY = {"tape.rejects.v1.jsonl"}
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with a past: late, changed and cancelled bars, inside and beyond the horizon."""
-    place = tmp_path_factory.mktemp("lived")
-    store = place / "S"
-    first = write(place / "a.csv", *(walk(day, step=2) for day in range(5)), extra=("nonsense",))
-    other = write(place / "b.csv", *(walk(day, step=2, seed=3) for day in range(4)))
+    workdir = tmp_path_factory.mktemp("lived")
+    store = workdir / "S"
+    first = write(workdir / "a.csv", *(walk(day, step=2) for day in range(5)), extra=("nonsense",))
+    other = write(workdir / "b.csv", *(walk(day, step=2, seed=3) for day in range(4)))
     load(store, ("A", first), ("B", other))
-    late = write(place / "late.csv", {label(4, 101): row(label(4, 101), 12)})
+    late = write(workdir / "late.csv", {label(4, 101): row(label(4, 101), 12)})
     load(store, ("A", late))
     old = {label(0, 100): row(label(0, 100), 77)}
-    changed = write(place / "old.csv", old, {label(4, 50): row(label(4, 50), 11)}, walk(5, step=2))
+    changed = write(
+        workdir / "old.csv", old, {label(4, 50): row(label(4, 50), 11)}, walk(5, step=2)
+    )
     result = load(store, ("A", changed))
     assert result.counts.rebuilt == ["pair"]
     less = walk(0, step=2) | old
     del less[label(0, 200)], less[label(0, 202)]
-    result = load(store, ("A", write(place / "less.csv", less)), replace=True)
+    result = load(store, ("A", write(workdir / "less.csv", less)), replace=True)
     assert result.counts.rows["cancelled"] == 2
-    load(store, ("B", write(place / "more.csv", walk(4, step=2, seed=3))), until_ms=label(6, 30))
+    load(store, ("B", write(workdir / "more.csv", walk(4, step=2, seed=3))), until_ms=label(6, 30))
     assert view(store) == folded(store)
     return store
 
@@ -143,9 +145,9 @@ def test_dead_letters_stay_and_are_not_written_twice(store: Path) -> None:
     path.write_bytes(b"no letter\n" + kept)
     again(store)
     assert path.read_bytes() == kept
-    place = store.with_name("lived")
-    place.mkdir()
-    first = write(place / "a.csv", walk(0, step=2), extra=("nonsense",))
+    workdir = store.with_name("lived")
+    workdir.mkdir()
+    first = write(workdir / "a.csv", walk(0, step=2), extra=("nonsense",))
     for _ in range(2):
         load(store, ("A", first))
         assert len(letters(store)) == len(kept.splitlines()) + 1
@@ -154,7 +156,7 @@ def test_dead_letters_stay_and_are_not_written_twice(store: Path) -> None:
     assert len(letters(store)) == len(kept.splitlines()) + 1
 
 
-def test_a_record_that_is_refused_today_keeps_its_place_and_is_a_dead_letter(
+def test_a_record_that_is_refused_today_keeps_its_offset_and_is_a_dead_letter(
     tmp_path: Path,
 ) -> None:
     daily = CONFIGURATION.replace("XNYS", "24/7")
@@ -244,7 +246,7 @@ def test_the_line_of_the_log_that_is_none_is_named(store: Path) -> None:
         load(store, ("A", write(store.with_name("a.csv"), walk(0))))
 
 
-def test_a_line_that_a_kill_tore_is_cut_and_said(lived: Path, store: Path) -> None:
+def test_a_line_that_a_kill_tore_is_cut_and_reported(lived: Path, store: Path) -> None:
     with (store / "log.jsonl").open("ab") as file:
         file.write(b'{"type":"bar","sym')
     assert again(store).torn
@@ -357,7 +359,7 @@ def test_wrong_usage_ends_with_2_and_makes_nothing(
     assert os.listdir() == ["a.csv"]
 
 
-def test_a_store_that_was_made_again_says_so(
+def test_a_store_that_was_made_again_reports_it(
     store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (store.parent / "tapeline.toml").write_text(CONFIGURATION)

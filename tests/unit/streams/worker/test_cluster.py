@@ -1,4 +1,4 @@
-"""What a worker says of the cluster when it cannot go on."""
+"""What a worker reports of the cluster when it cannot go on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_where_no_broker_answers_the_way_out_is_the_broker() -> None:
 
 
 def reports(registry: Registry, missing: tuple[str, ...]) -> list[TopicReport]:
-    """How the topics of a cluster stand of which some are missing."""
+    """The state of the topics of a cluster of which some are missing."""
     wanted = wanted_topics(KafkaConfig(), registry)
     there = {
         each.name: FoundTopic(each.name, each.partitions, each.replication, each.settings)

@@ -29,28 +29,30 @@ SNAPSHOTS = "tape.snapshots.v1"
 TOUCHES = "tape.touches.v1"
 
 
-class Place(NamedTuple):
+class Written(NamedTuple):
     offset: int
 
 
 class HeldBroker:
-    """Takes batches like the client's producer, and acknowledges when the test says so."""
+    """Takes batches like the client's producer, and acknowledges when the test asks for it."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, int]] = []
-        self.waiting: list[asyncio.Future[Place]] = []
+        self.waiting: list[asyncio.Future[Written]] = []
 
-    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[Place]:
+    async def send_batch(
+        self, batch: Any, topic: str, *, partition: int
+    ) -> asyncio.Future[Written]:
         assert batch.record_count() > 0
         self.sent.append((topic, partition))
-        acknowledged: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+        acknowledged: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
         self.waiting.append(acknowledged)
         # Who gives up waiting does not take the batch back: as the client has it.
         return asyncio.shield(acknowledged)
 
     async def acknowledge(self, number: int, offset: int = 100) -> None:
-        self.waiting[number].set_result(Place(offset))
-        await settled()
+        self.waiting[number].set_result(Written(offset))
+        await callbacks_done()
 
 
 class Disk:
@@ -69,7 +71,7 @@ class Disk:
         return self.end
 
 
-async def settled() -> None:
+async def callbacks_done() -> None:
     """Everything has run that can."""
     for _ in range(20):
         await asyncio.sleep(0)
@@ -108,7 +110,7 @@ class Desk:
             self.done.append((step.partition, step.next_offset))
 
         await self.committer.put(Work(step, 0.0, lambda: 0.0, done, live))
-        await settled()
+        await callbacks_done()
 
 
 async def test_outputs_are_acknowledged_before_the_state_and_the_state_before_the_store() -> None:
@@ -165,7 +167,7 @@ async def test_snapshots_that_were_put_off_follow_the_outputs_one_by_one_before_
     desk.running.cancel()
 
 
-async def test_live_all_that_is_being_said_goes_before_any_state() -> None:
+async def test_live_all_messages_being_sent_go_before_any_state() -> None:
     desk = Desk()
     for partition in range(3):
         await desk.put(a_step(partition), live=True)
@@ -201,7 +203,7 @@ async def test_steps_with_large_snapshots_wait_for_room_but_never_for_more_than_
         heavy = a_step(partition)
         heavy.snapshot_bytes = (STEPS_IN_HAND - 1) * SNAPSHOT_BYTES_A_PERMIT * (partition + 1)
         putting = asyncio.create_task(desk.put(heavy))
-        await settled()
+        await callbacks_done()
     assert not putting.done()
     assert desk.broker.sent == [(TOUCHES, 0)]
     for number in (0, 1):

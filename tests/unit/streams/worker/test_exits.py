@@ -26,7 +26,7 @@ def test_a_chunk_older_than_half_a_session_is_not_written() -> None:
         guard.check(94.9)
 
 
-def test_a_hard_exit_says_why_and_ends_the_process_with_70_before_any_clean_up() -> None:
+def test_a_hard_exit_logs_why_and_ends_the_process_with_70_before_any_clean_up() -> None:
     program = (
         "import logging, sys\n"
         "from tapeline.streams.worker.exits import hard_exit\n"
@@ -47,7 +47,7 @@ def test_signals_are_who_had_them_before_when_nothing_is_loaded_any_more() -> No
     assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
 
 
-def test_what_moves_now_and_then_does_not_stand_still() -> None:
+def test_what_moves_now_and_then_does_not_get_stuck() -> None:
     clock = StandstillClock(10.0)
     assert not clock.is_stuck((1, 5), 0.0)
     assert not clock.is_stuck((1, 5), 10.0)

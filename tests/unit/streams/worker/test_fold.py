@@ -222,7 +222,7 @@ def test_a_step_names_the_last_record_that_it_took_whatever_became_of_it() -> No
     assert marker.last == step.last
     again = fold_of(read_partition(stored_by(marker)))
     assert again.last == step.last
-    # What was taken before says nothing new.
+    # What was taken before is no new one.
     assert again.fold(Chunk(2, 7, [RECORDS[1]._replace(offset=2)])).last == step.last
 
 
@@ -252,22 +252,20 @@ def test_a_first_watermark_and_each_session_close_leave_a_snapshot_and_nothing_e
     assert sessions == ["2025-11-21", "2025-11-24", "2025-11-25"]
 
 
-def test_snapshots_say_where_their_group_began_and_how_far_the_partition_is_after_any_restart() -> (
-    None
-):
+def test_snapshots_hold_where_their_group_began_and_the_partition_is_after_any_restart() -> None:
     first, second = (equity_log(2, symbol=symbol) for symbol in ("ACME", "EMCA"))
     log = raw_records([*first[:50], *second[:30], *first[50:], *second[30:]])
     ends = [each.start_ms + 60_000 for each in (*first, *second) if isinstance(each, Bar)]
     for cuts in ([], [20, 60, 70, len(first) + 20]):
-        said: dict[str, set[tuple[int, int]]] = {}
+        published: dict[str, set[tuple[int, int]]] = {}
         for message in run(log, cuts, set(cuts))[snapshot_topic()]:
             label = label_of(message.key, dict(message.headers))
             assert label is not None
-            said.setdefault(label.group, set()).add((label.first, label.first_reached_ms))
+            published.setdefault(label.group, set()).add((label.first, label.first_reached_ms))
             taken = [log[at] for at in range(label.offset + 1)]
             bars = [json.loads(each.value or b"") for each in taken]
             assert label.reached_ms == max(each["start_ms"] for each in bars) + 60_000
-        assert said == {"ACME": {(0, ends[0])}, "EMCA": {(50, ends[49])}}
+        assert published == {"ACME": {(0, ends[0])}, "EMCA": {(50, ends[49])}}
 
 
 def test_messages_carry_the_greatest_watermark_and_ascending_seq() -> None:

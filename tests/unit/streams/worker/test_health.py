@@ -36,7 +36,7 @@ async def exchange(port: int, request: bytes) -> bytes:
     return answer
 
 
-async def test_the_server_speaks_http_and_survives_what_is_no_request() -> None:
+async def test_the_server_answers_http_and_survives_what_is_no_request() -> None:
     server = HealthServer(lambda: None, lambda: "numbers\n")
     listening = await server.start("127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]

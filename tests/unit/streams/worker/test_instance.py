@@ -9,7 +9,7 @@ import pytest
 from tapeline.streams.worker.instance import InstanceTakenError, claim_instance
 
 
-def test_workers_that_do_not_say_who_they_are_get_the_lowest_free_ordinals(tmp_path: Path) -> None:
+def test_workers_that_do_not_name_themselves_get_the_lowest_free_ordinals(tmp_path: Path) -> None:
     with claim_instance(tmp_path, None) as first, claim_instance(tmp_path, None) as second:
         assert [first.number, second.number] == [0, 1]
         assert first.folder != second.folder

@@ -39,7 +39,7 @@ CLOCK_CHANGES = {
 WINTER_HOURS = {"CME_EQUITY": (-1.0, 22.0), "XNYS": (14.5, 21.0)}
 SUMMER_HOURS = {"CME_EQUITY": (-2.0, 21.0), "XNYS": (13.5, 20.0)}
 
-# Every Good Friday and day of mourning 2015-2030: what CME_EQUITY says (Central), what XNYS says.
+# Every Good Friday and day of mourning 2015-2030: CME_EQUITY (Central), XNYS.
 DISPUTED_DAYS = [
     ("2015-04-03", time(8, 15), "closed"),
     ("2016-03-25", "closed", "closed"),
@@ -74,7 +74,7 @@ def read_special_days(path: Path, column: str) -> dict[date, time | None]:
 
 
 def check_every_day(calendar_id: str, special: dict[date, time | None]) -> None:
-    """Every weekday 2024-2026 is as the table says, and regular if it says nothing."""
+    """Every weekday 2024-2026 is as in the table, and regular if not in it."""
     calendar = load_calendar(calendar_id)
     for day in weekdays(FIRST, LAST):
         index = session_index(calendar, day)

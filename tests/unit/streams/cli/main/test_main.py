@@ -154,9 +154,9 @@ def test_no_room_to_sort_a_table_ends_with_74_before_anything_is_written(
     monkeypatch.setattr("tapeline.streams.feeds.opening.MEMORY_BYTES", 1_000)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     assert cli.main(["run", "--bars", f"ACME={path}", to, str(tmp_path / "x")]) == 74
-    said = capsys.readouterr().err
-    assert f" {path}: its rows are out of order, and sorting them needs room in " in said
-    assert said.endswith("name another folder by TMPDIR\n")
+    output = capsys.readouterr().err
+    assert f" {path}: its rows are out of order, and sorting them needs room in " in output
+    assert output.endswith("name another folder by TMPDIR\n")
     assert not (tmp_path / "x").exists()
 
 
@@ -335,7 +335,7 @@ def test_a_terminal_shows_progress_and_a_pipe_does_not(samples: Path) -> None:
 
 
 def _all_of(terminal: int) -> str:
-    """What a process writes to its terminal until it ends, which Linux tells by an error."""
+    """What a process writes to its terminal until it ends, which Linux shows by an error."""
     found = b""
     with suppress(OSError):
         while data := os.read(terminal, 65_536):
@@ -363,10 +363,10 @@ def test_an_interrupt_while_the_command_line_is_imported_ends_with_130(tmp_path:
             if line.endswith(" typer\n"):
                 break
         process.send_signal(signal.SIGINT)
-        said = process.stderr.read()
+        output = process.stderr.read()
     assert process.returncode == 130
-    assert said.endswith("tapeline: interrupted\n")
-    assert "Traceback" not in said
+    assert output.endswith("tapeline: interrupted\n")
+    assert "Traceback" not in output
 
 
 def test_the_command_begins_where_an_interrupt_is_caught(repository_root: Path) -> None:
@@ -383,7 +383,7 @@ def test_every_command_explains_itself(tmp_path: Path, command: tuple[str, ...])
     assert "Usage: tapeline" in done.stdout
 
 
-def test_the_version_says_which_core_runs(tmp_path: Path) -> None:
+def test_the_version_shows_which_core_runs(tmp_path: Path) -> None:
     done = tapeline(tmp_path, "--version")
     assert done.stdout.startswith("tapeline ")
     assert done.stdout.strip().endswith(("(pure Python)", "(compiled core)"))

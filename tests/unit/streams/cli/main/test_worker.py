@@ -14,7 +14,7 @@ import pytest
 
 UNUSED_ADDRESS = "127.0.0.1:1"
 PATIENCE_S = 180.0
-TOLD_AMID_IMPORTS = """
+STOPPED_AMID_IMPORTS = """
 import os, signal, sys
 from tapeline.streams.cli import main as cli
 
@@ -58,7 +58,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), REFUSALS)
-def test_a_worker_that_cannot_start_says_why_in_a_line(
+def test_a_worker_that_cannot_start_prints_why_in_a_line(
     tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     (tmp_path / "file").touch()
@@ -102,11 +102,11 @@ def test_a_bug_at_the_start_is_one_line_of_json_with_its_traceback(tmp_path: Pat
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_told_to_stop_while_it_loads_ends_with_0(
+def test_a_worker_stopped_while_it_loads_ends_with_0(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", TOLD_AMID_IMPORTS.format(number=int(number))],
+        [sys.executable, "-c", STOPPED_AMID_IMPORTS.format(number=int(number))],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -118,17 +118,17 @@ def test_a_worker_told_to_stop_while_it_loads_ends_with_0(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_told_to_stop_while_it_waits_for_a_broker_ends_with_0(
+def test_a_worker_stopped_while_it_waits_for_a_broker_ends_with_0(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        silent.settimeout(PATIENCE_S)
-        address = f"127.0.0.1:{silent.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        mute.settimeout(PATIENCE_S)
+        address = f"127.0.0.1:{mute.getsockname()[1]}"
         command = [sys.executable, "-m", "tapeline", "worker", "--bootstrap", address]
         with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as starting:
-            connection, _ = silent.accept()
+            connection, _ = mute.accept()
             with connection:
                 starting.send_signal(number)
-                _, said = starting.communicate(timeout=PATIENCE_S)
-    assert starting.returncode == 0, said
-    assert "stopped before anything was begun" in said
+                _, printed = starting.communicate(timeout=PATIENCE_S)
+    assert starting.returncode == 0, printed
+    assert "stopped before anything was begun" in printed

@@ -158,17 +158,17 @@ def test_incomplete_bars_may_be_skipped() -> None:
 def test_windows_closed_by_one_record_come_by_end_then_length() -> None:
     tape = equity()
     tape.take(*minutes("ACME", OPEN, 58))
-    said = tape.take(flat("ACME", OPEN + 75 * MINUTE_MS, 10.0))
-    closed = [event.id.split("|")[2:] for event in said if event.id.startswith("derived_bar")]
+    published = tape.take(flat("ACME", OPEN + 75 * MINUTE_MS, 10.0))
+    closed = [event.id.split("|")[2:] for event in published if event.id.startswith("derived_bar")]
     assert closed == [
         ["5m", str(OPEN + 55 * MINUTE_MS)],
         ["15m", str(OPEN + 45 * MINUTE_MS)],
         ["30m", str(OPEN + 30 * MINUTE_MS)],
         ["60m", str(OPEN)],
     ]
-    said = tape.clock("ACME", "2025-07-07 09:00")
-    closed = [event.id.split("|")[2:] for event in said if event.id.startswith("derived_bar")]
-    ends = [event.event_ms for event in said if event.id.startswith("derived_bar")]
+    published = tape.clock("ACME", "2025-07-07 09:00")
+    closed = [event.id.split("|")[2:] for event in published if event.id.startswith("derived_bar")]
+    ends = [event.event_ms for event in published if event.id.startswith("derived_bar")]
     assert [name for name, _ in closed] == ["5m", "15m", "30m", "60m", "240m", "1d", "1w"]
     assert ends == sorted(ends)
 
@@ -195,8 +195,10 @@ def test_seven_minutes_leave_five_at_the_close() -> None:
     tape.take(*minutes("ACME", OPEN, 390))
     assert len(bars(tape, "7m")) == 56
     assert shape(tape, "7m")[-1] == (f"{DAY} 15:55", 5, True)
-    said = [event.id.split("|")[2] for event in tape.events if event.event_ms == at(f"{DAY} 16:00")]
-    assert [name for name in said if name in ("5m", "7m")] == ["5m", "7m"]
+    published = [
+        event.id.split("|")[2] for event in tape.events if event.event_ms == at(f"{DAY} 16:00")
+    ]
+    assert [name for name in published if name in ("5m", "7m")] == ["5m", "7m"]
 
 
 BASES = {
@@ -217,16 +219,16 @@ OPENS = {
 
 
 @pytest.mark.parametrize("base", BASES)
-@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("index", range(3))
 def test_the_default_intervals_that_are_coarser_multiples_of_the_base(
-    base: str, place: int
+    base: str, index: int
 ) -> None:
-    calendar = list(OPENS)[place]
+    calendar = list(OPENS)[index]
     toml = f'[instruments.ANY]\ncalendar = "{calendar}"\nbase = "{base}"\n'
     tape = Tape(toml, "ANY")
     tape.take(flat("ANY", OPENS[calendar], 10.0, base))
     tape.clock("ANY", utc("2025-12-15 00:00"))
-    slots, names = BASES[base][place], BASES[base][3]
+    slots, names = BASES[base][index], BASES[base][3]
     found = [event.id.split("|")[2] for event in tape.events if "derived_bar" in event.id]
     assert found == names
     assert tape.view["session|ANY|2025-12-09"]["expected"] == slots

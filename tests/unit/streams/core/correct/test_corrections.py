@@ -26,23 +26,23 @@ def at_minute(number: int, price: float = 100.0) -> Bar:
     return flat("ACME", OPEN + number * MINUTE_MS, price)
 
 
-def said(tape: Tape, record: Any) -> dict[str, tuple[str, int, int | None]]:
+def published(tape: Tape, record: Any) -> dict[str, tuple[str, int, int | None]]:
     """By id what one record published: op, rev, corrects."""
     return {event.id: (event.op, event.rev, event.corrects) for event in tape.take(record)}
 
 
-def test_a_late_bar_fills_its_hole_and_says_what_it_changed() -> None:
+def test_a_late_bar_fills_its_hole_and_publishes_what_it_changed() -> None:
     tape = equity()
     tape.take(*without(7))
     late = OPEN + 7 * MINUTE_MS
-    changed = said(tape, at_minute(7))
+    changed = published(tape, at_minute(7))
     assert changed[f"gap|ACME|1m|{late}"] == ("retract", 1, late)
     assert changed[f"derived_bar|ACME|5m|{OPEN + 5 * MINUTE_MS}"] == ("upsert", 1, late)
     assert changed[f"quality|ACME|1m|{DAY}"] == ("upsert", 1, late)
     assert FIVE not in changed
 
 
-def test_what_a_retract_says_is_of_the_fact_it_removes() -> None:
+def test_what_a_retract_holds_is_of_the_fact_it_removes() -> None:
     tape = equity()
     tape.take(*without(7))
     [gap] = tape.of("gap").values()
@@ -57,15 +57,15 @@ def test_revisions_count_on_while_a_fact_goes_and_comes_again() -> None:
     tape.take(*without())
     gap = f"gap|ACME|1m|{OPEN + 7 * MINUTE_MS}"
     label = OPEN + 7 * MINUTE_MS
-    assert said(tape, Cancel("ACME", "1m", label))[gap] == ("upsert", 0, label)
-    assert said(tape, at_minute(7))[gap] == ("retract", 1, label)
-    assert said(tape, Cancel("ACME", "1m", label))[gap] == ("upsert", 2, label)
+    assert published(tape, Cancel("ACME", "1m", label))[gap] == ("upsert", 0, label)
+    assert published(tape, at_minute(7))[gap] == ("retract", 1, label)
+    assert published(tape, Cancel("ACME", "1m", label))[gap] == ("upsert", 2, label)
 
 
 def test_an_event_in_order_keeps_the_revision_of_its_id() -> None:
     tape = equity()
     tape.take(*without())
-    assert said(tape, flat("ACME", OPEN, 101.0))[SESSION] == ("upsert", 1, OPEN)
+    assert published(tape, flat("ACME", OPEN, 101.0))[SESSION] == ("upsert", 1, OPEN)
     closing = {event.id: event for event in tape.clock("ACME", f"{DAY} 16:00")}
     assert (closing[SESSION].rev, closing[SESSION].corrects) == (1, None)
     assert closing[f"derived_bar|ACME|1d|{OPEN}"].rev == 0
@@ -142,12 +142,12 @@ def test_a_late_bar_goes_back_to_the_hole_it_left() -> None:
     assert tape.correction.from_ms == OPEN + 290 * MINUTE_MS
 
 
-def test_the_state_keeps_no_more_bars_and_moments_than_the_horizon_asks_for() -> None:
+def test_the_state_keeps_no_more_bars_and_restore_points_than_the_horizon_asks_for() -> None:
     tape = equity("horizon_sessions = 1\n")
     for day in ("06-25", "06-26", "06-27", "06-30", "07-01", "07-02"):
         tape.take(*minutes("ACME", f"2025-{day} 09:30", 390))
     state = tape.engine.snapshot()
     chunks = [record for key, record in state.items() if key.startswith("ACME/bars/")]
     assert sum(len(unpack_rows(packed_bytes(bars))) for _, _, bars in chunks) == 390
-    moments = [key for key in state if key.startswith("ACME/ring/")]
-    assert 2 <= len(moments) <= 5
+    points = [key for key in state if key.startswith("ACME/ring/")]
+    assert 2 <= len(points) <= 5

@@ -46,17 +46,17 @@ def test_every_bar_is_known_again(count: int, restarted: bool) -> None:
     assert tape.engine.counters("ACME")["duplicates"] == count
 
 
-@pytest.mark.parametrize("place", [0, 1, 58, 59, 60, 61, 119, 120, 129])
-def test_a_change_of_any_bar_is_seen_and_a_hole_is_a_hole(place: int) -> None:
+@pytest.mark.parametrize("index", [0, 1, 58, 59, 60, 61, 119, 120, 129])
+def test_a_change_of_any_bar_is_seen_and_a_hole_is_a_hole(index: int) -> None:
     tape = equity()
     book = varied("ACME", OPEN, 130)
-    tape.take(*book[:place], *book[place + 1 :])
-    late = tape.engine.watermark_ms("ACME") != OPEN + place * MINUTE_MS
+    tape.take(*book[:index], *book[index + 1 :])
+    late = tape.engine.watermark_ms("ACME") != OPEN + index * MINUTE_MS
     if late:
-        tape.take(book[place])
+        tape.take(book[index])
         assert tape.kind == "late"
     other = equity()
-    other.take(*book, flat("ACME", OPEN + place * MINUTE_MS, 1.0))
+    other.take(*book, flat("ACME", OPEN + index * MINUTE_MS, 1.0))
     assert other.kind == "changed"
 
 

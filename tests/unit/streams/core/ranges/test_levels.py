@@ -95,9 +95,11 @@ def test_a_bar_touches_every_range_whose_level_it_reaches_and_no_other(restarted
     for number, (span, expected) in enumerate(steps):
         if restarted:
             tape.restart()
-        said = tape.take(bar("COIN", FIRST_MS + 30 * DAY_MS + (30 + number) * MINUTE_MS, *span))
+        published = tape.take(
+            bar("COIN", FIRST_MS + 30 * DAY_MS + (30 + number) * MINUTE_MS, *span)
+        )
         happened: dict[str, set[int]] = {}
-        for event in said:
+        for event in published:
             if event.id.startswith("touch"):
                 _, _, _, name, transition = event.id.split("|")
                 day = day_number(name[2:]) - day_number(TEST_DAY)
@@ -113,8 +115,8 @@ def test_ranges_with_the_same_level_are_all_touched_by_one_bar() -> None:
     ]
     tape = coin('ranges = ["own"]\n', template("own", "UTC", *kinds))
     tape.take(minute_of(0, 90, 120), minute_of(1, 100, 100), minute_of(2, 100, 100))
-    said = tape.take(minute_of(3, 119, 121))
-    ids = [event.id for event in said if event.id.startswith(("range", "touch"))]
+    published = tape.take(minute_of(3, 119, 121))
+    ids = [event.id for event in published if event.id.startswith(("range", "touch"))]
     assert ids == [
         *(f"range|COIN|K{number}|k {TEST_DAY}" for number in range(6)),
         *(f"touch|COIN|K{number}|k {TEST_DAY}|first_break" for number in range(6)),

@@ -204,14 +204,14 @@ def test_bars_are_examined_by_label_until_the_expiry(
     minute: int, events: list[str], state: str
 ) -> None:
     tape = live(expires_minutes=5)
-    said = tape.take(minute_of(minute, 115, 125))
+    produced = tape.take(minute_of(minute, 115, 125))
     fact = tape.view[RANGE]
     assert sorted(touch["event"] for touch in touches(tape)) == events
     assert (fact["state"], fact["expired"]) == (state, True)
     assert fact["expires_ms"] == fact["event_ms"] == utc(f"{TEST_DAY} 00:07")
     # One version for one record, and the touches by event_ms, then id.
-    assert [event.id for event in said if event.id == RANGE] == [RANGE]
-    published = [event.id for event in said if event.id.startswith("touch")]
+    assert [event.id for event in produced if event.id == RANGE] == [RANGE]
+    published = [event.id for event in produced if event.id.startswith("touch")]
     assert published == [TOUCH + event for event in events]
 
 
@@ -226,8 +226,8 @@ def test_an_expiry_has_no_level_and_comes_with_the_watermark() -> None:
     assert fact["range"] == RANGE
     assert (tape.view[RANGE]["state"], tape.view[RANGE]["side"]) == ("first_break", "PoC")
     assert tape.view[RANGE]["event_ms"] == utc(f"{TEST_DAY} 00:07")
-    said = tape.take(minute_of(10, 95, 125))
-    assert [event.id for event in said if event.id.startswith(("range", "touch"))] == []
+    produced = tape.take(minute_of(10, 95, 125))
+    assert [event.id for event in produced if event.id.startswith(("range", "touch"))] == []
     assert tape.engine.unresolved("COIN") == 0
 
 

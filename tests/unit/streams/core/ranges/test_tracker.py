@@ -275,7 +275,7 @@ OWN = "X|Own|Week of 2025-07-06"
 
 
 @pytest.mark.parametrize("clocked", [False, True])
-def test_a_bar_that_an_expiry_lies_inside_of_counts_whatever_a_clock_says(clocked: bool) -> None:
+def test_a_bar_that_an_expiry_lies_inside_of_counts_whatever_clock_comes(clocked: bool) -> None:
     tape = weekly("24/7", "60m", start="00:00", until="04:00", expires_minutes=90)
     tape.take(*run_of("X", at("2025-07-06 00:00"), "60m", 29))
     if clocked:
@@ -285,7 +285,7 @@ def test_a_bar_that_an_expiry_lies_inside_of_counts_whatever_a_clock_says(clocke
     fact = tape.view[f"range|{OWN}"]
     assert (fact["expired"], when(fact["expires_ms"])) == (True, "2025-07-07 05:30")
     assert fact["state"] != "unbroken"
-    # Not before the bar whose break it tells of.
+    # Not before the bar whose break it names.
     assert when(fact["event_ms"]) == "2025-07-07 06:00"
     assert when(tape.view[f"touch|{OWN}|expired"]["event_ms"]) == "2025-07-07 05:30"
 

@@ -224,7 +224,7 @@ def test_a_clock_that_does_not_raise_the_watermark_does_nothing() -> None:
     assert tape.clock("ACME", f"{DAY} 09:00") == []
 
 
-def test_a_clock_before_the_first_bar_raises_the_watermark_and_says_nothing() -> None:
+def test_a_clock_before_the_first_bar_raises_the_watermark_and_publishes_nothing() -> None:
     tape = equity()
     assert tape.clock("ACME", f"{DAY} 10:00") == []
     tape.take(flat("ACME", f"{DAY} 09:59", 100.0))
@@ -232,7 +232,7 @@ def test_a_clock_before_the_first_bar_raises_the_watermark_and_says_nothing() ->
     assert (tape.view[QUALITY]["due"], tape.view[QUALITY]["actual"]) == (29, 0)
 
 
-def test_without_quality_there_are_no_gaps_and_bars_say_100() -> None:
+def test_without_quality_there_are_no_gaps_and_bars_show_100() -> None:
     tape = equity("quality = false\n")
     tape.take(*without(*range(20, 30)))
     assert tape.of("gap") == tape.of("quality") == {}
@@ -300,8 +300,8 @@ def test_a_gap_counts_slots_and_not_minutes() -> None:
 def test_a_clock_that_jumps_over_sessions_publishes_what_is_final() -> None:
     tape = equity()
     tape.take(*without())
-    said = tape.clock("ACME", "2025-07-08 09:35")
-    assert [(event.id.split("|")[0], event.session) for event in said] == [
+    published = tape.clock("ACME", "2025-07-08 09:35")
+    assert [(event.id.split("|")[0], event.session) for event in published] == [
         ("session", "2025-07-03"),
         ("session", "2025-07-07"),
         ("session", "2025-07-08"),
@@ -313,16 +313,16 @@ def test_a_clock_that_jumps_over_sessions_publishes_what_is_final() -> None:
         ("gap", "2025-07-07"),
         ("gap", "2025-07-08"),
     ]
-    states = [getattr(event, "state", "") for event in said if "session" in event.id]
+    states = [getattr(event, "state", "") for event in published if "session" in event.id]
     assert states == ["closed", "closed", "open"]
-    gaps = [event for event in said if event.id.startswith("gap")]
+    gaps = [event for event in published if event.id.startswith("gap")]
     assert [getattr(event, "state", "") for event in gaps] == ["closed", "closed", "open"]
     assert [when(event.event_ms) for event in gaps] == [
         "2025-07-03 13:00",
         "2025-07-07 16:00",
         "2025-07-08 09:35",
     ]
-    assert {event.watermark_ms for event in said} == {at("2025-07-08 09:35")}
+    assert {event.watermark_ms for event in published} == {at("2025-07-08 09:35")}
     assert tape.view["quality|ACME|1m|2025-07-08"]["due"] == 5
 
 
@@ -392,11 +392,13 @@ def test_the_order_of_kinds_in_one_record() -> None:
     toml = '[instruments.ACME]\ncalendar = "XNYS"\ntick = 0.01\nranges = ["prior_session"]\n'
     tape = Tape(toml, "ACME")
     tape.take(*minutes("ACME", f"{DAY} 09:30", 380))
-    said = tape.take(flat("ACME", "2025-07-07 09:30", 100.0))
-    kinds = [event.id.split("|")[0] for event in said]
+    published = tape.take(flat("ACME", "2025-07-07 09:30", 100.0))
+    kinds = [event.id.split("|")[0] for event in published]
     order = ["session", "derived_bar", "quality", "gap", "range", "touch"]
     assert kinds == sorted(kinds, key=order.index)
     assert set(kinds) == set(order)
-    assert [event.seq for event in said] == [380_000_000 + number for number in range(len(said))]
-    ends = [event.event_ms for event in said if event.id.startswith("derived")]
+    assert [event.seq for event in published] == [
+        380_000_000 + number for number in range(len(published))
+    ]
+    ends = [event.event_ms for event in published if event.id.startswith("derived")]
     assert ends == sorted(ends)

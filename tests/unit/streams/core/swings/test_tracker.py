@@ -59,14 +59,16 @@ def test_a_swing_at_the_price_of_the_last_of_its_side_is_dropped() -> None:
 def test_swings_of_a_record_are_in_order_of_id_where_instants_gain_a_digit() -> None:
     start = utc("2001-09-09 01:42")
     tape = coin()
-    said: list[Any] = []
+    published: list[Any] = []
     for number, high in enumerate((10, 20, 15, 40, 15, 30, 15)):
-        said = tape.take(bar("COIN", start + number * MINUTE_MS, high - 5, high))
-    assert [event.id for event in said if event.id.startswith("swing")] == [
+        published = tape.take(bar("COIN", start + number * MINUTE_MS, high - 5, high))
+    assert [event.id for event in published if event.id.startswith("swing")] == [
         "swing|COIN|1000000020000|high",
         "swing|COIN|999999900000|high",
     ]
-    assert [event.seq for event in said] == [6_000_000 + place for place in range(len(said))]
+    assert [event.seq for event in published] == [
+        6_000_000 + position for position in range(len(published))
+    ]
 
 
 def zigzag(*peaks: float) -> list[tuple[float, float]]:

@@ -27,7 +27,7 @@ from tests.unit.streams.store.stores import (
 )
 
 DAMAGED_BYTES = 32
-PLACES = 16
+POSITIONS = 16
 OLD_ROW = {label(0, 100): row(label(0, 100), 77)}
 RANGE = "range|A|Prior|2025-07-03"
 READS = (
@@ -44,21 +44,21 @@ RUNS = (
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a configuration, books, and a store of two symbols over five days."""
-    place = tmp_path_factory.mktemp("damage")
-    (place / "tapeline.toml").write_text(CONFIGURATION)
+    workdir = tmp_path_factory.mktemp("damage")
+    (workdir / "tapeline.toml").write_text(CONFIGURATION)
     holes = [walk(day, step=2) for day in range(5)]
-    write(place / "a.csv", *holes)
-    write(place / "b.csv", *(walk(day, step=2, seed=3) for day in range(5)))
-    write(place / "old.csv", OLD_ROW)
-    write(place / "new.csv", walk(5, minutes=60))
+    write(workdir / "a.csv", *holes)
+    write(workdir / "b.csv", *(walk(day, step=2, seed=3) for day in range(5)))
+    write(workdir / "old.csv", OLD_ROW)
+    write(workdir / "new.csv", walk(5, minutes=60))
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
+        patch.chdir(workdir)
         assert cli.main(["run", "--bars", "A=a.csv", "--bars", "B=b.csv", "--store", "S"]) == 0
-    return place
+    return workdir
 
 
 @pytest.fixture
-def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workdir(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, the current folder."""
     shutil.copytree(made, tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
@@ -121,7 +121,7 @@ def table_of(store: Path) -> Path:
 
 
 def overwrite(path: Path, offset: int, seed: int = 0, length: int = DAMAGED_BYTES) -> None:
-    """Put other bytes in the place of some, which mean nothing."""
+    """Replace some bytes by others, which mean nothing."""
     with path.open("r+b") as file:
         file.seek(offset)
         old = file.read(length)
@@ -132,27 +132,27 @@ def overwrite(path: Path, offset: int, seed: int = 0, length: int = DAMAGED_BYTE
         file.write(new)
 
 
-@pytest.mark.parametrize("part", range(PLACES))
+@pytest.mark.parametrize("part", range(POSITIONS))
 def test_a_damaged_block_of_the_state_is_reported_by_all_that_read_it(
-    place: Path, command: Command, whole: dict[tuple[str, ...], Whole], part: int
+    workdir: Path, command: Command, whole: dict[tuple[str, ...], Whole], part: int
 ) -> None:
-    table = table_of(place / "S")
-    overwrite(table, table.stat().st_size * part // PLACES, part)
+    table = table_of(workdir / "S")
+    overwrite(table, table.stat().st_size * part // POSITIONS, part)
     shutil.copytree("S", "kept")
     found = 0
     for arguments in (*READS, *RUNS):
         shutil.rmtree("S")
         shutil.copytree("kept", "S")
-        code, out, said = command(*arguments)
+        code, out, printed = command(*arguments)
         if code:
             found += 1
-            assert code == 70, said
-            assert said.startswith(f"tapeline: {Path('S/state')}: is damaged"), said
-            assert said.count("\n") == 1
-            assert contents(place / "S") == contents(place / "kept")
+            assert code == 70, printed
+            assert printed.startswith(f"tapeline: {Path('S/state')}: is damaged"), printed
+            assert printed.count("\n") == 1
+            assert contents(workdir / "S") == contents(workdir / "kept")
         else:
             # It did not come by: what this command reads lies elsewhere.
-            assert (out, contents(place / "S")) == whole[arguments]
+            assert (out, contents(workdir / "S")) == whole[arguments]
     assert found
 
 
@@ -165,19 +165,19 @@ ANY_READS = (
     ("parity", "S", "K"),
     ("replay", "--store", "S", "--out", "R", "--json"),
 )
-PLACES_ANYWHERE = 24
+POSITIONS_ANYWHERE = 24
 LENGTHS = (1, 4, DAMAGED_BYTES)
 
 
 @pytest.fixture(scope="module")
 def stores(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A store that was left in order, and one whose last run was killed."""
-    place = tmp_path_factory.mktemp("stores")
+    workdir = tmp_path_factory.mktemp("stores")
     found = {}
     for name in ("in order", "killed"):
-        found[name] = place / name
+        found[name] = workdir / name
         shutil.copytree(made, found[name])
-    more = [("A", write(place / "more.csv", walk(5, step=2)))]
+    more = [("A", write(workdir / "more.csv", walk(5, step=2)))]
     kill = Kill("after_state", 3)
     assert run_until_killed(found["killed"] / "S", more, {"step_rows": 50}, kill)
     assert all(path.stat().st_size for path in (found["killed"] / "S" / "state").glob("*.log"))
@@ -187,14 +187,14 @@ def stores(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
 
 
 def _answers(command: Command) -> dict[tuple[str, ...], tuple[int, bytes, str]]:
-    """What every read says; of a replay what it wrote."""
+    """What every read prints; of a replay what it wrote."""
     found: dict[tuple[str, ...], tuple[int, bytes, str]] = {}
     for arguments in ANY_READS:
-        code, out, said = command(*arguments)
+        code, out, printed = command(*arguments)
         if Path("R").exists():
             out = b"".join(path.read_bytes() for path in sorted(Path("R").glob("tape*")))
             shutil.rmtree("R")
-        found[arguments] = code, out, said
+        found[arguments] = code, out, printed
     return found
 
 
@@ -204,7 +204,7 @@ def answers() -> dict[str, dict[tuple[str, ...], tuple[int, bytes, str]]]:
     return {}
 
 
-@pytest.mark.parametrize("number", range(PLACES_ANYWHERE))
+@pytest.mark.parametrize("number", range(POSITIONS_ANYWHERE))
 @pytest.mark.parametrize("name", ["in order", "killed"])
 def test_damage_anywhere_is_reported_or_changes_nothing_and_the_log_makes_the_store_again(
     stores: dict[str, Path],
@@ -231,23 +231,23 @@ def test_damage_anywhere_is_reported_or_changes_nothing_and_the_log_makes_the_st
     before = contents(Path("S"))
 
     for arguments, found in _answers(command).items():
-        code, out, said = found
+        code, out, printed = found
         if code == 0:
             assert out == answers[name][arguments][1], (path, offset, arguments)
         else:
-            assert code in (70, 74), (path, offset, arguments, said)
-            assert "S/" in said
-            assert "--rebuild" in said or "backup" in said
-            assert said.count("\n") == 1
+            assert code in (70, 74), (path, offset, arguments, printed)
+            assert "S/" in printed
+            assert "--rebuild" in printed or "backup" in printed
+            assert printed.count("\n") == 1
     assert contents(Path("S")) == before
 
-    code, _, said = command("run", "--store", "S", "--rebuild")
+    code, _, printed = command("run", "--store", "S", "--rebuild")
     if path.name == "log.jsonl":
-        assert (code, contents(Path("S"))) == (70, before), said
+        assert (code, contents(Path("S"))) == (70, before), printed
         return
-    assert code == 0, said
-    code, out, said = command("run", "K/log.jsonl", "--store", "fresh")
-    assert code == 0, said
+    assert code == 0, printed
+    code, out, printed = command("run", "K/log.jsonl", "--store", "fresh")
+    assert code == 0, printed
     assert view(Path("S")) == view(Path("fresh")) == folded(Path("S"))
 
 
@@ -255,7 +255,7 @@ def _of_database(path: Path) -> bool:
     return path.suffix in (".sst", ".log") or path.name.startswith(("MANIFEST", "CURRENT"))
 
 
-@pytest.mark.parametrize("number", range(PLACES))
+@pytest.mark.parametrize("number", range(POSITIONS))
 def test_a_run_on_a_store_damaged_anywhere_adds_what_it_would_or_nothing(
     stores: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command,
     number: int,
@@ -270,36 +270,38 @@ def test_a_run_on_a_store_damaged_anywhere_adds_what_it_would_or_nothing(
     path = chance.choice([each for each in files if _of_database(each)])
     overwrite(path, chance.randrange(path.stat().st_size), number, chance.choice(LENGTHS))
     before = contents(Path("S"))
-    code, _, said = command(*run, "S")
+    code, _, printed = command(*run, "S")
     if code == 0:
         assert contents(Path("S")) == contents(Path("K")), path
         assert view(Path("S")) == view(Path("K"))
         return
-    assert code in (70, 74), said
-    assert "--rebuild" in said
+    assert code in (70, 74), printed
+    assert "--rebuild" in printed
     assert contents(Path("S")) == before
 
 
-def test_a_state_older_than_the_files_beside_it_is_reported(place: Path, command: Command) -> None:
+def test_a_state_older_than_the_files_beside_it_is_reported(
+    workdir: Path, command: Command
+) -> None:
     shutil.copytree("S/state", "state")
     assert command("run", "--bars", "A=new.csv", "--store", "S")[0] == 0
     shutil.rmtree("S/state")
     shutil.copytree("state", "S/state")
     before = contents(Path("S"))
     for arguments in (*READS, *RUNS):
-        code, out, said = command(*arguments)
-        assert (code, out) == (70, b""), said
-        assert "S/state: is damaged, or older than the files beside it" in said
-        assert "--rebuild" in said
+        code, out, printed = command(*arguments)
+        assert (code, out) == (70, b""), printed
+        assert "S/state: is damaged, or older than the files beside it" in printed
+        assert "--rebuild" in printed
     assert contents(Path("S")) == before
 
 
-def test_a_store_that_cannot_be_opened_at_all_ends_with_74(place: Path, command: Command) -> None:
-    [catalogue] = (place / "S" / "state").glob("MANIFEST-*")
+def test_a_store_that_cannot_be_opened_at_all_ends_with_74(workdir: Path, command: Command) -> None:
+    [catalogue] = (workdir / "S" / "state").glob("MANIFEST-*")
     overwrite(catalogue, catalogue.stat().st_size // 2)
-    before = contents(place / "S")
+    before = contents(workdir / "S")
     for arguments in (*READS, *RUNS):
-        code, out, said = command(*arguments)
+        code, out, printed = command(*arguments)
         assert (code, out) == (74, b"")
-        assert "S/state: the database cannot be opened" in said
-    assert contents(place / "S") == before
+        assert "S/state: the database cannot be opened" in printed
+    assert contents(workdir / "S") == before

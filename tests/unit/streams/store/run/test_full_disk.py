@@ -1,4 +1,4 @@
-"""A disk that is full, or a file that may not grow: 74 at any moment, and with room it goes on."""
+"""A disk that is full, or a file that may not grow: 74 at any time, and with room it goes on."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ FILE_SIZES = [400, 4_096, 20_000, 60_000, 130_000, 250_000, 400_000, 700_000]
 DISK_SIZES = [16, 40, 80, 200, 400, 700, 1_000, 1_300, 1_600, 1_900, 2_200]
 """KiB of a file system."""
 REASONS = [os.strerror(each) for each in (errno.ENOSPC, errno.EFBIG)]
-SAID = "said.txt"
+PRINTED = "printed.txt"
 RUN = ("run", "--bars", "A=a.csv", "--bars", "B=b.csv", "--store")
 
 
-def _run(place: Path, arguments: list[str], most_bytes: int | None) -> None:
-    os.chdir(place)
-    with open(SAID, "w", encoding="utf-8") as said:
-        os.dup2(said.fileno(), 2)
-        os.dup2(said.fileno(), 1)
+def _run(workdir: Path, arguments: list[str], most_bytes: int | None) -> None:
+    os.chdir(workdir)
+    with open(PRINTED, "w", encoding="utf-8") as printed:
+        os.dup2(printed.fileno(), 2)
+        os.dup2(printed.fileno(), 1)
     if most_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
     code = cli.main(arguments)
@@ -54,35 +54,35 @@ def _run(place: Path, arguments: list[str], most_bytes: int | None) -> None:
     os._exit(code)
 
 
-def run(place: Path, *arguments: str, most_bytes: int | None = None) -> tuple[int, str]:
+def run(workdir: Path, *arguments: str, most_bytes: int | None = None) -> tuple[int, str]:
     """Exit code and words of a command in a process of its own."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", "tests.store.test_full_disk"])
-    process = context.Process(target=_run, args=(place, list(arguments), most_bytes))
+    process = context.Process(target=_run, args=(workdir, list(arguments), most_bytes))
     process.start()
     process.join(MAX_WAIT_SECONDS)
     assert process.exitcode is not None
-    return process.exitcode, (place / SAID).read_text()
+    return process.exitcode, (workdir / PRINTED).read_text()
 
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with books, and what they leave in a store where there is room."""
-    place = tmp_path_factory.mktemp("fresh")
-    (place / "tapeline.toml").write_text(CONFIGURATION)
-    write(place / "a.csv", *(walk(day, step=2) for day in range(DAYS)), extra=("nonsense",))
-    write(place / "b.csv", *(walk(day, step=2, seed=3) for day in range(DAYS)))
-    before = write(place / "before.csv", walk(0, step=2))
-    load(place / "before", ("A", before))
-    (place / "S").mkdir()
-    shutil.copytree(place / "before", place / "S", dirs_exist_ok=True)
-    code, said = run(place, *RUN, "S")
-    assert code == 0, said
-    return place
+    workdir = tmp_path_factory.mktemp("fresh")
+    (workdir / "tapeline.toml").write_text(CONFIGURATION)
+    write(workdir / "a.csv", *(walk(day, step=2) for day in range(DAYS)), extra=("nonsense",))
+    write(workdir / "b.csv", *(walk(day, step=2, seed=3) for day in range(DAYS)))
+    before = write(workdir / "before.csv", walk(0, step=2))
+    load(workdir / "before", ("A", before))
+    (workdir / "S").mkdir()
+    shutil.copytree(workdir / "before", workdir / "S", dirs_exist_ok=True)
+    code, printed = run(workdir, *RUN, "S")
+    assert code == 0, printed
+    return workdir
 
 
 @pytest.fixture
-def place(fresh: Path, tmp_path: Path) -> Path:
+def workdir(fresh: Path, tmp_path: Path) -> Path:
     """The books, without a store."""
     for name in ("tapeline.toml", "a.csv", "b.csv"):
         shutil.copy2(fresh / name, tmp_path / name)
@@ -120,14 +120,14 @@ def give(pipe: Path, content: bytes) -> None:
         pipe.write_bytes(content)
 
 
-def check_failure(code: int, said: str) -> bool:
+def check_failure(code: int, printed: str) -> bool:
     """Whether a command failed, as it should for want of room."""
-    assert code in (0, IO_FAILURE), said
-    assert "bug" not in said
-    assert "Traceback" not in said
+    assert code in (0, IO_FAILURE), printed
+    assert "bug" not in printed
+    assert "Traceback" not in printed
     if code:
-        assert "tapeline: reading or writing failed: " in said
-        assert any(reason in said for reason in REASONS), said
+        assert "tapeline: reading or writing failed: " in printed
+        assert any(reason in printed for reason in REASONS), printed
     return code != 0
 
 
@@ -140,14 +140,14 @@ def check_whole(store: Path, fresh: Path) -> None:
 
 @pytest.mark.parametrize("most_bytes", FILE_SIZES)
 def test_a_file_that_may_not_grow_ends_a_run_with_74_and_the_next_one_goes_on(
-    fresh: Path, place: Path, most_bytes: int
+    fresh: Path, workdir: Path, most_bytes: int
 ) -> None:
-    shutil.copytree(fresh / "before", place / "S")
-    failed = check_failure(*run(place, *RUN, "S", most_bytes=most_bytes))
+    shutil.copytree(fresh / "before", workdir / "S")
+    failed = check_failure(*run(workdir, *RUN, "S", most_bytes=most_bytes))
     assert failed or most_bytes >= FILE_SIZES[-2]
-    code, said = run(place, *RUN, "S")
-    assert code == 0, said
-    check_whole(place / "S", fresh)
+    code, printed = run(workdir, *RUN, "S")
+    assert code == 0, printed
+    check_whole(workdir / "S", fresh)
 
 
 @pytest.mark.parametrize(
@@ -155,57 +155,57 @@ def test_a_file_that_may_not_grow_ends_a_run_with_74_and_the_next_one_goes_on(
     [(("--store", "S"), "S/log.jsonl"), (("--out", "R"), ".jsonl")],
     ids=["store", "folder of a run"],
 )
-def test_what_may_not_grow_is_named(place: Path, arguments: tuple[str, str], named: str) -> None:
-    code, said = run(place, *RUN[:-1], *arguments, most_bytes=40_000)
+def test_what_may_not_grow_is_named(workdir: Path, arguments: tuple[str, str], named: str) -> None:
+    code, printed = run(workdir, *RUN[:-1], *arguments, most_bytes=40_000)
     assert code == IO_FAILURE
-    assert f"{named}'" in said.splitlines()[-1]
+    assert f"{named}'" in printed.splitlines()[-1]
 
 
-def test_the_folder_of_the_copy_of_a_pipe_is_named(place: Path) -> None:
-    os.mkfifo(place / "p.csv")
-    content = (place / "a.csv").read_bytes()
-    writer = threading.Thread(target=give, args=(place / "p.csv", content))
+def test_the_folder_of_the_copy_of_a_pipe_is_named(workdir: Path) -> None:
+    os.mkfifo(workdir / "p.csv")
+    content = (workdir / "a.csv").read_bytes()
+    writer = threading.Thread(target=give, args=(workdir / "p.csv", content))
     writer.start()
-    code, said = run(place, "run", "--bars", "A=p.csv", "--store", "S", most_bytes=4_096)
+    code, printed = run(workdir, "run", "--bars", "A=p.csv", "--store", "S", most_bytes=4_096)
     writer.join(MAX_WAIT_SECONDS)
     assert code == IO_FAILURE
-    assert f"'{tempfile.gettempdir()}/tapeline-" in said
-    assert not (place / "S").exists()
+    assert f"'{tempfile.gettempdir()}/tapeline-" in printed
+    assert not (workdir / "S").exists()
 
 
 @pytest.mark.parametrize("kib", DISK_SIZES)
 def test_a_full_disk_ends_every_run_with_74_and_with_room_the_next_one_goes_on(
-    fresh: Path, place: Path, disk: Path, kib: int
+    fresh: Path, workdir: Path, disk: Path, kib: int
 ) -> None:
     store = disk / "S"
     shutil.copytree(fresh / "before", store)
     resize(disk, kib)
     # The second one finds what the first one left.
-    failed = [check_failure(*run(place, *RUN, str(store))) for _ in range(2)]
+    failed = [check_failure(*run(workdir, *RUN, str(store))) for _ in range(2)]
     assert all(failed) or kib >= DISK_SIZES[-3]
     resize(disk, ROOMY_KIB)
-    code, said = run(place, *RUN, str(store))
-    assert code == 0, said
+    code, printed = run(workdir, *RUN, str(store))
+    assert code == 0, printed
     check_whole(store, fresh)
 
 
 @pytest.mark.parametrize("kib", DISK_SIZES[:6])
 def test_a_new_store_on_a_full_disk_is_begun_again(
-    fresh: Path, place: Path, disk: Path, kib: int
+    fresh: Path, workdir: Path, disk: Path, kib: int
 ) -> None:
     store = disk / "S"
     resize(disk, kib)
-    assert check_failure(*run(place, *RUN, str(store)))
-    assert check_failure(*run(place, *RUN, str(store)))
+    assert check_failure(*run(workdir, *RUN, str(store)))
+    assert check_failure(*run(workdir, *RUN, str(store)))
     resize(disk, ROOMY_KIB)
-    code, said = run(place, *RUN, str(store))
-    assert code == 0, said
+    code, printed = run(workdir, *RUN, str(store))
+    assert code == 0, printed
     assert view(store) == view(fresh / "S") == folded(store)
 
 
 @pytest.mark.parametrize("kib", DISK_SIZES[3:9])
 def test_a_store_that_is_made_again_on_a_full_disk_goes_on_with_room(
-    fresh: Path, place: Path, disk: Path, kib: int
+    fresh: Path, workdir: Path, disk: Path, kib: int
 ) -> None:
     store = disk / "S"
     shutil.copytree(fresh / "S", store)
@@ -214,9 +214,9 @@ def test_a_store_that_is_made_again_on_a_full_disk_goes_on_with_room(
         if "rejects" not in topic.name:
             topic.unlink()
     resize(disk, kib)
-    failed = check_failure(*run(place, "run", "--store", str(store), "--rebuild"))
+    failed = check_failure(*run(workdir, "run", "--store", str(store), "--rebuild"))
     resize(disk, ROOMY_KIB)
     if failed:
-        code, said = run(place, *RUN, str(store))
-        assert code == 0, said
+        code, printed = run(workdir, *RUN, str(store))
+        assert code == 0, printed
     check_whole(store, fresh)

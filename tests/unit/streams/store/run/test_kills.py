@@ -1,4 +1,4 @@
-"""A store that was killed at any moment is, after the same run again, the one that never was."""
+"""A store that was killed at any time is, after the same run again, the one that never was."""
 
 from __future__ import annotations
 
@@ -47,10 +47,12 @@ class Scene(NamedTuple):
     view: list[bytes]
 
 
-def _scene(place: Path, name: str, files: list[tuple[str, Path]], options: dict[str, Any]) -> Scene:
-    before, after = place / f"{name}-before", place / f"{name}-after"
-    days = write(place / "past.csv", *(walk(day, step=2) for day in range(4)))
-    other = write(place / "past-b.csv", *(walk(day, step=2, seed=3) for day in range(4)))
+def _scene(
+    workdir: Path, name: str, files: list[tuple[str, Path]], options: dict[str, Any]
+) -> Scene:
+    before, after = workdir / f"{name}-before", workdir / f"{name}-after"
+    days = write(workdir / "past.csv", *(walk(day, step=2) for day in range(4)))
+    other = write(workdir / "past-b.csv", *(walk(day, step=2, seed=3) for day in range(4)))
     load(before, ("A", days), ("B", other))
     shutil.copytree(before, after)
     result = load(after, *files, **options)
@@ -62,14 +64,16 @@ def _scene(place: Path, name: str, files: list[tuple[str, Path]], options: dict[
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """New days of both symbols, dead letters, and an old day without some of its bars."""
-    place = tmp_path_factory.mktemp("plain")
+    workdir = tmp_path_factory.mktemp("plain")
     old = walk(0, step=2)
     old[label(0, 100)] = row(label(0, 100), 77)
     del old[label(0, 200)], old[label(0, 202)]
-    new = write(place / "a.csv", walk(4, step=2), walk(5, step=2), extra=("nonsense", "too,short"))
-    b = write(place / "b.csv", walk(4, step=2, seed=3), walk(5, step=2, seed=3))
+    new = write(
+        workdir / "a.csv", walk(4, step=2), walk(5, step=2), extra=("nonsense", "too,short")
+    )
+    b = write(workdir / "b.csv", walk(4, step=2, seed=3), walk(5, step=2, seed=3))
     return _scene(
-        place, "plain", [("A", write(place / "0.csv", old)), ("A", new), ("B", b)], OPTIONS
+        workdir, "plain", [("A", write(workdir / "0.csv", old)), ("A", new), ("B", b)], OPTIONS
     )
 
 
@@ -79,12 +83,12 @@ def quarrel(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
     Half of the way the corrections have cost so much that the rest is left to a rebuild.
     """
-    place = tmp_path_factory.mktemp("quarrel")
+    workdir = tmp_path_factory.mktemp("quarrel")
     wrong = {start: text.replace(",5", ",6") for start, text in walk(4, step=2).items()}
-    old = write(place / "0.csv", walk(0, step=2) | {label(0, 100): row(label(0, 100), 77)})
-    one = write(place / "one.csv", wrong, extra=(*walk(4, step=2).values(), "nonsense"))
-    two = write(place / "two.csv", walk(5, step=2))
-    return _scene(place, "quarrel", [("A", old), ("A", one), ("A", two)], FEW_AGAIN)
+    old = write(workdir / "0.csv", walk(0, step=2) | {label(0, 100): row(label(0, 100), 77)})
+    one = write(workdir / "one.csv", wrong, extra=(*walk(4, step=2).values(), "nonsense"))
+    two = write(workdir / "two.csv", walk(5, step=2))
+    return _scene(workdir, "quarrel", [("A", old), ("A", one), ("A", two)], FEW_AGAIN)
 
 
 def _killed(scene: Scene, folder: Path, kill: Kill) -> bool:
@@ -123,7 +127,7 @@ def test_another_run_repairs_what_a_killed_one_left(
 ) -> None:
     assert _killed(plain, tmp_path / "S", kill)
     for _, path in plain.files:
-        # Another version of the file, as far as anybody can tell.
+        # Another version of the file, as far as its bytes show.
         found = path.stat()
         os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns + 1))
     _again(plain, tmp_path / "S")
@@ -136,7 +140,7 @@ def test_a_repeated_run_may_be_killed_again(quarrel: Scene, tmp_path: Path) -> N
     _again(quarrel, tmp_path / "S")
 
 
-def test_a_killed_run_that_goes_on_says_so_and_counts_all_of_it(
+def test_a_killed_run_that_goes_on_reports_it_and_counts_all_of_it(
     quarrel: Scene, tmp_path: Path
 ) -> None:
     shutil.copytree(quarrel.before, tmp_path / "whole")

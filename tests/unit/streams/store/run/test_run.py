@@ -240,7 +240,7 @@ def test_old_rows_that_are_equal_are_duplicates(tmp_path: Path) -> None:
     assert result.counts.rebuilt == []
 
 
-def test_a_silence_that_a_clock_had_bridged_does_not_stop_a_rebuild(tmp_path: Path) -> None:
+def test_a_pause_that_a_clock_had_bridged_does_not_stop_a_rebuild(tmp_path: Path) -> None:
     toml = CONFIGURATION.replace("horizon_sessions", 'max_ahead = "9d"\nhorizon_sessions')
     load(tmp_path / "S", ("A", write(tmp_path / "a.csv", walk(0))), toml=toml)
     log = tmp_path / "clock.jsonl"
@@ -454,7 +454,7 @@ CHANGE_MS = 1_730_613_600_000
 COIN = '[instruments.COIN]\ntick = 0.01\ncalendar = "24/7"\n'
 
 
-def test_replace_keeps_both_passes_of_an_hour_that_a_file_does_not_tell(tmp_path: Path) -> None:
+def test_replace_keeps_both_passes_of_an_hour_that_a_file_does_not_resolve(tmp_path: Path) -> None:
     night = {at: CHANGE_MS + at * MINUTE_MS for at in range(-90, 90)}
     stamps = {start: row(start, 10 + at % 7 / 100) for at, start in night.items()}
     load(tmp_path / "S", ("COIN", write(tmp_path / "a.csv", stamps)), toml=COIN)

@@ -87,14 +87,16 @@ async def test_a_request_without_an_answer_makes_what_it_asked_for_doubtful() ->
     assert await watched.fail() == {TP(LOG, 0), TP(LOG, 1)}
 
 
-async def test_a_silence_makes_a_topic_doubtful_and_partitions_that_take_turns_are_none() -> None:
+async def test_an_idle_time_makes_a_topic_doubtful_and_partitions_that_take_turns_are_none() -> (
+    None
+):
     watched = Watched()
     await watched.fetch(NoError.errno, NoError.errno)
     for _ in range(4):
         assert await watched.fetch(NoError.errno) == set()
     assert await watched.fetch(NoError.errno, NoError.errno) == set()
-    silence = IDLE_S + 0.1
-    assert await watched.fetch(NoError.errno, after_s=silence) == {TP(LOG, 0), TP(LOG, 1)}
+    idle_s = IDLE_S + 0.1
+    assert await watched.fetch(NoError.errno, after_s=idle_s) == {TP(LOG, 0), TP(LOG, 1)}
 
 
 async def test_other_requests_than_fetches_are_let_through() -> None:

@@ -1,4 +1,4 @@
-"""What RocksDB says of the local store is told apart: no room, in use, damaged."""
+"""Errors of RocksDB are of three kinds: no room, in use, damaged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RIGHT = "IO error: Permission denied: While open a file for random read: /d/cloc
 
 
 @pytest.mark.parametrize(
-    ("doing", "said", "kind", "way_out"),
+    ("doing", "message", "kind", "way_out"),
     [
         (opening, FULL, StoreWriteError, "Make room"),
         (opening, LARGE, StoreWriteError, "Make room"),
@@ -46,16 +46,16 @@ RIGHT = "IO error: Permission denied: While open a file for random read: /d/cloc
 )
 def test_an_error_of_the_store_is_of_its_kind_with_folder_cause_and_way_out(
     doing: Callable[[Path], AbstractContextManager[None]],
-    said: str,
+    message: str,
     kind: type[LocalStoreError],
     way_out: str,
 ) -> None:
     with pytest.raises(LocalStoreError) as raised, doing(Path("/d/state-0.db")):
-        raise Exception(said)
+        raise Exception(message)
     error = raised.value
     assert type(error) is kind
     assert "the local state /d/state-0.db " in str(error)
-    assert said in str(error)
+    assert message in str(error)
     assert way_out in str(error)
     # Faust waits half a minute for an error with this word in it.
     assert ("lock" in repr(error)) == (kind is StoreLockedError)

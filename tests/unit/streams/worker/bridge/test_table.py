@@ -40,7 +40,7 @@ WRITES = 12
 FLIPPED = 8
 """Bytes."""
 TRIED = 80
-"""Places over the length of a file, and as many of its last bytes, where index and footer lie."""
+"""Positions over the length of a file, and of its last bytes, where index and footer lie."""
 
 
 def stop(error: BaseException) -> NoReturn:
@@ -86,18 +86,18 @@ def stored_in(folder: Path) -> tuple[StoredPartition, Path]:
     return whole, file
 
 
-def damaged_copy(folder: Path, file: Path, copy: Path, place: int) -> None:
+def damaged_copy(folder: Path, file: Path, copy: Path, start: int) -> None:
     """A copy of a folder, some bytes of one of its files flipped."""
     shutil.copytree(folder, copy)
     target = copy / file.relative_to(folder)
     content = bytearray(target.read_bytes())
-    for each in range(place, min(place + FLIPPED, len(content))):
+    for each in range(start, min(start + FLIPPED, len(content))):
         content[each] ^= 0xFF
     target.write_bytes(content)
 
 
 def read_or_damage(folder: Path) -> StoredPartition | str:
-    """All that a store holds, or what it says of its damage."""
+    """All that a store holds, or its error of damage."""
     with opened(folder) as app:
         try:
             return app.table.read(0)
@@ -122,25 +122,25 @@ def test_wherever_a_file_is_damaged_a_part_of_the_state_never_passes_for_the_who
     folder = tmp_path / "sound"
     whole, file = stored_in(folder)
     size = file.stat().st_size
-    places = [size * each // TRIED for each in range(TRIED)]
-    places += range(size - TRIED * FLIPPED, size, FLIPPED)
+    starts = [size * each // TRIED for each in range(TRIED)]
+    starts += range(size - TRIED * FLIPPED, size, FLIPPED)
     unharmed = 0
-    for number, place in enumerate(places):
+    for number, start in enumerate(starts):
         copy = tmp_path / f"damaged-{number}"
-        damaged_copy(folder, file, copy, place)
-        said = read_or_damage(copy)
-        if isinstance(said, str):
+        damaged_copy(folder, file, copy, start)
+        printed = read_or_damage(copy)
+        if isinstance(printed, str):
             (store,) = copy.rglob("state-0.db")
-            assert said.startswith(f"the local state {store} is damaged (Corruption: ")
-            assert said.endswith("Delete the folder: it is made again from the changelog")
+            assert printed.startswith(f"the local state {store} is damaged (Corruption: ")
+            assert printed.endswith("Delete the folder: it is made again from the changelog")
         else:
             # What describes a file is no part of the state.
-            assert said == whole, place
+            assert printed == whole, start
             unharmed += 1
-    assert unharmed < len(places) // 4
+    assert unharmed < len(starts) // 4
 
 
-def test_a_damaged_journal_leaves_a_state_of_before_with_its_place_in_the_changelog(
+def test_a_damaged_journal_leaves_a_state_of_before_with_its_offset_in_the_changelog(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "killed"
@@ -157,7 +157,7 @@ def test_a_damaged_journal_leaves_a_state_of_before_with_its_place_in_the_change
         with opened(copy) as app:
             read = app.table.read(0)
             offset = app.table.data.persisted_offset(TP("changelog", 0))
-        # What is missing comes back from the changelog, which goes on after that place.
+        # What is missing comes back from the changelog, which goes on after that offset.
         assert offset == read.checkpoint
         assert offset is None or read.groups["G"].records == {"hot": [offset] * 900}
 
@@ -216,12 +216,12 @@ def test_a_record_of_the_changelog_that_no_worker_wrote_is_named_and_not_stored(
     with opened(tmp_path) as app:
         with pytest.raises(ForeignRecordError) as refused:
             app.table.apply_changelog_batch([*batch, event(len(pairs), b"foo", b"bar")])
-        said = str(refused.value)
-        assert said.startswith(
+        printed = str(refused.value)
+        assert printed.startswith(
             f"tape-worker-state-changelog partition 0 offset {len(pairs)}: the record of key "
             "b'foo' is no state of a worker (keys of a worker are group|name). "
         )
-        assert "use another topic prefix, or delete the topics of this one" in said
+        assert "use another topic prefix, or delete the topics of this one" in printed
         # Nothing of the batch: the next start meets it again, whether the folder is kept or not.
         assert app.table.data.persisted_offset(TP("changelog", 0)) is None
         app.table.apply_changelog_batch(batch)
@@ -253,7 +253,7 @@ def test_of_two_identities_in_a_changelog_the_first_is_that_of_the_store(tmp_pat
             assert (local.empty, local.offset, app.table.stale) == (False, 2, 1)
 
 
-def test_a_store_that_is_set_aside_leaves_an_empty_one_and_takes_the_place_of_an_older_one(
+def test_a_store_that_is_set_aside_leaves_an_empty_one_and_replaces_an_older_one(
     tmp_path: Path,
 ) -> None:
     identities = []
@@ -302,7 +302,7 @@ for size in map(int, sys.argv[2:]):
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
     print(json.dumps([size, done, failure]), flush=True)
 """
-"""Writes states into a store for each size, and says how far it came and why not further."""
+"""Writes states into a store for each size, and prints how far it came and why not further."""
 SIZES = (0, 1, 100, 1_000, 4_000, 8_000, 20_000, 50_000, 120_000, 300_000, 700_000, 1_100_000)
 
 
@@ -315,7 +315,7 @@ def changed_at(number: int) -> list[Pair]:
     ]
 
 
-def test_wherever_the_disk_is_full_a_store_says_so_and_holds_a_state_of_before(
+def test_wherever_the_disk_is_full_a_store_reports_it_and_holds_a_state_of_before(
     tmp_path: Path,
 ) -> None:
     done = subprocess.run(
@@ -336,9 +336,9 @@ def test_wherever_the_disk_is_full_a_store_says_so_and_holds_a_state_of_before(
         assert "Make room" in failure[1]
         with opened(tmp_path / str(size)) as app:
             read, local = app.table.read(0), app.table.local_state(0)
-        # With room again: whole steps, and their place in the changelog.
+        # With room again: whole steps, and their offset in the changelog.
         assert read.checkpoint == local.offset
         if local.offset is not None:
             last = read_partition(changed_at(local.offset)).groups
             assert {group: read.groups[group] for group in last} == last
-    assert set(came) == {"nothing", "opened", "written"}, "it fails at every kind of moment"
+    assert set(came) == {"nothing", "opened", "written"}, "it fails at every kind of step"

@@ -95,7 +95,7 @@ async def joining(monkeypatch: pytest.MonkeyPatch) -> Joining:
     return Joining(monkeypatch)
 
 
-async def test_told_to_stop_before_the_tables_are_known_nothing_is_subscribed(
+async def test_stopped_before_the_tables_are_known_nothing_is_subscribed(
     joining: Joining,
 ) -> None:
     await joining.consumer.subscribe([LOG])
@@ -152,26 +152,26 @@ class Seeking:
         patch.setattr(Consumer, "earliest_offsets", self._begins)
         patch.setattr(Consumer, "highwaters", self._ends)
 
-    async def _seek(self, client: object, places: dict[TP, int]) -> None:
-        self.sought.update(places)
+    async def _seek(self, client: object, tps: dict[TP, int]) -> None:
+        self.sought.update(tps)
 
     async def _getmany(self, wanted: set[TP], timeout: float) -> Any:
         raise self.error
 
-    async def _to_beginning(self, place: TP) -> None:
-        self.to_beginning.append(place)
+    async def _to_beginning(self, tp: TP) -> None:
+        self.to_beginning.append(tp)
 
-    async def _begins(self, *places: TopicPartition) -> dict[TopicPartition, int]:
-        return dict.fromkeys(places, 3)
+    async def _begins(self, *tps: TopicPartition) -> dict[TopicPartition, int]:
+        return dict.fromkeys(tps, 3)
 
-    async def _ends(self, *places: TopicPartition) -> dict[TopicPartition, int]:
-        return dict.fromkeys(places, 12)
+    async def _ends(self, *tps: TopicPartition) -> dict[TopicPartition, int]:
+        return dict.fromkeys(tps, 12)
 
     def _notify(self, _: object) -> None:
         self.notified += 1
 
-    def _end(self, *said: Any) -> None:
-        self.out_of_range.append(said)
+    def _end(self, *arguments: Any) -> None:
+        self.out_of_range.append(arguments)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Whether a local store may be used: what it says of its changelog, and how that begins."""
+"""Whether a local store may be used: what it holds about its changelog, and how that begins."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_changelog_that_was_made_again_under_a_worker_ends_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "stored", "says"),
+    ("found", "stored", "message"),
     [
         (Head(0, 0), local(), "is empty, the local state /data/state-3.db is not"),
         (Head(9, 9), local(), "is empty, the local state /data/state-3.db is not"),
@@ -85,14 +85,14 @@ def test_a_changelog_that_was_made_again_under_a_worker_ends_it() -> None:
     ],
 )
 def test_a_changelog_that_nothing_can_be_recovered_from_is_named(
-    found: Head, stored: LocalState, says: str
+    found: Head, stored: LocalState, message: str
 ) -> None:
     with pytest.raises(ChangelogError, match=f"^{TOPIC} partition 3 ") as raised:
         belongs(TOPIC, 3, found, stored, used=False)
-    assert says in str(raised.value)
+    assert message in str(raised.value)
 
 
-def test_a_foreign_record_that_begins_a_changelog_is_named_with_its_place() -> None:
+def test_a_foreign_record_that_begins_a_changelog_is_named_with_its_offset() -> None:
     with pytest.raises(ForeignRecordError, match=f"{TOPIC} partition 3 offset 0: .*key b'foo'"):
         belongs(TOPIC, 3, head(first=(b"foo", b"bar"), name=None), NOTHING, used=False)
 
