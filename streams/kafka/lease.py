@@ -1,8 +1,9 @@
 """One writer of a feed: the processes of one feed share a consumer group, and one of them holds it.
 
-All partitions of the log go to the member that joined first; the others get none, and wait. Nothing
-is read by the group, and nothing is committed. A process that was frozen for longer than half a
-session may have lost the lease without knowing it: it writes nothing more.
+All partitions of the log go to the member that has them, else to the one that joined first; the
+others get none, and wait. Nothing is read by the group, and nothing is committed. A process that
+was frozen for longer than half a session may have lost the lease without knowing it: it writes
+nothing more.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tapeline.schemas.topics import DEFAULT_PREFIX
 SESSION_S = 10.0
 TICK_S = 0.2
 POLL_MS = 200
-AGE_BYTES = 8
+RANK_BYTES = 8
 
 
 class LostLeaseError(BrokenPromiseError):
@@ -39,17 +40,22 @@ def lease_group(feed: str, prefix: str = DEFAULT_PREFIX) -> str:
 
 
 class FirstMember(AbstractPartitionAssignor):  # type: ignore[misc]
-    """All partitions to the member that joined first; of two at once to the lesser id."""
+    """All partitions to the writer, else to the member that joined first.
+
+    The group knows members by class, so a lease makes a class of its own.
+    """
 
     name = "tapeline-first-member"
-    joined_ms = 0
-    """When this process joined; of one feed, so of the class that a lease makes."""
+    joined_ns = 0
+    """When this process joined."""
+    writes = False
+    """Whether this process is the writer: no other clock may take that from it."""
 
     @classmethod
     def metadata(cls, topics: Any) -> ConsumerProtocolMemberMetadata:
-        """The time of joining goes to the leader of the group, which assigns."""
-        age = cls.joined_ms.to_bytes(AGE_BYTES, "big")
-        return ConsumerProtocolMemberMetadata(0, sorted(topics), age)
+        """What the leader of the group, which assigns, needs to know."""
+        rank = bytes([not cls.writes]) + cls.joined_ns.to_bytes(RANK_BYTES, "big")
+        return ConsumerProtocolMemberMetadata(0, sorted(topics), rank)
 
     @classmethod
     def assign(
@@ -82,6 +88,8 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
         Topic whose partitions stand for the feed.
     clock
         A monotonic clock, in seconds.
+    wall_ns
+        The time of day, in nanoseconds: of several that wait the one that joined first is next.
 
     Attributes
     ----------
@@ -98,19 +106,21 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
         group: str,
         session_s: float = SESSION_S,
         clock: Callable[[], float] = time.monotonic,
+        wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.held = asyncio.Event()
         self.joined = asyncio.Event()
         self._log = log
         self._session_s = session_s
         self._clock = clock
+        self._wall_ns = wall_ns
         self._seen_s = clock()
         self._was_held = False
         self._lost = ""
-        assignor = type("Assignor", (FirstMember,), {"joined_ms": time.time_ns() // 1_000_000})
+        self._assignor: type[FirstMember] = type("Assignor", (FirstMember,), {})
         self._consumer = consumer(
             group_id=group,
-            partition_assignment_strategy=(assignor,),
+            partition_assignment_strategy=(self._assignor,),
             session_timeout_ms=int(session_s * 1000),
             heartbeat_interval_ms=max(100, int(session_s * 1000 / 5)),
             enable_auto_commit=False,
@@ -126,6 +136,7 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
         KafkaError
             When the broker does not answer.
         """
+        self._assignor.joined_ns = self._wall_ns()
         self._consumer.subscribe([self._log], listener=self)
         await self._consumer.start()
         self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._watch())]
@@ -162,7 +173,7 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
         if assigned:
             for partition in assigned:
                 self._consumer.pause(partition)
-            self._was_held = True
+            self._was_held = self._assignor.writes = True
             self.held.set()
         elif self._was_held:
             self._lost = "another process became the writer of this feed"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -81,12 +83,15 @@ def feed_log(
     )
 
 
-def new_lease(config: Config, broker: Broker, feed: str = "demo") -> FeedLease:
+def new_lease(
+    config: Config, broker: Broker, wall_ns: Callable[[], int] = time.time_ns
+) -> FeedLease:
     return FeedLease(
         partial(AIOKafkaConsumer, bootstrap_servers=broker.bootstrap),
         input_log(config.kafka.topic_prefix),
-        lease_group(feed, config.kafka.topic_prefix),
+        lease_group("demo", config.kafka.topic_prefix),
         SESSION_S,
+        wall_ns=wall_ns,
     )
 
 
@@ -195,6 +200,20 @@ async def test_of_two_processes_the_first_writes_and_the_second_takes_over(
     assert len(known.symbols["ACME"].seen) == minutes + 1
     await waiting.write(LogBatch((entry(bar("ACME", minutes + 1)),)))
     await waiting.close()
+
+
+async def test_a_process_whose_clock_is_behind_takes_no_lease_from_the_writer(
+    broker: Broker, config: Config
+) -> None:
+    first, second = new_lease(config, broker), new_lease(config, broker, wall_ns=lambda: 1)
+    await first.start()
+    await asyncio.wait_for(first.held.wait(), WAIT_S)
+    await second.start()
+    await asyncio.wait_for(second.joined.wait(), WAIT_S)
+    await first.confirm()
+    assert not second.held.is_set()
+    await second.stop()
+    await first.stop()
 
 
 async def test_a_process_that_stood_still_writes_nothing_more(
