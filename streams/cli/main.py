@@ -27,6 +27,7 @@ from tapeline.schemas.errors import (
 from tapeline.streams.cli.arguments import OrderedCommand, sources_in_order
 from tapeline.streams.cli.compare import add_to as add_checks
 from tapeline.streams.cli.drill import add_to as add_drill
+from tapeline.streams.cli.feeds import add_to as add_feeds
 from tapeline.streams.cli.options import (
     DEFAULT_REJECTS,
     BarsOption,
@@ -88,6 +89,7 @@ add_replay(app)
 add_runs(app)
 add_checks(app)
 add_verify(app)
+add_feeds(app)
 
 
 def _version(asked: bool) -> None:

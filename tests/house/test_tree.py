@@ -54,7 +54,8 @@ WITHOUT: dict[str, str] = {
     ),
     "options and tables of the commands: tests/unit/streams/cli": (
         "streams/cli/options streams/cli/recording streams/cli/replay_options "
-        "streams/cli/show/correction streams/cli/show/log_text streams/cli/show/parity "
+        "streams/cli/show/correction streams/cli/show/feeds streams/cli/show/log_text "
+        "streams/cli/show/parity "
         "streams/cli/show/progress streams/cli/show/run streams/cli/show/store "
         "streams/cli/show/why "
     ),

@@ -159,8 +159,8 @@ class StepAnswer(Struct, frozen=True):
     outcome
         ``other``: nothing; ``expected``: the step is done; ``fatal``: refused for good.
     acknowledged
-        Symbols of the message that the provider confirmed, None where the answer lists none. Some
-        providers answer one symbol at a time.
+        Symbols that the provider confirmed, those of other messages included; None where the answer
+        lists none. Some providers answer one symbol at a time.
     text
         What the provider wrote, without secrets.
     """

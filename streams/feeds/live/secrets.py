@@ -91,6 +91,19 @@ def read_secrets(feed: FeedConfig, environment: Mapping[str, str]) -> Secrets:
     return Secrets(found)
 
 
+def available_secrets(feed: FeedConfig, environment: Mapping[str, str]) -> Secrets:
+    """The secrets of a feed as far as they are set: enough to read messages, not to ask for any.
+
+    Raises
+    ------
+    SecretError
+        When others may read the file of secrets.
+    """
+    held = {} if not feed.secrets_file else _of_file(Path(feed.secrets_file))
+    names = needed_secrets(feed)
+    return Secrets({name: environment.get(name) or held.get(name, "") for name in names})
+
+
 def secrets_set(feed: FeedConfig, environment: Mapping[str, str]) -> dict[str, bool]:
     """Whether each secret of a feed is set, by name.
 

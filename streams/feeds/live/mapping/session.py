@@ -67,7 +67,7 @@ class Step:
     def answer(self, message: StepMessage | None, parsed: Any) -> StepAnswer:
         """What a parsed message says about this step; its elements add up."""
         acknowledged: set[str] = set()
-        done = lists = False
+        matches = False
         for element in root_elements(parsed):
             if self._fatal is not None and self._fatal(element, parsed):
                 return StepAnswer("fatal", text=self._text(element))
@@ -75,12 +75,15 @@ class Step:
                 continue
             found = self._expected.symbols(element, parsed, message)
             if found is not None:
-                done = True
-                lists = lists or self._expected.lists
+                matches = True
                 acknowledged |= found
-        if not done:
+        if not matches:
             return OTHER
-        return StepAnswer("expected", frozenset(acknowledged) if lists else None)
+        if not self._expected or not self._expected.lists:
+            return StepAnswer("expected")
+        # An answer to another message of the step, or an earlier one, ends nothing.
+        asked = acknowledged if message is None else acknowledged.intersection(message.symbols)
+        return StepAnswer("expected" if asked else "other", frozenset(acknowledged))
 
     def _text(self, element: Any) -> str:
         text = as_json(element).decode("utf-8", "replace")
@@ -108,7 +111,7 @@ class _Expected:
     def symbols(
         self, element: Any, message: Any, asked: StepMessage | None
     ) -> frozenset[str] | None:
-        """Symbols that an element acknowledges of those asked for; None: it is another message."""
+        """Symbols that an element acknowledges; None: it is another message."""
         for values, test in self._plain:
             if not any(test(value) for value in values(element, message)):
                 return None
@@ -117,10 +120,10 @@ class _Expected:
             found = [plain_text(value) for value in values(element, message)]
             if not found or (number and number not in found):
                 return None
-        wanted = self._all if asked is None else frozenset(asked.symbols)
+        found_symbols = self._all
         for values, names in self._named:
-            wanted = wanted & names.of(values(element, message))
-        return None if self._named and not wanted else wanted
+            found_symbols = found_symbols & names.of(values(element, message))
+        return None if self._named and not found_symbols else found_symbols
 
 
 _Values = Callable[[Any, Any], list[Any]]
