@@ -81,6 +81,9 @@ WITHOUT: dict[str, str] = {
     "a part of every mapping: tests/unit/streams/feeds/live/mapping": (
         "streams/feeds/live/mapping/rows streams/feeds/live/mapping/texts "
     ),
+    "what every transport is called by: tests/unit/streams/feeds/live/transports": (
+        "streams/feeds/live/transports/links streams/feeds/live/transports/port "
+    ),
     "classes of errors: tests/house/test_errors.py": ("schemas/errors streams/errors "),
 }
 """Modules without a test file of their own, by what shows that they work."""

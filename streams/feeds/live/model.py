@@ -255,15 +255,21 @@ class Received(Struct, frozen=True):
 
 
 class ConnectionClosed(Struct, frozen=True):
-    """A connection ended, by whichever side; ``code`` is that of the close frame, if one came.
+    """A connection ended, by whichever side.
 
-    ``overflow``: the transport ended it because messages came faster than they were taken.
+    Attributes
+    ----------
+    code
+        That of the close frame, of polls the status of the answer; None where none came.
+    overflow
+        The transport ended it because messages came faster than they were taken.
     """
 
     connection: int
     code: int | None
     reason: str = ""
     overflow: bool = False
+    retry_after_ms: int | None = None
 
 
 class Answered(Struct, frozen=True):
@@ -336,7 +342,7 @@ class Close(Struct, frozen=True):
 
 
 class Fetch(Struct, frozen=True):
-    """Send a request; `Answered` or `Unanswered` follows."""
+    """Send a request; `Answered` or `Unanswered` follows within ``deadline_ms`` from now."""
 
     request: int
     http: HttpRequest

@@ -207,9 +207,6 @@ class ConnectionSide:
         link = self._link(event.connection)
         if link is None:
             return
-        if event.status in REFUSED:
-            self._leave(f"{event.reason} (status {event.status})", now)
-            return
         self._lose(link, event.reason, now, status=event.status, told_ms=event.retry_after_ms)
 
     def _closed(self, event: ConnectionClosed, now: Instant) -> None:
@@ -227,7 +224,7 @@ class ConnectionSide:
             if self._policy_closings == POLICY_CLOSINGS:
                 self._leave(f"{reason}, {POLICY_CLOSINGS} times before any answer", now)
                 return
-        self._lose(link, reason, now, cause=cause, status=event.code)
+        self._lose(link, reason, now, cause=cause, status=event.code, told_ms=event.retry_after_ms)
 
     # Messages.
 
@@ -396,6 +393,9 @@ class ConnectionSide:
         told_ms: int | None = None,
     ) -> None:
         """A connection is gone, or is to be ended now; plan what takes its position."""
+        if status in REFUSED:
+            self._leave(f"{reason} (status {status})", now)
+            return
         if close:
             self._out.add(Close(link.number, abort=True))
         pause_ms = pause_of(status, told_ms)

@@ -221,7 +221,7 @@ class Simulation:
         for after_ms, data in behaviour.says:
             self.message(opened + after_ms / 1000, data, number)
         if behaviour.cut_after_ms is not None:
-            cut = ConnectionClosed(number, behaviour.code)
+            cut = ConnectionClosed(number, behaviour.code, retry_after_ms=behaviour.retry_after_ms)
             self.at(opened + behaviour.cut_after_ms / 1000, cut)
 
     def _answer(self, number: int, sent: dict[str, object]) -> None:

@@ -129,6 +129,7 @@ def test_a_key_that_is_never_answered_has_a_deadline_and_is_tried_again() -> Non
         pytest.param(Behaviour(welcomes=text(denied="no such key")), id="by the answer"),
         pytest.param(Behaviour(status=401), id="at the upgrade"),
         pytest.param(Behaviour(status=403), id="at the upgrade, otherwise"),
+        pytest.param(Behaviour(cut_after_ms=90_000, code=401), id="by a later poll"),
         pytest.param(
             Behaviour(welcomes=None, says=((100, text(notice="fatal", text="no such key")),)),
             id="by a message",
@@ -160,6 +161,13 @@ def test_three_policy_closings_before_any_answer_are_a_refusal() -> None:
         pytest.param(Behaviour(cut_after_ms=90_000, code=1008), 60, 61, 1008, id="policy"),
         pytest.param(Behaviour(status=429, retry_after_ms=17_000), 17, 18, 429, id="as told"),
         pytest.param(Behaviour(status=429), 60, 61, 429, id="told nothing"),
+        pytest.param(
+            Behaviour(cut_after_ms=90_000, code=429, retry_after_ms=25_000),
+            25,
+            26,
+            429,
+            id="a poll, as told",
+        ),
         pytest.param(Behaviour(status=406), 30, 31, 406, id="too many connections"),
         pytest.param(Behaviour(status=418, retry_after_ms=300_000), 300, 301, 418, id="banned"),
         pytest.param(Behaviour(status=503, retry_after_ms=40_000), 40, 41, 503, id="overloaded"),

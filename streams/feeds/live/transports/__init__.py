@@ -1,0 +1,1 @@
+"""Sockets, requests and files of live feeds: what an engine asks for, and what came of it."""
