@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from tapeline.schemas.codec import CodecError, FeedEventDecoder, RecordDecoder, encode
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.events import Reject
 from tapeline.schemas.feed_events import Limit
 from tapeline.schemas.records import Bar, Clock
 from tapeline.schemas.topics import input_log, topic_of
@@ -25,6 +26,7 @@ from tapeline.streams.pipeline.log_writer import (
     KnownSymbol,
     LogBatch,
     LogEntry,
+    LogItem,
 )
 from tapeline.streams.pipeline.routing import Router
 
@@ -181,19 +183,26 @@ class KafkaFeedLog:
     async def write(self, batch: LogBatch) -> None:
         """Append a batch; acknowledged by all copies when this returns."""
         with plain_errors(self._bootstrap, f"writing to {self._log}"):
-            for entry in batch.entries:
-                await self._add_record(entry)
-            for event in batch.events:
-                partition, _ = self._destination(event.symbol or NO_SYMBOL)
-                headers: list[Header] = [("type", str(event.__struct_config__.tag).encode())]
-                await self._events.add(partition, event.id.encode(), encode(event), None, headers)
-            for letter in batch.letters:
-                partition, _ = self._destination(letter.symbol or NO_SYMBOL)
-                await self._letters.add(
-                    partition, letter.id.encode(), encode(letter), None, [("type", b"reject")]
-                )
-            for writer in (self._records, self._events, self._letters):
-                await writer.drain()
+            before: BatchWriter | None = None
+            for item in batch.items:
+                writer = self._writer_of(item)
+                if before is not None and writer is not before:
+                    # Topics have no order between them: what follows waits for what it follows.
+                    await before.drain()
+                before = writer
+                if isinstance(item, LogEntry):
+                    await self._add_record(item)
+                else:
+                    partition, _ = self._destination(item.symbol or NO_SYMBOL)
+                    headers: list[Header] = [("type", str(item.__struct_config__.tag).encode())]
+                    await writer.add(partition, item.id.encode(), encode(item), None, headers)
+            if before is not None:
+                await before.drain()
+
+    def _writer_of(self, item: LogItem) -> BatchWriter:
+        if isinstance(item, LogEntry):
+            return self._records
+        return self._letters if isinstance(item, Reject) else self._events
 
     async def _add_record(self, entry: LogEntry) -> None:
         record = entry.record

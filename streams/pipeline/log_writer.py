@@ -36,12 +36,14 @@ class LogEntry(Struct, frozen=True):
     recv_ms: int
 
 
-class LogBatch(Struct, frozen=True):
-    """What is appended at once: records, operations of the feed, dead letters, each in order."""
+LogItem = LogEntry | FeedEvent | Reject
+"""A record, an event of the operations of the feed, or a dead letter."""
 
-    entries: tuple[LogEntry, ...] = ()
-    events: tuple[FeedEvent, ...] = ()
-    letters: tuple[Reject, ...] = ()
+
+class LogBatch(Struct, frozen=True):
+    """What is appended at once, in this order: none is there before those that it follows."""
+
+    items: tuple[LogItem, ...]
 
 
 @dataclass
@@ -104,7 +106,7 @@ class LogWriter(Protocol):
         ...
 
     async def write(self, batch: LogBatch) -> None:
-        """Append; all of it is durable when this returns.
+        """Append what the feed made; all of it is durable when this returns.
 
         Raises
         ------

@@ -17,6 +17,7 @@ from msgspec import ValidationError, json
 from tapeline.schemas.codec import CodecError, FeedEventDecoder, encode
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.event_types import Registry
+from tapeline.schemas.events import Reject
 from tapeline.schemas.feed_events import FeedEvent, Limit
 from tapeline.schemas.instants import MINUTE_MS
 from tapeline.schemas.records import Bar
@@ -48,8 +49,6 @@ class LiveStore:
 
     Parameters
     ----------
-    feed
-        Name of the feed whose records it takes.
     rebuild_every_ms
         Least time between two rebuilds of the groups that wait for one.
     hook
@@ -65,13 +64,11 @@ class LiveStore:
         self,
         config: Config,
         folder: Path,
-        feed: str,
         rebuild_every_ms: int = REBUILD_EVERY_MS,
         hook: Callable[[str], None] = no_hook,
         registry: Registry = EVENTS,
     ) -> None:
         self._config = config
-        self._feed = feed
         self._every_ms = rebuild_every_ms
         self._store = OpenStore(folder, hook, registry=registry)
         self._rebuilt_ms = 0
@@ -100,19 +97,19 @@ class LiveStore:
         """Groups whose view is stale until they are run again."""
         return tuple(sorted(self._keeper.rebuilds))
 
-    def read_back(self, symbols: Sequence[str]) -> KnownLog:
-        """What the store holds of symbols and of the feed."""
+    def read_back(self, feed: str, symbols: Sequence[str]) -> KnownLog:
+        """What the store holds of symbols, and of a feed."""
         known = KnownLog()
-        feeds = dict(self._feeds_of(self._keeper.next_offset))
+        feeds = self._feeds_of(self._keeper.next_offset)
         for symbol in symbols:
             known.symbols[symbol] = self._known_symbol(symbol, feeds)
         for event in self._events():
-            if event.feed == self._feed:
+            if event.feed == feed:
                 known.take(event)
         return known
 
-    def _known_symbol(self, symbol: str, feeds: dict[str, set[str]]) -> KnownSymbol:
-        found = KnownSymbol(feeds=feeds.get(symbol, set()))
+    def _known_symbol(self, symbol: str, feeds: dict[str, dict[str, int]]) -> KnownSymbol:
+        found = KnownSymbol()
         if self._config.instrument(symbol) is None:
             return found
         engine = self._keeper.router.group_engine(self._config.group_of(symbol))
@@ -124,14 +121,16 @@ class LiveStore:
         first_ms = calendar.open_ms(first) if calendar.has_session(first) else calendar.first_ms
         for bar in self._keeper.bars(symbol, first_ms):
             found.seen[bar.start_ms] = bar
+        latest = feeds.get(symbol, {})
+        found.feeds = {feed for feed, recv_ms in latest.items() if recv_ms >= first_ms}
         return found
 
-    def _feeds_of(self, records: int) -> Iterator[tuple[str, set[str]]]:
-        """Symbols and the feeds whose records of them the log has, as far as that is known."""
+    def _feeds_of(self, records: int) -> dict[str, dict[str, int]]:
+        """By symbol and feed, when the last record of both came, as far as that is known."""
+        found: dict[str, dict[str, int]] = {}
         path = self._store.folder / PROVENANCE_FILE
         if not path.exists():
-            return
-        found: dict[str, set[str]] = {}
+            return found
         with path.open("rb") as lines:
             for _, line in zip(range(records), lines, strict=False):
                 try:
@@ -139,8 +138,9 @@ class LiveStore:
                 except ValidationError:
                     continue
                 if origin is not None:
-                    found.setdefault(origin[0], set()).add(origin[1])
-        yield from found.items()
+                    symbol, feed, _, recv_ms = origin
+                    found.setdefault(symbol, {})[feed] = recv_ms
+        return found
 
     def _events(self) -> Iterator[FeedEvent]:
         """Operations that were committed."""
@@ -159,8 +159,8 @@ class LiveStore:
                     # What a newer version reports is nothing that this one goes by.
                     continue
 
-    def write(self, batch: LogBatch) -> None:
-        """Take a batch and commit it.
+    def write(self, feed: str, batch: LogBatch) -> None:
+        """Take a batch of a feed and commit it.
 
         Raises
         ------
@@ -169,19 +169,20 @@ class LiveStore:
         """
         keeper = self._keeper
         groups: dict[str, None] = {}
-        for entry in batch.entries:
-            self._take(entry)
-            group = self._config.group_of(entry.record.symbol)
-            if group in keeper.router.slots:
-                groups[group] = None
-        for event in batch.events:
-            keeper.step.add_feed_event(event)
-        for letter in batch.letters:
-            keeper.add_letter(letter)
+        for item in batch.items:
+            if isinstance(item, LogEntry):
+                self._take(feed, item)
+                group = self._config.group_of(item.record.symbol)
+                if group in keeper.router.slots:
+                    groups[group] = None
+            elif isinstance(item, Reject):
+                keeper.add_letter(item)
+            else:
+                keeper.step.add_feed_event(item)
         if keeper.pending or keeper.step:
             keeper.commit(None, groups)
 
-    def _take(self, entry: LogEntry) -> None:
+    def _take(self, feed: str, entry: LogEntry) -> None:
         keeper = self._keeper
         record = entry.record
         offset = keeper.next_offset
@@ -189,12 +190,12 @@ class LiveStore:
             keeper.take(record)
         except RecordRejected as error:
             self._letters += 1
-            source = f"feed:{self._feed}:{entry.recv_ms}:{self._letters}"
+            source = f"feed:{feed}:{entry.recv_ms}:{self._letters}"
             refusal = Refusal(error.code, error.reason, record.symbol)
             keeper.refuse(source, encode(record), refusal)
             return
         if keeper.next_offset > offset:
-            origin = orjson.dumps((record.symbol, self._feed, entry.via, entry.recv_ms))
+            origin = orjson.dumps((record.symbol, feed, entry.via, entry.recv_ms))
             keeper.step.provenance[keeper.step.records - 1] = origin
 
     def rebuild_due(self, now_ms: int) -> bool:

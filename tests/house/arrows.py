@@ -26,6 +26,7 @@ _FLOORS = {
     "streams.consuming": 8,
     "streams.worker": 8,
     "replay": 9,
+    "streams.ingest": 9,
     "streams.drill": 9,
     "streams.cli.show": 10,
     "streams.cli": 11,

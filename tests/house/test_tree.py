@@ -40,7 +40,7 @@ WITHOUT: dict[str, str] = {
     "a part of the store, which its runs, kills and damage show: tests/unit/streams/store": (
         "streams/store/again streams/store/counts "
         "streams/store/database streams/store/keeper streams/store/layout "
-        "streams/store/log_provenance "
+        "streams/store/log_provenance streams/ingest/store_log "
         "streams/store/opened streams/store/rebuild streams/store/recovery "
         "streams/store/settings streams/store/spans streams/store/step "
     ),

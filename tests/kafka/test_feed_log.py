@@ -104,7 +104,7 @@ async def test_what_was_written_is_read_back(broker: Broker, config: Config) -> 
         "BETA": KnownSymbol(),
     }
     records = (bar("ACME", 0), bar("ACME", 1), bar("ACME", 1, 40.9), bar("BETA", 0))
-    await first.write(LogBatch(tuple(map(entry, records)), (hole, limit)))
+    await first.write(LogBatch((*map(entry, records), hole, limit)))
     await first.write(
         LogBatch(
             (
@@ -139,9 +139,7 @@ async def test_messages_have_their_provenance_their_key_and_the_end_of_their_bar
     letter = dead_letter("feed:demo:1:1", b"{", Refusal("decode_error", "truncated", None))
     await log.write(
         LogBatch(
-            (entry(bar("ACME", 0)), entry(Clock("ACME", OPEN_MS + 120_000), "history")),
-            (),
-            (letter,),
+            (letter, entry(bar("ACME", 0)), entry(Clock("ACME", OPEN_MS + 120_000), "history"))
         )
     )
     await log.close()

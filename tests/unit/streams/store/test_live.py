@@ -36,7 +36,7 @@ from tests.unit.streams.store.stores import (
 )
 
 CONFIG = read_config(CONFIGURATION, "test")
-RECEIVED_MS = 1_751_463_060_250
+RECEIVED_MS = label(7, 0) + 250
 MAX_WAIT_SECONDS = 120
 POINTS = ("before_log", "after_log", "after_outputs", "after_state")
 HOLE = Hole("hole|demo|1|0", "demo", None, RECEIVED_MS, 1, 0, None, "disconnect", "open", 0, 3)
@@ -57,12 +57,12 @@ def entries(*records: Bar | Cancel | Clock) -> tuple[LogEntry, ...]:
 
 
 def live(folder: Path, **options: object) -> LiveStore:
-    return LiveStore(CONFIG, folder, "demo", **options)  # type: ignore[arg-type]
+    return LiveStore(CONFIG, folder, **options)  # type: ignore[arg-type]
 
 
 def take(store: LiveStore, records: Iterator[Bar], size: int) -> None:
     while batch := tuple(islice(records, size)):
-        store.write(LogBatch(entries(*batch)))
+        store.write("demo", LogBatch(entries(*batch)))
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_bars_in_batches_lead_to_the_view_of_a_file(tmp_path: Path, days: Path, 
 
 def test_what_is_committed_is_there_while_the_store_is_open(tmp_path: Path) -> None:
     with live(tmp_path / "s") as store:
-        store.write(LogBatch(entries(*bars("A", walk(0, minutes=5)))))
+        store.write("demo", LogBatch(entries(*bars("A", walk(0, minutes=5)))))
         with StoreReader(tmp_path / "s") as reader:
             assert reader.checkpoint.log_records == 5
 
@@ -90,11 +90,11 @@ def test_what_is_committed_is_there_while_the_store_is_open(tmp_path: Path) -> N
 def test_a_batch_without_effect_commits_nothing(tmp_path: Path) -> None:
     book = list(bars("A", walk(0, minutes=5)))
     with live(tmp_path / "s") as store:
-        store.write(LogBatch(entries(*book)))
+        store.write("demo", LogBatch(entries(*book)))
         with StoreReader(tmp_path / "s") as reader:
             commits = reader.checkpoint.commits
-        store.write(LogBatch(entries(*book, Clock("A", book[0].start_ms))))
-        store.write(LogBatch())
+        store.write("demo", LogBatch(entries(*book, Clock("A", book[0].start_ms))))
+        store.write("demo", LogBatch(()))
         with StoreReader(tmp_path / "s") as reader:
             assert reader.checkpoint.commits == commits
 
@@ -105,8 +105,8 @@ def test_each_record_of_the_log_has_its_provenance(tmp_path: Path, days: Path) -
     before = len(log_lines(folder))
     [late] = bars("A", {label(1, 1): walk(1)[label(1, 1)]})
     with live(folder) as store:
-        assert store.read_back(["A"]).symbols["A"].feeds == set()
-        store.write(LogBatch(entries(*bars("A", walk(1)), late)))
+        assert store.read_back("demo", ["A"]).symbols["A"].feeds == set()
+        store.write("demo", LogBatch(entries(*bars("A", walk(1)), late)))
     lines = (folder / "provenance.jsonl").read_text().splitlines()
     assert len(lines) == len(log_lines(folder))
     assert set(lines[:before]) == {"null"}
@@ -139,13 +139,15 @@ def test_a_store_that_was_killed_goes_on_from_what_it_reads_back(tmp_path: Path)
         folder = tmp_path / point
         assert _killed(folder, point, 3 + number)
         with live(folder) as store:
-            known = store.read_back(["A", "B"])
+            known = store.read_back("demo", ["A", "B"])
             seen = known.symbols["A"].seen
             assert seen
             assert [bar for bar in book if bar.start_ms in seen] == list(seen.values())
             assert known.symbols["A"].watermark_ms == max(seen) + 60_000
             assert known.symbols["B"].watermark_ms is None
-            store.write(LogBatch(entries(*(bar for bar in book if bar.start_ms not in seen))))
+            store.write(
+                "demo", LogBatch(entries(*(bar for bar in book if bar.start_ms not in seen)))
+            )
         assert view(folder) == view(tmp_path / "whole")
         assert view(folder) == folded(folder)
         assert len(log_lines(folder)) == len(book)
@@ -177,7 +179,7 @@ def test_the_bars_of_two_sessions_are_read_back(tmp_path: Path) -> None:
     folder = tmp_path / "s"
     with live(folder) as store:
         take(store, bars("A", {**walk(0), **walk(1), **walk(2, minutes=9)}), 500)
-        known = store.read_back(["A"]).symbols["A"]
+        known = store.read_back("demo", ["A"]).symbols["A"]
     assert known.seen.keys() == {*walk(1), *walk(2, minutes=9)}
     assert known.feeds == {"demo"}
 
@@ -185,17 +187,17 @@ def test_the_bars_of_two_sessions_are_read_back(tmp_path: Path) -> None:
 def test_the_feed_that_wrote_a_symbol_is_known(tmp_path: Path) -> None:
     folder = tmp_path / "s"
     with live(folder) as store:
-        store.write(LogBatch(entries(*bars("A", walk(0, minutes=3)))))
-    with LiveStore(CONFIG, folder, "other") as store:
-        assert store.read_back(["A"]).symbols["A"].feeds == {"demo"}
+        store.write("demo", LogBatch(entries(*bars("A", walk(0, minutes=3)))))
+    with live(folder) as store:
+        assert store.read_back("demo", ["A"]).symbols["A"].feeds == {"demo"}
 
 
 def test_operations_are_kept_beside_the_view_and_read_back(tmp_path: Path) -> None:
     folder = tmp_path / "s"
     with live(folder) as store:
-        store.write(LogBatch(events=(HOLE, LIMIT)))
-        store.write(LogBatch(entries(*bars("A", walk(0, minutes=2))), (LIMIT,)))
-        known = store.read_back([])
+        store.write("demo", LogBatch((HOLE, LIMIT)))
+        store.write("demo", LogBatch((*entries(*bars("A", walk(0, minutes=2))), LIMIT)))
+        known = store.read_back("demo", [])
     assert known.limit == LIMIT
     assert known.open_holes == [HOLE]
     with StoreReader(folder) as reader:
@@ -212,24 +214,27 @@ def test_a_hole_that_is_closed_is_no_open_one(tmp_path: Path) -> None:
         closed = Hole(
             HOLE.id, "demo", None, RECEIVED_MS, 1, 0, 180_000, "disconnect", "filled", 3, 0
         )
-        store.write(LogBatch(events=(HOLE, closed)))
-        assert store.read_back([]).open_holes == []
-    with LiveStore(CONFIG, tmp_path / "s", "other") as store:
-        store.write(LogBatch(events=(HOLE,)))
-        assert store.read_back([]).open_holes == []
+        store.write("demo", LogBatch((HOLE, closed)))
+        assert store.read_back("demo", []).open_holes == []
+    with live(tmp_path / "s") as store:
+        store.write("demo", LogBatch((HOLE,)))
+        assert store.read_back("demo", []).open_holes == [HOLE]
+        assert store.read_back("other", []).open_holes == []
 
 
 def test_operations_and_dead_letters_outlive_a_state_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "s"
     letter = dead_letter("feed:demo:1:1", b"{", Refusal("decode_error", "truncated", None))
     with live(folder) as store:
-        store.write(LogBatch(entries(*bars("A", walk(0, minutes=9))), (HOLE,), (letter, letter)))
+        store.write(
+            "demo", LogBatch((*entries(*bars("A", walk(0, minutes=9))), HOLE, letter, letter))
+        )
     before = view(folder)
     make_again(CONFIG, folder)
     assert view(folder) == before
     assert [each["source"] for each in letters(folder)] == ["feed:demo:1:1"]
     with live(folder) as store:
-        assert store.read_back([]).open_holes == [HOLE]
+        assert store.read_back("demo", []).open_holes == [HOLE]
 
 
 def test_a_record_that_the_engine_refuses_is_a_dead_letter(tmp_path: Path) -> None:
@@ -237,7 +242,7 @@ def test_a_record_that_the_engine_refuses_is_a_dead_letter(tmp_path: Path) -> No
     [bar] = bars("A", walk(0, minutes=1))
     far = Clock("A", bar.start_ms + 40 * 86_400_000)
     with live(folder) as store:
-        store.write(LogBatch(entries(bar, far)))
+        store.write("demo", LogBatch(entries(bar, far)))
     [letter] = letters(folder)
     assert (letter["code"], letter["source"]) == ("ahead_of_time", f"feed:demo:{RECEIVED_MS}:1")
     assert len(log_lines(folder)) == 1
@@ -256,7 +261,7 @@ def test_what_is_left_to_a_rebuild_is_named_and_run_again_in_time(tmp_path: Path
         assert store.stale_groups() == ()
         assert not store.rebuild_due(9_000)
         [bar] = bars("A", {label(0, 1): walk(0, seed=5)[label(0, 1)]})
-        store.write(LogBatch(entries(bar)))
+        store.write("demo", LogBatch(entries(bar)))
         assert store.stale_groups() == ("pair",)
         assert not store.rebuild_due(1_999)
     load(
@@ -276,11 +281,11 @@ def test_corrections_go_on_after_a_rebuild(tmp_path: Path) -> None:
         keeper._least_again = 300
         for number in range(3):
             [bar] = bars("A", {label(0, 1): walk(0, seed=number + 1)[label(0, 1)]})
-            store.write(LogBatch(entries(bar)))
+            store.write("demo", LogBatch(entries(bar)))
         assert store.stale_groups() == ("pair",)
         assert store.rebuild_due(1)
         [bar] = bars("A", {label(0, 300): walk(0, seed=9)[label(0, 300)]})
-        store.write(LogBatch(entries(bar)))
+        store.write("demo", LogBatch(entries(bar)))
         assert store.stale_groups() == ()
 
 
