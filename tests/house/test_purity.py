@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.purity import impurities, true_divisions
+from tests.house.purity import builtin_sums, impurities, true_divisions
 from tests.house.source_tree import ROOT, module_name, modules
 
 pytestmark = pytest.mark.source_tree
@@ -35,6 +35,17 @@ def test_a_true_division_is_noticed(source: str) -> None:
 
 def test_a_whole_division_passes() -> None:
     assert true_divisions("HALF = 7 // 2") == []
+
+
+@pytest.mark.parametrize("path", CORE)
+def test_the_core_adds_one_after_the_other(path: Path) -> None:
+    assert builtin_sums(path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("line", ["TOTAL = sum(VOLUMES)", "TOTALS = map(sum, VOLUMES)"])
+def test_a_sum_that_depends_on_the_version_of_python_is_noticed(line: str) -> None:
+    assert [found.line for found in builtin_sums(f"import math\n{line}")] == [2]
+    assert builtin_sums("TOTAL = math.fsum(VOLUMES) + book.sum") == []
 
 
 def test_the_core_has_modules_to_look_at() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,7 +60,11 @@ def naive_vwaps(tape: CorrectedTape) -> dict[str, float]:
             if event.interval == interval and event.complete and event.volume:
                 days.setdefault(event.session, []).append(event)
         for day, bars in days.items():
-            amount = sum((bar.high + bar.low + bar.close) / 3 * (bar.volume or 0) for bar in bars)
-            total = sum(bar.volume or 0 for bar in bars)
-            prices[f"session_vwap|{symbol}|{day}"] = amount / total
+            # One after the other, as the rule; the sum of a later Python rounds once.
+            volumes = [bar.volume or 0 for bar in bars]
+            amounts = [
+                (bar.high + bar.low + bar.close) / 3 * volume
+                for bar, volume in zip(bars, volumes, strict=True)
+            ]
+            prices[f"session_vwap|{symbol}|{day}"] = reduce(add, amounts) / reduce(add, volumes)
     return prices
