@@ -1,0 +1,200 @@
+"""One feed as a task: events to its engine, actions to its transports and to its log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+
+from tapeline.schemas.instants import FAR_FUTURE_MS, SECOND_MS
+from tapeline.streams.feeds.live.model import (
+    Acknowledged,
+    Action,
+    Append,
+    Event,
+    FeedLetter,
+    Instant,
+    Leave,
+    Report,
+    StopAsked,
+    Timer,
+)
+from tapeline.streams.feeds.live.transports.inbox import Inbox, read_clocks
+from tapeline.streams.feeds.live.transports.port import Connections, Requests, carry_out
+from tapeline.streams.pipeline.log_writer import LogBatch, LogItem, LogWriter
+from tapeline.streams.pipeline.refusals import Refusal, dead_letter
+
+LATEST_WRITE_S: Final = 0.05
+MOST_ITEMS: Final = 500
+"""A batch is written when it has so many items, or that long after its first."""
+STOP_S: Final = 10.0
+
+
+class Engine(Protocol):
+    """The rules of a feed, without I/O; `tapeline.streams.feeds.live.engine.feed`."""
+
+    @property
+    def next_ms(self) -> int:
+        """When (``mono_ms``) a `Timer` is due."""
+        ...
+
+    @property
+    def written(self) -> bool:
+        """Whether the destination holds everything that there is to write."""
+        ...
+
+    def handle(self, event: Event, now: Instant) -> list[Action]:
+        """Take an event; returns what is to be done, in order."""
+        ...
+
+
+class FeedRun:
+    """Runs one feed until it is stopped, or is out.
+
+    Parameters
+    ----------
+    inbox
+        Where the transports leave events.
+    watch
+        Called with the actions of the engine after each event: for tables and counters.
+
+    Attributes
+    ----------
+    left
+        Why the feed is out; None while it is not.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        inbox: Inbox,
+        connections: Connections,
+        requests: Requests,
+        writer: LogWriter,
+        watch: Callable[[Sequence[Action], Instant], None] | None = None,
+    ) -> None:
+        self.left: Leave | None = None
+        self._engine = engine
+        self._inbox = inbox
+        self._connections = connections
+        self._requests = requests
+        self._outbox = _Outbox(inbox, writer)
+        self._watch = watch
+        self._stop_ms: int | None = None
+
+    def stop(self, patience_s: float = STOP_S) -> None:
+        """Ask the feed to end: what came is written, within that time, and nothing more is read."""
+        if self._stop_ms is None:
+            self._stop_ms = read_clocks().mono_ms + int(patience_s * SECOND_MS)
+            self._inbox.put(StopAsked())
+
+    async def run(self) -> Leave | None:
+        """Run; returns why the feed is out, None when it was asked to stop.
+
+        Raises
+        ------
+        TapelineError, OSError
+            When the log cannot be written.
+        """
+        writing = asyncio.create_task(self._outbox.run())
+        try:
+            while not self._is_over():
+                await self._step(writing)
+        finally:
+            writing.cancel()
+            # Its failure was raised by the step that saw it.
+            await asyncio.wait({writing})
+            await self._connections.stop()
+            await self._requests.stop()
+        return self.left
+
+    def _is_over(self) -> bool:
+        if self._stop_ms is not None and read_clocks().mono_ms >= self._stop_ms:
+            return True
+        ended = self._stop_ms is not None or self.left is not None
+        return ended and self._engine.written and self._outbox.is_empty
+
+    async def _step(self, writing: asyncio.Task[None]) -> None:
+        """Wait for events or for time, and let the engine take them."""
+        taking = asyncio.create_task(self._inbox.take(self._wait_s()))
+        await asyncio.wait({taking, writing}, return_when=asyncio.FIRST_COMPLETED)
+        if writing.done():
+            taking.cancel()
+            # It ends by failing alone.
+            writing.result()
+        for event, at in await taking:
+            self._do(self._engine.handle(event, at), at)
+        now = read_clocks()
+        if now.mono_ms >= self._engine.next_ms:
+            self._do(self._engine.handle(Timer(), now), now)
+
+    def _wait_s(self) -> float | None:
+        due_ms = self._engine.next_ms
+        if self._stop_ms is not None:
+            due_ms = min(due_ms, self._stop_ms)
+        if due_ms >= FAR_FUTURE_MS:
+            return None
+        wait_ms: int = max(0, due_ms - read_clocks().mono_ms)
+        return wait_ms / SECOND_MS
+
+    def _do(self, actions: Sequence[Action], now: Instant) -> None:
+        if not actions:
+            return
+        carry_out(actions, self._connections, self._requests)
+        self._outbox.add(actions)
+        for action in actions:
+            if isinstance(action, Leave) and self.left is None:
+                self.left = action
+        if self._watch is not None:
+            self._watch(actions, now)
+
+
+class _Outbox:
+    """What is to be written: one batch at a time, what comes meanwhile is the next one."""
+
+    def __init__(self, inbox: Inbox, writer: LogWriter) -> None:
+        self._inbox = inbox
+        self._writer = writer
+        self._items: list[LogItem] = []
+        self._last = 0
+        self._busy = False
+        self._filled = asyncio.Event()
+        self._full = asyncio.Event()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything was written."""
+        return not self._items and not self._busy
+
+    def add(self, actions: Iterable[Action]) -> None:
+        """Take what is to be written, in order."""
+        for action in actions:
+            if isinstance(action, Append):
+                self._items += action.entries
+                self._last = action.batch
+            elif isinstance(action, Report):
+                self._items.append(action.event)
+            elif isinstance(action, FeedLetter):
+                refusal = Refusal(action.code, action.reason, action.symbol)
+                self._items.append(dead_letter(action.source, action.raw, refusal))
+        if self._items:
+            self._filled.set()
+        if len(self._items) >= MOST_ITEMS:
+            self._full.set()
+
+    async def run(self) -> None:
+        """Write for ever; ends by failing alone."""
+        while True:
+            await self._filled.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._full.wait(), LATEST_WRITE_S)
+            items, self._items = self._items, []
+            last = self._last
+            self._busy = True
+            self._filled.clear()
+            self._full.clear()
+            await self._writer.write(LogBatch(tuple(items)))
+            self._busy = False
+            if last:
+                self._inbox.put(Acknowledged(last))
