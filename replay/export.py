@@ -17,7 +17,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 import orjson
 
-from tapeline.schemas.codec import EventDecoder
+from tapeline.schemas.codec import EventDecoder, plain
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, Output, Reject, Retract
 from tapeline.schemas.registry import EVENTS
@@ -93,13 +93,13 @@ def columns(
     """The events of one type by column."""
     tag = str(kind.__struct_config__.tag)
     rows = _rows(kind, tag, events, view)
-    plain = [_plain(row) for row in rows]
+    flat = [_flat(row) for row in rows]
     types = dict(_types(kind))
     # A pair names the symbols of its group, which no type knows.
-    for row in plain:
+    for row in flat:
         for name in row:
             types.setdefault(name, int)
-    return {name: (each, [row.get(name) for row in plain]) for name, each in types.items()}
+    return {name: (each, [row.get(name) for row in flat]) for name, each in types.items()}
 
 
 def events_in(
@@ -149,9 +149,9 @@ def _rows(
     return list(facts.values())
 
 
-def _plain(event: Output | Reject) -> dict[str, Any]:
+def _flat(event: Output | Reject) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, value in msgspec.to_builtins(event).items():
+    for name, value in plain(event).items():
         if isinstance(value, dict):
             found.update({f"{name}_{key}": each for key, each in value.items()})
         else:

@@ -6,6 +6,7 @@ text of the double.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NoReturn
 
 import msgspec
@@ -196,6 +197,17 @@ def decode_event(raw: bytes) -> Event | Retract | Reject:
 def encode(value: LogRecord | Event | Retract | Unnumbered) -> bytes:
     """Compact JSON of a record or event, without a line break."""
     return _ENCODER.encode(value)
+
+
+def encode_lines(values: Sequence[LogRecord | Event | Retract | Unnumbered]) -> bytes:
+    """What `encode` gives of each, with a line break after it."""
+    return _ENCODER.encode_lines(values)
+
+
+def plain(value: LogRecord | Event | Retract | Unnumbered) -> dict[str, Any]:
+    """The JSON of a record or event as plain data: fields by their names on the wire, in order."""
+    found: dict[str, Any] = msgspec.to_builtins(value)
+    return found
 
 
 def normal_volume(volume: int | float | None) -> int | float | None:

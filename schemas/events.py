@@ -280,9 +280,9 @@ def renumbered(event: NumberedEvent, seq: int) -> NumberedEvent:
     return replace(event, seq=seq)
 
 
-def type_of(event: Event) -> str:
-    """Value of the field ``type``."""
-    return str(event.__struct_config__.tag)
+def type_of(event: Output | Reject) -> str:
+    """Value of the field ``type``: of a retract, that of the fact which it takes back."""
+    return event.type if isinstance(event, Retract) else str(event.__struct_config__.tag)
 
 
 def revised(

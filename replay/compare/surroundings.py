@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from typing import Any, cast
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
 from tapeline.replay.compare.events import Difference
 from tapeline.replay.compare.recorded import NO_SEQ, Coverage, Recorded, RecordedError
 from tapeline.replay.sources.items import LogItem
 from tapeline.replay.sources.protocol import LogSource
+from tapeline.schemas.codec import plain
 from tapeline.schemas.errors import InputOutputError, UnusableError
 from tapeline.streams.pipeline.refusals import Refusal
 
@@ -151,4 +152,4 @@ def _logged(item: LogItem) -> LoggedRecord:
     content = item.content
     if isinstance(content, Refusal):
         return LoggedRecord(item.offset, None, f"{content.code}: {content.reason}")
-    return LoggedRecord(item.offset, to_builtins(content))
+    return LoggedRecord(item.offset, plain(content))

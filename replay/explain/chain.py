@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from functools import singledispatchmethod
 from typing import Any
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
+from tapeline.schemas.codec import plain
 from tapeline.schemas.events import (
     DerivedBar,
     Event,
@@ -164,7 +165,7 @@ class Chain:
             if isinstance(touch, Touch):
                 # The range itself holds when it was touched last, and not what came before.
                 latest = touch.event_ms == fact.event_ms
-                cause = _bar(event, fact.symbol, touch.bar_ms, to_builtins(touch))
+                cause = _bar(event, fact.symbol, touch.bar_ms, plain(touch))
                 found.append(cause if latest else Cause(event, cause.fact))
         return found
 
@@ -204,14 +205,14 @@ class Chain:
             if fact.level is None:
                 # It would expire with other levels, too; it must have some.
                 causes = [each for each in causes if each.role == TRUE_OPEN]
-            found.append(Cause("range", to_builtins(owner), causes=causes))
+            found.append(Cause("range", plain(owner), causes=causes))
         for event in ("first_break", "return", "second_break_same", "second_break_opposite"):
             # Their bars are another matter: a later one might have done the same.
             earlier = self._facts.get(
                 touch_id(fact.symbol, range_label(fact.kind, fact.name), event)
             )
             if isinstance(earlier, Touch) and earlier.bar_ms < fact.bar_ms:
-                found.append(Cause("earlier touch", to_builtins(earlier)))
+                found.append(Cause("earlier touch", plain(earlier)))
         return found
 
     @causes.register
@@ -221,7 +222,7 @@ class Chain:
             touch = self._facts.get(touch_id(symbol, range_label(fact.kind, fact.name), fact.event))
             if bar_ms is not None and isinstance(touch, Touch):
                 causes = self._touch(touch)
-                found.append(Cause(f"touch of {symbol}", to_builtins(touch), causes=causes))
+                found.append(Cause(f"touch of {symbol}", plain(touch), causes=causes))
         return found
 
     @causes.register
@@ -250,9 +251,9 @@ class Chain:
         """A fact with its own bar."""
         fact = self._facts.get(fact_id)
         if isinstance(fact, Swing):
-            return _bar(role, fact.symbol, fact.start_ms, to_builtins(fact))
+            return _bar(role, fact.symbol, fact.start_ms, plain(fact))
         assert isinstance(fact, Touch), fact_id
-        return _bar(role, fact.symbol, fact.bar_ms, to_builtins(fact))
+        return _bar(role, fact.symbol, fact.bar_ms, plain(fact))
 
     def _class_neighbours(self, fact: Swing) -> list[Cause]:
         """For each class above 1, the swings of the class below on both sides."""
@@ -269,9 +270,9 @@ class Chain:
             for neighbour in (level[at - 1], level[at + 1]):
                 if neighbour.start_ms not in named:
                     named.add(neighbour.start_ms)
-                    plain = to_builtins(neighbour)
+                    swing = plain(neighbour)
                     label = neighbour.start_ms
-                    found.append(_bar(f"class {number}", fact.symbol, label, plain))
+                    found.append(_bar(f"class {number}", fact.symbol, label, swing))
         return found
 
 

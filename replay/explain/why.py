@@ -17,6 +17,7 @@ from tapeline.replay.explain.chain import Cause, Chain, LoggedBar, SlotSpan, ext
 from tapeline.replay.explain.engine_view import engine_view
 from tapeline.replay.sources.items import LogItem
 from tapeline.replay.sources.protocol import LogMissingError, LogSource
+from tapeline.schemas.codec import plain
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, Output, Range, Retract, Swing, Touch
@@ -294,7 +295,7 @@ class Finder(_Group):
                 event.watermark_ms,
                 record,
                 before,
-                None if gone else to_builtins(event),
+                None if gone else plain(event),
                 _corrected(correction),
                 [] if isinstance(event, Retract) else self._chain.causes(event),
             )
@@ -428,7 +429,7 @@ def _cause_data(cause: Cause) -> dict[str, Any]:
     return {
         "role": cause.role,
         "fact": cause.fact,
-        "bars": [{**to_builtins(each.bar), "offset": each.offset} for each in cause.bars],
+        "bars": [{**plain(each.bar), "offset": each.offset} for each in cause.bars],
         "missing": [to_builtins(each) for each in cause.missing],
         "gives": cause.gives,
         "causes": [_cause_data(each) for each in cause.causes],

@@ -8,7 +8,7 @@ from tapeline.replay.sources.items import Release
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Reject
 from tapeline.schemas.registry import EVENTS
-from tapeline.streams.outputs.messages import EventMessage, Writer
+from tapeline.streams.outputs.messages import EventMessage, Writer, group_header
 
 
 class ReleaseWriter:
@@ -32,7 +32,7 @@ class ReleaseWriter:
             group = release.group
             header = self._headers.get(group)
             if header is None:
-                header = self._headers[group] = ("group", (group or "").encode())
+                header = self._headers[group] = group_header(group or "")
             # Kafka knows no time before 1970.
             timestamp_ms = max(release.watermark_ms or 0, 0)
             write = self._writer.event
@@ -43,4 +43,4 @@ class ReleaseWriter:
 
     def letter(self, letter: Reject, time_ms: int) -> tuple[str, EventMessage]:
         """Topic and message of a dead letter."""
-        return self._writer.letter(letter, max(time_ms, 0))
+        return self._writer.letter(letter, time_ms)

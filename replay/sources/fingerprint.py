@@ -8,11 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
-
 from tapeline.replay.sources.items import LogItem, Release
+from tapeline.schemas.codec import encode_lines
 from tapeline.schemas.event_types import Registry
-from tapeline.schemas.events import Output, Reject, Retract, type_of
+from tapeline.schemas.events import Output, Reject, type_of
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, topic_of
 
@@ -65,7 +64,6 @@ class PartitionHashes:
     def __init__(self, registry: Registry = EVENTS) -> None:
         self._registry = registry
         self._hashes: dict[tuple[str, int], Any] = {}
-        self._encode = msgspec.json.Encoder().encode_lines
 
     def add(self, releases: Iterable[Release]) -> None:
         """The next releases."""
@@ -73,15 +71,14 @@ class PartitionHashes:
         for release in releases:
             partition = release.item.partition
             for event in release.events:
-                kind = event.type if isinstance(event, Retract) else type_of(event)
-                pieces.setdefault((kind, partition), []).append(event)
+                pieces.setdefault((type_of(event), partition), []).append(event)
             if release.letter is not None:
                 pieces.setdefault(("reject", partition), []).append(release.letter)
         for key, events in pieces.items():
             known = self._hashes.get(key)
             if known is None:
                 known = self._hashes[key] = hashlib.sha256()
-            known.update(self._encode(events))
+            known.update(encode_lines(events))
 
     def digests(self) -> dict[str, str]:
         """Hexadecimal digests by ``topic/partition``."""

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tapeline.schemas.codec import CodecError, RecordDecoder, encode
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.events import Output, Retract
+from tapeline.schemas.events import Output, Retract, type_of
 from tapeline.schemas.ids import reject_id
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import LogRecord
@@ -88,7 +88,5 @@ def _apply(router: Router, partition: int, record: LogRecord, offset: int) -> li
 
 
 def _message_of(event: Output) -> TopicMessage:
-    if isinstance(event, Retract):
-        return TopicMessage(event.seq, event.id, event.rev, event.type, None)
-    kind = str(type(event).__struct_config__.tag)
-    return TopicMessage(event.seq, event.id, event.rev, kind, encode(event))
+    value = None if isinstance(event, Retract) else encode(event)
+    return TopicMessage(event.seq, event.id, event.rev, type_of(event), value)

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import msgspec
-
+from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Reject
 from tapeline.schemas.partition import partition_for
@@ -82,7 +81,6 @@ def table_messages(
     A clock of one file that the bars of another have overtaken means nothing, and is left out.
     """
     marks = Marks(router)
-    encode = msgspec.json.Encoder().encode
     end_of = router.slot_end_ms
     for feed, (content, row, line) in rows:
         if isinstance(content, Refusal):

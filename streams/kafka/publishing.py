@@ -8,11 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
-from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.topics import input_log, topic_of
 from tapeline.streams.feeds.clocked_feed import ClockedFeed
@@ -31,6 +29,7 @@ from tapeline.streams.kafka.messages import (
 from tapeline.streams.kafka.resume import ResumeSearch
 from tapeline.streams.kafka.tails import EventTimes, TailReader
 from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer
+from tapeline.streams.outputs.messages import letter_message
 from tapeline.streams.pipeline.pacing import NS_IN_S, Pacer
 from tapeline.streams.pipeline.refusals import (
     DEFAULT_LIMIT,
@@ -316,8 +315,8 @@ class _Publication:
 
     async def _send_letters(self) -> None:
         for letter in self._held:
-            headers: list[tuple[str, Any]] = [("type", b"reject")]
             partition = letter.partition % self._letter_partitions
-            key = letter.reject.id.encode()
-            await self._letters.add(partition, key, encode(letter.reject), None, headers)
+            _, key, value, headers = letter_message(letter.reject, 0)
+            # A row that cannot be read has no time of its own: the message has that of the client.
+            await self._letters.add(partition, key, value, None, headers)
         self._held.clear()

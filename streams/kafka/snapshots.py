@@ -28,7 +28,7 @@ from tapeline.schemas.instants import day_of
 from tapeline.schemas.topics import DEFAULT_PREFIX, snapshot_topic
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.engine import STATE_VERSION
-from tapeline.streams.outputs.messages import EventMessage
+from tapeline.streams.outputs.messages import EventMessage, group_header
 from tapeline.streams.pipeline.admission import AdmittedSymbol
 from tapeline.streams.pipeline.provenance import Identity
 from tapeline.streams.pipeline.state_values import decoded, encoded
@@ -167,7 +167,7 @@ def snapshot_messages(
     headers = [
         ("type", b"snapshot"),
         ("version", VERSION),
-        ("group", head.group.encode()),
+        group_header(head.group),
         ("session", head.session.encode()),
         *((name, b"%d" % getattr(head, name)) for name in NUMBERS),
         ("parts", b"%d" % len(found)),

@@ -74,9 +74,22 @@ class Writer:
         # The constructor of a named tuple would cost as much as all of the headers.
         return topic, _new(EventMessage, (timestamp_ms, event.id.encode(), value, headers))
 
-    def letter(self, letter: Reject, timestamp_ms: int) -> tuple[str, EventMessage]:
-        """Topic and message of a dead letter."""
-        headers = [("type", b"reject")]
-        return self._rejects, EventMessage(
-            timestamp_ms, letter.id.encode(), encode(letter), headers
-        )
+    def letter(self, letter: Reject, time_ms: int) -> tuple[str, EventMessage]:
+        """Topic and message of a dead letter; see `letter_message`."""
+        return self._rejects, letter_message(letter, time_ms)
+
+
+def letter_message(letter: Reject, time_ms: int) -> EventMessage:
+    """A dead letter as a message.
+
+    Parameters
+    ----------
+    time_ms
+        CreateTime of its record; one before 1970 becomes the first that Kafka knows.
+    """
+    return EventMessage(max(time_ms, 0), letter.id.encode(), encode(letter), [("type", b"reject")])
+
+
+def group_header(group: str) -> tuple[str, bytes]:
+    """The header that names the group of an event."""
+    return ("group", group.encode())

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import msgspec
 import orjson
 
+from tapeline.schemas.codec import encode_lines
 from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject, Retract
@@ -60,12 +60,11 @@ class TopicFile:
         self._path = path
         self._file: BinaryIO = path.open("wb", buffering=WRITE_BYTES)
         self._hash = hashlib.sha256()
-        self._encode = msgspec.json.Encoder().encode_lines
 
     def flush(self) -> None:
         """Write what waits."""
         if self.waiting:
-            lines = self._encode(self.waiting)
+            lines = encode_lines(self.waiting)
             self._hash.update(lines)
             with naming(self._path):
                 self._file.write(lines)

@@ -60,12 +60,8 @@ class StoreStep:
         # No view: of the stored one it holds what is to be written, deletions among it.
         line = encode(event)
         key = view_key(event.id)
-        if isinstance(event, Retract):
-            self._add_line(event.type, line)
-            self.facts[key] = None
-        else:
-            self._add_line(type_of(event), line)
-            self.facts[key] = line
+        self._add_line(type_of(event), line)
+        self.facts[key] = None if isinstance(event, Retract) else line
 
     def add_feed_event(self, event: FeedEvent) -> None:
         """An event of the operations of a feed, which no view follows."""

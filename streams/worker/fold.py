@@ -303,7 +303,7 @@ class PartitionFold:
         letter = dead_letter(
             f"{self._log}/{self._partition}/{offset}", record.value or b"", refusal
         )
-        topic, message = self._writer.letter(letter, max(record.timestamp, 0))
+        topic, message = self._writer.letter(letter, record.timestamp)
         step.outputs.setdefault(topic, []).append(message)
         self.counts.rejects[refusal.code] += 1
 

@@ -14,7 +14,7 @@ from tapeline.streams.kafka.snapshots import (
     SnapshotHead,
     snapshot_messages,
 )
-from tapeline.streams.outputs.messages import EventMessage
+from tapeline.streams.outputs.messages import EventMessage, group_header
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.provenance import (
     IDENTITY,
@@ -60,7 +60,7 @@ class GroupState:
         self.reached_ms = self.shown_ms = FAR_PAST_MS
         self._first_kept = self.first is not None
         self._slots = config.kafka.snapshot_days
-        self.header = ("group", group.encode())
+        self.header = group_header(group)
         if stored is None:
             self.engine = GroupEngine(plan_group(config, group, registry))
             self.identity = GroupIdentity(config, self.engine)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from msgspec import to_builtins
-
 from tapeline.replay.explain.chain import Cause, LoggedBar
 from tapeline.replay.explain.why import Answer, Version
+from tapeline.schemas.codec import plain
 from tapeline.schemas.instants import instant_text
 from tapeline.streams.cli.show.log_text import record_text
 from tapeline.streams.outputs.terminal import plain_console
@@ -35,7 +34,7 @@ def print_answer(answer: Answer) -> None:
 def _version_lines(version: Version) -> Iterator[str]:
     where = f"partition {version.partition}, offset {version.offset}"
     yield f"  rev {version.rev}, seq {version.seq}, by the record of {where}:"
-    yield f"    {record_text(to_builtins(version.record))}"
+    yield f"    {record_text(plain(version.record))}"
     corrected = version.corrected
     if corrected is not None:
         yield (
@@ -115,7 +114,7 @@ def _cause_lines(cause: Cause, depth: int) -> Iterator[str]:
 
 
 def _logged_text(each: LoggedBar) -> str:
-    return f"offset {each.offset}  {record_text(to_builtins(each.bar))}"
+    return f"offset {each.offset}  {record_text(plain(each.bar))}"
 
 
 def _bar_text(bar: Any) -> str:

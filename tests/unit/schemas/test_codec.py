@@ -18,10 +18,12 @@ from tapeline.schemas.codec import (
     RecordDecoder,
     decode_event,
     encode,
+    encode_lines,
     normal_volume,
+    plain,
 )
 from tapeline.schemas.documents.examples import event_examples, record_examples, retract_example
-from tapeline.schemas.events import Event, Retract
+from tapeline.schemas.events import Event, Reject, Retract, retracted, type_of
 from tapeline.schemas.feed_events import FeedEvent, Unnumbered
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 
@@ -225,6 +227,26 @@ def test_absent_values_are_null_and_never_left_out(event: Event | Retract | Unnu
     written = json.loads(encode(event))
     names = {"class" if name == "class_" else name for name in event.__struct_fields__}
     assert set(written) == names | {"type"}
+
+
+def test_lines_of_events_are_their_encodings_one_below_the_other() -> None:
+    assert encode_lines(EVENTS) == b"".join(encode(event) + b"\n" for event in EVENTS)
+    assert encode_lines([]) == b""
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_an_event_as_plain_data_is_its_json_in_the_same_order(
+    event: Event | Retract | Unnumbered,
+) -> None:
+    assert json.dumps(plain(event)) == json.dumps(json.loads(encode(event)))
+
+
+def test_a_retract_is_of_the_type_of_the_fact_it_takes_back() -> None:
+    examples = event_examples()
+    for kind in registry.EVENTS.facts:
+        fact = examples[kind]
+        assert not isinstance(fact, Reject | FeedEvent)
+        assert type_of(fact) == type_of(retracted(fact, 1, 1, 2, 3)) == kind
 
 
 def test_outputs_and_operations_of_feeds_have_decoders_of_their_own() -> None:

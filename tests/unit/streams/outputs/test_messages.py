@@ -11,9 +11,10 @@ from msgspec.structs import replace
 from tapeline.schemas.codec import decode_event, encode
 from tapeline.schemas.documents.examples import event_examples, retract_example
 from tapeline.schemas.events import Event, Reject
+from tapeline.schemas.feed_events import Unnumbered
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import topic_of
-from tapeline.streams.outputs.messages import Writer
+from tapeline.streams.outputs.messages import Writer, letter_message
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 
 GROUP = ("group", b"ES-NQ")
@@ -65,3 +66,8 @@ def test_a_dead_letter_names_the_position_of_its_record_and_keeps_its_bytes() ->
     content = json.loads(message.value)
     assert b64decode(content["raw"]) == raw
     assert isinstance(decode_event(message.value), Reject)
+
+
+def test_a_dead_letter_from_before_1970_has_the_first_time_that_kafka_knows() -> None:
+    letter = dead_letter("tape.bars.v1/3/17", b"", Refusal("decode_error", "why", None))
+    assert [letter_message(letter, time_ms).timestamp_ms for time_ms in (-1, 0, 7)] == [0, 0, 7]
