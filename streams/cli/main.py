@@ -159,7 +159,9 @@ def run(
     sources = sources_in_order(context)
     explained = partial(_explain, json) if explain else None
     if store is not None:
-        options = (until_ms, tz, time_unit, from_ms, replace, limit)
+        from tapeline.streams.store.run import StoreOptions
+
+        options = StoreOptions(until_ms, tz, time_unit, from_ms, replace, limit)
         run_and_report(settings, sources, store, options, explained, json)
         return
     assert out is not None

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import orjson
 import typer
@@ -23,9 +23,12 @@ from tapeline.streams.cli.show.progress import ProgressBar
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
-from tapeline.streams.feeds.times import TimeUnit
 from tapeline.streams.outputs.terminal import plain_console, print_document, write_lines
-from tapeline.streams.pipeline.refusals import RejectLimit, refuse_beyond_limit
+from tapeline.streams.pipeline.refusals import refuse_beyond_limit
+
+if TYPE_CHECKING:
+    # The database is slow to import, and most commands need none.
+    from tapeline.streams.store.run import StoreOptions
 
 StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of the store.")]
 SymbolOption = Annotated[
@@ -43,22 +46,17 @@ def run_and_report(
     config: Config,
     sources: list[Source],
     folder: Path,
-    options: tuple[int | None, str | None, TimeUnit | None, int | None, bool, RejectLimit],
+    options: StoreOptions,
     explain: Callable[[int, Correction], None] | None,
     as_json: bool,
 ) -> None:
     """Run files into a store and print what they did.
 
-    Parameters
-    ----------
-    options
-        Time of ``--until``, zone, unit of times, time of ``--from``, ``--replace``,
-        ``--max-rejects``.
-
     Raises
     ------
     TooManyRefusedError, RowsRefusedError
-        When more rows are refused than the last of them allows; what was found is printed before.
+        When more rows are refused than `StoreOptions.max_rejects` allows; what was found is printed
+        before.
     """
     from tapeline.streams.cli.show.store import (
         print_refused_delivery,
@@ -67,12 +65,12 @@ def run_and_report(
         store_summary,
     )
     from tapeline.streams.store.first_look import TooManyRefusedError
-    from tapeline.streams.store.run import StoreCallbacks, StoreOptions, run_into_store
+    from tapeline.streams.store.run import StoreCallbacks, run_into_store
 
     try:
         with ProgressBar(sources) as progress:
             callbacks = StoreCallbacks(progress.reporter, explain)
-            result = run_into_store(config, sources, folder, StoreOptions(*options), callbacks)
+            result = run_into_store(config, sources, folder, options, callbacks)
     except TooManyRefusedError as error:
         if as_json:
             found = refused_delivery(folder, error)

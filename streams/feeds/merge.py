@@ -12,8 +12,12 @@ from tapeline.schemas.records import Bar, Clock
 from tapeline.streams.feeds.items import Feed, FeedBroken, Item
 
 Head = tuple[int, str, int, Item, Iterator[Item], Feed]
+"""Next row of an input: its end, symbol, position of the input, the row, rows after it, the feed.
+
+A plain tuple: one is made for every bar, and they are compared as tuples.
+"""
 HeldRow = tuple[int, Feed, Item]
-"""A row and the position of its input."""
+"""A row and the position of its input; a plain tuple, because one is made for every bar."""
 MOST_HELD = 1 << 16
 """Rows of one end that are looked at together; more symbols than any partition takes."""
 AFTER_BARS = "\x7f"

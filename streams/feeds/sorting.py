@@ -32,6 +32,7 @@ Row = tuple[int, int, Any, Bar | Refusal]
 """A row in a temporary file: end of its bar, number in its file, the row, what it holds.
 
 The numbers of a file ascend and are never equal, so rows compared as tuples are sorted stably.
+One is made for every row: a plain tuple, which an encoder takes as it is.
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject, Retract, type_of
@@ -35,6 +35,28 @@ ROWS = (
 FACTS = ("new", "changed", "recalculated", "retracted")
 
 
+class RefusedRows(NamedTuple):
+    """Dead letters of one code.
+
+    Attributes
+    ----------
+    number
+        How many there are.
+    first
+        Source of the first.
+    reason
+        Why that one is refused.
+    """
+
+    number: int
+    first: str
+    reason: str
+
+    def plain(self) -> dict[str, Any]:
+        """Plain data for tables and JSON."""
+        return {"count": self.number, "first": self.first, "reason": self.reason}
+
+
 class StoreCounts:
     """Counters of one run; a run that goes on after a kill goes on counting.
 
@@ -57,7 +79,7 @@ class StoreCounts:
         By type: published for the first time, again in the course of time, again after a
         correction, taken back.
     rejects
-        By code: number, first source, its reason.
+        Dead letters by code.
     refusals
         Rows that are dead letters, by code and by input.
     rebuilt
@@ -73,7 +95,7 @@ class StoreCounts:
         self.appended = 0
         self.recovered = 0
         self.facts = {kind: dict.fromkeys(FACTS, 0) for kind in registry.facts}
-        self.rejects: dict[str, list[Any]] = {}
+        self.rejects: dict[str, RefusedRows] = {}
         self.refusals = RowRefusals()
         self.rebuilt: list[str] = []
 
@@ -88,8 +110,10 @@ class StoreCounts:
         if path is not None:
             self.refusals.add(path, letter.code)
         self.rows["rejected"] += 1
-        found = self.rejects.setdefault(letter.code, [0, letter.source, letter.reason])
-        found[0] += 1
+        known = self.rejects.get(letter.code)
+        if known is None:
+            known = RefusedRows(0, letter.source, letter.reason)
+        self.rejects[letter.code] = RefusedRows(known.number + 1, known.first, known.reason)
 
     def fact(self, event: Output, known: bool, corrected: bool) -> None:
         """An event: whether the view held its id, and whether a correction caused it."""
@@ -137,7 +161,7 @@ class StoreCounts:
         counts.appended = data["appended"]
         counts.recovered = data["recovered"]
         counts.facts.update(data["facts"])
-        counts.rejects = data["rejects"]
+        counts.rejects = {code: RefusedRows(*found) for code, found in data["rejects"].items()}
         counts.refusals = RowRefusals.of(data["refusals"])
         counts.rebuilt = data["rebuilt"]
         return counts

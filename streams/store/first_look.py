@@ -20,6 +20,8 @@ from tapeline.streams.pipeline.refusals import (
     row_report,
 )
 from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.pipeline.summary import FirstLetter
+from tapeline.streams.store.counts import RefusedRows
 from tapeline.streams.store.keeper import content_of
 
 MOST_HELD = 1 << 16
@@ -34,7 +36,7 @@ class TooManyRefusedError(CheckFailedError):
     report
         How many.
     rejects
-        By code: number, source of the first row, its reason.
+        Refused rows by code.
     ignored_columns
         By path, columns that are not used.
     """
@@ -42,7 +44,7 @@ class TooManyRefusedError(CheckFailedError):
     def __init__(
         self,
         report: RowReport,
-        rejects: dict[str, tuple[int, str, str]],
+        rejects: dict[str, RefusedRows],
         ignored_columns: dict[str, tuple[str, ...]],
     ) -> None:
         super().__init__(report.line(store=True))
@@ -163,7 +165,7 @@ def look_over(
         When an input cannot be used, or stops being readable.
     """
     refusals = RowRefusals()
-    first: dict[str, tuple[str, str]] = {}
+    first: dict[str, FirstLetter] = {}
     with ExitStack() as stack:
         router = Router(config)
         feeds = open_feeds(sources, router, times, stack, copies)
@@ -185,9 +187,9 @@ def look_over(
                     code, reason = error.code, error.reason
             refusals.add(feed.path, code)
             if code not in first:
-                first[code] = (f"{feed.path}:{line}", reason)
+                first[code] = FirstLetter(f"{feed.path}:{line}", reason)
         report = row_report([(feed.path, feed.rows) for feed in feeds], refusals, limit)
         ignored = {feed.path: feed.ignored for feed in feeds if feed.ignored}
     if report.exceeded:
-        rejects = {code: (refusals.codes[code], *found) for code, found in first.items()}
+        rejects = {code: RefusedRows(refusals.codes[code], *found) for code, found in first.items()}
         raise TooManyRefusedError(report, rejects, ignored)

@@ -38,7 +38,7 @@ WITHOUT: dict[str, str] = {
         "streams/core/rules streams/core/tracker streams/core/tracker_list "
     ),
     "a part of the store, which its runs, kills and damage show: tests/unit/streams/store": (
-        "streams/store/again streams/store/counts "
+        "streams/store/again "
         "streams/store/database streams/store/keeper streams/store/layout "
         "streams/store/log_provenance streams/ingest/store_log "
         "streams/store/opened streams/store/rebuild streams/store/recovery "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -71,10 +71,7 @@ def _found(counts: StoreCounts, rows: int, symbols: dict[str, dict[str, Any]]) -
             }
             for symbol, found in symbols.items()
         },
-        "rejects": {
-            code: {"count": count, "first": first, "reason": reason}
-            for code, (count, first, reason) in sorted(counts.rejects.items())
-        },
+        "rejects": {code: found.plain() for code, found in sorted(counts.rejects.items())},
     }
 
 
@@ -83,10 +80,7 @@ def refused_delivery(folder: Path, error: TooManyRefusedError) -> dict[str, Any]
     return {
         "store": str(folder),
         "written": False,
-        "rejects": {
-            code: {"count": count, "first": first, "reason": reason}
-            for code, (count, first, reason) in sorted(error.rejects.items())
-        },
+        "rejects": {code: found.plain() for code, found in sorted(error.rejects.items())},
         "refused": error.report.plain(),
         "ignored_columns": {path: list(names) for path, names in error.ignored_columns.items()},
     }
@@ -186,28 +180,39 @@ class EventRows:
         if not self._headed:
             self._headed = True
             self._console.print(f"{self._title}: time (UTC), op, id, content")
-        time, op, fact_id, words = event_words(orjson.loads(line))
-        self._console.print(f"{time:<19}  {op:<7}  {fact_id}  {words}", soft_wrap=True)
+        row = event_row(orjson.loads(line))
+        self._console.print(f"{row.time:<19}  {row.op:<7}  {row.id}  {row.words}", soft_wrap=True)
 
 
-def event_words(event: dict[str, Any]) -> tuple[str, str, str, str]:
-    """Time, op, id and what else an event holds."""
+class EventRow(NamedTuple):
+    """An event as columns of text; `words` has what else it holds. Dead letters have no time."""
+
+    time: str
+    op: str
+    id: str
+    words: str
+
+
+def event_row(event: dict[str, Any]) -> EventRow:
+    """The columns of an event."""
     if event["type"] == "reject":
-        return "", "", event["id"], " ".join(f"{name}={event[name]}" for name in LETTER_COLUMNS)
+        words = [f"{name}={event[name]}" for name in LETTER_COLUMNS]
+        return EventRow("", "", event["id"], " ".join(words))
     words = [
         f"{name}={_shown(name, value)}"
         for name, value in event.items()
         if name not in COMMON and value is not None
     ]
     time_ms = event.get("event_ms", event["watermark_ms"])
-    return instant_text(time_ms, DATE_AND_TIME), event["op"], event["id"], " ".join(words)
+    time = instant_text(time_ms, DATE_AND_TIME)
+    return EventRow(time, event["op"], event["id"], " ".join(words))
 
 
 def print_events(console: PlainConsole, lines: Iterable[bytes], title: str) -> None:
     """Events as a table: seq and time in columns, what else they hold as text."""
     table = text_table(title, "time (UTC)", "op", "id", "content")
     for line in lines:
-        table.add_row(*event_words(orjson.loads(line)))
+        table.add_row(*event_row(orjson.loads(line)))
     console.print(table)
 
 

@@ -177,7 +177,7 @@ def test_a_record_that_is_refused_today_keeps_its_offset_and_is_a_dead_letter(
     result = again(store, daily)
     assert log_lines(store) == before
     assert result.counts.rows["rejected"] == 20
-    assert result.counts.rejects["implausible_time"][:2] == [20, f"log.jsonl:{refused[0]}"]
+    assert result.counts.rejects["implausible_time"][:2] == (20, f"log.jsonl:{refused[0]}")
     sources = [f"log.jsonl:{number}" for number in refused]
     assert [each["source"] for each in letters(store)] == sources
     again(store, daily)
