@@ -20,6 +20,7 @@ from tapeline.streams.kafka.lease import FeedLease
 from tapeline.streams.kafka.messages import NO_SYMBOL, Destinations, create_time, event_time_ms
 from tapeline.streams.kafka.reading import SpanReader, read_spans, whole_spans
 from tapeline.streams.kafka.writer import BatchWriter, Header, stop_producer
+from tapeline.streams.outputs.messages import unnumbered_message
 from tapeline.streams.pipeline.log_writer import (
     SESSIONS_KNOWN,
     KnownLog,
@@ -194,8 +195,8 @@ class KafkaFeedLog:
                     await self._add_record(item)
                 else:
                     partition, _ = self._destination(item.symbol or NO_SYMBOL)
-                    headers: list[Header] = [("type", str(item.__struct_config__.tag).encode())]
-                    await writer.add(partition, item.id.encode(), encode(item), None, headers)
+                    _, key, value, headers = unnumbered_message(item, 0)
+                    await writer.add(partition, key, value, None, headers)
             if before is not None:
                 await before.drain()
 

@@ -29,7 +29,7 @@ from tapeline.streams.kafka.messages import (
 from tapeline.streams.kafka.resume import ResumeSearch
 from tapeline.streams.kafka.tails import EventTimes, TailReader
 from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer
-from tapeline.streams.outputs.messages import letter_message
+from tapeline.streams.outputs.messages import unnumbered_message
 from tapeline.streams.pipeline.pacing import NS_IN_S, Pacer
 from tapeline.streams.pipeline.refusals import (
     DEFAULT_LIMIT,
@@ -316,7 +316,7 @@ class _Publication:
     async def _send_letters(self) -> None:
         for letter in self._held:
             partition = letter.partition % self._letter_partitions
-            _, key, value, headers = letter_message(letter.reject, 0)
+            _, key, value, headers = unnumbered_message(letter.reject, 0)
             # A row that cannot be read has no time of its own: the message has that of the client.
             await self._letters.add(partition, key, value, None, headers)
         self._held.clear()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tapeline.schemas.codec import encode
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject, Retract
+from tapeline.schemas.feed_events import Unnumbered
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, topic_of
 
@@ -75,19 +76,20 @@ class Writer:
         return topic, _new(EventMessage, (timestamp_ms, event.id.encode(), value, headers))
 
     def letter(self, letter: Reject, time_ms: int) -> tuple[str, EventMessage]:
-        """Topic and message of a dead letter; see `letter_message`."""
-        return self._rejects, letter_message(letter, time_ms)
+        """Topic and message of a dead letter; see `unnumbered_message`."""
+        return self._rejects, unnumbered_message(letter, time_ms)
 
 
-def letter_message(letter: Reject, time_ms: int) -> EventMessage:
-    """A dead letter as a message.
+def unnumbered_message(event: Unnumbered, time_ms: int) -> EventMessage:
+    """A dead letter, or an event of the operation of a feed, as a message.
 
     Parameters
     ----------
     time_ms
-        CreateTime of its record; one before 1970 becomes the first that Kafka knows.
+        CreateTime; one before 1970 becomes the first that Kafka knows.
     """
-    return EventMessage(max(time_ms, 0), letter.id.encode(), encode(letter), [("type", b"reject")])
+    headers = [("type", str(event.__struct_config__.tag).encode())]
+    return EventMessage(max(time_ms, 0), event.id.encode(), encode(event), headers)
 
 
 def group_header(group: str) -> tuple[str, bytes]:

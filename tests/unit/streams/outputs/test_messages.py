@@ -14,7 +14,7 @@ from tapeline.schemas.events import Event, Reject
 from tapeline.schemas.feed_events import Unnumbered
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import topic_of
-from tapeline.streams.outputs.messages import Writer, letter_message
+from tapeline.streams.outputs.messages import Writer, unnumbered_message
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 
 GROUP = ("group", b"ES-NQ")
@@ -70,4 +70,13 @@ def test_a_dead_letter_names_the_position_of_its_record_and_keeps_its_bytes() ->
 
 def test_a_dead_letter_from_before_1970_has_the_first_time_that_kafka_knows() -> None:
     letter = dead_letter("tape.bars.v1/3/17", b"", Refusal("decode_error", "why", None))
-    assert [letter_message(letter, time_ms).timestamp_ms for time_ms in (-1, 0, 7)] == [0, 0, 7]
+    assert [unnumbered_message(letter, time_ms).timestamp_ms for time_ms in (-1, 0, 7)] == [0, 0, 7]
+
+
+@pytest.mark.parametrize(
+    "event", [each for each in event_examples().values() if isinstance(each, Unnumbered)]
+)
+def test_what_no_view_holds_has_its_type_for_a_header_and_no_number(event: Unnumbered) -> None:
+    message = unnumbered_message(event, 9)
+    assert message.headers == [("type", json.loads(encode(event))["type"].encode())]
+    assert (message.key, message.value) == (event.id.encode(), encode(event))
