@@ -39,7 +39,7 @@ from tapeline.streams.feeds.live.engine.signals import (
     WentDown,
     WentLive,
 )
-from tapeline.streams.feeds.live.engine.watchdog import MarketHours, Watchdog
+from tapeline.streams.feeds.live.engine.watchdog import MarketHours, Watchdog, watchdog_of
 from tapeline.streams.feeds.live.model import (
     Alive,
     Answered,
@@ -63,7 +63,6 @@ from tapeline.streams.feeds.live.model import (
 )
 
 EXIT_SETTINGS: Final = 2
-GRACE_MS: Final = 2 * SECOND_MS
 POLICY_CLOSINGS: Final = 3
 """So many closings with 1008 before any answer, in a row, are a refusal."""
 _NAMED: Final = 10
@@ -326,7 +325,7 @@ class ConnectionSide:
             link.published.update(new)
         completed = session.complete and not link.is_complete
         if new and link.watchdog is None:
-            link.watchdog = self._watchdog(now)
+            link.watchdog = watchdog_of(self._settings, self._mapping, self._hours, now)
             link.last_heard = now
             self._policy_closings = 0
             self._publish_clock(now)
@@ -336,12 +335,6 @@ class ConnectionSide:
             self._report(link.number, "live", f"{len(link.published)} symbols", now)
         if new or completed:
             self._out.add(WentLive(link.number, new, now, session.complete))
-
-    def _watchdog(self, now: Instant) -> Watchdog:
-        stale_ms = self._settings.session.stale_after_ms
-        if stale_ms is None:
-            stale_ms = 3 * self._mapping.cadence_ms
-        return Watchdog(self._hours, stale_ms, 2 * self._hours.base_ms + GRACE_MS, now)
 
     # Time.
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tapeline.schemas.instants import FAR_FUTURE_MS, FAR_PAST_MS
+from tapeline.schemas.config.feeds import FeedConfig
+from tapeline.schemas.instants import FAR_FUTURE_MS, FAR_PAST_MS, SECOND_MS
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.plan import InstrumentPlan
-from tapeline.streams.feeds.live.model import Instant
+from tapeline.streams.feeds.live.model import FeedMapping, Instant
+
+GRACE_MS = 2 * SECOND_MS
+_WRITTEN_TO = frozenset({"kafka", "tail", "webhook"})
 
 
 class Opening(NamedTuple):
@@ -63,6 +67,23 @@ def _opening(calendar: Calendar, instant_ms: int) -> Opening:
         if segment >= 0:
             since_ms = calendar.segment_opens(before)[segment]
     return Opening(True, since_ms, closes[position])
+
+
+def watchdog_of(
+    settings: FeedConfig, mapping: FeedMapping, hours: MarketHours, now: Instant
+) -> Watchdog:
+    """The watchdog of a connection whose first symbol was just acknowledged.
+
+    Where others write to us (a file, a topic, a webhook), opening it anew would bring nothing:
+    silence is too long there only if the settings say when.
+    """
+    stale_ms = settings.session.stale_after_ms
+    first_ms = 2 * hours.base_ms + GRACE_MS
+    if stale_ms is None and settings.kind in _WRITTEN_TO:
+        first_ms = stale_ms = FAR_FUTURE_MS
+    elif stale_ms is None:
+        stale_ms = 3 * mapping.cadence_ms
+    return Watchdog(hours, stale_ms, first_ms, now)
 
 
 class Watchdog:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from tapeline.schemas.config.feeds import FeedConfig, FeedKind, SessionConfig
 from tapeline.schemas.instants import FAR_FUTURE_MS
-from tapeline.streams.feeds.live.engine.watchdog import Watchdog
+from tapeline.streams.feeds.live.engine.watchdog import Watchdog, watchdog_of
 from tapeline.streams.feeds.live.model import Instant
 from tests.unit.streams.core.scenario import at
+from tests.unit.streams.feeds.live.engine.dialect import Dialect
 from tests.unit.streams.feeds.live.engine.simulation import hours_of
 
 # New York, Monday: open 09:30 to 16:00; Wednesday before Thanksgiving, Friday closes at 13:00.
@@ -84,3 +86,29 @@ def test_a_market_is_open_while_one_of_its_instruments_trades() -> None:
     assert not hours_of("ACME").at(CLOSE).is_open
     assert hours_of("ACME").at(CLOSE).until_ms == at("2026-12-01 09:30")
     assert hours_of("ACME").at(at("2099-01-01 12:00")).until_ms == FAR_FUTURE_MS
+
+
+@pytest.mark.parametrize(
+    ("kind", "stale_after_ms", "limits"),
+    [
+        ("websocket", None, (122_000, 180_000)),
+        ("http", None, (122_000, 180_000)),
+        ("websocket", 10_000, (122_000, 10_000)),
+        ("tail", 600_000, (122_000, 600_000)),
+        ("tail", None, None),
+        ("webhook", None, None),
+        ("kafka", None, None),
+    ],
+)
+def test_silence_is_too_long_after_three_bars_where_a_new_connection_would_help(
+    kind: FeedKind, stale_after_ms: int | None, limits: tuple[int, int] | None
+) -> None:
+    session = SessionConfig(stale_after_ms=stale_after_ms)
+    settings = FeedConfig(name="x", kind=kind, url="", symbols={"ACME": "A"}, session=session)
+    watchdog = watchdog_of(settings, Dialect(("ACME",)), hours_of("ACME"), instant(OPEN))
+    first_ms = watchdog.limit_ms
+    watchdog.take_data(instant(OPEN))
+    if limits is None:
+        assert not watchdog.is_stale(instant(CLOSE - 1), CLOSE - 1)
+    else:
+        assert (first_ms, watchdog.limit_ms) == limits
