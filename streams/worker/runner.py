@@ -18,6 +18,7 @@ from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import IO_FAILURE
 from tapeline.streams.errors import exit_code_of
 from tapeline.streams.kafka.connection import broker_address
+from tapeline.streams.monitoring.server import HealthServer
 from tapeline.streams.pipeline.collector import rare_collections
 from tapeline.streams.worker.bridge.store_errors import wants_room
 from tapeline.streams.worker.cluster import check_cluster
@@ -27,7 +28,7 @@ from tapeline.streams.worker.exits import (
     hard_exit,
     quiet_exit,
 )
-from tapeline.streams.worker.health import HealthServer, metrics_page
+from tapeline.streams.worker.health import metrics_page
 from tapeline.streams.worker.instance import Instance, claim_instance
 from tapeline.streams.worker.log import set_up_logging
 

@@ -18,6 +18,7 @@ _FLOORS = {
     "streams.calendars": 3,
     "streams.pipeline": 4,
     "streams.outputs": 5,
+    "streams.monitoring": 5,
     "streams.feeds": 6,
     "streams.store": 7,
     "streams.kafka": 7,

@@ -1,53 +1,32 @@
-"""Health over HTTP: alive, ready, numbers; anything else is answered and forgotten."""
+"""The page of metrics of a worker."""
 
 from __future__ import annotations
 
-import asyncio
-
-import pytest
-
-from tapeline.streams.worker.health import HealthServer
+from tapeline.streams.worker.fold import Counts
+from tapeline.streams.worker.health import metrics_page
+from tapeline.streams.worker.metrics import PartitionGauges, WorkerMetrics
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "missing", "expected"),
-    [
-        ("GET", "/healthz", "partitions", (200, "alive\n")),
-        ("GET", "/readyz", "partitions", (503, "partitions\n")),
-        ("GET", "/readyz", None, (200, "ready\n")),
-        ("GET", "/metrics", None, (200, "numbers\n")),
-        ("GET", "/", None, (404, "there are /healthz, /readyz and /metrics\n")),
-        ("POST", "/healthz", None, (405, "only GET\n")),
-    ],
-)
-def test_a_request_has_its_answer(
-    method: str, path: str, missing: str | None, expected: tuple[int, str]
-) -> None:
-    server = HealthServer(lambda: missing, lambda: "numbers\n")
-    assert server.answer(method, path) == expected
-
-
-async def exchange(port: int, request: bytes) -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(request)
-    answer = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-    return answer
-
-
-async def test_the_server_answers_http_and_survives_what_is_no_request() -> None:
-    server = HealthServer(lambda: None, lambda: "numbers\n")
-    listening = await server.start("127.0.0.1", 0)
-    port = listening.sockets[0].getsockname()[1]
-    try:
-        assert await exchange(port, b"nonsense\r\n\r\n") == b""
-        assert await exchange(port, b"x" * 70_000 + b"\r\n\r\n") == b""
-        answer = await exchange(port, b"GET /readyz?x=1 HTTP/1.1\r\nHost: x\r\n\r\n")
-        head, _, body = answer.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
-        assert b"Content-Length: 6\r\n" in head
-        assert body == b"ready\n"
-    finally:
-        listening.close()
-        await listening.wait_closed()
+def test_the_page_of_a_worker_shows_partitions_counts_and_memory() -> None:
+    counts, metrics = Counts(), WorkerMetrics()
+    counts.outcomes["duplicates"] += 2
+    counts.rejects["off_tick"] += 1
+    metrics.records = 7
+    metrics.started_s = 1_764_000_000.25
+    page = metrics_page(counts, metrics, [PartitionGauges(3, 100, 90, 80, {"ES-NQ": 5}, 107)], True)
+    lines = page.splitlines()
+    for line in (
+        "tapeline_ready 1",
+        "tapeline_start_time_seconds 1764000000.25",
+        'tapeline_input_lag_records{partition="3"} 10',
+        'tapeline_committed_lag_records{partition="3"} 20',
+        'tapeline_undecided_records{partition="3"} 7',
+        'tapeline_watermark_ms{partition="3",group="ES-NQ"} 5',
+        "tapeline_records_total 7",
+        "tapeline_duplicates_total 2",
+        'tapeline_rejects_total{code="off_tick"} 1',
+        "tapeline_zombie_exits_total 0",
+    ):
+        assert line in lines
+    (memory,) = [line for line in lines if line.startswith("tapeline_resident_bytes ")]
+    assert float(memory.split()[1]) > 1_000_000
