@@ -6,10 +6,24 @@ import re
 
 from tests.house.source_tree import Violation
 
-_WORDS = ("fate", "seat", "smooth", "whoever", "nobody", "somebody", "shall")
+WORDS = (
+    "breathe",
+    "fate",
+    "moment",
+    "nobody",
+    "seat",
+    "settle",
+    "shall",
+    "smooth",
+    "somebody",
+    "speak",
+    "told",
+    "whoever",
+)
+_FORMS = (*WORDS, "settling", "speaking", "spoke", "spoken", "untold")
 # Part of a name in snake case counts as a word; of a longer word such as "shallow" not.
 _REPLACED = re.compile(
-    rf"(?<![a-z])(?:{'|'.join(_WORDS)})(?:s|ed|ly)?(?![a-z])", re.IGNORECASE | re.MULTILINE
+    rf"(?<![a-z])(?:{'|'.join(_FORMS)})(?:s|d|ed|ly)?(?![a-z])", re.IGNORECASE | re.MULTILINE
 )
 
 
