@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from tapeline.streams.pipeline.log_writer import KnownLog, LogBatch
+from tapeline.streams.pipeline.pacing import NS_IN_MS
 from tapeline.streams.store.live import LiveStore
 
 T = TypeVar("T")
@@ -68,7 +69,7 @@ class StoreFeedLog:
 
     def _write(self, batch: LogBatch) -> None:
         self._store.write(self._feed, batch)
-        self._store.rebuild_due(time.monotonic_ns() // 1_000_000)
+        self._store.rebuild_due(time.monotonic_ns() // NS_IN_MS)
 
     async def close(self) -> None:
         """The store is closed by who opened it: other feeds may write to it."""
