@@ -75,9 +75,10 @@ class Mapping:
         words = Vocabulary(symbols, topics, tables.parameters, secrets)
         headers = _filled_headers(feed.headers, secrets)
         self._headers = headers
+        self._secrets = secrets
         self._address = Address(feed.url, words)
         self._steps = [Step(each, words) for each in tables.steps]
-        self._bars = StreamReader(tables.bar, symbols, nearest=nearest)
+        self._bars = StreamReader(tables.bar, symbols, secrets, nearest=nearest)
         self._notices = [_notice_reader(each, symbols, secrets) for each in tables.notices]
         if tables.alive is not None:
             self._notices.append(_alive_reader(tables.alive))
@@ -130,6 +131,10 @@ class Mapping:
             When it is no JSON; the text is the reason of its dead letter.
         """
         return decode(data)
+
+    def without_secrets(self, data: bytes) -> bytes:
+        """A message as a dead letter may hold it: a provider may repeat a key that it was sent."""
+        return self._secrets.hide_bytes(data)
 
     def authorised(self, parsed: Any) -> bool:
         """Whether a message to a webhook has its secret; true where none is configured."""
@@ -207,7 +212,7 @@ def _notice_reader(table: NoticeTable, symbols: Symbols, secrets: Secrets) -> No
                 # A trade lies inside its bar.
                 start_ms = label(element, message, length_ms) // length_ms * length_ms
             except RowError as error:
-                return no_bar(error, element, data, symbol)
+                return no_bar(error, element, data, symbol, secrets)
         text = "" if find_text is None else plain_text(find_text(element, message)) or ""
         return Notice(
             table.means, symbol, start_ms, table.wait_ms, secrets.hide(text)[:LONGEST_TEXT]

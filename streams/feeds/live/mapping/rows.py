@@ -27,6 +27,7 @@ from tapeline.streams.feeds.live.mapping.numbers import (
     read_volume,
 )
 from tapeline.streams.feeds.live.model import Statement, Unasked, Unreadable
+from tapeline.streams.feeds.live.secrets import Secrets
 
 KEPT_OF_MESSAGE = 4_096
 """Bytes of a message that a dead letter of one of its rows holds; of a longer one, the row."""
@@ -152,10 +153,13 @@ class RowReader:
         )
 
 
-def no_bar(error: RowError, element: Any, data: bytes, symbol: str | None) -> Unreadable:
+def no_bar(
+    error: RowError, element: Any, data: bytes, symbol: str | None, secrets: Secrets
+) -> Unreadable:
     """What becomes of an element that cannot be a bar."""
-    raw = data if len(data) <= KEPT_OF_MESSAGE else as_json(element)[:KEPT_OF_MESSAGE]
-    return Unreadable(error.code, error.reason, raw, symbol)
+    raw = data if len(data) <= KEPT_OF_MESSAGE else as_json(element)
+    shown = secrets.hide_bytes(raw)[:KEPT_OF_MESSAGE]
+    return Unreadable(error.code, secrets.hide(error.reason), shown, symbol)
 
 
 def as_json(element: Any) -> bytes:
@@ -175,7 +179,10 @@ class StreamReader:
         Whether elements are those that notices are looked for in, too.
     """
 
-    def __init__(self, table: BarTable, symbols: Symbols, *, nearest: bool) -> None:
+    def __init__(
+        self, table: BarTable, symbols: Symbols, secrets: Secrets, *, nearest: bool
+    ) -> None:
+        self._secrets = secrets
         path = parse_path(table.each)
         self.of_root = [step.kind for step in path.steps] in ([], ["each"])
         self.elements: Callable[[Any], Iterator[tuple[Any, str | None]]] = elements(path)
@@ -203,7 +210,7 @@ class StreamReader:
                 return True
             bar = rows.bar(element, message, symbol)
         except RowError as error:
-            return no_bar(error, element, data, symbol)
+            return no_bar(error, element, data, symbol, self._secrets)
         is_final, empty, sent = self._is_final, self._empty, self._sent
         return Statement(
             bar,

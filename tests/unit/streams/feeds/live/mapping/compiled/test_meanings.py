@@ -161,6 +161,17 @@ def test_what_a_provider_writes_is_shown_without_secrets() -> None:
     assert meant(NOTICED, data) == [Notice("refused", wait_ms=30_000, text="key *** is busy")]
 
 
+def test_a_dead_letter_holds_no_secret() -> None:
+    for more in ({}, {"more": "x" * KEPT_OF_MESSAGE}):
+        data = message(row(o='quoted"key', **more))
+        (letter,) = meant(MAPPING, data)
+        assert isinstance(letter, Unreadable)
+        assert letter.code == "bad_price"
+        assert b"quoted" not in letter.raw
+        assert "quoted" not in letter.reason
+        assert b"quoted" not in MAPPING.without_secrets(data + b"}")
+
+
 def test_messages_of_any_other_kind_mean_nothing() -> None:
     for each in ({"type": "news"}, [], {}, None, 5, "text", [None, [1]], {"rows": {"a": 1}}):
         assert meant(NOTICED, json.dumps(each).encode()) == []
