@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tapeline.schemas.config.feed_mapping import BarTable, Comparison, TimeField
-from tapeline.schemas.config.feed_paths import parse_path
+from tapeline.schemas.config.feed_paths import Path, parse_path
 from tapeline.schemas.records import Bar
 from tapeline.streams.feeds.live.mapping.lookups import (
     LookupAround,
@@ -17,6 +17,7 @@ from tapeline.streams.feeds.live.mapping.lookups import (
     elements,
     field,
     field_around,
+    lookup,
     plain_text,
 )
 from tapeline.streams.feeds.live.mapping.numbers import (
@@ -186,12 +187,20 @@ class StreamReader:
         path = parse_path(table.each)
         self.of_root = [step.kind for step in path.steps] in ([], ["each"])
         self.elements: Callable[[Any], Iterator[tuple[Any, str | None]]] = elements(path)
+        self._many = next(
+            (at for at, step in enumerate(path.steps) if step.kind not in ("name", "place")), None
+        )
+        self._container = lookup(Path(path.text, False, path.steps[: self._many]))
         self._rows = RowReader(table, symbols, nearest=nearest)
         stated = table.final
         self._final = True if stated == "sent" else None
         self._is_final = comparison(stated) if isinstance(stated, Comparison) else None
         self._empty = None if table.empty is None else comparison(table.empty)
         self._sent = None if table.sent is None else sent_reader(table.sent)
+
+    def is_empty(self, message: Any) -> bool:
+        """Whether the message is one of bars, and has none."""
+        return self._many is not None and self._container(message) in ([], {})
 
     def read(
         self, element: Any, message: Any, name: str | None, data: bytes
