@@ -20,6 +20,7 @@ APPLIES = {
 NO_VIEW = {
     "replay.compare.events": "events that wait for their like on the other side",
     "streams.core.correct.rebuild": "the last versions of a run without corrections, in the core",
+    "streams.feeds.live.engine.holes": "holes that are not closed, each with what is missing",
     "streams.pipeline.summary": "the facts that may still change, and the first gaps",
     "streams.store.rebuild": "revisions, which outlive their facts",
     "streams.store.step": "what is to be written of the stored view, deletions among it",

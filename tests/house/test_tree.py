@@ -84,6 +84,15 @@ WITHOUT: dict[str, str] = {
     "what every transport is called by: tests/unit/streams/feeds/live/transports": (
         "streams/feeds/live/transports/links streams/feeds/live/transports/port "
     ),
+    "parts of the content side of a feed: tests/unit/streams/feeds/live/engine/content": (
+        "streams/feeds/live/engine/answers streams/feeds/live/engine/coverage "
+        "streams/feeds/live/engine/evidence streams/feeds/live/engine/finality "
+        "streams/feeds/live/engine/history streams/feeds/live/engine/holes "
+        "streams/feeds/live/engine/notices streams/feeds/live/engine/parts "
+        "streams/feeds/live/engine/quiet streams/feeds/live/engine/seam "
+        "streams/feeds/live/engine/silences streams/feeds/live/engine/statements "
+        "streams/feeds/live/engine/symbol streams/feeds/live/engine/wants "
+    ),
     "classes of errors: tests/house/test_errors.py": ("schemas/errors streams/errors "),
 }
 """Modules without a test file of their own, by what shows that they work."""

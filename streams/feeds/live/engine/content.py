@@ -1,0 +1,356 @@
+"""The content side of a feed: from what was heard and answered to records, with their evidence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from tapeline.schemas.config.feeds import FeedConfig, HistoryConfig
+from tapeline.schemas.instants import FAR_FUTURE_MS, FAR_PAST_MS, MINUTE_MS
+from tapeline.streams.feeds.live.engine.answers import Answers
+from tapeline.streams.feeds.live.engine.coverage import FeedCoverage
+from tapeline.streams.feeds.live.engine.finality import Finality
+from tapeline.streams.feeds.live.engine.history import HistoryAnswer, HistoryDesk
+from tapeline.streams.feeds.live.engine.holes import Holes
+from tapeline.streams.feeds.live.engine.lateness import Lateness
+from tapeline.streams.feeds.live.engine.letters import Letters
+from tapeline.streams.feeds.live.engine.notices import Notices
+from tapeline.streams.feeds.live.engine.outbox import Outbox
+from tapeline.streams.feeds.live.engine.parts import Due, Parts
+from tapeline.streams.feeds.live.engine.provider_time import ProviderTime
+from tapeline.streams.feeds.live.engine.quiet import QuietRuns
+from tapeline.streams.feeds.live.engine.seam import Seam
+from tapeline.streams.feeds.live.engine.signals import (
+    BreakerOpened,
+    ClockHealth,
+    Heard,
+    Paused,
+    RefusedSymbols,
+    Signal,
+    WentDown,
+    WentLive,
+)
+from tapeline.streams.feeds.live.engine.silences import Silences
+from tapeline.streams.feeds.live.engine.statements import Statements
+from tapeline.streams.feeds.live.engine.symbol import FeedSymbol, HeardStatement
+from tapeline.streams.feeds.live.engine.wants import Wants
+from tapeline.streams.feeds.live.model import (
+    Acknowledged,
+    Action,
+    Alive,
+    Answered,
+    FeedMapping,
+    Instant,
+    Notice,
+    Statement,
+    Timer,
+    Unanswered,
+)
+from tapeline.streams.pipeline.log_writer import KnownLog
+from tapeline.streams.pipeline.routing import Router
+
+AGAIN_MS: Final = MINUTE_MS
+
+ContentEvent = Answered | Unanswered | Acknowledged | Timer
+
+
+class ContentSide:
+    """What becomes of the statements of one feed, without I/O.
+
+    Parameters
+    ----------
+    settings
+        Of the feed; its mapping is made of the same.
+    router
+        Checks the records; none is applied.
+    known
+        What the destination held when the process started.
+    letters
+        Shared with the connection side.
+
+    Attributes
+    ----------
+    counts
+        What was counted and makes no record.
+
+    Notes
+    -----
+    Actions are to be carried out in their order: an event of operations before the records after
+    it, so that a kill leaves no clock over a hole that no event names.
+    """
+
+    def __init__(
+        self,
+        settings: FeedConfig,
+        mapping: FeedMapping,
+        router: Router,
+        known: KnownLog,
+        letters: Letters,
+    ) -> None:
+        self._letters = letters
+        self._settings = settings
+        self._mapping = mapping
+        self._router = router
+        self._known = known
+        self._started: _Started | None = None
+
+    @property
+    def next_ms(self) -> int:
+        """When (``mono_ms``) a `Timer` is due; at once before the first event."""
+        return FAR_PAST_MS if self._started is None else self._started.next_ms
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What became of statements and requests."""
+        if self._started is None:
+            return Counter()
+        parts = self._started.parts
+        return parts.statements.counts + parts.desk.counts
+
+    @property
+    def written(self) -> bool:
+        """Whether the destination holds everything that there is to write."""
+        return self._started is None or self._started.parts.outbox.empty
+
+    def states(self) -> dict[str, FeedSymbol]:
+        """What is known of each symbol: to be looked at, not to be changed."""
+        return {} if self._started is None else self._started.parts.states
+
+    def on_signal(self, signal: Signal, now: Instant) -> list[Action]:
+        """Take what the connection side made known."""
+        started = self._start(now)
+        started.on_signal(signal, now)
+        return started.leave(now)
+
+    def handle(self, event: ContentEvent, now: Instant) -> list[Action]:
+        """Take an answer, an acknowledgement, or the time that has passed."""
+        started = self._start(now)
+        started.handle(event, now)
+        return started.leave(now)
+
+    def stop(self, now: Instant) -> list[Action]:
+        """Report what is under way; what is held or waits is left to the next process."""
+        started = self._start(now)
+        for state in started.parts.states.values():
+            started.parts.quiet.end(state, now.wall_ms)
+        return started.leave(now)
+
+    def _start(self, now: Instant) -> _Started:
+        if self._started is None:
+            self._started = _Started(
+                self._settings, self._mapping, self._router, self._known, self._letters, now
+            )
+        return self._started
+
+
+class _Started:
+    """The content side from its first event on."""
+
+    def __init__(
+        self,
+        settings: FeedConfig,
+        mapping: FeedMapping,
+        router: Router,
+        known: KnownLog,
+        letters: Letters,
+        now: Instant,
+    ) -> None:
+        states = {
+            symbol: FeedSymbol(symbol, router.plan(symbol), known.symbols.get(symbol))
+            for symbol in settings.symbols
+        }
+        history = settings.history or HistoryConfig()
+        outbox = Outbox()
+        quiet = QuietRuns(settings.name, outbox)
+        self.parts = Parts(
+            settings=settings,
+            history=history,
+            states=states,
+            time=ProviderTime(now),
+            lateness=Lateness(),
+            outbox=outbox,
+            quiet=quiet,
+            statements=Statements(settings, router, outbox, quiet, letters),
+            holes=Holes(settings.name, states, outbox),
+            wants=Wants(states, history.per_request, history.lag_ms),
+            desk=HistoryDesk(settings, mapping, known.limit, now),
+        )
+        self._answers = Answers(self.parts)
+        self._silences = Silences(self.parts)
+        self._seam = Seam(self.parts, self._take, self._silences.watch)
+        self._finality = Finality(self.parts, mapping.closing, self._final)
+        self._notices = Notices(self.parts, self._answers, self._silences.watch)
+        self._coverage = FeedCoverage(self.parts, self._seam, self._finality)
+        self._actions: list[Action] = []
+        self._coverage.resume(known, now)
+        for state in states.values():
+            self._silences.watch(state, now)
+
+    # Signals.
+
+    def on_signal(self, signal: Signal, now: Instant) -> None:
+        """Take a signal of the connection side."""
+        self.parts.time.look(now)
+        if isinstance(signal, Heard):
+            self._heard(signal, now)
+        elif isinstance(signal, WentLive):
+            self._coverage.went_live(signal, now)
+        elif isinstance(signal, WentDown):
+            self._coverage.went_down(signal, now)
+        elif isinstance(signal, RefusedSymbols):
+            self._coverage.refuse(signal, now)
+        elif isinstance(signal, ClockHealth):
+            self.parts.time.heard(signal, now)
+            self._time_changed(now)
+        elif isinstance(signal, Paused):
+            self.parts.desk.pause(signal.until_ms)
+        elif isinstance(signal, BreakerOpened):
+            self._coverage.poll_from(now.mono_ms)
+
+    def _time_changed(self, now: Instant) -> None:
+        for state in self.parts.states.values():
+            self._silences.watch(state, now)
+            for label_ms in sorted(state.in_progress):
+                self._finality.elapsed(state, label_ms, now)
+            self._finality.ahead_due(state, now)
+
+    # What was heard.
+
+    def _heard(self, signal: Heard, now: Instant) -> None:
+        parts = self.parts
+        provider_ms = parts.time.at(now)
+        connection = parts.connections.get(signal.connection)
+        if connection is not None:
+            connection.heard_ms = provider_ms
+        for meaning in signal.meanings:
+            if isinstance(meaning, Statement):
+                state = parts.states.get(meaning.bar.symbol)
+                if state is not None:
+                    heard = HeardStatement(meaning, signal.connection, now, provider_ms)
+                    self._finality.take(state, heard, now)
+            elif isinstance(meaning, Notice):
+                self._notices.take(meaning, connection, now)
+            elif isinstance(meaning, Alive) and connection is not None:
+                connection.heartbeat_ms = provider_ms
+        self._silences.evidence_came(now)
+
+    def _final(self, state: FeedSymbol, heard: HeardStatement, now: Instant) -> None:
+        """A final statement of the stream: held while the history is asked, else taken."""
+        if not state.connections and state.holding is None:
+            # Its acknowledgement has not come yet.
+            self._seam.hold_back(state, now)
+        if state.holding is not None:
+            self._seam.hold(state, heard)
+            return
+        bar = heard.statement.bar
+        since_ms = state.connections.get(heard.connection)
+        first = bar.start_ms not in state.seen
+        if heard.statement.final and first and since_ms is not None and since_ms <= bar.start_ms:
+            late_ms = heard.provider_ms - state.slots.end(bar.start_ms)
+            self.parts.lateness.add(late_ms, now.mono_ms)
+        self._take(state, heard, now)
+        self._silences.follow(state, now)
+
+    def _take(self, state: FeedSymbol, heard: HeardStatement, now: Instant) -> None:
+        """A final statement becomes a record, unless it says nothing new."""
+        parts, bar = self.parts, heard.statement.bar
+        if heard.statement.empty and parts.settings.truth.skip_empty:
+            parts.statements.cancel(state, bar.start_ms, "stream", heard.came.mono_ms, heard.came)
+            state.empty.add(bar.start_ms)
+            parts.statements.counts["empty"] += 1
+            return
+        parts.statements.take(state, bar, "stream", heard.came.mono_ms, heard.came)
+        if parts.holes.open:
+            parts.holes.look((state.symbol,), now)
+
+    # Answers, acknowledgements, time.
+
+    def handle(self, event: ContentEvent, now: Instant) -> None:
+        """Take an event."""
+        self.parts.time.look(now)
+        if isinstance(event, Answered):
+            answer, actions = self.parts.desk.answered(event, now)
+            self._actions += actions
+            if answer is not None:
+                self._answered(answer, now)
+        elif isinstance(event, Unanswered):
+            self.parts.desk.unanswered(event, now)
+        elif isinstance(event, Acknowledged):
+            self.parts.outbox.acknowledged(event.batch)
+
+    def _answered(self, answer: HistoryAnswer, now: Instant) -> None:
+        ask = answer.ask
+        self._answers.take(answer, now)
+        for symbol in ask.symbols:
+            state = self.parts.states[symbol]
+            if ask.purpose == "seam" or state.barred:
+                self._seam.release(state, now)
+            if ask.purpose == "evidence":
+                state.wanted = False
+            self._silences.watch(state, now)
+
+    def _asks_failed(self, now: Instant) -> None:
+        parts = self.parts
+        failed, parts.desk.failed = parts.desk.failed, []
+        for ask in failed:
+            for symbol in ask.symbols:
+                to_ms = ask.to_ms if ask.purpose in ("older", "end", "dirty") else FAR_FUTURE_MS
+                parts.wants.add(ask.purpose, symbol, ask.from_ms, to_ms, now.mono_ms + AGAIN_MS)
+
+    def leave(self, now: Instant) -> list[Action]:
+        """Do what is due, and what leaves then."""
+        parts = self.parts
+        while True:
+            due = parts.agenda.take(now.mono_ms)
+            if due is None:
+                break
+            self._do(due, now)
+        self._silences.look(now)
+        actions, self._actions = self._actions, []
+        provider_ms = parts.time.at(now)
+        sent: list[Action] = []
+        while True:
+            sent += parts.desk.send(now, provider_ms)
+            self._asks_failed(now)
+            if not parts.desk.ready or parts.desk.free_at(now.mono_ms) > now.mono_ms:
+                break
+            ask = parts.wants.take(now.mono_ms, provider_ms)
+            if ask is None:
+                break
+            parts.desk.take(ask)
+        actions += parts.outbox.leave()
+        actions += parts.statements.letters
+        parts.statements.letters = []
+        return actions + sent
+
+    @property
+    def next_ms(self) -> int:
+        """When something is due."""
+        parts = self.parts
+        due_ms = min(parts.agenda.next_ms, self._silences.next_ms, parts.desk.next_ms(0))
+        if parts.desk.ready:
+            due_ms = min(due_ms, max(parts.wants.next_ms, parts.desk.free_at(0)))
+        return due_ms
+
+    def _do(self, due: Due, now: Instant) -> None:
+        parts = self.parts
+        if due.duty == "hold":
+            self._seam.look(now)
+        elif due.duty in ("tail", "retry"):
+            self._seam.ask_missing(due.symbols, due.duty == "tail", now)
+        elif due.duty == "poll":
+            self._coverage.poll(now)
+        else:
+            state = parts.states[due.symbols[0]]
+            if due.duty == "slot":
+                if due.label_ms == state.watched_ms:
+                    state.watched_ms = 0
+                    self._silences.watch(state, now)
+            elif due.duty == "elapsed":
+                self._finality.elapsed(state, due.label_ms, now)
+            elif due.duty == "ahead":
+                self._finality.ahead_due(state, now)
+            elif due.duty == "dirty":
+                self._answers.ask_around(state, due.label_ms, now.mono_ms)
+            elif due.duty == "end":
+                self._coverage.session_ended(state, due.label_ms, now)

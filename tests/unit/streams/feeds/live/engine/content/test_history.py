@@ -1,0 +1,227 @@
+"""What the history is asked for, and what its answers change."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tapeline.schemas.feed_events import Absent, Limit
+from tapeline.schemas.records import Cancel
+from tapeline.streams.feeds.live.model import Notice
+from tests.feeds_live import World
+from tests.feeds_live_oracle import (
+    assert_folds_like_final_bars,
+    assert_nothing_is_minted,
+    assert_requests_within,
+)
+from tests.feeds_live_provider import MINUTE, SECOND, Provider, bar_of
+from tests.unit.streams.feeds.live.engine.content.scenes import (
+    history,
+    minute,
+    minutes,
+    provider_of,
+    world_of,
+)
+
+
+def _cut(provider: Provider, begin: int, end: int, **truth: Any) -> World:
+    """A feed that is cut from one minute to another."""
+    world = world_of(provider, **truth)
+    world.stream(minute(60))
+    world.at(minute(begin) + 30 * SECOND, world.disconnect)
+    world.at(minute(end) + 30 * SECOND, world.reconnect)
+    return world
+
+
+@pytest.mark.parametrize("retry_after_ms", [17_000, None])
+def test_a_refused_request_waits_and_live_goes_on_after_half_a_minute(
+    retry_after_ms: int | None,
+) -> None:
+    provider = provider_of("A", minutes=60)
+    provider.retry_after_ms = retry_after_ms
+    provider.down = [(minute(10), minute(16), 429)]
+    world = _cut(provider, 10, 12)
+    world.run(minute(13))
+    assert minutes([world.bars("A")[-1].start_ms])[0] == 9
+    world.run(minute(13) + 2 * SECOND)
+    assert minutes([world.bars("A")[-1].start_ms])[0] == 12
+    world.run(minute(20))
+    assert minutes([bar.start_ms for bar in world.bars("A")][-13:])[:9] != list(range(5, 14))
+    assert_folds_like_final_bars(world, "A")
+    refused = [event for event in world.reports if isinstance(event, Limit) and event.status == 429]
+    assert {event.wait_ms for event in refused} == {retry_after_ms or MINUTE}
+    times = [mono_ms for mono_ms, _ in world.requests]
+    begun = [at for at in times if minute(12) <= at + world.offset_ms < minute(16)]
+    steps = [b - a for a, b in pairwise(begun)]
+    assert all(step <= 200 or step >= (retry_after_ms or MINUTE) for step in steps)
+
+
+def test_a_ban_pauses_every_request_for_as_long_as_it_says() -> None:
+    provider = provider_of("A", minutes=60)
+    provider.retry_after_ms = 600_000
+    provider.down = [(minute(10), minute(13), 418)]
+    world = _cut(provider, 10, 12)
+    world.run(minute(40))
+    asked = sorted(mono_ms + world.offset_ms for mono_ms, _ in world.requests)
+    banned = next(at for at in asked if at >= minute(10))
+    assert banned < minute(13)
+    assert [at for at in asked if banned + SECOND < at < banned + 600_000] == []
+    assert_folds_like_final_bars(world, "A")
+
+
+def test_a_pause_that_was_asked_for_outlives_the_process() -> None:
+    provider = provider_of("A", minutes=60)
+    provider.retry_after_ms = 600_000
+    provider.down = [(minute(10), minute(13), 418)]
+    world = _cut(provider, 10, 12)
+    world.at(minute(14), world.kill)
+    world.at(minute(14) + SECOND, world.reconnect)
+    world.run(minute(21))
+    asked = [mono_ms + world.offset_ms for mono_ms, _ in world.requests]
+    assert [at for at in asked if at > minute(14)] == []
+
+
+def test_the_last_row_that_is_in_progress_is_left_to_the_stream() -> None:
+    provider = provider_of("A", minutes=60)
+    provider.open_row = True
+    world = _cut(provider, 10, 14)
+    world.run(minute(30))
+    assert_nothing_is_minted(world)
+    assert_folds_like_final_bars(world, "A")
+
+
+def test_pages_are_put_together_and_a_lost_one_is_asked_for_again() -> None:
+    provider = provider_of("A", "B", minutes=60)
+    provider.rows_a_page = 4
+    world = _cut(provider, 10, 20)
+    provider.down = [(minute(20) + 30_150, minute(20) + 31_000, 500)]
+    world.run(minute(21))
+    assert world.side.counts["problems"] == 1
+    assert minutes([bar.start_ms for bar in world.bars("A")]) == list(range(-5, 20))
+    assert world.side.counts["revised"] == 0
+    assert_folds_like_final_bars(world, "B")
+
+
+def test_a_history_whose_pages_never_end_is_given_up_and_live_goes_on() -> None:
+    provider = provider_of("A", minutes=60)
+    world = _cut(provider, 10, 14)
+    provider.rows_a_page = 2
+    world.mapping.next_page = lambda request: request  # type: ignore[method-assign]
+    world.run(minute(30))
+    assert minutes([world.bars("A")[-1].start_ms]) == [28]
+    assert world.side.counts["problems"] > 3
+    assert_requests_within(world, 30, MINUTE)
+
+
+def test_two_contents_of_one_slot_in_one_answer_are_not_taken() -> None:
+    provider = provider_of("A", minutes=60)
+    provider.doubled = {("A", minute(11))}
+    world = _cut(provider, 10, 14)
+    world.run(minute(15))
+    assert 11 not in minutes([bar.start_ms for bar in world.bars("A")])
+    provider.doubled = set()
+    world.run(minute(17))
+    assert 11 in minutes([bar.start_ms for bar in world.bars("A")])
+
+
+def test_a_busted_minute_is_cancelled_after_two_answers_and_not_after_one() -> None:
+    provider = provider_of("A", minutes=60)
+    provider.bust("A", minute(5), minute(8))
+    world = world_of(provider, cancels=True)
+    world.stream(minute(60))
+    world.run(minute(9) + 10 * SECOND)
+    assert [event.start_ms for event in world.reports if isinstance(event, Absent)] == [minute(5)]
+    assert not any(isinstance(record, Cancel) for record in world.records("A"))
+    world.run(minute(14) + 10 * SECOND)
+    (cancel,) = [record for record in world.records("A") if isinstance(record, Cancel)]
+    assert cancel.start_ms == minute(5)
+    assert_folds_like_final_bars(world, "A")
+
+
+def test_a_busted_minute_stays_where_absence_is_not_to_cancel() -> None:
+    provider = provider_of("A", minutes=60)
+    provider.bust("A", minute(5), minute(8))
+    world = world_of(provider)
+    world.stream(minute(60))
+    world.run(minute(30))
+    assert not any(isinstance(record, Cancel) for record in world.records("A"))
+
+
+def test_a_bar_that_the_history_lacks_once_stays() -> None:
+    provider = provider_of("A", minutes=60)
+    world = world_of(provider, cancels=True)
+    world.stream(minute(60))
+    provider.hidden = {("A", minute(5))}
+    world.run(minute(8))
+    world.hear(Notice("dirty", "A", minute(5)))
+    world.run(minute(9) + 10 * SECOND)
+    provider.hidden = set()
+    world.run(minute(40))
+    assert world.side.counts["absent"] == 1
+    assert not any(isinstance(record, Cancel) for record in world.records("A"))
+    assert_folds_like_final_bars(world, "A")
+
+
+def test_a_restart_begins_anew_with_absences() -> None:
+    provider = provider_of("A", minutes=60)
+    provider.bust("A", minute(5), minute(8))
+    world = world_of(provider, cancels=True)
+    world.stream(minute(60))
+    world.at(minute(13), world.kill)
+    world.at(minute(13) + SECOND, world.reconnect)
+    world.run(minute(15))
+    assert not any(isinstance(record, Cancel) for record in world.records("A"))
+
+
+def test_a_history_adjusted_for_a_split_is_not_published_and_its_hole_is_abandoned() -> None:
+    provider = provider_of("A", "B", minutes=60)
+    world = _cut(provider, 10, 14)
+    world.run(minute(10))
+    provider.scale = 0.25
+    world.run(minute(31))
+    assert not set(minutes([bar.start_ms for bar in world.bars("A")])) & {11, 12, 13}
+    assert 29 in minutes([bar.start_ms for bar in world.bars("A")])
+    lost = [hole for hole in world.holes().values() if hole.symbol == "A" and hole.missing]
+    assert {hole.state for hole in lost} == {"abandoned"}
+    assert sum(hole.missing for hole in lost) >= 3
+    assert world.side.counts["barred"] == 2
+    assert_nothing_is_minted(world)
+
+
+def test_500_symbols_after_ten_minutes_are_live_on_time_and_the_limit_holds() -> None:
+    symbols = [f"S{number}" for number in range(500)]
+    provider = Provider()
+    for symbol in symbols:
+        for number in range(26):
+            provider.publish(bar_of(symbol, minute(number)), minute(number + 1) + 400)
+    world = world_of(provider, history(requests=200), silence="canary")
+    world.stream(minute(27))
+    world.at(minute(5) + 30 * SECOND, world.disconnect)
+    world.at(minute(15) + 30 * SECOND, world.reconnect)
+    world.run(minute(16) + 30 * SECOND)
+    for symbol in symbols[::50]:
+        assert minutes([world.bars(symbol)[-1].start_ms]) == [15]
+    world.run(minute(20))
+    assert [hole for hole in world.holes().values() if hole.state == "open"] == []
+    assert_requests_within(world, 200, MINUTE)
+    for symbol in symbols[::100]:
+        assert_folds_like_final_bars(world, symbol)
+
+
+def test_with_one_symbol_a_request_the_limit_holds_and_live_is_released_in_five_minutes() -> None:
+    symbols = [f"S{number}" for number in range(60)]
+    provider = Provider()
+    for symbol in symbols:
+        for number in range(20):
+            provider.publish(bar_of(symbol, minute(number)), minute(number + 1) + 400)
+    past = history(requests=10)
+    world = world_of(provider, type(past)(requests=10, per_request=1, begin=past.begin))
+    world.stream(minute(21))
+    world.at(minute(5) + 30 * SECOND, world.disconnect)
+    world.at(minute(7) + 30 * SECOND, world.reconnect)
+    world.run(minute(13))
+    for symbol in symbols:
+        assert max(minutes([bar.start_ms for bar in world.bars(symbol)])) == 11
+    assert_requests_within(world, 10, MINUTE)
