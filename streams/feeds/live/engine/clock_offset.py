@@ -6,6 +6,7 @@ from collections import deque
 from statistics import median_low
 
 from tapeline.schemas.feed_events import Skew
+from tapeline.schemas.ids import skew_id
 from tapeline.schemas.instants import MINUTE_MS, SECOND_MS
 from tapeline.streams.feeds.live.engine.signals import ClockHealth
 from tapeline.streams.feeds.live.model import Instant, Report
@@ -122,13 +123,14 @@ class ClockReading:
         self._last = health
         if _level(health) == (0 if last is None else _level(last)):
             return [health]
+        witness = clock.witness()
         skew = Skew(
-            f"skew|{self._feed}",
+            skew_id(self._feed, witness),
             self._feed,
             None,
             now.wall_ms,
             health.offset_ms,
-            clock.witness(),
+            witness,
             health.healthy,
         )
         return [health, Report(skew)]

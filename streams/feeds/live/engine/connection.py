@@ -481,7 +481,7 @@ class ConnectionSide:
 
     def _publish_subscription(self, link: Link, now: Instant) -> None:
         missing = tuple(each for each in self._symbols if each not in link.published)
-        self._out.subscription(len(self._symbols), missing, now)
+        self._out.subscription(link.number, len(self._symbols), missing, now)
 
     def _publish_clock(self, now: Instant) -> None:
         self._clock_ms = now.mono_ms

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tapeline.schemas.feed_events import Connection, ConnectionState, FeedEvent, Limit, Subscribed
+from tapeline.schemas.ids import connection_id, limit_id, subscription_id
 from tapeline.streams.feeds.live.engine.signals import Signal
 from tapeline.streams.feeds.live.model import Action, Instant, Report, Send
 
@@ -45,17 +46,19 @@ class ConnectionOutbox:
         self, number: int, state: ConnectionState, reason: str, attempt: int, now: Instant
     ) -> None:
         """Report that a connection changed its state."""
-        key = f"connection|{self._feed}|{number}"
+        key = connection_id(self._feed, number)
         self._report(Connection(key, self._feed, None, now.wall_ms, state, reason, attempt))
 
     def limit(self, wait_ms: int, status: int, now: Instant) -> None:
         """Report a pause that the provider asked for."""
-        key = f"limit|{self._feed}|connection"
+        key = limit_id(self._feed)
         self._report(Limit(key, self._feed, None, now.wall_ms, wait_ms, status))
 
-    def subscription(self, wanted: int, missing: tuple[str, ...], now: Instant) -> None:
-        """Report what is subscribed."""
-        key = f"subscription|{self._feed}"
+    def subscription(
+        self, number: int, wanted: int, missing: tuple[str, ...], now: Instant
+    ) -> None:
+        """Report what a connection has subscribed."""
+        key = subscription_id(self._feed, number)
         self._report(Subscribed(key, self._feed, None, now.wall_ms, wanted, missing))
 
     def _report(self, event: FeedEvent) -> None:
