@@ -115,6 +115,7 @@ def _read_feed(name: str, own: dict[str, Any], at: ConfigKey) -> FeedConfig:
     if kind != "databento":
         mapping = _mapping(fields, tables, notices, at)
         _check_variables(fields["url"], mapping, kind, at)
+        _check_one_symbol(fields["url"], fields["symbols"], at.child("url"))
     return FeedConfig(
         name=name,
         kind=kind,
@@ -279,6 +280,13 @@ def _check_variables(url: str, mapping: MappingTables, kind: FeedKind, at: Confi
             _check_form(part, value, below)
     if mapping.secret is not None and kind != "webhook":
         at.child("secret").refuse(mapping.secret.path, "a secret of messages for kind webhook")
+
+
+def _check_one_symbol(url: str, symbols: dict[str, str], at: ConfigKey) -> None:
+    """An address with one symbol is not that of several."""
+    names = {part.name for part in address_parts(url) if isinstance(part, Variable)}
+    if len(symbols) > 1 and names & {"symbol", "topic"}:
+        at.refuse(url, "{symbols} or {topics} in the address of several symbols")
 
 
 def _check_form(part: Variable, value: str, at: ConfigKey) -> None:

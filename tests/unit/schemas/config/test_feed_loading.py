@@ -156,6 +156,13 @@ def test_an_error_names_file_and_key(old: str, new: str, key: str) -> None:
     assert (caught.value.file, caught.value.key) == ("desk.toml", key)
 
 
+def test_an_address_of_one_symbol_is_not_that_of_several() -> None:
+    text = OWN.replace("example/stream", "example/{symbol}")
+    assert feed(text).url == "wss://feed.example/{symbol}"
+    with pytest.raises(ConfigError, match=r"\{symbols\} or \{topics\}"):
+        feed(text.replace('ACME = "acme_usd"', 'ACME = "a", XYZ = "x"'))
+
+
 def test_an_unknown_preset_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="nearest: alpaca"):
         read_config("[feeds.x]\nuse = 'alpacca'\nsymbols = ['A']", "desk.toml")
