@@ -17,6 +17,7 @@ WITHOUT: dict[str, str] = {
         "replay/compare/recorded_topics replay/sources/topic streams/cli/topics "
         "streams/consuming/subscription streams/consuming/topics "
         "streams/kafka/administration streams/kafka/connection streams/kafka/feed_log "
+        "streams/feeds/live/transports/kafka_topic streams/kafka/intake "
         "streams/kafka/lease streams/kafka/log_check "
         "streams/kafka/publishing streams/kafka/reading streams/kafka/stamp_survey "
         "streams/kafka/tails streams/kafka/topics streams/kafka/writer "

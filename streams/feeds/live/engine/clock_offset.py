@@ -17,7 +17,7 @@ LONG_MS = 10 * MINUTE_MS
 SHORT_MS = 30 * SECOND_MS
 FEWEST = 5
 """Messages without which a median says nothing."""
-# Of a burst a few tell as much as all; over ten minutes busy times count no more than quiet ones.
+# Of a burst a few are as good as all; over ten minutes busy times count no more than quiet ones.
 _A_SECOND = 5
 _SPACE_MS = 10 * SECOND_MS
 _SMALLEST_CHANGE_MS = 100

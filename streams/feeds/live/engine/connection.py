@@ -206,7 +206,7 @@ class ConnectionSide:
         link = self._link(event.connection)
         if link is None:
             return
-        self._lose(link, event.reason, now, status=event.status, told_ms=event.retry_after_ms)
+        self._lose(link, event.reason, now, status=event.status, asked_ms=event.retry_after_ms)
 
     def _closed(self, event: ConnectionClosed, now: Instant) -> None:
         link = self._link(event.connection)
@@ -223,7 +223,7 @@ class ConnectionSide:
             if self._policy_closings == POLICY_CLOSINGS:
                 self._leave(f"{reason}, {POLICY_CLOSINGS} times before any answer", now)
                 return
-        self._lose(link, reason, now, cause=cause, status=event.code, told_ms=event.retry_after_ms)
+        self._lose(link, reason, now, cause=cause, status=event.code, asked_ms=event.retry_after_ms)
 
     # Messages.
 
@@ -300,7 +300,7 @@ class ConnectionSide:
             self._after_session(link, now, notice.text)
         else:
             reason = notice.text or "refused for now"
-            self._lose(link, reason, now, close=True, status=BUSY, told_ms=notice.wait_ms)
+            self._lose(link, reason, now, close=True, status=BUSY, asked_ms=notice.wait_ms)
 
     def _after_session(self, link: Link, now: Instant, reason: str = "not acknowledged") -> None:
         """Publish what a step of the session led to."""
@@ -383,7 +383,7 @@ class ConnectionSide:
         close: bool = False,
         cause: HoleCause | None = None,
         status: int | None = None,
-        told_ms: int | None = None,
+        asked_ms: int | None = None,
     ) -> None:
         """A connection is gone, or is to be ended now; plan what takes its position."""
         if status in REFUSED:
@@ -391,7 +391,7 @@ class ConnectionSide:
             return
         if close:
             self._out.add(Close(link.number, abort=True))
-        pause_ms = pause_of(status, told_ms)
+        pause_ms = pause_of(status, asked_ms)
         if pause_ms is not None:
             self._pause(pause_ms, status or 0, now)
         if link.is_live:

@@ -26,20 +26,20 @@ BUSY_MS: Final = 30 * SECOND_MS
 GREATEST_MS: Final = 7 * DAY_MS
 
 
-def pause_of(status: int | None, told_ms: int | None) -> int | None:
+def pause_of(status: int | None, asked_ms: int | None) -> int | None:
     """The pause before the next attempt; None: as the backoff decides.
 
     Parameters
     ----------
-    told_ms
+    asked_ms
         What the provider asked for, if it did.
     """
-    if told_ms is not None:
-        told_ms = min(max(told_ms, 0), GREATEST_MS)
+    if asked_ms is not None:
+        asked_ms = min(max(asked_ms, 0), GREATEST_MS)
     if status == BUSY:
-        return max(BUSY_MS, told_ms or 0)
-    if told_ms is not None:
-        return told_ms
+        return max(BUSY_MS, asked_ms or 0)
+    if asked_ms is not None:
+        return asked_ms
     if status == BANNED:
         return BAN_MS
     return PAUSE_MS if status in {TOO_MANY, POLICY} else None

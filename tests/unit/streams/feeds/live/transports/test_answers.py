@@ -53,7 +53,7 @@ def test_a_pause_is_read_in_both_forms(headers: dict[str, str], expected: int | 
     assert retry_after_of(headers, DATE_MS + 60_000) == expected
 
 
-def test_faults_are_told_without_the_address_that_a_library_writes() -> None:
+def test_faults_are_named_without_the_address_that_a_library_writes() -> None:
     info = aiohttp.RequestInfo(
         URL("http://feed.example/?key=hunter2"),
         "GET",

@@ -23,9 +23,9 @@ class Watched:
         Everything, in order.
     """
 
-    def __init__(self, inbox: Inbox, runner: Runner) -> None:
+    def __init__(self, inbox: Inbox, made: Runner | ConnectionTasks) -> None:
         self.inbox = inbox
-        self.transport = ConnectionTasks(inbox, runner)
+        self.transport = made if isinstance(made, ConnectionTasks) else ConnectionTasks(inbox, made)
         self.events: list[Event] = []
 
     def connect(self, url: str, number: int = 1, max_frame: int = 16 << 20, **headers: str) -> None:

@@ -159,14 +159,14 @@ def test_three_policy_closings_before_any_answer_are_a_refusal() -> None:
     ("first", "least", "most", "status"),
     [
         pytest.param(Behaviour(cut_after_ms=90_000, code=1008), 60, 61, 1008, id="policy"),
-        pytest.param(Behaviour(status=429, retry_after_ms=17_000), 17, 18, 429, id="as told"),
-        pytest.param(Behaviour(status=429), 60, 61, 429, id="told nothing"),
+        pytest.param(Behaviour(status=429, retry_after_ms=17_000), 17, 18, 429, id="as asked for"),
+        pytest.param(Behaviour(status=429), 60, 61, 429, id="nothing was asked for"),
         pytest.param(
             Behaviour(cut_after_ms=90_000, code=429, retry_after_ms=25_000),
             25,
             26,
             429,
-            id="a poll, as told",
+            id="a poll, as asked for",
         ),
         pytest.param(Behaviour(status=406), 30, 31, 406, id="too many connections"),
         pytest.param(Behaviour(status=418, retry_after_ms=300_000), 300, 301, 418, id="banned"),

@@ -1,0 +1,77 @@
+"""A topic that others write, as the messages of a feed."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from tapeline.streams.feeds.live.model import (
+    ConnectFailed,
+    ConnectionClosed,
+    ConnectionOpened,
+    Received,
+)
+from tapeline.streams.feeds.live.transports.inbox import Inbox
+from tapeline.streams.kafka.feed_log import BrokerClients
+from tapeline.streams.kafka.intake import intake_group, topic_intake
+from tapeline.streams.kafka.writer import make_producer
+from tests.kafka.broker import Broker, free_ports
+from tests.unit.streams.feeds.live.transports.watching import Watched
+
+MESSAGES = [b'{"n": 0}', b"no JSON \xff", b"", *(b'{"n": %d}' % number for number in range(3, 20))]
+
+
+def clients_of(bootstrap: str) -> BrokerClients:
+    return BrokerClients(
+        partial(AIOKafkaConsumer, bootstrap_servers=bootstrap),
+        partial(make_producer, bootstrap),
+        bootstrap,
+    )
+
+
+async def test_messages_come_again_until_they_are_acknowledged(
+    broker: Broker, topic_prefix: str
+) -> None:
+    topic = f"{topic_prefix}.bars"
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 1, 1)])
+    await admin.close()
+    producer = make_producer(broker.bootstrap)
+    await producer.start()
+    for value in MESSAGES:
+        await producer.send_and_wait(topic, value or None, b"key", partition=0)
+
+    async def read(count: int, acknowledged: int) -> list[bytes]:
+        inbox = Inbox(messages=7)
+        intake = topic_intake(
+            inbox, intake_group("mine", topic_prefix), clients_of(broker.bootstrap)
+        )
+        watched = Watched(inbox, intake)
+        watched.connect(f"kafka://{topic}")
+        received = await watched.until(Received, count)
+        assert len(watched.of(ConnectionOpened)) == 1
+        intake.acknowledged(acknowledged)
+        watched.close()
+        await watched.until(ConnectionClosed)
+        await watched.transport.stop()
+        return [each.data for each in received[:count]]
+
+    assert await read(20, 0) == MESSAGES
+    assert await read(20, 12) == MESSAGES
+    assert await read(8, 8) == MESSAGES[12:]
+    await producer.send_and_wait(topic, b"last", partition=0)
+    await producer.stop()
+    assert await read(1, 1) == [b"last"]
+
+
+async def test_a_broker_that_is_away_is_a_failed_attempt() -> None:
+    (port,) = free_ports(1)
+    inbox = Inbox()
+    watched = Watched(inbox, topic_intake(inbox, "group", clients_of(f"127.0.0.1:{port}")))
+    watched.connect("kafka://bars")
+    (failed,) = await watched.until(ConnectFailed)
+    assert failed.reason == "KafkaConnectionError"
+    await watched.transport.stop()
