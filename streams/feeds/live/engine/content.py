@@ -112,6 +112,18 @@ class ContentSide:
         """Whether the destination holds everything that there is to write."""
         return self._started is None or self._started.parts.outbox.empty
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether every symbol that the provider gives is live and no hole is open."""
+        if self._started is None:
+            return False
+        parts = self._started.parts
+        live = all(
+            state.refused or (state.connections and state.holding is None)
+            for state in parts.states.values()
+        )
+        return live and not parts.holes.open
+
     def states(self) -> dict[str, FeedSymbol]:
         """What is known of each symbol: to be looked at, not to be changed."""
         return {} if self._started is None else self._started.parts.states
