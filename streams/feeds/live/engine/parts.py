@@ -81,13 +81,16 @@ class Parts:
         return self.settings.history is not None
 
     def reach_ms(self, state: FeedSymbol, now: Instant) -> int:
-        """First instant that is still fetched: two sessions or 10,000 slots back."""
+        """First slot that is still fetched: two sessions or 10,000 slots back."""
         provider_ms = self.time.at(now)
         if self.history.reach_ms is not None:
-            return provider_ms - self.history.reach_ms
-        opened_ms = session_open(state, provider_ms)
-        before_ms = state.slots.session_before(opened_ms)[0] or opened_ms
-        return max(before_ms, provider_ms - REACH_SLOTS * state.slots.base_ms)
+            reach_ms = provider_ms - self.history.reach_ms
+        else:
+            opened_ms = session_open(state, provider_ms)
+            before_ms = state.slots.session_before(opened_ms)[0] or opened_ms
+            reach_ms = max(before_ms, provider_ms - REACH_SLOTS * state.slots.base_ms)
+        label_ms = state.slots.at(reach_ms)
+        return state.slots.end(label_ms) if label_ms < reach_ms else reach_ms
 
 
 def session_open(state: FeedSymbol, provider_ms: int) -> int:
