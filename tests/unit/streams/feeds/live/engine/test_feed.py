@@ -126,7 +126,7 @@ def test_a_feed_connects_fills_what_is_behind_it_and_follows_the_stream() -> Non
     run.event(64, Timer())
     assert run.engine.caught_up
     assert run.engine.written
-    assert run.labels == [*range(-9, -1), 0, -1]
+    assert run.labels == list(range(-9, 1))
 
 
 def test_an_outage_is_a_hole_that_the_history_fills() -> None:
