@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from random import Random
 from typing import Annotated
 
 import typer
 
+from tapeline.schemas.codec import encode
 from tapeline.schemas.config.feed_loading import preset_names
 from tapeline.schemas.config.feeds import FeedConfig
 from tapeline.schemas.config.loading import load_config
@@ -19,11 +21,22 @@ from tapeline.streams.cli.show.feeds import check_data, check_lines, feed_data, 
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.live.check import check_tape
 from tapeline.streams.feeds.live.mapping.compiled import compile_mapping
+from tapeline.streams.feeds.live.model import Append, FeedLetter
+from tapeline.streams.feeds.live.replay import replay_tape
 from tapeline.streams.feeds.live.secrets import available_secrets, secrets_set
 from tapeline.streams.feeds.live.tape import tape_messages
-from tapeline.streams.outputs.terminal import plain_console, print_document, print_line
+from tapeline.streams.outputs.terminal import (
+    plain_console,
+    print_document,
+    print_line,
+    write_lines,
+)
+from tapeline.streams.pipeline.log_writer import KnownLog
+from tapeline.streams.pipeline.routing import Router
 
-feed_app = typer.Typer(help="Live feeds: list, check.", no_args_is_help=True)
+feed_app = typer.Typer(help="Live feeds: list, check, replay a tape.", no_args_is_help=True)
+SEED = 1
+"""Of the waits between attempts: a replay has the same ones each time."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -73,6 +86,49 @@ def feed_check(
         for line in check_lines(report):
             print_line(line)
     return DIFFERENT if report.findings else 0
+
+
+@feed_app.command("replay")
+def feed_replay(
+    tape: Annotated[str, typer.Argument(metavar="TAPE", help="Recorded messages (.jsonl, .gz).")],
+    feed: Annotated[
+        str | None,
+        typer.Option("--feed", metavar="NAME", help="Feed of the tape, where there are several."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File of the records; else they are printed.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Make the records of a tape, as the feed would have written them; always the same ones."""
+    from tapeline.streams.feeds.live.engine.feed import FeedEngine
+
+    settings, found = _only_feed(config) if feed is None else feed_of(feed, config)
+    if found.mapping is None:
+        raise InputError(f"feed {found.name}: kind {found.kind} is read by its adapter")
+    mapping = compile_mapping(found, settings, available_secrets(found, os.environ))
+    engine = FeedEngine(found, mapping, Router(settings), KnownLog(), Random(SEED))
+    results = replay_tape(engine, list(tape_messages(tape, settings.limits.input_mib)))
+    lines = [
+        encode(entry.record)
+        for each in results
+        if isinstance(each, Append)
+        for entry in each.entries
+    ]
+    if out is None:
+        write_lines(lines)
+    else:
+        out.write_bytes(b"".join(line + b"\n" for line in lines))
+    letters = sum(isinstance(each, FeedLetter) for each in results)
+    print_line(f"{len(lines)} records, {letters} dead letters", err=True)
+
+
+def _only_feed(config: Path | None) -> tuple[Config, FeedConfig]:
+    settings = load_config(config)
+    if len(settings.feeds) != 1:
+        names = ", ".join(settings.feeds) or "none"
+        raise InputError(f"{config or CONFIG_FILE}: has the feeds {names}; name one with --feed")
+    return settings, next(iter(settings.feeds.values()))
 
 
 def feed_of(text: str, config: Path | None) -> tuple[Config, FeedConfig]:

@@ -2,8 +2,8 @@
 
 A line is ``{"recv_ms": 1796049060210, "via": "stream", "raw": "..."}``: milliseconds of the
 machine's clock, ``stream`` or ``history``, and the text of the message; ``b64`` instead of ``raw``
-where it is not UTF-8, and of an answer of the history ``symbols``, those that were asked for. A
-line of any other shape is a message itself, received at an unknown time.
+where it is not UTF-8, and of an answer of the history ``symbols`` and ``url``: what was asked for,
+without secrets. A line of any other shape is a message itself, received at an unknown time.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class TapeMessage(Struct, frozen=True):
         When it was received; None: the tape does not say.
     symbols
         Ours that an answer of the history was asked for; empty: the tape does not say.
+    url
+        The address of that request, as it is shown; "": the tape does not say.
     """
 
     number: int
@@ -40,6 +42,7 @@ class TapeMessage(Struct, frozen=True):
     recv_ms: int | None = None
     via: Via = "stream"
     symbols: tuple[str, ...] = ()
+    url: str = ""
 
 
 class _TapeLine(Struct, forbid_unknown_fields=True):
@@ -48,18 +51,25 @@ class _TapeLine(Struct, forbid_unknown_fields=True):
     raw: str | None = None
     b64: str | None = None
     symbols: tuple[str, ...] = ()
+    url: str = ""
 
 
 _LINES = msgspec.json.Decoder(_TapeLine)
 
 
 def tape_line(
-    data: bytes, recv_ms: int, via: Via = "stream", symbols: tuple[str, ...] = ()
+    data: bytes,
+    recv_ms: int,
+    via: Via = "stream",
+    symbols: tuple[str, ...] = (),
+    url: str = "",
 ) -> bytes:
     """A line of a tape, without its end."""
     line: dict[str, Any] = {"recv_ms": recv_ms, "via": via}
     if symbols:
         line["symbols"] = symbols
+    if url:
+        line["url"] = url
     try:
         line["raw"] = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -95,4 +105,4 @@ def _message(number: int, text: bytes) -> TapeMessage:
             return TapeMessage(number, text)
     except (ValueError, RecursionError, binascii.Error):
         return TapeMessage(number, text)
-    return TapeMessage(number, data, line.recv_ms, line.via, line.symbols)
+    return TapeMessage(number, data, line.recv_ms, line.via, line.symbols, line.url)

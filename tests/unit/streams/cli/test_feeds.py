@@ -80,6 +80,23 @@ def test_a_feed_that_is_not_there_is_named_with_the_nearest(
     assert "nearest: us" in capsys.readouterr().err
 
 
+def test_a_replay_writes_the_same_log_twice_and_a_run_takes_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "tapeline.toml").write_text(ALPACA)
+    sample = str(TAPES / "alpaca.jsonl")
+    assert main(["feed", "replay", sample, "--out", "first.jsonl"]) == 0
+    assert main(["feed", "replay", sample, "--feed", "us", "--out", "second.jsonl"]) == 0
+    assert "records, 0 dead letters" in capsys.readouterr().err
+    first = (folder / "first.jsonl").read_bytes()
+    assert first == (folder / "second.jsonl").read_bytes()
+    assert b'"type":"bar"' in first
+    assert main(["run", "first.jsonl", "--out", "out"]) == 0
+    (folder / "tapeline.toml").write_text(ALPACA + KRAKEN)
+    assert main(["feed", "replay", sample]) == 2
+    assert "has the feeds us, k; name one with --feed" in capsys.readouterr().err
+
+
 def test_secrets_are_in_no_output_of_the_configuration(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ def test_what_was_recorded_is_read_back(tmp_path: Path, name: str) -> None:
     lines = [
         tape_line(b'{"a":1}', 5),
         tape_line(b"\xff\x00", 6),
-        tape_line(b"[]", 7, "history", ("A", "B")),
+        tape_line(b"[]", 7, "history", ("A", "B"), "https://api.example/bars?key=${KEY}"),
     ]
     path = tmp_path / name
     data = b"\n".join(lines) + b"\n"
@@ -24,7 +24,7 @@ def test_what_was_recorded_is_read_back(tmp_path: Path, name: str) -> None:
     assert list(tape_messages(str(path))) == [
         TapeMessage(1, b'{"a":1}', 5),
         TapeMessage(2, b"\xff\x00", 6),
-        TapeMessage(3, b"[]", 7, "history", ("A", "B")),
+        TapeMessage(3, b"[]", 7, "history", ("A", "B"), "https://api.example/bars?key=${KEY}"),
     ]
 
 
