@@ -80,7 +80,8 @@ class World:
         self.requests: list[tuple[int, str]] = []
         self.life = 0
         self.lives: list[int] = []
-        self.heard: list[tuple[int, int, Statement]] = []
+        self.heard: list[tuple[int, int, Meaning]] = []
+        self.answers: list[tuple[int, HistoryRequest]] = []
         self.connected: dict[int, tuple[int, int | None]] = {}
         self.loss = 0.0
         self.calm_ms: int | None = None
@@ -236,6 +237,7 @@ class World:
             tuple(symbols.split(",")), int(low), int(high), fetch.http, int(page)
         )
         self.mapping.pages[body] = self._page(request, sent_ms)
+        self.answers.append((sent_ms, request))
         self._carry_out(self.side.handle(Answered(fetch.request, 200, body), self.now))
 
     def _page(self, request: HistoryRequest, sent_ms: int) -> HistoryPage:
@@ -286,9 +288,7 @@ class World:
             return
         if self.up is not None:
             self._last = self.now
-            for meaning in meanings:
-                if isinstance(meaning, Statement):
-                    self.heard.append((self.time_ms, self.up, meaning))
+            self.heard.extend((self.time_ms, self.up, meaning) for meaning in meanings)
             self.signal(Heard(self.up, meanings))
 
     def stream(self, until_ms: int, in_progress: bool = False) -> None:
@@ -296,7 +296,7 @@ class World:
         for slots in self.provider.versions.values():
             for label, versions in slots.items():
                 for number, version in enumerate(versions):
-                    if version.at_ms < until_ms:
+                    if self.time_ms <= version.at_ms < until_ms:
                         self._schedule(label, version, versions[max(number - 1, 0)])
                 if in_progress and versions[0].bar is not None and label + 30_000 < until_ms:
                     state = Statement(versions[0].bar, False)

@@ -6,6 +6,7 @@ from tapeline.schemas.events import Output
 from tapeline.schemas.feed_events import Hole
 from tapeline.schemas.records import Bar, Clock
 from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.feeds.live.model import Alive, Meaning, Statement
 from tapeline.streams.pipeline.planning import plan_group
 from tests.feeds_live import World
 from tests.feeds_live_provider import MINUTE, content
@@ -69,16 +70,66 @@ def assert_silence_is_accounted_for(world: World, symbol: str) -> None:
         reached = end if reached is None else max(reached, end)
     if watermark is None or not held:
         return
-    holes = [
-        (hole.from_ms, hole.to_ms)
-        for hole in world.reports
-        if isinstance(hole, Hole) and hole.symbol in (None, symbol)
-    ]
     for label in range(min(held), watermark, MINUTE):
         if held.get(label):
             continue
         if label in held:
             continue
         known = any(a <= label < b for a, b in proven)
-        hole = any(a - MINUTE < label and (b is None or label < b) for a, b in holes)
-        assert known or hole, f"{symbol} {label} has neither evidence nor a hole"
+        assert known or _in_a_hole(world, symbol, label), (
+            f"{symbol} {label} has neither evidence nor a hole"
+        )
+
+
+def assert_clocks_have_evidence(world: World, symbol: str) -> None:
+    """No clock is ahead of what its feed could know: its evidence came before it was written."""
+    patience_ms = world.settings.truth.outage_patience_ms
+    for at, (entry, written_ms) in enumerate(zip(world.log, world.written_ms, strict=True)):
+        clock = entry.record
+        if not isinstance(clock, Clock) or clock.symbol != symbol:
+            continue
+        shown = f"{symbol} {clock.time_ms} via {entry.via} at {written_ms}"
+        label = clock.time_ms - MINUTE
+        if entry.via == "bar":
+            later = [each.record for each in world.log[at + 1 :]]
+            assert any(
+                isinstance(each, Bar) and each.symbol == symbol and each.start_ms >= clock.time_ms
+                for each in later
+            ), shown
+        elif entry.via == "patience":
+            assert written_ms >= clock.time_ms + patience_ms, shown
+            assert _in_a_hole(world, symbol, label), shown
+        elif entry.via == "history":
+            lag_ms = world.settings.history.lag_ms if world.settings.history else 0
+            assert any(
+                clock.time_ms + lag_ms <= sent_ms < written_ms
+                and symbol in request.symbols
+                and request.from_ms <= label <= request.to_ms
+                for sent_ms, request in world.answers
+            ), shown
+        else:
+            assert written_ms >= clock.time_ms + 2_000, shown
+            assert any(
+                time_ms < written_ms
+                and world.connected[connection][0] <= label
+                and _shows(meaning, symbol, label, time_ms, entry.via)
+                for time_ms, connection, meaning in world.heard
+            ), shown
+
+
+def _shows(meaning: Meaning, symbol: str, label: int, time_ms: int, via: str) -> bool:
+    if isinstance(meaning, Statement):
+        other = meaning.bar.symbol != symbol
+        reached = meaning.bar.start_ms + (MINUTE if meaning.final else 0)
+        return via == "canary" and other and reached >= label + MINUTE
+    return via == "heartbeat" and isinstance(meaning, Alive) and time_ms >= label + MINUTE + 2_000
+
+
+def _in_a_hole(world: World, symbol: str, label: int) -> bool:
+    return any(
+        isinstance(hole, Hole)
+        and hole.symbol in (None, symbol)
+        and hole.from_ms - MINUTE < label
+        and (hole.to_ms is None or label < hole.to_ms)
+        for hole in world.reports
+    )

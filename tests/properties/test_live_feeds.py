@@ -12,6 +12,7 @@ from tapeline.schemas.config.feeds import HistoryConfig, Silence
 from tapeline.schemas.instants import iso_time
 from tests.feeds_live import World
 from tests.feeds_live_oracle import (
+    assert_clocks_have_evidence,
     assert_folds_like_final_bars,
     assert_nothing_is_minted,
     assert_requests_within,
@@ -148,3 +149,4 @@ def test_a_log_made_under_any_faults_folds_like_the_final_bars(faults: Faults) -
     for symbol in world.settings.symbols:
         assert_folds_like_final_bars(world, symbol)
         assert_silence_is_accounted_for(world, symbol)
+        assert_clocks_have_evidence(world, symbol)

@@ -307,7 +307,9 @@ class _Started:
         for ask in failed:
             for symbol in ask.symbols:
                 to_ms = ask.to_ms if ask.purpose in ("older", "end", "dirty") else FAR_FUTURE_MS
-                parts.wants.add(ask.purpose, symbol, ask.from_ms, to_ms, now.mono_ms + AGAIN_MS)
+                from_ms = max(ask.from_ms, parts.reach_ms(parts.states[symbol], now))
+                if from_ms <= to_ms:
+                    parts.wants.add(ask.purpose, symbol, from_ms, to_ms, now.mono_ms + AGAIN_MS)
 
     def leave(self, now: Instant) -> list[Action]:
         """Do what is due, and what leaves then."""

@@ -58,19 +58,19 @@ class Seam:
         tail_ms = now.mono_ms
         for state in states:
             self.hold_back(state, now)
-            if not parts.has_history or state.barred:
-                parts.holes.give_up(state.symbol, FAR_PAST_MS, FAR_FUTURE_MS, now)
-                self.release(state, now)
-                continue
-            if not self._want(state, now):
-                self.release(state, now)
             label_ms = state.slots.at(provider_ms)
             end_ms = state.slots.end(label_ms) if label_ms <= provider_ms else provider_ms
             tail_ms = max(tail_ms, parts.time.mono_ms(end_ms + parts.history.lag_ms))
+            if not parts.has_history or state.barred:
+                # The slot in progress may still come.
+                parts.holes.give_up(state.symbol, FAR_PAST_MS, min(label_ms, provider_ms), now)
+                self.release(state, now)
+            elif not self._want(state, now):
+                self.release(state, now)
         symbols = tuple(state.symbol for state in states)
         parts.holes.look(symbols, now)
+        parts.agenda.enter(tail_ms, "tail", symbols)
         if parts.has_history:
-            parts.agenda.enter(tail_ms, "tail", symbols)
             for wait_ms in RETRIES_MS:
                 parts.agenda.enter(tail_ms + wait_ms, "retry", symbols)
 
@@ -124,7 +124,11 @@ class Seam:
         for symbol in symbols:
             state = parts.states[symbol]
             first_ms = state.unknown.first_ms
-            if first_ms is None or state.barred or state.refused:
+            if first_ms is None or state.refused or not state.connections:
+                continue
+            if not parts.has_history or state.barred:
+                parts.holes.give_up(symbol, FAR_PAST_MS, FAR_FUTURE_MS, now)
+                parts.holes.look((symbol,), now)
                 continue
             first_ms = max(first_ms, parts.reach_ms(state, now))
             parts.wants.add(
