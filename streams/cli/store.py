@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -29,6 +31,9 @@ from tapeline.streams.pipeline.refusals import refuse_beyond_limit
 if TYPE_CHECKING:
     # The database is slow to import, and most commands need none.
     from tapeline.streams.store.run import StoreOptions
+
+LOOK_EVERY_S = 0.5
+"""Between two looks at a store that is followed."""
 
 StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of the store.")]
 SymbolOption = Annotated[
@@ -150,7 +155,7 @@ def tail(
         str | None, typer.Option("--from", help="Events from this time on (ISO, offset or Z).")
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Wait for more; of topics, not of a store.")
+        bool, typer.Option("--follow", help="Wait for more; a store is looked at twice a second.")
     ] = False,
     json: LinesOption = False,
     config: ConfigOption = None,
@@ -168,7 +173,8 @@ def tail(
         asyncio.run(_tail_topic(config, bootstrap, options, as_lines))
         return
     if follow:
-        raise InputError("--follow: a store grows with the next run only; leave it out")
+        _follow_store(store, TailOptions(topic, symbol, kind, from_ms, follow), as_lines)
+        return
     with StoreReader(store) as reader:
         _show(reader.tail(topic, symbol, kind, from_ms), topic, as_lines)
 
@@ -220,6 +226,25 @@ def _view_as_of(
     quiet_client()
     source = source_of(config, Origin(bootstrap=broker_address(config.kafka, bootstrap))).source
     return asyncio.run(view_of_log(config, source, bound, symbol, kind))
+
+
+def _follow_store(store: Path, options: TailOptions, as_lines: bool) -> None:
+    """Print what a store has of a topic, and what each commit adds, until it is interrupted."""
+    from tapeline.streams.cli.show.store import EventRows
+    from tapeline.streams.store.following import looks
+    from tapeline.streams.store.reading import topic_named
+    from tapeline.streams.store.topic_reader import TopicReader
+
+    topic, symbol, kind, from_ms, _ = options
+    read_on = TopicReader(store, topic_named(topic))
+    rows = EventRows(plain_console(), topic)
+    for reader in looks(store, partial(time.sleep, LOOK_EVERY_S)):
+        lines = reader.tail(topic, symbol, kind, from_ms, read_on)
+        if as_lines:
+            write_lines(lines)
+        else:
+            for line in lines:
+                rows.print(line)
 
 
 async def _view_of_topics(

@@ -161,7 +161,9 @@ def _end_of_lines(path: Path, first: int, end: int) -> int:
     return first
 
 
-def check_file(path: Path, length: int, crc: int, way_out: str) -> None:
+def check_file(
+    path: Path, length: int, crc: int, way_out: str, known: tuple[int, int] = (0, 0)
+) -> None:
     """Compare a file with the checkpoint, before anything follows from it.
 
     Parameters
@@ -170,16 +172,20 @@ def check_file(path: Path, length: int, crc: int, way_out: str) -> None:
         Bytes that count, and their CRC-32; what lies beyond is not looked at.
     way_out
         What to do when they are others.
+    known
+        Bytes at the beginning that were compared before, and their CRC-32: they are not read.
 
     Raises
     ------
     StoreDamagedError
         Naming the file.
     """
-    left, found = length, 0
+    first, found = known
+    left = length - first
     if left:
         try:
             with path.open("rb") as file:
+                file.seek(first)
                 while left and (block := file.read(min(BLOCK_BYTES, left))):
                     left -= len(block)
                     found = crc32(block, found)

@@ -32,6 +32,7 @@ from tapeline.streams.store.layout import (
 )
 from tapeline.streams.store.opened import stored_checkpoint
 from tapeline.streams.store.settings import check_settings
+from tapeline.streams.store.topic_reader import TopicReader
 
 
 class StoreReader:
@@ -146,6 +147,7 @@ class StoreReader:
         symbol: str | None = None,
         kind: str | None = None,
         from_ms: int | None = None,
+        read_on: TopicReader | None = None,
     ) -> Iterator[bytes]:
         """Committed lines of a topic in the order of emission.
 
@@ -156,7 +158,10 @@ class StoreReader:
         symbol, kind
             Only events of these.
         from_ms
-            Only events decided at this instant or later; dead letters have no such time.
+            Only events decided, of feeds: written, at this instant or later; dead letters have no
+            such time.
+        read_on
+            Has the lines that an earlier look has read; None: all lines.
 
         Raises
         ------
@@ -166,23 +171,15 @@ class StoreReader:
             When its file is not what was written.
         """
         name = topic_named(topic, self._registry)
-        left = self.checkpoint.topics[name]
-        path = self._folder / TOPICS_FOLDER / f"{name}.jsonl"
-        if not left:
-            return
-        self.check_topic(name)
-        with path.open("rb") as file:
-            for line in file:
-                left -= len(line)
-                if left < 0:
-                    return
-                event = orjson.loads(line)
-                if (
-                    (symbol is None or event["symbol"] == symbol)
-                    and (kind is None or event["type"] == kind)
-                    and (from_ms is None or event.get("event_ms", from_ms) >= from_ms)
-                ):
-                    yield line.rstrip(b"\n")
+        lines = TopicReader(self._folder, name) if read_on is None else read_on
+        for line in lines.lines(self.checkpoint):
+            event = orjson.loads(line)
+            if (
+                (symbol is None or event["symbol"] == symbol)
+                and (kind is None or event["type"] == kind)
+                and (from_ms is None or (time_of(event) or from_ms) >= from_ms)
+            ):
+                yield line
 
     def gaps(self, symbol: str | None = None) -> Iterator[dict[str, Any]]:
         """Sessions that miss bars, by symbol, then date.
@@ -229,6 +226,12 @@ class StoreReader:
                 break
             count += 1
         return count
+
+
+def time_of(event: dict[str, Any]) -> int | None:
+    """When an event was decided, of a feed: written; None of a dead letter."""
+    found: int | None = event.get("event_ms", event.get("at_ms"))
+    return found
 
 
 def topic_named(text: str, registry: Registry = EVENTS) -> str:

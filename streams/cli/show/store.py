@@ -17,9 +17,25 @@ from tapeline.streams.store.run import StoreResult
 
 FACT_COLUMNS = ("new", "changed", "recalculated", "retracted")
 COMMON = frozenset(
-    {"id", "op", "seq", "rev", "type", "symbol", "session", "event_ms", "watermark_ms", "corrects"}
+    {
+        "id",
+        "op",
+        "seq",
+        "rev",
+        "type",
+        "symbol",
+        "session",
+        "event_ms",
+        "at_ms",
+        "watermark_ms",
+        "corrects",
+    }
 )
 WITHOUT_ZONE = "%Y-%m-%dT%H:%M:%S"
+TIMES = ("event_ms", "at_ms", "watermark_ms")
+"""Fields with the time of an event, the first that it has."""
+LENGTHS = frozenset({"wait_ms", "offset_ms"})
+"""Fields in milliseconds that are no instants."""
 LETTER_COLUMNS = ("code", "source", "reason")
 
 
@@ -203,9 +219,10 @@ def event_row(event: dict[str, Any]) -> EventRow:
         for name, value in event.items()
         if name not in COMMON and value is not None
     ]
-    time_ms = event.get("event_ms", event["watermark_ms"])
+    # A retraction of a topic has no time of its own; what a feed wrote has no op.
+    [time_ms, *_] = (event[name] for name in TIMES if name in event)
     time = instant_text(time_ms, DATE_AND_TIME)
-    return EventRow(time, event["op"], event["id"], " ".join(words))
+    return EventRow(time, event.get("op", ""), event["id"], " ".join(words))
 
 
 def print_events(console: PlainConsole, lines: Iterable[bytes], title: str) -> None:
@@ -241,7 +258,7 @@ def print_gaps(console: PlainConsole, sessions: Iterable[dict[str, Any]], total:
 
 
 def _shown(name: str, value: Any) -> str:
-    if isinstance(value, int) and name.endswith("_ms"):
+    if isinstance(value, int) and name.endswith("_ms") and name not in LENGTHS:
         return instant_text(value, WITHOUT_ZONE)
     if isinstance(value, dict):
         return ",".join(f"{key}:{_shown(key, each)}" for key, each in value.items())

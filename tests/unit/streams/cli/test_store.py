@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -13,7 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from tapeline.schemas.feed_events import Limit
 from tapeline.streams.cli import main as cli
+from tapeline.streams.cli.show.store import event_row
+from tapeline.streams.pipeline.log_writer import LogBatch
+from tapeline.streams.store.live import LiveStore
+from tests.unit.streams.store.live_books import CONFIG, RECEIVED_MS
 from tests.unit.streams.store.stores import CONFIGURATION, label, row, walk, write
 
 
@@ -108,6 +114,43 @@ def test_a_tail_is_json_lines_in_a_pipe_and_a_table_on_a_terminal(
     os.close(leader)
     assert process.returncode == 0
     assert b"time (UTC)" in shown
+
+
+def test_a_tail_follows_what_is_committed_until_it_is_interrupted(
+    workdir: Path, repository_root: Path
+) -> None:
+    command = [sys.executable, "-m", "tapeline", "tail", "session", "--store", "S", "--follow"]
+    environment = dict(os.environ)
+    if (repository_root / "streams").is_dir():
+        environment["PYTHONPATH"] = str(repository_root)
+    with subprocess.Popen(
+        command, cwd=workdir, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        first = [json.loads(process.stdout.readline())["state"] for _ in range(2)]
+        assert cli.main(["run", "--bars", "A=more.csv", "--store", "S"]) == 0
+        found = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+        assert process.stderr.read() == b"tapeline: interrupted\n"
+    assert first == ["open", "closed"]
+    assert [each["session"] for each in found] == ["2025-07-02", "2025-07-03"]
+    assert process.returncode == 130
+
+
+def test_operations_of_a_feed_are_shown(
+    workdir: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    with LiveStore(CONFIG, workdir / "S") as store:
+        store.write("demo", LogBatch((Limit("limit|demo", "demo", None, RECEIVED_MS, 17, 429),)))
+    [line] = (workdir / "S" / "topics" / "tape.feeds.v1.jsonl").read_bytes().splitlines()
+    shown = event_row(json.loads(line))
+    assert shown == ("2025-07-14 13:30:00", "", "limit|demo", "feed=demo wait_ms=17 status=429")
+    capsysbinary.readouterr()
+    for from_, count in (("2025-07-14T13:30:00Z", 1), ("2025-07-14T13:30:01Z", 0)):
+        assert cli.main(["tail", "feeds", "--store", "S", "--from", from_, "--json"]) == 0
+        assert len(capsysbinary.readouterr().out.splitlines()) == count
 
 
 def test_a_second_process_ends_with_2_and_one_plain_message(

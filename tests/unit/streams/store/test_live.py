@@ -12,19 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.feed_events import Hole, Limit
-from tapeline.schemas.records import Bar, Cancel, Clock
-from tapeline.streams.pipeline.log_writer import LogBatch, LogEntry
+from tapeline.schemas.records import Bar, Clock
+from tapeline.streams.pipeline.log_writer import LogBatch
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 from tapeline.streams.store.from_log import make_again
 from tapeline.streams.store.layout import StoreError
 from tapeline.streams.store.live import LiveStore
 from tapeline.streams.store.opened import no_hook
 from tapeline.streams.store.reading import StoreReader
+from tests.unit.streams.store.live_books import CONFIG, RECEIVED_MS, bars, entries
 from tests.unit.streams.store.stores import (
-    CONFIGURATION,
-    Rows,
     folded,
     label,
     letters,
@@ -35,25 +33,10 @@ from tests.unit.streams.store.stores import (
     write,
 )
 
-CONFIG = read_config(CONFIGURATION, "test")
-RECEIVED_MS = label(7, 0) + 250
 MAX_WAIT_SECONDS = 120
 POINTS = ("before_log", "after_log", "after_outputs", "after_state")
 HOLE = Hole("hole|demo|1|0", "demo", None, RECEIVED_MS, 1, 0, None, "disconnect", "open", 0, 3)
 LIMIT = Limit("limit|demo", "demo", None, RECEIVED_MS, 17_000, 429)
-
-
-def bars(symbol: str, rows: Rows) -> Iterator[Bar]:
-    """The bars of a book, by label."""
-    for start_ms in sorted(rows):
-        cells = rows[start_ms].split(",")
-        high, low = float(cells[2]), float(cells[3])
-        open_, close = float(cells[1]), float(cells[4])
-        yield Bar(symbol, "1m", start_ms, open_, high, low, close, int(cells[5]), "live")
-
-
-def entries(*records: Bar | Cancel | Clock) -> tuple[LogEntry, ...]:
-    return tuple(LogEntry(record, "stream", RECEIVED_MS) for record in records)
 
 
 def live(folder: Path, **options: object) -> LiveStore:
