@@ -100,7 +100,7 @@ def _range(tracks: SymbolTracks, scale: TickScale, label: str) -> dict[str, Any]
     for live in (*ranges.alive.values(), *ranges.finished.values()):
         if live.label == label:
             return _live_range(live, scale)
-    for window in (*ranges.windows, *ranges.awaiting):
+    for window in (*ranges.filling.windows, *ranges.filling.awaiting):
         if window.spec.label == label:
             return _range_window(window, scale, tracks.position)
     return None

@@ -15,7 +15,6 @@ from tapeline.streams.core.correct.corrections import Revisions
 from tapeline.streams.core.history.blocks import RecordSlots
 from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.plan import GroupPlan
-from tapeline.streams.core.ranges.pairs import PairTracker
 from tapeline.streams.core.ranges.schedule import RangeSchedule
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.core.stamp import Stamp
@@ -102,8 +101,8 @@ class GroupEngine:
             member = SymbolEngine(
                 instrument,
                 schedule,
+                (plan.group, number) if paired else None,
                 number,
-                paired,
                 self._stamp,
                 self._revisions,
                 self._outcome,
@@ -114,16 +113,8 @@ class GroupEngine:
             self._tracks[instrument.symbol] = member.tracks
             self._states.append(SymbolState(member, instrument.horizon_sessions))
         if paired:
-            first = plan.instruments[0]
-            pairs = PairTracker(
-                plan.group,
-                [member.symbol for member in self._members],
-                [member.tracks.ranges for member in self._members],
-                first.calendar,
-                first.base_ms,
-            )
             for member in self._members:
-                member.join(pairs, self._members[1 - member.number])
+                member.join(self._members[1 - member.number])
 
     def apply(self, record: LogRecord, offset: int) -> Outcome:
         """Take one record of the group's partition.

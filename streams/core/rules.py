@@ -1,15 +1,17 @@
-"""The rules of one symbol: its trackers, their order of publication, and what they were."""
+"""The rules of one symbol: which trackers there are, in which order, and what they were."""
 
 from __future__ import annotations
 
 from tapeline.schemas.event_types import Registry
-from tapeline.schemas.ids import ids_of, swing_id
+from tapeline.schemas.events import Event
+from tapeline.schemas.ids import swing_id
 from tapeline.streams.core.bars.derived import VERSION as BARS_VERSION
 from tapeline.streams.core.bars.derived import DerivedBars
 from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.history.ring import RestorePoint
+from tapeline.streams.core.last_bars import LastBars
 from tapeline.streams.core.plan import GroupPlan, InstrumentPlan
-from tapeline.streams.core.ranges.live_range import RangeTouch
+from tapeline.streams.core.ranges.pairs import VERSION as PAIRS_VERSION
 from tapeline.streams.core.ranges.pairs import PairTracker
 from tapeline.streams.core.ranges.schedule import RangeSchedule
 from tapeline.streams.core.ranges.tracker import VERSION as RANGES_VERSION
@@ -19,67 +21,83 @@ from tapeline.streams.core.sessions.tracker import SessionTracker
 from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.swings.tracker import VERSION as SWINGS_VERSION
 from tapeline.streams.core.swings.tracker import SwingTracker
-from tapeline.streams.core.tracker import NEVER_MS, NO_LEVEL, Tracker
+from tapeline.streams.core.tracker import Tracker
 from tapeline.streams.core.tracker_list import TrackerList
 
 
 class SymbolRules:
     """Trackers of one symbol, those of the plan between the shipped ones.
 
+    Parameters
+    ----------
+    plan
+        Settings of the symbol.
+    schedule
+        Ranges of its group.
+    pair
+        Group id and number of the symbol, where pairs follow two of them.
+    stamp
+        Of the group.
+    added
+        Trackers of the group's plan.
+    registry
+        Types of events.
+
     Attributes
     ----------
     all
-        All of them, in the order of their first parts: what they were is asked of all alike.
-    added
-        Trackers of the group's plan, beside the shipped rules.
-    next_ms
-        First instant that a rule waits for on the fast path, but for derived bars, when `find_due`
-        looked last.
-    ceiling, floor
-        A bar with floor <= low and high <= ceiling may be handed on later; likewise.
+        All of them, in the order of publication; what a bar of the fast path meets is an attribute,
+        too.
+    in_run
+        Those of them that time and publication go to in an unbroken run: sessions have nothing to
+        do in it, derived bars and swings are handed what they need, and publish, at once.
+    bars
+        The last bars, which shipped rules look at.
     pairs
         What follows both symbols of a group of two.
-    touches
-        While muted: the touches.
     """
 
     __slots__ = (
-        "_number", "_symbol", "added", "all", "ceiling", "derived", "floor", "has_added", "next_ms",
-        "pairs", "ranges", "sessions", "swings", "touches",
+        "_symbol", "added", "all", "bars", "derived", "in_run", "pairs", "ranges", "sessions",
+        "swings",
     )  # fmt: skip
 
     def __init__(
         self,
         plan: InstrumentPlan,
         schedule: RangeSchedule,
-        number: int,
-        paired: bool,
+        pair: tuple[str, int] | None,
         stamp: Stamp,
         added: list[Tracker],
         registry: Registry,
     ) -> None:
         self._symbol = plan.symbol
-        self._number = number
-        self.derived = DerivedBars(plan, stamp)
-        self.sessions = SessionTracker(plan, self.derived)
-        self.ranges = RangeTracker(plan, schedule, paired)
-        self.swings = SwingTracker(plan)
-        self.added = TrackerList(added)
-        self.has_added = bool(added)
-        self.all = TrackerList([self.sessions, self.derived, *added, self.ranges, self.swings])
-        self.all.check_unique()
-        self._check_positions(self.added.parts(), registry)
-        for tracker in added:
-            self.sessions.followers.append(tracker)
-            self.derived.follow(tracker)
+        self._check_positions(added, registry)
+        self.bars = bars = LastBars()
+        self.sessions = SessionTracker(plan, bars)
+        self.derived = DerivedBars(plan, bars, stamp)
+        self.added = added
+        self.ranges = RangeTracker(plan, schedule, bars)
         self.pairs: PairTracker | None = None
-        self.touches: list[RangeTouch] = []
-        self.next_ms = NEVER_MS
-        self.ceiling = NO_LEVEL
-        self.floor = -NO_LEVEL
+        self.swings = SwingTracker(plan, bars, self.ranges)
+        followers: list[Tracker] = [self.swings]
+        if pair is not None:
+            self.pairs = PairTracker(pair[0], plan, pair[1], self.ranges)
+            followers.insert(0, self.pairs)
+        listed: list[Tracker] = [self.sessions, self.derived, *added, self.ranges, *followers]
+        self.all = TrackerList(listed, registry, followers)
+        elsewhere = (self.sessions, self.derived, self.swings)
+        self.in_run = TrackerList(
+            [each for each in listed if each not in elsewhere], registry, followers
+        )
+        self.sessions.followers = listed[1:]
+        self.sessions.closers = [self.derived]
+        for tracker in listed:
+            self.derived.follow(tracker)
 
-    def _check_positions(self, parts: list[str], registry: Registry) -> None:
+    def _check_positions(self, added: list[Tracker], registry: Registry) -> None:
         """Raise `ValueError` where the registry has another order than that of publication."""
+        parts = [part for tracker in added for part in tracker.parts]
         positions = [registry.row(part).position for part in ("gap", *parts, "range")]
         if None in positions or positions != sorted(positions, key=_position):
             raise ValueError(
@@ -87,73 +105,17 @@ class SymbolRules:
                 " and of ranges, in the order of the trackers"
             )
 
-    def begin(self, label_ms: int) -> None:
-        """The symbol's history starts with a bar of that label."""
-        self.added.begin(label_ms)
-        self.sessions.begin(label_ms)
-        self.ranges.begin(label_ms)
-
-    def on_bar(self, row: PackedRow, end_ms: int, position: int) -> None:
-        """An in-session bar; all trackers stand at its label.
-
-        Parameters
-        ----------
-        position
-            In-session bars so far, with this one.
-        """
-        start_ms, open_, high, low, close, volume = row
-        self.sessions.bar(end_ms, high, low, volume, position)
-        self.derived.add(start_ms, open_, high, low, close, volume)
-        self.added.on_bar(row, end_ms)
-        self.ranges.bar(row, end_ms, self.sessions.date, position)
-
-    def find_due(self) -> None:
-        """Find anew what the next bar of the fast path is compared with."""
-        # `min` of two is compiled, of three it is not.
-        self.next_ms = min(self.ranges.next_ms, self.sessions.last_full_ms)
-        self.ceiling = self.ranges.ceiling
-        self.floor = self.ranges.floor
-        if self.has_added:
-            self.next_ms = min(self.next_ms, self.added.next_ms())
-            self.ceiling = min(self.ceiling, self.added.ceiling())
-            self.floor = max(self.floor, self.added.floor())
-
-    def publish(self, stamp: Stamp, partner_ms: int) -> None:
-        """Events of the record, kind by kind, but for swings.
-
-        Parameters
-        ----------
-        partner_ms
-            Watermark of the other symbol of the group.
-        """
-        sessions = self.sessions
-        if sessions.pending:
-            sessions.publish("session", stamp)
-        if self.derived.closed:
-            self.derived.publish("derived_bar", stamp)
-        if sessions.pending:
-            sessions.publish("quality", stamp)
-            sessions.publish("gap", stamp)
-            sessions.pending = False
-        if self.has_added:
-            self.added.publish(stamp)
-        if self.ranges.altered:
-            self.publish_ranges(stamp, partner_ms)
-
-    def publish_ranges(self, stamp: Stamp, partner_ms: int) -> None:
-        """Ranges that the record changed, their touches, and the pairs of these."""
-        ranges = self.ranges
-        ranges.publish("range", stamp)
-        ranges.publish("touch", stamp)
-        if stamp.muted:
-            self.touches.extend(ranges.touches)
-        elif self.pairs is not None and ranges.touches:
-            self.pairs.publish(self._number, ranges.touches, partner_ms, stamp)
-        ranges.mark_published()
+    def join(self, partner: SymbolRules) -> None:
+        """The rules of the other symbol of the group."""
+        assert self.pairs is not None
+        assert partner.pairs is not None
+        self.pairs.join(partner.pairs)
 
     def rewind(self, point: RestorePoint) -> None:
         """Go to a point that is unpacked, and stays as it is."""
-        self.ranges.last = point.last
+        bars = self.bars
+        bars.last, bars.before = point.last, point.before
+        bars.position = point.position
         self.all.rewind(point.points)
 
     def release(self, oldest: RestorePoint) -> None:
@@ -161,41 +123,41 @@ class SymbolRules:
         oldest.unpack(self.all)
         self.all.release(oldest.points)
 
-    def sweep(self, horizon_ms: int, partner_horizon_ms: int) -> None:
-        """At a session's start: forget what pairs need no more; see `PairTracker.sweep`."""
-        if self.pairs is not None:
-            self.pairs.sweep(self._number, horizon_ms, partner_horizon_ms)
-
-    def open_ids(self, last: PackedRow, oldest: RestorePoint | None) -> list[str]:
+    def open_ids(self, oldest: RestorePoint | None) -> list[str]:
         """Ids, and beginnings of ids, that bars and corrections may still change.
 
         Parameters
         ----------
-        last, oldest
-            The last bar, and the oldest point that corrections go back to.
+        oldest
+            The oldest point that corrections go back to.
         """
-        found = [*self.all.open_ids(None), *self._swings_of(last)]
+        found = [*self.all.open_ids(None), *self._swings_of(self.bars.last)]
         if oldest is not None:
             oldest.unpack(self.all)
             found += self.all.open_ids(oldest.points)
             found += self._swings_of(oldest.last)
-        if self.pairs is not None:
-            touches = ids_of("touch", self._symbol)
-            found += [
-                self.pairs.prefix + fact_id.removeprefix(touches)
-                for fact_id in found
-                if fact_id.startswith(touches)
-            ]
         return found
 
     def _swings_of(self, row: PackedRow) -> list[str]:
-        """Ids a bar's swings have: of the last bar they are known with the next one."""
+        """Ids a bar's swings have: of the last bar they are known with the next one.
+
+        Neighbours are compared by the owner, so no tracker knows of that bar yet.
+        """
         return [swing_id(self._symbol, row[0], side) for side in ("high", "low")]
 
-    def end_of_runs(self) -> None:
-        """A correction has compared its two runs."""
-        self.ranges.muted_keys = {}
-        self.touches = []
+    def standing(self, point: RestorePoint | None, ids: list[str]) -> list[Event]:
+        """Facts that could still change at a point, None before the first bar, as published last.
+
+        Before its first bar nothing of the symbol stood but its part of the pairs.
+        """
+        if point is not None:
+            return self.all.standing(point.points, ids)
+        return [] if self.pairs is None else self.pairs.standing(None, ids)
+
+    def reset(self) -> None:
+        """Before the first bar."""
+        self.bars.reset()
+        self.all.reset()
 
 
 def _position(position: int | None) -> int:
@@ -208,8 +170,11 @@ def tracker_versions(plan: GroupPlan) -> dict[str, int]:
         "sessions": SESSIONS_VERSION,
         "bars": BARS_VERSION,
         "ranges": RANGES_VERSION,
+        "pairs": PAIRS_VERSION,
         "swings": SWINGS_VERSION,
     }
+    if len(plan.instruments) == 1:
+        del versions["pairs"]
     for make in plan.trackers:
         tracker = make(plan.instruments[0])
         versions[tracker.name] = tracker.version

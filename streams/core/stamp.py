@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tapeline.schemas.events import Event
-from tapeline.schemas.instants import OUTPUTS_PER_RECORD
+from tapeline.schemas.instants import FAR_PAST_MS, OUTPUTS_PER_RECORD
 
 
 class Stamp:
@@ -15,17 +15,21 @@ class Stamp:
         Source offset x 1,000,000; the n-th output of the record has first_seq + n.
     watermark_ms
         Watermark of the symbol after the record.
+    partner_ms
+        That of the other symbol of the group; before all instants without one. It is set before
+        anything is published.
     out
         Events published so far for this record, in their final order.
     muted
         While bars are run again: their events are compared, and not published as they are.
     """
 
-    __slots__ = ("first_seq", "muted", "out", "watermark_ms")
+    __slots__ = ("first_seq", "muted", "out", "partner_ms", "watermark_ms")
 
     def __init__(self) -> None:
         self.first_seq = 0
         self.watermark_ms = 0
+        self.partner_ms = FAR_PAST_MS
         self.out: list[Event] = []
         self.muted = False
 

@@ -66,7 +66,7 @@ class SymbolState:
             self._add_bars(found, slots, part, book.chunks())
         self._add_ranges(found, slots, engine.tracks.ranges.snapshot())
         self._add_points(found, slots)
-        for added in engine.tracks.added.trackers:
+        for added in engine.tracks.rules.added:
             self._add_records(found, added, added.snapshot())
         return found
 
@@ -83,7 +83,7 @@ class SymbolState:
             book.track()
         self._add_ranges(found, slots, engine.tracks.ranges.changed())
         self._add_points(found, slots)
-        for added in engine.tracks.added.trackers:
+        for added in engine.tracks.rules.added:
             self._add_records(found, added, added.changed())
         self._tracked = True
         return found
@@ -124,7 +124,7 @@ class SymbolState:
     def _add_points(self, found: dict[str, Any], slots: StateSlots) -> None:
         tracks = self._engine.tracks
         table = slots.points
-        kept = {point.number: point for point in tracks.ring.stored()}
+        kept = {point.number: point for point in tracks.history.ring.stored()}
         for number in [key for key in table.keys if key is not None]:
             if number not in kept:
                 table.drop(number)
@@ -142,13 +142,17 @@ class SymbolState:
         if tracks.first_label_ms == NOWHERE_MS:
             return [mark, engine.had_bar]
         oldest = tracks.sessions.index - self._horizon
+        ring = tracks.history.ring
         return [
             mark,
             engine.had_bar,
             tracks.first_label_ms,
             tracks.capture(HOUR).pack(tracks.rules.all),
-            tracks.ring.made,
-            [[point.number, slots.points.put(point.number)] for point in tracks.ring.stored()],
+            ring.made,
+            [
+                [point.number, slots.points.put(point.number)]
+                for point in tracks.history.ring.stored()
+            ],
             *slots.ranges,
             slots.sessions.keys.copy(),
             [engine.book.chunk_count(oldest), engine.off_book.chunk_count(oldest)],
@@ -168,11 +172,11 @@ class SymbolState:
             self.changed()
             return
         tracks.first_label_ms = hot[2]
-        tracks.ring.made = hot[4]
+        tracks.history.ring.made = hot[4]
         prefix = f"{self._name}/"
         self._restore_tracker(tracks.ranges, prefix, {**records, f"{prefix}{INDEX}": hot[6:8]})
         self._restore_points(tracks, records, hot[5])
-        for added in tracks.added.trackers:
+        for added in tracks.rules.added:
             self._restore_tracker(added, f"{prefix}{ADDED}/{added.name}/", records)
         present = stored_point(hot[3])
         tracks.install(present)
@@ -199,7 +203,7 @@ class SymbolState:
     ) -> None:
         keys: list[Any] = [None] * (1 + max((slot for _, slot in slots), default=-1))
         for number, slot in slots:
-            tracks.ring.points.append(stored_point(records[f"{self._name}/ring/{slot}"]))
+            tracks.history.ring.points.append(stored_point(records[f"{self._name}/ring/{slot}"]))
             keys[slot] = number
         self._slots.points.restore(keys)
 

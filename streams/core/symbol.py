@@ -23,7 +23,6 @@ from tapeline.streams.core.history.book import BarBook, PackedRow
 from tapeline.streams.core.history.ring import NOWHERE_MS, RestorePoint
 from tapeline.streams.core.outcome import ACCEPTED, OUTCOMES, Outcome
 from tapeline.streams.core.plan import InstrumentPlan
-from tapeline.streams.core.ranges.pairs import PairTracker
 from tapeline.streams.core.ranges.schedule import RangeSchedule
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.core.rules import SymbolRules
@@ -53,8 +52,8 @@ class SymbolEngine:
         self,
         plan: InstrumentPlan,
         schedule: RangeSchedule,
+        pair: tuple[str, int] | None,
         number: int,
-        paired: bool,
         stamp: Stamp,
         revisions: Revisions,
         outcome: Outcome,
@@ -66,8 +65,8 @@ class SymbolEngine:
         self.book = BarBook(plan.calendar, grid_ms)
         self.off_book = BarBook(plan.calendar, grid_ms)
         books = [self.book, self.off_book]
-        rules = SymbolRules(plan, schedule, number, paired, stamp, added, revisions.registry)
-        self.tracks = SymbolTracks(plan, rules, number, books, stamp)
+        rules = SymbolRules(plan, schedule, pair, stamp, added, revisions.registry)
+        self.tracks = SymbolTracks(plan, rules, books, stamp)
         self.had_bar = False
         self._plan = plan
         self._calendar = plan.calendar
@@ -84,11 +83,10 @@ class SymbolEngine:
         self._rebuilds = 0
         self._bars_again = 0
 
-    def join(self, pairs: PairTracker, partner: SymbolEngine) -> None:
-        """The other symbol of the group, and what follows both."""
-        self._rebuild.pairs = pairs
+    def join(self, partner: SymbolEngine) -> None:
+        """The other symbol of the group."""
         self._partner = partner
-        self.tracks.join(pairs, partner.tracks)
+        self.tracks.join(partner.tracks)
 
     def watermark_ms(self) -> int | None:
         """Watermark, None before the first bar or clock."""
@@ -185,7 +183,7 @@ class SymbolEngine:
         self._outcome.correction = correction
         old_first = tracks.first_label_ms
         # A history that may begin elsewhere is run from its start: all of it is in the books.
-        base = tracks.ring.latest_before(end) if start > old_first else None
+        base = tracks.history.ring.latest_before(end) if start > old_first else None
         old_rows = self._rows_after(base)
         self._edit(start, in_session, known, row)
         new_first = self._first_label(start, row is not None)

@@ -1,13 +1,15 @@
 """The contract of a rule that follows the bars of one symbol.
 
 A tracker is told what happens, in the order of the market, and publishes what it makes of it at its
-fixed position in the output. It looks at nothing else: equal calls, equal events. Its owner
-(`tracks.SymbolTracks`) calls
+fixed position in the output. It looks at nothing else: equal calls, equal events. The shipped rules
+and those of a plan are one list, in the order of publication; their owner (`tracks.SymbolTracks`)
+calls
 
 1. `begin`, then `on_session` and `on_segment`, before the first bar;
 2. for each in-session bar `on_bar`, when time has come to the bar's label;
 3. `on_derived`, `on_session`, `on_segment`, `on_time` while time goes on, to its end or to a clock;
-4. `publish`, once for each of its parts, at the end of the record and if it is `pending`.
+4. `publish`, once for each of its parts, at the end of the record and if it is `pending`: the parts
+   of all trackers go by the positions of their types in the registry.
 
 A session has ended when the next one begins: at its close `on_derived` comes first, `on_session`
 and `on_segment` of the next session second, and `on_time` last, if `next_ms` is still reached then.
@@ -18,6 +20,20 @@ Between two records the owner may ask for a restore point, go back to one, or st
 correction does so: it runs bars twice from a restore point, as they were and as they are, and
 compares by id what both runs published last (docs/rules.md 7). `publish` is called in these runs as
 in any other, with a stamp that is muted: what it appends is compared, and not sent.
+
+On the fast path nothing of this is called for a bar. Three forms let a tracker stay on it: bars are
+handed over later, several at once (`take`), at once where one leaves two prices (`ceiling`,
+`floor`), or where it has an `edge`. Beyond them shipped rules have, each named in its class, for
+speed alone and with the results of the contract:
+
+- sessions know what an unbroken run is, and count its slots when it ends (`enter_run`, `leave_run`,
+  `all_present`); they call `on_session` and `on_segment` of all others;
+- derived bars are handed runs of which it is known that volumes are whole (`take`), and close and
+  publish at once what these end (`roll`), where it would be (`next_grid_ms`);
+- ranges are handed the bar that leaves their prices without those before it (`reach`);
+- swings take an edge of the fast path with all that decides it, and publish it at once (`add`);
+- sessions, derived bars, ranges and swings look up the last bars (`LastBars`) instead of taking
+  runs; pairs, and links of swings, follow the ranges of their symbol.
 """
 
 from __future__ import annotations
@@ -212,7 +228,10 @@ class Tracker:
         return None
 
     def rewind(self, point: Any) -> None:
-        """Go to a restore point, which stays as it is."""
+        """Go to a restore point, which stays as it is.
+
+        `on_session` and `on_segment` of the point's session come before it, and no `begin`.
+        """
 
     def pack(self, point: Any) -> Any:
         """A restore point as plain data (JSON), at most 1 kB; by default the point is that."""
@@ -262,6 +281,9 @@ class Tracker:
             ``watermark_ms`` and ``corrects`` are not looked at.
         """
         return []
+
+    def end_of_runs(self) -> None:
+        """A correction has compared its two runs: `standing` is not asked about them any more."""
 
     def reset(self) -> None:
         """The history starts anew: be as after the constructor."""

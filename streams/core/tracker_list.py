@@ -4,50 +4,81 @@ from __future__ import annotations
 
 from typing import Any
 
+from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event
 from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.stamp import Stamp
-from tapeline.streams.core.tracker import NEVER_MS, NO_LEVEL, Tracker
+from tapeline.streams.core.tracker import Tracker
 
 
-class TrackerList:
-    """Some trackers as one.
+class Stage:
+    """Parts of one tracker that follow each other in the order of publication.
 
     Attributes
     ----------
-    trackers
-        In the order of publication.
-    all_take_runs
-        Whether bars of an unbroken run may be handed to all of them later.
+    parts
+        Types of events.
+    is_last
+        Whether they are the last ones of the tracker.
     """
 
-    __slots__ = ("_edges", "all_take_runs", "trackers")
+    __slots__ = ("is_last", "parts", "tracker")
 
-    def __init__(self, trackers: list[Tracker]) -> None:
+    def __init__(self, tracker: Tracker, part: str) -> None:
+        self.tracker = tracker
+        self.parts = [part]
+        self.is_last = True
+
+
+class TrackerList:
+    """All trackers of a symbol, shipped and added ones alike.
+
+    Parameters
+    ----------
+    trackers
+        In the order of their first parts.
+    registry
+        Types of events, with their positions in the order of publication.
+    followers
+        Those that listen to other trackers alone, and take no bars and wait for nothing.
+
+    Attributes
+    ----------
+    moved
+        Those that bars and time are for.
+    stages
+        The plan of publication: all parts of all trackers by the positions of their types.
+    """
+
+    __slots__ = ("_edges", "moved", "stages", "trackers")
+
+    def __init__(
+        self, trackers: list[Tracker], registry: Registry, followers: list[Tracker]
+    ) -> None:
         self.trackers = trackers
-        self.all_take_runs = all(each.takes_runs and not each.edge for each in trackers)
+        self.moved = [each for each in trackers if each not in followers]
         self._edges = [each for each in trackers if each.edge]
+        self._check_unique()
+        self.stages = _stages(trackers, registry)
 
-    def parts(self) -> list[str]:
-        """Types of their events, in the order of publication."""
-        return [part for tracker in self.trackers for part in tracker.parts]
-
-    def check_unique(self) -> None:
+    def _check_unique(self) -> None:
         """Raise `ValueError` when two have one name, or publish one type."""
         names = [tracker.name for tracker in self.trackers]
-        for listed in (names, self.parts()):
+        parts = [part for tracker in self.trackers for part in tracker.parts]
+        for listed in (names, parts):
             for text in listed:
                 if listed.count(text) > 1:
                     raise ValueError(f"two trackers of one symbol are both of {text!r}")
 
     def begin(self, label_ms: int) -> None:
         """The symbol's history starts with a bar of that label."""
-        for tracker in self.trackers:
+        # Sessions are the first, and call the `on_session` of all others: these begin before them.
+        for tracker in reversed(self.trackers):
             tracker.begin(label_ms)
 
     def on_bar(self, row: PackedRow, end_ms: int) -> None:
         """An in-session bar; all trackers stand at its label."""
-        for tracker in self.trackers:
+        for tracker in self.moved:
             tracker.on_bar(row, end_ms)
 
     def on_edge(self, row: PackedRow, high: bool, end_ms: int) -> None:
@@ -55,48 +86,21 @@ class TrackerList:
         for tracker in self._edges:
             tracker.on_edge(row, high, end_ms)
 
-    def take(self, rows: list[PackedRow]) -> None:
-        """Bars of an unbroken run."""
-        for tracker in self.trackers:
-            tracker.take(rows)
-
     def on_time(self, instant_ms: int) -> None:
         """Time has come to an instant: for those that wait for it."""
-        for tracker in self.trackers:
+        for tracker in self.moved:
             if instant_ms >= tracker.next_ms:
                 tracker.on_time(instant_ms)
 
-    def next_ms(self) -> int:
-        """First instant that one of them waits for."""
-        earliest = NEVER_MS
-        for tracker in self.trackers:
-            if tracker.next_ms < earliest:
-                earliest = tracker.next_ms
-        return earliest
-
-    def ceiling(self) -> int:
-        """Lowest of all ceilings."""
-        lowest = NO_LEVEL
-        for tracker in self.trackers:
-            if tracker.ceiling < lowest:
-                lowest = tracker.ceiling
-        return lowest
-
-    def floor(self) -> int:
-        """Highest of all floors."""
-        highest = -NO_LEVEL
-        for tracker in self.trackers:
-            if tracker.floor > highest:
-                highest = tracker.floor
-        return highest
-
     def publish(self, stamp: Stamp) -> None:
-        """Append the events of the record, tracker by tracker, part by part."""
-        for tracker in self.trackers:
+        """Append the events of the record, part by part."""
+        for stage in self.stages:
+            tracker = stage.tracker
             if tracker.pending:
-                for part in tracker.parts:
+                for part in stage.parts:
                     tracker.publish(part, stamp)
-                tracker.pending = False
+                if stage.is_last:
+                    tracker.pending = False
 
     def restore_point(self) -> list[Any]:
         """A restore point of each."""
@@ -135,8 +139,34 @@ class TrackerList:
             found += tracker.standing(points[number], ids)
         return found
 
+    def end_of_runs(self) -> None:
+        """A correction has compared its two runs."""
+        for tracker in self.trackers:
+            tracker.end_of_runs()
+
     def reset(self) -> None:
         """The history starts anew."""
         for tracker in self.trackers:
             tracker.reset()
             tracker.pending = False
+
+
+def _stages(trackers: list[Tracker], registry: Registry) -> list[Stage]:
+    found: list[tuple[int, Tracker, str]] = []
+    for tracker in trackers:
+        for part in tracker.parts:
+            found.append((registry.row(part).position or 0, tracker, part))
+    stages: list[Stage] = []
+    for _, tracker, part in sorted(found, key=_position):
+        if stages and stages[-1].tracker is tracker:
+            stages[-1].parts.append(part)
+            continue
+        for earlier in stages:
+            if earlier.tracker is tracker:
+                earlier.is_last = False
+        stages.append(Stage(tracker, part))
+    return stages
+
+
+def _position(each: tuple[int, Tracker, str]) -> int:
+    return each[0]

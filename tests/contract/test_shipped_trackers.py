@@ -17,7 +17,12 @@ class TestDerivedBars(TrackerContract):
 
 class TestRanges(TrackerContract):
     name = "ranges"
-    types = ("range", "touch", "pair")
+    types = ("range", "touch")
+
+
+class TestPairs(TrackerContract):
+    name = "pairs"
+    types = ("pair",)
 
 
 class TestSwings(TrackerContract):

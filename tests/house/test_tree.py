@@ -28,9 +28,11 @@ WITHOUT: dict[str, str] = {
         "streams/worker/group_state streams/worker/runner "
     ),
     "a part of the fold: tests/unit/streams/core, tests/properties": (
-        "streams/core/bars/windows streams/core/correct/rebuild streams/core/history/blocks "
+        "streams/core/bars/windows streams/core/correct/rebuild streams/core/due_times "
+        "streams/core/history/blocks streams/core/history/symbol_history streams/core/last_bars "
         "streams/core/outcome streams/core/plan "
-        "streams/core/ranges/events streams/core/ranges/journal streams/core/ranges/stored "
+        "streams/core/ranges/events streams/core/ranges/filling streams/core/ranges/journal "
+        "streams/core/ranges/stored "
         "streams/core/ranges/windows streams/core/rejection streams/core/stamp "
         "streams/core/swings/sides "
         "streams/core/symbol streams/core/tracks "

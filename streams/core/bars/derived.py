@@ -13,9 +13,10 @@ from typing import Any, Final
 from tapeline.schemas.events import DerivedBar, Event, renumbered
 from tapeline.schemas.instants import DAY_MS
 from tapeline.schemas.intervals import Interval
-from tapeline.streams.core.bars.windows import NO_END, DayTotals, Window
+from tapeline.streams.core.bars.windows import NO_END, Window
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.history.book import PackedRow
+from tapeline.streams.core.last_bars import LastBars
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ratio import bar_ratios, ratio
 from tapeline.streams.core.stamp import Stamp
@@ -30,20 +31,26 @@ _new_bar: Final = DerivedBar
 class DerivedBars(Tracker):
     """Windows of all intervals of one symbol.
 
-    Contract: `enter_segment` before the first bar of a segment; `add` for each in-session bar after
-    `close_until` its label, or `take` for several; `close_until` whenever the watermark moves.
-    `closed` holds what closed since the last `publish`.
+    Beyond the contract, for the fast path: `take` knows that volumes are whole, `roll` takes bars,
+    closes what they end and publishes it at once, and `next_grid_ms` sees the windows, too, that
+    bars not taken yet will open. `next_ms` is the end of the first window that is open.
+
+    Attributes
+    ----------
+    closed
+        What closed since the last `publish`.
     """
 
     __slots__ = (
-        "_base_ms", "_calendar", "_chain", "_denominator", "_measured", "_numerator",
+        "_bars", "_base_ms", "_calendar", "_chain", "_denominator", "_measured", "_numerator",
         "_present_base", "_publish_incomplete", "_roots", "_segment_close_ms", "_segment_open_ms",
-        "_session", "_session_date", "_slots_before", "_stamp", "_symbol", "closed", "closed_day",
-        "finest", "fractional", "next_end_ms", "windows",
+        "_session", "_session_date", "_slots_before", "_stamp", "_symbol", "closed", "finest",
+        "fractional", "windows",
     )  # fmt: skip
 
-    def __init__(self, plan: InstrumentPlan, stamp: Stamp) -> None:
-        super().__init__("bars", VERSION, ())
+    def __init__(self, plan: InstrumentPlan, bars: LastBars, stamp: Stamp) -> None:
+        super().__init__("bars", VERSION, ("derived_bar",), takes_runs=True)
+        self._bars = bars
         self._measured = plan.quality
         self._publish_incomplete = plan.publish_incomplete
         self._symbol = plan.symbol
@@ -61,7 +68,7 @@ class DerivedBars(Tracker):
         for window in self.windows:
             if len(window.fed) > 1:
                 self._chain = False
-        self.next_end_ms = NO_END
+        self.next_ms = NO_END
         self.fractional = False
         self.closed: list[Event] = []
         self._session = 0
@@ -70,7 +77,6 @@ class DerivedBars(Tracker):
         self._segment_close_ms = 0
         self._slots_before = 0
         self._present_base = 0
-        self.closed_day: DayTotals | None = None
 
     def _build(self, intervals: list[Interval]) -> None:
         """Link every interval to the coarsest finer one that divides it; a day is always there."""
@@ -99,29 +105,21 @@ class DerivedBars(Tracker):
             if window.name in tracker.intervals:
                 window.followers.append(tracker)
 
-    def enter_segment(
-        self, session: int, segment: int, session_date: str, slots_before: int, position: int
-    ) -> None:
-        """Bars that follow belong to this segment.
+    def on_session(self, index: int, date: str) -> None:
+        """Windows that open belong to this session."""
+        self._session = index
+        self._session_date = date
 
-        Parameters
-        ----------
-        slots_before
-            Slots of the session before the segment.
-        position
-            In-session bars of the symbol before the session.
-        """
-        self._session = session
-        self._session_date = session_date
-        self._segment_open_ms = self._calendar.segment_opens(session)[segment]
-        self._segment_close_ms = self._calendar.segment_closes(session)[segment]
+    def on_segment(self, index: int, segment: int, slots_before: int, position: int) -> None:
+        """Windows that open are anchored at the open of this segment."""
+        self._segment_open_ms = self._calendar.segment_opens(index)[segment]
+        self._segment_close_ms = self._calendar.segment_closes(index)[segment]
         self._slots_before = slots_before
         self._present_base = position
 
-    def add(
-        self, start_ms: int, open_: int, high: int, low: int, close: int, volume: Volume
-    ) -> None:
-        """One in-session bar of the current segment, prices in ticks."""
+    def on_bar(self, row: PackedRow, end_ms: int) -> None:
+        """One in-session bar of the current segment."""
+        start_ms, open_, high, low, close, volume = row
         if volume is not None and (self.fractional or isinstance(volume, float)):
             self._add_fractional(volume)
             volume = None
@@ -138,7 +136,7 @@ class DerivedBars(Tracker):
         """
         if not whole or self.fractional or not self._chain:
             for row in rows:
-                self.add(row[0], row[1], row[2], row[3], row[4], row[5])
+                self.on_bar(row, row[0] + self._base_ms)
             return
         window = self.finest
         if window.end_ms == NO_END:
@@ -164,8 +162,8 @@ class DerivedBars(Tracker):
         window.have += len(rows)
         window.volume = total
 
-    def roll(self, rows: list[PackedRow], whole: bool, end_ms: int, position: int) -> int:
-        """`take` bars, then `close_until` the end of the last one, where a window ends; publish.
+    def roll(self, rows: list[PackedRow], whole: bool, end_ms: int) -> int:
+        """`take` bars, then `on_time` at the end of the last one, where a window ends; publish.
 
         Nothing may have been published for the record. Returns the next `next_grid_ms`.
         """
@@ -179,14 +177,15 @@ class DerivedBars(Tracker):
             or self.fractional
         ):
             self.take(rows, whole)
-            self.close_until(end_ms, position)
+            self.on_time(end_ms)
             self.publish("derived_bar", self._stamp)
+            self.pending = False
             return self.next_grid_ms(end_ms)
         self.closed = self._stamp.out
         quality = 100.0
         if self._measured:
             due = self._slots_before - ((self._segment_open_ms - end_ms) // self._base_ms)
-            quality = ratio(100 * (position - self._present_base), due)
+            quality = ratio(100 * (self._bars.position - self._present_base), due)
         self._close_whole(window, rows, end_ms, quality)
         # Windows of a chain end in each other: the next one is open, or the last one is gone.
         while window.fed:
@@ -194,7 +193,7 @@ class DerivedBars(Tracker):
             if window.end_ms != end_ms:
                 break
             self._close(window, quality)
-        self.next_end_ms = window.end_ms
+        self.next_ms = window.end_ms
         self.closed = []
         return end_ms + self.finest.length_ms
 
@@ -271,7 +270,7 @@ class DerivedBars(Tracker):
 
     def next_grid_ms(self, label_ms: int) -> int:
         """Where the first window ends that is open, or that a bar of that label would open."""
-        earliest = self.next_end_ms
+        earliest = self.next_ms
         for root in self._roots:
             if root.end_ms == NO_END and not root.is_long:
                 end = (
@@ -281,18 +280,12 @@ class DerivedBars(Tracker):
                     earliest = end
         return earliest
 
-    def close_until(self, instant_ms: int, position: int) -> None:
-        """Close every window that ends at or before the instant, by end, then length.
-
-        Parameters
-        ----------
-        position
-            In-session bars of the symbol so far, for the running quality.
-        """
-        while self.next_end_ms <= instant_ms:
-            end = self.next_end_ms
+    def on_time(self, instant_ms: int) -> None:
+        """Close every window that ends at or before the instant, by end, then length."""
+        while self.next_ms <= instant_ms:
+            end = self.next_ms
             following = NO_END
-            quality = self._running_quality(end, position)
+            quality = self._running_quality(end)
             # Ascending by length: a window closes after those that feed it, and may open here.
             for window in self.windows:
                 window_end = window.end_ms
@@ -300,16 +293,18 @@ class DerivedBars(Tracker):
                     self._close(window, quality)
                 elif window_end < following:
                     following = window_end
-            self.next_end_ms = following
+            self.next_ms = following
+        if self.closed:
+            self.pending = True
 
-    def _running_quality(self, end_ms: int, position: int) -> float:
+    def _running_quality(self, end_ms: int) -> float:
         """Quality of the session as of the end of a window that lies in it."""
         if not self._measured:
             return 100.0
         if end_ms > self._segment_close_ms:
             end_ms = self._segment_close_ms
         due = self._slots_before - ((self._segment_open_ms - end_ms) // self._base_ms)
-        return ratio(100 * (position - self._present_base), due)
+        return ratio(100 * (self._bars.position - self._present_base), due)
 
     def _close(self, window: Window, quality: float) -> None:
         start_ms, end_ms = window.start_ms, window.end_ms
@@ -319,8 +314,6 @@ class DerivedBars(Tracker):
         for coarser in window.fed:
             volume = None if self.fractional else total
             self._feed(coarser, start_ms, opened, high, low, close, have, volume)
-        if window.is_day:
-            self.closed_day = DayTotals(window)
         window.end_ms = NO_END
         window.have = 0
         window.volume = None
@@ -382,8 +375,8 @@ class DerivedBars(Tracker):
             window.end_ms = end
             window.session = self._session_date
         end = window.end_ms
-        if end < self.next_end_ms:
-            self.next_end_ms = end
+        if end < self.next_ms:
+            self.next_ms = end
 
     def _open_long(self, window: Window) -> None:
         calendar = self._calendar
@@ -409,12 +402,6 @@ class DerivedBars(Tracker):
             total = window.volume
             window.volume = volume if total is None else total + volume
 
-    def take_closed_day(self) -> DayTotals | None:
-        """The day that the last `close_until` closed, None if it had no bar; given out once."""
-        day = self.closed_day
-        self.closed_day = None
-        return day
-
     def publish(self, part: str, stamp: Stamp) -> None:
         """Append the events of `closed` to the outputs of the record."""
         out = stamp.out
@@ -430,13 +417,12 @@ class DerivedBars(Tracker):
         return [self.fractional, [window.snapshot() for window in self.windows]]
 
     def rewind(self, data: list[Any]) -> None:
-        """Go to a restore point; `enter_segment` comes from the sessions."""
+        """Go to a restore point."""
         self.fractional = data[0]
-        self.next_end_ms = NO_END
-        self.closed_day = None
+        self.next_ms = NO_END
         for window, values in zip(self.windows, data[1], strict=True):
             window.restore(values)
-            self.next_end_ms = min(self.next_end_ms, window.end_ms)
+            self.next_ms = min(self.next_ms, window.end_ms)
 
     def reset(self) -> None:
         """Before the first bar."""

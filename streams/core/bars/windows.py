@@ -113,13 +113,3 @@ class Window:
         closed = ClosedBar(self.name, session, bar, volume, have, need)
         for follower in self.followers:
             follower.on_derived(closed)
-
-
-class DayTotals:
-    """What a session had, from its closed daily window."""
-
-    def __init__(self, window: Window) -> None:
-        self.have = window.have
-        self.volume = window.volume
-        self.high = window.high
-        self.low = window.low

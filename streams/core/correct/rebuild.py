@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Final
 
 from tapeline.schemas.events import Event
-from tapeline.schemas.ids import ids_of
 from tapeline.streams.core.correct.corrections import Change, Correction, differences
 from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.history.ring import GAP, NOWHERE_MS, RestorePoint
-from tapeline.streams.core.ranges.live_range import RangeTouch
-from tapeline.streams.core.ranges.pairs import PairTracker
 from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.ticks import TickScale
 from tapeline.streams.core.tracks import SymbolTracks
-
-_RANGES: Final = ids_of("range")
-"""What the ids of ranges begin with."""
 
 
 class Rebuild:
@@ -30,7 +23,6 @@ class Rebuild:
     """
 
     def __init__(self, tracks: SymbolTracks, stamp: Stamp, scale: TickScale) -> None:
-        self.pairs: PairTracker | None = None
         self._tracks = tracks
         self._stamp = stamp
         self._scale = scale
@@ -73,32 +65,26 @@ class Rebuild:
             new_rows = [*old_rows[:index], *([] if row is None else [row]), *old_rows[after:]]
         correction.from_ms = None if base is None else base.watermark_ms
         correction.bars_again = len(old_rows) + len(new_rows) - len(shared)
-        tracks.remembering = False
+        history = tracks.history
+        history.remembering = False
         stamp.muted = True
         self._go_to(base, firsts[0])
         self._run_again(shared, NOWHERE_MS, {})
         branch = None if firsts[0] != firsts[1] else tracks.capture(GAP)
 
-        old_events, old_touches = self._run_on(old_rows[len(shared) :], watermark_ms)
+        old_events = self._run_on(old_rows[len(shared) :], watermark_ms)
         if branch is None:
             self._go_to(None, firsts[1])
-            tracks.ring.drop_from(NOWHERE_MS)
+            history.ring.drop_from(NOWHERE_MS)
         else:
             tracks.install(branch)
-            tracks.ring.drop_from(end)
-        tracks.remembering = True
-        new_events, new_touches = self._run_on(new_rows[len(shared) :], watermark_ms)
+            history.ring.drop_from(end)
+        history.remembering = True
+        new_events = self._run_on(new_rows[len(shared) :], watermark_ms)
         stamp.muted = False
 
         standing = self._standing(branch, old_events, new_events)
-        changes = differences(old_events, new_events, standing)
-        if self.pairs is not None:
-            rows = self.pairs.compared(tracks.number, old_touches, new_touches, stamp)
-            for old, new in rows:
-                changes += differences(
-                    {} if old is None else {old.id: old}, {} if new is None else {new.id: new}, {}
-                )
-        return changes
+        return differences(old_events, new_events, standing)
 
     def _go_to(self, base: RestorePoint | None, first_label_ms: int) -> None:
         """Put the tracks to a restore point, or to the start of a history with that first label."""
@@ -109,18 +95,15 @@ class Rebuild:
         if first_label_ms != NOWHERE_MS:
             self._tracks.begin(first_label_ms)
 
-    def _run_on(
-        self, rows: list[PackedRow], watermark_ms: int
-    ) -> tuple[dict[str, Event], list[RangeTouch]]:
-        """Run bars from where the tracks are; the last version of every fact, and the touches."""
+    def _run_on(self, rows: list[PackedRow], watermark_ms: int) -> dict[str, Event]:
+        """Run bars from where the tracks are; the last version of every fact."""
         tracks = self._tracks
         facts: dict[str, Event] = {}
-        tracks.rules.touches = []
         if tracks.first_label_ms == NOWHERE_MS:
             tracks.watermark_ms = watermark_ms
         else:
             self._run_again(rows, watermark_ms, facts)
-        return facts, tracks.rules.touches
+        return facts
 
     def _run_again(self, rows: list[PackedRow], watermark_ms: int, facts: dict[str, Event]) -> None:
         """In-session bars in order, then the time up to a watermark (`NOWHERE_MS`: not).
@@ -151,14 +134,14 @@ class Rebuild:
         self, branch: RestorePoint | None, old: dict[str, Event], new: dict[str, Event]
     ) -> dict[str, Event]:
         """Content at the branch of the facts that only one of two runs touched."""
-        tracks = self._tracks
+        rules = self._tracks.rules
         wanted = [fact_id for fact_id in old if fact_id not in new]
         wanted += [fact_id for fact_id in new if fact_id not in old]
         found: dict[str, Event] = {}
-        if branch is not None and wanted:
-            for fact in tracks.rules.all.standing(branch.points, wanted):
+        if wanted:
+            for fact in rules.standing(branch, wanted):
                 found[fact.id] = fact
-        tracks.rules.end_of_runs()
+        rules.all.end_of_runs()
         return found
 
 

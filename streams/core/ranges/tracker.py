@@ -1,7 +1,7 @@
-"""Session ranges of one symbol: windows, publication, touches and expiry.
+"""Session ranges of one symbol: publication, touches and expiry.
 
-Rules: market-structure sections 1 to 3. `RangeTracker` follows the watermark; the machine of one
-range is in `live_range`, the calendar's part in `schedule`.
+Rules: docs/rules.md 8 to 10. `RangeTracker` follows the watermark; windows are in `filling`, the
+machine of one range in `live_range`, the calendar's part in `schedule`.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from typing import Any, Final
 
 from tapeline.schemas.events import Event
 from tapeline.schemas.ids import SEPARATOR, ids_of, touch_id
-from tapeline.schemas.instants import DAY_MS
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.history.book import PackedRow
+from tapeline.streams.core.last_bars import LastBars
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ranges.events import publish_ranges, publish_touches, range_event
+from tapeline.streams.core.ranges.filling import RangeFilling
 from tapeline.streams.core.ranges.journal import RangeJournal
 from tapeline.streams.core.ranges.levels import FAR, LevelIndex
 from tapeline.streams.core.ranges.live_range import (
-    NO_BAR,
     UNTOUCHED,
     LiveRange,
     RangeTouch,
 )
-from tapeline.streams.core.ranges.schedule import NEVER_MS, ZONE_REACH_MS, RangeSchedule, RangeSpec
+from tapeline.streams.core.ranges.schedule import NEVER_MS, RangeSchedule, RangeSpec
 from tapeline.streams.core.ranges.stored import RangeRecords, packed_point, restored_point
 from tapeline.streams.core.ranges.windows import (
     RangesPoint,
@@ -37,48 +37,55 @@ from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.tracker import Tracker
 
 VERSION: Final = 1
-PREVIOUS_CLOSE_REACH_MS: Final = 5 * DAY_MS
+
+
+class TouchFollower(Tracker):
+    """A tracker that follows the touches of a symbol."""
+
+    __slots__ = ()
+
+    def on_touches(self, touches: list[RangeTouch]) -> None:
+        """The record's touches are published, by event_ms, then id; the list may be kept."""
 
 
 class RangeTracker(Tracker):
     """All ranges of one symbol.
 
-    Contract: `begin` with the symbol's first label; `advance` moves the watermark to an instant
-    before which no further bar comes; `bar` takes each in-session bar after `advance` to its label,
-    and `advance` to its end follows. `altered` and `touches` hold what the record did until
-    `mark_published`.
+    Beyond the contract, for the fast path: of the bars of a run it takes none but those that leave
+    [`floor`, `ceiling`], each at once, by `reach`. `altered` and `touches` hold what the record did
+    until both parts are published.
 
     Attributes
     ----------
-    last
-        The in-session bar before the watermark; set by the owner before `advance`.
-    next_ms
-        Nothing happens before this instant but touches.
+    pairs
+        What follows the touches, in a group of two.
     alive
         Unfinished ranges by key (RangeSpec.key).
     finished
         Finished ranges that the partner in the group may still need, by key.
     latest_touch
-        Latest touch, for swings.
+        Latest touch, for swings; see `link_of`.
     journal
         What the ranges were before they changed.
     muted_keys
         Keys of the ranges that the runs of a correction published, by id.
-    upcoming, awaiting, expiring
-        As in `RangesPoint`, which shares them: they are replaced, and never changed.
-    floor, ceiling
-        A bar with floor <= low and high <= ceiling changes neither a window nor a range.
+    filling
+        Ranges that are not decided.
+    expiring
+        As in `RangesPoint`, which shares it: it is replaced, and never changed.
     """
 
     __slots__ = (
-        "_active", "_base_ms", "_calendar", "_highest", "_lowest", "_paired", "_passed_ms",
-        "_records", "_scale", "_schedule", "_symbol", "alive", "altered", "awaiting", "expiring",
-        "finished", "journal", "last", "latest_touch", "levels", "muted_keys", "next_day",
-        "touches", "upcoming", "windows",
+        "_active", "_bars", "_base_ms", "_calendar", "_earlier_touch", "_passed_ms", "_records",
+        "_scale", "_schedule", "_session", "_symbol", "alive", "altered", "expiring", "filling",
+        "finished", "journal", "latest_touch", "levels", "muted_keys", "pairs", "touches",
     )  # fmt: skip
 
-    def __init__(self, plan: InstrumentPlan, schedule: RangeSchedule, paired: bool) -> None:
-        super().__init__("ranges", VERSION, ())
+    def __init__(self, plan: InstrumentPlan, schedule: RangeSchedule, bars: LastBars) -> None:
+        super().__init__("ranges", VERSION, ("range", "touch"), takes_runs=True)
+        self._bars = bars
+        self._session = ""
+        self.pairs: TouchFollower | None = None
         self._symbol = plan.symbol
         self._scale = plan.scale
         self._passed_ms = 0
@@ -86,121 +93,97 @@ class RangeTracker(Tracker):
         self._base_ms = plan.base_ms
         self._calendar: Calendar = plan.calendar
         self._schedule = schedule
-        self._paired = paired
         self.next_ms = NEVER_MS
         self.floor = -FAR
         self.ceiling = FAR
-        self._highest = FAR
-        self._lowest = -FAR
-        self.windows: list[RangeWindow] = []
+        self.filling = RangeFilling(schedule, bars)
         self.levels = LevelIndex()
         self.alive: dict[int, LiveRange] = {}
         self.finished: dict[int, LiveRange] = {}
         self.latest_touch: TouchRank | None = None
+        self._earlier_touch: TouchRank | None = None
         self.altered: list[LiveRange] = []
         self.touches: list[RangeTouch] = []
         self.journal = RangeJournal()
         self._records = RangeRecords(self.alive, self.finished, self.journal)
-        self.upcoming: list[RangeSpec] = []
-        self.awaiting: list[RangeWindow] = []
         self.expiring: list[RangeSpec] = []
-        self.next_day = 0
         self._active = bool(schedule.kinds)
-        self.last: PackedRow = (NO_BAR, 0, 0, 0, 0, None)
 
-    def begin(self, first_label_ms: int) -> None:
+    def begin(self, label_ms: int) -> None:
         """The symbol's first bar (off-session bars count) has this label."""
         if not self._active:
             return
-        for spec in self._schedule.starting_around(first_label_ms):
-            self._open_window(spec, 0)
-        self.next_day = first_label_ms // DAY_MS - 1
-        self._passed_ms = first_label_ms
-        self._fill(first_label_ms, first_label_ms)
-        self._find_next()
-        self._narrow()
+        self._passed_ms = label_ms
+        self.filling.begin(label_ms)
+        self._look_ahead()
 
-    def advance(self, instant_ms: int, position: int) -> None:
-        """The watermark reaches an instant; `position` is the number of in-session bars so far."""
-        if instant_ms < self.next_ms:
-            return
+    def on_session(self, index: int, date: str) -> None:
+        """Touches to come are of this session."""
+        self._session = date
+
+    def on_time(self, instant_ms: int) -> None:
+        """The watermark reaches an instant at which a window begins, ends, is due or expires."""
         self._passed_ms = instant_ms
-        self._widen()
-        self._fill(instant_ms, NO_BAR)
-        opened = 0
-        for spec in self.upcoming:
-            if spec.start_ms > instant_ms:
-                break
-            self._open_window(spec, position)
-            opened += 1
-        if opened:
-            self.upcoming = self.upcoming[opened:]
-        self._end_windows(instant_ms, position)
-        self._publish_due(instant_ms)
+        filling = self.filling
+        filling.advance(instant_ms)
+        for window in filling.take_due(instant_ms):
+            self._publish(window)
         while self.expiring and self.expiring[0].due_ms <= instant_ms:
             expired = self.expiring[0]
             self.expiring = self.expiring[1:]
             self._expire(expired)
-        self._find_next()
-        self._narrow()
+        self._look_ahead()
 
-    def bar(self, row: PackedRow, end_ms: int, session: str, position: int) -> None:
-        """One in-session bar; `session` is its ISO session date, `position` its number."""
+    def _look_ahead(self) -> None:
+        """Find what the next bar and the next instant are compared with."""
+        filling = self.filling
+        self.next_ms = filling.next_ms()
+        if self.expiring and self.expiring[0].due_ms < self.next_ms:
+            self.next_ms = self.expiring[0].due_ms
+        filling.narrow()
+        self._bound()
+
+    def on_bar(self, row: PackedRow, end_ms: int) -> None:
+        """One in-session bar."""
         if row[2] > self.ceiling or row[3] < self.floor:
-            self.reach(row, row[2], row[3], end_ms, session, position)
-        self.last = row
+            self.reach(row, row[2], row[3], end_ms, self._bars.position)
 
-    def reach(
-        self, row: PackedRow, high: int, low: int, end_ms: int, session: str, position: int
-    ) -> None:
-        """A bar that leaves [floor, ceiling]: widen the windows, touch the levels it spans."""
+    def reach(self, row: PackedRow, high: int, low: int, end_ms: int, position: int) -> None:
+        """A bar that leaves [floor, ceiling]: widen the windows, touch the levels it spans.
+
+        Parameters
+        ----------
+        position
+            In-session bars so far, with this one.
+        """
         levels = self.levels
         if low <= levels.below or high >= levels.above:
-            self._touch(row, end_ms, session, position)
-        # Every open window takes in every bar, so the narrowest of them grows to the bar.
-        if high > self._highest:
-            self._highest = high
-        if low < self._lowest:
-            self._lowest = low
+            self._touch(row, end_ms, position)
+        filling = self.filling
+        if high > filling.highest:
+            filling.highest = high
+        if low < filling.lowest:
+            filling.lowest = low
         self._bound()
 
     def _bound(self) -> None:
         """Find the floor and ceiling that the next bar may leave."""
         levels = self.levels
+        filling = self.filling
         floor = levels.below + 1
         ceiling = levels.above - 1
-        self.ceiling = ceiling if ceiling < self._highest else self._highest
-        self.floor = floor if floor > self._lowest else self._lowest
+        self.ceiling = ceiling if ceiling < filling.highest else filling.highest
+        self.floor = floor if floor > filling.lowest else filling.lowest
 
-    def _widen(self) -> None:
-        """Give the windows what the bars since the last time reached: before they are looked at."""
-        for window in self.windows:
-            if self._highest > window.high:
-                window.high = self._highest
-            if self._lowest < window.low:
-                window.low = self._lowest
-
-    def _narrow(self) -> None:
-        """The windows are others now: find the narrowest, and with it floor and ceiling."""
-        highest = FAR
-        lowest = -FAR
-        for window in self.windows:
-            if window.high < highest:
-                highest = window.high
-            if window.low > lowest:
-                lowest = window.low
-        self._highest = highest
-        self._lowest = lowest
-        self._bound()
-
-    def _touch(self, row: PackedRow, end_ms: int, session: str, position: int) -> None:
+    def _touch(self, row: PackedRow, end_ms: int, position: int) -> None:
         """Let a bar that reaches the nearest levels touch what it spans."""
+        self._earlier_touch = self.latest_touch
         start_ms: int = row[0]
         high: int = row[2]
         low: int = row[3]
         for known in self.levels.touched(low, high):
             live = self._change(known)
-            for touch in live.touch(start_ms, end_ms, low, high, session):
+            for touch in live.touch(start_ms, end_ms, low, high, self._session):
                 touch.touch_id = touch_id(self._symbol, live.label, touch.event)
                 self.touches.append(touch)
                 if not live.spec.first_touch:
@@ -211,73 +194,47 @@ class RangeTracker(Tracker):
                 self._finish(live)
         self.levels.refresh(row[4])
 
-    def mark_published(self) -> None:
+    def link_of(self, label_ms: int) -> TouchRank | None:
+        """The latest touch up to the last bar but one, of that label, or to the last bar."""
+        latest = self.latest_touch
+        if latest is None or latest.bar_ms <= label_ms:
+            return latest
+        return self._earlier_touch
+
+    def _mark_published(self) -> None:
         """The outputs of the record are built: forget what it did."""
         for live in self.altered:
             live.changed = False
         self.altered.clear()
-        self.touches.clear()
+        if self.touches:
+            self.touches = []
 
     def publish(self, part: str, stamp: Stamp) -> None:
-        """Append the ranges that the record changed, or their touches."""
+        """Append the ranges that the record changed, or their touches, and hand these to pairs."""
         if part == "range":
             publish_ranges(self.altered, self._symbol, self._scale, stamp)
             if stamp.muted:
                 for live in self.altered:
                     self.muted_keys[f"{ids_of(part, self._symbol)}{live.label}"] = live.spec.key
-        elif self.touches:
+            return
+        if self.touches:
             publish_touches(self.touches, self._symbol, self._scale, stamp)
-
-    def _fill(self, instant_ms: int, after_ms: int) -> None:
-        """List the ranges of every civil date that may have begun in some zone."""
-        if self.next_day * DAY_MS - ZONE_REACH_MS <= instant_ms:
-            upcoming = self.upcoming.copy()
-            self.next_day = self._schedule.list_starts(
-                self.next_day, instant_ms, after_ms, upcoming
-            )
-            self.upcoming = upcoming
-
-    def _open_window(self, spec: RangeSpec, position: int) -> None:
-        window = RangeWindow(spec, position)
-        reach = spec.start_ms - PREVIOUS_CLOSE_REACH_MS
-        if spec.previous_close and reach <= self.last[0] < spec.start_ms:
-            window.has_previous_close = True
-            window.high = self.last[4]
-            window.low = self.last[4]
-        self.windows.append(window)
-
-    def _end_windows(self, instant_ms: int, position: int) -> None:
-        ended: list[RangeWindow] = []
-        for window in self.windows:
-            if window.spec.window_end_ms <= instant_ms:
-                window.have = position - window.opened_at
-                ended.append(window)
-        if ended:
-            self.windows = [window for window in self.windows if window.have < 0]
-            self.awaiting = self.awaiting + ended
-
-    def _publish_due(self, instant_ms: int) -> None:
-        due = False
-        for window in self.awaiting:
-            if window.spec.publish_ms <= instant_ms:
-                self._publish(window)
-                due = True
-        if due:
-            self.awaiting = [
-                window for window in self.awaiting if window.spec.publish_ms > instant_ms
-            ]
+            if self.pairs is not None:
+                self.pairs.on_touches(self.touches)
+        self._mark_published()
 
     def _publish(self, window: RangeWindow) -> None:
         spec = window.spec
         live = LiveRange(spec, window.have, window.high, window.low)
-        live.reason = missing_in(window, self.last)
+        last = self._bars.last
+        live.reason = missing_in(window, last)
         self._mark(live)
         if live.reason:
             return
         if spec.first_touch:
             live.state = UNTOUCHED
         else:
-            live.set_levels(self.last[4] if spec.true_open_is_close else self.last[1])
+            live.set_levels(last[4] if spec.true_open_is_close else last[1])
         self._note(spec.key, None)
         self.alive[spec.key] = live
         self._watch(live)
@@ -287,7 +244,7 @@ class RangeTracker(Tracker):
     def _watch(self, live: LiveRange) -> None:
         for level in live.watched():
             self.levels.insert(level, live)
-        self.levels.refresh(self.last[4])
+        self.levels.refresh(self._bars.last[4])
 
     def _unwatch(self, live: LiveRange) -> None:
         for level in live.watched():
@@ -298,7 +255,7 @@ class RangeTracker(Tracker):
         if known is None:
             return
         live = self._change(known)
-        self.levels.refresh(self.last[4])
+        self.levels.refresh(self._bars.last[4])
         live.expired = True
         live.event_ms = max(live.event_ms, spec.expires_ms)
         index = self._calendar.session_of(spec.expires_ms)
@@ -329,27 +286,14 @@ class RangeTracker(Tracker):
 
     def _finish(self, live: LiveRange) -> None:
         del self.alive[live.spec.key]
-        if self._paired and not live.spec.first_touch:
+        if self.pairs is not None and not live.spec.first_touch:
             self.finished[live.spec.key] = live
 
     def _mark(self, live: LiveRange) -> None:
         if not live.changed:
             live.changed = True
             self.altered.append(live)
-
-    def _find_next(self) -> None:
-        earliest = self.next_day * DAY_MS - ZONE_REACH_MS
-        if self.upcoming and self.upcoming[0].start_ms < earliest:
-            earliest = self.upcoming[0].start_ms
-        for window in self.windows:
-            if window.spec.window_end_ms < earliest:
-                earliest = window.spec.window_end_ms
-        for window in self.awaiting:
-            if window.spec.publish_ms < earliest:
-                earliest = window.spec.publish_ms
-        if self.expiring and self.expiring[0].due_ms < earliest:
-            earliest = self.expiring[0].due_ms
-        self.next_ms = earliest
+            self.pending = True
 
     def forget_finished(self, key: int) -> None:
         """Drop a finished range that no rule waits for."""
@@ -359,40 +303,31 @@ class RangeTracker(Tracker):
 
     def restore_point(self) -> RangesPoint:
         """What is open as it is; the ranges themselves are in the journal."""
-        self._widen()
+        filling = self.filling
+        filling.widen()
         return RangesPoint(
-            open_windows(self.windows),
-            self.awaiting,
+            open_windows(filling.windows),
+            filling.awaiting,
             self.expiring,
-            self.upcoming,
-            self.next_day,
+            filling.upcoming,
+            filling.next_day,
             self.latest_touch,
             self.journal.position,
             self._passed_ms,
         )
 
     def rewind(self, point: RangesPoint) -> None:
-        """Go to a restore point, which stays as it is; `last` is set."""
+        """Go to a restore point, which stays as it is."""
         if not self._active:
             return
-        self.mark_published()
+        self._mark_published()
         self._undo(point.journal_position)
         self._passed_ms = point.passed_ms
-        self.windows = []
-        for spec, opened_at, high, low, has_previous_close in point.windows:
-            window = RangeWindow(spec, opened_at)
-            window.high = high
-            window.low = low
-            window.has_previous_close = has_previous_close
-            self.windows.append(window)
-        self.awaiting = point.awaiting
+        self.filling.install(point)
         self.expiring = point.expiring
-        self.upcoming = point.upcoming
-        self.next_day = point.next_day
         self.latest_touch = point.latest_touch
-        self.levels.refresh(self.last[4])
-        self._find_next()
-        self._narrow()
+        self.levels.refresh(self._bars.last[4])
+        self._look_ahead()
 
     def _undo(self, position: int) -> None:
         for key, before in self.journal.since(position).items():
@@ -413,21 +348,16 @@ class RangeTracker(Tracker):
 
     def reset(self) -> None:
         """Before the first bar."""
-        self.mark_published()
+        self._mark_published()
         for key in [*self.alive, *self.finished]:
             self._take_out(key)
         self.journal.cut(self.journal.first)
-        self.windows = []
-        self.awaiting = []
+        self.filling.reset()
         self.expiring = []
-        self.upcoming = []
         self.latest_touch = None
         self.next_ms = NEVER_MS
         self.floor = -FAR
         self.ceiling = FAR
-        self._highest = FAR
-        self._lowest = -FAR
-        self.last = (NO_BAR, 0, 0, 0, 0, None)
 
     def pack(self, point: RangesPoint) -> list[Any]:
         """Plain data; the calendar's part is not in it."""
@@ -462,12 +392,19 @@ class RangeTracker(Tracker):
 
     def open_ids(self, point: RangesPoint | None = None) -> list[str]:
         """Ids of the ranges that may still change, and what those of their touches begin with."""
-        if point is None:
-            found = [live.label for live in self.alive.values()]
-        else:
-            found = [live.label for live in self.journal.before if live is not None]
+        found = self.open_labels(point is None)
         ids = [f"{ids_of('range', self._symbol)}{label}" for label in found]
         return ids + [f"{ids_of('touch', self._symbol)}{label}{SEPARATOR}" for label in found]
+
+    def open_labels(self, now: bool) -> list[str]:
+        """Labels of the ranges that may still change, now or from the oldest restore point on."""
+        if now:
+            return [live.label for live in self.alive.values()]
+        return [live.label for live in self.journal.before if live is not None]
+
+    def end_of_runs(self) -> None:
+        """Forget which ranges the two runs published."""
+        self.muted_keys = {}
 
     def standing(self, point: RangesPoint, ids: list[str]) -> list[Event]:
         """The wanted ranges as they were at a restore point, of those that runs published since."""

@@ -9,15 +9,20 @@ from typing import Any, Final
 
 from tapeline.schemas.events import Event, Gap, Quality, Session
 from tapeline.schemas.ids import gap_id, quality_id, session_id
-from tapeline.streams.core.bars.derived import DerivedBars
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.streams.core.calendar import EARLY_CLOSE
+from tapeline.streams.core.history.book import PackedRow
+from tapeline.streams.core.last_bars import LastBars
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ratio import ratio
 from tapeline.streams.core.stamp import Stamp
-from tapeline.streams.core.tracker import Tracker
+from tapeline.streams.core.tracker import ClosedBar, Tracker
 from tapeline.streams.core.volume import Volume, written_volume
 
 VERSION: Final = 1
+ALWAYS_MS: Final = FAR_PAST_MS
+MEASURED: Final = ("quality", "gap")
+"""Types that an instrument may do without."""
 
 
 class SessionFact:
@@ -69,37 +74,38 @@ class GapFact:
 class SessionTracker(Tracker):
     """The session of the watermark of one symbol, slot by slot.
 
-    Contract: `begin` once, with the session of the first bar; `advance` moves the watermark to an
-    instant before which no further bar comes; `bar` takes the bar of the slot that is next due
-    (after `advance` to its label), and `advance` to its end follows. It closes derived windows on
-    the way, because a session's end is theirs.
+    Sessions and segments of all other trackers come from here: as time goes on it calls their
+    `on_session` and `on_segment`, and before that, at the end of a segment, `on_time` of those that
+    a session's end is theirs for, `closers`.
 
-    `position` counts the in-session bars of the symbol. While a run of bars has no hole, the owner
-    may leave this room alone; `all_present` then tells it how far the run came.
+    Beyond the contract, for the fast path: it knows what an unbroken run is. From `enter_run` on
+    its bars may be left out altogether, until `next_ms`; `all_present` counts them in, and
+    `leave_run` ends that.
 
     Attributes
     ----------
     index, date
         Session of the watermark, and its ISO date.
-    last_full_ms
-        End of the segment's last slot of full length, or where times stop being plausible if that
-        is sooner: from here on every label must be looked at.
-    pending
-        Whether `publish` has something to append.
+    next_ms
+        In a run the end of the segment's last slot of full length, or where times stop being
+        plausible if that is sooner: from there on every label must be looked at. Otherwise any
+        instant may show that a slot has no bar.
     followers
-        Trackers that are told of its sessions and segments.
+        All other trackers of the symbol.
+    closers
+        Those of them whose windows end with a session at the latest.
     """
 
     __slots__ = (
-        "_base_ms", "_calendar", "_derived", "_earliest_ms", "_first_position", "_gap",
-        "_gap_changed", "_gap_facts", "_interval", "_latest_ms", "_measured", "_opened", "_quality",
-        "_quality_changed", "_quality_facts", "_scale", "_session_facts", "_slots_before",
-        "_standing", "_symbol", "date", "due", "followers", "index", "last_full_ms",
+        "_bars", "_base_ms", "_calendar", "_day", "_earliest_ms", "_first_position", "_gap",
+        "_gap_changed", "_gap_facts", "_interval", "_last_full_ms", "_latest_ms", "_measured",
+        "_opened", "_quality", "_quality_changed", "_quality_facts", "_scale", "_session_facts",
+        "_slots_before", "_standing", "_symbol", "closers", "date", "due", "followers", "index",
         "segment", "segment_close_ms", "segment_open_ms",
     )  # fmt: skip
 
-    def __init__(self, plan: InstrumentPlan, derived: DerivedBars) -> None:
-        super().__init__("sessions", VERSION, ())
+    def __init__(self, plan: InstrumentPlan, bars: LastBars) -> None:
+        super().__init__("sessions", VERSION, ("session", *MEASURED), ("1d",))
         self._symbol = plan.symbol
         self._interval = plan.base
         self._base_ms = plan.base_ms
@@ -108,14 +114,17 @@ class SessionTracker(Tracker):
         self._measured = plan.quality
         self._earliest_ms = plan.earliest_ms
         self._latest_ms = plan.latest_ms
-        self._derived = derived
+        self._bars = bars
+        self._day: ClosedBar | None = None
         self.followers: list[Tracker] = []
+        self.closers: list[Tracker] = []
+        self.next_ms = ALWAYS_MS
         self.index = -1
         self.segment = 0
         self.date = ""
         self.segment_open_ms = 0
         self.segment_close_ms = 0
-        self.last_full_ms = 0
+        self._last_full_ms = 0
         self.due = 0
         self._slots_before = 0
         self._first_position = 0
@@ -131,42 +140,58 @@ class SessionTracker(Tracker):
 
     def begin(self, label_ms: int) -> None:
         """History starts with the session of that label."""
-        self._enter_session(self._calendar.session_of(label_ms), 0)
+        self._enter_session(self._calendar.session_of(label_ms))
 
-    def advance(self, instant_ms: int, position: int) -> None:
+    def on_time(self, instant_ms: int) -> None:
         """The watermark reaches an instant: slots that end by then are due, sessions may close."""
         while self._calendar.has_session(self.index):
             if instant_ms < self.segment_close_ms:
-                self._miss_until(instant_ms, position)
-                self._derived.close_until(instant_ms, position)
+                self._miss_until(instant_ms)
                 break
-            self._miss_until(self.segment_close_ms, position)
-            self._derived.close_until(self.segment_close_ms, position)
+            self._miss_until(self.segment_close_ms)
+            for closer in self.closers:
+                if self.segment_close_ms >= closer.next_ms:
+                    closer.on_time(self.segment_close_ms)
             if self.segment + 1 < len(self._calendar.segment_opens(self.index)):
                 self._enter_segment(self.segment + 1)
             else:
-                self._close_session(position)
-                self._enter_session(self.index + 1, position)
+                self._close_session()
+                self._enter_session(self.index + 1)
+
+    def on_derived(self, bar: ClosedBar) -> None:
+        """The day's bar: what the session had."""
+        self._day = bar
+
+    def enter_run(self, watermark_ms: int) -> bool:
+        """Whether the slot before the watermark has its bar and a full, plausible one follows.
+
+        Then `next_ms` is where the run ends.
+        """
+        if self._gap is not None or self.due <= self._slots_before:
+            return False
+        if watermark_ms >= self._last_full_ms or watermark_ms < self._earliest_ms:
+            return False
+        if not self._calendar.has_session(self.index):
+            return False
+        passed_ms = (self.due - self._slots_before) * self._base_ms
+        if self.segment_open_ms + passed_ms != watermark_ms:
+            return False
+        self.next_ms = self._last_full_ms
+        return True
+
+    def leave_run(self, watermark_ms: int) -> None:
+        """The run came so far: its slots are there, and every instant is looked at again."""
+        slots = -((self.segment_open_ms - watermark_ms) // self._base_ms)
+        self.due = self._slots_before + slots
+        self.next_ms = ALWAYS_MS
 
     def all_present(self, watermark_ms: int) -> None:
         """Every slot up to the watermark, which is in this segment or at its close, has its bar."""
         slots = -((self.segment_open_ms - watermark_ms) // self._base_ms)
         self.due = self._slots_before + slots
 
-    def unbroken(self, watermark_ms: int) -> bool:
-        """Whether the slot before the watermark has its bar and a full, plausible one follows."""
-        if self._gap is not None or self.due <= self._slots_before:
-            return False
-        if watermark_ms >= self.last_full_ms or watermark_ms < self._earliest_ms:
-            return False
-        if not self._calendar.has_session(self.index):
-            return False
-        return (
-            self.segment_open_ms + (self.due - self._slots_before) * self._base_ms == watermark_ms
-        )
-
-    def bar(self, end_ms: int, high: int, low: int, volume: Volume, position: int) -> None:
-        """The bar of the slot next due is there; it is number `position`."""
+    def on_bar(self, row: PackedRow, end_ms: int) -> None:
+        """The bar of the slot next due is there."""
         gap = self._gap
         if gap is not None:
             gap.event_ms = end_ms
@@ -176,17 +201,17 @@ class SessionTracker(Tracker):
             self.pending = True
         self.due += 1
         if self.due == 1:
-            self._opened = SessionFact(self.index, end_ms, False, 1, volume, high, low)
+            self._opened = SessionFact(self.index, end_ms, False, 1, row[5], row[2], row[3])
             self._standing = self._opened
-            self._note_quality(end_ms, 1, position)
+            self._note_quality(end_ms, 1)
 
-    def _note_quality(self, as_of_ms: int, due: int, position: int) -> None:
-        actual = position - self._first_position
+    def _note_quality(self, as_of_ms: int, due: int) -> None:
+        actual = self._bars.position - self._first_position
         self._quality = QualityFact(self.date, as_of_ms, due, actual)
         self._quality_changed = True
         self.pending = True
 
-    def _miss_until(self, instant_ms: int, position: int) -> None:
+    def _miss_until(self, instant_ms: int) -> None:
         """Slots that end by the instant and have no bar are missing."""
         if instant_ms <= self.segment_open_ms:
             return
@@ -205,7 +230,7 @@ class SessionTracker(Tracker):
             self._opened = SessionFact(self.index, first_end, False, 0, None, None, None)
             self._standing = self._opened
         self.due = due
-        self._note_quality(end, due, position)
+        self._note_quality(end, due)
         gap = self._gap
         if gap is None:
             gap = GapFact(self.date, first_start, end, 0, end, False)
@@ -215,15 +240,16 @@ class SessionTracker(Tracker):
         gap.event_ms = end
         self._gap_changed = True
 
-    def _close_session(self, position: int) -> None:
+    def _close_session(self) -> None:
         close = self.segment_close_ms
-        day = self._derived.take_closed_day()
+        day = self._day
+        self._day = None
         if day is None:
             fact = SessionFact(self.index, close, True, 0, None, None, None)
         else:
             fact = SessionFact(self.index, close, True, day.have, day.volume, day.high, day.low)
         self._session_facts.append(fact)
-        self._note_quality(close, self.due, position)
+        self._note_quality(close, self.due)
         self._quality_facts.append(self._quality)
         self._quality_changed = False
         self._opened = None
@@ -234,36 +260,36 @@ class SessionTracker(Tracker):
             self._gap_facts.append(gap)
             self._gap = None
 
-    def _enter_session(self, index: int, position: int) -> None:
+    def _enter_session(self, index: int) -> None:
         self.index = index
         self.due = 0
-        self._first_position = position
+        self._first_position = self._bars.position
         self._slots_before = 0
         self._standing = None
         if self._calendar.has_session(index):
-            self.date = self._calendar.date(index)
-            self._quality = QualityFact(self.date, 0, 0, 0)
-            for follower in self.followers:
-                follower.on_session(index, self.date)
+            self._quality = QualityFact(self._calendar.date(index), 0, 0, 0)
+            self._begin_session()
             self._enter_segment(0)
+
+    def _begin_session(self) -> None:
+        self.date = self._calendar.date(self.index)
+        for follower in self.followers:
+            follower.on_session(self.index, self.date)
 
     def _enter_segment(self, segment: int) -> None:
         if segment > 0:
             self._slots_before = self.due
-        self._find_segment(segment)
-        for follower in self.followers:
-            follower.on_segment(self.index, segment, self._slots_before, self._first_position)
+        self._begin_segment(segment)
 
-    def _find_segment(self, segment: int) -> None:
+    def _begin_segment(self, segment: int) -> None:
         self.segment = segment
         self.segment_open_ms = self._calendar.segment_opens(self.index)[segment]
         self.segment_close_ms = self._calendar.segment_closes(self.index)[segment]
         length = self.segment_close_ms - self.segment_open_ms
         last_full_ms = self.segment_open_ms + length // self._base_ms * self._base_ms
-        self.last_full_ms = min(last_full_ms, self._latest_ms)
-        self._derived.enter_segment(
-            self.index, segment, self.date, self._slots_before, self._first_position
-        )
+        self._last_full_ms = min(last_full_ms, self._latest_ms)
+        for follower in self.followers:
+            follower.on_segment(self.index, segment, self._slots_before, self._first_position)
 
     def publish(self, part: str, stamp: Stamp) -> None:
         """Append the sessions, the qualities or the gaps that the record changed."""
@@ -393,24 +419,28 @@ class SessionTracker(Tracker):
         ]
 
     def rewind(self, data: list[Any]) -> None:
-        """Go to a restore point."""
+        """Go to a restore point; the followers get its session and segment."""
+        self.next_ms = ALWAYS_MS
+        self._day = None
         self.index = self._calendar.index_from_day(data[0])
         self.due = data[2]
         self._first_position = data[3]
         self._slots_before = data[4]
         self._opened = None
         if self._calendar.has_session(self.index):
-            self.date = self._calendar.date(self.index)
-            self._find_segment(data[1])
+            self._begin_session()
+            self._begin_segment(data[1])
         self._quality, self._gap, self._standing = self._facts(data)
 
     def reset(self) -> None:
         """Before the first bar."""
+        self.next_ms = ALWAYS_MS
+        self._day = None
         self.index = -1
         self.segment = 0
         self.date = ""
         self.due = 0
-        self.last_full_ms = 0
+        self._last_full_ms = 0
         self.segment_open_ms = 0
         self.segment_close_ms = 0
         self._slots_before = 0

@@ -11,9 +11,14 @@ from typing import Any, Final
 from tapeline.schemas.events import Event, Prior, Side, Swing, TouchLink, renumbered
 from tapeline.schemas.ids import ids_of, swing_id
 from tapeline.schemas.instants import FAR_PAST_MS, MINUTE_MS
+from tapeline.streams.core.history.book import PackedRow
+from tapeline.streams.core.history.ring import NO_ROW
+from tapeline.streams.core.last_bars import LastBars
 from tapeline.streams.core.plan import InstrumentPlan
+from tapeline.streams.core.ranges.tracker import RangeTracker
 from tapeline.streams.core.ranges.windows import TouchRank
 from tapeline.streams.core.ratio import ratio
+from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.swings.sides import (
     FAR,
     HIGHEST_CLASS,
@@ -36,10 +41,10 @@ _new_link: Final = TouchLink
 
 
 class SwingTracker(Tracker):
-    """All swings of one symbol.
+    """All swings of one symbol; each bar that is not inside its neighbours is one of class 1.
 
-    Contract: `add` takes each bar that is a swing of class 1 (`SymbolTracks` compares neighbours),
-    in order, and publishes what it makes and changes.
+    Beyond the contract, for the fast path: `add` takes an edge there and publishes it at once, as
+    nearly every other bar is one.
 
     Attributes
     ----------
@@ -50,12 +55,19 @@ class SwingTracker(Tracker):
     """
 
     __slots__ = (
-        "_calendar", "_changed", "_denominator", "_numerator", "_prefix", "_sides",
-        "_structural_class", "_symbol", "counts", "highs", "lows",
+        "_bars", "_calendar", "_changed", "_denominator", "_edge", "_edge_end_ms", "_edge_is_high",
+        "_numerator", "_prefix", "_ranges", "_sides", "_structural_class", "_symbol", "counts",
+        "highs", "lows",
     )  # fmt: skip
 
-    def __init__(self, plan: InstrumentPlan) -> None:
-        super().__init__("swings", VERSION, ())
+    def __init__(self, plan: InstrumentPlan, bars: LastBars, ranges: RangeTracker) -> None:
+        super().__init__("swings", VERSION, ("swing",), takes_runs=True)
+        self.edge = plan.swings
+        self._bars = bars
+        self._ranges = ranges
+        self._edge: PackedRow = NO_ROW
+        self._edge_is_high = False
+        self._edge_end_ms = 0
         self._symbol = plan.symbol
         self._prefix = ids_of("swing", plan.symbol)
         self._calendar = plan.calendar
@@ -69,6 +81,30 @@ class SwingTracker(Tracker):
         self._sides = [self.lows, self.highs]
         self._changed: list[SwingPoint] = []
         self.counts = [0] * (HIGHEST_CLASS + 1)
+
+    def on_edge(self, row: PackedRow, high: bool, end_ms: int) -> None:
+        """A swing of class 1, which is added when it is published: after the record's touches."""
+        self._edge = row
+        self._edge_is_high = high
+        self._edge_end_ms = end_ms
+        self.pending = True
+
+    def publish(self, part: str, stamp: Stamp) -> None:
+        """Append the swing of the record's edge, and those that it changes."""
+        row = self._edge
+        start_ms: int = row[0]
+        high = self._edge_is_high
+        self.add(
+            self.highs if high else self.lows,
+            row[2] if high else row[3],
+            start_ms,
+            self._bars.position - 1,
+            self._calendar.date(self._calendar.session_of(start_ms)),
+            self._edge_end_ms,
+            self._ranges.link_of(start_ms),
+            stamp.first_seq,
+            stamp.out,
+        )
 
     def add(
         self,

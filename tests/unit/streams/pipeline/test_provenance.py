@@ -329,7 +329,7 @@ def test_a_range_that_the_calendar_of_now_lacks_is_named() -> None:
         tape.take(*minutes("ES", at(f"2025-{day} 09:00"), 60, 6800.0))
     monthly = [
         range_
-        for range_ in tape.engine.tracks("ES").ranges.windows
+        for range_ in tape.engine.tracks("ES").ranges.filling.windows
         if range_.spec.kind == "Monthly"
     ]
     assert [range_.spec.name for range_ in monthly] == ["2025-12"]

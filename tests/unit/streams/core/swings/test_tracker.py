@@ -367,11 +367,12 @@ def test_a_link_counts_elapsed_minutes_and_bars_there_are() -> None:
     assert linked(tape, 5, "high") == {"id": f"{touch}first_break", "minutes": 0, "bars": 0}
 
 
-def test_a_touch_by_the_next_bar_comes_too_late_for_the_link() -> None:
+@pytest.mark.parametrize("following", [5, 6], ids=["next minute", "after a hole"])
+def test_a_touch_by_the_next_bar_comes_too_late_for_the_link(following: int) -> None:
     tape = two_minutes()
     tape.take(minute_of(0, 90, 120), minute_of(1, 100, 100), minute_of(2, 100, 100))
-    # Minute 4 is a low; minute 5, which decides it, touches PoC.
-    tape.take(minute_of(3, 101, 105), minute_of(4, 95, 104), minute_of(5, 96, 121))
+    # Minute 4 is a low; the bar that follows, which decides it, touches PoC.
+    tape.take(minute_of(3, 101, 105), minute_of(4, 95, 104), minute_of(following, 96, 121))
     assert f"touch|COIN|Test|t {TEST_DAY}|first_break" in tape.view
     assert linked(tape, 4, "low") is None
 
