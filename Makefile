@@ -23,6 +23,8 @@ CODE := tapeline tests $(patsubst %/,%,$(sort $(dir $(wildcard benchmarks/*.py e
 WORKER_TESTS := $(wildcard tests/kafka/test_worker*.py)
 # What the floor of branch coverage is of.
 MEASURED_TESTS := $(addprefix tests/unit/,schemas streams/core streams/pipeline)
+# Those of live feeds run other folders.
+TRACED_TESTS := $(filter-out %/test_live_feeds.py,$(wildcard tests/properties/test_*.py))
 RULE_TESTS := tests/contract tests/properties
 # What the build can change: the core, and what needs nothing else.
 COMPILED_TESTS := tests/house/test_build.py $(addprefix tests/unit/streams/,core embedded pipeline) \
@@ -42,7 +44,7 @@ help:
 	@echo "make run        install, write sample books, run them, print the summary"
 	@echo "make test       lint, all tests, and the tests on the compiled core where a compiler is"
 	@echo "make lint       ruff and mypy --strict"
-	@echo "make coverage   branches of core, pipeline and contracts that unit tests reach"
+	@echo "make coverage   branches of core, pipeline and contracts that unit and property tests reach"
 	@echo "make fix        what ruff can mend: format and lint"
 	@echo "make lock       write $(LOCK) again after pyproject.toml changed (UPGRADE=--upgrade: newest versions)"
 	@echo "make compiled   install with the core compiled, into $(COMPILED)"
@@ -75,9 +77,10 @@ fix: $(VENV)/.installed-dev
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-# Unit tests alone: the tracer makes property tests three times as slow. What those reach is not measured.
+# The tracer makes property tests three times as slow: three examples each show what they reach.
 coverage: $(VENV)/.installed-dev
 	$(PY) -m coverage run -m pytest --quiet --durations=40 $(MEASURED_TESTS)
+	TAPELINE_HYPOTHESIS=traced $(PY) -m coverage run --append -m pytest --quiet --durations=40 $(TRACED_TESTS)
 	$(PY) -m coverage report
 
 # In `test`, what the second lane runs is left out.

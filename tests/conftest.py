@@ -21,6 +21,7 @@ settings.register_profile(
     suppress_health_check=_slow_is_fine,
 )
 settings.register_profile("short", settings.get_profile("ci"), max_examples=10)
+settings.register_profile("traced", settings.get_profile("ci"), max_examples=3)
 settings.register_profile(
     "long",
     settings.get_profile("ci"),

@@ -77,6 +77,10 @@ class FakeMapping:
     def parse(self, data: bytes) -> Any:
         return data
 
+    def without_secrets(self, data: bytes) -> bytes:
+        """It has none."""
+        return data
+
     def meanings(self, parsed: Any, data: bytes) -> list[Meaning]:
         return []
 

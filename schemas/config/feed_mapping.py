@@ -14,7 +14,16 @@ TimeForm = Literal["ms", "s", "us", "ns", "rfc3339", "local"]
 Stamp = Literal["open", "close", "last_ms"]
 Finality = Literal["sent", "successor", "elapsed"]
 Meant = Literal[
-    "halt", "resume", "marker", "removed", "dirty", "shutdown", "slow", "refused", "fatal"
+    "halt",
+    "resume",
+    "marker",
+    "removed",
+    "dirty",
+    "shutdown",
+    "slow",
+    "refused",
+    "fatal",
+    "nothing",
 ]
 Wanted = tuple[str | bool, ...]
 Where = tuple[tuple[str, Wanted], ...]
@@ -107,7 +116,10 @@ class BarTable(Struct, frozen=True, kw_only=True):
 
 
 class NoticeTable(Struct, frozen=True, kw_only=True):
-    """A message that is no bar, and what it means (`tapeline.streams.feeds.live.model.Notice`)."""
+    """A message that is no bar, and what it means (`tapeline.streams.feeds.live.model.Notice`).
+
+    ``nothing``: it is known, and of no interest; messages of an unknown kind are dead letters.
+    """
 
     where: Where
     means: Meant

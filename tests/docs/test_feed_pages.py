@@ -57,4 +57,4 @@ def test_the_check_of_live_md_finds_the_wrong_stamp(tmp_path: Path) -> None:
     (tmp_path / "tape.jsonl").write_text(tape)
     shown, printed = shown_and_printed(page, tmp_path)
     assert printed == shown
-    assert 'Say stamp = "close"' in printed[-1]
+    assert 'Say stamp = "close"' in printed[-2]

@@ -219,6 +219,10 @@ class FeedMapping(Protocol):
         """Everything a parsed message means; never raises for what a provider may send."""
         ...
 
+    def without_secrets(self, data: bytes) -> bytes:
+        """A message as a dead letter may hold it: a provider may repeat a key that it was sent."""
+        ...
+
     def history(self, symbols: Sequence[str], from_ms: int, to_ms: int) -> list[HistoryRequest]:
         """First pages for bars with from_ms <= label <= to_ms."""
         ...

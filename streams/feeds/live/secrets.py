@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import stat
 from collections.abc import Iterable, Mapping
@@ -29,13 +30,14 @@ class Secrets:
     Its text form names no value, so that no log and no message can.
     """
 
-    __slots__ = ("_shown", "_values")
+    __slots__ = ("_bytes", "_shown", "_values")
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = dict(values)
-        forms = {form for value in values.values() for form in (value, quote(value, safe=""))}
+        forms = {form for value in values.values() for form in _forms(value)}
         # The longest first: one may be a part of another.
         self._shown = sorted((form for form in forms if form), key=len, reverse=True)
+        self._bytes = [form.encode() for form in self._shown]
 
     def __repr__(self) -> str:
         return f"Secrets({', '.join(sorted(self._values))})"
@@ -50,6 +52,18 @@ class Secrets:
             if form in text:
                 text = text.replace(form, HIDDEN)
         return text
+
+    def hide_bytes(self, data: bytes) -> bytes:
+        """The same for a message."""
+        for form in self._bytes:
+            if form in data:
+                data = data.replace(form, HIDDEN.encode())
+        return data
+
+
+def _forms(value: str) -> tuple[str, ...]:
+    """A value as it stands, in an address, and in JSON."""
+    return value, quote(value, safe=""), json.dumps(value)[1:-1]
 
 
 def needed_secrets(feed: FeedConfig) -> tuple[str, ...]:

@@ -234,9 +234,8 @@ class ConnectionSide:
         try:
             parsed = self._mapping.parse(event.data)
         except ValueError as error:
-            self._out.add_all(
-                self._letters.write("decode_error", str(error), event.data, None, now)
-            )
+            raw = self._mapping.without_secrets(event.data)
+            self._out.add_all(self._letters.write("decode_error", str(error), raw, None, now))
             return
         if not link.session.complete:
             self._out.send(link.number, link.session.take(parsed, now.mono_ms))

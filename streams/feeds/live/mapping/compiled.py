@@ -13,6 +13,7 @@ from tapeline.schemas.errors import InternalError
 from tapeline.schemas.intervals import parse_interval
 from tapeline.streams.feeds.live.mapping.history import History
 from tapeline.streams.feeds.live.mapping.lookups import (
+    Test,
     condition,
     field,
     field_around,
@@ -75,9 +76,10 @@ class Mapping:
         words = Vocabulary(symbols, topics, tables.parameters, secrets)
         headers = _filled_headers(feed.headers, secrets)
         self._headers = headers
+        self._secrets = secrets
         self._address = Address(feed.url, words)
         self._steps = [Step(each, words) for each in tables.steps]
-        self._bars = StreamReader(tables.bar, symbols, nearest=nearest)
+        self._bars = StreamReader(tables.bar, symbols, secrets, nearest=nearest)
         self._notices = [_notice_reader(each, symbols, secrets) for each in tables.notices]
         if tables.alive is not None:
             self._notices.append(_alive_reader(tables.alive))
@@ -131,12 +133,19 @@ class Mapping:
         """
         return decode(data)
 
+    def without_secrets(self, data: bytes) -> bytes:
+        """A message as a dead letter may hold it: a provider may repeat a key that it was sent."""
+        return self._secrets.hide_bytes(data)
+
     def authorised(self, parsed: Any) -> bool:
         """Whether a message to a webhook has its secret; true where none is configured."""
         return self._secret is None or self._secret(parsed)
 
     def meanings(self, parsed: Any, data: bytes) -> list[Meaning]:
-        """Everything a parsed message means, in its order; all else means nothing."""
+        """Everything a parsed message means, in its order.
+
+        Elements of a kind that no table names are unreadable, but for answers of the session.
+        """
         found: list[Meaning] = []
         bars = self._bars
         if bars.of_root:
@@ -147,21 +156,27 @@ class Mapping:
                 elif read is not True:
                     found.append(read)
             return found
+        has_bars = bars.is_empty(parsed)
         for element, name in bars.elements(parsed):
             read = bars.read(element, parsed, name, data)
-            if read is not True and read is not False:
-                found.append(read)
-        if self._notices:
+            if read is not False:
+                has_bars = True
+                if read is not True:
+                    found.append(read)
+        if not has_bars:
             for element in root_elements(parsed):
                 self._notice(element, parsed, data, found)
         return found
 
     def _notice(self, element: Any, message: Any, data: bytes, found: list[Meaning]) -> None:
-        for read in self._notices:
-            meaning = read(element, message, data)
-            if meaning is not None:
-                found.append(meaning)
+        """What an element that is no bar means."""
+        for holds, read in self._notices:
+            if holds(element, message):
+                if read is not None:
+                    found.append(read(element, message, data))
                 return
+        if not any(step.knows(element, message) for step in self._steps):
+            found.append(no_bar(UNKNOWN, element, data, None, self._secrets))
 
     def history(self, symbols: Sequence[str], from_ms: int, to_ms: int) -> list[HistoryRequest]:
         """First pages for bars with from_ms <= label <= to_ms; none without a history."""
@@ -181,19 +196,24 @@ def _filled_headers(
     return tuple((name, filled(value, secrets)) for name, value in headers)
 
 
-NoticeReader = Callable[[Any, Any, bytes], Meaning | None]
+NoticeReader = Callable[[Any, Any, bytes], Meaning]
+UNKNOWN = RowError("schema_error", "no table of the feed has messages of this kind")
 
 
-def _notice_reader(table: NoticeTable, symbols: Symbols, secrets: Secrets) -> NoticeReader:
+def _notice_reader(
+    table: NoticeTable, symbols: Symbols, secrets: Secrets
+) -> tuple[Test, NoticeReader | None]:
+    """What a message is known by, and what it means; None: nothing."""
     holds = condition(table.where)
+    means = table.means
+    if means == "nothing":
+        return holds, None
     find_symbol = None if table.symbol is None else field_around(table.symbol)
     find_text = None if table.text is None else field_around(table.text)
     label = None if table.start is None else label_reader(table.start)
     shortest_ms = min(symbols.length_ms.values())
 
-    def read(element: Any, message: Any, data: bytes) -> Meaning | None:
-        if not holds(element, message):
-            return None
+    def read(element: Any, message: Any, data: bytes) -> Meaning:
         symbol = None
         if find_symbol is not None:
             name = plain_text(find_symbol(element, message))
@@ -207,25 +227,20 @@ def _notice_reader(table: NoticeTable, symbols: Symbols, secrets: Secrets) -> No
                 # A trade lies inside its bar.
                 start_ms = label(element, message, length_ms) // length_ms * length_ms
             except RowError as error:
-                return no_bar(error, element, data, symbol)
+                return no_bar(error, element, data, symbol, secrets)
         text = "" if find_text is None else plain_text(find_text(element, message)) or ""
-        return Notice(
-            table.means, symbol, start_ms, table.wait_ms, secrets.hide(text)[:LONGEST_TEXT]
-        )
+        return Notice(means, symbol, start_ms, table.wait_ms, secrets.hide(text)[:LONGEST_TEXT])
 
-    return read
+    return holds, read
 
 
-def _alive_reader(table: AliveTable) -> NoticeReader:
-    holds = condition(table.where)
+def _alive_reader(table: AliveTable) -> tuple[Test, NoticeReader | None]:
     sent = None if table.sent is None else sent_reader(table.sent)
 
-    def read(element: Any, message: Any, data: bytes) -> Meaning | None:
-        if not holds(element, message):
-            return None
+    def read(element: Any, message: Any, data: bytes) -> Meaning:
         return Alive(None if sent is None else sent(element, message))
 
-    return read
+    return condition(table.where), read
 
 
 def _secret_test(table: Comparison, secrets: Secrets) -> Callable[[Any], bool]:

@@ -128,7 +128,7 @@ class History:
                 return None
             return self._rows.bar(element, answer, symbol)
         except RowError as error:
-            return no_bar(error, element, body, symbol)
+            return no_bar(error, element, body, symbol, self._secrets)
 
     def _following(
         self, request: HistoryRequest, answer: Any, count: int, last_ms: int

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from tapeline.schemas.config.feed_mapping import BarTable, Comparison, TimeField
-from tapeline.schemas.config.feed_paths import parse_path
+from tapeline.schemas.config.feed_paths import Path, parse_path
 from tapeline.schemas.records import Bar
 from tapeline.streams.feeds.live.mapping.lookups import (
     LookupAround,
@@ -17,6 +17,7 @@ from tapeline.streams.feeds.live.mapping.lookups import (
     elements,
     field,
     field_around,
+    lookup,
     plain_text,
 )
 from tapeline.streams.feeds.live.mapping.numbers import (
@@ -27,6 +28,7 @@ from tapeline.streams.feeds.live.mapping.numbers import (
     read_volume,
 )
 from tapeline.streams.feeds.live.model import Statement, Unasked, Unreadable
+from tapeline.streams.feeds.live.secrets import Secrets
 
 KEPT_OF_MESSAGE = 4_096
 """Bytes of a message that a dead letter of one of its rows holds; of a longer one, the row."""
@@ -152,10 +154,13 @@ class RowReader:
         )
 
 
-def no_bar(error: RowError, element: Any, data: bytes, symbol: str | None) -> Unreadable:
+def no_bar(
+    error: RowError, element: Any, data: bytes, symbol: str | None, secrets: Secrets
+) -> Unreadable:
     """What becomes of an element that cannot be a bar."""
-    raw = data if len(data) <= KEPT_OF_MESSAGE else as_json(element)[:KEPT_OF_MESSAGE]
-    return Unreadable(error.code, error.reason, raw, symbol)
+    raw = data if len(data) <= KEPT_OF_MESSAGE else as_json(element)
+    shown = secrets.hide_bytes(raw)[:KEPT_OF_MESSAGE]
+    return Unreadable(error.code, secrets.hide(error.reason), shown, symbol)
 
 
 def as_json(element: Any) -> bytes:
@@ -175,16 +180,27 @@ class StreamReader:
         Whether elements are those that notices are looked for in, too.
     """
 
-    def __init__(self, table: BarTable, symbols: Symbols, *, nearest: bool) -> None:
+    def __init__(
+        self, table: BarTable, symbols: Symbols, secrets: Secrets, *, nearest: bool
+    ) -> None:
+        self._secrets = secrets
         path = parse_path(table.each)
         self.of_root = [step.kind for step in path.steps] in ([], ["each"])
         self.elements: Callable[[Any], Iterator[tuple[Any, str | None]]] = elements(path)
+        self._many = next(
+            (at for at, step in enumerate(path.steps) if step.kind not in ("name", "place")), None
+        )
+        self._container = lookup(Path(path.text, False, path.steps[: self._many]))
         self._rows = RowReader(table, symbols, nearest=nearest)
         stated = table.final
         self._final = True if stated == "sent" else None
         self._is_final = comparison(stated) if isinstance(stated, Comparison) else None
         self._empty = None if table.empty is None else comparison(table.empty)
         self._sent = None if table.sent is None else sent_reader(table.sent)
+
+    def is_empty(self, message: Any) -> bool:
+        """Whether the message is one of bars, and has none."""
+        return self._many is not None and self._container(message) in ([], {})
 
     def read(
         self, element: Any, message: Any, name: str | None, data: bytes
@@ -203,7 +219,7 @@ class StreamReader:
                 return True
             bar = rows.bar(element, message, symbol)
         except RowError as error:
-            return no_bar(error, element, data, symbol)
+            return no_bar(error, element, data, symbol, self._secrets)
         is_final, empty, sent = self._is_final, self._empty, self._sent
         return Statement(
             bar,

@@ -85,6 +85,12 @@ class Step:
         asked = acknowledged if message is None else acknowledged.intersection(message.symbols)
         return StepAnswer("expected" if asked else "other", frozenset(acknowledged))
 
+    def knows(self, element: Any, message: Any) -> bool:
+        """Whether an element is of the kind that answers this step, to whichever message."""
+        if self._fatal is not None and self._fatal(element, message):
+            return True
+        return self._expected is not None and self._expected.is_of_kind(element, message)
+
     def _text(self, element: Any) -> str:
         text = as_json(element).decode("utf-8", "replace")
         return self._secrets.hide(text)[:LONGEST_TEXT]
@@ -108,13 +114,24 @@ class _Expected:
         self.lists = bool(self._named)
         self._all = frozenset(words.symbols.theirs)
 
+    def is_of_kind(self, element: Any, message: Any) -> bool:
+        """Whether all plain values stand there; without any, whether the others have a value."""
+        if self._plain:
+            return self._holds(element, message)
+        others = [*self._numbered, *(values for values, _ in self._named)]
+        return all(values(element, message) for values in others)
+
+    def _holds(self, element: Any, message: Any) -> bool:
+        return all(
+            any(test(value) for value in values(element, message)) for values, test in self._plain
+        )
+
     def symbols(
         self, element: Any, message: Any, asked: StepMessage | None
     ) -> frozenset[str] | None:
         """Symbols that an element acknowledges; None: it is another message."""
-        for values, test in self._plain:
-            if not any(test(value) for value in values(element, message)):
-                return None
+        if not self._holds(element, message):
+            return None
         number = "" if asked is None else str(asked.number)
         for values in self._numbered:
             found = [plain_text(value) for value in values(element, message)]

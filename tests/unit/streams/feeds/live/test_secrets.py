@@ -93,3 +93,5 @@ def test_texts_are_shown_without_secrets() -> None:
     secrets = Secrets({"A": "key-of-mine", "B": "key-of-mine-too", "C": "a/b+c"})
     assert secrets.hide("x key-of-mine-too y key-of-mine, a%2Fb%2Bc") == "x *** y ***, ***"
     assert "key-of" not in repr(secrets)
+    quoted = Secrets({"A": 'a"b'})
+    assert quoted.hide_bytes(b'\xff {"k":"a\\"b"} a"b a%22b') == b'\xff {"k":"***"} *** ***'

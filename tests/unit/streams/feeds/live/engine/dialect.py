@@ -93,6 +93,10 @@ class Dialect:
         """JSON."""
         return json.loads(data)
 
+    def without_secrets(self, data: bytes) -> bytes:
+        """The key is the only one."""
+        return data.replace(KEY.encode(), b"***")
+
     def meanings(self, parsed: Any, data: bytes) -> list[Meaning]:
         """Bars, heartbeats, notices; anything else is an unknown kind."""
         if "bar" in parsed:

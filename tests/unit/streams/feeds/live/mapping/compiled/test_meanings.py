@@ -123,6 +123,9 @@ NOTICES = """
 [feeds.mine.session]
 alive = { where = { type = "hb" }, every = "5s", sent = { path = "at", unit = "s" } }
 [[feeds.mine.notice]]
+where = { type = ["ignored", "bye"] }
+means = "nothing"
+[[feeds.mine.notice]]
 where = { type = "end" }
 means = "marker"
 start = { path = "to", unit = "ms", stamp = "close" }
@@ -161,9 +164,28 @@ def test_what_a_provider_writes_is_shown_without_secrets() -> None:
     assert meant(NOTICED, data) == [Notice("refused", wait_ms=30_000, text="key *** is busy")]
 
 
-def test_messages_of_any_other_kind_mean_nothing() -> None:
-    for each in ({"type": "news"}, [], {}, None, 5, "text", [None, [1]], {"rows": {"a": 1}}):
-        assert meant(NOTICED, json.dumps(each).encode()) == []
+def test_a_dead_letter_holds_no_secret() -> None:
+    for more in ({}, {"more": "x" * KEPT_OF_MESSAGE}):
+        data = message(row(o='quoted"key', **more))
+        (letter,) = meant(MAPPING, data)
+        assert isinstance(letter, Unreadable)
+        assert letter.code == "bad_price"
+        assert b"quoted" not in letter.raw
+        assert "quoted" not in letter.reason
+        assert b"quoted" not in MAPPING.without_secrets(data + b"}")
+
+
+@pytest.mark.parametrize("kind", [{"type": "news"}, {}, None, 5, "text", {"rows": {"a": 1}}])
+def test_a_message_of_any_other_kind_is_a_dead_letter(kind: Any) -> None:
+    for count, value in ((1, kind), (2, [kind, kind])):
+        found = meant(NOTICED, json.dumps(value).encode())
+        assert [type(each) for each in found] == [Unreadable] * count
+        assert {each.code for each in found if isinstance(each, Unreadable)} == {"schema_error"}
+
+
+@pytest.mark.parametrize("known", [[], {"rows": []}, {"type": "ignored"}, {"type": "bye", "ok": 1}])
+def test_a_message_that_is_known_may_mean_nothing(known: Any) -> None:
+    assert meant(NOTICED, json.dumps(known).encode()) == []
 
 
 def test_a_webhook_is_authorised_by_a_value_of_the_message() -> None:

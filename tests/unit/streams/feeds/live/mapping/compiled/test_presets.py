@@ -12,6 +12,7 @@ import pytest
 from tapeline.schemas.config.feed_loading import preset_names
 from tapeline.schemas.instants import MINUTE_MS
 from tapeline.schemas.records import Bar
+from tapeline.streams.feeds.live.engine.session import FeedSession
 from tapeline.streams.feeds.live.mapping.compiled import Mapping
 from tapeline.streams.feeds.live.model import (
     Alive,
@@ -208,6 +209,21 @@ def test_a_session_opens_with_the_answers_of_its_tape(preset: str) -> None:
             assert answer.acknowledged is None
         else:
             assert answer.acknowledged == acknowledged
+
+
+@pytest.mark.parametrize("preset", [name for name in preset_names() if OPENED[name]])
+def test_the_session_of_the_engine_opens_with_a_tape(preset: str) -> None:
+    mapping = preset_mapping(preset)
+    symbols = {"alpaca": ["ACME", "BRK.B"], "massive": ["ACME", "BRK.B"]}.get(preset, ["BTC"])
+    session = FeedSession(mapping, symbols)
+    sent = session.open(0)
+    for message in tape_messages(str(TAPES / f"{preset}.jsonl")):
+        if message.via == "stream" and not session.complete:
+            sent += session.take(mapping.parse(message.data), message.number)
+    assert session.complete
+    assert session.problem == ""
+    assert session.acknowledged == set(symbols)
+    assert len(sent) == sum(len(mapping.messages(step, symbols)) for step in range(mapping.steps))
 
 
 SENT = {
