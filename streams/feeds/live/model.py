@@ -346,11 +346,15 @@ class Close(Struct, frozen=True):
 
 
 class Fetch(Struct, frozen=True):
-    """Send a request; `Answered` or `Unanswered` follows within ``deadline_ms`` from now."""
+    """Send a request; `Answered` or `Unanswered` follows within ``deadline_ms`` from now.
+
+    It is for ``symbols``, ours, which a tape of the answer names.
+    """
 
     request: int
     http: HttpRequest
     deadline_ms: int
+    symbols: tuple[str, ...] = ()
 
 
 class Append(Struct, frozen=True):

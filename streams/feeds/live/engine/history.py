@@ -168,7 +168,8 @@ class HistoryDesk:
             if answer.sent_ms < 0:
                 answer.sent_ms, answer.sent_mono_ms = provider_ms, now.mono_ms
             actions += self._use_reported(now)
-            actions.append(Fetch(self._requests, part.request.http, DEADLINE_MS))
+            request = part.request
+            actions.append(Fetch(self._requests, request.http, DEADLINE_MS, request.symbols))
             self.counts["requests"] += 1
         return actions
 
