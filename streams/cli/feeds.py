@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from random import Random
@@ -34,7 +35,9 @@ from tapeline.streams.outputs.terminal import (
 from tapeline.streams.pipeline.log_writer import KnownLog
 from tapeline.streams.pipeline.routing import Router
 
-feed_app = typer.Typer(help="Live feeds: list, check, replay a tape.", no_args_is_help=True)
+feed_app = typer.Typer(
+    help="Live feeds: list, check, record and replay tapes.", no_args_is_help=True
+)
 SEED = 1
 """Of the waits between attempts: a replay has the same ones each time."""
 
@@ -86,6 +89,27 @@ def feed_check(
         for line in check_lines(report):
             print_line(line)
     return DIFFERENT if report.findings else 0
+
+
+@feed_app.command("record")
+def feed_record(
+    feed: Annotated[str, typer.Argument(metavar="FEED", help="A feed of the configuration.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="The tape (.jsonl, .jsonl.gz); it must not be there.")
+    ],
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0.1, help="How long; else until a signal.")
+    ] = None,
+    config: ConfigOption = None,
+) -> int:
+    """Record what a provider sends and answers, with times of receipt and without secrets."""
+    from tapeline.streams.ingest.recording import Recorder
+
+    settings, found = feed_of(feed, config)
+    recorder = Recorder(found, settings, os.environ, out)
+    code = asyncio.run(recorder.run(seconds))
+    print_line(f"{recorder.lines} messages and answers in {out}", err=True)
+    return code
 
 
 @feed_app.command("replay")

@@ -45,6 +45,11 @@ class TapedEngine:
         """When (``mono_ms``) a `Timer` is due."""
         return self._engine.next_ms
 
+    @property
+    def written(self) -> bool:
+        """Whether the destination holds everything that there is to write."""
+        return self._engine.written
+
     def handle(self, event: Event, now: Instant) -> list[Action]:
         """Take an event; returns what is to be done, in order."""
         if self._offset_ms is None:

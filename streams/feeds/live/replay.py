@@ -46,6 +46,11 @@ class ReplayedEngine(Protocol):
         """When (``mono_ms``) a `Timer` is due."""
         ...
 
+    @property
+    def written(self) -> bool:
+        """Whether the destination holds everything that there is to write."""
+        ...
+
     def handle(self, event: Event, now: Instant) -> list[Action]:
         """Take an event; returns what is to be done, in order."""
         ...
