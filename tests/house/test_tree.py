@@ -33,7 +33,8 @@ WITHOUT: dict[str, str] = {
         "streams/core/outcome streams/core/plan "
         "streams/core/ranges/events streams/core/ranges/filling streams/core/ranges/journal "
         "streams/core/ranges/stored "
-        "streams/core/ranges/windows streams/core/rejection streams/core/stamp "
+        "streams/core/ranges/windows streams/core/rejection streams/core/sessions/events "
+        "streams/core/sessions/facts streams/core/stamp "
         "streams/core/swings/sides "
         "streams/core/symbol streams/core/tracks "
     ),

@@ -1,74 +1,26 @@
 """Trading sessions, their quality and their gaps: which slots are due, and which are there.
 
-Rules: bars-and-quality sections 2 and 4.
+Rules: docs/rules.md 3 and 5.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from tapeline.schemas.events import Event, Gap, Quality, Session
-from tapeline.schemas.ids import gap_id, quality_id, session_id
+from tapeline.schemas.events import Event
 from tapeline.schemas.instants import FAR_PAST_MS
-from tapeline.streams.core.calendar import EARLY_CLOSE
 from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.last_bars import LastBars
 from tapeline.streams.core.plan import InstrumentPlan
-from tapeline.streams.core.ratio import ratio
+from tapeline.streams.core.sessions.events import SessionEvents
+from tapeline.streams.core.sessions.facts import GapFact, QualityFact, SessionFact
 from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.tracker import ClosedBar, Tracker
-from tapeline.streams.core.volume import Volume, written_volume
 
 VERSION: Final = 1
 ALWAYS_MS: Final = FAR_PAST_MS
 MEASURED: Final = ("quality", "gap")
 """Types that an instrument may do without."""
-
-
-class SessionFact:
-    """A session as it is published; high and low in ticks, None without bars."""
-
-    def __init__(
-        self,
-        index: int,
-        event_ms: int,
-        closed: bool,
-        bars: int,
-        volume: Volume,
-        high: int | None,
-        low: int | None,
-    ) -> None:
-        self.index = index
-        self.event_ms = event_ms
-        self.closed = closed
-        self.bars = bars
-        self.volume = volume
-        self.high = high
-        self.low = low
-
-
-class QualityFact:
-    """Completeness of a session as of an instant."""
-
-    def __init__(self, session: str, as_of_ms: int, due: int, actual: int) -> None:
-        self.session = session
-        self.as_of_ms = as_of_ms
-        self.due = due
-        self.actual = actual
-
-
-class GapFact:
-    """A run of missing slots [start_ms, end_ms)."""
-
-    def __init__(
-        self, session: str, start_ms: int, end_ms: int, missing: int, event_ms: int, closed: bool
-    ) -> None:
-        self.session = session
-        self.start_ms = start_ms
-        self.end_ms = end_ms
-        self.missing = missing
-        self.event_ms = event_ms
-        self.closed = closed
 
 
 class SessionTracker(Tracker):
@@ -97,20 +49,18 @@ class SessionTracker(Tracker):
     """
 
     __slots__ = (
-        "_bars", "_base_ms", "_calendar", "_day", "_earliest_ms", "_first_position", "_gap",
-        "_gap_changed", "_gap_facts", "_interval", "_last_full_ms", "_latest_ms", "_measured",
-        "_opened", "_quality", "_quality_changed", "_quality_facts", "_scale", "_session_facts",
-        "_slots_before", "_standing", "_symbol", "closers", "date", "due", "followers", "index",
-        "segment", "segment_close_ms", "segment_open_ms",
+        "_bars", "_base_ms", "_calendar", "_day", "_earliest_ms", "_events", "_first_position",
+        "_gap", "_gap_changed", "_gap_facts", "_last_full_ms", "_latest_ms", "_measured", "_opened",
+        "_quality", "_quality_changed", "_quality_facts", "_session_facts", "_slots_before",
+        "_standing", "closers", "date", "due", "followers", "index", "segment", "segment_close_ms",
+        "segment_open_ms",
     )  # fmt: skip
 
     def __init__(self, plan: InstrumentPlan, bars: LastBars) -> None:
         super().__init__("sessions", VERSION, ("session", *MEASURED), ("1d",))
-        self._symbol = plan.symbol
-        self._interval = plan.base
+        self._events = SessionEvents(plan)
         self._base_ms = plan.base_ms
         self._calendar = plan.calendar
-        self._scale = plan.scale
         self._measured = plan.quality
         self._earliest_ms = plan.earliest_ms
         self._latest_ms = plan.latest_ms
@@ -307,7 +257,7 @@ class SessionTracker(Tracker):
             facts.append(self._opened)
             self._opened = None
         for fact in facts:
-            stamp.out.append(self._session_event(fact, stamp))
+            stamp.out.append(self._events.session(fact, stamp))
         if facts:
             self._session_facts = []
 
@@ -322,7 +272,7 @@ class SessionTracker(Tracker):
         self._quality_facts = []
         if self._measured:
             for fact in facts:
-                stamp.out.append(self._quality_event(fact, stamp))
+                stamp.out.append(self._events.quality(fact, stamp))
 
     def publish_gaps(self, stamp: Stamp) -> None:
         """Append gap events: closed ones, then the open one if it grew."""
@@ -336,69 +286,7 @@ class SessionTracker(Tracker):
         self._gap_facts = []
         if self._measured:
             for fact in facts:
-                stamp.out.append(self._gap_event(fact, stamp))
-
-    def _session_event(self, fact: SessionFact, stamp: Stamp) -> Session:
-        calendar = self._calendar
-        session = calendar.date(fact.index)
-        price = self._scale.price
-        return Session(
-            session_id(self._symbol, session),
-            "upsert",
-            stamp.first_seq + len(stamp.out),
-            0,
-            self._symbol,
-            session,
-            fact.event_ms,
-            stamp.watermark_ms,
-            None,
-            "closed" if fact.closed else "open",
-            calendar.open_ms(fact.index),
-            calendar.close_ms(fact.index),
-            calendar.flags(fact.index) & EARLY_CLOSE != 0,
-            fact.bars,
-            calendar.slot_count(fact.index, self._base_ms),
-            written_volume(fact.volume),
-            None if fact.high is None else price(fact.high),
-            None if fact.low is None else price(fact.low),
-        )
-
-    def _quality_event(self, fact: QualityFact, stamp: Stamp) -> Quality:
-        return Quality(
-            quality_id(self._symbol, self._interval, fact.session),
-            "upsert",
-            stamp.first_seq + len(stamp.out),
-            0,
-            self._symbol,
-            fact.session,
-            fact.as_of_ms,
-            stamp.watermark_ms,
-            None,
-            self._interval,
-            fact.as_of_ms,
-            fact.due,
-            fact.actual,
-            fact.due - fact.actual,
-            ratio(100 * fact.actual, fact.due),
-        )
-
-    def _gap_event(self, fact: GapFact, stamp: Stamp) -> Gap:
-        return Gap(
-            gap_id(self._symbol, self._interval, fact.start_ms),
-            "upsert",
-            stamp.first_seq + len(stamp.out),
-            0,
-            self._symbol,
-            fact.session,
-            fact.event_ms,
-            stamp.watermark_ms,
-            None,
-            self._interval,
-            fact.start_ms,
-            fact.end_ms,
-            fact.missing,
-            "closed" if fact.closed else "open",
-        )
+                stamp.out.append(self._events.gap(fact, stamp))
 
     def restore_point(self) -> list[Any]:
         """Plain data between two records; the session is named by its date."""
@@ -470,9 +358,9 @@ class SessionTracker(Tracker):
         quality, gap, opened = self._facts(point)
         found: list[Event] = []
         if opened is not None:
-            found.append(self._session_event(opened, stamp))
+            found.append(self._events.session(opened, stamp))
         if self._measured and quality.due > 0:
-            found.append(self._quality_event(quality, stamp))
+            found.append(self._events.quality(quality, stamp))
         if self._measured and gap is not None:
-            found.append(self._gap_event(gap, stamp))
+            found.append(self._events.gap(gap, stamp))
         return found
