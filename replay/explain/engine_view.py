@@ -84,7 +84,8 @@ def _window(tracks: SymbolTracks, scale: TickScale, interval: str) -> dict[str, 
 
 
 def _session(plan: InstrumentPlan, point: list[Any]) -> dict[str, Any] | None:
-    index, _, due, _, _, quality, gap, _ = point
+    day, _, due, _, _, quality, gap, _ = point
+    index = plan.calendar.index_from_day(day)
     if not plan.calendar.has_session(index):
         return None
     return {

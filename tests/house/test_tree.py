@@ -50,7 +50,7 @@ WITHOUT: dict[str, str] = {
     ),
     "a part of replay, which its runs show: tests/unit/replay": (
         "replay/bounds replay/compare/recorded_files replay/compare/surroundings "
-        "replay/explain/chain replay/explain/engine_view replay/fold replay/processes/child "
+        "replay/explain/chain replay/fold replay/processes/child "
         "replay/processes/job replay/results/catalogue "
         "replay/results/release_messages replay/results/repetition replay/results/results "
         "replay/results/topics replay/sources/items replay/sources/opening "
