@@ -16,6 +16,7 @@ from tapeline.streams.feeds.live.model import (
     FeedLetter,
     Instant,
     Leave,
+    Received,
     Report,
     StopAsked,
     Timer,
@@ -58,6 +59,8 @@ class FeedRun:
         Where the transports leave events.
     watch
         Called with the actions of the engine after each event: for tables and counters.
+    durable
+        Called with how many messages more need not come again: what they led to is in the log.
 
     Attributes
     ----------
@@ -73,6 +76,7 @@ class FeedRun:
         requests: Requests,
         writer: LogWriter,
         watch: Callable[[Sequence[Action], Instant], None] | None = None,
+        durable: Callable[[int], None] | None = None,
     ) -> None:
         self.left: Leave | None = None
         self._engine = engine
@@ -81,6 +85,8 @@ class FeedRun:
         self._requests = requests
         self._outbox = _Outbox(inbox, writer)
         self._watch = watch
+        self._durable = durable
+        self._taken = 0
         self._stop_ms: int | None = None
 
     def stop(self, patience_s: float = STOP_S) -> None:
@@ -113,7 +119,10 @@ class FeedRun:
         if self._stop_ms is not None and read_clocks().mono_ms >= self._stop_ms:
             return True
         ended = self._stop_ms is not None or self.left is not None
-        return ended and self._engine.written and self._outbox.is_empty
+        return ended and self._is_written()
+
+    def _is_written(self) -> bool:
+        return self._engine.written and self._outbox.is_empty
 
     async def _step(self, writing: asyncio.Task[None]) -> None:
         """Wait for events or for time, and let the engine take them."""
@@ -124,7 +133,12 @@ class FeedRun:
             # It ends by failing alone.
             writing.result()
         for event, at in await taking:
+            # What comes after a stop the engine takes no more: it must come again.
+            self._taken += isinstance(event, Received) and self._stop_ms is None
             self._do(self._engine.handle(event, at), at)
+        if self._durable is not None and self._taken and self._is_written():
+            self._durable(self._taken)
+            self._taken = 0
         now = read_clocks()
         if now.mono_ms >= self._engine.next_ms:
             self._do(self._engine.handle(Timer(), now), now)

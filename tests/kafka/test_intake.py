@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from aiokafka import AIOKafkaConsumer
@@ -31,18 +32,27 @@ def clients_of(bootstrap: str) -> BrokerClients:
     )
 
 
+async def write(
+    broker: Broker, topic: str, values: Sequence[bytes], *, create: bool = True
+) -> None:
+    """Have messages in a topic of one partition; an empty one is a tombstone."""
+    if create:
+        admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+        await admin.start()
+        await admin.create_topics([NewTopic(topic, 1, 1)])
+        await admin.close()
+    producer = make_producer(broker.bootstrap)
+    await producer.start()
+    for value in values:
+        await producer.send_and_wait(topic, value or None, b"key", partition=0)
+    await producer.stop()
+
+
 async def test_messages_come_again_until_they_are_acknowledged(
     broker: Broker, topic_prefix: str
 ) -> None:
     topic = f"{topic_prefix}.bars"
-    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
-    await admin.start()
-    await admin.create_topics([NewTopic(topic, 1, 1)])
-    await admin.close()
-    producer = make_producer(broker.bootstrap)
-    await producer.start()
-    for value in MESSAGES:
-        await producer.send_and_wait(topic, value or None, b"key", partition=0)
+    await write(broker, topic, MESSAGES)
 
     async def read(count: int, acknowledged: int) -> list[bytes]:
         inbox = Inbox(messages=7)
@@ -62,9 +72,28 @@ async def test_messages_come_again_until_they_are_acknowledged(
     assert await read(20, 0) == MESSAGES
     assert await read(20, 12) == MESSAGES
     assert await read(8, 8) == MESSAGES[12:]
-    await producer.send_and_wait(topic, b"last", partition=0)
-    await producer.stop()
+    await write(broker, topic, [b"last"], create=False)
     assert await read(1, 1) == [b"last"]
+
+
+async def test_what_was_on_its_way_when_a_connection_ended_is_not_committed(
+    broker: Broker, topic_prefix: str
+) -> None:
+    topic = f"{topic_prefix}.bars"
+    await write(broker, topic, [b"0", b"1", b"2"])
+    inbox = Inbox()
+    group = intake_group("mine", topic_prefix)
+    intake = topic_intake(inbox, group, clients_of(broker.bootstrap))
+    watched = Watched(inbox, intake)
+    for number in (1, 2, 3):
+        watched.connect(f"kafka://{topic}", number)
+        received = await watched.until(Received, 3 * number)
+        assert [each.data for each in received[-3:]] == [b"0", b"1", b"2"]
+        if number == 2:
+            intake.acknowledged(3)
+        watched.close(number)
+        await watched.until(ConnectionClosed, number)
+    await watched.transport.stop()
 
 
 async def test_a_broker_that_is_away_is_a_failed_attempt() -> None:

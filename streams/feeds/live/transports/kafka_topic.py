@@ -70,19 +70,22 @@ class KafkaTopics:
         self._inbox = inbox
         self._make = make
         self._failures = failures
-        self._held: deque[_Message] = deque()
+        self._held: deque[_Message | None] = deque()
         self._due: dict[Any, int] = {}
 
     def acknowledged(self, count: int) -> None:
         """The oldest so many messages need not come again: what they led to is in the log."""
         for _ in range(min(count, len(self._held))):
             message = self._held.popleft()
-            self._due[message.partition] = message.offset + 1
+            if message is not None:
+                self._due[message.partition] = message.offset + 1
 
     async def run(self, link: ConnectionTask, action: Connect) -> None:
         """Read the topic until the connection is ended."""
         consumer = self._make(urlsplit(action.http.url).netloc)
-        self._held.clear()
+        # The engine may have dropped what was on its way when the last connection ended: that
+        # comes again, and its acknowledgement commits nothing.
+        self._held = deque([None] * len(self._held))
         self._due.clear()
         opened = False
         try:

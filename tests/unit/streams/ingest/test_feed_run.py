@@ -111,7 +111,15 @@ class Scene:
         self.inbox = Inbox()
         self.carried = Carried()
         self.log = MemoryLog()
-        self.run = FeedRun(self.engine, self.inbox, self.carried, self.carried, self.log)
+        self.durable: list[int] = []
+        self.run = FeedRun(
+            self.engine,
+            self.inbox,
+            self.carried,
+            self.carried,
+            self.log,
+            durable=self.durable.append,
+        )
         self.task = asyncio.create_task(self.run.run())
 
     async def until(self, condition: Callable[[], bool]) -> None:
@@ -160,6 +168,23 @@ async def test_what_comes_while_a_batch_is_written_is_the_next_batch() -> None:
     assert Acknowledged(3) not in scene.engine.events
     scene.run.stop()
     await scene.end()
+
+
+async def test_messages_are_reported_as_durable_once_their_records_are_written() -> None:
+    scene = Scene(by_number)
+    scene.log.free.clear()
+    scene.inbox.put(Received(1, b"1"))
+    await asyncio.wait_for(scene.log.begun.wait(), WAIT_S)
+    scene.inbox.put(Received(1, b"2"))
+    await scene.until(lambda: len(scene.engine.events) == 2)
+    assert scene.durable == []
+    scene.log.free.set()
+    await scene.until(lambda: Acknowledged(2) in scene.engine.events)
+    await scene.until(lambda: sum(scene.durable) == 2)
+    scene.run.stop()
+    scene.inbox.put(Received(1, b"3"))
+    await scene.end()
+    assert sum(scene.durable) == 2
 
 
 async def test_records_operations_and_letters_keep_their_order() -> None:
