@@ -25,7 +25,7 @@ from tapeline.streams.cli.show.progress import ProgressBar
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
-from tapeline.streams.outputs.terminal import plain_console, print_document, write_lines
+from tapeline.streams.outputs.terminal import plain_console, print_document, print_line, write_lines
 from tapeline.streams.pipeline.refusals import refuse_beyond_limit
 
 if TYPE_CHECKING:
@@ -183,17 +183,39 @@ def gaps(
     store: StoreOption = None,
     symbol: Annotated[str | None, typer.Option("--symbol", help="Of this symbol.")] = None,
     json: LinesOption = False,
+    config: ConfigOption = None,
 ) -> None:
-    """Show missing bars by session: expected, present, holes."""
+    """Show missing bars by session: expected, present, holes, and why."""
     from tapeline.streams.cli.show.store import print_gaps
+    from tapeline.streams.pipeline.missing import (
+        Explain,
+        explained_by,
+        feed_members,
+        unexplained,
+    )
     from tapeline.streams.store.reading import StoreReader
 
     with StoreReader(_named(store)) as reader:
-        sessions = reader.gaps(symbol)
+        explain: Explain = unexplained
+        strangers: list[str] = []
+        if reader.has_operations:
+            # Only what live feeds wrote needs the configuration: its feeds and calendars.
+            settings = load_config(config)
+            reader.check_settings(settings)
+            operations = reader.operations(feed_members(settings))
+            explain = explained_by(settings, operations)
+            strangers = sorted(operations.strangers)
+        sessions = reader.gaps(symbol, explain)
         if json:
             write_lines(orjson.dumps(session) for session in sessions)
         else:
-            print_gaps(plain_console(), sessions, reader.sessions(symbol))
+            print_gaps(plain_console(wide=True), sessions, reader.sessions(symbol))
+        for feed in strangers:
+            print_line(
+                f"feed {feed}: is not in the configuration, so what it reported of all its symbols"
+                " explains no gap; name its configuration by --config",
+                err=True,
+            )
 
 
 class TailOptions(NamedTuple):

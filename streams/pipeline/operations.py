@@ -11,6 +11,10 @@ from msgspec import Struct
 
 from tapeline.schemas.feed_events import FeedEvent, Halt, Hole, Quiet, Subscribed
 from tapeline.schemas.instants import FAR_FUTURE_MS, FAR_PAST_MS
+from tapeline.schemas.topics import topic_of
+
+FEEDS_TOPIC = topic_of(Hole.__struct_config__.tag)  # type: ignore[arg-type]
+"""The topic of them, as a store names it."""
 
 Reason = Literal["halt", "quiet", "outage", "not expected", "unknown"]
 PRIORITY: tuple[Reason, ...] = ("halt", "quiet", "outage", "not expected", "unknown")

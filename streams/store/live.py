@@ -18,11 +18,10 @@ from tapeline.schemas.codec import CodecError, FeedEventDecoder, encode
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Reject
-from tapeline.schemas.feed_events import FeedEvent, Limit
+from tapeline.schemas.feed_events import FeedEvent
 from tapeline.schemas.instants import MINUTE_MS
 from tapeline.schemas.records import Bar
 from tapeline.schemas.registry import EVENTS
-from tapeline.schemas.topics import topic_of
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
 from tapeline.streams.pipeline.log_writer import (
@@ -32,6 +31,7 @@ from tapeline.streams.pipeline.log_writer import (
     LogBatch,
     LogEntry,
 )
+from tapeline.streams.pipeline.operations import FEEDS_TOPIC
 from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.store.keeper import Keeper
 from tapeline.streams.store.layout import PROVENANCE_FILE
@@ -41,7 +41,6 @@ from tapeline.streams.store.recovery import recover
 
 REBUILD_EVERY_MS = 10 * MINUTE_MS
 STEP_RECORDS = 20_000
-FEEDS_TOPIC = topic_of(Limit.__struct_config__.tag)  # type: ignore[arg-type]
 
 
 class LiveStore:

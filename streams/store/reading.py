@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
+from msgspec import to_builtins
 
+from tapeline.schemas.codec import CodecError, FeedEventDecoder
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.ids import ids_of
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, store_topics, topic_of
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
+from tapeline.streams.pipeline.missing import Explain, unexplained
+from tapeline.streams.pipeline.operations import FEEDS_TOPIC, Operations
 from tapeline.streams.store.checkpoint import StoreCheckpoint, empty_checkpoint
 from tapeline.streams.store.database import Database
 from tapeline.streams.store.files import check_file
@@ -181,16 +186,47 @@ class StoreReader:
             ):
                 yield line
 
-    def gaps(self, symbol: str | None = None) -> Iterator[dict[str, Any]]:
+    @property
+    def has_operations(self) -> bool:
+        """Whether live feeds have written to the store."""
+        return self.checkpoint.topics[FEEDS_TOPIC] > 0
+
+    def operations(self, members: Mapping[str, Collection[str]]) -> Operations:
+        """What live feeds reported of themselves.
+
+        Parameters
+        ----------
+        members
+            Symbols of each feed.
+
+        Raises
+        ------
+        StoreDamagedError
+            When the file is not what was written.
+        """
+        found = Operations(members)
+        take_operations(found, TopicReader(self._folder, FEEDS_TOPIC), self.checkpoint)
+        return found
+
+    def gaps(
+        self, symbol: str | None = None, explain: Explain = unexplained
+    ) -> Iterator[dict[str, Any]]:
         """Sessions that miss bars, by symbol, then date.
 
         Of a session that is not over, the slots count that are over. Fields: ``symbol``,
         ``session``, ``state``, ``expected``, ``present``, ``missing`` (slots), ``holes``: each with
-        ``start_ms``, ``end_ms`` (exclusive), ``missing``, ``state``.
+        ``start_ms``, ``end_ms`` (exclusive), ``missing``, ``state``, ``reasons``.
+
+        Parameters
+        ----------
+        explain
+            Gives the reasons of a gap: parts in order of time, each with the fields of
+            `MissingPart`.
         """
         holes: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for gap in self.facts("gap", symbol):
             hole = {name: gap[name] for name in ("start_ms", "end_ms", "missing", "state")}
+            hole["reasons"] = [to_builtins(part) for part in explain(gap)]
             holes.setdefault((gap["symbol"], gap["session"]), []).append(hole)
         for session in self.facts("session", symbol):
             session_key = (session["symbol"], session["session"])
@@ -226,6 +262,18 @@ class StoreReader:
                 break
             count += 1
         return count
+
+
+def take_operations(operations: Operations, lines: TopicReader, checkpoint: StoreCheckpoint) -> int:
+    """Take the events that feeds wrote since the last call; returns their number."""
+    decode = FeedEventDecoder().decode
+    count = 0
+    for line in lines.lines(checkpoint):
+        count += 1
+        # What a newer version reports is nothing that this one knows the meaning of.
+        with suppress(CodecError):
+            operations.take(decode(line))
+    return count
 
 
 def time_of(event: dict[str, Any]) -> int | None:

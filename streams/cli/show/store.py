@@ -236,7 +236,7 @@ def print_events(console: PlainConsole, lines: Iterable[bytes], title: str) -> N
 def print_gaps(console: PlainConsole, sessions: Iterable[dict[str, Any]], total: int) -> None:
     """Sessions that miss bars, a line a hole."""
     table = number_table("Missing bars", "symbol", "session", "expected", "present", "missing")
-    for name in ("hole from (UTC)", "to", "slots", "state"):
+    for name in ("hole from (UTC)", "to", "slots", "state", "reason"):
         table.add_column(name)
     incomplete = 0
     for found in sessions:
@@ -250,11 +250,24 @@ def print_gaps(console: PlainConsole, sessions: Iterable[dict[str, Any]], total:
                 instant_text(hole["end_ms"], TIME),
                 str(hole["missing"]),
                 hole["state"],
+                reasons_text(hole["reasons"]),
             )
             head = [""] * len(head)
     if incomplete:
         console.print(table)
     console.print(f"{incomplete} of {total} sessions miss bars.")
+
+
+def reasons_text(parts: list[dict[str, Any]]) -> str:
+    """Why slots are missing, with their numbers where there are several reasons."""
+    found: dict[str, int] = {}
+    for part in parts:
+        detail = f" ({part['detail']})" if part["detail"] else ""
+        text = f"{part['reason']}{detail}"
+        found[text] = found.get(text, 0) + part["missing"]
+    if len(found) == 1:
+        return next(iter(found))
+    return ", ".join(f"{count} {text}" for text, count in found.items())
 
 
 def _shown(name: str, value: Any) -> str:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tapeline.schemas.feed_events import Limit
+from tapeline.schemas.feed_events import Hole, Limit, Quiet
 from tapeline.streams.cli import main as cli
 from tapeline.streams.cli.show.store import event_row
 from tapeline.streams.pipeline.log_writer import LogBatch
 from tapeline.streams.store.live import LiveStore
-from tests.unit.streams.store.live_books import CONFIG, RECEIVED_MS
+from tests.unit.streams.store.live_books import CONFIG, RECEIVED_MS, bars, entries, write_bars
 from tests.unit.streams.store.stores import CONFIGURATION, label, row, walk, write
 
 
@@ -93,6 +93,8 @@ def test_gaps_are_listed_by_session(
     assert cli.main(["gaps", "--store", "S", "--json"]) == 0
     found = json.loads(capsysbinary.readouterr().out)
     assert (found["expected"], found["present"], found["missing"]) == (390, 389, 1)
+    [hole] = found["holes"]
+    assert [(part["reason"], part["missing"]) for part in hole["reasons"]] == [("unknown", 1)]
 
 
 def test_a_tail_is_json_lines_in_a_pipe_and_a_table_on_a_terminal(
@@ -151,6 +153,62 @@ def test_operations_of_a_feed_are_shown(
     for from_, count in (("2025-07-14T13:30:00Z", 1), ("2025-07-14T13:30:01Z", 0)):
         assert cli.main(["tail", "feeds", "--store", "S", "--from", from_, "--json"]) == 0
         assert len(capsysbinary.readouterr().out.splitlines()) == count
+
+
+def test_gaps_of_a_live_feed_have_their_reasons(
+    workdir: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    toml = CONFIGURATION + "[feeds.demo]\nuse = 'kraken'\nsymbols = { A = 'A/USD' }\n"
+    lost = Hole(
+        "hole|demo|1|0", "demo", None, 0, 1, label(1, 2), label(1, 4), "stale", "abandoned", 0, 2
+    )
+    quiet = Quiet("quiet|demo|A|0", "demo", "A", 0, label(1, 4), label(1, 5), "canary")
+    [*_, last] = bars("A", {label(1, 8): row(label(1, 8), 11)})
+    with LiveStore(CONFIG, workdir / "L") as store:
+        write_bars(store, {label(1, minute): row(label(1, minute), 11) for minute in (0, 1)})
+        store.write("demo", LogBatch((lost, quiet, *entries(last))))
+    capsysbinary.readouterr()
+    # Without the feed's table what it reported of all its symbols explains nothing.
+    assert cli.main(["gaps", "--store", "L", "--json"]) == 0
+    shown = capsysbinary.readouterr()
+    [hole] = json.loads(shown.out)["holes"]
+    assert [part["reason"] for part in hole["reasons"]] == ["unknown", "quiet", "unknown"]
+    assert b"feed demo: is not in the configuration" in shown.err
+    (workdir / "live.toml").write_text(toml)
+    assert cli.main(["gaps", "--store", "L", "--json", "--config", "live.toml"]) == 0
+    shown = capsysbinary.readouterr()
+    assert shown.err == b""
+    [hole] = json.loads(shown.out)["holes"]
+    assert hole["reasons"] == [
+        {
+            "reason": reason,
+            "detail": detail,
+            "feed": feed,
+            "start_ms": label(1, first),
+            "end_ms": label(1, end),
+            "missing": end - first,
+        }
+        for reason, detail, feed, first, end in (
+            ("outage", "stale", "demo", 2, 4),
+            ("quiet", "canary", "demo", 4, 5),
+            ("unknown", "", None, 5, 8),
+        )
+    ]
+    assert cli.main(["gaps", "--store", "L", "--config", "live.toml"]) == 0
+    shown = capsysbinary.readouterr()
+    assert b"2 outage (stale), 1 quiet (canary), 3 unknown" in shown.out
+
+
+def test_gaps_of_a_live_feed_want_the_configuration_of_the_store(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = Hole("hole|demo|1|0", "demo", None, 0, 1, 0, None, "stale", "open", 0, 2)
+    with LiveStore(CONFIG, workdir / "S") as store:
+        store.write("demo", LogBatch((lost,)))
+    (workdir / "tapeline.toml").write_text(CONFIGURATION.replace("XNYS", "24/7"))
+    capsys.readouterr()
+    assert cli.main(["gaps", "--store", "S"]) == 2
+    assert "--config" in capsys.readouterr().err
 
 
 def test_a_second_process_ends_with_2_and_one_plain_message(
