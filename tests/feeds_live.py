@@ -22,6 +22,7 @@ from tapeline.schemas.records import Bar, Cancel, Clock
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.feeds.live.engine.content import ContentSide
 from tapeline.streams.feeds.live.engine.letters import Letters
+from tapeline.streams.feeds.live.engine.outbox import FULL
 from tapeline.streams.feeds.live.engine.signals import Heard, Signal, WentDown, WentLive
 from tapeline.streams.feeds.live.model import (
     Acknowledged,
@@ -65,7 +66,9 @@ class World:
         provider: Provider,
         start_ms: int,
         random: Random | None = None,
+        most_waiting: int = FULL,
     ) -> None:
+        self.most_waiting = most_waiting
         self.config = config
         self.settings = settings
         self.provider = provider
@@ -166,7 +169,14 @@ class World:
     def _new_side(self) -> ContentSide:
         self.life += 1
         letters = Letters(self.settings.name)
-        return ContentSide(self.settings, self.mapping, Router(self.config), self.known(), letters)
+        return ContentSide(
+            self.settings,
+            self.mapping,
+            Router(self.config),
+            self.known(),
+            letters,
+            self.most_waiting,
+        )
 
     def kill(self) -> None:
         """End the feed at once; of the batch on its way a part may be held."""

@@ -15,7 +15,7 @@ from tapeline.streams.feeds.live.engine.holes import Holes
 from tapeline.streams.feeds.live.engine.lateness import Lateness
 from tapeline.streams.feeds.live.engine.letters import Letters
 from tapeline.streams.feeds.live.engine.notices import Notices
-from tapeline.streams.feeds.live.engine.outbox import Outbox
+from tapeline.streams.feeds.live.engine.outbox import FULL, Outbox
 from tapeline.streams.feeds.live.engine.parts import Due, Parts
 from tapeline.streams.feeds.live.engine.provider_time import ProviderTime
 from tapeline.streams.feeds.live.engine.quiet import QuietRuns
@@ -67,6 +67,8 @@ class ContentSide:
         What the destination held when the process started.
     letters
         Shared with the connection side.
+    most_waiting
+        So many records may wait for the destination; what the stream brings then is a hole.
 
     Attributes
     ----------
@@ -86,8 +88,10 @@ class ContentSide:
         router: Router,
         known: KnownLog,
         letters: Letters,
+        most_waiting: int = FULL,
     ) -> None:
         self._letters = letters
+        self._outbox = Outbox(most_waiting)
         self._settings = settings
         self._mapping = mapping
         self._router = router
@@ -150,7 +154,13 @@ class ContentSide:
     def _start(self, now: Instant) -> _Started:
         if self._started is None:
             self._started = _Started(
-                self._settings, self._mapping, self._router, self._known, self._letters, now
+                self._settings,
+                self._mapping,
+                self._router,
+                self._known,
+                self._letters,
+                self._outbox,
+                now,
             )
         return self._started
 
@@ -165,6 +175,7 @@ class _Started:
         router: Router,
         known: KnownLog,
         letters: Letters,
+        outbox: Outbox,
         now: Instant,
     ) -> None:
         states = {
@@ -172,7 +183,6 @@ class _Started:
             for symbol in settings.symbols
         }
         history = settings.history or HistoryConfig()
-        outbox = Outbox()
         quiet = QuietRuns(settings.name, outbox)
         self.parts = Parts(
             settings=settings,
@@ -194,6 +204,7 @@ class _Started:
         self._notices = Notices(self.parts, self._answers, self._silences.watch)
         self._coverage = FeedCoverage(self.parts, self._seam, self._finality)
         self._actions: list[Action] = []
+        self._dropped: dict[int, tuple[str, ...]] = {}
         self._coverage.resume(known, now)
         for state in states.values():
             self._silences.watch(state, now)
@@ -204,10 +215,17 @@ class _Started:
         """Take a signal of the connection side."""
         self.parts.time.look(now)
         if isinstance(signal, Heard):
-            self._heard(signal, now)
+            if self.parts.outbox.full:
+                self._overflow(now)
+            if signal.connection not in self._dropped:
+                self._heard(signal, now)
         elif isinstance(signal, WentLive):
-            self._coverage.went_live(signal, now)
+            if signal.connection in self._dropped:
+                self._dropped[signal.connection] += signal.symbols
+            else:
+                self._coverage.went_live(signal, now)
         elif isinstance(signal, WentDown):
+            self._dropped.pop(signal.connection, None)
             self._coverage.went_down(signal, now)
         elif isinstance(signal, RefusedSymbols):
             self._coverage.refuse(signal, now)
@@ -225,6 +243,18 @@ class _Started:
             for label_ms in sorted(state.in_progress):
                 self._finality.elapsed(state, label_ms, now)
             self._finality.ahead_due(state, now)
+
+    def _overflow(self, now: Instant) -> None:
+        """The destination is too slow: what comes from here on is dropped, and a hole."""
+        for connection in list(self.parts.connections.values()):
+            self._dropped[connection.number] = tuple(sorted(connection.symbols))
+            self._coverage.went_down(WentDown(connection.number, "overflow", now), now)
+
+    def _drained(self, now: Instant) -> None:
+        """There is room again: the stream is taken, and the history fills the hole."""
+        dropped, self._dropped = self._dropped, {}
+        for number, symbols in dropped.items():
+            self._coverage.went_live(WentLive(number, symbols, now, True), now)
 
     # What was heard.
 
@@ -289,6 +319,8 @@ class _Started:
             self.parts.desk.unanswered(event, now)
         elif isinstance(event, Acknowledged):
             self.parts.outbox.acknowledged(event.batch)
+            if self._dropped and self.parts.outbox.drained:
+                self._drained(now)
 
     def _answered(self, answer: HistoryAnswer, now: Instant) -> None:
         ask = answer.ask
@@ -326,7 +358,7 @@ class _Started:
         while True:
             sent += parts.desk.send(now, provider_ms)
             self._asks_failed(now)
-            if not parts.desk.ready or parts.desk.free_at(now.mono_ms) > now.mono_ms:
+            if not self._may_ask(now):
                 break
             ask = parts.wants.take(now.mono_ms, provider_ms)
             if ask is None:
@@ -337,12 +369,17 @@ class _Started:
         parts.statements.letters = []
         return actions + sent
 
+    def _may_ask(self, now: Instant) -> bool:
+        parts = self.parts
+        free = parts.desk.free_at(now.mono_ms) <= now.mono_ms
+        return free and parts.desk.ready and not parts.outbox.full
+
     @property
     def next_ms(self) -> int:
         """When something is due."""
         parts = self.parts
         due_ms = min(parts.agenda.next_ms, self._silences.next_ms, parts.desk.next_ms(0))
-        if parts.desk.ready:
+        if parts.desk.ready and not parts.outbox.full:
             due_ms = min(due_ms, max(parts.wants.next_ms, parts.desk.free_at(0)))
         return due_ms
 

@@ -19,9 +19,15 @@ class Outbox:
     Events of operations leave at once, before the records that follow them. Those that are true
     only when the records before them are held (`after`) wait for that: a kill between the two must
     not leave a hole filled by bars that were never written.
+
+    Parameters
+    ----------
+    most
+        So many records may wait.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = FULL) -> None:
+        self._most = most
         self._waiting: deque[LogEntry] = deque()
         self._events: list[FeedEvent] = []
         self._later: deque[tuple[int, FeedEvent]] = deque()
@@ -33,7 +39,12 @@ class Outbox:
     @property
     def full(self) -> bool:
         """Whether so much waits that what comes cannot be kept."""
-        return len(self._waiting) >= FULL
+        return len(self._waiting) >= self._most
+
+    @property
+    def drained(self) -> bool:
+        """Whether there is room again."""
+        return 2 * len(self._waiting) <= self._most
 
     @property
     def empty(self) -> bool:

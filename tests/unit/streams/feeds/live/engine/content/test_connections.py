@@ -13,7 +13,7 @@ from tapeline.streams.feeds.live.engine.signals import (
     WentDown,
     WentLive,
 )
-from tapeline.streams.feeds.live.model import Statement
+from tapeline.streams.feeds.live.model import Notice, Statement
 from tests.feeds_live import World
 from tests.feeds_live_oracle import (
     assert_clocks_have_evidence,
@@ -68,38 +68,18 @@ def test_what_the_stream_brings_is_held_until_the_history_is_written() -> None:
     assert world.side.counts["late"] == 0
 
 
-def test_a_held_statement_loses_to_a_row_that_was_asked_for_after_it() -> None:
-    provider = provider_of("A", minutes=30)
-    provider.publish(bar_of("A", minute(3), 101.0, 999), minute(8))
-    world = world_of(provider)
-    world.latency_ms = (4_000, 4_000)
-    world.stream(minute(2))
-    world.run(minute(9))
-    world.disconnect()
-    world.run(minute(10))
-    world.connect()
-    old = provider.versions["A"][minute(3)][0].bar
-    assert old is not None
-    world.hear(Statement(old, True))
-    world.run(minute(11))
-    assert [bar.volume for bar in world.bars("A") if bar.start_ms == minute(3)][-1] == 999 or (
-        world.side.counts["revised"] > 0
-    )
-
-
 def test_an_update_while_a_request_is_under_way_wins_over_its_rows() -> None:
     provider = provider_of("A", minutes=30)
     world = world_of(provider)
     world.latency_ms = (3_000, 3_000)
     world.stream(minute(30))
     world.run(minute(10))
-    world.disconnect()
-    world.run(minute(10) + 20 * SECOND)
-    world.connect()
-    world.run(minute(10) + 21 * SECOND)
+    world.hear(Notice("dirty", "A", minute(8)))
+    world.run(minute(11) + SECOND)
     world.hear(Statement(bar_of("A", minute(8), 100.5, 777), True))
-    world.run(minute(10) + 30 * SECOND)
+    world.run(minute(11) + 10 * SECOND)
     assert [bar.volume for bar in world.bars("A") if bar.start_ms == minute(8)] == [58, 777]
+    assert world.side.counts["older"] == 1
 
 
 def test_the_slot_in_progress_at_the_acknowledgement_is_asked_for_when_it_has_ended() -> None:
@@ -352,3 +332,22 @@ def test_a_pause_of_the_whole_provider_holds_every_request_back() -> None:
     assert len(world.requests) == asked
     world.run(minute(11))
     assert len(world.requests) > asked
+
+
+def test_what_comes_while_the_destination_is_too_slow_is_a_hole_that_is_filled() -> None:
+    provider = provider_of("A", "B", minutes=60)
+    config, settings = config_of(["A", "B"]), feed_of(["A", "B"], history(), silence="canary")
+    world = World(config, settings, provider, START, most_waiting=12)
+    world.connect()
+    world.stream(minute(60))
+    world.run(minute(5) + 30 * SECOND)
+    world.ack_ms = (900_000, 900_000)
+    world.run(minute(20))
+    assert _whole(world, "overflow").state == "open"
+    world.ack_ms = (1, 50)
+    world.run(minute(30))
+    assert _whole(world, "overflow").state == "filled"
+    for symbol in ("A", "B"):
+        assert sorted(_labels(world, symbol)) == list(range(-5, 29))
+        assert_folds_like_final_bars(world, symbol)
+        assert_silence_is_accounted_for(world, symbol)
