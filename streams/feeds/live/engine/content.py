@@ -198,7 +198,7 @@ class _Started:
             desk=HistoryDesk(settings, mapping, known.limit, now),
         )
         self._answers = Answers(self.parts)
-        self._silences = Silences(self.parts)
+        self._silences = Silences(self.parts, now)
         self._seam = Seam(self.parts, self._take, self._silences.watch)
         self._finality = Finality(self.parts, mapping.closing, self._final)
         self._notices = Notices(self.parts, self._answers, self._silences.watch)

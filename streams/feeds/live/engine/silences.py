@@ -25,8 +25,10 @@ LOOK_MS: Final = 200
 class Silences:
     """Follows each symbol's first slot without a bar until something shows that it has none."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, now: Instant) -> None:
         self._parts = parts
+        # What an earlier process left is fetched first: patience begins with this one.
+        self._begun_ms = parts.time.at(now)
         self._waiting: set[str] = set()
         self._look_ms = FAR_FUTURE_MS
 
@@ -92,7 +94,7 @@ class Silences:
             if proof is not None:
                 until_ms = self._until(state, label_ms, proof.until_ms, provider_ms, grace_ms)
                 self._silent(state, label_ms, until_ms, proof.evidence, now)
-            elif provider_ms >= end_ms + patience_ms:
+            elif provider_ms >= max(end_ms, self._begun_ms) + patience_ms:
                 until_ms = min(
                     provider_ms - patience_ms,
                     next((at_ms for at_ms, _ in state.proven if at_ms > label_ms), FAR_FUTURE_MS),
@@ -103,7 +105,8 @@ class Silences:
             else:
                 self._waiting.add(state.symbol)
                 self._ask(state, label_ms, end_ms, now)
-                self._enter(state, parts.time.mono_ms(end_ms + patience_ms))
+                patient_ms = max(end_ms, self._begun_ms) + patience_ms
+                self._enter(state, parts.time.mono_ms(patient_ms))
                 return
 
     def _enter(self, state: FeedSymbol, at_ms: int) -> None:

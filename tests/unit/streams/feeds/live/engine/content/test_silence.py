@@ -9,6 +9,7 @@ import pytest
 from tapeline.schemas.config.feeds import HistoryConfig, Silence
 from tapeline.schemas.feed_events import Halt
 from tapeline.schemas.instants import iso_time
+from tapeline.schemas.records import Clock
 from tapeline.streams.feeds.live.model import Alive, Notice, Statement
 from tests.feeds_live import World
 from tests.feeds_live_oracle import assert_folds_like_final_bars, assert_silence_is_accounted_for
@@ -211,6 +212,50 @@ def test_silence_none_waits_for_patience_only() -> None:
     assert {via for time_ms, via in world.clocks("B") if time_ms > minute(6)} == {"patience"}
     assert [hole.cause for hole in world.holes().values() if hole.state == "open"][-1] == "history"
     assert_silence_is_accounted_for(world, "B")
+
+
+def test_before_a_bar_that_shows_silent_slots_goes_a_clock_at_its_label() -> None:
+    provider = provider_of("A", "B", minutes=12, without=(6, 7))
+    world = world_of(provider, silence="none")
+    world.stream(minute(13))
+    world.run(minute(10))
+    records = world.records("B")
+    at = [getattr(record, "start_ms", None) for record in records].index(minute(8))
+    assert records[at - 1] == Clock("B", minute(8))
+    assert world.clocks("B")[-1] == (minute(8), "bar")
+
+
+def test_the_first_bar_after_an_outage_longer_than_the_engine_jumps_is_not_refused() -> None:
+    provider = provider_of("A", minutes=10)
+    world = world_of(provider)
+    world.stream(minute(11))
+    world.run(minute(11))
+    world.kill()
+    late = minute(11) + 40 * 24 * HOUR
+    provider.down = [(minute(11), late + HOUR, 500)]
+    provider.publish(bar_of("A", late), late + MINUTE)
+    world.mono_ms = late - world.offset_ms + SECOND
+    world.connect()
+    world.stream(late + HOUR)
+    world.run(late + 2 * MINUTE)
+    assert world.bars("A")[-1].start_ms == late
+    assert world.engine("A").watermark_ms("A") == late + MINUTE
+
+
+def test_after_a_long_outage_the_history_comes_before_any_patience() -> None:
+    provider = provider_of("A", minutes=60)
+    world = world_of(provider)
+    world.stream(minute(60))
+    world.run(minute(5) + 30 * SECOND)
+    world.kill()
+    world.mono_ms += 30 * MINUTE
+    world.run(minute(36))
+    world.connect()
+    world.run(minute(40))
+    assert {via for _, via in world.clocks("A")} <= {"bar", "history", "canary"}
+    assert sorted(bar.start_ms for bar in world.bars("A")) == list(
+        range(minute(-5), minute(39), MINUTE)
+    )
 
 
 def _session(day_ms: int, opened: int, closed: int) -> World:
