@@ -14,9 +14,9 @@ from tapeline.schemas.config.feed_values import (
     SECRET,
     TOPIC,
     duration,
-    path,
     read_begin,
     read_comparison,
+    read_each,
     read_final,
     read_headers,
     read_interval_words,
@@ -110,7 +110,7 @@ SESSION_READERS: dict[str, Reader] = {
     "poll": duration(250),
 }
 BAR_READERS: dict[str, Reader] = {
-    "each": path(of_one_value=False, empty=True),
+    "each": read_each,
     "where": where(),
     "symbol": read_path,
     "interval": read_path,
@@ -124,7 +124,7 @@ BAR_READERS: dict[str, Reader] = {
 HISTORY_READERS: dict[str, Reader] = {
     "url": text(HISTORY_ADDRESS, re.compile(r"https?://.+")),
     "headers": read_headers,
-    "rows": path(of_one_value=False, empty=True),
+    "rows": read_each,
     "where": where(),
     "symbol": read_path,
     "interval": read_path,

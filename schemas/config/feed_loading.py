@@ -242,7 +242,7 @@ def _check_pages(table: HistoryTable, per_request: int, at: ConfigKey) -> None:
         # Behind whose last row would the next page begin?
         at.child("per_request").refuse(per_request, "1 where a full answer ends a page: name next")
     named = table.rows.symbol is not None or any(
-        step.kind == "symbol" for step in parse_path(table.rows.each).steps
+        step.kind == "symbol" for each in table.rows.each for step in parse_path(each).steps
     )
     if per_request > 1 and not named:
         at.child("per_request").refuse(per_request, "1 where rows have no symbol")

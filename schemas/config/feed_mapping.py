@@ -93,7 +93,7 @@ class BarTable(Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     each
-        Path of the elements; "": the message.
+        Paths of the elements; "": the message.
     symbol
         None: of the key ``{symbol}``, or the only one there is.
     interval
@@ -102,7 +102,7 @@ class BarTable(Struct, frozen=True, kw_only=True):
         What a missing volume becomes; None: none. "required": the row is refused.
     """
 
-    each: str = ""
+    each: tuple[str, ...] = ("",)
     where: Where = ()
     symbol: str | None = None
     interval: str | None = None

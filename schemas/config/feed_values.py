@@ -119,6 +119,16 @@ def path(*, of_one_value: bool = True, empty: bool = False) -> Reader:
 read_path = path()
 
 
+def read_each(value: object, at: ConfigKey) -> tuple[str, ...]:
+    """One path of elements, or several."""
+    read_one = path(of_one_value=False, empty=True)
+    if not isinstance(value, list):
+        return (str(read_one(value, at)),)
+    if not value or not all(isinstance(entry, str) for entry in value):
+        at.refuse(value, PATH_RULE)
+    return tuple(str(read_one(entry, at.item(index))) for index, entry in enumerate(value))
+
+
 def where(*, of_one_value: bool = True) -> Reader:
     """Reader of a table of paths and values; ``{ k.x = true }`` is ``{ "k.x" = true }``."""
     read_key = path(of_one_value=of_one_value)

@@ -73,6 +73,7 @@ class Mapping:
     ) -> None:
         nearest = feed.truth.tick == "nearest"
         topics = Topics(tables.topic, symbols, tables.parameters)
+        symbols.name_by(topics.of)
         words = Vocabulary(symbols, topics, tables.parameters, secrets)
         headers = _filled_headers(feed.headers, secrets)
         self._headers = headers

@@ -7,10 +7,9 @@ from typing import Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit, urlunsplit
 
 from tapeline.schemas.config.feed_mapping import HistoryTable
-from tapeline.schemas.config.feed_paths import parse_path
 from tapeline.schemas.instants import SECOND_MS, iso_time
 from tapeline.schemas.records import Bar
-from tapeline.streams.feeds.live.mapping.lookups import elements, field, plain_text
+from tapeline.streams.feeds.live.mapping.lookups import elements_of, field, plain_text
 from tapeline.streams.feeds.live.mapping.numbers import RowError, decode
 from tapeline.streams.feeds.live.mapping.rows import RowReader, no_bar
 from tapeline.streams.feeds.live.mapping.texts import Address, Vocabulary, filled_address
@@ -51,7 +50,7 @@ class History:
         self._per_request = per_request
         self._rows = RowReader(table.rows, words.symbols, nearest=nearest)
         self._named = table.rows.symbol is not None
-        self._elements = elements(parse_path(table.rows.each))
+        self._elements = elements_of(table.rows.each)
         self._error = None if table.error is None else field(table.error)
         self._next = None if table.next is None else field(table.next.path)
 

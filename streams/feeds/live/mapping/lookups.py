@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from tapeline.schemas.config.feed_mapping import Comparison, Wanted, Where
@@ -96,6 +97,14 @@ def elements(path: Path) -> Callable[[Any], Iterator[tuple[Any, str | None]]]:
             yield from walk(_one_step(step)(value), at + 1, name)
 
     return lambda message: walk(message, 0, None)
+
+
+def elements_of(paths: Sequence[str]) -> Callable[[Any], Iterator[tuple[Any, str | None]]]:
+    """The same for several paths, one after the other."""
+    walks = [elements(parse_path(path)) for path in paths]
+    if len(walks) == 1:
+        return walks[0]
+    return lambda message: chain.from_iterable(walk(message) for walk in walks)
 
 
 def plain_text(value: Any) -> str | None:

@@ -14,7 +14,7 @@ from tapeline.streams.feeds.live.mapping.lookups import (
     LookupAround,
     comparison,
     condition,
-    elements,
+    elements_of,
     field,
     field_around,
     lookup,
@@ -62,6 +62,11 @@ class Symbols:
         self.length_ms = {symbol: bases[symbol][1] for symbol in theirs}
         self.word = {symbol: (words or {}).get(base, base) for symbol, base in self.base.items()}
         self.only = next(iter(theirs)) if len(theirs) == 1 else None
+
+    def name_by(self, topics: dict[str, str]) -> None:
+        """Know symbols by their topics, too: some messages have no other name of them."""
+        for symbol, topic in topics.items():
+            self.ours.setdefault(topic, symbol)
 
 
 class RowReader:
@@ -184,13 +189,11 @@ class StreamReader:
         self, table: BarTable, symbols: Symbols, secrets: Secrets, *, nearest: bool
     ) -> None:
         self._secrets = secrets
-        path = parse_path(table.each)
-        self.of_root = [step.kind for step in path.steps] in ([], ["each"])
-        self.elements: Callable[[Any], Iterator[tuple[Any, str | None]]] = elements(path)
-        self._many = next(
-            (at for at, step in enumerate(path.steps) if step.kind not in ("name", "place")), None
-        )
-        self._container = lookup(Path(path.text, False, path.steps[: self._many]))
+        paths = [parse_path(each) for each in table.each]
+        kinds = [[step.kind for step in path.steps] for path in paths]
+        self.of_root = kinds in ([[]], [["each"]])
+        self.elements: Callable[[Any], Iterator[tuple[Any, str | None]]] = elements_of(table.each)
+        self._containers = [lookup(_container(path)) for path in paths if not path.is_of_one_value]
         self._rows = RowReader(table, symbols, nearest=nearest)
         stated = table.final
         self._final = True if stated == "sent" else None
@@ -200,7 +203,7 @@ class StreamReader:
 
     def is_empty(self, message: Any) -> bool:
         """Whether the message is one of bars, and has none."""
-        return self._many is not None and self._container(message) in ([], {})
+        return any(container(message) in ([], {}) for container in self._containers)
 
     def read(
         self, element: Any, message: Any, name: str | None, data: bytes
@@ -227,6 +230,12 @@ class StreamReader:
             None if sent is None else sent(element, message),
             empty is not None and empty(element, message),
         )
+
+
+def _container(path: Path) -> Path:
+    """The path of what holds the elements of a path of many."""
+    many = next(at for at, step in enumerate(path.steps) if step.kind not in ("name", "place"))
+    return Path(path.text, False, path.steps[:many])
 
 
 def sent_reader(table: TimeField) -> Callable[[Any, Any], int | None]:

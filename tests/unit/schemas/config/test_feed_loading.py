@@ -68,7 +68,7 @@ def test_a_feed_of_its_own_is_read() -> None:
     assert found.truth.silence == "marker"
     assert found.truth.revises_for_ms == 20 * MINUTE_MS
     assert found.mapping is not None
-    assert found.mapping.bar.each == "data[*]"
+    assert found.mapping.bar.each == ("data[*]",)
     assert found.mapping.notices[0].wait_ms == MINUTE_MS // 2
     assert found.mapping.history is not None
     # What an answer of the history does not say otherwise stands as in the stream.

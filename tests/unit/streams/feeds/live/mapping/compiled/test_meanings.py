@@ -112,6 +112,27 @@ def test_a_table_of_symbols_is_read_by_its_keys() -> None:
     assert meant(mapping_of(text), data) == [Statement(BAR, True), Unasked("none")]
 
 
+def test_a_message_may_name_a_symbol_by_its_topic() -> None:
+    session = "[feeds.mine.session]\ntopic = 'kline.{interval}.{symbol:upper}'\n"
+    bar = OWN_BAR.replace('symbol = "s"', 'symbol = "$.topic"')
+    mapping = mapping_of(OWN + session + bar)
+    assert meant(mapping, message(row(s=None), topic="kline.60.ACME")) == [Statement(BAR, True)]
+    assert meant(mapping, message(row(s=None), topic="kline.300.ACME")) == [
+        Unasked("kline.300.ACME")
+    ]
+
+
+def test_bars_may_stand_in_several_forms_of_messages() -> None:
+    bar = OWN_BAR.replace('"rows[*]"', '["rows[*]", "row", ""]') + 'where = { o = "1.5" }\n'
+    mapping = mapping_of(OWN + bar)
+    assert meant(mapping, message(row(), row())) == [Statement(BAR, True)] * 2
+    assert meant(mapping, json.dumps({"row": row()}).encode()) == [Statement(BAR, True)]
+    assert meant(mapping, json.dumps(row()).encode()) == [Statement(BAR, True)]
+    assert meant(mapping, message()) == []
+    (letter,) = meant(mapping, json.dumps({"row": row(o=2)}).encode())
+    assert isinstance(letter, Unreadable)
+
+
 def test_fields_of_prices_are_never_those_of_the_message_around() -> None:
     data = message({key: value for key, value in row().items() if key != "o"}, o=99)
     (letter,) = meant(MAPPING, data)
