@@ -28,6 +28,7 @@ from tapeline.streams.cli.arguments import OrderedCommand, sources_in_order
 from tapeline.streams.cli.compare import add_to as add_checks
 from tapeline.streams.cli.drill import add_to as add_drill
 from tapeline.streams.cli.feeds import add_to as add_feeds
+from tapeline.streams.cli.ingest import add_to as add_ingest
 from tapeline.streams.cli.options import (
     DEFAULT_REJECTS,
     BarsOption,
@@ -89,6 +90,7 @@ add_replay(app)
 add_runs(app)
 add_checks(app)
 add_verify(app)
+add_ingest(app)
 add_feeds(app)
 
 

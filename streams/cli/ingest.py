@@ -1,0 +1,59 @@
+"""The part of the command line that runs live feeds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tapeline.schemas.config.loading import load_config
+from tapeline.streams.cli.options import BootstrapOption, ConfigOption
+
+FeedsArgument = Annotated[
+    list[str], typer.Argument(metavar="FEED...", help="Feeds of the configuration.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the command part of the command line."""
+    app.command()(ingest)
+
+
+def ingest(
+    feeds: FeedsArgument,
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", help="Folder of the store to write; else the log at the broker."),
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="End when everything up to now is written.")
+    ] = False,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Operations as JSON Lines, no table.")
+    ] = False,
+    http_host: Annotated[str, typer.Option(help="Where health is served.")] = "127.0.0.1",
+    http_port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="Its port; none is served without.")
+    ] = None,
+) -> int:
+    """Bring live feeds into the log, or into a store."""
+    from tapeline.streams.ingest.ingest import IngestOptions
+    from tapeline.streams.ingest.process import IngestProcess, ServeOptions
+    from tapeline.streams.worker.runner import with_bootstrap
+
+    settings = with_bootstrap(load_config(config), bootstrap)
+    table = sys.stdout.isatty() and not json
+    process = IngestProcess(
+        settings,
+        feeds,
+        IngestOptions(store=store, once=once),
+        os.environ,
+        ServeOptions(http_host, http_port, table),
+    )
+    return asyncio.run(process.run())

@@ -1,0 +1,257 @@
+"""`tapeline ingest`: feeds of the configuration into the log of a broker, or into a store."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tapeline.schemas.config.feeds import FeedConfig
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.errors import INTERRUPTED, IO_FAILURE, BrokenPromiseError
+from tapeline.streams.errors import InputError
+from tapeline.streams.feeds.live.engine.feed import FeedEngine
+from tapeline.streams.feeds.live.mapping.compiled import Mapping as FeedTables
+from tapeline.streams.feeds.live.mapping.compiled import compile_mapping
+from tapeline.streams.feeds.live.model import Action, Instant
+from tapeline.streams.feeds.live.secrets import read_secrets
+from tapeline.streams.feeds.live.transports.http import HttpRequests
+from tapeline.streams.feeds.live.transports.inbox import Inbox
+from tapeline.streams.feeds.live.transports.links import ConnectionTasks
+from tapeline.streams.feeds.live.transports.opening import open_connections
+from tapeline.streams.ingest.broker import feed_logs, kafka_intake
+from tapeline.streams.ingest.feed_run import FeedRun
+from tapeline.streams.ingest.store_log import StoreFeedLog, StoreThread
+from tapeline.streams.pipeline.log_writer import KnownLog, LogWriter
+from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.store.live import LiveStore
+
+NOT_BUILT: Final = ("databento",)
+"""Kinds of feeds that the configuration knows and that nothing reads yet."""
+ONCE_S: Final = 300.0
+LOOK_S: Final = 0.1
+
+
+@dataclass(frozen=True)
+class IngestOptions:
+    """How feeds are run.
+
+    Attributes
+    ----------
+    store
+        Folder of the store that is written; None: the log of the broker.
+    once
+        End when the feeds have caught up: for a schedule.
+    """
+
+    store: Path | None = None
+    once: bool = False
+
+
+@dataclass
+class RunningFeed:
+    """One feed that runs.
+
+    Attributes
+    ----------
+    shown
+        Its address without secrets.
+    """
+
+    settings: FeedConfig
+    engine: FeedEngine
+    run: FeedRun
+    shown: str
+
+
+Watch = Callable[[RunningFeed, Sequence[Action], Instant], None]
+MakeLog = Callable[[FeedConfig], LogWriter]
+
+
+class Ingest:
+    """The feeds of one process; they share its destination, and one may be out while others go on.
+
+    Parameters
+    ----------
+    environment
+        Where secrets are.
+    watch
+        Called with the actions of a feed, for tables and counters.
+
+    Attributes
+    ----------
+    running
+        Feeds that run, by name.
+    out
+        Why a feed is out, by name.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        names: Sequence[str],
+        options: IngestOptions,
+        environment: Mapping[str, str],
+        watch: Watch | None = None,
+    ) -> None:
+        self.running: dict[str, RunningFeed] = {}
+        self.out: dict[str, str] = {}
+        self._config = config
+        self._feeds = [feed_named(config, name) for name in dict.fromkeys(names)]
+        self._options = options
+        self._environment = environment
+        self._watch = watch
+        self._codes: list[int] = []
+        self._stopping = False
+        self._interrupted = False
+        self.store: StoreThread | None = None
+
+    async def run(self) -> int:
+        """Run until all feeds are out or a signal asks to stop; returns the exit code.
+
+        Raises
+        ------
+        TapelineError, OSError
+            When the destination cannot be used, or a feed cannot be started.
+        """
+        mappings = [self._mapping_of(feed) for feed in self._feeds]
+        async with AsyncExitStack() as stack:
+            make_log = await self._destination(stack)
+            self._on_signals()
+            tasks = []
+            for feed, mapping in zip(self._feeds, mappings, strict=True):
+                log = make_log(feed)
+                stack.push_async_callback(log.close)
+                tasks.append(asyncio.create_task(self._run_feed(feed, mapping, log)))
+            await self._until_done(tasks)
+        if self._interrupted:
+            return INTERRUPTED
+        return 0 if self._stopping else max(self._codes, default=0)
+
+    def stop(self) -> None:
+        """Ask every feed to end; what they have is written."""
+        self._stopping = True
+        for each in self.running.values():
+            each.run.stop()
+
+    def _mapping_of(self, feed: FeedConfig) -> FeedTables:
+        if feed.kind in NOT_BUILT:
+            raise InputError(f"feed {feed.name}: kind {feed.kind} is not read by this version")
+        return compile_mapping(feed, self._config, read_secrets(feed, self._environment))
+
+    async def _destination(self, stack: AsyncExitStack) -> MakeLog:
+        if self._options.store is not None:
+            store = LiveStore(self._config, self._options.store)
+            thread = self.store = StoreThread(store)
+            await thread.start()
+            stack.push_async_callback(thread.stop)
+            return lambda feed: StoreFeedLog(store, thread, feed.name)
+        return await feed_logs(self._config)
+
+    def _on_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def interrupt() -> None:
+            self._interrupted = True
+            self.stop()
+
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+
+    async def _run_feed(self, feed: FeedConfig, mapping: FeedTables, log: LogWriter) -> None:
+        known = await log.read_back(feed.name, tuple(feed.symbols))
+        refuse_other_writers(feed, known)
+        engine = FeedEngine(feed, mapping, Router(self._config), known, random.Random())
+        inbox = Inbox()
+        requests = HttpRequests(inbox)
+        shown = mapping.address(tuple(feed.symbols)).shown
+        watch = self._seen_by(feed.name)
+        if feed.kind == "kafka":
+            intake = kafka_intake(self._config, feed.name, inbox)
+            tasks = ConnectionTasks(inbox, intake)
+            run = FeedRun(engine, inbox, tasks, requests, log, watch, intake.acknowledged)
+        else:
+            connections = open_connections(feed, mapping, inbox)
+            run = FeedRun(engine, inbox, connections, requests, log, watch)
+        self.running[feed.name] = RunningFeed(feed, engine, run, shown)
+        if self._stopping:
+            run.stop()
+        catching_up = asyncio.create_task(self._until_caught_up(self.running[feed.name]))
+        try:
+            left = await run.run()
+        finally:
+            catching_up.cancel()
+            del self.running[feed.name]
+        if left is not None:
+            self.out[feed.name] = left.message
+            self._codes.append(left.exit_code)
+
+    async def _until_caught_up(self, feed: RunningFeed) -> None:
+        """With `IngestOptions.once`, end a feed when it has caught up."""
+        if not self._options.once:
+            return
+        try:
+            async with asyncio.timeout(ONCE_S):
+                while not feed.engine.caught_up:
+                    await asyncio.sleep(LOOK_S)
+        except TimeoutError:
+            self.out[feed.settings.name] = f"not caught up in {ONCE_S:.0f} s"
+            self._codes.append(IO_FAILURE)
+        feed.run.stop()
+
+    def _seen_by(self, name: str) -> Callable[[Sequence[Action], Instant], None]:
+        def watch(actions: Sequence[Action], now: Instant) -> None:
+            if self._watch is not None:
+                self._watch(self.running[name], actions, now)
+
+        return watch
+
+    async def _until_done(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Wait for all feeds; one that fails ends all, and the others write what they have."""
+        done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        failures = [task.exception() for task in done if task.exception() is not None]
+        if failures:
+            self.stop()
+            if others:
+                await asyncio.wait(others)
+            failure = failures[0]
+            assert failure is not None
+            raise failure
+
+
+def feed_named(config: Config, name: str) -> FeedConfig:
+    """A feed of the configuration.
+
+    Raises
+    ------
+    InputError
+        When there is none of that name.
+    """
+    feed = config.feeds.get(name)
+    if feed is None:
+        known = ", ".join(config.feeds) or "none"
+        raise InputError(f"feed {name}: the configuration has {known}")
+    return feed
+
+
+def refuse_other_writers(feed: FeedConfig, known: KnownLog) -> None:
+    """Refuse to write symbols whose latest bars another feed wrote: two providers would flap.
+
+    Raises
+    ------
+    BrokenPromiseError
+        Naming the symbol and the other feed.
+    """
+    own = {"", feed.name}
+    for symbol, held in known.symbols.items():
+        others = sorted(held.feeds - own)
+        if others:
+            raise BrokenPromiseError(
+                f"feed {feed.name}: the latest bars of {symbol} are of feed {others[0]}; one feed"
+                " writes a symbol. Stop the other one, and give this one its name in [feeds]"
+            )

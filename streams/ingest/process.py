@@ -1,0 +1,138 @@
+"""The process of `tapeline ingest`: its feeds, what it shows, and what it answers over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import Final, NamedTuple
+
+from rich.live import Live
+
+from tapeline.schemas.codec import encode
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.instants import SECOND_MS, TIME, instant_text
+from tapeline.streams.feeds.live.model import Action, Instant, Report
+from tapeline.streams.ingest.board import FeedBoard, ingest_page
+from tapeline.streams.ingest.ingest import Ingest, IngestOptions, RunningFeed, feed_named
+from tapeline.streams.monitoring.server import HealthServer
+from tapeline.streams.outputs.terminal import (
+    PlainTable,
+    number_table,
+    plain_console,
+    print_line,
+    write_lines,
+)
+from tapeline.streams.pipeline.routing import Router
+
+REFRESH_S: Final = 0.5
+
+
+class ServeOptions(NamedTuple):
+    """What is shown, and where health is served; without a port nowhere."""
+
+    http_host: str
+    http_port: int | None
+    table: bool
+
+
+class IngestProcess:
+    """One process of `tapeline ingest`.
+
+    Parameters
+    ----------
+    environment
+        Where secrets are.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        names: Sequence[str],
+        options: IngestOptions,
+        environment: Mapping[str, str],
+        serve: ServeOptions,
+    ) -> None:
+        router = Router(config)
+        self._boards = {
+            name: FeedBoard(name, tuple(feed_named(config, name).symbols), router) for name in names
+        }
+        self._ingest = Ingest(config, names, options, environment, self._watch)
+        self._serve = serve
+        self._started_s = time.time()
+
+    async def run(self) -> int:
+        """Run until it is asked to stop or no feed is left; returns the exit code.
+
+        Raises
+        ------
+        TapelineError, OSError
+            When it cannot be started, or its log cannot be written.
+        """
+        async with AsyncExitStack() as stack:
+            if self._serve.http_port is not None:
+                health = HealthServer(self.not_ready, self.page)
+                server = await health.start(self._serve.http_host, self._serve.http_port)
+                stack.callback(server.close)
+            if self._serve.table:
+                showing = asyncio.create_task(self._show())
+                stack.push_async_callback(_ended, showing)
+            code = await self._ingest.run()
+        for name, reason in self._ingest.out.items():
+            print_line(f"tapeline: feed {name}: {reason}", err=True)
+        return code
+
+    def not_ready(self) -> str | None:
+        """What keeps the feeds from being live without a hole; None when nothing does."""
+        for name, reason in self._ingest.out.items():
+            return f"{name}: {reason}"
+        for board in self._boards.values():
+            waits = board.not_ready()
+            if waits is not None:
+                return waits
+        store = self._ingest.store
+        if store is not None and store.stale_groups():
+            return f"views that wait for a rebuild: {', '.join(store.stale_groups())}"
+        return None
+
+    def page(self) -> str:
+        """The page of metrics."""
+        return ingest_page(list(self._boards.values()), self._started_s)
+
+    def _watch(self, feed: RunningFeed, actions: Sequence[Action], now: Instant) -> None:
+        self._boards[feed.settings.name].take(actions, now)
+        if not self._serve.table:
+            write_lines(encode(each.event) for each in actions if isinstance(each, Report))
+
+    async def _show(self) -> None:
+        console = plain_console()
+        with Live(self.table(), console=console, auto_refresh=False) as live:
+            while True:
+                await asyncio.sleep(REFRESH_S)
+                live.update(self.table(), refresh=True)
+
+    def table(self) -> PlainTable:
+        """A row a symbol."""
+        table = number_table(
+            "Live", "symbol", "last bar", "close", "late s", "state", "bars", "fetched", "clocks"
+        )
+        for board in self._boards.values():
+            for row in board.rows.values():
+                table.add_row(
+                    row.symbol,
+                    "" if row.start_ms is None else instant_text(row.start_ms, TIME),
+                    "" if row.close is None else f"{row.close:g}",
+                    "" if row.late_ms is None else f"{row.late_ms / SECOND_MS:.1f}",
+                    board.state_of(row.symbol),
+                    f"{row.bars:,}",
+                    f"{row.fetched:,}",
+                    f"{row.clocks:,}",
+                )
+        return table
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
