@@ -8,12 +8,12 @@ from typing import Final
 
 from msgspec import Struct
 
-from tapeline.schemas.feed_events import Connection, Hole, Limit, Skew, Subscribed
+from tapeline.schemas.feed_events import Connection, FeedEvent, Hole, Limit, Skew, Subscribed
 from tapeline.schemas.instants import SECOND_MS
 from tapeline.schemas.records import Bar, Cancel
 from tapeline.streams.feeds.live.model import Action, Append, FeedLetter, Instant, Report
 from tapeline.streams.monitoring.page import Histogram, Page, counted
-from tapeline.streams.pipeline.log_writer import LogEntry
+from tapeline.streams.pipeline.log_writer import KnownLog, LogEntry
 from tapeline.streams.pipeline.routing import Router
 
 LATENESS_SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -53,8 +53,6 @@ class FeedBoard:
         Of its newest connection.
     rows
         By symbol.
-    holes
-        Open ones by id.
     missing
         Symbols that the provider did not confirm.
     """
@@ -64,7 +62,7 @@ class FeedBoard:
         self.state = "connecting"
         self.reason = ""
         self.rows = {symbol: SymbolRow(feed, symbol) for symbol in symbols}
-        self.holes: dict[str, Hole] = {}
+        self._known = KnownLog()
         self.missing: tuple[str, ...] = ()
         self.lateness = Histogram(LATENESS_SECONDS)
         self.evidence: Counter[str] = Counter()
@@ -106,14 +104,12 @@ class FeedBoard:
             row.clocks += 1
             self.evidence[entry.via] += 1
 
-    def _take_event(self, event: object) -> None:
+    def _take_event(self, event: FeedEvent) -> None:
         if isinstance(event, Connection):
             self.connections += event.state == "connecting"
             self.state, self.reason = event.state, event.reason
         elif isinstance(event, Hole):
-            self.holes.pop(event.id, None)
-            if event.state == "open":
-                self.holes[event.id] = event
+            self._known.take(event)
         elif isinstance(event, Subscribed):
             self.missing = event.missing
         elif isinstance(event, Limit):
@@ -121,11 +117,16 @@ class FeedBoard:
         elif isinstance(event, Skew):
             self.skews[event.witness] = event
 
+    @property
+    def holes(self) -> list[Hole]:
+        """Those that are open."""
+        return self._known.open_holes
+
     def state_of(self, symbol: str) -> str:
         """What a symbol is in: live, a hole, missing, or the state of the connection."""
         if symbol in self.missing:
             return "refused"
-        if any(hole.symbol in (None, symbol) for hole in self.holes.values()):
+        if any(hole.symbol in (None, symbol) for hole in self.holes):
             return f"{self.state}, hole"
         return self.state
 
@@ -162,7 +163,7 @@ def ingest_page(boards: Sequence[FeedBoard], started_s: float) -> str:
         "gauge",
         "When the oldest open hole was opened, UTC epoch milliseconds.",
         [
-            (labels, min((hole.at_ms for hole in board.holes.values()), default=None))
+            (labels, min((hole.at_ms for hole in board.holes), default=None))
             for labels, board in of_feed
         ],
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -11,7 +10,7 @@ from aiokafka import AIOKafkaConsumer
 from tapeline.schemas.config.feeds import FeedConfig
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.topics import input_log, topic_of
-from tapeline.streams.feeds.live.transports.inbox import Inbox
+from tapeline.streams.feeds.live.transports.inbox import Inbox, read_clocks
 from tapeline.streams.feeds.live.transports.kafka_topic import KafkaTopics
 from tapeline.streams.kafka.administration import partitions_of
 from tapeline.streams.kafka.connection import COMMITTED
@@ -41,7 +40,7 @@ async def feed_logs(config: Config) -> Callable[[FeedConfig], LogWriter]:
             _clients(config),
             feed.name,
             counts[log],
-            lambda: time.time_ns() // 1_000_000,
+            lambda: read_clocks().wall_ms,
             FeedLease(
                 partial(AIOKafkaConsumer, bootstrap_servers=config.kafka.bootstrap),
                 log,

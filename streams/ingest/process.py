@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Final, NamedTuple
 
-from rich.live import Live
-
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.instants import SECOND_MS, TIME, instant_text
@@ -19,8 +17,8 @@ from tapeline.streams.ingest.ingest import Ingest, IngestOptions, RunningFeed, f
 from tapeline.streams.monitoring.server import HealthServer
 from tapeline.streams.outputs.terminal import (
     PlainTable,
+    live_table,
     number_table,
-    plain_console,
     print_line,
     write_lines,
 )
@@ -106,11 +104,10 @@ class IngestProcess:
             write_lines(encode(each.event) for each in actions if isinstance(each, Report))
 
     async def _show(self) -> None:
-        console = plain_console()
-        with Live(self.table(), console=console, auto_refresh=False) as live:
+        with live_table(self.table()) as show:
             while True:
                 await asyncio.sleep(REFRESH_S)
-                live.update(self.table(), refresh=True)
+                show(self.table())
 
     def table(self) -> PlainTable:
         """A row a symbol."""

@@ -17,6 +17,7 @@ import orjson
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.status import Status
 from rich.table import Table
@@ -172,6 +173,13 @@ def status_line(text: str) -> Iterator[Callable[[str], None]]:
     """A line on standard error that is replaced by what its function is called with."""
     with Status(escaped(text), console=plain_console(stderr=True)) as line:
         yield lambda now: line.update(escaped(now))
+
+
+@contextmanager
+def live_table(table: PlainTable) -> Iterator[Callable[[PlainTable], None]]:
+    """A table that is replaced by what its function is called with; the last one stays."""
+    with Live(table, console=plain_console(), auto_refresh=False) as live:
+        yield lambda now: live.update(now, refresh=True)
 
 
 def guard_standard_error() -> None:

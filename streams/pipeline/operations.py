@@ -12,6 +12,7 @@ from msgspec import Struct
 from tapeline.schemas.feed_events import FeedEvent, Halt, Hole, Quiet, Subscribed
 from tapeline.schemas.instants import FAR_FUTURE_MS, FAR_PAST_MS
 from tapeline.schemas.topics import topic_of
+from tapeline.streams.pipeline.view import set_version
 
 FEEDS_TOPIC = topic_of(Hole.__struct_config__.tag)  # type: ignore[arg-type]
 """The topic of them, as a store names it."""
@@ -83,7 +84,7 @@ class Operations:
         if isinstance(event, Subscribed):
             self._subscriptions.setdefault(event.feed, []).append(event)
         elif isinstance(event, Hole | Quiet | Halt):
-            self._events.setdefault((event.feed, event.symbol), {})[event.id] = event
+            set_version(self._events.setdefault((event.feed, event.symbol), {}), event.id, event)
         else:
             return
         if event.symbol is not None:

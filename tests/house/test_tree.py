@@ -38,6 +38,9 @@ WITHOUT: dict[str, str] = {
         "streams/core/swings/sides "
         "streams/core/symbol streams/core/tracks "
     ),
+    "a process of live feeds, which test_process.py runs": (
+        "streams/cli/ingest streams/ingest/board streams/ingest/broker streams/ingest/ingest "
+    ),
     "what every rule is called by: tests/contract": (
         "streams/core/rules streams/core/tracker streams/core/tracker_list "
     ),

@@ -67,7 +67,7 @@ class SampleMarket:
         return dice[4] * 100 < _REVISED_OF_HUNDRED * 256
 
     def _dice(self, symbol: str, slot: int) -> bytes:
-        text = f"{self._seed}|{symbol}|{slot}"
+        text = f"{self._seed} {symbol} {slot}"
         return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
     def _cents(self, symbol: str, slot: int) -> int:
