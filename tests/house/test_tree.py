@@ -38,7 +38,7 @@ WITHOUT: dict[str, str] = {
         "streams/core/swings/sides "
         "streams/core/symbol streams/core/tracks "
     ),
-    "a process of live feeds, which test_process.py runs": (
+    "a process of live feeds, which its own tests run: tests/unit/streams/ingest": (
         "streams/cli/ingest streams/ingest/board streams/ingest/broker streams/ingest/ingest "
     ),
     "what every rule is called by: tests/contract": (

@@ -119,8 +119,8 @@ def check_store(folder: Path, exchange: SampleExchange) -> None:
             assert key in stated
     for symbol in market.symbols:
         labels = [start_ms for name, start_ms in versions if name == symbol]
-        settled_ms = max(labels) - 15 * SLOT_MS
-        for start_ms in range(min(labels), settled_ms, SLOT_MS):
+        final_ms = max(labels) - 15 * SLOT_MS
+        for start_ms in range(min(labels), final_ms, SLOT_MS):
             assert versions.get((symbol, start_ms)) == market.bar(symbol, start_ms), start_ms
     assert view(folder) == folded(folder)
 
