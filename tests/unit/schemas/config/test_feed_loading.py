@@ -125,6 +125,7 @@ def test_a_file_of_secrets_lies_beside_the_configuration() -> None:
     assert found.secrets_file == "books/feeds.env"
 
 
+MANY = ("limit = 1000", "limit = 1000\nper_request = 5")
 FAULTS = {
     "unknown key": ("[feeds.mine.bar]", "[feeds.mine.bar]\npirces = 1", "feeds.mine.bar.pirces"),
     "unknown table": ("[feeds.mine.truth]", "[feeds.mine.thruth]", "feeds.mine.thruth"),
@@ -138,6 +139,16 @@ FAULTS = {
     "limit": ("limit = 1000", "", "feeds.mine.history.url"),
     "many": ("limit = 1000", "limit = 9\nper_request = 5", "feeds.mine.history.per_request"),
     "keepalive": ('send = "[]"', 'send = "${KEY}"', "feeds.mine.session.keepalive.send"),
+    "keepalive whole": (', every = "2.5s"', "", "feeds.mine.session.keepalive"),
+    "no rows": ('rows = "bars[*]"', "", "feeds.mine.history"),
+    "form": ("${symbols}}', chunk", "${symbols:x}}', chunk", "feeds.mine.session.open[1].send"),
+    "form of one": ("symbol={symbol}", "symbol={symbol:title}", "feeds.mine.history.url"),
+    "form of another": ("to={to_ms}", "to={to_ms:,}", "feeds.mine.history.url"),
+    "pages": (
+        "symbol={symbol}",
+        "symbol={symbols}&n={limit}",
+        "feeds.mine.history.per_request",
+    ),
     "use": ('kind = "websocket"', 'use = "alpacca"', "feeds.mine.use"),
     "backup": ('kind = "websocket"', 'kind = "websocket"\nbackup = "b"', "feeds.mine.backup"),
     "secret": (
@@ -150,9 +161,10 @@ FAULTS = {
 
 @pytest.mark.parametrize(("old", "new", "key"), FAULTS.values(), ids=FAULTS)
 def test_an_error_names_file_and_key(old: str, new: str, key: str) -> None:
-    assert OWN.count(old) >= 1
+    text = OWN if "per_request" not in key or "limit" in old else OWN.replace(*MANY)
+    assert text.count(old) >= 1
     with pytest.raises(ConfigError) as caught:
-        read_config(OWN.replace(old, new, 1), "desk.toml")
+        read_config(text.replace(old, new, 1), "desk.toml")
     assert (caught.value.file, caught.value.key) == ("desk.toml", key)
 
 
@@ -161,6 +173,15 @@ def test_an_address_of_one_symbol_is_not_that_of_several() -> None:
     assert feed(text).url == "wss://feed.example/{symbol}"
     with pytest.raises(ConfigError, match=r"\{symbols\} or \{topics\}"):
         feed(text.replace('ACME = "acme_usd"', 'ACME = "a", XYZ = "x"'))
+
+
+def test_several_symbols_of_a_request_need_rows_with_symbols() -> None:
+    text = OWN.replace("symbol={symbol}", "symbol={symbols}").replace("&limit={limit}", "")
+    text = text.replace("limit = 1000", "per_request = 5")
+    with pytest.raises(ConfigError, match="1 where rows have no symbol"):
+        feed(text)
+    named = text.replace('rows = "bars[*]"', 'rows = "bars.{symbol}[*]"')
+    assert feed(named).history is not None
 
 
 def test_an_unknown_preset_names_the_nearest() -> None:
