@@ -157,7 +157,7 @@ class Mapping:
                 elif read is not True:
                     found.append(read)
             return found
-        has_bars = bars.is_empty(parsed)
+        has_bars = False
         for element, name in bars.elements(parsed):
             read = bars.read(element, parsed, name, data)
             if read is not False:
@@ -165,18 +165,27 @@ class Mapping:
                 if read is not True:
                     found.append(read)
         if not has_bars:
+            known = bars.is_empty(parsed)
             for element in root_elements(parsed):
-                self._notice(element, parsed, data, found)
+                self._notice(element, parsed, data, found, known=known)
         return found
 
-    def _notice(self, element: Any, message: Any, data: bytes, found: list[Meaning]) -> None:
-        """What an element that is no bar means."""
+    def _notice(
+        self,
+        element: Any,
+        message: Any,
+        data: bytes,
+        found: list[Meaning],
+        *,
+        known: bool = False,
+    ) -> None:
+        """What an element that is no bar means; nothing, if its kind is known and no notice's."""
         for holds, read in self._notices:
             if holds(element, message):
                 if read is not None:
                     found.append(read(element, message, data))
                 return
-        if not any(step.knows(element, message) for step in self._steps):
+        if not known and not any(step.knows(element, message) for step in self._steps):
             found.append(no_bar(UNKNOWN, element, data, None, self._secrets))
 
     def history(self, symbols: Sequence[str], from_ms: int, to_ms: int) -> list[HistoryRequest]:

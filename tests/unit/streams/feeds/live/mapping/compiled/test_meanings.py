@@ -180,6 +180,11 @@ def test_a_message_that_is_no_bar_may_be_a_notice(fields: dict[str, Any], expect
     assert meant(NOTICED, json.dumps([fields, fields]).encode()) == [expected, expected]
 
 
+def test_a_message_of_no_bars_may_be_a_heartbeat() -> None:
+    assert meant(NOTICED, message(type="hb")) == [Alive()]
+    assert meant(NOTICED, message(row(), type="hb")) == [Statement(BAR, True)]
+
+
 def test_what_a_provider_writes_is_shown_without_secrets() -> None:
     data = json.dumps({"type": "busy", "why": 'key quoted"key is busy'}).encode()
     assert meant(NOTICED, data) == [Notice("refused", wait_ms=30_000, text="key *** is busy")]
