@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -40,11 +39,13 @@ from tapeline.streams.cli.options import (
     TimeUnitOption,
     TzOption,
     UntilOption,
+    check_can_be_folder,
     instant_of,
     reject_limit_of,
 )
 from tapeline.streams.cli.replay import add_to as add_replay
 from tapeline.streams.cli.runs import add_to as add_runs
+from tapeline.streams.cli.samples import add_to as add_samples
 from tapeline.streams.cli.show.correction import explanation
 from tapeline.streams.cli.show.progress import ProgressBar
 from tapeline.streams.cli.show.run import print_summary, summary_data
@@ -56,7 +57,6 @@ from tapeline.streams.core import engine
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.embedded import run_files
 from tapeline.streams.errors import InputError
-from tapeline.streams.feeds.samples import SEED, SESSIONS, write_samples
 from tapeline.streams.outputs.escaping import writable
 from tapeline.streams.outputs.terminal import (
     guard_standard_error,
@@ -83,6 +83,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+add_samples(app)
 add_store(app)
 add_kafka(app)
 add_drill(app)
@@ -212,23 +213,6 @@ def _report(result: RunResult, as_json: bool) -> None:
 
 
 @app.command()
-def sample(
-    folder: Annotated[Path, typer.Argument(help="Where the books go.")],
-    sessions: Annotated[int, typer.Option(min=1, max=1000, help="Trading sessions.")] = SESSIONS,
-    seed: Annotated[int, typer.Option(help="Another seed, another walk.")] = SEED,
-    json: JsonOption = False,
-) -> None:
-    """Write deterministic sample books: ES, NQ and an equity, and some with faults."""
-    _check_can_be_folder(folder)
-    files = write_samples(folder, sessions, seed)
-    if json:
-        print_document([str(file) for file in files], compact=True)
-        return
-    for file in files:
-        print_line(file)
-
-
-@app.command()
 def worker(
     instance: Annotated[
         int | None,
@@ -299,17 +283,9 @@ def schemas(
     folder: Annotated[Path, typer.Argument(help="Where the documents go.")] = Path("schemas"),
 ) -> None:
     """Write the JSON Schemas and the AsyncAPI document."""
-    _check_can_be_folder(folder)
+    check_can_be_folder(folder)
     for path in write_schemas(folder):
         print_line(path)
-
-
-def _check_can_be_folder(folder: Path) -> None:
-    for path in (folder, *folder.parents):
-        if os.path.lexists(path):
-            if not path.is_dir():
-                raise InputError(f"{path}: is not a folder")
-            return
 
 
 def main(arguments: list[str] | None = None) -> int:

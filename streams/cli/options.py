@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -85,3 +86,18 @@ def instant_of(option: str, text: str) -> int:
         return whole_ms(instant, text)
     except ValueError as error:
         raise InputError(f"{option} {text}: is no time in whole milliseconds") from error
+
+
+def check_can_be_folder(folder: Path) -> None:
+    """Check that a folder is there, or that nothing is in the way of it.
+
+    Raises
+    ------
+    InputError
+        When it, or what it is to lie in, is a file.
+    """
+    for path in (folder, *folder.parents):
+        if os.path.lexists(path):
+            if not path.is_dir():
+                raise InputError(f"{path}: is not a folder")
+            return

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.live.exchange.market import BASE
 from tapeline.streams.feeds.live.exchange.server import (
     LAG_MS,
@@ -10,7 +14,9 @@ from tapeline.streams.feeds.live.exchange.server import (
     REQUESTS,
     SampleExchange,
 )
+from tapeline.streams.feeds.samples import CONFIGURATION_FILE
 
+HEAD: Final = "# A feed of the exchange that `tapeline sample feed` runs.\n"
 _INSTRUMENT = """\
 [instruments.{symbol}]
 tick = 0.01
@@ -77,3 +83,19 @@ def sample_settings(exchange: SampleExchange, name: str = "sample", reach_s: int
         per=PER_MS // 1000,
         reach=reach_s,
     )
+
+
+def write_settings(folder: Path, text: str) -> Path:
+    """Write a ``tapeline.toml`` that begins with `HEAD` into a folder, over an earlier one.
+
+    Raises
+    ------
+    InputError
+        When the folder holds a configuration that does not begin so.
+    """
+    path = folder / CONFIGURATION_FILE
+    if path.exists() and not path.read_text("utf-8", errors="replace").startswith(HEAD):
+        raise InputError(f"{path}: is not of a sample feed; name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="ascii")
+    return path

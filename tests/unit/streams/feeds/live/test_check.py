@@ -10,7 +10,7 @@ import pytest
 
 from tapeline.schemas.config.feed_loading import preset_names
 from tapeline.schemas.config.loading import read_config
-from tapeline.schemas.instants import MINUTE_MS
+from tapeline.schemas.instants import MINUTE_MS, SECOND_MS
 from tapeline.streams.feeds.live.check import CheckReport, check_tape
 from tapeline.streams.feeds.live.mapping.compiled import compile_mapping
 from tapeline.streams.feeds.live.secrets import read_secrets
@@ -68,6 +68,25 @@ def test_an_end_that_is_read_as_a_start_is_reported() -> None:
     assert 'stamp = "close"' in finding
     closed = OWN_BAR.replace('unit = "ms"', 'unit = "ms", stamp = "close"')
     assert checked(OWN + closed, ends).findings == ()
+
+
+@pytest.mark.parametrize(("base", "word"), [("1m", 'stamp = "open"'), ("1s", "")])
+def test_bars_a_slot_late_are_reported_where_slots_are_longer_than_clocks_differ(
+    base: str, word: str
+) -> None:
+    length_ms = {"1m": MINUTE_MS, "1s": SECOND_MS}[base]
+    messages = [
+        TapeMessage(at, each.data, each.recv_ms - MINUTE_MS + 2 * length_ms)
+        for at, each in enumerate(tape(300, *MINUTES))
+        if each.recv_ms is not None
+    ]
+    instruments = "".join(
+        f"[instruments.{symbol}]\ntick = 0.01\ncalendar = '24/7'\nbase = '{base}'\n"
+        for symbol in ("ACME", "XYZ")
+    )
+    mapping = (OWN + OWN_BAR).replace('"1m" = "60"', f'"{base}" = "60"')
+    found = checked(instruments + mapping, messages).findings
+    assert [word in each for each in found] == [True] * bool(word)
 
 
 def test_an_end_of_a_bar_in_progress_is_reported_too() -> None:

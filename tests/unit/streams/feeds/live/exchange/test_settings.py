@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -12,10 +13,11 @@ from msgspec import structs
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.feed_events import Connection, Hole
 from tapeline.schemas.records import Bar, Clock
+from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.live.engine.feed import FeedEngine
 from tapeline.streams.feeds.live.exchange.market import SLOT_MS, SampleMarket
 from tapeline.streams.feeds.live.exchange.server import PER_MS, REQUESTS, SampleExchange
-from tapeline.streams.feeds.live.exchange.settings import sample_settings
+from tapeline.streams.feeds.live.exchange.settings import HEAD, sample_settings, write_settings
 from tapeline.streams.feeds.live.mapping.compiled import compile_mapping
 from tapeline.streams.feeds.live.secrets import read_secrets
 from tapeline.streams.feeds.live.transports.http import HttpRequests
@@ -129,3 +131,15 @@ async def test_the_settings_name_the_port_and_the_symbols(reach_s: int) -> None:
     assert list(feed.symbols) == ["ONE", "TWO"]
     assert feed.history is not None
     assert feed.history.reach_ms == reach_s * 1000
+
+
+def test_settings_are_written_over_those_of_a_sample_feed_and_over_no_others(
+    tmp_path: Path,
+) -> None:
+    path = write_settings(tmp_path / "new", f"{HEAD}first")
+    assert write_settings(tmp_path / "new", f"{HEAD}second") == path
+    assert path.read_text() == f"{HEAD}second"
+    path.write_text("# mine")
+    with pytest.raises(InputError, match="is not of a sample feed"):
+        write_settings(tmp_path / "new", HEAD)
+    assert path.read_text() == "# mine"
