@@ -183,7 +183,7 @@ async def test_without_the_history_nothing_waits_for_ever(
     assert not exchange.requests
 
 
-async def test_a_feed_that_nobody_answers_is_tried_again_until_it_is_stopped(
+async def test_a_feed_without_an_answer_is_tried_again_until_it_is_stopped(
     exchange: SampleExchange, tmp_path: Path
 ) -> None:
     await exchange.stop()
