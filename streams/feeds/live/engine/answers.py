@@ -174,7 +174,9 @@ class Answers:
             return
         first, last = min(rows), max(rows)
         for label in self._seen_labels(state, from_ms, to_ms):
-            if label in rows or state.orders.get(label, FAR_PAST_MS) >= answer.sent_mono_ms:
+            if label in rows or state.backed.meets(label, label + 1):
+                continue
+            if state.orders.get(label, FAR_PAST_MS) >= answer.sent_mono_ms:
                 continue
             # Bars on both sides show that the answer is complete there; so does a session's edge.
             opened_ms, closed_ms = state.slots.session(label)

@@ -7,6 +7,7 @@ from typing import Final
 
 from tapeline.schemas.config.feeds import FeedConfig, HistoryConfig
 from tapeline.schemas.instants import FAR_FUTURE_MS, FAR_PAST_MS, MINUTE_MS
+from tapeline.schemas.records import Bar, Cancel
 from tapeline.streams.feeds.live.engine.answers import Answers
 from tapeline.streams.feeds.live.engine.coverage import FeedCoverage
 from tapeline.streams.feeds.live.engine.finality import Finality
@@ -46,7 +47,7 @@ from tapeline.streams.feeds.live.model import (
     Timer,
     Unanswered,
 )
-from tapeline.streams.pipeline.log_writer import KnownLog
+from tapeline.streams.pipeline.log_writer import KnownLog, LogEntry
 from tapeline.streams.pipeline.routing import Router
 
 AGAIN_MS: Final = MINUTE_MS
@@ -128,6 +129,10 @@ class ContentSide:
         )
         return live and not parts.holes.open
 
+    def provider_ms(self, now: Instant) -> int:
+        """Provider time of an instant; before the first event our own."""
+        return now.wall_ms if self._started is None else self._started.parts.time.at(now)
+
     def states(self) -> dict[str, FeedSymbol]:
         """What is known of each symbol: to be looked at, not to be changed."""
         return {} if self._started is None else self._started.parts.states
@@ -142,6 +147,29 @@ class ContentSide:
         """Take an answer, an acknowledgement, or the time that has passed."""
         started = self._start(now)
         started.handle(event, now)
+        return started.leave(now)
+
+    def fail_over(self, symbol: str, slot_ms: int, now: Instant) -> list[Action]:
+        """From a slot on the bars of a symbol are those of its backup."""
+        started = self._start(now)
+        started.parts.states[symbol].backed.add(slot_ms, FAR_FUTURE_MS)
+        return started.leave(now)
+
+    def fail_back(self, symbol: str, slot_ms: int, now: Instant) -> list[Action]:
+        """From a slot on the bars of a symbol are its own again."""
+        started = self._start(now)
+        state = started.parts.states[symbol]
+        state.backed.remove(slot_ms, FAR_FUTURE_MS + 1)
+        if self._settings.reclaim:
+            revises_for_ms = self._settings.truth.revises_for_ms
+            state.reclaimed_until_ms = now.mono_ms + revises_for_ms
+        started.parts.agenda.enter(started.parts.time.mono_ms(slot_ms), "slot", (symbol,), 0)
+        return started.leave(now)
+
+    def from_backup(self, entry: LogEntry, now: Instant) -> list[Action]:
+        """Take what the backup would write: of its slots it becomes a record."""
+        started = self._start(now)
+        started.from_backup(entry, now)
         return started.leave(now)
 
     def stop(self, now: Instant) -> list[Action]:
@@ -278,6 +306,7 @@ class _Started:
 
     def _final(self, state: FeedSymbol, heard: HeardStatement, now: Instant) -> None:
         """A final statement of the stream: held while the history is asked, else taken."""
+        state.stated_ms = max(state.stated_ms, heard.statement.bar.start_ms)
         if not state.connections and state.holding is None:
             # Its acknowledgement has not come yet.
             self._seam.hold_back(state, now)
@@ -304,6 +333,24 @@ class _Started:
         parts.statements.take(state, bar, "stream", heard.came.mono_ms, heard.came)
         if parts.holes.open:
             parts.holes.look((state.symbol,), now)
+
+    def from_backup(self, entry: LogEntry, now: Instant) -> None:
+        """Take a record of the backup, where the slot is its own."""
+        parts, record = self.parts, entry.record
+        state = parts.states[record.symbol]
+        if isinstance(record, Bar):
+            parts.statements.take(state, record, "failover", now.mono_ms, now)
+        elif isinstance(record, Cancel):
+            parts.statements.cancel(state, record.start_ms, "failover", now.mono_ms, now)
+        elif state.watermark_ms is not None and record.time_ms > state.watermark_ms:
+            label_ms = state.slots.at(record.time_ms - 1)
+            if state.backed.meets(label_ms, label_ms + 1) and entry.via != "patience":
+                # Its evidence is of another stream; it proves the same.
+                for begin, end in state.backed.within(state.watermark_ms, record.time_ms):
+                    state.proven.add(begin, end)
+                    state.unknown.remove(begin, end)
+                parts.statements.clock(state, record.time_ms, entry.via, now.wall_ms)
+        parts.holes.look((record.symbol,), now)
 
     # Answers, acknowledgements, time.
 

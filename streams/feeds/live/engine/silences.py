@@ -72,7 +72,8 @@ class Silences:
             reached_ms = state.reached_ms
             assert reached_ms is not None
             label_ms = slots.at(reached_ms)
-            if label_ms == FAR_FUTURE_MS:
+            if label_ms == FAR_FUTURE_MS or state.backed.meets(label_ms, label_ms + 1):
+                # Of a slot that is the backup's, the backup writes the clock.
                 return
             end_ms = slots.end(label_ms)
             due_ms = end_ms + (AFTER_CLOSE_MS if slots.closes(end_ms) else grace_ms)

@@ -32,7 +32,7 @@ REVISIONS: Final = 3
 LETTERS_KEPT: Final = 10_000
 
 Via = Literal["stream", "history", "poll", "failover"]
-Outcome = Literal["new", "revised", "repeat", "older", "flapping", "refused"]
+Outcome = Literal["new", "revised", "repeat", "older", "flapping", "refused", "other"]
 
 
 class Statements:
@@ -99,6 +99,8 @@ class Statements:
         self, state: FeedSymbol, bar: Bar, via: Via, order_ms: int, came: Instant, decides: bool
     ) -> Outcome:
         label_ms = bar.start_ms
+        if state.backed and state.written_by_other(label_ms, via == "failover", order_ms):
+            return "other"
         order = state.orders.get(label_ms)
         if order is not None and (order_ms < order or (order_ms == order and via != "stream")):
             return "older"
@@ -130,6 +132,8 @@ class Statements:
         self, state: FeedSymbol, label_ms: int, via: Via, order_ms: int, came: Instant
     ) -> bool:
         """Take a bar back by the provider's word; whether the log had it."""
+        if state.backed and state.written_by_other(label_ms, via == "failover", order_ms):
+            return False
         order = state.orders.get(label_ms)
         if state.seen.get(label_ms) is None or (order is not None and order_ms < order):
             return False

@@ -60,16 +60,51 @@ class FeedSymbol:
         Answers without a bar and without anything that shows that the history is that far.
     holding
         Since when (``mono_ms``) its statements are held back for the history; None: they are not.
+    backed
+        Slots whose bars are those of the backup: no other provider revises them.
+    reclaimed_until_ms
+        Until when (``mono_ms``) the feed itself may revise them, too.
+    stated_ms
+        Label of the last slot that the stream stated a final bar of.
     refused
         Whether the provider does not give it.
     """
 
     __slots__ = (
-        "absent", "ahead_in_a_row", "asked_label_ms", "asked_ms", "barred", "clock_ms",
-        "connections", "empty", "flapping", "halted_ms", "held", "holding", "in_progress",
-        "interval", "marked_ms", "orders", "plan", "proven", "quiet", "refused", "revisions",
-        "seen", "silent_ms", "silent_slots", "slots", "symbol", "unknown", "wanted",
-        "watched_ms", "watermark_ms", "weak",
+        "absent",
+        "ahead_in_a_row",
+        "asked_label_ms",
+        "asked_ms",
+        "backed",
+        "barred",
+        "clock_ms",
+        "connections",
+        "empty",
+        "flapping",
+        "halted_ms",
+        "held",
+        "holding",
+        "in_progress",
+        "interval",
+        "marked_ms",
+        "orders",
+        "plan",
+        "proven",
+        "quiet",
+        "reclaimed_until_ms",
+        "refused",
+        "revisions",
+        "seen",
+        "silent_ms",
+        "silent_slots",
+        "slots",
+        "stated_ms",
+        "symbol",
+        "unknown",
+        "wanted",
+        "watched_ms",
+        "watermark_ms",
+        "weak",
     )  # fmt: skip
 
     def __init__(self, symbol: str, plan: InstrumentPlan, known: KnownSymbol | None) -> None:
@@ -91,6 +126,9 @@ class FeedSymbol:
         self.weak: list[tuple[int, int, int]] = []
         self.holding: int | None = None
         self.held: list[HeardStatement] = []
+        self.backed = Stretches()
+        self.reclaimed_until_ms = FAR_PAST_MS
+        self.stated_ms = FAR_PAST_MS
         self.refused = False
         self.barred = False
         self.ahead_in_a_row = 0
@@ -112,6 +150,13 @@ class FeedSymbol:
             return None
         return max(self.watermark_ms, self.silent_ms)
 
+    def written_by_other(self, label_ms: int, backup: bool, order_ms: int) -> bool:
+        """Whether a slot is the other provider's: it may not be revised by this one."""
+        backed = self.backed.meets(label_ms, label_ms + 1)
+        if backup:
+            return not backed
+        return backed and order_ms >= self.reclaimed_until_ms
+
     def forget(self, before_ms: int) -> None:
         """Drop what is remembered of slots before an instant."""
         for book in (self.seen, self.orders, self.revisions, self.absent):
@@ -120,3 +165,4 @@ class FeedSymbol:
         self.flapping = {label for label in self.flapping if label >= before_ms}
         self.empty = {label for label in self.empty if label >= before_ms}
         self.proven.remove(FAR_PAST_MS, before_ms)
+        self.backed.remove(FAR_PAST_MS, before_ms)
