@@ -49,6 +49,7 @@ from tapeline.streams.cli.samples import add_to as add_samples
 from tapeline.streams.cli.show.correction import explanation
 from tapeline.streams.cli.show.progress import ProgressBar
 from tapeline.streams.cli.show.run import print_summary, summary_data
+from tapeline.streams.cli.status import add_to as add_status
 from tapeline.streams.cli.store import add_to as add_store
 from tapeline.streams.cli.store import rebuild_and_report, run_and_report
 from tapeline.streams.cli.topics import add_to as add_kafka
@@ -93,6 +94,7 @@ add_checks(app)
 add_verify(app)
 add_ingest(app)
 add_feeds(app)
+add_status(app)
 
 
 def _version(asked: bool) -> None:

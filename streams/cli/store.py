@@ -195,7 +195,7 @@ def gaps(
     )
     from tapeline.streams.store.reading import StoreReader
 
-    with StoreReader(_named(store)) as reader:
+    with StoreReader(named_store(store)) as reader:
         explain: Explain = unexplained
         strangers: list[str] = []
         if reader.has_operations:
@@ -315,7 +315,14 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def _named(store: Path | None) -> Path:
+def named_store(store: Path | None) -> Path:
+    """The folder of a store that a command needs.
+
+    Raises
+    ------
+    InputError
+        When none was given.
+    """
     if store is None:
         raise InputError("--store DIR is missing: which store?")
     return store

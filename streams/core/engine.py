@@ -56,6 +56,18 @@ def check_state_version(group: str, records: dict[str, Any]) -> None:
         raise StateVersionError(f"state version {found} is not {STATE_VERSION}")
 
 
+def stored_watermarks(group: str, hot: dict[str, Any]) -> dict[str, int | None]:
+    """Watermark of each symbol of a group by its record `HOT`, without the state as a whole.
+
+    Raises
+    ------
+    StateVersionError
+        When another version of the core made it.
+    """
+    check_state_version(group, {HOT: hot})
+    return {symbol: state[0] for symbol, state in hot["symbols"].items()}
+
+
 class GroupEngine:
     """All symbols of one group, in one order.
 

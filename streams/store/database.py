@@ -86,6 +86,18 @@ class Database:
         except Exception as error:
             raise failure(self._path, error) from error
 
+    def last(self, prefix: bytes) -> bytes | None:
+        """The greatest key with a beginning, which must not end with 0xff; None without any."""
+        end = prefix[:-1] + bytes([prefix[-1] + 1])
+        try:
+            cursor = self._rows.iter(self._reading)
+            cursor.seek_for_prev(end)
+            found: bytes | None = cursor.key() if cursor.valid() else None
+            cursor.status()
+        except Exception as error:
+            raise failure(self._path, error) from error
+        return found if found is not None and found.startswith(prefix) else None
+
     def check(self, prefix: bytes) -> None:
         """Read what lies under a prefix, for its damage only, before something follows from it."""
         for _ in self.scan(prefix):

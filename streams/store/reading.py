@@ -10,15 +10,18 @@ from typing import Any
 import orjson
 from msgspec import to_builtins
 
-from tapeline.schemas.codec import CodecError, FeedEventDecoder
+from tapeline.schemas.codec import CodecError, FeedEventDecoder, RecordDecoder
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.ids import ids_of
+from tapeline.schemas.records import Bar
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, store_topics, topic_of
+from tapeline.streams.core.engine import HOT, StateVersionError, stored_watermarks
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
 from tapeline.streams.pipeline.missing import Explain, unexplained
 from tapeline.streams.pipeline.operations import FEEDS_TOPIC, Operations
+from tapeline.streams.pipeline.state_values import decoded
 from tapeline.streams.store.checkpoint import StoreCheckpoint, empty_checkpoint
 from tapeline.streams.store.database import Database
 from tapeline.streams.store.files import check_file
@@ -33,6 +36,7 @@ from tapeline.streams.store.layout import (
     commits_of,
     label_of,
     rebuild_way,
+    state_prefix,
     view_key,
 )
 from tapeline.streams.store.opened import stored_checkpoint
@@ -63,6 +67,7 @@ class StoreReader:
             self._check_log_empty()
             raise StoreError(f"{folder}: is no store; tapeline run FILE --store {folder} makes one")
         self._registry = registry
+        self._decode = RecordDecoder().decode
         # Before the state is read: what a writer counts is in the state.
         commits = commits_of(folder)
         self._database = Database(folder / STATE_FOLDER, read_only=True)
@@ -119,7 +124,32 @@ class StoreReader:
             config, self._folder, self.checkpoint, self._database, way_out, self._registry
         )
 
-    def view(self, symbol: str | None = None, kind: str | None = None) -> Iterator[bytes]:
+    def progress(self, group: str) -> tuple[int, dict[str, int | None]]:
+        """Offset of the last record of a group that has one, and watermarks of its symbols."""
+        raw = self._database.get(state_prefix(group) + HOT.encode())
+        if raw is None:
+            return -1, {}
+        hot = decoded(raw)
+        try:
+            return hot["offset"], stored_watermarks(group, hot)
+        except StateVersionError as error:
+            raise StoreError(f"{self._folder}: {error}; {rebuild_way(self._folder)}") from error
+
+    def bars(self, symbol: str, first_ms: int) -> Iterator[Bar]:
+        """Last versions of the bars of a symbol in order of labels, from a label on."""
+        for _, line in self._database.scan(bars_prefix(symbol), bar_key(symbol, first_ms)):
+            record = self._decode(line)
+            assert isinstance(record, Bar)
+            yield record
+
+    def last_label(self, symbol: str) -> int | None:
+        """Label of the last bar of a symbol; None where there is none."""
+        found = self._database.last(bars_prefix(symbol))
+        return None if found is None else label_of(found)
+
+    def view(
+        self, symbol: str | None = None, kind: str | None = None, first_id: str = ""
+    ) -> Iterator[bytes]:
         """Facts of the view as JSON, in order of their ids.
 
         Parameters
@@ -128,6 +158,8 @@ class StoreReader:
             Only of this symbol; of pairs: of this group.
         kind
             Only of this type.
+        first_id
+            From this id on.
 
         Raises
         ------
@@ -138,7 +170,7 @@ class StoreReader:
         if kind is not None and kind not in facts:
             raise StoreError(f"--type {kind}: is none of {', '.join(facts)}")
         for each in sorted(facts) if kind is None else [kind]:
-            for _, line in self._database.scan(view_key(ids_of(each, symbol))):
+            for _, line in self._database.scan(view_key(ids_of(each, symbol)), view_key(first_id)):
                 yield line
 
     def facts(self, kind: str, symbol: str | None = None) -> Iterator[dict[str, Any]]:

@@ -63,7 +63,8 @@ WITHOUT: dict[str, str] = {
         "streams/cli/options streams/cli/recording streams/cli/replay_options "
         "streams/cli/show/correction streams/cli/show/feeds streams/cli/show/log_text "
         "streams/cli/show/parity "
-        "streams/cli/show/progress streams/cli/show/run streams/cli/show/store "
+        "streams/cli/show/progress streams/cli/show/run streams/cli/show/status "
+        "streams/cli/show/store "
         "streams/cli/show/why "
     ),
     "a part of every run over files: tests/unit/streams/embedded": (

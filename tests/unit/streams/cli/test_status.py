@@ -1,0 +1,117 @@
+"""The status command: what it prints of a store, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tapeline.schemas.feed_events import Hole
+from tapeline.schemas.instants import iso_time
+from tapeline.streams.cli import main as cli
+from tapeline.streams.pipeline.log_writer import LogBatch
+from tapeline.streams.store.live import LiveStore
+from tests.unit.streams.store.live_books import CONFIG, write_bars
+from tests.unit.streams.store.stores import CONFIGURATION, label, row, walk
+
+WITH_FEED = CONFIGURATION + "[feeds.demo]\nuse = 'kraken'\nsymbols = { A = 'A/USD' }\n"
+SOON = iso_time(label(1, 31))
+LATE = iso_time(label(1, 50))
+
+
+@pytest.fixture
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a store of two symbols, one of which lost its connection."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "tapeline.toml").write_text(WITH_FEED)
+    with LiveStore(CONFIG, tmp_path / "S") as store:
+        write_bars(store, walk(1, minutes=40), "B")
+        write_bars(store, walk(1, minutes=30))
+        write_bars(store, {label(1, 31): row(label(1, 31), 12)})
+        hole = Hole("h", "demo", None, 0, 1, label(1, 32), None, "disconnect", "open", 0, 0)
+        store.write("demo", LogBatch((hole,)))
+    return tmp_path
+
+
+def test_the_status_names_the_worst_first_and_the_clock(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["status", "--store", "S", "--now", LATE]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "As of 2025-07-03 14:20:00Z by --now"
+    rows = [line.split() for line in shown if line.startswith((" A ", " B "))]
+    assert [each[:2] for each in rows] == [["A", "stale"], ["B", "stale"]]
+    # Last bar, watermark, age and slots without evidence; bars and slots of the session.
+    assert rows[0][2:10] == [
+        *("2025-07-03", "14:01:00", "2025-07-03", "14:02:00", "18", "17", "31", "32")
+    ]
+    assert "hole from 14:02:00 (disconnect)" in " ".join(rows[0])
+    assert shown[-1] == "Stale in session: A, B"
+
+
+def test_the_status_is_a_document_of_json(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["status", "--store", "S", "--now", LATE, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["as_of_ms"] == label(1, 50)
+    assert (found["stale"], found["stale_after_slots"], found["grace_ms"]) == (
+        ["A", "B"],
+        3,
+        30_000,
+    )
+    a, b = found["symbols"]
+    assert (a["state"], a["feeds"], a["session"]["bars"]) == ("stale", ["demo"], 31)
+    assert a["holes"][0]["cause"] == "disconnect"
+    assert (b["feeds"], b["holes"], b["age_slots"]) == ([], [], 10)
+
+
+@pytest.mark.parametrize(("now", "code"), [(SOON, 0), (LATE, 1), ("2025-07-04T16:00:00Z", 0)])
+def test_stale_symbols_are_a_failure_in_session_if_that_is_asked_for(
+    workdir: Path, now: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["status", "--store", "S", "--now", now, "--fail"]) == code
+    assert cli.main(["status", "--store", "S", "--now", now]) == 0
+
+
+def test_without_another_instant_the_clock_of_the_machine_counts(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["status", "--store", "S"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[0].endswith("by this machine's clock")
+    assert not shown.startswith("As of 2025-07-03")
+
+
+def test_a_watch_prints_what_is_new_until_it_is_interrupted(
+    workdir: Path, repository_root: Path
+) -> None:
+    command = [sys.executable, "-m", "tapeline", "status", "--store", "S", "--json", "--watch"]
+    environment = dict(os.environ)
+    if (repository_root / "streams").is_dir():
+        environment["PYTHONPATH"] = str(repository_root)
+    with subprocess.Popen(
+        [*command, "--now", SOON], env=environment, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        with LiveStore(CONFIG, workdir / "S") as store:
+            write_bars(store, walk(1, minutes=45), "B")
+        second = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+    last = [[each["last_bar_ms"] for each in found["symbols"]] for found in (first, second)]
+    assert sorted(last[0]) == [label(1, 31), label(1, 39)]
+    assert sorted(last[1]) == [label(1, 31), label(1, 44)]
+    assert process.returncode == 130
+
+
+def test_a_store_must_be_named(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status"]) == 2
+    assert "--store DIR is missing" in capsys.readouterr().err
