@@ -88,6 +88,7 @@ class FeedRun:
         self._durable = durable
         self._taken = 0
         self._stop_ms: int | None = None
+        self._stop_taken = False
 
     def stop(self, patience_s: float = STOP_S) -> None:
         """Ask the feed to end: what came is written, within that time, and nothing more is read."""
@@ -118,7 +119,7 @@ class FeedRun:
     def _is_over(self) -> bool:
         if self._stop_ms is not None and read_clocks().mono_ms >= self._stop_ms:
             return True
-        ended = self._stop_ms is not None or self.left is not None
+        ended = self._stop_taken or self.left is not None
         return ended and self._is_written()
 
     def _is_written(self) -> bool:
@@ -136,6 +137,7 @@ class FeedRun:
             # What comes after a stop the engine takes no more: it must come again.
             self._taken += isinstance(event, Received) and self._stop_ms is None
             self._do(self._engine.handle(event, at), at)
+            self._stop_taken = self._stop_taken or isinstance(event, StopAsked)
         if self._durable is not None and self._taken and self._is_written():
             self._durable(self._taken)
             self._taken = 0
@@ -210,5 +212,5 @@ class _Outbox:
             self._full.clear()
             await self._writer.write(LogBatch(tuple(items)))
             self._busy = False
-            if last:
-                self._inbox.put(Acknowledged(last))
+            # Also where no record was among it: who waits for the end of a write must wake up.
+            self._inbox.put(Acknowledged(last) if last else Timer())

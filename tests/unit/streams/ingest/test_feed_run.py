@@ -254,6 +254,13 @@ async def test_a_stop_waits_until_the_engine_has_everything_written() -> None:
     assert await scene.end() is None
 
 
+async def test_a_stop_waits_no_longer_than_the_last_write() -> None:
+    scene = Scene(lambda event: [Report(LIMIT)] if isinstance(event, StopAsked) else [])
+    scene.run.stop(patience_s=2 * WAIT_S)
+    assert await scene.end() is None
+    assert scene.log.batches == [LogBatch((LIMIT,))]
+
+
 async def test_a_stop_has_an_end_where_the_log_has_none() -> None:
     scene = Scene(by_number)
     scene.log.free.clear()
