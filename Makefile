@@ -1,5 +1,5 @@
 # make run    sample books in, results out      make test    every check there is
-# make help   the rest
+# make live   a live market on this machine     make help    the rest
 #
 # Needs Python 3.11 or newer with venv and pip, nothing else; everything is installed into $(VENV).
 # The tests that need a broker start one where a JDK and Maven are, else they report that they were skipped.
@@ -38,10 +38,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test lint fix lock pure-test rule-test broker-test worker-test client-test coverage compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
+.PHONY: help run live test lint fix lock pure-test rule-test broker-test worker-test client-test coverage compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
 
 help:
 	@echo "make run        install, write sample books, run them, print the summary"
+	@echo "make live       a small exchange and a feed of it, as a live table, until Ctrl-C (SECONDS=20)"
 	@echo "make test       lint, all tests, and the tests on the compiled core where a compiler is"
 	@echo "make lint       ruff and mypy --strict"
 	@echo "make coverage   branches of core, pipeline and contracts that unit and property tests reach"
@@ -60,6 +61,10 @@ help:
 run: $(VENV)/.installed-runtime
 	$(VENV)/bin/tapeline sample $(SAMPLE)
 	$(VENV)/bin/tapeline run $(SAMPLE_BOOKS) --out $(OUT)
+
+live: $(VENV)/.installed-runtime
+	rm -rf build/live
+	$(PY) examples/live_market.py build/live $(if $(SECONDS),--seconds $(SECONDS))
 
 # Four lanes on two cores. Broker tests wait most of their time, each lane with a broker of its own;
 # what only computes gives way to them.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.config.loading import load_config, read_config
 from tapeline.streams.embedded import run_files
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.feeds.samples import write_samples
@@ -70,3 +72,29 @@ def test_the_backtest_prints_trades_that_could_not_have_been_made_earlier(
     assert 0 < len(earlier) < len(trades)
     assert earlier == trades[: len(earlier)]
     assert min(times) > "2025-11-19"
+
+
+def test_the_live_market_fills_a_store_and_leaves_no_process_behind(
+    tmp_path: Path, repository_root: Path
+) -> None:
+    environment = dict(os.environ)
+    if (repository_root / "streams").is_dir():
+        environment["PYTHONPATH"] = str(repository_root)
+    example = [sys.executable, str(repository_root / "examples" / "live_market.py")]
+    done = subprocess.run(
+        [*example, str(tmp_path), "--seconds", "8", "--fault", "cut@5s"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lost = [
+        each for each in map(json.loads, done.stdout.splitlines()) if each.get("reason") == "cut"
+    ]
+    assert len(lost) == 1
+    log = [json.loads(line) for line in (tmp_path / "store" / "log.jsonl").read_text().splitlines()]
+    sources = {(each["symbol"], each.get("source")) for each in log}
+    feed = load_config(tmp_path / "tapeline.toml").feeds["demo"]
+    assert {(symbol, "live") for symbol in feed.symbols} <= sources
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.1", urlsplit(feed.url).port or 0)) != 0
