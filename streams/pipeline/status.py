@@ -74,14 +74,14 @@ class SymbolFacts(Struct, frozen=True):
     gaps: tuple[OpenGap, ...] = ()
 
 
-class Letter(Struct, frozen=True):
+class DatedLetter(Struct, frozen=True):
     """A dead letter; `at_ms` is None where nothing says when it was written."""
 
     code: str
     at_ms: int | None
 
 
-class Corrected(Struct, frozen=True):
+class CorrectedFact(Struct, frozen=True):
     """A version of a fact that the correction of a bar caused.
 
     Attributes
@@ -111,8 +111,8 @@ class StatusFacts(Struct, frozen=True):
 
     symbols: Sequence[SymbolFacts]
     operations: Operations
-    letters: Sequence[Letter] = ()
-    corrected: Sequence[Corrected] = ()
+    letters: Sequence[DatedLetter] = ()
+    corrected: Sequence[CorrectedFact] = ()
     stale_groups: Sequence[str] = ()
 
 

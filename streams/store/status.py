@@ -19,8 +19,8 @@ from tapeline.streams.pipeline.missing import feed_members
 from tapeline.streams.pipeline.operations import FEEDS_TOPIC, Operations
 from tapeline.streams.pipeline.status import (
     RECENT_MS,
-    Corrected,
-    Letter,
+    CorrectedFact,
+    DatedLetter,
     OpenGap,
     StatusFacts,
     SymbolFacts,
@@ -57,7 +57,7 @@ class StoreStatus:
         self._recent = RecentRecords(folder)
         self._looked_at: dict[str, tuple[int, bool]] = {}
         self._symbols: dict[str, SymbolFacts] = {}
-        self._found: list[Letter] = []
+        self._found: list[DatedLetter] = []
         self._causes: list[tuple[int, str, str, int | None]] = []
 
     def look(self, reader: StoreReader, now_ms: int) -> StatusFacts:
@@ -127,7 +127,7 @@ class StoreStatus:
             gaps=tuple(_open_gaps(reader, symbol, gap_id(symbol, instrument.base, first_ms))),
         )
 
-    def _corrected(self, reader: StoreReader, since_ms: int) -> list[Corrected]:
+    def _corrected(self, reader: StoreReader, since_ms: int) -> list[CorrectedFact]:
         """Versions that corrections led to, of records that came in since an instant."""
         recent = self._recent.since(reader.checkpoint.log_records, since_ms)
         if not recent:
@@ -145,7 +145,7 @@ class StoreStatus:
         for offset, kind, symbol, bar_ms in self._causes:
             at = bisect_left(offsets, offset)
             if at < len(recent) and offsets[at] == offset:
-                found.append(Corrected(kind, symbol, bar_ms, recent[at][1]))
+                found.append(CorrectedFact(kind, symbol, bar_ms, recent[at][1]))
         return found
 
 
@@ -161,9 +161,9 @@ def _open_gaps(reader: StoreReader, symbol: str, first_id: str) -> Iterator[Open
             yield OpenGap(gap["start_ms"], gap["end_ms"], gap["missing"])
 
 
-def _letter(line: bytes) -> Letter:
+def _letter(line: bytes) -> DatedLetter:
     letter = orjson.loads(line)
-    return Letter(letter["code"], received_ms(letter["source"]))
+    return DatedLetter(letter["code"], received_ms(letter["source"]))
 
 
 def received_ms(source: str) -> int | None:

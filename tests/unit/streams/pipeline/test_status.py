@@ -13,8 +13,8 @@ from tapeline.streams.pipeline.status import (
     GRACE_MS,
     RECENT_MS,
     STALE_SLOTS,
-    Corrected,
-    Letter,
+    CorrectedFact,
+    DatedLetter,
     OpenGap,
     StatusFacts,
     SymbolFacts,
@@ -159,13 +159,17 @@ def test_the_worst_come_first() -> None:
 def test_the_last_hour_counts() -> None:
     now = OPEN_MS
     since = now - RECENT_MS
-    letters = [Letter("bad_price", since), Letter("off_tick", since - 1), Letter("off_tick", None)]
+    letters = [
+        DatedLetter("bad_price", since),
+        DatedLetter("off_tick", since - 1),
+        DatedLetter("off_tick", None),
+    ]
     corrected = [
-        Corrected("touch", "A", 1, since),
-        Corrected("swing", "A", 1, now),
-        Corrected("swing", "B", 1, now),
-        Corrected("swing", "A", 2, since - 1),
-        Corrected("range", "A", None, now),
+        CorrectedFact("touch", "A", 1, since),
+        CorrectedFact("swing", "A", 1, now),
+        CorrectedFact("swing", "B", 1, now),
+        CorrectedFact("swing", "A", 2, since - 1),
+        CorrectedFact("range", "A", None, now),
     ]
     found = status_of(StatusFacts([], operations(), letters, corrected), now)
     assert found.rejects == {"bad_price": 1}

@@ -11,7 +11,7 @@ from tapeline.schemas.feed_events import Hole
 from tapeline.schemas.records import Clock
 from tapeline.streams.pipeline.log_writer import LogBatch
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
-from tapeline.streams.pipeline.status import RECENT_MS, Corrected, Letter, StatusFacts
+from tapeline.streams.pipeline.status import RECENT_MS, CorrectedFact, DatedLetter, StatusFacts
 from tapeline.streams.store.layout import StoreError
 from tapeline.streams.store.live import LiveStore
 from tapeline.streams.store.reading import StoreReader
@@ -134,7 +134,7 @@ def test_corrections_of_the_last_hour_are_those_of_records_that_came_in_it(
         found = look(StoreStatus(folder, CONFIG), folder)
         later = look(StoreStatus(folder, CONFIG), folder, NOW_MS + 1)
     assert {each.bar_ms for each in found.corrected} == {label(1, 20)}
-    assert Corrected("derived_bar", "A", label(1, 20), NOW_MS - RECENT_MS) in found.corrected
+    assert CorrectedFact("derived_bar", "A", label(1, 20), NOW_MS - RECENT_MS) in found.corrected
     assert later.corrected == []
 
 
@@ -160,7 +160,7 @@ def test_dead_letters_have_their_receive_time_if_a_feed_wrote_them(tmp_path: Pat
     with LiveStore(CONFIG, folder) as store:
         store.write("demo", LogBatch((letter,)))
     found = look(StoreStatus(folder, CONFIG), folder).letters
-    assert found == [Letter("schema_error", None), Letter("bad_price", NOW_MS)]
+    assert found == [DatedLetter("schema_error", None), DatedLetter("bad_price", NOW_MS)]
 
 
 @pytest.mark.parametrize(
