@@ -60,6 +60,8 @@ class Notices:
         state.held = [each for each in state.held if each.statement.bar.start_ms != label_ms]
         state.in_progress.pop(label_ms, None)
         state.empty.add(label_ms)
+        # What the history was asked for before is older than this.
+        state.orders[label_ms] = max(now.mono_ms, state.orders.get(label_ms, now.mono_ms))
         self._parts.statements.cancel(state, label_ms, "stream", now.mono_ms, now)
 
     def _halt(self, state: FeedSymbol, notice: Notice, now: Instant) -> None:
@@ -74,8 +76,13 @@ class Notices:
             return
         else:
             to_ms = notice.start_ms or provider_ms
-            self._watch(state, now)
             state.halted_ms = None
+            state.empty.update(
+                label
+                for label in state.slots.labels(max(begun_ms, state.reached_ms or begun_ms), to_ms)
+                if state.slots.end(label) <= to_ms
+            )
+            self._watch(state, now)
         self._parts.outbox.report(
             Halt(
                 id=halt_id(self._parts.settings.name, state.symbol, begun_ms),

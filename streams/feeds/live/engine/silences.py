@@ -132,6 +132,8 @@ class Silences:
         self, state: FeedSymbol, label_ms: int, until_ms: int, evidence: Evidence, now: Instant
     ) -> None:
         parts = self._parts
+        if state.wanted and parts.wants.drop(state.symbol, "evidence"):
+            state.wanted = False
         reached_ms = state.reached_ms or label_ms
         if evidence == "patience":
             parts.quiet.end(state, now.wall_ms)

@@ -68,14 +68,11 @@ class Wants:
             ready_ms = want.ready_ms
         self._ready[purpose] = min(self._ready[purpose], ready_ms)
 
-    def has(self, purpose: Purpose, symbol: str) -> bool:
-        """Whether something of a symbol is wanted for a purpose."""
-        return symbol in self._wants[purpose]
-
-    def drop(self, symbol: str) -> None:
-        """Want nothing of a symbol any more."""
-        for wants in self._wants.values():
-            wants.pop(symbol, None)
+    def drop(self, symbol: str, purpose: Purpose | None = None) -> bool:
+        """Want nothing of a symbol any more, or not for one purpose; whether it was wanted."""
+        chosen = BY_URGENCY if purpose is None else (purpose,)
+        found = [self._wants[each].pop(symbol, None) for each in chosen]
+        return any(want is not None for want in found)
 
     def take(self, now_ms: int, provider_ms: int) -> Ask | None:
         """The most urgent wants that are ready and make one request; None: there are none.

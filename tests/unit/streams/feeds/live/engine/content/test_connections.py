@@ -13,7 +13,7 @@ from tapeline.streams.feeds.live.engine.signals import (
     WentDown,
     WentLive,
 )
-from tapeline.streams.feeds.live.model import Notice, Statement
+from tapeline.streams.feeds.live.model import Alive, Notice, Statement
 from tests.feeds_live import World
 from tests.feeds_live_oracle import (
     assert_clocks_have_evidence,
@@ -180,7 +180,7 @@ def test_after_a_kill_there_is_a_hole_from_each_watermark() -> None:
 def test_a_hole_that_was_open_when_the_feed_was_killed_is_filled_by_the_next_process() -> None:
     provider = provider_of("A", minutes=60)
     provider.down = [(minute(5), minute(20), 500)]
-    world = world_of(provider)
+    world = world_of(provider, revises_for_ms=2 * MINUTE)
     world.stream(minute(60))
     world.at(minute(5) + 30 * SECOND, world.disconnect)
     world.at(minute(8) + 30 * SECOND, world.connect)
@@ -292,18 +292,16 @@ def test_the_running_session_is_asked_for_before_older_ones() -> None:
     world.stream(friday + 17 * HOUR + 10 * MINUTE)
     world.run(friday + 17 * HOUR + 9 * MINUTE)
     world.kill()
-    before, asked = len(world.log), len(world.requests)
-    world.run(opened + 30 * MINUTE)
     world.requests.clear()
-    assert asked
+    world.mono_ms = opened + 30 * MINUTE - world.offset_ms
     world.connect()
     world.run(opened + 31 * MINUTE)
+    assert int(world.requests[0][1].split("/")[4]) == opened
     fetched = [bar.start_ms for bar in world.bars("A")]
     assert sorted(set(fetched)) == [
         *range(friday + 16 * HOUR, friday + 18 * HOUR, MINUTE),
         *range(opened, opened + 30 * MINUTE, MINUTE),
     ]
-    assert before
     assert_silence_is_accounted_for(world, "A")
 
 
@@ -351,3 +349,91 @@ def test_what_comes_while_the_destination_is_too_slow_is_a_hole_that_is_filled()
         assert sorted(_labels(world, symbol)) == list(range(-5, 29))
         assert_folds_like_final_bars(world, symbol)
         assert_silence_is_accounted_for(world, symbol)
+
+
+def test_sessions_before_the_last_one_are_filled_as_far_as_the_reach_goes() -> None:
+    wednesday, friday, monday = 1_764_115_200_000, 1_764_288_000_000, 1_764_547_200_000
+    provider = Provider()
+    for day, opened, closed in ((wednesday, 1080, 1260), (friday, 870, 1080), (monday, 870, 930)):
+        for number in range(opened, closed):
+            label = day + number * MINUTE
+            provider.publish(bar_of("A", label), label + MINUTE + 400)
+    past = HistoryConfig(begin=iso_time(wednesday), requests=600, reach_ms=20 * 24 * HOUR)
+    begun = wednesday + 1100 * MINUTE
+    world = World(config_of(["A"], "XNYS"), feed_of(["A"], past), provider, begun)
+    world.connect()
+    world.stream(begun + 10 * MINUTE)
+    world.run(begun + 9 * MINUTE)
+    world.kill()
+    world.mono_ms = monday + 900 * MINUTE - world.offset_ms
+    world.connect()
+    world.run(monday + 901 * MINUTE)
+    assert sorted(bar.start_ms for bar in world.bars("A")) == [
+        label for label in provider.versions["A"] if label < monday + 900 * MINUTE
+    ]
+
+
+def test_what_neither_stream_nor_history_had_at_the_acknowledgement_comes_with_the_tail() -> None:
+    provider = provider_of("A", minutes=60)
+    world = world_of(provider, silence="none")
+    world.stream(minute(60))
+    world.at(minute(8) + 50 * SECOND, world.disconnect)
+    world.at(minute(9) + SECOND, world.connect)
+    world.run(minute(10) + 2_900)
+    assert 8 not in _labels(world)
+    world.run(minute(10) + 3_500)
+    assert 8 in _labels(world)
+
+
+def test_what_the_provider_finishes_late_comes_with_a_later_answer() -> None:
+    provider = provider_of("A", minutes=60)
+    provider.hidden = {("A", minute(8))}
+    world = world_of(provider, silence="none")
+    world.stream(minute(60))
+    world.at(minute(7) + 50 * SECOND, world.disconnect)
+    world.at(minute(9) + SECOND, world.connect)
+    world.run(minute(11))
+    provider.hidden = set()
+    assert 8 not in _labels(world)
+    world.run(minute(12) + 4 * SECOND)
+    assert 8 in _labels(world)
+
+
+def test_a_bar_that_was_due_and_had_not_come_at_the_cut_lies_in_the_hole() -> None:
+    provider = provider_of("A", "B", minutes=30)
+    world = world_of(provider)
+    world.stream(minute(30))
+    world.run(minute(6) + 200)
+    world.hear(Alive())
+    world.disconnect()
+    world.run(minute(6) + SECOND)
+    assert _whole(world, "disconnect").from_ms == minute(5)
+
+
+def test_the_connection_that_takes_over_has_the_symbol_since_the_old_one_had_it() -> None:
+    provider = provider_of("A", "B", without=tuple(range(6, 30)))
+    provider.down = [(minute(5), minute(60), 500)]
+    world = world_of(provider, silence="canary")
+    world.stream(minute(30))
+    world.run(minute(8) + 20 * SECOND)
+    first = world.up
+    assert first is not None
+    world.connect()
+    world.run(minute(8) + 50 * SECOND)
+    world.signal(WentDown(first, "disconnect", world.now, world.up))
+    world.run(minute(9) + 3 * SECOND)
+    assert world.clocks("B")[-1] == (minute(9), "canary")
+
+
+def test_a_connection_that_came_after_the_other_fell_silent_leaves_a_hole() -> None:
+    provider = provider_of("A", "B", minutes=30)
+    world = world_of(provider)
+    world.stream(minute(7) + SECOND)
+    world.run(minute(7) + SECOND)
+    first, heard = world.up, world.now
+    assert first is not None
+    world.run(minute(8) + 20 * SECOND)
+    world.connect()
+    world.signal(WentDown(first, "stale", heard))
+    world.run(minute(8) + 30 * SECOND)
+    assert _whole(world, "stale").from_ms == minute(7)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from tapeline.schemas.config.feeds import HistoryConfig
 from tapeline.schemas.feed_events import Absent, Limit
 from tapeline.schemas.records import Cancel
-from tapeline.streams.feeds.live.model import Notice
+from tapeline.streams.feeds.live.model import Notice, Statement
 from tests.feeds_live import World
 from tests.feeds_live_oracle import (
     assert_folds_like_final_bars,
@@ -18,6 +19,7 @@ from tests.feeds_live_oracle import (
 )
 from tests.feeds_live_provider import MINUTE, SECOND, Provider, bar_of
 from tests.unit.streams.feeds.live.engine.content.scenes import (
+    START,
     history,
     minute,
     minutes,
@@ -216,12 +218,79 @@ def test_with_one_symbol_a_request_the_limit_holds_and_live_is_released_in_five_
     for symbol in symbols:
         for number in range(20):
             provider.publish(bar_of(symbol, minute(number)), minute(number + 1) + 400)
-    past = history(requests=10)
-    world = world_of(provider, type(past)(requests=10, per_request=1, begin=past.begin))
+    past = history()
+    world = world_of(provider, HistoryConfig(requests=5, per_request=1, begin=past.begin))
     world.stream(minute(21))
     world.at(minute(5) + 30 * SECOND, world.disconnect)
     world.at(minute(7) + 30 * SECOND, world.reconnect)
     world.run(minute(13))
     for symbol in symbols:
         assert max(minutes([bar.start_ms for bar in world.bars(symbol)])) == 11
-    assert_requests_within(world, 10, MINUTE)
+    assert_requests_within(world, 5, MINUTE)
+
+
+def test_a_history_that_is_not_that_far_yet_says_nothing_of_the_last_bars() -> None:
+    provider = provider_of("A", minutes=60)
+    world = world_of(provider, cancels=True)
+    world.stream(minute(60))
+    world.run(minute(8))
+    provider.lag_ms = 20 * MINUTE
+    world.hear(Notice("dirty", "A", minute(5)))
+    world.run(minute(20))
+    assert world.side.counts["absent"] == 0
+
+
+def test_a_bar_that_came_while_a_request_was_under_way_is_not_absent() -> None:
+    provider = provider_of("A", minutes=60)
+    late = provider.versions["A"].pop(minute(5))[0].bar
+    assert late is not None
+    world = world_of(provider, cancels=True)
+    world.latency_ms = (3_000, 3_000)
+    world.stream(minute(30))
+    world.run(minute(8))
+    world.hear(Notice("dirty", "A", minute(5)))
+    world.run(minute(9) + SECOND)
+    world.hear(Statement(late, True))
+    world.run(minute(9) + 10 * SECOND)
+    assert minute(5) in [bar.start_ms for bar in world.bars("A")]
+    assert world.side.counts["absent"] == 0
+
+
+def test_what_a_process_used_of_the_limit_a_later_one_does_not_use_again() -> None:
+    symbols = [f"S{number}" for number in range(12)]
+    provider = Provider()
+    for symbol in symbols:
+        for number in range(12):
+            provider.publish(bar_of(symbol, minute(number)), minute(number + 1) + 400)
+    past = HistoryConfig(requests=8, per_request=1, begin=history().begin)
+    world = world_of(provider, past)
+    world.stream(minute(12))
+    for second in (110, 130, 155, 200):
+        world.at(START + second * SECOND, world.kill)
+        world.at(START + (second + 2) * SECOND, world.reconnect)
+    world.run(minute(10))
+    assert_requests_within(world, 8, MINUTE)
+    assert len(world.requests) > 40
+
+
+def test_a_request_that_nothing_answers_is_given_up() -> None:
+    provider = provider_of("A", minutes=30)
+    world = _cut(provider, 4, 6)
+    world.run(minute(5))
+    world.latency_ms = (10**9, 10**9)
+    world.run(minute(6) + 40 * SECOND)
+    world.latency_ms = (20, 200)
+    world.run(minute(12))
+    assert sorted(minutes([bar.start_ms for bar in world.bars("A")])) == list(range(-5, 11))
+
+
+def test_nothing_more_is_asked_for_a_symbol_whose_history_is_of_another_scale() -> None:
+    provider = provider_of("A", "B", minutes=60)
+    world = _cut(provider, 10, 14)
+    world.run(minute(10))
+    provider.scale = 0.25
+    world.run(minute(12))
+    assert world.side.counts["barred"] == 2
+    asked = len(world.requests)
+    world.run(minute(40))
+    assert len(world.requests) - asked <= 2

@@ -16,7 +16,6 @@ from tests.feeds_live_oracle import assert_folds_like_final_bars, assert_silence
 from tests.feeds_live_provider import MINUTE, SECOND, Provider, bar_of, config_of, feed_of
 from tests.unit.streams.feeds.live.engine.content.scenes import (
     START,
-    history,
     minute,
     minutes,
     provider_of,
@@ -119,13 +118,69 @@ def test_a_heartbeat_after_the_grace_shows_a_silence_where_it_is_accepted() -> N
 
 def test_of_slots_that_only_heartbeats_show_every_twentieth_is_compared_with_the_history() -> None:
     provider = provider_of("B", minutes=6)
-    world = world_of(provider, history(lag_ms=HOUR), silence="heartbeat")
+    world = world_of(provider, silence="heartbeat")
     world.stream(minute(7))
     world.beats(minute(0), minute(200), 10 * SECOND)
-    world.run(minute(20))
+    world.run(minute(40))
     asked = len(world.requests)
     world.run(minute(110))
-    assert 2 <= len(world.requests) - asked <= 6
+    assert 3 <= len(world.requests) - asked <= 4
+
+
+def test_a_marker_of_a_slot_that_had_ended_before_the_acknowledgement_shows_nothing() -> None:
+    world = _silent("marker")
+    world.run(minute(6) + 30 * SECOND)
+    world.disconnect()
+    world.run(minute(7) + 30 * SECOND)
+    world.connect()
+    world.hear(Notice("marker", None, minute(6)))
+    world.run(minute(7) + 50 * SECOND)
+    assert world.engine("B").watermark_ms("B") == minute(6)
+
+
+def test_where_a_marker_is_wanted_the_history_shows_no_silence_of_the_stream() -> None:
+    provider = provider_of("A", "B", without=GONE)
+    world = world_of(provider, silence="marker")
+    world.stream(minute(31))
+    world.run(minute(8))
+    world.hear(Notice("dirty", "B", minute(5)))
+    world.run(minute(12))
+    assert world.engine("B").watermark_ms("B") == minute(6)
+
+
+def test_no_clock_goes_over_a_bar_that_is_held() -> None:
+    provider = provider_of("A", "B", minutes=6)
+    world = world_of(provider, silence="marker")
+    world.stream(minute(7))
+    world.run(minute(6) + 30 * SECOND)
+    world.disconnect()
+    world.run(minute(6) + 50 * SECOND)
+    world.latency_ms = (25_000, 25_000)
+    world.connect()
+    world.run(minute(7) + 500)
+    world.hear(Statement(bar_of("B", minute(6)), True))
+    world.hear(Notice("marker", None, minute(6)))
+    world.run(minute(7) + 10 * SECOND)
+    assert world.engine("B").watermark_ms("B") == minute(6)
+    world.run(minute(7) + 20 * SECOND)
+    assert world.bars("B")[-1].start_ms == minute(6)
+    assert world.clocks("B") == []
+
+
+def test_a_halt_that_was_reported_before_a_cut_shows_nothing_after_it() -> None:
+    provider = provider_of("A", "B", minutes=6)
+    provider.down = list(UNREACHABLE)
+    world = world_of(provider, silence="canary")
+    world.stream(minute(7))
+    world.run(minute(6) - SECOND)
+    world.hear(Notice("halt", "B", minute(6)))
+    world.run(minute(7) + 30 * SECOND)
+    world.disconnect()
+    world.run(minute(8) + 30 * SECOND)
+    world.connect()
+    world.run(minute(19) + 30 * SECOND)
+    assert world.engine("B").watermark_ms("B") == minute(9)
+    assert {via for time_ms, via in world.clocks("B") if time_ms > minute(7)} == {"patience"}
 
 
 def test_a_marker_shows_that_everything_before_it_was_sent() -> None:
@@ -150,7 +205,7 @@ def test_a_halt_of_25_minutes_has_clocks_and_an_event() -> None:
     world.hear(Notice("resume", "B", minute(31)))
     world.run(minute(31) + 3 * SECOND)
     assert {via for time_ms, via in world.clocks("B") if time_ms > minute(6)} == {"marker"}
-    assert world.engine("B").watermark_ms("B") == minute(30)
+    assert world.engine("B").watermark_ms("B") == minute(31)
     halts = [event for event in world.reports if isinstance(event, Halt)]
     assert [(halt.from_ms, halt.to_ms) for halt in halts] == [
         (minute(6), None),
@@ -200,6 +255,32 @@ def test_a_quiet_run_is_one_event_with_its_evidence() -> None:
     world.run(minute(20))
     (run,) = [run for run in world.quiet("B") if run.from_ms >= START]
     assert (run.from_ms, run.to_ms, run.evidence) == (minute(8), minute(11), "canary")
+
+
+def test_a_run_ends_where_the_evidence_is_of_another_kind() -> None:
+    provider = provider_of("A", "B", without=GONE)
+    world = world_of(provider, silence="canary")
+    world.stream(minute(31))
+    world.run(minute(8) + 30 * SECOND)
+    world.hear(Notice("halt", "B", minute(9)))
+    world.run(minute(12) + 30 * SECOND)
+    world.disconnect()
+    world.run(minute(20))
+    runs = [(run.evidence, run.from_ms, run.to_ms) for run in world.quiet("B")][-2:]
+    assert runs == [("canary", minute(6), minute(9)), ("marker", minute(9), minute(12))]
+
+
+def test_slots_of_a_hole_are_in_no_quiet_run() -> None:
+    provider = provider_of("B", "A", minutes=20, without=(7, 12))
+    provider.down = [(minute(5), minute(14), 500)]
+    world = world_of(provider, silence="canary")
+    world.stream(minute(21))
+    world.at(minute(6) + 30 * SECOND, world.disconnect)
+    world.at(minute(8) + 30 * SECOND, world.connect)
+    world.run(minute(14) + 30 * SECOND)
+    assert 12 in minutes([bar.start_ms for bar in world.bars("B")])
+    quiet = [run for symbol in "AB" for run in world.quiet(symbol) if run.from_ms >= minute(5)]
+    assert [(run.symbol, run.from_ms) for run in quiet] == [("A", minute(12))]
 
 
 def test_silence_none_waits_for_patience_only() -> None:
@@ -258,7 +339,7 @@ def test_after_a_long_outage_the_history_comes_before_any_patience() -> None:
     )
 
 
-def _session(day_ms: int, opened: int, closed: int) -> World:
+def _session(day_ms: int, opened: int, closed: int, **truth: Any) -> World:
     """Two symbols of New York; the second stops to trade half an hour before the close."""
     provider = Provider()
     for symbol, until in (("A", closed), ("B", closed - 30)):
@@ -267,7 +348,7 @@ def _session(day_ms: int, opened: int, closed: int) -> World:
             provider.publish(bar_of(symbol, label), label + MINUTE + 400)
     start = day_ms + (closed - 60) * MINUTE + 20 * SECOND
     past = HistoryConfig(begin=iso_time(day_ms + opened * MINUTE), requests=600, per_request=100)
-    settings = feed_of(("A", "B"), past, silence="canary")
+    settings = feed_of(("A", "B"), past, **{"silence": "canary", **truth})
     world = World(config_of(("A", "B"), "XNYS"), settings, provider, start)
     world.connect()
     world.stream(day_ms + (closed + 5) * MINUTE)
@@ -298,3 +379,23 @@ def test_a_session_is_closed_a_minute_after_its_end_on_any_day(
     world.run(close + 3 * HOUR)
     assert world.clocks("B")[-1] == (close, "canary"), "nothing is due outside sessions"
     assert_folds_like_final_bars(world, "B")
+
+
+def test_the_close_has_a_clock_however_rare_clocks_are() -> None:
+    day, opened, closed = 1_764_288_000_000, 870, 1080
+    world = _session(day, opened, closed, clock_every_ms=HOUR)
+    close = day + closed * MINUTE
+    world.run(close + 62 * SECOND)
+    assert world.clocks("B")[-1] == (close, "canary")
+    assert len([clock for clock in world.clocks("B") if clock[1] == "canary"]) == 1
+
+
+def test_evidence_of_the_whole_session_closes_it_no_sooner_than_a_minute_after() -> None:
+    day, opened, closed = 1_764_288_000_000, 870, 1080
+    world = _session(day, opened, closed, silence="history")
+    close = day + closed * MINUTE
+    world.provider.down = [(close - 20 * MINUTE, close + 5 * SECOND, 0)]
+    world.run(close + 59 * SECOND)
+    assert world.engine("B").watermark_ms("B") == close - MINUTE
+    world.run(close + 62 * SECOND)
+    assert world.engine("B").watermark_ms("B") == close

@@ -270,6 +270,28 @@ def test_a_bar_that_the_provider_removes_is_cancelled() -> None:
     assert minutes([cancel.start_ms]) == [7]
 
 
+def test_a_slot_that_the_provider_removes_is_known_to_be_empty() -> None:
+    provider = provider_of("B", "A", minutes=12, without=(8,))
+    world = world_of(provider, silence="marker")
+    world.stream(minute(9))
+    world.run(minute(9) + SECOND)
+    world.hear(Notice("removed", "A", minute(8)))
+    world.run(minute(9) + 10 * SECOND)
+    assert world.clocks("A")[-1] == (minute(9), "marker")
+
+
+def test_a_bar_that_is_removed_while_it_is_held_is_never_written() -> None:
+    world = _live(minutes_=10)
+    world.run(minute(10) + 30 * SECOND)
+    world.disconnect()
+    world.latency_ms = (20_000, 20_000)
+    world.connect()
+    world.hear(Statement(bar_of("A", minute(10) - MINUTE, 250.0), True))
+    world.hear(Notice("removed", "A", minute(9)))
+    world.run(minute(12))
+    assert 250.0 not in [bar.close for bar in world.bars("A")]
+
+
 def test_an_empty_candle_is_a_bar_unless_it_is_to_be_left_out() -> None:
     for skip, count in ((False, 1), (True, 0)):
         world = _live(minutes_=2, skip_empty=skip, silence="marker")
@@ -280,3 +302,27 @@ def test_an_empty_candle_is_a_bar_unless_it_is_to_be_left_out() -> None:
         found = [bar for bar in world.bars("A") if bar.start_ms == minute(5)]
         assert len(found) == count
         assert world.engine("A").watermark_ms("A") == minute(6)
+
+
+def test_a_bar_without_flag_waits_when_the_provider_s_clock_turns_out_to_be_behind() -> None:
+    world = _live(minutes_=2)
+    world.run(minute(5) + 30 * SECOND)
+    world.hear(Statement(bar_of("A", minute(5), 101.0, 7), None))
+    world.signal(ClockHealth(True, -20_000))
+    world.run(minute(6) + 22 * SECOND)
+    assert minute(5) not in [bar.start_ms for bar in world.bars("A")]
+    world.run(minute(6) + 24 * SECOND)
+    assert minute(5) in [bar.start_ms for bar in world.bars("A")]
+
+
+def test_a_bar_without_flag_that_is_about_to_close_is_no_silence() -> None:
+    provider = provider_of("A", "B", minutes=6)
+    world = world_of(provider, silence="canary")
+    world.stream(minute(7))
+    world.run(minute(6) + 30 * SECOND)
+    world.hear(Statement(bar_of("B", minute(6), 101.0, 7), None))
+    world.run(minute(7) + 500)
+    world.hear(Statement(bar_of("A", minute(6)), True))
+    world.run(minute(7) + 4 * SECOND)
+    assert world.bars("B")[-1].start_ms == minute(6)
+    assert world.clocks("B") == []
