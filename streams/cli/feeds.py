@@ -108,7 +108,7 @@ def feed_record(
     settings, found = feed_of(feed, config)
     recorder = Recorder(found, settings, os.environ, out)
     code = asyncio.run(recorder.run(seconds))
-    print_line(f"{recorder.lines} messages and answers in {out}", err=True)
+    print_line(f"{recorder.lines} lines in {out}", err=True)
     return code
 
 

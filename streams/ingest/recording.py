@@ -56,7 +56,7 @@ class Recorder:
     Attributes
     ----------
     lines
-        Messages and answers on the tape.
+        Messages, answers, and what became of connections, on the tape.
 
     Raises
     ------

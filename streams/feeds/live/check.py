@@ -28,7 +28,7 @@ from tapeline.streams.feeds.live.model import (
     StepMessage,
     Unasked,
 )
-from tapeline.streams.feeds.live.tape import TapeMessage, Via
+from tapeline.streams.feeds.live.tape import EVENTS, TapeMessage, Via
 from tapeline.streams.pipeline.routing import Router
 
 EARLY_MS = 5 * SECOND_MS
@@ -106,6 +106,9 @@ class _Check:
         """What one message becomes."""
         if message.via == "history":
             return self._answer(message)
+        if message.via in EVENTS:
+            self._step = 0 if message.via == "opened" else self._step
+            return [Became("step", _EVENT_TEXTS[message.via])]
         try:
             parsed = self._mapping.parse(message.data)
         except ValueError as error:
@@ -192,6 +195,11 @@ class _Check:
         return found
 
 
+_EVENT_TEXTS = {
+    "begun": "the feed began",
+    "opened": "a connection opened",
+    "closed": "the connection closed",
+}
 _ALL_TIME = (-(10**15), 10**15)
 
 
@@ -208,10 +216,14 @@ class _Stamps:
         length_ms = parse_interval(bar.interval).length_ms
         first_ms = bar.start_ms + (length_ms if final else 0)
         self._count += 1
-        if recv_ms < first_ms - EARLY_MS:
+        if length_ms <= 2 * EARLY_MS:
+            # A slot too early or too late looks like two clocks that differ.
+            self._late = False
+            return
+        # A bar with the other stamp is a whole slot off, less or more what it takes to come.
+        if recv_ms < first_ms - length_ms // 2:
             self._early.append((bar, first_ms - recv_ms))
-        # A slot too late looks like two clocks that differ where slots are that short.
-        if length_ms <= 2 * EARLY_MS or recv_ms < first_ms + length_ms - EARLY_MS:
+        if not 0.9 * length_ms <= recv_ms - first_ms <= 1.5 * length_ms:
             self._late = False
 
     def findings(self) -> list[str]:

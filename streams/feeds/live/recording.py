@@ -7,6 +7,9 @@ from collections.abc import Callable
 from tapeline.streams.feeds.live.model import (
     Action,
     Answered,
+    Close,
+    ConnectionClosed,
+    ConnectionOpened,
     Event,
     FeedMapping,
     Fetch,
@@ -38,6 +41,7 @@ class TapedEngine:
         self._mapping = mapping
         self._write = write
         self._asked: dict[int, Fetch] = {}
+        self._ended: set[int] = set()
         self._offset_ms: int | None = None
 
     @property
@@ -54,9 +58,14 @@ class TapedEngine:
         """Take an event; returns what is to be done, in order."""
         if self._offset_ms is None:
             self._offset_ms = now.wall_ms - now.mono_ms
+            self._write(tape_line(b"", now.wall_ms, "begun"))
         recv_ms = now.mono_ms + self._offset_ms
         if isinstance(event, Received):
             self._write(tape_line(self._mapping.without_secrets(event.data), recv_ms))
+        elif isinstance(event, ConnectionOpened):
+            self._write(tape_line(b"", recv_ms, "opened"))
+        elif isinstance(event, ConnectionClosed) and event.connection not in self._ended:
+            self._write(tape_line(b"", recv_ms, "closed"))
         elif isinstance(event, Answered):
             asked = self._asked.pop(event.request, None)
             if asked is not None and event.status == _OK:
@@ -66,4 +75,7 @@ class TapedEngine:
         for action in actions:
             if isinstance(action, Fetch):
                 self._asked[action.request] = action
+            elif isinstance(action, Close):
+                # What the engine ends itself it ends again in a replay.
+                self._ended.add(action.connection)
         return actions

@@ -1,7 +1,8 @@
 """A tape through a feed's engine: the records that it leads to, the same ones every time.
 
-The clocks are those of the tape, so nothing waits and nothing is asked: connections open at once,
-requests of the history get the answers that the tape has, and every batch is acknowledged.
+The clocks are those of the tape, so nothing waits and nothing is asked: connections open and close
+as on the tape (at once, where it does not say), requests of the history get the answers that the
+tape has, and every batch is acknowledged.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ def replay_tape(engine: ReplayedEngine, tape: Sequence[TapeMessage]) -> list[Res
 class _Replay:
     def __init__(self, engine: ReplayedEngine, tape: Sequence[TapeMessage]) -> None:
         self._engine = engine
-        self._stream = deque(each for each in tape if each.via == "stream")
+        self._stream = deque(each for each in tape if each.via in ("stream", "closed"))
+        self._openings = deque(each.recv_ms or 0 for each in tape if each.via == "opened")
+        self._opens_at_once = not self._openings
         self._answers = [each for each in tape if each.via == "history"]
         times = [each.recv_ms for each in tape if each.recv_ms is not None]
         self._begin_ms, self._end_ms = (times[0], times[-1]) if times else (0, 0)
@@ -122,7 +125,10 @@ class _Replay:
             return heappop(self._due)[2]
         if self._engine.next_ms <= now_ms:
             return Timer()
-        return Received(self._open or 0, self._stream.popleft().data)
+        message = self._stream.popleft()
+        if message.via == "closed":
+            return ConnectionClosed(self._open or 0, None, "cut")
+        return Received(self._open or 0, message.data)
 
     def _hand_over(self, event: Event, now_ms: int) -> None:
         for action in self._engine.handle(event, Instant(now_ms, now_ms)):
@@ -135,7 +141,11 @@ class _Replay:
     def _carry_out(self, action: Action, now_ms: int) -> None:
         if isinstance(action, Connect):
             self._open = action.connection
-            self._enter(now_ms, ConnectionOpened(action.connection))
+            if self._opens_at_once:
+                self._enter(now_ms, ConnectionOpened(action.connection))
+            elif self._openings:
+                opened_ms = max(now_ms, self._openings.popleft())
+                self._enter(opened_ms, ConnectionOpened(action.connection))
         elif isinstance(action, Close):
             self._enter(now_ms, ConnectionClosed(action.connection, None))
         elif isinstance(action, Fetch):
@@ -146,12 +156,23 @@ class _Replay:
             self._results.append(action)
 
     def _answer(self, fetch: Fetch, now_ms: int) -> None:
-        """The first answer of the tape to that address, or to one that the tape does not name."""
-        for index, answer in enumerate(self._answers):
-            at_ms = max(now_ms, answer.recv_ms or 0)
-            if answer.url in ("", fetch.http.shown) and at_ms <= now_ms + fetch.deadline_ms:
-                del self._answers[index]
-                self._enter(at_ms, Answered(fetch.request, _OK, answer.data))
-                return
+        """The first answer of the tape to that address, else one for the same symbols."""
+        last_ms = now_ms + fetch.deadline_ms
+        for test in (self._is_to_address, self._is_for_symbols):
+            for index, answer in enumerate(self._answers):
+                at_ms = max(now_ms, answer.recv_ms or 0)
+                if at_ms <= last_ms and test(answer, fetch):
+                    del self._answers[index]
+                    self._enter(at_ms, Answered(fetch.request, _OK, answer.data))
+                    return
         # As of a provider that is away: asked again at the pace of its rate.
         self._enter(now_ms + fetch.deadline_ms, Unanswered(fetch.request, "the tape has no answer"))
+
+    @staticmethod
+    def _is_to_address(answer: TapeMessage, fetch: Fetch) -> bool:
+        return answer.url in ("", fetch.http.shown)
+
+    @staticmethod
+    def _is_for_symbols(answer: TapeMessage, fetch: Fetch) -> bool:
+        """A timer that came later asks for another window; rows outside of it are left out."""
+        return answer.symbols == fetch.symbols

@@ -3,7 +3,8 @@
 A line is ``{"recv_ms": 1796049060210, "via": "stream", "raw": "..."}``: milliseconds of the
 machine's clock, ``stream`` or ``history``, and the text of the message; ``b64`` instead of ``raw``
 where it is not UTF-8, and of an answer of the history ``symbols`` and ``url``: what was asked for,
-without secrets. A line of any other shape is a message itself, received at an unknown time.
+without secrets. Lines without a message are ``begun``, ``opened`` and ``closed``. A line of any
+other shape is a message itself, received at an unknown time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from msgspec import Struct
 from tapeline.schemas.config.model import INPUT_MIB
 from tapeline.streams.feeds.lines import LineReader
 
-Via = Literal["stream", "history"]
+Via = Literal["stream", "history", "begun", "opened", "closed"]
+"""Of a message or an answer; without one: the feed began, a connection opened, or closed."""
+EVENTS: frozenset[Via] = frozenset({"begun", "opened", "closed"})
 
 
 class TapeMessage(Struct, frozen=True):
@@ -99,8 +102,8 @@ def _message(number: int, text: bytes) -> TapeMessage:
         line = _LINES.decode(text)
         if line.b64 is not None:
             data = base64.b64decode(line.b64, validate=True)
-        elif line.raw is not None:
-            data = line.raw.encode("utf-8")
+        elif line.raw is not None or line.via in EVENTS:
+            data = (line.raw or "").encode("utf-8")
         else:
             return TapeMessage(number, text)
     except (ValueError, RecursionError, binascii.Error):

@@ -98,6 +98,11 @@ def test_an_end_of_a_bar_in_progress_is_reported_too() -> None:
     assert 'stamp = "close"' in finding
 
 
+@pytest.mark.parametrize("late_ms", [0, 300, 20_000, 15 * MINUTE_MS])
+def test_a_provider_that_is_slow_has_no_wrong_stamp(late_ms: int) -> None:
+    assert checked(OWN + OWN_BAR, tape(late_ms, *MINUTES)).findings == ()
+
+
 def test_a_start_that_is_read_as_an_end_is_reported() -> None:
     closed = OWN_BAR.replace('unit = "ms"', 'unit = "ms", stamp = "close"')
     (finding,) = checked(OWN + closed, tape(300, *MINUTES)).findings

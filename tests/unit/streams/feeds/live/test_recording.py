@@ -7,14 +7,15 @@ from pathlib import Path
 from random import Random
 
 from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.feed_events import Connection
 from tapeline.schemas.instants import HOUR_MS, MINUTE_MS
 from tapeline.streams.feeds.live.engine.feed import FeedEngine
 from tapeline.streams.feeds.live.mapping.compiled import Mapping, compile_mapping
-from tapeline.streams.feeds.live.model import ConnectionOpened, Instant, Received, Timer
+from tapeline.streams.feeds.live.model import ConnectionOpened, Instant, Received, Report, Timer
 from tapeline.streams.feeds.live.recording import TapedEngine
 from tapeline.streams.feeds.live.replay import Result, replay_tape
 from tapeline.streams.feeds.live.secrets import read_secrets
-from tapeline.streams.feeds.live.tape import TapeMessage, tape_messages
+from tapeline.streams.feeds.live.tape import EVENTS, TapeMessage, tape_messages
 from tapeline.streams.pipeline.log_writer import KnownLog
 from tapeline.streams.pipeline.routing import Router
 from tests.feed_mappings import ENVIRONMENT, OWN, OWN_BAR, START_MS, row
@@ -73,7 +74,22 @@ def test_a_recorded_tape_leads_to_the_same_results(tmp_path: Path) -> None:
     second = taped(again, tmp_path / "second.jsonl")
     assert second == first
     assert (tmp_path / "second.jsonl").read_bytes() == (tmp_path / "first.jsonl").read_bytes()
-    assert len(again) == len(given())
+    assert [each.via for each in again if each.via in EVENTS] == ["begun", "opened"]
+    assert len(again) == 2 + len(given())
+
+
+def test_a_cut_is_on_the_tape_and_comes_again(tmp_path: Path) -> None:
+    closed = TapeMessage(6, b"", START_MS + 2 * MINUTE_MS + 900, "closed")
+    opened = [
+        TapeMessage(0, b"", START_MS - 1_000, "opened"),
+        TapeMessage(0, b"", START_MS + 2 * MINUTE_MS + 20_000, "opened"),
+    ]
+    tape = [opened[0], *given()[:5], closed, opened[1], given()[6]]
+    first = taped(tape, tmp_path / "first.jsonl")
+    states = [each.event for each in first if isinstance(each, Report)]
+    lost = [each for each in states if isinstance(each, Connection) and each.state == "lost"]
+    assert [each.at_ms for each in lost] == [closed.recv_ms]
+    assert taped(list(tape_messages(str(tmp_path / "first.jsonl"))), tmp_path / "x") == first
 
 
 def test_an_answer_on_a_tape_names_what_was_asked_for(tmp_path: Path) -> None:
@@ -97,4 +113,4 @@ def test_a_step_of_the_wall_clock_leaves_the_times_in_order() -> None:
     taping.handle(ConnectionOpened(1), Instant(1_000, START_MS))
     taping.handle(Received(1, b"[]"), Instant(2_000, START_MS + 1_000))
     taping.handle(Received(1, b"[]"), Instant(3_000, START_MS - HOUR_MS))
-    assert [json.loads(line)["recv_ms"] - START_MS for line in lines] == [1_000, 2_000]
+    assert [json.loads(line)["recv_ms"] - START_MS for line in lines] == [0, 0, 1_000, 2_000]
