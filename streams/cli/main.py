@@ -234,6 +234,12 @@ def worker(
     dynamic: Annotated[
         bool, typer.Option("--dynamic", help="Join without static membership.")
     ] = False,
+    ready_needs_data: Annotated[
+        bool,
+        typer.Option(
+            "--ready-needs-data", help="/readyz is 503 while a symbol is stale in session."
+        ),
+    ] = False,
     log_json: Annotated[bool, typer.Option(LOG_JSON, help="Logs as JSON Lines.")] = False,
     log_check_s: Annotated[float, typer.Option(min=0.1, hidden=True)] = 25.0,
     # For tests: how long a worker may send nothing must not depend on the machine they run on.
@@ -255,6 +261,7 @@ def worker(
             http_port=http_port,
             log_json=log_json,
             dynamic=dynamic,
+            ready_needs_data=ready_needs_data,
             log_check_s=log_check_s,
             session_s=SESSION_S if session_s is None else session_s,
         )

@@ -15,7 +15,6 @@ from faust.types import TP
 from msgspec import Struct
 
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.topics import input_log, snapshot_topic, worker_app_id
 from tapeline.streams.errors import BrokerError, TopicsError
 from tapeline.streams.kafka.administration import describe_topics
@@ -36,7 +35,12 @@ from tapeline.streams.worker.committer import (
 )
 from tapeline.streams.worker.exits import NotWrittenError, ZombieGuard, hard_exit
 from tapeline.streams.worker.fold import Counts, LogHoleError, PartitionFold, log_hole
-from tapeline.streams.worker.metrics import PartitionGauges, WorkerMetrics
+from tapeline.streams.worker.metrics import (
+    PartitionGauges,
+    SymbolGauge,
+    WorkerMetrics,
+    symbol_gauges,
+)
 from tapeline.streams.worker.state.changelog import belongs, read_heads
 
 HEARTBEAT_S = 3.0
@@ -382,8 +386,14 @@ class WorkerApp(BatchApp):
         offsets = self.tables.recovery.active_offsets
         return self.rebalancing_count, len(self.folds), sum(each or 0 for each in offsets.values())
 
-    def gauges(self) -> list[PartitionGauges]:
-        """The position of each source partition."""
+    def gauges(self, now_ms: int | None = None) -> list[PartitionGauges]:
+        """The position of each source partition.
+
+        Parameters
+        ----------
+        now_ms
+            By the clock of the machine, for how fresh its symbols are; None: without them.
+        """
         found: list[PartitionGauges] = []
         consumer = self.consumer
         try:
@@ -394,20 +404,17 @@ class WorkerApp(BatchApp):
             if tp.topic != self.log_name:
                 continue
             fold = self.folds.get(tp.partition)
-            marks: dict[str, int] = {}
-            if fold is not None:
-                marks = {
-                    group: state.watermark_ms
-                    for group, state in fold.groups.items()
-                    if state.watermark_ms != FAR_PAST_MS
-                }
+            symbols: list[SymbolGauge] = []
+            if fold is not None and now_ms is not None:
+                engines = {group: state.engine for group, state in fold.groups.items()}
+                symbols = symbol_gauges(engines, now_ms)
             found.append(
                 PartitionGauges(
                     tp.partition,
                     consumer.log_end(tp),
                     consumer.positions.of(tp),
                     consumer._committed_offset[tp],
-                    marks,
+                    symbols,
                     consumer.highwater(tp),
                 )
             )

@@ -49,15 +49,28 @@ def _partitions(page: Page, gauges: list[PartitionGauges]) -> None:
         "Records of the log behind the first of an open transaction, which cannot be read yet.",
         [(labels, each.undecided) for labels, each in labelled],
     )
+    symbols = [
+        ({**labels, "group": symbol.group, "symbol": symbol.symbol}, symbol)
+        for labels, each in labelled
+        for symbol in each.symbols
+    ]
     page.metric(
         "watermark_ms",
         "gauge",
-        "Greatest watermark of a group.",
-        [
-            ({**labels, "group": group}, mark)
-            for labels, each in labelled
-            for group, mark in sorted(each.watermarks_ms.items())
-        ],
+        "Watermark of a symbol.",
+        [(labels, each.watermark_ms) for labels, each in symbols],
+    )
+    page.metric(
+        "symbol_silent_slots",
+        "gauge",
+        "Slots of its calendar that are over without bar or clock, in the last seven days.",
+        [(labels, each.silent_slots) for labels, each in symbols],
+    )
+    page.metric(
+        "symbol_stale",
+        "gauge",
+        "1 when a symbol is in session and has three silent slots or more.",
+        [(labels, int(each.stale)) for labels, each in symbols],
     )
 
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import IO_FAILURE
+from tapeline.schemas.instants import SECOND_MS
 from tapeline.streams.errors import exit_code_of
 from tapeline.streams.kafka.connection import broker_address
 from tapeline.streams.monitoring.server import HealthServer
@@ -31,6 +32,7 @@ from tapeline.streams.worker.exits import (
 from tapeline.streams.worker.health import metrics_page
 from tapeline.streams.worker.instance import Instance, claim_instance
 from tapeline.streams.worker.log import set_up_logging
+from tapeline.streams.worker.metrics import without_data
 
 if TYPE_CHECKING:
     from tapeline.streams.worker.app import WorkerApp
@@ -66,6 +68,8 @@ class RunOptions(Struct, frozen=True, kw_only=True):
         Most records that are folded and written at once.
     log_check_s
         Seconds between two looks whether the log is still the one that was read.
+    ready_needs_data
+        Not ready while a symbol of its partitions is stale in session.
     """
 
     instance: int | None = None
@@ -77,6 +81,7 @@ class RunOptions(Struct, frozen=True, kw_only=True):
     session_s: float = SESSION_S
     chunk_records: int = CHUNK_RECORDS
     log_check_s: float = LOG_CHECK_S
+    ready_needs_data: bool = False
 
 
 def run_worker(
@@ -128,7 +133,7 @@ async def _run(
     app.metrics.started_s = started_s
     app.metrics.zombie_exits = instance.zombie_exits
     port = instance.port if options.http_port is None else options.http_port
-    await _health(app).start(options.http_host, port)
+    await _health(app, options.ready_needs_data).start(options.http_host, port)
     logger.info(
         "instance %s, %s partitions, state in %s, health on http://%s:%s",
         instance.number,
@@ -188,12 +193,18 @@ async def _watch(app: WorkerApp) -> None:
             )
 
 
-def _health(app: WorkerApp) -> HealthServer:
+def _health(app: WorkerApp, needs_data: bool) -> HealthServer:
+    def now_ms() -> int:
+        return int(time.time() * SECOND_MS)
+
     def not_ready() -> str | None:
-        return app.is_ready()
+        missing = app.is_ready()
+        if missing is None and needs_data:
+            return without_data(app.gauges(now_ms()))
+        return missing
 
     def page() -> str:
-        return metrics_page(app.counts, app.metrics, app.gauges(), app.is_ready() is None)
+        return metrics_page(app.counts, app.metrics, app.gauges(now_ms()), not_ready() is None)
 
     return HealthServer(not_ready, page)
 

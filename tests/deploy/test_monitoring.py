@@ -14,7 +14,7 @@ import yaml
 
 from tapeline.streams.worker.fold import Counts
 from tapeline.streams.worker.health import metrics_page
-from tapeline.streams.worker.metrics import PartitionGauges, WorkerMetrics
+from tapeline.streams.worker.metrics import PartitionGauges, SymbolGauge, WorkerMetrics
 from tests.deploy.composition import own_commands, services
 
 pytestmark = pytest.mark.source_tree
@@ -33,7 +33,7 @@ def exported() -> dict[str, set[str]]:
     counts.rejects["bad_json"] += 1
     metrics.messages["tape.touches.v1"] += 1
     metrics.batches["tape.touches.v1"] += 1
-    gauges = [PartitionGauges(0, 10, 5, 3, {"ES-NQ": 1}, 12)]
+    gauges = [PartitionGauges(0, 10, 5, 3, [SymbolGauge("ES", "ES-NQ", 1, 3, True)], 12)]
     found: dict[str, set[str]] = {}
     for line in metrics_page(counts, metrics, gauges, True).splitlines():
         sample = re.match(r"(\w+)(?:\{(.*)\})? ", line)

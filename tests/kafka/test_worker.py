@@ -8,6 +8,8 @@ import contextlib
 import json
 import shutil
 import signal
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +27,7 @@ from tapeline.schemas.topics import changelog_topic, input_log, snapshot_topic, 
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.drill.readback import committed_offsets, log_ends
+from tapeline.streams.drill.worker_process import PLAIN_PROGRAM
 from tapeline.streams.feeds.samples import (
     corrections,
     sample_book,
@@ -48,6 +51,7 @@ from tests.kafka.expectation import (
 )
 from tests.kafka.worker_process import (
     PATIENCE_S,
+    POLL_S,
     SESSION_S,
     WorkerProcess,
     append,
@@ -174,6 +178,39 @@ async def test_the_worker_publishes_what_the_embedded_run_publishes_byte_for_byt
         assert _get(worker, "/healthz") == "alive\n"
         assert worker.drain() == 0
     await assert_state_is_that_of(config, "ES-NQ", pair, later_pair(pair))
+
+
+async def test_a_worker_is_ready_without_data_unless_it_is_to_need_them(
+    config: Config, tmp_path: Path
+) -> None:
+    config = with_kafka(
+        read_config(
+            configuration(config) + '[instruments.COIN]\ntick = 0.01\ncalendar = "24/7"\n', "test"
+        ),
+        config.kafka.bootstrap,
+        config.kafka.topic_prefix,
+        PARTITIONS,
+    )
+    partition = partition_for("COIN", PARTITIONS)
+    await append(config, partition, [Bar("COIN", "1m", 1_764_000_000_000, 1.0, 1.0, 1.0, 1.0)])
+    ends = [int(each == partition) for each in range(PARTITIONS)]
+    with WorkerProcess(config, tmp_path / "worker") as worker:
+        await until_committed(config, ends, [worker])
+        assert _get(worker, "/readyz") == "ready\n"
+        assert 'group="COIN",symbol="COIN"} 1764000060000' in _get(worker, "/metrics")
+        assert worker.drain() == 0
+    program = (*PLAIN_PROGRAM, "--ready-needs-data")
+    with WorkerProcess(config, tmp_path / "worker", program=program) as worker:
+        await worker.until(FOLDING, times=PARTITIONS)
+        deadline = time.monotonic() + PATIENCE_S
+        while (found := _refusal(worker, "/readyz")) != "stale in session: COIN\n":
+            assert time.monotonic() < deadline, found
+            await asyncio.sleep(POLL_S)
+        page = _get(worker, "/metrics")
+        assert "tapeline_ready 0" in page
+        assert (
+            f'tapeline_symbol_stale{{partition="{partition}",group="COIN",symbol="COIN"}} 1' in page
+        )
 
 
 async def test_the_first_record_and_every_close_leave_a_snapshot_from_which_the_log_goes_on(
@@ -417,6 +454,17 @@ def _raw(text: str) -> bytes:
 
 def _snapshot_part(value: bytes) -> SnapshotPart:
     return msgspec.json.decode(value, type=SnapshotPart)
+
+
+def _refusal(worker: WorkerProcess, path: str) -> str | None:
+    """The text of a 503; None of another answer, or of none yet."""
+    try:
+        _get(worker, path)
+    except urllib.error.HTTPError as error:
+        return error.read().decode() if error.code == 503 else None
+    except urllib.error.URLError:
+        return None
+    return None
 
 
 def _get(worker: WorkerProcess, path: str) -> str:

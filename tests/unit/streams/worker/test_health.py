@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tapeline.streams.worker.fold import Counts
 from tapeline.streams.worker.health import metrics_page
-from tapeline.streams.worker.metrics import PartitionGauges, WorkerMetrics
+from tapeline.streams.worker.metrics import PartitionGauges, SymbolGauge, WorkerMetrics
 
 
 def test_the_page_of_a_worker_shows_partitions_counts_and_memory() -> None:
@@ -13,7 +13,9 @@ def test_the_page_of_a_worker_shows_partitions_counts_and_memory() -> None:
     counts.rejects["off_tick"] += 1
     metrics.records = 7
     metrics.started_s = 1_764_000_000.25
-    page = metrics_page(counts, metrics, [PartitionGauges(3, 100, 90, 80, {"ES-NQ": 5}, 107)], True)
+    symbols = [SymbolGauge("ES", "ES-NQ", 5, 4, True), SymbolGauge("NQ", "ES-NQ", 6, 0, False)]
+    gauges = PartitionGauges(3, 100, 90, 80, symbols, 107)
+    page = metrics_page(counts, metrics, [gauges], True)
     lines = page.splitlines()
     for line in (
         "tapeline_ready 1",
@@ -21,7 +23,10 @@ def test_the_page_of_a_worker_shows_partitions_counts_and_memory() -> None:
         'tapeline_input_lag_records{partition="3"} 10',
         'tapeline_committed_lag_records{partition="3"} 20',
         'tapeline_undecided_records{partition="3"} 7',
-        'tapeline_watermark_ms{partition="3",group="ES-NQ"} 5',
+        'tapeline_watermark_ms{partition="3",group="ES-NQ",symbol="ES"} 5',
+        'tapeline_symbol_silent_slots{partition="3",group="ES-NQ",symbol="ES"} 4',
+        'tapeline_symbol_stale{partition="3",group="ES-NQ",symbol="ES"} 1',
+        'tapeline_symbol_stale{partition="3",group="ES-NQ",symbol="NQ"} 0',
         "tapeline_records_total 7",
         "tapeline_duplicates_total 2",
         'tapeline_rejects_total{code="off_tick"} 1',
