@@ -87,6 +87,7 @@ class World:
         self.answers: list[tuple[int, HistoryRequest]] = []
         self.connected: dict[int, tuple[int, int | None]] = {}
         self.loss = 0.0
+        self.unflagged = False
         self.calm_ms: int | None = None
         self.latency_ms = (20, 200)
         self.ack_ms = (1, 50)
@@ -283,6 +284,25 @@ class World:
         if self.up is None:
             self.connect()
 
+    def take_over(self, after_ms: int) -> None:
+        """Open a second connection, and close the first one after a while."""
+        first = self.up
+        if first is not None:
+            self.connect()
+            self.at(self.time_ms + after_ms, partial(self._replaced, first, first + 1, self.life))
+
+    def _replaced(self, first: int, second: int, life: int) -> None:
+        if self.up == second and self.life == life:
+            begun, _ = self.connected[first]
+            self.connected[first] = (begun, self.time_ms)
+            # It has the symbols since the first one had them.
+            self.connected[second] = (begun, None)
+            self.signal(WentDown(first, "disconnect", self.now, second))
+
+    def step_clock(self, by_ms: int) -> None:
+        """Our clock shows the time by so much ahead, from now on."""
+        self.step_ms = by_ms
+
     def disconnect(self, cause: HoleCause = "disconnect") -> None:
         """The connection is gone."""
         if self.up is not None:
@@ -302,19 +322,22 @@ class World:
             self.signal(Heard(self.up, meanings))
 
     def stream(self, until_ms: int, in_progress: bool = False) -> None:
-        """Schedule the stream's messages of all versions up to a time."""
+        """Schedule the stream's messages of all versions up to a time.
+
+        With ``unflagged`` none of them names the end of its slot.
+        """
         for slots in self.provider.versions.values():
             for label, versions in slots.items():
                 for number, version in enumerate(versions):
                     if self.time_ms <= version.at_ms < until_ms:
                         self._schedule(label, version, versions[max(number - 1, 0)])
                 if in_progress and versions[0].bar is not None and label + 30_000 < until_ms:
-                    state = Statement(versions[0].bar, False)
+                    state = Statement(versions[0].bar, None if self.unflagged else False)
                     self.at(label + 30_000, partial(self.hear, state))
 
     def _schedule(self, label: int, version: Version, before: Version) -> None:
         if version.bar is not None:
-            statement = Statement(version.bar, True)
+            statement = Statement(version.bar, None if self.unflagged else True)
             self.at(version.at_ms, lambda: self.hear(statement))
         else:
             assert before.bar is not None

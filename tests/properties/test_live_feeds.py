@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from hypothesis import given
@@ -52,6 +53,11 @@ class Faults:
     late: float
     rows_a_page: int
     per_request: int
+    unflagged: bool = False
+    step: tuple[int, int, int] | None = None
+    """Our clock steps: at a second, for so many of them, by so many minutes."""
+    overlaps: tuple[int, ...] = ()
+    """When a second connection takes over before the first one is closed."""
 
 
 _SECONDS = st.integers(0, (CALM - START) // SECOND - 1)
@@ -75,6 +81,9 @@ _FAULTS = st.builds(
     late=st.sampled_from((0.0, 0.2)),
     rows_a_page=st.sampled_from((3, 7, 10_000)),
     per_request=st.sampled_from((1, 2, 100)),
+    unflagged=st.booleans(),
+    step=st.none() | st.tuples(_SECONDS, st.integers(1, 590), st.sampled_from((-60, 3, 60))),
+    overlaps=st.lists(_SECONDS, max_size=2).map(tuple),
 )
 
 
@@ -126,6 +135,7 @@ def _world(faults: Faults) -> World:
     )
     world = World(config_of(symbols), settings, provider, START, random)
     world.loss, world.calm_ms = faults.lost, CALM
+    world.unflagged = faults.unflagged
     world.stream(END, in_progress=faults.in_progress)
     if faults.beats:
         world.beats(START, END, 5 * SECOND)
@@ -136,6 +146,13 @@ def _world(faults: Faults) -> World:
     for at in faults.kills:
         world.at(START + at * SECOND, world.kill)
         world.at(START + at * SECOND + random.randint(100, 30_000), world.reconnect)
+    for at in faults.overlaps:
+        world.at(START + at * SECOND, partial(world.take_over, 20 * SECOND))
+    if faults.step is not None and not faults.kills:
+        # A process that starts with a wrong clock learns of it from its connection.
+        at, length, by = faults.step
+        world.at(START + at * SECOND, partial(world.step_clock, by * MINUTE))
+        world.at(START + (at + length) * SECOND, partial(world.step_clock, 0))
     world.at(CALM + 400 * SECOND, world.reconnect)
     return world
 

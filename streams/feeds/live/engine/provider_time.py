@@ -33,8 +33,9 @@ class ProviderTime:
     def heard(self, health: ClockHealth, now: Instant) -> None:
         """Take what became known of the provider's clock."""
         self.healthy = health.healthy
+        self._offset_ms = health.offset_ms
+        # After a step of our clock an offset counts at once only if it is known to be right.
         if health.healthy or self._stepped_ms is None:
-            self._offset_ms = health.offset_ms
             self._anchor = (now.mono_ms, now.wall_ms + health.offset_ms)
             self._stepped_ms = None
 

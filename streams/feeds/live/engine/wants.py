@@ -94,15 +94,22 @@ class Wants:
         chosen: list[str] = []
         from_ms, to_ms = FAR_FUTURE_MS, 0
         first_ready_ms = FAR_FUTURE_MS
+        latest: dict[tuple[str, int], int] = {}
         for symbol, want in wants.items():
+            if len(chosen) == self._per_request:
+                # What follows is looked at for the next request.
+                first_ready_ms = now_ms
+                break
             if want.ready_ms <= now_ms:
-                latest_ms = self.latest(symbol, provider_ms)
+                slots = self._states[symbol].slots
+                key = (slots.calendar.calendar_id, slots.base_ms)
+                latest_ms = latest.get(key)
+                if latest_ms is None:
+                    latest_ms = latest[key] = self.latest(symbol, provider_ms)
                 if want.from_ms > latest_ms:
                     # Nothing of it is in the history yet.
                     want.ready_ms = now_ms + self._wait(symbol, want.from_ms, provider_ms)
-                elif len(chosen) < self._per_request and (
-                    not chosen or -DAY_MS <= want.from_ms - from_ms <= DAY_MS
-                ):
+                elif not chosen or -DAY_MS <= want.from_ms - from_ms <= DAY_MS:
                     chosen.append(symbol)
                     from_ms = min(from_ms, want.from_ms)
                     to_ms = max(to_ms, min(want.to_ms, latest_ms))

@@ -62,3 +62,12 @@ def test_a_step_that_lasts_for_ten_minutes_is_followed() -> None:
     assert time.at(Instant(599_999, 0)) == WALL + 599_999
     time.look(Instant(600_000, WALL + HOUR + 600_000))
     assert time.at(Instant(600_000, 0)) == WALL + HOUR + 600_000
+
+
+def test_a_step_that_the_offset_explains_is_none_even_while_our_clock_is_far_off() -> None:
+    time = _time()
+    time.look(Instant(10_000, WALL + 10_000 + HOUR))
+    time.heard(ClockHealth(False, -HOUR), Instant(20_000, WALL + 20_000 + HOUR))
+    time.look(Instant(30_000, WALL + 30_000 + HOUR))
+    time.look(Instant(900_000, WALL + 900_000 + HOUR))
+    assert time.at(Instant(900_000, 0)) == WALL + 900_000

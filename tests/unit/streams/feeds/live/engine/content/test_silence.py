@@ -134,7 +134,7 @@ def test_a_marker_of_a_slot_that_had_ended_before_the_acknowledgement_shows_noth
     world.run(minute(7) + 30 * SECOND)
     world.connect()
     world.hear(Notice("marker", None, minute(6)))
-    world.run(minute(7) + 50 * SECOND)
+    world.run(minute(8) + 10 * SECOND)
     assert world.engine("B").watermark_ms("B") == minute(6)
 
 
