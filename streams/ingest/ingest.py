@@ -15,10 +15,12 @@ from tapeline.schemas.config.feeds import FeedConfig
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import INTERRUPTED, IO_FAILURE, BrokenPromiseError
 from tapeline.streams.errors import InputError
+from tapeline.streams.feeds.live.adapters.databento import databento_mapping
+from tapeline.streams.feeds.live.adapters.databento_sockets import DatabentoSockets
 from tapeline.streams.feeds.live.engine.feed import FeedEngine
 from tapeline.streams.feeds.live.mapping.compiled import Mapping as FeedTables
 from tapeline.streams.feeds.live.mapping.compiled import compile_mapping
-from tapeline.streams.feeds.live.model import Action, Instant
+from tapeline.streams.feeds.live.model import Action, FeedMapping, Instant
 from tapeline.streams.feeds.live.secrets import read_secrets
 from tapeline.streams.feeds.live.transports.http import HttpRequests
 from tapeline.streams.feeds.live.transports.inbox import Inbox
@@ -31,8 +33,6 @@ from tapeline.streams.pipeline.log_writer import KnownLog, LogWriter
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.store.live import LiveStore
 
-NOT_BUILT: Final = ("databento",)
-"""Kinds of feeds that the configuration knows and that nothing reads yet."""
 ONCE_S: Final = 300.0
 LOOK_S: Final = 0.1
 
@@ -139,10 +139,11 @@ class Ingest:
         for each in self.running.values():
             each.run.stop()
 
-    def _mapping_of(self, feed: FeedConfig) -> FeedTables:
-        if feed.kind in NOT_BUILT:
-            raise InputError(f"feed {feed.name}: kind {feed.kind} is not read by this version")
-        return compile_mapping(feed, self._config, read_secrets(feed, self._environment))
+    def _mapping_of(self, feed: FeedConfig) -> FeedMapping:
+        secrets = read_secrets(feed, self._environment)
+        if feed.kind == "databento":
+            return databento_mapping(feed, self._config, secrets)
+        return compile_mapping(feed, self._config, secrets)
 
     async def _destination(self, stack: AsyncExitStack) -> MakeLog:
         if self._options.store is not None:
@@ -163,7 +164,7 @@ class Ingest:
         loop.add_signal_handler(signal.SIGTERM, self.stop)
         loop.add_signal_handler(signal.SIGINT, interrupt)
 
-    async def _run_feed(self, feed: FeedConfig, mapping: FeedTables, log: LogWriter) -> None:
+    async def _run_feed(self, feed: FeedConfig, mapping: FeedMapping, log: LogWriter) -> None:
         known = await log.read_back(feed.name, tuple(feed.symbols))
         refuse_other_writers(feed, known)
         engine = FeedEngine(feed, mapping, Router(self._config), known, random.Random())
@@ -176,7 +177,10 @@ class Ingest:
             tasks = ConnectionTasks(inbox, intake)
             run = FeedRun(engine, inbox, tasks, requests, log, watch, intake.acknowledged)
         else:
-            connections = open_connections(feed, mapping, inbox)
+            if isinstance(mapping, FeedTables):
+                connections = open_connections(feed, mapping, inbox)
+            else:
+                connections = ConnectionTasks(inbox, DatabentoSockets(inbox))
             run = FeedRun(engine, inbox, connections, requests, log, watch)
         self.running[feed.name] = RunningFeed(feed, engine, run, shown)
         if self._stopping:

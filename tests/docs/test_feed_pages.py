@@ -29,8 +29,21 @@ def shown_and_printed(page: Path, folder: Path) -> tuple[list[str], list[str]]:
     return shown.splitlines(), tapeline(folder, command).stdout.splitlines()
 
 
-def test_every_preset_has_a_page() -> None:
-    assert sorted(page.stem for page in PAGES.glob("*.md")) == list(preset_names())
+ADAPTERS = ("databento",)
+
+
+def test_every_preset_and_every_adapter_has_a_page() -> None:
+    pages = sorted(page.stem for page in PAGES.glob("*.md"))
+    assert pages == sorted([*preset_names(), *ADAPTERS])
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_the_table_on_the_page_of_an_adapter_is_a_feed_of_its_kind(kind: str) -> None:
+    page = PAGES / f"{kind}.md"
+    [toml] = blocks(page, "toml")
+    (feed,) = read_config(toml, "page").feeds.values()
+    assert feed.kind == kind
+    assert all(f"`{name}`" in page.read_text("utf-8") for name in needed_secrets(feed))
 
 
 @pytest.mark.parametrize("preset", preset_names())

@@ -69,6 +69,8 @@ def _forms(value: str) -> tuple[str, ...]:
 def needed_secrets(feed: FeedConfig) -> tuple[str, ...]:
     """Names of all secrets of a feed, sorted."""
     texts = [feed.url, *(value for _, value in feed.headers)]
+    if feed.kind == "databento":
+        texts.append("${DATABENTO_API_KEY}")
     mapping = feed.mapping
     if mapping is not None:
         texts += [step.send for step in mapping.steps]

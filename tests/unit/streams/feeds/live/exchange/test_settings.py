@@ -60,7 +60,7 @@ class MemoryLog:
             for record in records
             if isinstance(record, Bar | Clock) and record.symbol == symbol
         ]
-        return max(ends)
+        return max(ends, default=0)
 
     def live_connections(self) -> set[str]:
         """Ids of connections that were live."""

@@ -1,0 +1,1 @@
+"""Providers whose protocol no table describes: their messages, and their sockets."""
