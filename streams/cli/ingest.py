@@ -41,6 +41,8 @@ def ingest(
     http_port: Annotated[
         int | None, typer.Option(min=1, max=65_535, help="Its port; none is served without.")
     ] = None,
+    # For tests: how long a process may stand still must not depend on the machine they run on.
+    lease_s: Annotated[float, typer.Option(hidden=True, min=6.0)] = 30.0,
 ) -> int:
     """Bring live feeds into the log, or into a store."""
     from tapeline.streams.ingest.ingest import IngestOptions
@@ -52,7 +54,7 @@ def ingest(
     process = IngestProcess(
         settings,
         feeds,
-        IngestOptions(store=store, once=once),
+        IngestOptions(store=store, once=once, lease_s=lease_s),
         os.environ,
         ServeOptions(http_host, http_port, table),
     )

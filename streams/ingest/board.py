@@ -50,7 +50,8 @@ class FeedBoard:
     Attributes
     ----------
     state, reason
-        Of its newest connection.
+        Of its newest connection; before the first one ``standby``: the log is read back, or another
+        process writes it.
     rows
         By symbol.
     missing
@@ -59,7 +60,7 @@ class FeedBoard:
 
     def __init__(self, feed: str, symbols: Sequence[str], router: Router) -> None:
         self.feed = feed
-        self.state = "connecting"
+        self.state = "standby"
         self.reason = ""
         self.rows = {symbol: SymbolRow(feed, symbol) for symbol in symbols}
         self._known = KnownLog()

@@ -13,7 +13,7 @@ from tapeline.schemas.topics import input_log, topic_of
 from tapeline.streams.feeds.live.transports.inbox import Inbox, read_clocks
 from tapeline.streams.feeds.live.transports.kafka_topic import KafkaTopics
 from tapeline.streams.kafka.administration import partitions_of
-from tapeline.streams.kafka.connection import COMMITTED
+from tapeline.streams.kafka.connection import COMMITTED, quiet_client
 from tapeline.streams.kafka.feed_log import BrokerClients, KafkaFeedLog
 from tapeline.streams.kafka.intake import intake_group, topic_intake
 from tapeline.streams.kafka.lease import FeedLease, lease_group
@@ -21,7 +21,7 @@ from tapeline.streams.kafka.writer import make_producer
 from tapeline.streams.pipeline.log_writer import LogWriter
 
 
-async def feed_logs(config: Config) -> Callable[[FeedConfig], LogWriter]:
+async def feed_logs(config: Config, lease_s: float) -> Callable[[FeedConfig], LogWriter]:
     """Makes the log of a feed, with its lease.
 
     Raises
@@ -29,6 +29,7 @@ async def feed_logs(config: Config) -> Callable[[FeedConfig], LogWriter]:
     TopicsError, BrokerError
         When topics are missing, or the broker does not answer.
     """
+    quiet_client()
     prefix = config.kafka.topic_prefix
     log = input_log(prefix)
     topics = [log, topic_of("hole", prefix), topic_of("reject", prefix)]
@@ -45,6 +46,7 @@ async def feed_logs(config: Config) -> Callable[[FeedConfig], LogWriter]:
                 partial(AIOKafkaConsumer, bootstrap_servers=config.kafka.bootstrap),
                 log,
                 lease_group(feed.name, prefix),
+                lease_s,
             ),
         )
 

@@ -47,10 +47,13 @@ class IngestOptions:
         Folder of the store that is written; None: the log of the broker.
     once
         End when the feeds have caught up: for a schedule.
+    lease_s
+        After how long without a sign of life another process of a feed takes over, at a broker.
     """
 
     store: Path | None = None
     once: bool = False
+    lease_s: float = 30.0
 
 
 @dataclass
@@ -152,7 +155,7 @@ class Ingest:
             await thread.start()
             stack.push_async_callback(thread.stop)
             return lambda feed: StoreFeedLog(store, thread, feed.name)
-        return await feed_logs(self._config)
+        return await feed_logs(self._config, self._options.lease_s)
 
     def _on_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -65,7 +65,7 @@ class KafkaFeedLog:
         Gives the present UTC time: what is read back begins at the open of the session before that
         of now.
     lease
-        Held before anything is read or written; None: there is no other writer.
+        Joined and held before anything is read or written; None: there is no other writer.
     """
 
     def __init__(
@@ -104,6 +104,7 @@ class KafkaFeedLog:
         known = KnownLog({symbol: KnownSymbol() for symbol in symbols})
         with plain_errors(self._bootstrap, f"reading back {self._log}"):
             if self._lease is not None:
+                await self._lease.start()
                 await self._lease.held.wait()
             if not self._started:
                 await self._producer.start()

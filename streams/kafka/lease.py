@@ -129,13 +129,15 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Join the group; `held` is set when this process becomes the writer.
+        """Join the group, once; `held` is set when this process becomes the writer.
 
         Raises
         ------
         KafkaError
             When the broker does not answer.
         """
+        if self._tasks:
+            return
         self._assignor.joined_ns = self._wall_ns()
         self._consumer.subscribe([self._log], listener=self)
         await self._consumer.start()
