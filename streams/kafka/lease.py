@@ -140,8 +140,11 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         self._assignor.joined_ns = self._wall_ns()
         self._consumer.subscribe([self._log], listener=self)
+        # To wait for the broker is not to stand still.
+        self._seen_s = self._clock()
+        self._tasks = [asyncio.create_task(self._watch())]
         await self._consumer.start()
-        self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._watch())]
+        self._tasks.append(asyncio.create_task(self._poll()))
 
     async def stop(self) -> None:
         """Leave the group: the next member takes over at once."""

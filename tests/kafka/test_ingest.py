@@ -78,6 +78,8 @@ class Desk:
         """Wait until the log has so many messages."""
         async with asyncio.timeout(WAIT_S):
             while len(await self.records()) < count:
+                over = [each for each in self._started if each.returncode not in (None, -9)]
+                assert not over, [(each.returncode, await ended(each)) for each in over]
                 await asyncio.sleep(0.2)
 
     async def end_all(self) -> None:
