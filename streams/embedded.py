@@ -139,7 +139,7 @@ def run_files(
             **written.parts(),
         }
         directory.commit(manifest)
-        summary.swings = {symbol: router.swings_by_class(symbol) for symbol in router.symbols()}
+        summary.end(router)
     ignored = {feed.path: feed.ignored for feed in feeds if feed.ignored}
     inputs = [(feed.path, feed.rows) for feed in feeds]
     report = row_report(inputs, run.rows_refused, max_rejects, run.jump)

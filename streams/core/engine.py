@@ -264,6 +264,13 @@ class GroupEngine:
         """What follows the bars of a symbol: to be looked at, not to be changed."""
         return self._symbols[symbol].tracks
 
+    def bars_from(self, symbol: str, first_ms: int) -> list[tuple[int, float, float]]:
+        """Label, high and low of the in-session bars that are kept of a symbol, from a label on."""
+        member = self._symbols[symbol]
+        member.tracks.flush()
+        [price] = [plan.scale.price for plan in self.plan.instruments if plan.symbol == symbol]
+        return [(row[0], price(row[2]), price(row[3])) for row in member.book.rows_from(first_ms)]
+
     def counters(self, symbol: str) -> dict[str, int]:
         """What became of the records of a symbol since this engine was made."""
         return self._symbols[symbol].counters()

@@ -16,6 +16,7 @@ from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.pipeline.admission import Admission, StandIn
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.slots import GroupSlot
+from tapeline.streams.pipeline.status import SessionSoFar, session_index, session_so_far
 
 
 class Router:
@@ -175,6 +176,17 @@ class Router:
     def swings_by_class(self, symbol: str) -> dict[int, int]:
         """Swings of a symbol that had a record; see `GroupEngine.swings_by_class`."""
         return self.group_engine(self._by_symbol[symbol].group).swings_by_class(symbol)
+
+    def session_so_far(self, symbol: str) -> SessionSoFar | None:
+        """The session of the watermark of a symbol that had a record, as of its watermark."""
+        plan = self.plan(symbol)
+        engine = self.group_engine(self._by_symbol[symbol].group)
+        watermark_ms = engine.watermark_ms(symbol)
+        index = None if watermark_ms is None else session_index(plan.calendar, watermark_ms)
+        if watermark_ms is None or index is None:
+            return None
+        bars = engine.bars_from(symbol, plan.calendar.open_ms(index))
+        return session_so_far(plan.calendar, plan.base_ms, watermark_ms, bars)
 
     def _engine_of(self, symbol: str) -> GroupEngine | None:
         slot = self._by_symbol.get(symbol)

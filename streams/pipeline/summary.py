@@ -8,6 +8,8 @@ from math import fsum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msgspec import to_builtins
+
 from tapeline.schemas.event_rows.ranges import FINISHED
 from tapeline.schemas.events import (
     DerivedBar,
@@ -25,6 +27,8 @@ from tapeline.schemas.events import (
 )
 from tapeline.streams.core.correct.corrections import Change
 from tapeline.streams.pipeline.refusals import RowReport
+from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.pipeline.status import SessionSoFar
 
 FIRST_GAPS = 10
 
@@ -120,6 +124,11 @@ class SymbolSummary:
             return False
         return True
 
+    def running(self, session: SessionSoFar) -> None:
+        """The session that is not over: its quality was published with its first slot, or a gap."""
+        if session.session in self._quality and session.quality is not None:
+            self._quality[session.session] = session.quality
+
     def totals(self) -> dict[str, Any]:
         """Plain data for tables and JSON."""
         measured = self._quality.values()
@@ -187,6 +196,8 @@ class RunSummary:
     swings
         Of each symbol the swings by class; the engines count them, the run takes the counts over.
         They are those of a whole history: the run of a stretch has none.
+    running
+        Of each symbol the session that its last record left open, as of that.
     """
 
     def __init__(self) -> None:
@@ -198,6 +209,7 @@ class RunSummary:
         self.others: dict[str, int] = {}
         self.ids_changed: dict[str, ChangedIds] = {}
         self.swings: dict[str, dict[int, int]] = {}
+        self.running: dict[str, SessionSoFar] = {}
 
     def add(self, events: Sequence[Any]) -> None:
         """Count events of one topic, in their order; topics may be counted one before the other.
@@ -275,10 +287,27 @@ class RunSummary:
         self.others[kind] = self.others.get(kind, 0) + count
 
     def totals(self, symbol: str) -> dict[str, Any]:
-        """Plain data of one symbol; ``swings`` is None where they were not counted."""
+        """Plain data of one symbol.
+
+        ``swings`` is None where they were not counted, ``running`` where no session is open.
+        """
         counts = self.swings.get(symbol)
         swings = None if counts is None else {str(each): found for each, found in counts.items()}
-        return {**self._symbol(symbol).totals(), "swings": swings}
+        running = self.running.get(symbol)
+        return {
+            **self._symbol(symbol).totals(),
+            "swings": swings,
+            "running": None if running is None else to_builtins(running),
+        }
+
+    def end(self, router: Router) -> None:
+        """Take what the engines have at the end of a run."""
+        for symbol in router.symbols():
+            self.swings[symbol] = router.swings_by_class(symbol)
+            session = router.session_so_far(symbol)
+            if session is not None and session.as_of_ms < session.close_ms:
+                self.running[symbol] = session
+                self._symbol(symbol).running(session)
 
     def _symbol(self, symbol: str) -> SymbolSummary:
         found = self.symbols.get(symbol)

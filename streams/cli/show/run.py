@@ -44,6 +44,9 @@ def print_summary(console: PlainConsole, result: RunResult) -> None:
     console.print(_structure_table(symbols))
     if any(totals["ranges"] for totals in symbols.values()):
         console.print(_ranges_table(symbols))
+    for symbol, totals in symbols.items():
+        if totals["running"] is not None:
+            console.print(_running_line(symbol, totals["running"]), soft_wrap=True)
     for group, rows in data["pairs"].items():
         console.print(f"Pairs of {group}: {rows} rows")
     for kind, events in data["others"].items():
@@ -69,6 +72,17 @@ def print_summary(console: PlainConsole, result: RunResult) -> None:
         console.print(
             f"Results: {result.folder} (events a topic in *.jsonl, manifest.json)", soft_wrap=True
         )
+
+
+def _running_line(symbol: str, session: dict[str, Any]) -> str:
+    """The session that is not over, as of the last record."""
+    prices = ""
+    if session["bars"]:
+        prices = f", high {session['high']!r}, low {session['low']!r}"
+    return (
+        f"{symbol}: session {session['session']} is open: {session['bars']} of {session['due']}"
+        f" bars until {instant_text(session['as_of_ms'])}{prices}"
+    )
 
 
 def _rows_line(counters: dict[str, Any]) -> str:

@@ -13,7 +13,13 @@ from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.events import Event
 from tapeline.schemas.records import Bar, Clock, LogRecord
 from tapeline.schemas.registry import EVENTS
-from tapeline.streams.core.engine import GroupEngine, StateIncompleteError
+from tapeline.streams.core.engine import (
+    HOT,
+    GroupEngine,
+    StateIncompleteError,
+    StateVersionError,
+    stored_watermarks,
+)
 from tapeline.streams.core.outcome import OUTCOMES
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.pipeline.planning import plan_group
@@ -394,3 +400,25 @@ def test_a_plan_of_the_built_in_configuration_runs() -> None:
     engine = GroupEngine(plan_group(read_config("", "built in"), "ES-NQ"))
     assert engine.apply(flat("ES", "2025-12-08 18:00", 6800.25), 0).events
     assert engine.unresolved("ES") == 0
+
+
+def test_bars_that_are_kept_are_given_from_a_label_on() -> None:
+    engine = GroupEngine(plan_group(read_config(PAIR, "test"), "AB"))
+    for minute in range(4):
+        price = 10.0 + minute
+        label = OPEN + minute * MINUTE_MS
+        engine.apply(Bar("A", "1m", label, price, price + 0.5, price - 0.5, price), minute)
+    assert engine.bars_from("A", OPEN + 2 * MINUTE_MS) == [
+        (OPEN + 2 * MINUTE_MS, 12.5, 11.5),
+        (OPEN + 3 * MINUTE_MS, 13.5, 12.5),
+    ]
+    assert engine.bars_from("B", OPEN) == []
+
+
+def test_the_hot_record_of_a_group_has_the_watermark_of_each_symbol() -> None:
+    engine = GroupEngine(plan_group(read_config(PAIR, "test"), "AB"))
+    engine.apply(Bar("A", "1m", OPEN, 1.0, 1.0, 1.0, 1.0), 0)
+    hot = engine.snapshot()[HOT]
+    assert stored_watermarks("AB", hot) == {"A": OPEN + MINUTE_MS, "B": None}
+    with pytest.raises(StateVersionError, match="state version 0"):
+        stored_watermarks("AB", {**hot, "v": 0})

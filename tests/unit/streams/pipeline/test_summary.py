@@ -65,6 +65,8 @@ def test_counts_of_a_symbol_are_those_of_the_folded_files(result: RunResult, sym
         "touches": len(touches) - touches.count("expired"),
         "expired": touches.count("expired"),
         "swings": swings,
+        # The books end with the close of a session.
+        "running": None,
     }
     assert totals["gaps"] > 3
     assert totals["touches"] > 3
@@ -93,3 +95,44 @@ def test_of_each_code_the_first_dead_letter_is_shown(tmp_path: Path) -> None:
     assert result.summary.rejects == {"schema_error": 2, "implausible_time": 1}
     first = result.summary.first_reject["schema_error"]
     assert first == (f"{path}:2", "start_ms: 'a' is no time")
+
+
+OPEN_MS = 1_764_685_800_000
+"""2025-12-02 09:30 New York."""
+
+
+def running(folder: Path, minutes: list[int], **options: Any) -> RunResult:
+    """A run of one day of XNYS that has bars in some of its minutes, a price of 10 + minute."""
+    rows = (
+        f"{OPEN_MS + minute * 60_000},{10 + minute},{11 + minute},{9 + minute},{10 + minute},5"
+        for minute in minutes
+    )
+    source = Source(str(write(folder / "acme.csv", rows, HEADER)), "ACME")
+    config = read_config(CONFIGURATION, "test")
+    return run_files(config, [source], folder / "out", **options)
+
+
+def test_a_session_that_is_open_is_as_of_its_last_bar(tmp_path: Path) -> None:
+    result = running(tmp_path, [0, 1, 3, 4])
+    totals = result.summary.totals("ACME")
+    assert totals["running"] == {
+        "session": "2025-12-02",
+        "open_ms": OPEN_MS,
+        "close_ms": OPEN_MS + 390 * 60_000,
+        "as_of_ms": OPEN_MS + 5 * 60_000,
+        "bars": 4,
+        "due": 5,
+        "high": 15.0,
+        "low": 9.0,
+        "quality": 80.0,
+    }
+    # What was published is of the gap, when two of three slots had a bar.
+    assert [event["quality"] for event in lines(result, "quality")][-1] < 70
+    assert (totals["quality_mean"], totals["quality_worst"]) == (80.0, 80.0)
+
+
+def test_a_session_that_was_closed_is_not_running(tmp_path: Path) -> None:
+    close_ms = OPEN_MS + 390 * 60_000
+    totals = running(tmp_path, [0, 1], until_ms=close_ms).summary.totals("ACME")
+    assert totals["running"] is None
+    assert totals["sessions"] == 1
