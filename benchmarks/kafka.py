@@ -76,7 +76,7 @@ from tapeline.streams.calendars import load_calendar  # noqa: E402
 from tapeline.streams.core import engine as engine_module  # noqa: E402
 from tapeline.streams.feeds.samples import sample_book  # noqa: E402
 from tapeline.streams.kafka.administration import create_topics  # noqa: E402
-from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer  # noqa: E402
+from tapeline.streams.kafka.writer import BatchWriter, batch_producer, stop_producer  # noqa: E402
 from tests.kafka.broker import temporary_broker  # noqa: E402
 
 FULL_SYMBOLS = 20
@@ -152,8 +152,8 @@ def sessions_for(bars: int, symbols: int) -> int:
 async def fill(config: Config, bars: Iterator[Bar]) -> int:
     """Make the topics of a configuration and append bars to its log; how many."""
     kafka = config.kafka
-    await create_topics(kafka, kafka.bootstrap)
-    producer = make_producer(kafka.bootstrap)
+    await create_topics(kafka, kafka.brokers)
+    producer = batch_producer(kafka.brokers)
     await producer.start()
     writer = BatchWriter(producer, input_log(kafka.topic_prefix))
     count = 0

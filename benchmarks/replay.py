@@ -53,7 +53,7 @@ from tapeline.streams.core.engine import GroupEngine  # noqa: E402
 from tapeline.streams.feeds.samples import sample_book  # noqa: E402
 from tapeline.streams.kafka.administration import create_topics  # noqa: E402
 from tapeline.streams.kafka.snapshots import CloseClock, SnapshotHead, snapshot_messages  # noqa: E402
-from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer  # noqa: E402
+from tapeline.streams.kafka.writer import BatchWriter, batch_producer, stop_producer  # noqa: E402
 from tapeline.streams.outputs.messages import EventMessage  # noqa: E402
 from tapeline.streams.pipeline.planning import plan_group  # noqa: E402
 from tapeline.streams.pipeline.provenance import IDENTITY, GroupIdentity  # noqa: E402
@@ -106,8 +106,8 @@ def config_of(bootstrap: str, name: str) -> Config:
 async def fill(config: Config, log: Path) -> None:
     """Make the topics, append the log, and what a worker leaves of it in the way of snapshots."""
     kafka = config.kafka
-    await create_topics(kafka, kafka.bootstrap)
-    producer = make_producer(kafka.bootstrap)
+    await create_topics(kafka, kafka.brokers)
+    producer = batch_producer(kafka.brokers)
     await producer.start()
     writer = BatchWriter(producer, input_log(kafka.topic_prefix))
     states = BatchWriter(producer, snapshot_topic(kafka.topic_prefix))

@@ -17,6 +17,7 @@ from tapeline.replay.sources.items import LogItem, Release, count_untimed
 from tapeline.replay.sources.opening import Origin, source_of
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject
 from tapeline.schemas.instants import HOUR_MS
@@ -152,7 +153,8 @@ class Replay:
 
         Keywords as in `replay.options.Keywords`.
         """
-        source = source_of(config, Origin(bootstrap=bootstrap or config.kafka.bootstrap)).source
+        brokers = Brokers(bootstrap, config.kafka.security) if bootstrap else config.kafka.brokers
+        source = source_of(config, Origin(brokers=brokers)).source
         return cls(config, source, options_of(config, keywords), keywords.get("pace"))
 
     @property

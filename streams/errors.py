@@ -12,6 +12,7 @@ from pathlib import Path
 from tapeline.schemas.errors import (
     BROKEN,
     IO_FAILURE,
+    UNUSABLE,
     InputOutputError,
     InternalError,
     TapelineError,
@@ -25,6 +26,15 @@ class InputError(UnusableError, ValueError):
 
 class BrokerError(InputOutputError):
     """The broker does not answer, refuses, or failed on the way; the message names what to do."""
+
+
+class BrokerRefusalError(BrokerError, UnusableError):
+    """The broker and this client do not take each other: a right, a password, a certificate.
+
+    Trying again does not help: it has to be mended first.
+    """
+
+    exit_code = UNUSABLE
 
 
 class TopicsError(UnusableError, ValueError):

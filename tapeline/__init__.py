@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tapeline.schemas.config.loading import read_config as read_config
     from tapeline.schemas.config.model import Config as Config
     from tapeline.schemas.config.model import ConfigError as ConfigError
+    from tapeline.schemas.config.security import KafkaSecurity as KafkaSecurity
     from tapeline.schemas.errors import TapelineError as TapelineError
     from tapeline.schemas.events import DerivedBar as DerivedBar
     from tapeline.schemas.events import Event as Event
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from tapeline.streams.core.rejection import RecordRejected as RecordRejected
     from tapeline.streams.embedded import run_files as run_files
     from tapeline.streams.errors import BrokerError as BrokerError
+    from tapeline.streams.errors import BrokerRefusalError as BrokerRefusalError
     from tapeline.streams.errors import InputError as InputError
     from tapeline.streams.errors import TopicsError as TopicsError
     from tapeline.streams.feeds.opening import Source as Source
@@ -99,6 +101,7 @@ _HOMES = {
     "Bar": "tapeline.schemas.records",
     "Bound": "tapeline.replay.bounds",
     "BrokerError": "tapeline.streams.errors",
+    "BrokerRefusalError": "tapeline.streams.errors",
     "Cancel": "tapeline.schemas.records",
     "Clock": "tapeline.schemas.records",
     "CodecError": "tapeline.schemas.codec",
@@ -117,6 +120,7 @@ _HOMES = {
     "Halt": "tapeline.schemas.feed_events",
     "Hole": "tapeline.schemas.feed_events",
     "InputError": "tapeline.streams.errors",
+    "KafkaSecurity": "tapeline.schemas.config.security",
     "Keywords": "tapeline.replay.options",
     "Limit": "tapeline.schemas.feed_events",
     "LogMissingError": "tapeline.replay.sources.protocol",
@@ -179,6 +183,7 @@ __all__ = [
     "Bar",
     "Bound",
     "BrokerError",
+    "BrokerRefusalError",
     "Cancel",
     "Clock",
     "CodecError",
@@ -197,6 +202,7 @@ __all__ = [
     "Halt",
     "Hole",
     "InputError",
+    "KafkaSecurity",
     "Keywords",
     "Limit",
     "LogMissingError",

@@ -14,6 +14,7 @@ from tapeline.replay.sources.corrected import EVERYTHING, CorrectedSource
 from tapeline.replay.sources.opening import check_configuration, inputs_again, is_corrected
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.security import Brokers
 from tapeline.streams.errors import InputError
 
 BOUNDS = ("from", "to", "from_offset", "to_offset")
@@ -83,7 +84,9 @@ def input_checksums(manifest: Mapping[str, Any]) -> list[str] | None:
     return [each["sha256"] for each in manifest.get("inputs", source.get("files"))]
 
 
-def log_again(manifest: Mapping[str, Any], config: Config, bootstrap: str, name: str) -> LogSource:
+def log_again(
+    manifest: Mapping[str, Any], config: Config, brokers: Brokers, name: str
+) -> LogSource:
     """The inputs of a run, not opened: the same files, the same topic.
 
     Raises
@@ -93,7 +96,7 @@ def log_again(manifest: Mapping[str, Any], config: Config, bootstrap: str, name:
     """
     try:
         if "source" in manifest:
-            source = source_again(manifest, config, bootstrap, name)
+            source = source_again(manifest, config, brokers, name)
         else:
             source = inputs_again(config, manifest)
     except InputError as error:

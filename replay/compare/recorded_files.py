@@ -18,6 +18,7 @@ from tapeline.replay.compare.recorded import (
 from tapeline.replay.sources.opening import Origin, is_corrected, read_manifest, source_of
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.registry import EVENTS
@@ -111,7 +112,7 @@ class RecordedFolder(_Files):
 
     Parameters
     ----------
-    bootstrap
+    brokers
         Where the log of a replay of a topic is looked up.
 
     Raises
@@ -121,12 +122,12 @@ class RecordedFolder(_Files):
     """
 
     def __init__(
-        self, folder: Path, config: Config, bootstrap: str, registry: Registry = EVENTS
+        self, folder: Path, config: Config, brokers: Brokers, registry: Registry = EVENTS
     ) -> None:
         super().__init__(str(folder), config)
         self._registry = registry
         self._folder = folder
-        self._bootstrap = bootstrap
+        self._brokers = brokers
         self.manifest: dict[str, Any] = {}
 
     async def __aenter__(self) -> RecordedFolder:
@@ -165,7 +166,7 @@ class RecordedFolder(_Files):
 
     def log(self) -> LogSource:
         """The inputs of the run, which must be the same files, or the same topic."""
-        return log_again(self.manifest, self._config, self._bootstrap, self.name)
+        return log_again(self.manifest, self._config, self._brokers, self.name)
 
 
 class RecordedStore(_Files):
@@ -196,7 +197,7 @@ class RecordedStore(_Files):
         return source_of(self._config, Origin(store=self._folder)).source
 
 
-def recorded(name: str, config: Config, bootstrap: str, registry: Registry = EVENTS) -> Recorded:
+def recorded(name: str, config: Config, brokers: Brokers, registry: Registry = EVENTS) -> Recorded:
     """What a name of the command line means, not yet opened.
 
     Parameters
@@ -204,7 +205,7 @@ def recorded(name: str, config: Config, bootstrap: str, registry: Registry = EVE
     name
         A run directory or store; ``topics`` (of the configured prefix) or ``topics:PREFIX``;
         ``run:ID`` for the topics of a replay.
-    bootstrap
+    brokers
         Brokers of topics.
     registry
         The types of the events.
@@ -223,15 +224,15 @@ def recorded(name: str, config: Config, bootstrap: str, registry: Registry = EVE
         if name != TOPICS and not rest:
             raise InputError(f"{name}: give topics:PREFIX or run:ID")
         if kind == TOPICS:
-            return RecordedTopics(name, bootstrap, rest or prefix, config, None, registry)
+            return RecordedTopics(name, brokers, rest or prefix, config, None, registry)
         if not is_run_id(rest):
             raise InputError(f"{name}: the id of a run must be {RUN_ID_RULE}")
-        return RecordedTopics(name, bootstrap, run_prefix(rest, prefix), config, rest, registry)
+        return RecordedTopics(name, brokers, run_prefix(rest, prefix), config, rest, registry)
     folder = Path(name)
     if (folder / STATE_FOLDER).is_dir():
         return RecordedStore(folder, config, registry)
     if (folder / MANIFEST).is_file():
-        return RecordedFolder(folder, config, bootstrap, registry)
+        return RecordedFolder(folder, config, brokers, registry)
     raise InputError(
         f"{name}: is no run directory and no store; topics are named topics, topics:PREFIX or"
         " run:ID"

@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heapreplace
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from tapeline.replay.compare.covered import covered, input_checksums, log_again
 from tapeline.replay.compare.recorded import (
@@ -26,12 +26,13 @@ from tapeline.replay.sources.opening import is_corrected
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.replay.sources.topic import TopicSource
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.ids import parsed_id
 from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import topic_of
-from tapeline.streams.kafka.connection import COMMITTED, admin_client, plain_errors
+from tapeline.streams.kafka.connection import admin_client, make_consumer, plain_errors
 from tapeline.streams.kafka.reading import SpanReader, Spans, whole_spans
 
 FETCH_RECORDS = 2_000
@@ -71,7 +72,7 @@ class RecordedTopics:
     def __init__(
         self,
         name: str,
-        bootstrap: str,
+        brokers: Brokers,
         prefix: str,
         config: Config,
         run_id: str | None = None,
@@ -84,7 +85,7 @@ class RecordedTopics:
         self.manifest: dict[str, Any] | None = None
         self.incomplete = False
         self.spread_over = 1
-        self._bootstrap = bootstrap
+        self._brokers = brokers
         self._prefix = prefix
         self._config = config
         self._run_id = run_id
@@ -117,8 +118,8 @@ class RecordedTopics:
 
     async def __aenter__(self) -> RecordedTopics:
         wanted = [topic_of(kind, self._prefix, self._registry) for kind in self._registry.folded]
-        with plain_errors(self._bootstrap, f"reading the topics of {self._prefix}"):
-            async with admin_client(self._bootstrap) as admin:
+        async with plain_errors(self._brokers, f"reading the topics of {self._prefix}"):
+            async with admin_client(self._brokers) as admin:
                 found = {
                     each["topic"]: len(each["partitions"])
                     for each in await admin.describe_topics()
@@ -126,7 +127,7 @@ class RecordedTopics:
                 }
             if not found:
                 raise RecordedError(
-                    f"{self.name}: {self._bootstrap} has no topics {self._prefix}.*.v1"
+                    f"{self.name}: {self._brokers} has no topics {self._prefix}.*.v1"
                 )
             if self._run_id is not None:
                 await self._read_manifest(self._run_id, max(found.values()))
@@ -140,7 +141,7 @@ class RecordedTopics:
         return self
 
     async def _read_manifest(self, run_id: str, partitions: int) -> None:
-        run = await find_run(run_id, self._config.kafka.topic_prefix, self._bootstrap)
+        run = await find_run(run_id, self._config.kafka.topic_prefix, self._brokers)
         self.manifest, self.incomplete = run.manifest, run.manifest is None
         if run.manifest is not None:
             self.stretch, _ = covered(run.manifest, self._config, self.name)
@@ -152,12 +153,7 @@ class RecordedTopics:
         await self._stack.aclose()
 
     async def _start_consumer(self) -> Any:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level=COMMITTED,
-        )
+        consumer = make_consumer(self._brokers, auto_offset_reset="none")
         await consumer.start()
         self._stack.push_async_callback(consumer.stop)
         return consumer
@@ -169,9 +165,9 @@ class RecordedTopics:
     def log(self) -> LogSource:
         """The log that the worker, or the run, read."""
         if self.manifest is not None:
-            return log_again(self.manifest, self._config, self._bootstrap, self.name)
+            return log_again(self.manifest, self._config, self._brokers, self.name)
         prefix = self._prefix if self._run_id is None else self._config.kafka.topic_prefix
-        return TopicSource(self._bootstrap, prefix, config=self._config)
+        return TopicSource(self._brokers, prefix, config=self._config)
 
     async def batches(self, kind: str) -> AsyncIterator[list[Entry]]:
         """Messages of the topic of a type; see `Recorded`."""
@@ -183,7 +179,7 @@ class RecordedTopics:
         }
         if not spans:
             return
-        with plain_errors(self._bootstrap, f"reading {topic}"):
+        async with plain_errors(self._brokers, f"reading {topic}"):
             consumer = await self._start_consumer()
             reader = _EventReader(consumer, spans)
             while not reader.done:

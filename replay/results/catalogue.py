@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from msgspec import Struct
 
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.symbols import names_of
 from tapeline.schemas.topics import (
     RUN_ID_RULE,
@@ -21,7 +22,7 @@ from tapeline.schemas.topics import (
 )
 from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.administration import delete_named, topic_names
-from tapeline.streams.kafka.connection import COMMITTED, plain_errors
+from tapeline.streams.kafka.connection import make_consumer, plain_errors
 from tapeline.streams.kafka.reading import SpanReader, whole_spans
 
 
@@ -51,7 +52,7 @@ class Run(Struct, frozen=True):
         return None if self.manifest is None else int(self.manifest["wall"]["started_ms"])
 
 
-async def find_runs(prefix: str, bootstrap: str) -> list[Run]:
+async def find_runs(prefix: str, brokers: Brokers) -> list[Run]:
     """All runs of a prefix, by id.
 
     Raises
@@ -59,15 +60,15 @@ async def find_runs(prefix: str, bootstrap: str) -> list[Run]:
     BrokerError
         When the broker does not answer or refuses.
     """
-    names = await topic_names(bootstrap)
+    names = await topic_names(brokers)
     topics = topics_of_runs(names, prefix)
     held = [each for each in topics if run_manifest_topic(each, prefix) in topics[each]]
-    manifests = await _manifests([run_manifest_topic(each, prefix) for each in held], bootstrap)
+    manifests = await _manifests([run_manifest_topic(each, prefix) for each in held], brokers)
     found = dict(zip(held, manifests, strict=True))
     return [Run(each, tuple(topics[each]), found.get(each)) for each in topics]
 
 
-async def find_run(run_id: str, prefix: str, bootstrap: str) -> Run:
+async def find_run(run_id: str, prefix: str, brokers: Brokers) -> Run:
     """One run.
 
     Raises
@@ -76,13 +77,13 @@ async def find_run(run_id: str, prefix: str, bootstrap: str) -> Run:
         When there is none of that id.
     """
     _check(run_id)
-    for run in await find_runs(prefix, bootstrap):
+    for run in await find_runs(prefix, brokers):
         if run.run_id == run_id:
             return run
     raise InputError(f"run {run_id}: there is none of prefix {prefix}; see tapeline runs list")
 
 
-async def delete_runs(run_ids: Sequence[str], prefix: str, bootstrap: str) -> tuple[str, ...]:
+async def delete_runs(run_ids: Sequence[str], prefix: str, brokers: Brokers) -> tuple[str, ...]:
     """Delete runs with all their topics, the manifest first; returns the names of the topics.
 
     One whose replay still goes on fails then.
@@ -97,7 +98,7 @@ async def delete_runs(run_ids: Sequence[str], prefix: str, bootstrap: str) -> tu
     names_of("run_ids", run_ids)
     for run_id in run_ids:
         _check(run_id)
-    topics = topics_of_runs(await topic_names(bootstrap), prefix)
+    topics = topics_of_runs(await topic_names(brokers), prefix)
     for run_id in run_ids:
         if run_id not in topics:
             raise InputError(
@@ -106,8 +107,8 @@ async def delete_runs(run_ids: Sequence[str], prefix: str, bootstrap: str) -> tu
             )
     for run_id in run_ids:
         # What is left of a deletion that was cut short is no complete run.
-        await delete_named([run_manifest_topic(run_id, prefix)], bootstrap)
-        await delete_named(topics[run_id], bootstrap)
+        await delete_named([run_manifest_topic(run_id, prefix)], brokers)
+        await delete_named(topics[run_id], brokers)
     return tuple(name for run_id in run_ids for name in topics[run_id])
 
 
@@ -139,16 +140,16 @@ def _check(run_id: str) -> None:
         raise InputError(f"run id {run_id}: must be {RUN_ID_RULE}")
 
 
-async def _manifests(topics: Sequence[str], bootstrap: str) -> list[dict[str, Any] | None]:
+async def _manifests(topics: Sequence[str], brokers: Brokers) -> list[dict[str, Any] | None]:
     """The manifest in each topic, None where none was written."""
     if not topics:
         return []
-    with plain_errors(bootstrap, "reading the manifests of runs"):
-        async with AIOKafkaConsumer(
-            bootstrap_servers=bootstrap, enable_auto_commit=False, isolation_level=COMMITTED
-        ) as consumer:
-            partitions = [TopicPartition(topic, 0) for topic in topics]
-            found = await _last_values(consumer, partitions)
+    partitions = [TopicPartition(topic, 0) for topic in topics]
+    async with (
+        plain_errors(brokers, "reading the manifests of runs"),
+        make_consumer(brokers) as consumer,
+    ):
+        found = await _last_values(consumer, partitions)
     return [None if value is None else orjson.loads(value) for value in map(found.get, partitions)]
 
 

@@ -16,6 +16,7 @@ from tapeline.replay.sources.opening import check_configuration, is_corrected, s
 from tapeline.replay.sources.protocol import LogMissingError, LogSource
 from tapeline.replay.sources.topic import TopicSource
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.security import Brokers
 from tapeline.streams.errors import InputError
 from tapeline.streams.pipeline.manifest import OUTPUT_SHA256
 from tapeline.streams.pipeline.manifest_identity import IDENTITY, identity_differences
@@ -31,7 +32,7 @@ VERSIONS = ("calendars", "time_zone_version")
 
 
 def source_again(
-    manifest: Mapping[str, Any], config: Config, bootstrap: str, name: str
+    manifest: Mapping[str, Any], config: Config, brokers: Brokers, name: str
 ) -> LogSource:
     """The source of a manifest, not yet opened.
 
@@ -53,7 +54,7 @@ def source_again(
         corrected = is_corrected(manifest)
         spans = source["partitions"].items() if corrected else ()
         ends = {int(each): span["end"] for each, span in spans}
-        return _SameCluster(bootstrap, prefix, source, ends, config)
+        return _SameCluster(brokers, prefix, source, ends, config)
     files = source["files"]
     # A store's log may have grown; what is read of it has a hash of its own.
     expected = {} if source["kind"] == STORE else {each["path"]: each["sha256"] for each in files}
@@ -82,13 +83,13 @@ class _SameCluster(TopicSource):
 
     def __init__(
         self,
-        bootstrap: str,
+        brokers: Brokers,
         prefix: str,
         source: Mapping[str, Any],
         ends: Mapping[int, int],
         config: Config,
     ) -> None:
-        super().__init__(bootstrap, prefix, config=config)
+        super().__init__(brokers, prefix, config=config)
         self._wanted = source
         self._known_ends = ends
 
@@ -108,7 +109,7 @@ class _SameCluster(TopicSource):
         found = self.identity()["cluster_id"]
         if found != self._wanted["cluster_id"]:
             raise LogMissingError(
-                f"the cluster at {self.bootstrap} is {found}, the manifest is of"
+                f"the cluster at {self.brokers} is {found}, the manifest is of"
                 f" {self._wanted['cluster_id']}"
             )
         for partition, wanted in self._known_ends.items():

@@ -16,6 +16,7 @@ from tapeline.replay.results.release_messages import ReleaseWriter
 from tapeline.replay.sources.items import Release
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Reject
 from tapeline.schemas.partition import partition_for
@@ -31,7 +32,7 @@ from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.administration import create_new
 from tapeline.streams.kafka.connection import plain_errors
 from tapeline.streams.kafka.topics import WantedTopic
-from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer
+from tapeline.streams.kafka.writer import BatchWriter, batch_producer, stop_producer
 
 MANIFEST_KEY = b"manifest"
 FLUSH_SECONDS = 0.1
@@ -74,7 +75,7 @@ class RunTopics:
     def __init__(
         self,
         kafka: KafkaConfig,
-        bootstrap: str,
+        brokers: Brokers,
         run_id: str,
         partitions: int | None = None,
         registry: Registry = EVENTS,
@@ -82,7 +83,7 @@ class RunTopics:
         if not is_run_id(run_id):
             raise InputError(f"--run-id {run_id}: must be {RUN_ID_RULE}")
         self.run_id = run_id
-        self.bootstrap = bootstrap
+        self.brokers = brokers
         self._kafka = kafka
         self._registry = registry
         self._by_partition = partitions is not None
@@ -105,11 +106,11 @@ class RunTopics:
                 )
                 for topic in topics
             ],
-            self.bootstrap,
+            self.brokers,
         )
-        self._producer = producer = make_producer(self.bootstrap)
+        self._producer = producer = batch_producer(self.brokers)
         self._writers = {topic.name: BatchWriter(producer, topic.name) for topic in topics}
-        with plain_errors(self.bootstrap, "writing the topics of the run"):
+        async with plain_errors(self.brokers, "writing the topics of the run"):
             try:
                 await producer.start()
             except BaseException:
@@ -135,7 +136,7 @@ class RunTopics:
             Let nothing wait: it is not known when more comes.
         """
         writers = self._writers
-        with plain_errors(self.bootstrap, "writing the topics of the run"):
+        async with plain_errors(self.brokers, "writing the topics of the run"):
             for release in releases:
                 if not release.events and release.letter is None:
                     continue
@@ -150,7 +151,7 @@ class RunTopics:
 
     async def write_letters(self, letters: Sequence[Reject]) -> None:
         """Dead letters of what was sorted out before the first release."""
-        with plain_errors(self.bootstrap, "writing the topics of the run"):
+        async with plain_errors(self.brokers, "writing the topics of the run"):
             for letter in letters:
                 topic, (time_ms, key, value, headers) = self._messages.letter(letter, 0)
                 # Of a topic, the source is topic/partition/offset.
@@ -160,7 +161,7 @@ class RunTopics:
     async def commit(self, manifest: dict[str, Any]) -> None:
         """Wait until everything is acknowledged, then write the manifest: the run is complete."""
         writers = self._writers
-        with plain_errors(self.bootstrap, "writing the topics of the run"):
+        async with plain_errors(self.brokers, "writing the topics of the run"):
             for writer in writers.values():
                 await writer.drain()
             value = orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS)

@@ -14,6 +14,7 @@ from tapeline.replay.manifest.check import check_manifest
 from tapeline.replay.sources.files import BATCH, STORE, FileOptions, FileSource
 from tapeline.replay.sources.protocol import FETCH_RECORDS, LogSource
 from tapeline.schemas.config.model import Config, config_hash
+from tapeline.schemas.config.security import Brokers
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.feeds.times import TimeUnit
@@ -31,8 +32,8 @@ class Origin(Struct, frozen=True, kw_only=True):
         Logs or tables of bars; a single folder is a run directory, whose inputs are read again.
     store
         A durable store: its log.
-    bootstrap
-        Brokers: the topic of bars.
+    brokers
+        Of a cluster: the topic of bars.
     zone, until_ms, time_unit
         Of tables; see `FileSource`.
     ends
@@ -41,7 +42,7 @@ class Origin(Struct, frozen=True, kw_only=True):
 
     files: tuple[Source, ...] = ()
     store: Path | None = None
-    bootstrap: str | None = None
+    brokers: Brokers | None = None
     zone: str | None = None
     until_ms: int | None = None
     time_unit: TimeUnit | None = None
@@ -92,13 +93,13 @@ def source_of(config: Config, origin: Origin) -> Opened:
         )
     if origin.store is not None:
         return Opened(_of_store(config, origin.store, origin))
-    if origin.bootstrap is None:
+    if origin.brokers is None:
         raise InputError("no source: name a file, --store DIR, or --bootstrap")
     # Only a topic needs the Kafka client: replays of files start faster without it.
     from tapeline.replay.sources.topic import TopicSource
 
     prefix = config.kafka.topic_prefix
-    return Opened(TopicSource(origin.bootstrap, prefix, origin.fetch_records, origin.ends, config))
+    return Opened(TopicSource(origin.brokers, prefix, origin.fetch_records, origin.ends, config))
 
 
 async def ended(config: Config, origin: Origin) -> Origin:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
 from tapeline.replay.sources.items import Extent, LogItem
@@ -21,12 +21,13 @@ from tapeline.replay.sources.protocol import (
 from tapeline.replay.sources.snapshots import SnapshotReader
 from tapeline.schemas.codec import CodecError, RecordDecoder
 from tapeline.schemas.config.model import Config, built_in_config
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.events import Reject
 from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import LogRecord
 from tapeline.schemas.topics import input_log, snapshot_topic
-from tapeline.streams.kafka.connection import COMMITTED, admin_client, plain_errors
+from tapeline.streams.kafka.connection import admin_client, make_consumer, plain_errors
 from tapeline.streams.kafka.raw_records import Chunk, raw_records, split
 from tapeline.streams.kafka.shown import Shown
 from tapeline.streams.kafka.stamps import Stamps
@@ -43,7 +44,7 @@ class TopicSource:
 
     Parameters
     ----------
-    bootstrap
+    brokers
         Addresses of the brokers.
     prefix
         First part of the names of the topics.
@@ -65,14 +66,14 @@ class TopicSource:
 
     def __init__(
         self,
-        bootstrap: str,
+        brokers: Brokers,
         prefix: str,
         fetch_records: int = FETCH_RECORDS,
         ends: Mapping[int, int] | None = None,
         config: Config | None = None,
     ) -> None:
         self.topic = input_log(prefix)
-        self.bootstrap = bootstrap
+        self.brokers = brokers
         self.extents: dict[int, Extent] = {}
         self.symbols: Collection[str] | None = None
         self._snapshots = snapshot_topic(prefix)
@@ -84,8 +85,8 @@ class TopicSource:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> TopicSource:
-        with plain_errors(self.bootstrap, f"reading {self.topic}"):
-            async with admin_client(self.bootstrap) as admin:
+        async with plain_errors(self.brokers, f"reading {self.topic}"):
+            async with admin_client(self.brokers) as admin:
                 self._cluster_id = (await admin.describe_cluster())["cluster_id"]
                 found = [
                     len(each["partitions"])
@@ -94,7 +95,7 @@ class TopicSource:
                 ]
             if not found:
                 raise LogMissingError(
-                    f"{self.topic}: not at {self.bootstrap}, or not for us to see;"
+                    f"{self.topic}: not at {self.brokers}, or not for us to see;"
                     " make the topics by `tapeline topics create`"
                 )
             self._consumer = await self._start_consumer()
@@ -114,13 +115,8 @@ class TopicSource:
         await self._stack.aclose()
 
     async def _start_consumer(self, **settings: Any) -> Any:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            check_crcs=False,
-            isolation_level=COMMITTED,
-            **settings,
+        consumer = make_consumer(
+            self.brokers, auto_offset_reset="none", check_crcs=False, **settings
         )
         await consumer.start()
         self._stack.push_async_callback(consumer.stop)
@@ -132,7 +128,7 @@ class TopicSource:
 
     async def states(self, bound: StateBound, partitions: Collection[int]) -> StoredStates:
         """Those of the topic of snapshots."""
-        with plain_errors(self.bootstrap, f"reading {self._snapshots}"):
+        async with plain_errors(self.brokers, f"reading {self._snapshots}"):
             consumer = await self._start_consumer(max_partition_fetch_bytes=4 << 20)
             return await SnapshotReader(consumer, self._snapshots).before(bound, partitions)
 
@@ -154,7 +150,7 @@ class TopicSource:
         reader = _RecordReader(
             self.topic, self._consumer, self.extents, self._fetch_records, self._config
         )
-        with plain_errors(self.bootstrap, f"reading {self.topic}"):
+        async with plain_errors(self.brokers, f"reading {self.topic}"):
             reader.begin(starts, shown or {})
             while not reader.order.done:
                 await reader.fetch()

@@ -23,6 +23,12 @@ from tapeline.schemas.config.model import (
     built_in_config,
     is_coarser_multiple,
 )
+from tapeline.schemas.config.security import (
+    SASL_MECHANISMS,
+    SECURITY_PROTOCOLS,
+    KafkaSecurity,
+    KafkaSecurityError,
+)
 from tapeline.schemas.config.templates import check_ranges, read_templates
 from tapeline.schemas.config.values import (
     ALLOWED,
@@ -40,6 +46,8 @@ from tapeline.schemas.config.values import (
     one_of,
     read_base,
     read_bootstrap,
+    read_command,
+    read_file,
     read_flag,
     read_intervals,
     read_max_ahead,
@@ -61,7 +69,14 @@ KAFKA_READERS: dict[str, Reader] = {
     "partitions": whole_number(1, PARTITIONS_LIMIT),
     "replication": whole_number(1, REPLICATION_LIMIT),
     "snapshot_days": whole_number(1, SNAPSHOT_DAYS_LIMIT),
+    "security_protocol": one_of(SECURITY_PROTOCOLS),
+    "sasl_mechanism": one_of(("", *SASL_MECHANISMS)),
+    "token_command": read_command,
+    "ca_file": read_file,
+    "cert_file": read_file,
+    "key_file": read_file,
 }
+SECURITY_KEYS = KafkaSecurity.__struct_fields__
 INSTRUMENT_READERS: dict[str, Reader] = {
     "tick": read_tick,
     "calendar": one_of(CALENDAR_IDS),
@@ -123,13 +138,13 @@ def read_config(text: str, file: str) -> Config:
     default, instruments = _read_instruments(
         document.get("instruments", {}), start, root.child("instruments")
     )
-    kafka = read_table(document.get("kafka", {}), root.child("kafka"), KAFKA_READERS)
+    kafka = _read_kafka(document.get("kafka", {}), root.child("kafka"))
     time = _read_time(document.get("time", {}), root.child("time"))
     limits = read_table(document.get("limits", {}), root.child("limits"), LIMITS_READERS)
     derived = read_table(document.get("derived", {}), root.child("derived"), DERIVED_READERS)
     own_groups = _read_groups(document.get("groups", {}), root.child("groups"))
     config = Config(
-        kafka=KafkaConfig(**kafka),
+        kafka=kafka,
         instruments=instruments,
         default=default,
         groups={**start.groups, **own_groups},
@@ -171,6 +186,16 @@ def _decimal(text: str) -> Decimal | str:
         return Decimal(text)
     except InvalidOperation:
         return text
+
+
+def _read_kafka(value: object, at: ConfigKey) -> KafkaConfig:
+    fields = read_table(value, at, KAFKA_READERS)
+    security = {key: fields.pop(key) for key in SECURITY_KEYS if key in fields}
+    try:
+        return KafkaConfig(**fields, security=KafkaSecurity(**security))
+    except KafkaSecurityError as error:
+        written = security.get(error.key, getattr(KafkaSecurity(), error.key))
+        at.child(error.key).refuse(written, error.allowed)
 
 
 def _read_time(value: object, at: ConfigKey) -> TimeConfig:

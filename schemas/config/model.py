@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tapeline.schemas.config.feeds import FeedConfig
+from tapeline.schemas.config.security import Brokers, KafkaSecurity
 from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.instants import DAY_MS, day_of
 from tapeline.schemas.intervals import DEFAULT_INTERVALS, Interval, parse_interval
@@ -86,6 +87,8 @@ class KafkaConfig(Struct, frozen=True, kw_only=True):
     ----------
     snapshot_days
         A snapshot is kept until that of a session so many days later, or a multiple, replaces it.
+    security
+        Of every connection; its settings are keys of ``[kafka]`` in a file.
     """
 
     bootstrap: str = "127.0.0.1:9092"
@@ -93,6 +96,12 @@ class KafkaConfig(Struct, frozen=True, kw_only=True):
     partitions: int = 12
     replication: int = 1
     snapshot_days: int = 64
+    security: KafkaSecurity = KafkaSecurity()
+
+    @property
+    def brokers(self) -> Brokers:
+        """What a client needs to connect."""
+        return Brokers(self.bootstrap, self.security)
 
 
 class TimeConfig(Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from tapeline.schemas.config.model import (
     TimeConfig,
     built_in_config,
 )
+from tapeline.schemas.config.security import KafkaSecurity
 from tapeline.schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from tapeline.schemas.templates import RangeKind, Template
 
@@ -70,9 +71,16 @@ def max_ahead_text(milliseconds: int) -> str:
 
 def _section(name: str, section: Section, plain: Section) -> Iterable[str]:
     yield f"[{name}]"
+    yield from _lines(section, plain)
+
+
+def _lines(section: Section | KafkaSecurity, plain: Section | KafkaSecurity) -> Iterable[str]:
     for key in _fields(section):
-        value = getattr(section, key)
-        yield from _unless(value == getattr(plain, key), [f"{key} = {_value(value)}"])
+        value, built_in = getattr(section, key), getattr(plain, key)
+        if isinstance(value, KafkaSecurity):
+            yield from _lines(value, built_in)
+        else:
+            yield from _unless(value == built_in, [f"{key} = {_value(value)}"])
 
 
 def _unless(unchanged: bool, lines: Iterable[str]) -> list[str]:

@@ -8,11 +8,13 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NoReturn
 
 from msgspec import Struct
 
 from tapeline.schemas.config.model import CALENDAR_IDS, ConfigError
+from tapeline.schemas.config.security import SASL_MECHANISMS, SECURITY_PROTOCOLS
 from tapeline.schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from tapeline.schemas.intervals import BASE_INTERVALS, parse_interval
 from tapeline.schemas.symbols import NAME_RULE, is_name
@@ -33,6 +35,12 @@ ALLOWED = {
     "partitions": f"a whole number from 1 to {PARTITIONS_LIMIT}",
     "replication": f"a whole number from 1 to {REPLICATION_LIMIT}",
     "snapshot_days": f"a whole number from 1 to {SNAPSHOT_DAYS_LIMIT}",
+    "security_protocol": " or ".join(f'"{each}"' for each in SECURITY_PROTOCOLS),
+    "sasl_mechanism": " or ".join(f'"{each}"' for each in ("", *SASL_MECHANISMS)),
+    "token_command": 'a program and its arguments, such as ["get-token", "--kafka"], or []',
+    "ca_file": 'a file, by its path from the folder of this file; "" for none',
+    "cert_file": 'a file, by its path from the folder of this file; "" for none',
+    "key_file": 'a file, by its path from the folder of this file; "" for none',
     "tick": f"a decimal number above 0 and below 1e9 of at most {TICK_DECIMALS} decimals",
     "calendar": " or ".join(f'"{each}"' for each in CALENDAR_IDS),
     "base": ", ".join(BASE_INTERVALS) + " (also written 60s, 1h, 4h)",
@@ -262,6 +270,22 @@ def read_bootstrap(value: object, at: ConfigKey) -> str:
         if not 0 < int(address.rpartition(":")[2]) <= 65_535:
             at.refuse(value, ALLOWED["bootstrap"])
     return value
+
+
+def read_file(value: object, at: ConfigKey) -> str:
+    """A path from the folder of the configuration's file, made absolute; "" stays."""
+    if not isinstance(value, str) or "\0" in value:
+        at.refuse(value, ALLOWED["ca_file"])
+    return str((Path(at.file).parent / value).absolute()) if value else ""
+
+
+def read_command(value: object, at: ConfigKey) -> tuple[str, ...]:
+    """A program and its arguments."""
+    words = as_list(value, at, ALLOWED["token_command"])
+    for index, word in enumerate(words):
+        if not isinstance(word, str) or "\0" in word or not (index or word):
+            at.item(index).refuse(word, ALLOWED["token_command"])
+    return tuple(words)
 
 
 def read_topic_prefix(value: object, at: ConfigKey) -> str:

@@ -22,6 +22,7 @@ from tapeline.replay.explain.why import Answer, answer_data, why
 from tapeline.replay.sources.opening import Origin, check_configuration, source_of
 from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.errors import DIFFERENT
 from tapeline.schemas.instants import OUTPUTS_PER_RECORD
 from tapeline.schemas.registry import EVENTS
@@ -38,7 +39,7 @@ from tapeline.streams.cli.options import (
 from tapeline.streams.cli.show.parity import print_parity
 from tapeline.streams.cli.show.why import print_answer
 from tapeline.streams.errors import InputError
-from tapeline.streams.kafka.connection import broker_address, quiet_client
+from tapeline.streams.kafka.connection import brokers_of, quiet_client
 from tapeline.streams.outputs.terminal import print_document, print_line
 
 SideArgument = Annotated[
@@ -95,9 +96,7 @@ def parity_command(
         view=view,
         limit=limit,
     )
-    report = asyncio.run(
-        _parity(a, b, settings, broker_address(settings.kafka, bootstrap), options)
-    )
+    report = asyncio.run(_parity(a, b, settings, brokers_of(settings.kafka, bootstrap), options))
     if json:
         print_document(report_data(report))
     else:
@@ -107,9 +106,9 @@ def parity_command(
 
 
 async def _parity(
-    a: str, b: str, config: Config, bootstrap: str, options: ParityOptions
+    a: str, b: str, config: Config, brokers: Brokers, options: ParityOptions
 ) -> ParityReport:
-    async with recorded(a, config, bootstrap) as first, recorded(b, config, bootstrap) as other:
+    async with recorded(a, config, brokers) as first, recorded(b, config, brokers) as other:
         return await parity(first, other, config, options)
 
 
@@ -153,7 +152,7 @@ def why_command(
     origin = Origin(
         files=tuple(words),
         store=store,
-        bootstrap=broker_address(settings.kafka, bootstrap),
+        brokers=brokers_of(settings.kafka, bootstrap),
         zone=tz,
         time_unit=time_unit,
         until_ms=None if until is None else instant_of("--until", until),
@@ -172,8 +171,8 @@ def why_command(
 
 async def _why(config: Config, origin: Origin, event_id: str) -> Answer | None:
     if len(origin.files) == 1 and Path(origin.files[0].path).is_dir():
-        assert origin.bootstrap is not None
-        run = RecordedFolder(Path(origin.files[0].path), config, origin.bootstrap)
+        assert origin.brokers is not None
+        run = RecordedFolder(Path(origin.files[0].path), config, origin.brokers)
         async with run:
             check_configuration(config, run.manifest, run.name)
             settings = config.without_max_ahead() if run.corrected else config

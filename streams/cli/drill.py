@@ -69,10 +69,10 @@ def drill(
     """Kill workers on your cluster, in topics of its own, and check that nothing is lost."""
     from tapeline.streams.drill.drill import DrillOptions
     from tapeline.streams.drill.report import report_data
-    from tapeline.streams.kafka.connection import broker_address, quiet_client
+    from tapeline.streams.kafka.connection import brokers_of, quiet_client
 
     kafka = load_config(config).kafka
-    kafka = msgspec.structs.replace(kafka, bootstrap=broker_address(kafka, bootstrap))
+    kafka = msgspec.structs.replace(kafka, bootstrap=brokers_of(kafka, bootstrap).bootstrap)
     quiet_client()
     options = DrillOptions(
         kill_every_s=kill_every,

@@ -24,6 +24,7 @@ from tapeline.replay.run import Replay, ReplayOptions
 from tapeline.replay.sources.opening import Origin, source_of
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.security import Brokers
 from tapeline.streams.errors import InputError
 from tapeline.streams.outputs.terminal import LineWriter, print_line
 from tapeline.streams.pipeline.pacing import parse_speed
@@ -39,17 +40,17 @@ class Destination(Struct, frozen=True):
     ----------
     run_id
         Of the topics; None: no topics.
-    bootstrap
+    brokers
         Brokers of the topics.
     """
 
     folder: Path | None = None
     run_id: str | None = None
-    bootstrap: str = ""
+    brokers: Brokers | None = None
 
 
 def destination(
-    folder: Path | None, to_topics: bool, run_id: str | None, bootstrap: str
+    folder: Path | None, to_topics: bool, run_id: str | None, brokers: Brokers
 ) -> Destination:
     """What the options mean.
 
@@ -64,7 +65,7 @@ def destination(
         return Destination(folder)
     from tapeline.replay.results.topics import fresh_run_id
 
-    return Destination(folder, fresh_run_id() if run_id is None else run_id, bootstrap)
+    return Destination(folder, fresh_run_id() if run_id is None else run_id, brokers)
 
 
 class Watch:
@@ -130,7 +131,9 @@ async def record(
 
             partitions = partitions_of(run.source)
             topics = await stack.enter_async_context(
-                RunTopics(config.kafka, where.bootstrap, where.run_id, partitions)
+                RunTopics(
+                    config.kafka, where.brokers or config.kafka.brokers, where.run_id, partitions
+                )
             )
         if options.follow:
             await stack.enter_async_context(followed(run))

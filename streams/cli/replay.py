@@ -18,6 +18,7 @@ from tapeline.replay.sources.opening import is_corrected, read_manifest, source_
 from tapeline.replay.sources.protocol import FETCH_RECORDS
 from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.errors import DIFFERENT
 from tapeline.streams.cli.arguments import OrderedCommand
 from tapeline.streams.cli.options import (
@@ -40,7 +41,7 @@ from tapeline.streams.cli.replay_options import (
 )
 from tapeline.streams.cli.show.run import print_summary, summary_data
 from tapeline.streams.errors import InputError
-from tapeline.streams.kafka.connection import broker_address, quiet_client
+from tapeline.streams.kafka.connection import brokers_of, quiet_client
 from tapeline.streams.outputs.run_folder import MANIFEST, check_outside
 from tapeline.streams.outputs.terminal import plain_console, print_document, print_line
 from tapeline.streams.pipeline.manifest import OUTPUT_SHA256
@@ -129,7 +130,7 @@ def replay(
         "skip_idle": skip_idle,
         "then_follow": then_follow,
     }
-    where = destination(out, to_topics, run_id, broker_address(settings.kafka, bootstrap))
+    where = destination(out, to_topics, run_id, brokers_of(settings.kafka, bootstrap))
     if processes > 1 and (out is None or to_topics or then_follow or watch.paced):
         raise InputError(
             "--processes: needs --out, goes at --speed max without --skip-idle, and neither"
@@ -250,7 +251,7 @@ def _repeat(
         check_outside(out, [str(path), *inputs_in(before)])
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "again" if out is None else out
-        address = broker_address(config.kafka, bootstrap)
+        address = brokers_of(config.kafka, bootstrap)
         result = asyncio.run(_again(config, before, folder, address, str(path)))
     found = [*schedule_changes(before, config), *differences(before, result.manifest)]
     notes = version_notes(before, result.manifest)
@@ -278,7 +279,7 @@ def _repeat(
 
 
 async def _again(
-    config: Config, before: dict[str, Any], folder: Path, bootstrap: str, name: str
+    config: Config, before: dict[str, Any], folder: Path, brokers: Brokers, name: str
 ) -> RunResult:
     from tapeline.replay.results.repetition import (
         BY_PARTITION,
@@ -287,7 +288,7 @@ async def _again(
         source_again,
     )
 
-    source = source_again(before, config, bootstrap, name)
+    source = source_again(before, config, brokers, name)
     options = options_again(before, config)
     if schedule_changes(before, config):
         # Snapshots of other days are refused; from the log's beginning it shows what they change.

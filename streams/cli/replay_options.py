@@ -27,7 +27,7 @@ from tapeline.streams.cli.options import (
     instant_of,
 )
 from tapeline.streams.errors import InputError
-from tapeline.streams.kafka.connection import broker_address
+from tapeline.streams.kafka.connection import brokers_of
 from tapeline.streams.outputs.run_folder import MANIFEST, check_outside
 
 ReplayFiles = Annotated[
@@ -125,7 +125,7 @@ def origin_of(context: typer.Context, config: Config) -> Origin:
     return Origin(
         files=inputs,
         store=given["store"],
-        bootstrap=None if named else broker_address(config.kafka, given["bootstrap"]),
+        brokers=None if named else brokers_of(config.kafka, given["bootstrap"]),
         zone=given["tz"],
         time_unit=given["time_unit"],
         until_ms=None if given["until"] is None else instant_of("--until", given["until"]),

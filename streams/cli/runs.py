@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tapeline.schemas.config.loading import load_config
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.instants import DATE_AND_TIME, instant_text
 from tapeline.streams.cli.options import BootstrapOption, ConfigOption, JsonOption
 from tapeline.streams.errors import InputError
-from tapeline.streams.kafka.connection import broker_address, quiet_client
+from tapeline.streams.kafka.connection import brokers_of, quiet_client
 from tapeline.streams.outputs.terminal import (
     PlainTable,
     confirmed,
@@ -112,10 +113,10 @@ def _confirmed(run_ids: list[str]) -> bool:
     return confirmed(f"Delete {', '.join(run_ids)}?")
 
 
-def _cluster(config: Any, bootstrap: str | None) -> tuple[str, str]:
+def _cluster(config: Any, bootstrap: str | None) -> tuple[str, Brokers]:
     kafka = load_config(config).kafka
     quiet_client()
-    return kafka.topic_prefix, broker_address(kafka, bootstrap)
+    return kafka.topic_prefix, brokers_of(kafka, bootstrap)
 
 
 def _plain(run: Run) -> dict[str, Any]:

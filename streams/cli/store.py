@@ -239,14 +239,14 @@ def _view_as_of(
     from tapeline.replay.bounds import parse_bound
     from tapeline.replay.explain.as_of import view_of_log, view_of_store
     from tapeline.replay.sources.opening import Origin, source_of
-    from tapeline.streams.kafka.connection import broker_address, quiet_client
+    from tapeline.streams.kafka.connection import brokers_of, quiet_client
 
     store, bootstrap = options
     bound = parse_bound("--as-of", as_of)
     if store is not None:
         return view_of_store(config, store, bound, symbol, kind)
     quiet_client()
-    source = source_of(config, Origin(bootstrap=broker_address(config.kafka, bootstrap))).source
+    source = source_of(config, Origin(brokers=brokers_of(config.kafka, bootstrap))).source
     return asyncio.run(view_of_log(config, source, bound, symbol, kind))
 
 
@@ -273,11 +273,11 @@ async def _view_of_topics(
     config: Path | None, bootstrap: str | None, symbol: str | None, kind: str | None
 ) -> list[bytes]:
     from tapeline.streams.consuming.topics import current_view
-    from tapeline.streams.kafka.connection import broker_address, quiet_client
+    from tapeline.streams.kafka.connection import brokers_of, quiet_client
 
     kafka = load_config(config).kafka
     quiet_client()
-    return await current_view(kafka, broker_address(kafka, bootstrap), symbol, kind)
+    return await current_view(kafka, brokers_of(kafka, bootstrap), symbol, kind)
 
 
 async def _tail_topic(
@@ -285,14 +285,14 @@ async def _tail_topic(
 ) -> None:
     from tapeline.streams.cli.show.store import EventRows
     from tapeline.streams.consuming.topics import topic_lines, topic_named
-    from tapeline.streams.kafka.connection import broker_address, quiet_client
+    from tapeline.streams.kafka.connection import brokers_of, quiet_client
 
     kafka = load_config(config).kafka
     quiet_client()
     topic = topic_named(options.topic, kafka.topic_prefix)
     lines = topic_lines(
         topic,
-        broker_address(kafka, bootstrap),
+        brokers_of(kafka, bootstrap),
         options.symbol,
         options.from_ms,
         options.follow,

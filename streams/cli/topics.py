@@ -60,10 +60,10 @@ def topics_create(
 ) -> None:
     """Make the topics that are missing; refuse when one that is there differs."""
     from tapeline.streams.kafka.administration import create_topics
-    from tapeline.streams.kafka.connection import broker_address, quiet_client
+    from tapeline.streams.kafka.connection import brokers_of, quiet_client
 
     kafka = load_config(config).kafka
-    address = broker_address(kafka, bootstrap)
+    address = brokers_of(kafka, bootstrap)
     quiet_client()
     before = asyncio.run(create_topics(kafka, address))
     made = [report.wanted.name for report in before if report.found is None]
@@ -92,12 +92,12 @@ def topics_describe(
     Of the newest records of the log those are counted whose CreateTime is not the end of their bar.
     """
     from tapeline.streams.kafka.administration import describe_topics
-    from tapeline.streams.kafka.connection import broker_address, quiet_client
+    from tapeline.streams.kafka.connection import brokers_of, quiet_client
     from tapeline.streams.kafka.stamp_survey import stamp_survey
 
     settings = load_config(config)
     kafka = settings.kafka
-    address = broker_address(kafka, bootstrap)
+    address = brokers_of(kafka, bootstrap)
     quiet_client()
     reports = asyncio.run(describe_topics(kafka, address))
     # The log comes first in the catalogue.
@@ -133,10 +133,10 @@ def topics_delete(
 ) -> None:
     """Delete the topics with everything they hold, the log included."""
     from tapeline.streams.kafka.administration import delete_topics
-    from tapeline.streams.kafka.connection import broker_address, quiet_client
+    from tapeline.streams.kafka.connection import brokers_of, quiet_client
 
     kafka = load_config(config).kafka
-    address = broker_address(kafka, bootstrap)
+    address = brokers_of(kafka, bootstrap)
     if not yes:
         if not sys.stdin.isatty():
             raise InputError("topics delete: not a terminal: confirm with --yes")
@@ -170,12 +170,12 @@ def publish(
     json: JsonOption = False,
 ) -> None:
     """Feed files into the log, with clock records where bars are missing."""
-    from tapeline.streams.kafka.connection import broker_address, quiet_client
+    from tapeline.streams.kafka.connection import brokers_of, quiet_client
     from tapeline.streams.kafka.publishing import PublishOptions, publish_files
     from tapeline.streams.pipeline.pacing import parse_speed
 
     settings = load_config(config)
-    address = broker_address(settings.kafka, bootstrap)
+    address = brokers_of(settings.kafka, bootstrap)
     try:
         factor = parse_speed(speed)
     except ValueError:

@@ -23,6 +23,7 @@ from typing import Any, Literal
 from msgspec import Struct, json
 from msgspec import ValidationError as TokenError
 
+from tapeline.schemas.config.security import Brokers, KafkaSecurity
 from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event
@@ -131,6 +132,8 @@ class Subscription:
         False: end where the topics ended when the subscription began.
     registry
         The types of the events.
+    security
+        Of the connection; None: plain. User and password are read from the environment.
 
     Attributes
     ----------
@@ -147,6 +150,12 @@ class Subscription:
         When there are no topics, one is of another version, or `since` is none of these.
     LookupError
         On entering, when a topic does not exist.
+    BrokerError
+        On entering, when no broker answers.
+    BrokerRefusalError
+        On entering, when the broker refuses this user, or a right that reading needs.
+    CredentialsError
+        On entering, when user or password are not in the environment, or a file cannot be used.
     LostPositionError
         On entering, when a topic does not reach as far as the `ResumeToken`.
     """
@@ -161,6 +170,7 @@ class Subscription:
         final_only: bool = False,
         follow: bool = True,
         registry: Registry = EVENTS,
+        security: KafkaSecurity | None = None,
     ) -> None:
         names = names_of("topics", topics)
         for topic in names:
@@ -170,7 +180,7 @@ class Subscription:
             raise ValueError("no topics: name at least one")
         self.duplicates = 0
         self._topics = names
-        self._bootstrap = bootstrap
+        self._brokers = Brokers(bootstrap, security or KafkaSecurity())
         self._symbols = None if symbols is None else SymbolFilter(symbols, registry)
         self._since = _checked(since)
         self._final_only = final_only
@@ -190,41 +200,35 @@ class Subscription:
         return ResumeToken(dict(self._seen))
 
     async def __aenter__(self) -> Subscription:
-        from aiokafka import AIOKafkaConsumer
+        from tapeline.streams.kafka.connection import make_consumer, plain_errors
 
-        from tapeline.streams.kafka.connection import COMMITTED
-
-        partitions = await self._partitions()
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level=COMMITTED,
-        )
-        await consumer.start()
-        self._consumer = consumer
-        try:
-            consumer.assign(partitions)
-            await self._seek(partitions)
-        except BaseException:
-            await consumer.stop()
-            raise
+        async with plain_errors(self._brokers, "reading topics"):
+            partitions = await self._partitions()
+            consumer = make_consumer(self._brokers, auto_offset_reset="none")
+            await consumer.start()
+            self._consumer = consumer
+            try:
+                consumer.assign(partitions)
+                await self._seek(partitions)
+            except BaseException:
+                await consumer.stop()
+                raise
         return self
 
     async def _partitions(self) -> list[Any]:
         from aiokafka import TopicPartition
-        from aiokafka.admin import AIOKafkaAdminClient
+        from aiokafka.errors import TopicAuthorizationFailedError
 
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
-        await admin.start()
-        try:
+        from tapeline.streams.kafka.connection import admin_client
+
+        async with admin_client(self._brokers) as admin:
             described = await admin.describe_topics(list(self._topics))
-        finally:
-            await admin.close()
         found = []
         for topic in described:
+            if topic["error_code"] == TopicAuthorizationFailedError.errno:
+                raise TopicAuthorizationFailedError(topic["topic"])
             if topic["error_code"]:
-                raise LookupError(f"topic {topic['topic']} does not exist at {self._bootstrap}")
+                raise LookupError(f"topic {topic['topic']} does not exist at {self._brokers}")
             for partition in topic["partitions"]:
                 found.append(TopicPartition(topic["topic"], partition["partition"]))
         return sorted(found)

@@ -9,6 +9,7 @@ import orjson
 
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.events import Event
 from tapeline.schemas.feed_events import Unnumbered
 from tapeline.schemas.registry import EVENTS
@@ -38,7 +39,7 @@ def topic_named(name: str, prefix: str) -> str:
 
 
 async def current_view(
-    kafka: KafkaConfig, bootstrap: str, symbol: str | None, kind: str | None
+    kafka: KafkaConfig, brokers: Brokers, symbol: str | None, kind: str | None
 ) -> list[bytes]:
     """Every fact of the topics once, sorted by id: one event a line.
 
@@ -59,7 +60,7 @@ async def current_view(
         raise TopicsError(f"type {kind}: is none of {', '.join(EVENTS.facts)}")
     facts: dict[str, Event] = {}
     topics = [topic_of(each, kafka.topic_prefix) for each in kinds]
-    async with aclosing(_events(topics, bootstrap, symbol, "beginning", follow=False)) as events:
+    async with aclosing(_events(topics, brokers, symbol, "beginning", follow=False)) as events:
         async for event in events:
             if not isinstance(event, Unnumbered):
                 fold(facts, (event,), Removed)
@@ -67,7 +68,7 @@ async def current_view(
 
 
 async def topic_lines(
-    topic: str, bootstrap: str, symbol: str | None, from_ms: int | None, follow: bool
+    topic: str, brokers: Brokers, symbol: str | None, from_ms: int | None, follow: bool
 ) -> AsyncGenerator[bytes, None]:
     """Events of a topic in their order, duplicates dropped.
 
@@ -90,7 +91,7 @@ async def topic_lines(
         When a message is no event.
     """
     since: Since | int = "beginning" if from_ms is None else from_ms
-    async with aclosing(_events([topic], bootstrap, symbol, since, follow)) as events:
+    async with aclosing(_events([topic], brokers, symbol, since, follow)) as events:
         async for event in events:
             if isinstance(event, Removed):
                 yield orjson.dumps(
@@ -109,12 +110,17 @@ async def topic_lines(
 
 
 async def _events(
-    topics: list[str], bootstrap: str, symbol: str | None, since: Since | int, follow: bool
+    topics: list[str], brokers: Brokers, symbol: str | None, since: Since | int, follow: bool
 ) -> AsyncGenerator[Event | Removed | Unnumbered, None]:
     symbols = None if symbol is None else [symbol]
-    with plain_errors(bootstrap, "reading topics"):
+    async with plain_errors(brokers, "reading topics"):
         subscription = Subscription(
-            topics, bootstrap=bootstrap, symbols=symbols, since=since, follow=follow
+            topics,
+            bootstrap=brokers.bootstrap,
+            symbols=symbols,
+            since=since,
+            follow=follow,
+            security=brokers.security,
         )
         try:
             async with subscription as events:

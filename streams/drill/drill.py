@@ -108,16 +108,17 @@ async def run_drill(
     began = time.monotonic()
     own = own_topics(kafka, options.workers)
     config = drill_config(own)
-    with plain_errors(own.bootstrap, "drill"), _folder(options.keep) as folder:
-        async with _topics(own, options.keep):
-            crew = _crew(config, folder, options)
-            uncommitted = await _storm(config, crew, options, show_progress)
-            show_progress(
-                DrillProgress("comparing", time.monotonic() - began, 0, crew.faults.total())
-            )
-            differences, records = await compare_topics(config)
-            holes = [each for worker in crew.workers for each in _hole_lines(worker)]
-            differences.holes.update(holes)
+    async with plain_errors(own.brokers, "drill"):
+        with _folder(options.keep) as folder:
+            async with _topics(own, options.keep):
+                crew = _crew(config, folder, options)
+                uncommitted = await _storm(config, crew, options, show_progress)
+                show_progress(
+                    DrillProgress("comparing", time.monotonic() - began, 0, crew.faults.total())
+                )
+                differences, records = await compare_topics(config)
+                holes = [each for worker in crew.workers for each in _hole_lines(worker)]
+                differences.holes.update(holes)
     return DrillReport(
         prefix=own.topic_prefix,
         folder=str(folder) if options.keep else None,
@@ -155,7 +156,7 @@ def _folder(keep: bool) -> Iterator[Path]:
 async def _topics(kafka: KafkaConfig, keep: bool) -> AsyncIterator[None]:
     """The topics of the drill; only what was made here is deleted."""
     # Nothing of the prefix was there: it was made up just before.
-    before = await create_topics(kafka, kafka.bootstrap)
+    before = await create_topics(kafka, kafka.brokers)
     found = [each.wanted.name for each in before if each.found is not None]
     if found:
         raise TopicsError(f"drill: {', '.join(found)} was there before; run it again")
@@ -163,7 +164,7 @@ async def _topics(kafka: KafkaConfig, keep: bool) -> AsyncIterator[None]:
         yield
     finally:
         if not keep:
-            await delete_topics(kafka, kafka.bootstrap)
+            await delete_topics(kafka, kafka.brokers)
 
 
 def _crew(config: Config, folder: Path, options: DrillOptions) -> Crew:
@@ -228,7 +229,7 @@ async def _unless(watch: asyncio.Task[None], work: Awaitable[T]) -> T:
 async def _until_committed(kafka: KafkaConfig) -> dict[int, int]:
     """Wait until the workers have committed all, or do not get on; what is left, by partition."""
     ends = await log_ends(kafka)
-    async with admin_client(kafka.bootstrap) as admin:
+    async with admin_client(kafka.brokers) as admin:
         reached: dict[int, int] = {}
         moved_at = time.monotonic()
         while True:
@@ -253,7 +254,7 @@ async def compare_topics(config: Config) -> tuple[DrillDifferences, int]:
     topics = [log, *of_facts.values(), letters, changelog]
     found, count = DrillDifferences(), 0
     for partition in range(config.kafka.partitions):
-        there = await read_topics(config.kafka.bootstrap, topics, partition)
+        there = await read_topics(config.kafka.brokers, topics, partition)
         count += len(there[log])
         compare_offsets(f"{log}/{partition}", (each.offset for each in there[log]), found)
         values = [each.value for each in there[log]]

@@ -10,7 +10,7 @@ from itertools import islice
 from tapeline.schemas.config.model import KafkaConfig
 from tapeline.schemas.topics import input_log
 from tapeline.streams.drill.books import Sent
-from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer
+from tapeline.streams.kafka.writer import BatchWriter, batch_producer, stop_producer
 
 TICK_S = 0.05
 
@@ -40,7 +40,7 @@ class Feeder:
         KafkaError
             When the broker does not take it.
         """
-        producer = make_producer(self._kafka.bootstrap)
+        producer = batch_producer(self._kafka.brokers)
         try:
             await producer.start()
             writer = BatchWriter(producer, input_log(self._kafka.topic_prefix))

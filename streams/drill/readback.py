@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.topics import input_log, worker_app_id
-from tapeline.streams.kafka.connection import COMMITTED
+from tapeline.streams.kafka.connection import make_consumer
 from tapeline.streams.kafka.reading import read_spans, whole_spans
 
 FETCH_WAIT_MS = 50
 
 
 async def read_topics(
-    bootstrap: str, topics: Sequence[str], partition: int
+    brokers: Brokers, topics: Sequence[str], partition: int
 ) -> dict[str, list[Any]]:
     """All records of a partition of each topic, from its beginning to what is its end now.
 
@@ -28,12 +29,7 @@ async def read_topics(
         When nothing comes for half a minute.
     """
     wanted = [TopicPartition(topic, partition) for topic in topics]
-    async with AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        enable_auto_commit=False,
-        fetch_max_wait_ms=FETCH_WAIT_MS,
-        isolation_level=COMMITTED,
-    ) as consumer:
+    async with make_consumer(brokers, fetch_max_wait_ms=FETCH_WAIT_MS) as consumer:
         found = await read_spans(consumer, await whole_spans(consumer, wanted))
     return {partition.topic: records for partition, records in found.items()}
 
@@ -58,8 +54,6 @@ async def log_ends(kafka: KafkaConfig) -> dict[int, int]:
     """Ends of the partitions of the log."""
     topic = input_log(kafka.topic_prefix)
     partitions = [TopicPartition(topic, each) for each in range(kafka.partitions)]
-    async with AIOKafkaConsumer(
-        bootstrap_servers=kafka.bootstrap, isolation_level=COMMITTED
-    ) as consumer:
+    async with make_consumer(kafka.brokers) as consumer:
         ends = await consumer.end_offsets(partitions)
     return {each.partition: end for each, end in ends.items()}

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-
-from aiokafka import AIOKafkaConsumer
 
 from tapeline.schemas.config.feeds import FeedConfig
 from tapeline.schemas.config.model import Config
@@ -13,11 +10,10 @@ from tapeline.schemas.topics import input_log, topic_of
 from tapeline.streams.feeds.live.transports.inbox import Inbox, read_clocks
 from tapeline.streams.feeds.live.transports.kafka_topic import KafkaTopics
 from tapeline.streams.kafka.administration import partitions_of
-from tapeline.streams.kafka.connection import COMMITTED, quiet_client
-from tapeline.streams.kafka.feed_log import BrokerClients, KafkaFeedLog
+from tapeline.streams.kafka.connection import quiet_client
+from tapeline.streams.kafka.feed_log import KafkaFeedLog
 from tapeline.streams.kafka.intake import intake_group, topic_intake
 from tapeline.streams.kafka.lease import FeedLease, lease_group
-from tapeline.streams.kafka.writer import make_producer
 from tapeline.streams.pipeline.log_writer import LogWriter
 
 
@@ -33,17 +29,17 @@ async def feed_logs(config: Config, lease_s: float) -> Callable[[FeedConfig], Lo
     prefix = config.kafka.topic_prefix
     log = input_log(prefix)
     topics = [log, topic_of("hole", prefix), topic_of("reject", prefix)]
-    counts = await partitions_of(topics, config.kafka.bootstrap)
+    counts = await partitions_of(topics, config.kafka.brokers)
 
     def make(feed: FeedConfig) -> LogWriter:
         return KafkaFeedLog(
             config,
-            _clients(config),
+            config.kafka.brokers,
             feed.name,
             counts[log],
             lambda: read_clocks().wall_ms,
             FeedLease(
-                partial(AIOKafkaConsumer, bootstrap_servers=config.kafka.bootstrap),
+                config.kafka.brokers,
                 log,
                 lease_group(feed.name, prefix),
                 lease_s,
@@ -56,13 +52,4 @@ async def feed_logs(config: Config, lease_s: float) -> Callable[[FeedConfig], Lo
 def kafka_intake(config: Config, feed: str, inbox: Inbox) -> KafkaTopics:
     """Messages of a topic at the broker of the configuration."""
     group = intake_group(feed, config.kafka.topic_prefix)
-    return topic_intake(inbox, group, _clients(config))
-
-
-def _clients(config: Config) -> BrokerClients:
-    bootstrap = config.kafka.bootstrap
-    return BrokerClients(
-        partial(AIOKafkaConsumer, bootstrap_servers=bootstrap, isolation_level=COMMITTED),
-        partial(make_producer, bootstrap),
-        bootstrap,
-    )
+    return topic_intake(inbox, group, config.kafka.brokers)

@@ -22,6 +22,7 @@ from aiokafka.errors import (
 )
 
 from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import names_of
@@ -48,7 +49,7 @@ OF_THE_CONFIGURATION = (
 
 
 async def describe_topics(
-    kafka: KafkaConfig, bootstrap: str, registry: Registry = EVENTS
+    kafka: KafkaConfig, brokers: Brokers, registry: Registry = EVENTS
 ) -> tuple[TopicReport, ...]:
     """The state of each topic of the catalogue in the cluster.
 
@@ -57,12 +58,12 @@ async def describe_topics(
     BrokerError
         When the broker does not answer or refuses.
     """
-    async with administered(bootstrap, "describing topics") as admin:
+    async with administered(brokers, "describing topics") as admin:
         return await _reports(admin, wanted_topics(kafka, registry))
 
 
 async def create_topics(
-    kafka: KafkaConfig, bootstrap: str, registry: Registry = EVENTS
+    kafka: KafkaConfig, brokers: Brokers, registry: Registry = EVENTS
 ) -> tuple[TopicReport, ...]:
     """Make the topics of the catalogue that are missing; returns what was found before.
 
@@ -76,7 +77,7 @@ async def create_topics(
         When the broker does not answer or refuses.
     """
     wanted = wanted_topics(kafka, registry)
-    async with administered(bootstrap, "making topics") as admin:
+    async with administered(brokers, "making topics") as admin:
         before = await _reports(admin, wanted)
         _refuse_differing(before)
         missing = [report.wanted for report in before if report.found is None]
@@ -87,7 +88,7 @@ async def create_topics(
     return before
 
 
-async def delete_topics(kafka: KafkaConfig, bootstrap: str) -> tuple[str, ...]:
+async def delete_topics(kafka: KafkaConfig, brokers: Brokers) -> tuple[str, ...]:
     """Delete what there is of the catalogue's topics, with all they hold; returns their names.
 
     Raises
@@ -95,14 +96,14 @@ async def delete_topics(kafka: KafkaConfig, bootstrap: str) -> tuple[str, ...]:
     BrokerError
         When the broker does not answer or refuses.
     """
-    async with administered(bootstrap, "deleting topics") as admin:
+    async with administered(brokers, "deleting topics") as admin:
         there = await _reports(admin, wanted_topics(kafka))
         names = tuple(each.wanted.name for each in there if each.found is not None)
         await _delete(admin, names)
     return names
 
 
-async def topic_names(bootstrap: str) -> list[str]:
+async def topic_names(brokers: Brokers) -> list[str]:
     """Names of all topics that are for us to see, sorted.
 
     Raises
@@ -110,11 +111,11 @@ async def topic_names(bootstrap: str) -> list[str]:
     BrokerError
         When the broker does not answer or refuses.
     """
-    async with administered(bootstrap, "listing topics") as admin:
+    async with administered(brokers, "listing topics") as admin:
         return sorted(await admin.list_topics())
 
 
-async def create_new(wanted: Sequence[WantedTopic], bootstrap: str) -> None:
+async def create_new(wanted: Sequence[WantedTopic], brokers: Brokers) -> None:
     """Make topics of which none may be there yet.
 
     Raises
@@ -124,7 +125,7 @@ async def create_new(wanted: Sequence[WantedTopic], bootstrap: str) -> None:
     BrokerError
         When the broker does not answer or refuses.
     """
-    async with administered(bootstrap, "making topics") as admin:
+    async with administered(brokers, "making topics") as admin:
         there = {*await admin.list_topics()}.intersection(each.name for each in wanted)
         if there:
             raise TopicsError(f"{', '.join(sorted(there))}: there already; nothing was written")
@@ -132,7 +133,7 @@ async def create_new(wanted: Sequence[WantedTopic], bootstrap: str) -> None:
         _refuse_differing(await _until_visible(admin, wanted))
 
 
-async def delete_named(names: Sequence[str], bootstrap: str) -> None:
+async def delete_named(names: Sequence[str], brokers: Brokers) -> None:
     """Delete topics, with all they hold; what is not there is no error.
 
     Raises
@@ -143,7 +144,7 @@ async def delete_named(names: Sequence[str], bootstrap: str) -> None:
         When `names` is one text instead of a list.
     """
     names_of("names", names)
-    async with administered(bootstrap, "deleting topics") as admin:
+    async with administered(brokers, "deleting topics") as admin:
         await _delete(admin, names)
 
 
@@ -158,7 +159,7 @@ async def _delete(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
     await _until_gone(admin, names)
 
 
-async def partitions_of(names: Sequence[str], bootstrap: str) -> dict[str, int]:
+async def partitions_of(names: Sequence[str], brokers: Brokers) -> dict[str, int]:
     """Numbers of partitions of topics that must be there.
 
     Raises
@@ -169,7 +170,7 @@ async def partitions_of(names: Sequence[str], bootstrap: str) -> dict[str, int]:
         When the broker does not answer or refuses.
     """
     names_of("names", names)
-    async with administered(bootstrap, "looking for topics") as admin:
+    async with administered(brokers, "looking for topics") as admin:
         counts = {
             each["topic"]: len(each["partitions"])
             for each in await admin.describe_topics()
@@ -178,7 +179,7 @@ async def partitions_of(names: Sequence[str], bootstrap: str) -> dict[str, int]:
     missing = [name for name in names if name not in counts]
     if missing:
         raise TopicsError(
-            f"{', '.join(missing)}: not at {bootstrap}, or not for us to see;"
+            f"{', '.join(missing)}: not at {brokers}, or not for us to see;"
             " make the topics by `tapeline topics create`"
         )
     return counts

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tapeline.schemas.codec import CodecError, FeedEventDecoder, RecordDecoder, encode
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.events import Reject
 from tapeline.schemas.feed_events import Limit
 from tapeline.schemas.records import Bar, Clock
 from tapeline.schemas.topics import input_log, topic_of
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.feeds.clocked_feed import Marks
-from tapeline.streams.kafka.connection import plain_errors
+from tapeline.streams.kafka.connection import make_consumer, plain_errors
 from tapeline.streams.kafka.lease import FeedLease
 from tapeline.streams.kafka.messages import NO_SYMBOL, Destinations, create_time, event_time_ms
 from tapeline.streams.kafka.reading import SpanReader, read_spans, whole_spans
-from tapeline.streams.kafka.writer import BatchWriter, Header, stop_producer
+from tapeline.streams.kafka.writer import BatchWriter, Header, batch_producer, stop_producer
 from tapeline.streams.outputs.messages import unnumbered_message
 from tapeline.streams.pipeline.log_writer import (
     SESSIONS_KNOWN,
@@ -36,27 +37,13 @@ RECEIVED_HEADER = "recv_ms"
 VIA_HEADER = "via"
 
 
-class BrokerClients(NamedTuple):
-    """How clients of one broker are made; each is started where it is used.
-
-    Attributes
-    ----------
-    bootstrap
-        For messages.
-    """
-
-    consumer: Callable[..., AIOKafkaConsumer]
-    producer: Callable[[], AIOKafkaProducer]
-    bootstrap: str
-
-
 class KafkaFeedLog:
     """A `LogWriter` over the topics of a broker.
 
     Parameters
     ----------
-    clients
-        Of the broker.
+    brokers
+        Of the log, the events and the dead letters.
     feed
         Name of the feed.
     partitions
@@ -71,7 +58,7 @@ class KafkaFeedLog:
     def __init__(
         self,
         config: Config,
-        clients: BrokerClients,
+        brokers: Brokers,
         feed: str,
         partitions: int,
         wall_ms: Callable[[], int],
@@ -84,10 +71,9 @@ class KafkaFeedLog:
         self._router = Router(config)
         self._destination = Destinations(config, partitions)
         self._partitions = partitions
-        self._new_consumer = clients.consumer
-        self._producer = clients.producer()
+        self._producer = batch_producer(brokers)
         self._started = False
-        self._bootstrap = clients.bootstrap
+        self._brokers = brokers
         self._feed = feed
         self._wall_ms = wall_ms
         self._lease = lease
@@ -102,14 +88,14 @@ class KafkaFeedLog:
     async def read_back(self, feed: str, symbols: Sequence[str]) -> KnownLog:
         """What the log holds of some symbols in the last sessions, and of the feed."""
         known = KnownLog({symbol: KnownSymbol() for symbol in symbols})
-        with plain_errors(self._bootstrap, f"reading back {self._log}"):
+        async with plain_errors(self._brokers, f"reading back {self._log}"):
             if self._lease is not None:
                 await self._lease.start()
                 await self._lease.held.wait()
             if not self._started:
                 await self._producer.start()
                 self._started = True
-            consumer = self._new_consumer(enable_auto_commit=False)
+            consumer = make_consumer(self._brokers)
             await consumer.start()
             try:
                 await self._read_records(consumer, known)
@@ -184,7 +170,7 @@ class KafkaFeedLog:
 
     async def write(self, batch: LogBatch) -> None:
         """Append a batch; acknowledged by all copies when this returns."""
-        with plain_errors(self._bootstrap, f"writing to {self._log}"):
+        async with plain_errors(self._brokers, f"writing to {self._log}"):
             before: BatchWriter | None = None
             for item in batch.items:
                 writer = self._writer_of(item)

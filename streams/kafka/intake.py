@@ -5,11 +5,11 @@ from __future__ import annotations
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.topics import DEFAULT_PREFIX
 from tapeline.streams.feeds.live.transports.inbox import Inbox
 from tapeline.streams.feeds.live.transports.kafka_topic import KafkaTopics
-from tapeline.streams.kafka.connection import COMMITTED
-from tapeline.streams.kafka.feed_log import BrokerClients
+from tapeline.streams.kafka.connection import make_consumer
 
 
 def intake_group(feed: str, prefix: str = DEFAULT_PREFIX) -> str:
@@ -17,16 +17,10 @@ def intake_group(feed: str, prefix: str = DEFAULT_PREFIX) -> str:
     return f"{prefix}-intake-{feed}"
 
 
-def topic_intake(inbox: Inbox, group: str, clients: BrokerClients) -> KafkaTopics:
+def topic_intake(inbox: Inbox, group: str, brokers: Brokers) -> KafkaTopics:
     """Intake of a feed from a topic of the broker; a group without offsets reads what is kept."""
 
     def make(topic: str) -> AIOKafkaConsumer:
-        return clients.consumer(
-            topic,
-            group_id=group,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level=COMMITTED,
-        )
+        return make_consumer(brokers, topic, group_id=group, auto_offset_reset="earliest")
 
     return KafkaTopics(inbox, make, (KafkaError, OSError))

@@ -14,15 +14,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import (
     ConsumerProtocolMemberAssignment,
     ConsumerProtocolMemberMetadata,
 )
 
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.topics import DEFAULT_PREFIX
+from tapeline.streams.kafka.connection import make_consumer
 
 SESSION_S = 10.0
 TICK_S = 0.2
@@ -82,8 +84,8 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
 
     Parameters
     ----------
-    consumer
-        Makes a consumer of a group with these keywords; it is started here.
+    brokers
+        Of the log; the consumer of the group is made and started here.
     log
         Topic whose partitions stand for the feed.
     clock
@@ -101,7 +103,7 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(
         self,
-        consumer: Callable[..., AIOKafkaConsumer],
+        brokers: Brokers,
         log: str,
         group: str,
         session_s: float = SESSION_S,
@@ -118,12 +120,12 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
         self._was_held = False
         self._lost = ""
         self._assignor: type[FirstMember] = type("Assignor", (FirstMember,), {})
-        self._consumer = consumer(
+        self._consumer = make_consumer(
+            brokers,
             group_id=group,
             partition_assignment_strategy=(self._assignor,),
             session_timeout_ms=int(session_s * 1000),
             heartbeat_interval_ms=max(100, int(session_s * 1000 / 5)),
-            enable_auto_commit=False,
             auto_offset_reset="latest",
         )
         self._tasks: list[asyncio.Task[None]] = []

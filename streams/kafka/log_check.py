@@ -14,10 +14,12 @@ from contextlib import asynccontextmanager
 from enum import Enum
 from typing import Any, TypeVar
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.errors import BrokenPromiseError
+from tapeline.streams.kafka.connection import DENIALS, make_consumer
 from tapeline.streams.kafka.log_digest import RecordDigest, digest_of
 
 Partition = TypeVar("Partition", bound=tuple[str, int])
@@ -44,7 +46,7 @@ class LogVerdict(Enum):
 
 
 async def compare(
-    bootstrap: str, last: Mapping[Partition, RecordDigest]
+    brokers: Brokers, last: Mapping[Partition, RecordDigest]
 ) -> dict[Partition, LogVerdict]:
     """Read records again, without a group.
 
@@ -57,33 +59,37 @@ async def compare(
     ------
     LogChangedError
         At the first that is another one, or not there though the log does not begin behind it.
+    KafkaError
+        When the right to read is missing.
     """
     found = dict.fromkeys(last, LogVerdict.UNANSWERED)
     if not last:
         return found
     deadline = time.monotonic() + PATIENCE_S
     try:
-        async with asyncio.timeout(PATIENCE_S), _client(bootstrap) as client:
+        async with asyncio.timeout(PATIENCE_S), _client(brokers) as client:
             for partition, digest in last.items():
                 try:
                     async with asyncio.timeout(min(ANSWER_S, deadline - time.monotonic())):
                         found[partition] = await _compare(
                             client, TopicPartition(*partition), digest
                         )
+                except DENIALS:
+                    raise
                 except (KafkaError, TimeoutError):
                     continue
+    except DENIALS:
+        raise
     except (KafkaError, TimeoutError, OSError):
         return found
     return found
 
 
 @asynccontextmanager
-async def _client(bootstrap: str) -> AsyncIterator[Any]:
-    client = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        enable_auto_commit=False,
+async def _client(brokers: Brokers) -> AsyncIterator[Any]:
+    client = make_consumer(
+        brokers,
         auto_offset_reset="none",
-        isolation_level="read_committed",
         max_partition_fetch_bytes=LEAST_BYTES,
         fetch_max_wait_ms=FETCH_WAIT_MS,
     )

@@ -9,16 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from aiokafka import AIOKafkaConsumer
-
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.topics import input_log, topic_of
 from tapeline.streams.feeds.clocked_feed import ClockedFeed
 from tapeline.streams.feeds.items import Feed
 from tapeline.streams.feeds.opening import Progress, Source, in_order, open_feeds, reported
 from tapeline.streams.feeds.times import TableTimes, TimeUnit, table_times
 from tapeline.streams.kafka.administration import partitions_of
-from tapeline.streams.kafka.connection import COMMITTED, plain_errors
+from tapeline.streams.kafka.connection import make_consumer, plain_errors
 from tapeline.streams.kafka.messages import (
     Destinations,
     Letter,
@@ -28,7 +27,7 @@ from tapeline.streams.kafka.messages import (
 )
 from tapeline.streams.kafka.resume import ResumeSearch
 from tapeline.streams.kafka.tails import EventTimes, TailReader
-from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer
+from tapeline.streams.kafka.writer import BatchWriter, batch_producer, stop_producer
 from tapeline.streams.outputs.messages import unnumbered_message
 from tapeline.streams.pipeline.pacing import NS_IN_S, Pacer
 from tapeline.streams.pipeline.refusals import (
@@ -119,7 +118,7 @@ class PublishResult:
 
 async def publish_files(
     config: Config,
-    bootstrap: str,
+    brokers: Brokers,
     sources: Sequence[Source],
     options: PublishOptions,
     progress: Callable[[Progress], None] | None = None,
@@ -145,15 +144,15 @@ async def publish_files(
     )
     times = table_times(config, options.zone, options.time_unit)
     with PublishInputs(config, sources, times) as inputs:
-        counts = await partitions_of([log, rejects], bootstrap)
+        counts = await partitions_of([log, rejects], brokers)
         result = PublishResult(log, counts[log])
         result.ignored_columns = {feed.path: feed.ignored for feed in inputs.feeds if feed.ignored}
         there: dict[str, int] = {}
         if options.resume:
-            with plain_errors(bootstrap, "looking for the offset to go on from"):
-                there = await _already_there(config, bootstrap, sources, times, result)
-        with plain_errors(bootstrap, "publishing (go on with --resume)"):
-            producer = make_producer(bootstrap)
+            async with plain_errors(brokers, "looking for the offset to go on from"):
+                there = await _already_there(config, brokers, sources, times, result)
+        async with plain_errors(brokers, "publishing (go on with --resume)"):
+            producer = batch_producer(brokers)
             try:
                 await producer.start()
                 letters = BatchWriter(producer, rejects)
@@ -220,16 +219,14 @@ class PublishInputs:
 
 async def _already_there(
     config: Config,
-    bootstrap: str,
+    brokers: Brokers,
     sources: Sequence[Source],
     times: TableTimes,
     result: PublishResult,
 ) -> dict[str, int]:
     """By symbol, how many of its first messages the topic already holds."""
     search = ResumeSearch()
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, isolation_level=COMMITTED
-    )
+    consumer = make_consumer(brokers)
     try:
         await consumer.start()
         reader = TailReader(consumer, result.topic, EventTimes(Router(config)))

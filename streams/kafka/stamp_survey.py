@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from msgspec import Struct
 
 from tapeline.schemas.codec import CodecError, RecordDecoder
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.topics import input_log
-from tapeline.streams.kafka.connection import COMMITTED, plain_errors
+from tapeline.streams.kafka.connection import make_consumer, plain_errors
 from tapeline.streams.kafka.reading import read_block, whole_spans
 from tapeline.streams.kafka.stamps import Stamps
 
@@ -28,7 +29,7 @@ class StampSurvey(Struct, frozen=True):
     untimed: int
 
 
-async def stamp_survey(config: Config, bootstrap: str, partitions: int, last: int) -> StampSurvey:
+async def stamp_survey(config: Config, brokers: Brokers, partitions: int, last: int) -> StampSurvey:
     """Look at the last committed records of each partition of the log; nothing is committed.
 
     Parameters
@@ -44,20 +45,17 @@ async def stamp_survey(config: Config, bootstrap: str, partitions: int, last: in
     topic = input_log(config.kafka.topic_prefix)
     decode, untimed = RecordDecoder().decode, Stamps(config).untimed
     records = found = 0
-    with plain_errors(bootstrap, f"reading {topic}"):
-        async with AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level=COMMITTED,
-        ) as consumer:
-            topic_partitions = [TopicPartition(topic, number) for number in range(partitions)]
-            for partition, (begin, end) in (await whole_spans(consumer, topic_partitions)).items():
-                for record in await read_block(consumer, partition, max(begin, end - last), end):
-                    records += 1
-                    try:
-                        content = decode(record.value or b"")
-                    except CodecError:
-                        continue
-                    found += untimed(content, record.timestamp)
+    topic_partitions = [TopicPartition(topic, number) for number in range(partitions)]
+    async with (
+        plain_errors(brokers, f"reading {topic}"),
+        make_consumer(brokers, auto_offset_reset="none") as consumer,
+    ):
+        for partition, (begin, end) in (await whole_spans(consumer, topic_partitions)).items():
+            for record in await read_block(consumer, partition, max(begin, end - last), end):
+                records += 1
+                try:
+                    content = decode(record.value or b"")
+                except CodecError:
+                    continue
+                found += untimed(content, record.timestamp)
     return StampSurvey(records, found)

@@ -11,6 +11,9 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
 
+from tapeline.schemas.config.security import Brokers
+from tapeline.streams.kafka.connection import make_producer
+
 BATCH_BYTES = 900_000
 REQUEST_TIMEOUT_MS = 30_000
 IDLE_SECONDS = 30.0
@@ -21,13 +24,10 @@ Header = tuple[str, bytes]
 NO_HEADERS: list[Header] = []
 
 
-def make_producer(bootstrap: str) -> AIOKafkaProducer:
-    """A producer that repeats nothing and loses nothing: idempotent, acknowledged by all copies."""
-    return AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
-        acks="all",
-        enable_idempotence=True,
-        linger_ms=0,
+def batch_producer(brokers: Brokers) -> AIOKafkaProducer:
+    """A producer of whole batches, not started; see `make_producer`."""
+    return make_producer(
+        brokers,
         max_batch_size=BATCH_BYTES,
         max_request_size=4 * BATCH_BYTES,
         request_timeout_ms=REQUEST_TIMEOUT_MS,

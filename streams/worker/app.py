@@ -16,9 +16,11 @@ from msgspec import Struct
 
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.topics import input_log, snapshot_topic, worker_app_id
-from tapeline.streams.errors import BrokerError, TopicsError
+from tapeline.streams.errors import BrokerError, BrokerRefusalError, TopicsError
 from tapeline.streams.kafka.administration import describe_topics
+from tapeline.streams.kafka.connection import make_producer, refusal_of
 from tapeline.streams.kafka.log_digest import RecordDigest
+from tapeline.streams.worker.bridge.credentials import broker_credentials
 from tapeline.streams.worker.bridge.table import StateTable
 from tapeline.streams.worker.bridge.transport import BatchApp, BatchMessage, BatchSchema
 from tapeline.streams.worker.cluster import (
@@ -116,7 +118,7 @@ class WorkerApp(BatchApp):
             worker_app_id(config.kafka.topic_prefix),
             on_crash=on_crash,
             chunk_records=options.chunk_records,
-            bootstrap=config.kafka.bootstrap,
+            brokers=config.kafka.brokers,
             **faust_settings(config, options),
         )
         self.config = config
@@ -196,7 +198,9 @@ class WorkerApp(BatchApp):
         try:
             await committer.run()
         except NotWrittenError as error:
-            self.crash_with(await explained(error, self.config.kafka.bootstrap))
+            if refusal_of(error) is not None:
+                self.crash_with(error)
+            self.crash_with(await explained(error, self.config.kafka.brokers))
         except Exception as error:
             self.crash_with(error)
 
@@ -221,12 +225,9 @@ class WorkerApp(BatchApp):
         return fold
 
     def _new_output_producer(self) -> AIOKafkaProducer:
-        return AIOKafkaProducer(
-            bootstrap_servers=self.config.kafka.bootstrap,
+        return make_producer(
+            self.config.kafka.brokers,
             client_id=f"{self.conf.id}-outputs",
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=0,
             max_batch_size=OUTPUT_BATCH_BYTES,
             max_request_size=REQUEST_BYTES,
             request_timeout_ms=int(PRODUCE_S * 1000),
@@ -274,7 +275,7 @@ class WorkerApp(BatchApp):
         topic = self.table.changelog_topic_name
         partitions = sorted(tp.partition for tp in assigned if tp.topic == topic)
         try:
-            heads = await read_heads(self.config.kafka.bootstrap, topic, partitions)
+            heads = await read_heads(self.config.kafka.brokers, topic, partitions)
             for partition in partitions:
                 used = self.table.data.is_open(partition)
                 if not await self.table.data.open(partition, generation_id):
@@ -353,8 +354,10 @@ class WorkerApp(BatchApp):
     async def _check_partitions(self) -> None:
         try:
             kafka = self.config.kafka
-            described = await describe_topics(kafka, kafka.bootstrap)
+            described = await describe_topics(kafka, kafka.brokers)
             reports = worker_reports(described, kafka.topic_prefix)
+        except BrokerRefusalError as error:
+            self.crash_with(error)
         except BrokerError as error:
             logger.info("the topics cannot be looked at just now: %s", error)
             return
@@ -375,8 +378,8 @@ class WorkerApp(BatchApp):
         return f"end of partitions {unknown} not known yet" if unknown else None
 
     def client_failure(self) -> BaseException | None:
-        """Why the client no longer takes part in its group, None while it does."""
-        failure: BaseException | None = self.consumer.coordination_failure()
+        """Why the client does not take part in its group, or reads nothing; None while it does."""
+        failure: BaseException | None = self.consumer.client_failure()
         return failure
 
     def recovery_progress(self) -> object:
@@ -453,6 +456,7 @@ def faust_settings(config: Config, options: WorkerOptions) -> dict[str, Any]:
         instance = f"{worker_app_id(config.kafka.topic_prefix)}-{options.instance}"
     return {
         "broker": brokers,
+        "broker_credentials": broker_credentials(config.kafka.security),
         # Part of what the group remembers of a member. By default it has the name of the host, and
         # a static member that came back on another one would not take its own assignment.
         "canonical_url": "http://worker",

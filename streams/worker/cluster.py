@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.registry import EVENTS
@@ -43,7 +44,7 @@ async def check_cluster(config: Config, registry: Registry = EVENTS) -> int:
     TopicsError
         Naming the topics that are missing, or of another number of partitions, and the way out.
     """
-    described = await describe_topics(config.kafka, config.kafka.bootstrap, registry)
+    described = await describe_topics(config.kafka, config.kafka.brokers, registry)
     reports = worker_reports(described, config.kafka.topic_prefix, registry)
     judge_topics(reports)
     for report in reports:
@@ -82,12 +83,12 @@ def judge_topics(reports: Sequence[TopicReport]) -> None:
         )
 
 
-async def explained(error: NotWrittenError, bootstrap: str) -> NotWrittenError:
+async def explained(error: NotWrittenError, brokers: Brokers) -> NotWrittenError:
     """The same error with the way out: whether the topic was deleted is asked first."""
     there = True
     try:
         async with asyncio.timeout(ASKING_S):
-            there = error.topic in await topic_names(bootstrap)
+            there = error.topic in await topic_names(brokers)
     except (BrokerError, TimeoutError):
         # Then it is the broker that fails.
         pass

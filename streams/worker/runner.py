@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,10 +16,11 @@ import msgspec
 from msgspec import Struct
 
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.errors import IO_FAILURE
 from tapeline.schemas.instants import SECOND_MS
 from tapeline.streams.errors import exit_code_of
-from tapeline.streams.kafka.connection import broker_address
+from tapeline.streams.kafka.connection import brokers_of, refusal_error, refusal_of
 from tapeline.streams.monitoring.server import HealthServer
 from tapeline.streams.pipeline.collector import rare_collections
 from tapeline.streams.worker.bridge.store_errors import wants_room
@@ -97,10 +99,10 @@ def run_worker(
         When a folder or port cannot be had.
     """
     set_up_logging(options.log_json)
-    import uvloop
+    from tapeline.streams.worker.loop import WorkerLoopPolicy
 
     # Before Faust is imported: it makes its loops and threads by the policy in force.
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.set_event_loop_policy(WorkerLoopPolicy())
     with rare_collections(), claim_instance(options.data_dir, options.instance) as instance:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
@@ -127,7 +129,7 @@ async def _run(
             session_s=options.session_s,
             chunk_records=options.chunk_records,
         ),
-        on_crash=lambda error: _crash(instance, error),
+        on_crash=lambda error: _crash(instance, config.kafka.brokers, error),
         pause=pause,
     )
     app.metrics.started_s = started_s
@@ -148,8 +150,8 @@ async def _run(
         loop.add_signal_handler(each, stop.set)
     starting = asyncio.ensure_future(app.start())
     looking = asyncio.ensure_future(app.watch_log(options.log_check_s))
-    starting.add_done_callback(lambda done: _check_failure(instance, done))
-    looking.add_done_callback(lambda done: _check_failure(instance, done))
+    starting.add_done_callback(partial(_check_failure, app))
+    looking.add_done_callback(partial(_check_failure, app))
     watching = asyncio.ensure_future(_watch(app))
     await stop.wait()
     logger.info("draining: what is in hand is written and committed")
@@ -184,6 +186,8 @@ async def _watch(app: WorkerApp) -> None:
     while True:
         await asyncio.sleep(WATCH_S)
         failure = app.client_failure()
+        if failure is not None and refusal_of(failure) is not None:
+            app.crash_with(failure)
         if failure is not None:
             hard_exit(f"the client left its group: {failure}. Start it again")
         if clock.is_stuck(app.recovery_progress(), time.monotonic()):
@@ -209,14 +213,15 @@ def _health(app: WorkerApp, needs_data: bool) -> HealthServer:
     return HealthServer(not_ready, page)
 
 
-def _check_failure(instance: Instance, done: asyncio.Future[Any]) -> None:
+def _check_failure(app: WorkerApp, done: asyncio.Future[Any]) -> None:
     if not done.cancelled():
         error = done.exception()
         if error is not None:
-            _crash(instance, error)
+            app.crash_with(error)
 
 
-def _crash(instance: Instance, error: BaseException) -> NoReturn:
+def _crash(instance: Instance, brokers: Brokers, error: BaseException) -> NoReturn:
+    error = refusal_error(brokers, "worker", error) or error
     if isinstance(error, OwnershipError):
         # A full disk must not keep the process.
         with suppress(OSError):
@@ -232,5 +237,6 @@ def with_bootstrap(config: Config, bootstrap: str | None) -> Config:
     ConfigError
         When it is no address.
     """
-    kafka = msgspec.structs.replace(config.kafka, bootstrap=broker_address(config.kafka, bootstrap))
+    brokers = brokers_of(config.kafka, bootstrap)
+    kafka = msgspec.structs.replace(config.kafka, bootstrap=brokers.bootstrap)
     return msgspec.structs.replace(config, kafka=kafka)

@@ -45,6 +45,16 @@ READERS = {
     "templates": KIND_READERS,
 }
 DAILY = {"kind": '"P"', "label": '"p"', "period": '"day"', "minutes": "30"}
+# Settings of security that an example needs beside it.
+TLS = 'security_protocol = "SSL"\n'
+SASL = 'security_protocol = "SASL_SSL"\n'
+BESIDE = {
+    "sasl_mechanism": SASL,
+    "token_command": f'{SASL}sasl_mechanism = "OAUTHBEARER"\n',
+    "ca_file": TLS,
+    "cert_file": f'{TLS}key_file = "client.key"\n',
+    "key_file": f'{TLS}cert_file = "client.pem"\n',
+}
 # An example of a kind's key that belongs to another window than `DAILY`.
 INSTEAD = {"until": ("minutes",), "machine": (), "levels": ()}
 
@@ -128,7 +138,7 @@ def test_the_example_of_a_row_is_allowed(page: str, section: str, key: str) -> N
     elif section == "instruments":
         text = f"[instruments.X]\n{key} = {example}"
     else:
-        text = f"[{section}]\n{key} = {example}"
+        text = f"[{section}]\n{BESIDE.get(key, '')}{key} = {example}"
     assert toml(example) is not None
     assert read_config(text, "page") != built_in_config()
 

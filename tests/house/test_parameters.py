@@ -30,6 +30,7 @@ COMMANDS = frozenset(
 # What programs call by the names of parameters.
 LONG = frozenset(
     {
+        "streams/consuming/subscription.py: __init__",
         "streams/embedded.py: run_files",
     }
 )

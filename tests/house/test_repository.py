@@ -44,19 +44,6 @@ def test_a_module_is_one_room(path: Path) -> None:
     assert module_faults(path.read_text("utf-8"), is_package=is_package) == []
 
 
-CONSUMERS = re.compile(r"\bAIOKafkaConsumer\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
-
-
-def test_every_consumer_reads_what_is_committed() -> None:
-    found = [
-        (str(path.relative_to(ROOT)), "isolation_level=" in call)
-        for path in modules(*PACKAGES, "examples")
-        for call in CONSUMERS.findall(path.read_text("utf-8"))
-    ]
-    assert len(found) > 5
-    assert [name for name, committed in found if not committed] == []
-
-
 def test_a_folder_of_modules_is_a_package_with_a_docstring() -> None:
     folders = {path.parent for path in modules(*PACKAGES)}
     assert [folder for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []

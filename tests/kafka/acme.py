@@ -20,7 +20,7 @@ async def prepared(broker: Broker, prefix: str, partitions: int = 1) -> Config:
     """A configuration whose topics are there and empty."""
     base = with_kafka(built_in_config(), broker.bootstrap, prefix, partitions)
     config = read_config(configuration(base), "test")
-    await create_topics(config.kafka, broker.bootstrap)
+    await create_topics(config.kafka, broker.brokers)
     return config
 
 

@@ -26,6 +26,8 @@ from uuid import uuid4
 
 import pytest
 
+from tapeline.schemas.config.security import Brokers
+
 KAFKA = "org.apache.kafka:kafka_2.13:4.1.0"
 # Without it the broker's messages go nowhere, and the test cannot report why it did not start.
 LOGGING = "org.slf4j:slf4j-simple:1.7.36"
@@ -89,6 +91,7 @@ class Broker:
         self._machine = HEAP if loaded else (*HEAP, QUICK)
         self.log_file = folder / "broker.log"
         self._settings = dict(settings or {})
+        self._format_options: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._port, self._controller_port, internal_port = free_ports(3)
         if refusing:
@@ -99,6 +102,11 @@ class Broker:
     def bootstrap(self) -> str:
         """Address for clients."""
         return f"127.0.0.1:{self._port}"
+
+    @property
+    def brokers(self) -> Brokers:
+        """The same, with a plain connection."""
+        return Brokers(self.bootstrap)
 
     @property
     def pid(self) -> int:
@@ -159,7 +167,9 @@ class Broker:
         properties.write_text("".join(lines), "utf-8")
         tool = ["kafka.tools.StorageTool", "format", "--cluster-id", _cluster_id(), "--config"]
         done = subprocess.run(
-            [*java, *_levels(), *tool, str(properties)], capture_output=True, check=False
+            [*java, *_levels(), *tool, str(properties), *self._format_options],
+            capture_output=True,
+            check=False,
         )
         if done.returncode != 0:
             properties.unlink()

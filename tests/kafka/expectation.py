@@ -45,7 +45,7 @@ def _line(line: bytes) -> TopicMessage:
 async def read_outputs(config: Config, partition: int) -> dict[str, list[TopicMessage]]:
     """What lies in the topics of events, by type."""
     topics = {kind: topic_of(kind, config.kafka.topic_prefix) for kind in FACTS}
-    found = await read_topics(config.kafka.bootstrap, list(topics.values()), partition)
+    found = await read_topics(config.kafka.brokers, list(topics.values()), partition)
     return {kind: topic_messages(found[topic]) for kind, topic in topics.items()}
 
 

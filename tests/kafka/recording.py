@@ -90,7 +90,7 @@ class Recording(NamedTuple):
     def source(self, fetch_records: int = FETCH) -> TopicSource:
         """The log, to be replayed."""
         kafka = self.config.kafka
-        return TopicSource(kafka.bootstrap, kafka.topic_prefix, fetch_records)
+        return TopicSource(kafka.brokers, kafka.topic_prefix, fetch_records)
 
 
 def disturbed(bars: Sequence[Bar], seed: int) -> Log:
@@ -147,7 +147,7 @@ async def prepare(bootstrap: str, prefix: str, partitions: int = PARTITIONS) -> 
     """A configuration whose topics are there and empty."""
     base = with_kafka(built_in_config(), bootstrap, prefix, partitions)
     made = read_config(configuration(base), "test")
-    await create_topics(made.kafka, bootstrap)
+    await create_topics(made.kafka, made.kafka.brokers)
     return made
 
 

@@ -25,7 +25,7 @@ async def test_a_worker_that_is_started_again_and_wiped_refuses_the_same_symbols
     broker: Broker, topic_prefix: str, tmp_path: Path
 ) -> None:
     config = with_kafka(read_config(TOML, "test"), broker.bootstrap, topic_prefix, 1)
-    await create_topics(config.kafka, broker.bootstrap)
+    await create_topics(config.kafka, broker.brokers)
     first = 0
     for number, end in enumerate(CUTS):
         await append(config, 0, LOG[first:end])

@@ -14,6 +14,7 @@ from tapeline.replay.run import Replay
 from tapeline.replay.sources.files import FileSource
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.replay.sources.topic import TopicSource
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import LogRecord
 from tapeline.schemas.topics import output_topics, run_prefix
@@ -39,7 +40,7 @@ class TestTopic(LogSourceContract):
     ) -> LogSource:
         config = with_kafka(CONFIG, self.bootstrap, self.prefix, PARTITIONS)
         if not self.made:
-            await create_topics(config.kafka, self.bootstrap)
+            await create_topics(config.kafka, config.kafka.brokers)
             parts: list[list[LogRecord | bytes]] = [[] for _ in range(PARTITIONS)]
             for each in records:
                 group = "ACME" if isinstance(each, bytes) else each.symbol
@@ -47,7 +48,7 @@ class TestTopic(LogSourceContract):
             for partition, part in enumerate(parts):
                 await append(config, partition, part)
             self.made = True
-        return TopicSource(self.bootstrap, self.prefix, fetch_records, config=config)
+        return TopicSource(Brokers(self.bootstrap), self.prefix, fetch_records, config=config)
 
 
 class TestRunTopics(SinkContract):
@@ -62,7 +63,7 @@ class TestRunTopics(SinkContract):
         self.newest = self.complete
         async with (
             Replay(CONFIG, FileSource(CONFIG, [source])) as replay,
-            RunTopics(self.kafka, self.kafka.bootstrap, self.complete) as topics,
+            RunTopics(self.kafka, self.kafka.brokers, self.complete) as topics,
         ):
             await replay_into(replay, Sinks(None, topics), {})
 
@@ -71,12 +72,12 @@ class TestRunTopics(SinkContract):
         self.newest = f"{self.complete}-broken"
         async with (
             Replay(CONFIG, FileSource(CONFIG, [source])) as replay,
-            RunTopics(self.kafka, self.kafka.bootstrap, self.newest) as topics,
+            RunTopics(self.kafka, self.kafka.brokers, self.newest) as topics,
         ):
             await topics.write([release async for release in replay.releases()], at_once=True)
 
     async def kept(self, folder: Path) -> Kept | None:
-        run = await find_run(self.newest, self.kafka.topic_prefix, self.kafka.bootstrap)
+        run = await find_run(self.newest, self.kafka.topic_prefix, self.kafka.brokers)
         if run.manifest is None:
             return None
         found: Kept = {}

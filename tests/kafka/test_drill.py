@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from tapeline.schemas.config.security import Brokers
 from tapeline.streams.drill.crew import FAULTS
 from tapeline.streams.kafka.connection import admin_client
 from tests.kafka.broker import Broker
@@ -58,7 +59,7 @@ class Drill:
 
     async def topics(self) -> list[str]:
         """Topics of any drill of the prefix."""
-        async with admin_client(self.bootstrap) as admin:
+        async with admin_client(Brokers(self.bootstrap)) as admin:
             return [each for each in await admin.list_topics() if each.startswith(self.prefix)]
 
     async def until_topics(self) -> list[str]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from functools import partial
 
 import pytest
-from aiokafka import AIOKafkaConsumer
 
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.config.model import Config
@@ -17,10 +15,8 @@ from tapeline.schemas.instants import MINUTE_MS
 from tapeline.schemas.records import Bar, Cancel, Clock
 from tapeline.schemas.topics import input_log, topic_of
 from tapeline.streams.kafka.administration import create_topics
-from tapeline.streams.kafka.connection import COMMITTED
-from tapeline.streams.kafka.feed_log import BrokerClients, KafkaFeedLog
+from tapeline.streams.kafka.feed_log import KafkaFeedLog
 from tapeline.streams.kafka.lease import FeedLease, LostLeaseError, lease_group
-from tapeline.streams.kafka.writer import make_producer
 from tapeline.streams.pipeline.log_writer import KnownSymbol, LogBatch, LogEntry
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
 from tests.kafka.broker import Broker
@@ -48,7 +44,7 @@ async def config(broker: Broker, topic_prefix: str) -> Config:
     calendar = "XNYS"
     """
     found = read_config(text, "test")
-    await create_topics(found.kafka, broker.bootstrap)
+    await create_topics(found.kafka, broker.brokers)
     return found
 
 
@@ -69,13 +65,7 @@ def feed_log(
 ) -> KafkaFeedLog:
     return KafkaFeedLog(
         config,
-        BrokerClients(
-            partial(
-                AIOKafkaConsumer, bootstrap_servers=broker.bootstrap, isolation_level=COMMITTED
-            ),
-            partial(make_producer, broker.bootstrap),
-            broker.bootstrap,
-        ),
+        broker.brokers,
         feed,
         config.kafka.partitions,
         lambda: now_ms,
@@ -87,7 +77,7 @@ def new_lease(
     config: Config, broker: Broker, wall_ns: Callable[[], int] = time.time_ns
 ) -> FeedLease:
     return FeedLease(
-        partial(AIOKafkaConsumer, bootstrap_servers=broker.bootstrap),
+        broker.brokers,
         input_log(config.kafka.topic_prefix),
         lease_group("demo", config.kafka.topic_prefix),
         SESSION_S,
@@ -219,7 +209,7 @@ async def test_a_process_that_stood_still_writes_nothing_more(
 ) -> None:
     now_s = 0.0
     lease = FeedLease(
-        partial(AIOKafkaConsumer, bootstrap_servers=broker.bootstrap),
+        broker.brokers,
         input_log(config.kafka.topic_prefix),
         lease_group("demo", config.kafka.topic_prefix),
         SESSION_S,

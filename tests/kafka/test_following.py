@@ -53,7 +53,7 @@ async def test_a_replay_that_follows_publishes_each_event_once_while_the_log_gro
     there = [end // 2 for end in ends]
     for partition in range(PARTITIONS):
         await append(config, partition, log[partition][: there[partition]])
-    source = TopicSource(broker.bootstrap, topic_prefix, 50)
+    source = TopicSource(broker.brokers, topic_prefix, 50)
     options = ReplayOptions(
         start=None if start is None else parse_bound("--from", start), follow=True
     )
@@ -88,7 +88,7 @@ async def test_a_followed_log_that_is_empty_is_live_at_once(
     broker: Broker, topic_prefix: str
 ) -> None:
     config = await prepare(broker.bootstrap, topic_prefix)
-    source = TopicSource(broker.bootstrap, topic_prefix)
+    source = TopicSource(broker.brokers, topic_prefix)
     async with Replay(config, source, ReplayOptions(follow=True)) as run:
         reading = asyncio.create_task(anext(aiter(run)))
         await asyncio.wait_for(run.live.wait(), PATIENCE_S)
@@ -111,7 +111,7 @@ async def test_a_replay_that_is_left_in_the_middle_leaves_nothing_open(
     held = asyncio.Event()
 
     async def watch() -> None:
-        source = TopicSource(broker.bootstrap, topic_prefix, 10)
+        source = TopicSource(broker.brokers, topic_prefix, 10)
         async with Replay(config, source, ReplayOptions(follow=True)) as run:
             opened.put_nowait(run)
             async for event in run:

@@ -51,7 +51,7 @@ class Desk:
     async def make_topics(self) -> None:
         """The topics of the catalogue."""
         settings = read_config(self.config.read_text(), str(self.config))
-        await create_topics(settings.kafka, self._broker.bootstrap)
+        await create_topics(settings.kafka, self._broker.brokers)
 
     async def ingest(self, *options: str) -> asyncio.subprocess.Process:
         """A process that runs."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from tapeline.schemas.config.security import Brokers
 from tapeline.streams.feeds.live.model import (
     ConnectFailed,
     ConnectionClosed,
@@ -15,21 +14,12 @@ from tapeline.streams.feeds.live.model import (
     Received,
 )
 from tapeline.streams.feeds.live.transports.inbox import Inbox
-from tapeline.streams.kafka.feed_log import BrokerClients
 from tapeline.streams.kafka.intake import intake_group, topic_intake
-from tapeline.streams.kafka.writer import make_producer
+from tapeline.streams.kafka.writer import batch_producer
 from tests.kafka.broker import Broker, free_ports
 from tests.unit.streams.feeds.live.transports.watching import Watched
 
 MESSAGES = [b'{"n": 0}', b"no JSON \xff", b"", *(b'{"n": %d}' % number for number in range(3, 20))]
-
-
-def clients_of(bootstrap: str) -> BrokerClients:
-    return BrokerClients(
-        partial(AIOKafkaConsumer, bootstrap_servers=bootstrap),
-        partial(make_producer, bootstrap),
-        bootstrap,
-    )
 
 
 async def write(
@@ -41,7 +31,7 @@ async def write(
         await admin.start()
         await admin.create_topics([NewTopic(topic, 1, 1)])
         await admin.close()
-    producer = make_producer(broker.bootstrap)
+    producer = batch_producer(broker.brokers)
     await producer.start()
     for value in values:
         await producer.send_and_wait(topic, value or None, b"key", partition=0)
@@ -56,9 +46,7 @@ async def test_messages_come_again_until_they_are_acknowledged(
 
     async def read(count: int, acknowledged: int) -> list[bytes]:
         inbox = Inbox(messages=7)
-        intake = topic_intake(
-            inbox, intake_group("mine", topic_prefix), clients_of(broker.bootstrap)
-        )
+        intake = topic_intake(inbox, intake_group("mine", topic_prefix), broker.brokers)
         watched = Watched(inbox, intake)
         watched.connect(f"kafka://{topic}")
         received = await watched.until(Received, count)
@@ -83,7 +71,7 @@ async def test_what_was_on_its_way_when_a_connection_ended_is_not_committed(
     await write(broker, topic, [b"0", b"1", b"2"])
     inbox = Inbox()
     group = intake_group("mine", topic_prefix)
-    intake = topic_intake(inbox, group, clients_of(broker.bootstrap))
+    intake = topic_intake(inbox, group, broker.brokers)
     watched = Watched(inbox, intake)
     for number in (1, 2, 3):
         watched.connect(f"kafka://{topic}", number)
@@ -99,7 +87,7 @@ async def test_what_was_on_its_way_when_a_connection_ended_is_not_committed(
 async def test_a_broker_that_is_away_is_a_failed_attempt() -> None:
     (port,) = free_ports(1)
     inbox = Inbox()
-    watched = Watched(inbox, topic_intake(inbox, "group", clients_of(f"127.0.0.1:{port}")))
+    watched = Watched(inbox, topic_intake(inbox, "group", Brokers(f"127.0.0.1:{port}")))
     watched.connect("kafka://bars")
     (failed,) = await watched.until(ConnectFailed)
     assert failed.reason == "KafkaConnectionError"

@@ -30,7 +30,7 @@ __all__ = ["config"]
 
 async def replayed(config: Config, folder: Path, **options: Any) -> Path:
     """A run directory of a replay of the topic."""
-    source = TopicSource(config.kafka.bootstrap, config.kafka.topic_prefix)
+    source = TopicSource(config.kafka.brokers, config.kafka.topic_prefix)
     async with Replay(config, source, ReplayOptions(**options)) as run:
         await replay_to_folder(run, folder, {})
     return folder
@@ -38,8 +38,8 @@ async def replayed(config: Config, folder: Path, **options: Any) -> Path:
 
 async def compared(config: Config, a: str, b: str, **options: Any) -> ParityReport:
     """The report of two names."""
-    bootstrap = config.kafka.bootstrap
-    async with recorded(a, config, bootstrap) as first, recorded(b, config, bootstrap) as second:
+    brokers = config.kafka.brokers
+    async with recorded(a, config, brokers) as first, recorded(b, config, brokers) as second:
         return await parity(first, second, config, ParityOptions(**options))
 
 
@@ -117,7 +117,7 @@ async def test_a_recording_and_its_replay_are_equal_and_one_altered_field_is_fou
 
     # The topic is a log like any other: the chain of that touch leads to records of it.
     def source() -> TopicSource:
-        return TopicSource(config.kafka.bootstrap, config.kafka.topic_prefix)
+        return TopicSource(config.kafka.brokers, config.kafka.topic_prefix)
 
     answer = await why(source, config, event["id"])
     assert answer is not None

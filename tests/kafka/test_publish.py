@@ -51,6 +51,7 @@ class Cluster:
 
     def __init__(self, broker: Broker, prefix: str, folder: Path) -> None:
         self.bootstrap = broker.bootstrap
+        self.brokers = broker.brokers
         self.toml = (
             f'[kafka]\ntopic_prefix = "{prefix}"\npartitions = {PARTITIONS}\n{CONFIGURATION}'
         )
@@ -61,7 +62,7 @@ class Cluster:
         self.file.write_text(self.toml, "utf-8")
 
     async def publish(self, *sources: Source, **options: Any) -> Any:
-        return await publish_files(self.config, self.bootstrap, sources, PublishOptions(**options))
+        return await publish_files(self.config, self.brokers, sources, PublishOptions(**options))
 
     def sent(self, *sources: Source) -> list[list[Message]]:
         """What each partition must hold after a publication."""
@@ -78,7 +79,7 @@ class Cluster:
 @pytest.fixture
 async def cluster(broker: Broker, topic_prefix: str, tmp_path: Path) -> Cluster:
     made = Cluster(broker, topic_prefix, tmp_path)
-    await create_topics(made.config.kafka, made.bootstrap)
+    await create_topics(made.config.kafka, made.brokers)
     return made
 
 
@@ -141,7 +142,7 @@ async def test_a_year_old_book_stays_while_retention_deletes_beside_it(
     rows = [f"{year_ago + minute * MINUTE_MS},1,1,1,1,1" for minute in range(500)]
     book = Source(str(write(tmp_path / "old.csv", rows)), "OLD")
     forgetful = f"{cluster.log}.forgetful"
-    async with admin_client(cluster.bootstrap) as admin:
+    async with admin_client(cluster.brokers) as admin:
         await admin.create_topics([NewTopic(forgetful, 1, 1)])
     await cluster.publish(book)
     async with AIOKafkaProducer(bootstrap_servers=cluster.bootstrap) as producer:

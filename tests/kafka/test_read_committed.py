@@ -212,6 +212,6 @@ async def test_the_source_of_a_log_that_holds_nothing_but_markers_is_empty(
 ) -> None:
     config = await prepared(broker, topic_prefix)
     await in_transactions(config, [(acme_log(1)[:5], False)])
-    async with TopicSource(broker.bootstrap, topic_prefix) as source:
+    async with TopicSource(broker.brokers, topic_prefix) as source:
         assert [items async for items in source.read({0: 0})] == []
         assert source.extents == {0: Extent(0, 6)}

@@ -75,7 +75,7 @@ async def backfilled(
     folder.mkdir(exist_ok=True)
     (folder / "tapeline.toml").write_text(text)
     config = read_config(text, "test")
-    await create_topics(config.kafka, broker.bootstrap)
+    await create_topics(config.kafka, broker.brokers)
     async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
         for symbol in SYMBOLS:
             sent = [
@@ -101,7 +101,7 @@ Log = tuple[Config, Path]
 
 def source(config: Config, fetch_records: int = 250) -> TopicSource:
     kafka = config.kafka
-    return TopicSource(kafka.bootstrap, kafka.topic_prefix, fetch_records, config=config)
+    return TopicSource(kafka.brokers, kafka.topic_prefix, fetch_records, config=config)
 
 
 async def released(

@@ -95,7 +95,7 @@ async def finished(process: subprocess.Popen[bytes]) -> int:
 @pytest.fixture
 async def weeks(broker: Broker, topic_prefix: str, data_folder: Path, tmp_path: Path) -> Weeks:
     config = with_kafka(built_in_config(), broker.bootstrap, topic_prefix, 1)
-    await create_topics(config.kafka, config.kafka.bootstrap)
+    await create_topics(config.kafka, config.kafka.brokers)
     return Weeks(config, data_folder, tmp_path)
 
 

@@ -276,7 +276,7 @@ async def test_a_run_as_corrected_is_repeated_over_as_much_of_the_log_as_it_read
         await append(config, partition, records[300:330])
     again = tapeline(tmp_path, "replay", "--manifest", "final", "--config", str(settings))
     assert again.stdout.startswith(b"Equal"), again
-    source = TopicSource(broker.bootstrap, topic_prefix)
+    source = TopicSource(broker.brokers, topic_prefix)
     async with Replay(config, source, ReplayOptions(as_corrected=True)) as run:
         # What came meanwhile is in a new replay.
         assert isinstance(run.source, CorrectedSource)
@@ -305,7 +305,7 @@ async def truncate(recording: Recording, partition: int, begin: int) -> None:
     """Delete the records of a partition of the log below an offset."""
     kafka = recording.config.kafka
     part = TopicPartition(input_log(kafka.topic_prefix), partition)
-    async with admin_client(kafka.bootstrap) as admin:
+    async with admin_client(kafka.brokers) as admin:
         await admin.delete_records({part: RecordsToDelete(begin)})
 
 
@@ -318,7 +318,7 @@ async def test_a_replay_beside_a_live_worker_changes_none_of_its_groups_and_offs
     with WorkerProcess(config, tmp_path) as worker:
         await until_committed(config, [len(log[each]) if each == TSLA else 0 for each in range(3)])
         before = await groups_and_offsets(config)
-        source = TopicSource(broker.bootstrap, topic_prefix)
+        source = TopicSource(broker.brokers, topic_prefix)
         async with Replay(config, source, ReplayOptions()) as run:
             found = await replayed(run)
         assert await groups_and_offsets(config) == before
@@ -332,7 +332,7 @@ async def groups_and_offsets(config: Config) -> dict[str, tuple[str, dict[Any, A
     Members of others end by themselves meanwhile: sessions of workers that were killed run out.
     """
     found = {}
-    async with admin_client(config.kafka.bootstrap) as admin:
+    async with admin_client(config.kafka.brokers) as admin:
         for name in sorted(each[0] for each in await admin.list_consumer_groups()):
             own = name.startswith(f"{config.kafka.topic_prefix}-")
             described = str(await admin.describe_consumer_groups([name])) if own else ""

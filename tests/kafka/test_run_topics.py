@@ -76,7 +76,7 @@ async def run_into_topics(
     kafka = recording.config.kafka
     async with Replay(recording.config, recording.source(), options) as run:
         partitions = partitions_of(run.source)
-        async with RunTopics(kafka, kafka.bootstrap, run_id, partitions) as topics:
+        async with RunTopics(kafka, kafka.brokers, run_id, partitions) as topics:
             await replay_into(run, Sinks(folder, topics), {"from": None, "to": None})
     return run
 
@@ -86,7 +86,7 @@ async def leave_in_the_middle(recording: Recording, run_id: str) -> None:
     kafka = recording.config.kafka
     async with (
         Replay(recording.config, recording.source(), DAY) as run,
-        RunTopics(kafka, kafka.bootstrap, run_id, PARTITIONS) as topics,
+        RunTopics(kafka, kafka.brokers, run_id, PARTITIONS) as topics,
     ):
         await topics.write(await anext(run.batches()))
 
@@ -136,15 +136,15 @@ async def test_a_whole_log_into_topics_is_what_the_worker_wrote(recording: Recor
 async def test_a_run_is_made_listed_shown_and_deleted_by_the_tool_and_nothing_else_is(
     recording: Recording,
 ) -> None:
-    bootstrap = recording.config.kafka.bootstrap
-    before = await topic_names(bootstrap)
+    brokers = recording.config.kafka.brokers
+    before = await topic_names(brokers)
     options = ["--to-topics", "--run-id", "mine", "--from", "2025-11-25", "--to", "2025-11-25"]
     done = tapeline(recording.folder, "replay", *options, *settings_of(recording))
     assert done.returncode == 0, done.stderr
     assert b"topics of run mine" in done.stdout
     prefix = recording.config.kafka.topic_prefix
     made = {topic.name for topic in run_topics("mine", prefix)}
-    assert {*await topic_names(bootstrap)} == {*before, *made}
+    assert {*await topic_names(brokers)} == {*before, *made}
     [listed] = [each for each in shown(recording, "runs", "list") if each["run_id"] == "mine"]
     assert (listed["state"], listed["from"], listed["to"]) == ("complete", *["2025-11-25"] * 2)
     table = tapeline(recording.folder, "runs", "show", "mine", *settings_of(recording))
@@ -153,7 +153,7 @@ async def test_a_run_is_made_listed_shown_and_deleted_by_the_tool_and_nothing_el
     assert again.returncode == 2
     assert b"there already" in again.stderr
     assert shown(recording, "runs", "delete", "mine")["runs"] == ["mine"]
-    assert await topic_names(bootstrap) == before
+    assert await topic_names(brokers) == before
     gone = tapeline(recording.folder, "runs", "delete", "mine", *settings_of(recording))
     assert gone.returncode == 2
     assert b"run mine" in gone.stderr
@@ -162,7 +162,7 @@ async def test_a_run_is_made_listed_shown_and_deleted_by_the_tool_and_nothing_el
 async def test_a_replay_that_fails_leaves_an_incomplete_run(recording: Recording) -> None:
     kafka = recording.config.kafka
     await leave_in_the_middle(recording, "failed")
-    runs = {each.run_id: each for each in await find_runs(kafka.topic_prefix, kafka.bootstrap)}
+    runs = {each.run_id: each for each in await find_runs(kafka.topic_prefix, kafka.brokers)}
     assert runs["failed"].state == "incomplete"
     assert runs["failed"].manifest is None
     listed = tapeline(recording.folder, "runs", "list", *settings_of(recording))
@@ -175,13 +175,13 @@ def test_an_id_that_could_be_part_of_another_name_is_none(
     recording: Recording, run_id: str
 ) -> None:
     with pytest.raises(InputError, match="must be"):
-        RunTopics(recording.config.kafka, recording.config.kafka.bootstrap, run_id)
+        RunTopics(recording.config.kafka, recording.config.kafka.brokers, run_id)
 
 
 async def compared(config: Config, a: str, b: str) -> ParityReport:
     """The report of two names."""
-    bootstrap = config.kafka.bootstrap
-    async with named(a, config, bootstrap) as first, named(b, config, bootstrap) as second:
+    brokers = config.kafka.brokers
+    async with named(a, config, brokers) as first, named(b, config, brokers) as second:
         return await parity(first, second, config)
 
 
@@ -265,14 +265,14 @@ async def test_a_prefix_that_looks_like_a_run_is_neither_written_nor_listed_nor_
     kafka = recording.config.kafka
     live = run_prefix("live", kafka.topic_prefix)
     names = [input_log(live), *output_topics(live)]
-    await create_new([WantedTopic(name, 1, 1, {}) for name in names], kafka.bootstrap)
+    await create_new([WantedTopic(name, 1, 1, {}) for name in names], kafka.brokers)
     with pytest.raises(TopicsError, match="there already"):
         await run_into_topics(recording, "live")
-    runs = await find_runs(kafka.topic_prefix, kafka.bootstrap)
+    runs = await find_runs(kafka.topic_prefix, kafka.brokers)
     assert "live" not in {each.run_id for each in runs}
     done = tapeline(recording.folder, "runs", "delete", "live", *settings_of(recording))
     assert done.returncode == 2
-    assert {*names} <= {*await topic_names(kafka.bootstrap)}
+    assert {*names} <= {*await topic_names(kafka.brokers)}
 
 
 async def test_complete_runs_of_an_age_are_deleted_together(
@@ -292,7 +292,7 @@ async def test_complete_runs_of_an_age_are_deleted_together(
     assert b"--yes" in unconfirmed.stderr
     deleted = tapeline(folder, "runs", "delete", "--older-than", "0", "--yes", *with_config)
     assert b"2 runs" in deleted.stdout
-    assert await find_runs(topic_prefix, broker.bootstrap) == []
+    assert await find_runs(topic_prefix, broker.brokers) == []
 
 
 def config_file(config: Config, folder: Path) -> Path:

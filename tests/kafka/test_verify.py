@@ -30,7 +30,7 @@ async def written(config: Config) -> Origin:
     """Two partitions of a log with faults, and what its processes read."""
     await append(config, PAIR, [*troubled_log(), b"{nonsense"])
     await append(config, ACME, acme_log())
-    return Origin(bootstrap=config.kafka.bootstrap)
+    return Origin(brokers=config.kafka.brokers)
 
 
 async def one_process(

@@ -76,7 +76,7 @@ async def config(broker: Broker, topic_prefix: str) -> Config:
     """A configuration whose topics are there and empty."""
     base = with_kafka(built_in_config(), broker.bootstrap, topic_prefix, PARTITIONS)
     made = read_config(configuration(base), "test")
-    await create_topics(made.kafka, broker.bootstrap)
+    await create_topics(made.kafka, broker.brokers)
     return made
 
 
@@ -389,7 +389,7 @@ async def _sleep_until_it_ends(
 
 async def _stop_at_work(config: Config, worker: WorkerProcess) -> None:
     """Stop a worker at a time when every partition has records that are not committed."""
-    async with asyncio.timeout(PATIENCE_S), admin_client(config.kafka.bootstrap) as admin:
+    async with asyncio.timeout(PATIENCE_S), admin_client(config.kafka.brokers) as admin:
         while True:
             ends = await log_ends(config.kafka)
             worker.signal(signal.SIGSTOP)

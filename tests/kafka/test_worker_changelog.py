@@ -52,16 +52,16 @@ SET_ASIDE = "is of another changelog"
 async def make_again(config: Config, names: Iterable[str]) -> None:
     """Delete topics, and make them again when nothing of them is left."""
     gone = set(names)
-    bootstrap = config.kafka.bootstrap
-    await delete_named(sorted(gone), bootstrap)
-    async with admin_client(bootstrap) as admin, asyncio.timeout(PATIENCE_S):
+    brokers = config.kafka.brokers
+    await delete_named(sorted(gone), brokers)
+    async with admin_client(brokers) as admin, asyncio.timeout(PATIENCE_S):
         while gone & set(await admin.list_topics()):
             await asyncio.sleep(0.05)
         while any(name.endswith("bars.v1") for name in gone) and await committed_offsets(
             admin, config.kafka
         ):
             await asyncio.sleep(0.05)
-    await create_topics(config.kafka, bootstrap)
+    await create_topics(config.kafka, brokers)
 
 
 async def set_changelog(config: Config, **settings: str) -> None:
@@ -69,7 +69,7 @@ async def set_changelog(config: Config, **settings: str) -> None:
     name = changelog_topic(config.kafka.topic_prefix)
     (topic,) = [each for each in catalogue(config.kafka.topic_prefix) if each.name == name]
     changed = {each.replace("_", "."): value for each, value in settings.items()}
-    async with admin_client(config.kafka.bootstrap) as admin:
+    async with admin_client(config.kafka.brokers) as admin:
         await admin.alter_configs(
             [ConfigResource(ConfigResourceType.TOPIC, name, {**topic.settings, **changed})]
         )
@@ -86,7 +86,7 @@ async def put(config: Config, pairs: Iterable[Pair]) -> None:
 
 async def changelog(config: Config) -> list[Any]:
     name = changelog_topic(config.kafka.topic_prefix)
-    return (await read_topics(config.kafka.bootstrap, [name], 0))[name]
+    return (await read_topics(config.kafka.brokers, [name], 0))[name]
 
 
 async def ends_with_70(worker: WorkerProcess) -> str:
@@ -169,7 +169,7 @@ async def test_folders_of_two_partitions_that_were_swapped_are_set_aside_by_two_
     broker: Broker, topic_prefix: str, tmp_path: Path
 ) -> None:
     kafka = KafkaConfig(bootstrap=broker.bootstrap, topic_prefix=topic_prefix, partitions=4)
-    await create_topics(kafka, kafka.bootstrap)
+    await create_topics(kafka, kafka.brokers)
     config = drill_config(kafka)
     logs = [
         [each.value for each in islice(log, 400) if each.value is not None]
@@ -276,13 +276,13 @@ async def test_an_identity_is_found_wherever_compaction_left_it(
     name = changelog_topic(topic_prefix)
     first, second = new_identity(), new_identity()
     states = group_change("ACME", 7, {"hot": [1], "ring": [2]}).pairs
-    (head,) = (await read_heads(broker.bootstrap, name, [0])).values()
+    (head,) = (await read_heads(broker.brokers, name, [0])).values()
     assert (head.end, head.offset, head.identity) == (0, None, None)
     await put(config, states)
-    (head,) = (await read_heads(broker.bootstrap, name, [0])).values()
+    (head,) = (await read_heads(broker.brokers, name, [0])).values()
     assert (head.end, head.key, head.identity) == (2, states[0][0], None)
     await put(config, [first, second])
-    (head,) = (await read_heads(broker.bootstrap, name, [0])).values()
+    (head,) = (await read_heads(broker.brokers, name, [0])).values()
     assert (head.end, head.key, head.identity) == (4, states[0][0], identity_of(first[1]))
 
 
@@ -296,7 +296,7 @@ async def test_a_changelog_whose_beginning_was_deleted_is_named_with_the_way_out
     await work_off(worker, 780)
     name = changelog_topic(topic_prefix)
     await set_changelog(config, cleanup_policy="compact,delete")
-    async with admin_client(broker.bootstrap) as admin:
+    async with admin_client(broker.brokers) as admin:
         await admin.delete_records({TopicPartition(name, 0): RecordsToDelete(20)})
     if not kept:
         worker.wipe()

@@ -33,13 +33,13 @@ async def config(broker: Broker, topic_prefix: str) -> Config:
     kafka = KafkaConfig(
         bootstrap=broker.bootstrap, topic_prefix=topic_prefix, partitions=PARTITIONS
     )
-    await create_topics(kafka, kafka.bootstrap)
+    await create_topics(kafka, kafka.brokers)
     return drill_config(kafka)
 
 
 async def until_committed_more(config: Config, records: int) -> None:
     """Wait until the workers have committed so many records more than now."""
-    async with admin_client(config.kafka.bootstrap) as admin, asyncio.timeout(PATIENCE_S):
+    async with admin_client(config.kafka.brokers) as admin, asyncio.timeout(PATIENCE_S):
         before = sum((await committed_offsets(admin, config.kafka)).values())
         while sum((await committed_offsets(admin, config.kafka)).values()) < before + records:
             await asyncio.sleep(POLL_S)

@@ -61,7 +61,7 @@ class LimitedWorker(WorkerProcess):
 async def until_member(config: Config, topics: set[str]) -> None:
     """Wait until the group of the workers has one member, which subscribes to these topics."""
     group = worker_app_id(config.kafka.topic_prefix)
-    async with admin_client(config.kafka.bootstrap) as admin, asyncio.timeout(PATIENCE_S):
+    async with admin_client(config.kafka.brokers) as admin, asyncio.timeout(PATIENCE_S):
         found: list[set[str]] = []
         while found != [topics]:
             # The broker makes the topic of commits when the first group asks for it.
@@ -260,11 +260,11 @@ async def test_a_log_that_was_made_again_stops_the_worker_with_both_offsets(
     with WorkerProcess(config, tmp_path / "worker") as worker:
         await until_committed(config, [390], [worker])
         assert worker.drain() == 0
-        async with admin_client(broker.bootstrap) as admin:
+        async with admin_client(broker.brokers) as admin:
             await admin.delete_topics([name])
             while name in await admin.list_topics():
                 await asyncio.sleep(0.05)
-        await create_topics(config.kafka, broker.bootstrap)
+        await create_topics(config.kafka, broker.brokers)
         await append(config, 0, acme_log(1)[:50])
         worker.start()
         assert worker.wait() == 70
@@ -289,7 +289,7 @@ async def test_a_topic_that_is_deleted_under_a_worker_is_named_with_the_way_out(
             await append(config, 0, log[:100])
             worker = workers.enter_context(WorkerProcess(config, tmp_path / prefix))
             await until_committed(config, [100], [worker])
-            await delete_named([name], broker.bootstrap)
+            await delete_named([name], broker.brokers)
             await append(config, 0, log[100:])
             running[name] = worker
         for name, worker in running.items():

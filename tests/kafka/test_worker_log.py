@@ -47,11 +47,11 @@ WAY_OUT = "use another topic prefix and publish again"
 async def make_again(config: Config, records: Sequence[LogRecord]) -> None:
     """Delete the topic of the log, make it anew, and write other records into it."""
     name = input_log(config.kafka.topic_prefix)
-    async with admin_client(config.kafka.bootstrap) as admin, asyncio.timeout(PATIENCE_S):
+    async with admin_client(config.kafka.brokers) as admin, asyncio.timeout(PATIENCE_S):
         await admin.delete_topics([name])
         while name in await admin.list_topics():
             await asyncio.sleep(POLL_S)
-    await create_topics(config.kafka, config.kafka.bootstrap)
+    await create_topics(config.kafka, config.kafka.brokers)
     await append(config, 0, records)
 
 
@@ -90,7 +90,7 @@ async def set_committed(config: Config, offset: int) -> None:
 async def delete_below(config: Config, offset: int) -> None:
     """What retention does."""
     tp = TopicPartition(input_log(config.kafka.topic_prefix), 0)
-    async with admin_client(config.kafka.bootstrap) as admin:
+    async with admin_client(config.kafka.brokers) as admin:
         await admin.delete_records({tp: RecordsToDelete(offset)})
 
 
@@ -307,7 +307,7 @@ async def test_partitions_that_are_added_under_a_worker_end_it_as_they_refuse_a_
     name = input_log(topic_prefix)
     with WorkerProcess(config, tmp_path / "worker", program=LOOKING) as worker:
         await worker.until("loaded in")
-        async with admin_client(broker.bootstrap) as admin:
+        async with admin_client(broker.brokers) as admin:
             await admin.create_partitions({name: NewPartitions(total_count=3)})
         assert worker.wait() == 70
         running = worker.last_words()

@@ -94,7 +94,7 @@ async def test_whatever_ends_workers_nothing_is_missing_extra_or_different(
 ) -> None:
     base = with_kafka(built_in_config(), broker.bootstrap, topic_prefix, PARTITIONS)
     config = read_config(configuration(base), "test")
-    await create_topics(config.kafka, broker.bootstrap)
+    await create_topics(config.kafka, broker.brokers)
     random = Random(dynamic)
     whole = logs()
     until = time.monotonic() + MINUTES * 60

@@ -10,14 +10,14 @@ from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from tapeline.streams.kafka.connection import admin_client
-from tapeline.streams.kafka.writer import BatchWriter, make_producer, stop_producer
+from tapeline.streams.kafka.writer import BatchWriter, batch_producer, stop_producer
 from tests.kafka.broker import Broker
 from tests.kafka.reading import read_topic
 
 
 @pytest.fixture
 async def producer(broker: Broker) -> AsyncIterator[AIOKafkaProducer]:
-    made = make_producer(broker.bootstrap)
+    made = batch_producer(broker.brokers)
     await made.start()
     yield made
     await stop_producer(made)
@@ -26,7 +26,7 @@ async def producer(broker: Broker) -> AsyncIterator[AIOKafkaProducer]:
 @pytest.fixture
 async def topic(broker: Broker, topic_prefix: str) -> str:
     name = f"{topic_prefix}.batches"
-    async with admin_client(broker.bootstrap) as admin:
+    async with admin_client(broker.brokers) as admin:
         # The broker's retention would delete records of 1970 at once.
         kept = {"retention.ms": "-1"}
         await admin.create_topics([NewTopic(name, 2, 1, topic_configs=kept)])

@@ -19,6 +19,7 @@ from aiokafka.protocol.group import LeaveGroupRequest
 
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.schemas.topics import input_log, worker_app_id
 from tapeline.streams.drill.readback import committed_offsets, read_topics
@@ -156,14 +157,14 @@ def _timestamp_ms(record: LogRecord | bytes) -> int:
 
 async def read(bootstrap: str, topic: str, partition: int) -> list[Any]:
     """All records of a partition as it is."""
-    return (await read_topics(bootstrap, [topic], partition))[topic]
+    return (await read_topics(Brokers(bootstrap), [topic], partition))[topic]
 
 
 async def until_committed(
     config: Config, ends: Sequence[int], workers: Iterable[WorkerProcess] = ()
 ) -> None:
     """Wait until the workers have committed the log up to its end, partition by partition."""
-    async with admin_client(config.kafka.bootstrap) as admin:
+    async with admin_client(config.kafka.brokers) as admin:
         deadline = time.monotonic() + PATIENCE_S
         while True:
             reached = await committed_offsets(admin, config.kafka)
@@ -187,7 +188,7 @@ async def forget_member(worker: WorkerProcess) -> None:
     """Remove a static member that ended, rather than wait until its session does."""
     config = worker.config
     group = worker_app_id(config.kafka.topic_prefix)
-    async with admin_client(config.kafka.bootstrap) as admin:
+    async with admin_client(config.kafka.brokers) as admin:
         (answer,) = await admin.describe_consumer_groups([group])
     client = AIOKafkaClient(bootstrap_servers=config.kafka.bootstrap)
     try:

@@ -9,6 +9,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from aiokafka.consumer.fetcher import FetchError
+
+from tapeline.streams.kafka.connection import refusal_of
+
 
 class Membership:
     """When the group's coordinator last confirmed that this process is a member.
@@ -43,3 +47,22 @@ class Membership:
         """The last time at which what was handed out in a generation was certainly ours."""
         confirmed, asked_at = self._confirmed
         return max(handed_at, asked_at) if confirmed == generation else handed_at
+
+
+def client_failure(client: Any) -> BaseException | None:
+    """What ended a client's part in its group, or what right is missing; None: nothing.
+
+    Where a right is missing the client waits for ever to be asked.
+    """
+    coordinator, fetched = client._coordinator, list(client._fetcher._records.values())
+    waiting = [each._error for each in fetched if isinstance(each, FetchError)]
+    errors: list[BaseException | None] = [coordinator._pending_exception, *waiting]
+    for error in errors:
+        refused = refusal_of(error)
+        if refused is not None:
+            return refused
+    task = coordinator._coordination_task
+    if task is None or not task.done() or task.cancelled():
+        return None
+    failure: BaseException | None = task.exception()
+    return failure

@@ -16,13 +16,13 @@ Private names of Faust 0.15.3 used here, in `table` and in `app`: of the consume
 class `BatchBuilder` and its `_builder` and `_relative_offset`; of its consumer `_client`,
 `_closed`, `_coordinator`, `_fetch_max_bytes`, `_fetch_max_wait_ms`, `_fetcher`,
 `_isolation_level`; of the client `_conns` and `send`; of the coordinator `_coordination_task`,
-`_do_heartbeat`, `generation` and `request_rejoin`; of the fetcher `_closed`,
+`_do_heartbeat`, `_pending_exception`, `generation` and `request_rejoin`; of the fetcher `_closed`,
 `_create_fetch_waiter`, `_fetch_max_wait_ms`, `_notify`, `_records`, `_subscriptions`,
-`_wait_consume_future`; of what it fetched the class `FetchError`, `_aborted_producers`,
-`_check_crcs`, `_consume_aborted_up_to`, `_contains_abort_marker`, `_isolation_level`,
-`_partition_records`, `_records`, `_records_iterator`, `_topic_partition`, `_update_position`, and
-of its batches `is_control_batch`, `is_transactional`, `producer_id`. The versions are pinned
-exactly, and the crash suite in tests/kafka gates their upgrades.
+`_wait_consume_future`; of what it fetched the class `FetchError` and its `_error`,
+`_aborted_producers`, `_check_crcs`, `_consume_aborted_up_to`, `_contains_abort_marker`,
+`_isolation_level`, `_partition_records`, `_records`, `_records_iterator`, `_topic_partition`,
+`_update_position`, and of its batches `is_control_batch`, `is_transactional`, `producer_id`. The
+versions are pinned exactly, and the crash suite in tests/kafka gates their upgrades.
 """
 
 from __future__ import annotations
@@ -45,13 +45,15 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from mode.utils.futures import notify
 
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.errors import BrokenPromiseError
+from tapeline.streams.kafka.connection import DENIALS
 from tapeline.streams.kafka.log_check import LogChangedError, LogVerdict, compare
 from tapeline.streams.kafka.log_digest import RecordDigest
 from tapeline.streams.kafka.raw_records import Chunk, raw_records, split
 from tapeline.streams.worker.bridge.chunks import Positions, in_turn
 from tapeline.streams.worker.bridge.fetch_watch import FetchWatch
-from tapeline.streams.worker.bridge.membership import Membership
+from tapeline.streams.worker.bridge.membership import Membership, client_failure
 
 IDLE_POLL_MS = 500
 BUSY_POLL_MS = 20
@@ -232,14 +234,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             thread._ensure_consumer()._coordinator.request_rejoin
         )
 
-    def coordination_failure(self) -> BaseException | None:
-        """What ended the client's part in the group, None while it goes on."""
+    def client_failure(self) -> BaseException | None:
+        """What ended the client's part in the group, or what right is missing; None: nothing."""
         client = self._thread._consumer
-        task = None if client is None else client._coordinator._coordination_task
-        if task is None or not task.done() or task.cancelled():
-            return None
-        failure: BaseException | None = task.exception()
-        return failure
+        return None if client is None else client_failure(client)
 
     def _without_changelog(self, assigned: set[TP]) -> list[int]:
         return sorted(
@@ -376,8 +374,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         last = {tp: each for tp in wanted if (each := self.positions.last(tp)) is not None}
         self.fetch_watch.doubtful.difference_update(wanted)
         try:
-            found = await compare(self.app.bootstrap, last)
-        except LogChangedError as error:
+            found = await compare(self.app.brokers, last)
+        except (LogChangedError, *DENIALS) as error:
             self.app.crash_with(error)
         for tp, comparison in found.items():
             offset = last[tp].offset
@@ -454,7 +452,7 @@ class BatchApp(faust.App):  # type: ignore[misc]
         Called with the reason; does not return.
     chunk_records
         Most records of one message.
-    bootstrap
+    brokers
         Addresses of the brokers, for a look at the log beside the client.
     """
 
@@ -463,12 +461,12 @@ class BatchApp(faust.App):  # type: ignore[misc]
         *arguments: Any,
         on_crash: Callable[[BaseException], NoReturn],
         chunk_records: int,
-        bootstrap: str,
+        brokers: Brokers,
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
         self.chunk_records = chunk_records
-        self.bootstrap = bootstrap
+        self.brokers = brokers
         self._on_crash = on_crash
 
     async def check_changelogs(self, assigned: set[TP], generation_id: int) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from msgspec import Struct
 
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.errors import BrokenPromiseError
-from tapeline.streams.kafka.connection import COMMITTED, plain_errors
+from tapeline.streams.kafka.connection import make_consumer, plain_errors
 from tapeline.streams.kafka.reading import SpanReader, whole_spans
 from tapeline.streams.worker.state.records import (
     IDENTITY_KEY,
@@ -82,7 +83,7 @@ class LocalState(Struct, frozen=True):
     offset: int | None
 
 
-async def read_heads(bootstrap: str, topic: str, partitions: Sequence[int]) -> dict[int, Head]:
+async def read_heads(brokers: Brokers, topic: str, partitions: Sequence[int]) -> dict[int, Head]:
     """The beginnings of some partitions of a changelog, read by a client without a group.
 
     The identity is the first record. Where a worker that was about to be replaced wrote a second
@@ -97,19 +98,16 @@ async def read_heads(bootstrap: str, topic: str, partitions: Sequence[int]) -> d
     if not partitions:
         return {}
     topic_partitions = [TopicPartition(topic, each) for each in partitions]
-    with plain_errors(bootstrap, f"reading the beginning of {topic}"):
-        async with AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
-            group_id=None,
-            enable_auto_commit=False,
-            max_partition_fetch_bytes=FETCH_BYTES,
-            request_timeout_ms=REQUEST_MS,
-            isolation_level=COMMITTED,
-        ) as consumer:
-            spans = await whole_spans(consumer, topic_partitions)
-            heads = {partition: Head(*span) for partition, span in spans.items()}
-            # Without a limit: a worker waits for its broker.
-            await _read(SpanReader(consumer, spans, idle_s=None), heads)
+    async with (
+        plain_errors(brokers, f"reading the beginning of {topic}"),
+        make_consumer(
+            brokers, max_partition_fetch_bytes=FETCH_BYTES, request_timeout_ms=REQUEST_MS
+        ) as consumer,
+    ):
+        spans = await whole_spans(consumer, topic_partitions)
+        heads = {partition: Head(*span) for partition, span in spans.items()}
+        # Without a limit: a worker waits for its broker.
+        await _read(SpanReader(consumer, spans, idle_s=None), heads)
     return {each.partition: head for each, head in heads.items()}
 
 

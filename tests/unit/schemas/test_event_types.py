@@ -27,6 +27,7 @@ from tapeline.replay.sources.items import LogItem, Release
 from tapeline.replay.sources.opening import Origin, source_of
 from tapeline.replay.verify.causality import rewritings
 from tapeline.schemas.codec import CodecError, EventDecoder, decode_event, encode
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.documents.json_schema import generated_files
 from tapeline.schemas.documents.page import events_page
 from tapeline.schemas.events import Event, Output, Retract, retracted
@@ -170,8 +171,8 @@ async def test_a_run_without_it_has_no_such_events(tmp_path: Path) -> None:
     run_files(CONFIG, [_book(tmp_path)], tmp_path / "after", registry=TOYS)
     assert events_in(tmp_path / "before", Toy, TOYS) == []  # type: ignore[arg-type]
     async with (
-        RecordedFolder(tmp_path / "before", CONFIG, "", TOYS) as before,
-        RecordedFolder(tmp_path / "after", CONFIG, "", TOYS) as after,
+        RecordedFolder(tmp_path / "before", CONFIG, Brokers(""), TOYS) as before,
+        RecordedFolder(tmp_path / "after", CONFIG, Brokers(""), TOYS) as after,
     ):
         report = await parity(before, after, CONFIG, ParityOptions(registry=TOYS))
     assert report.equal

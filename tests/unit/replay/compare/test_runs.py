@@ -17,6 +17,7 @@ from tapeline.replay.compare.recorded_files import recorded
 from tapeline.replay.compare.runs import NothingToCompareError, ParityOptions, ParityReport, parity
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import built_in_config
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.records import Bar
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.embedded import run_files
@@ -63,8 +64,8 @@ def compared(a: Path, b: Path, **options: Any) -> ParityReport:
 
     async def work() -> ParityReport:
         async with (
-            recorded(str(a), CONFIG, NOWHERE) as first,
-            recorded(str(b), CONFIG, NOWHERE) as second,
+            recorded(str(a), CONFIG, Brokers(NOWHERE)) as first,
+            recorded(str(b), CONFIG, Brokers(NOWHERE)) as second,
         ):
             return await parity(first, second, CONFIG, ParityOptions(**options))
 
@@ -336,4 +337,4 @@ def test_a_line_that_is_no_event_is_named(runs: tuple[Path, Path], tmp_path: Pat
 @pytest.mark.parametrize("name", ["nothing", "topics:", "run:"])
 def test_a_name_that_means_nothing_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=name):
-        recorded(name, CONFIG, NOWHERE)
+        recorded(name, CONFIG, Brokers(NOWHERE))

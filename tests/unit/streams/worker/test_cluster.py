@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.errors import TopicsError
@@ -22,7 +23,7 @@ async def test_where_no_broker_answers_the_way_out_is_the_broker() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     error = NotWrittenError("tape.bars.v1", "tape.bars.v1 partition 3 cannot be written (X)")
-    found = await explained(error, address)
+    found = await explained(error, Brokers(address))
     assert found.topic == "tape.bars.v1"
     assert str(found) == (
         "tape.bars.v1 partition 3 cannot be written (X). Look after the broker and start this "
