@@ -73,7 +73,7 @@ class KnownLog:
     Attributes
     ----------
     limit
-        The last `Limit` of the feed: a pause that was asked for outlives a kill.
+        The `Limit` of the feed that ends last: a pause that was asked for outlives a kill.
     open_holes
         Holes that no later event closed.
     """
@@ -83,13 +83,18 @@ class KnownLog:
     open_holes: list[Hole] = field(default_factory=list)
 
     def take(self, event: FeedEvent) -> None:
-        """Learn from an event of the feed; the later one of an id holds."""
+        """Learn from an event of the feed; the later one of an id holds, of pauses the longest."""
         if isinstance(event, Limit):
-            self.limit = event
+            if self.limit is None or _end(event) >= _end(self.limit):
+                self.limit = event
         elif isinstance(event, Hole):
             self.open_holes = [each for each in self.open_holes if each.id != event.id]
             if event.state == "open":
                 self.open_holes.append(event)
+
+
+def _end(limit: Limit) -> int:
+    return limit.at_ms + limit.wait_ms
 
 
 class LogWriter(Protocol):

@@ -70,7 +70,7 @@ WITHOUT: dict[str, str] = {
     "a part of every run over files: tests/unit/streams/embedded": (
         "streams/feeds/items streams/feeds/opening streams/feeds/spool "
         "streams/pipeline/collector streams/pipeline/final_bars streams/pipeline/routing "
-        "streams/pipeline/log_writer streams/pipeline/slots "
+        "streams/pipeline/slots "
         "streams/pipeline/state_values "
     ),
     "declarations, read by tests/unit/schemas and tests/docs/test_events_page.py": (

@@ -242,11 +242,15 @@ class ConnectionSide:
             self._after_session(link, now)
             if not self._is_held(link):
                 return
+        before = self.unasked
         heard, ordered, is_data = self._sort(self._mapping.meanings(parsed, event.data), now)
         if heard and link.is_live:
             self._out.add(Heard(link.number, tuple(heard)))
         if is_data:
             self._take_data(link, now)
+        if link.take_counts(len(heard), self.unasked - before):
+            # It may have other symbols than we asked for, and then lack some of ours.
+            self._out.send(link.number, link.session.ask_anew(now.mono_ms))
         for notice in ordered:
             if self._is_held(link):
                 self._take_notice(link, notice, now)

@@ -11,6 +11,8 @@ from tapeline.streams.feeds.live.model import Instant
 
 OPEN_MS = 30 * SECOND_MS
 """Greatest time of an attempt; the transport has shorter ones for TCP, TLS and the upgrade."""
+FEWEST_JUDGED = 1_000
+"""Meanings of a connection below which a share of them says nothing."""
 LEAD_MS = 2 * MINUTE_MS
 """How long before the end of a connection's known life the next one is opened, at most."""
 
@@ -53,6 +55,9 @@ class Link:
         self.replace_ms = FAR_FUTURE_MS
         self._open_due_ms = now_ms + OPEN_MS
         self._first_data_ms: int | None = None
+        self._asked = 0
+        self._unasked = 0
+        self._is_doubted = False
 
     @property
     def is_live(self) -> bool:
@@ -85,3 +90,15 @@ class Link:
         became = not self.healthy and now.mono_ms - self._first_data_ms >= HEALTHY_AFTER_MS
         self.healthy = self.healthy or became
         return became
+
+    def take_counts(self, asked: int, unasked: int) -> bool:
+        """Meanings of symbols that were asked for and not; whether to compare the subscription.
+
+        Once a connection, when more than one in a hundred is of a symbol that was not asked for.
+        """
+        self._asked += asked
+        self._unasked += unasked
+        if self._is_doubted or not self.is_complete or self._asked + self._unasked < FEWEST_JUDGED:
+            return False
+        self._is_doubted = 100 * self._unasked > self._asked + self._unasked
+        return self._is_doubted

@@ -100,6 +100,13 @@ class FeedSession:
         self.acknowledged.discard(symbol)
         return self._go_on_if_answered(now_ms)
 
+    def ask_anew(self, now_ms: int) -> list[str]:
+        """Ask for all symbols once more; what is not confirmed within `ANSWER_MS` is refused."""
+        self.acknowledged -= self._asked.keys()
+        texts = self._ask_again(now_ms) if self.lacking else []
+        self._arm()
+        return texts
+
     def pass_time(self, now_ms: int) -> list[str]:
         """Time has passed; what to send now."""
         texts: list[str] = []
@@ -112,7 +119,10 @@ class FeedSession:
         elif not self._waits and self._queue:
             texts = self._go_on(now_ms)
         elif self.done and now_ms >= self._lacking_due_ms:
-            texts = self._ask_again(now_ms)
+            if self._again or not self.lacking:
+                self._give_up()
+            else:
+                texts = self._ask_again(now_ms)
         self._arm()
         return texts
 
@@ -187,9 +197,6 @@ class FeedSession:
 
     def _ask_again(self, now_ms: int) -> list[str]:
         lacking = self.lacking
-        if self._again or not lacking:
-            self._give_up()
-            return []
         self._again = True
         self._step, _ = self._asked[lacking[0]]
         self._queue.extend(self._mapping.messages(self._step, lacking))

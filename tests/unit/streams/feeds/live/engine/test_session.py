@@ -130,3 +130,24 @@ def test_symbols_of_the_address_and_of_messages_without_an_answer_count_as_confi
     assert not mute.complete
     assert asked(mute.pass_time(100)) == [["D", "E"]]
     assert mute.complete
+
+
+def test_a_subscription_that_is_compared_anew_keeps_what_is_confirmed_again() -> None:
+    made = session(chunk=3)
+    made.take({"subscribed": ["A", "B", "C"]}, 0)
+    made.take({"subscribed": list(FIVE)}, 0)
+    assert made.complete
+    assert asked(made.ask_anew(100_000)) == [["A", "B", "C"]]
+    assert asked(made.take({"subscribed": ["A", "B", "C"]}, 100_100)) == [["D", "E"]]
+    made.take({"subscribed": ["A", "B", "C", "E"]}, 100_200)
+    assert (made.lacking, made.problem) == (("D",), "")
+    made.pass_time(made.next_ms)
+    assert made.refused == {"D"}
+    assert made.acknowledged == {"A", "B", "C", "E"}
+    assert session_by_address().ask_anew(0) == []
+
+
+def session_by_address() -> FeedSession:
+    made = FeedSession(Dialect(FIVE, by_address=True), FIVE)
+    made.open(0)
+    return made

@@ -68,6 +68,7 @@ async def test_a_feed_of_each_kind_opens_its_address(kind: str, tmp_path: Path) 
         watched = Watched(inbox, open_connections(feed, mapping, inbox))
         watched.transport.connect(Connect(1, mapping.address(["ACME"]), 1 << 20))
         await watched.until(ConnectionOpened)
+        watched.close(abort=True)
         await watched.transport.stop()
 
 

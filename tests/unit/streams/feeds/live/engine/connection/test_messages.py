@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tapeline.streams.feeds.live.engine.signals import ClockHealth, Heard, WentDown
-from tapeline.streams.feeds.live.model import Connect, FeedLetter, Notice, Received, Statement
+from tapeline.streams.feeds.live.model import Connect, FeedLetter, Notice, Received, Send, Statement
 from tests.unit.streams.feeds.live.engine.dialect import bar_text, text
 from tests.unit.streams.feeds.live.engine.simulation import START_MS, Behaviour, Simulation
 
@@ -95,3 +95,19 @@ def test_our_clock_three_minutes_behind_is_seen_by_header_and_messages() -> None
     assert abs(health.offset_ms - 180_000) < 1_000
     assert not health.healthy
     assert simulation.of(WentDown) == []
+
+
+@pytest.mark.parametrize(("share", "requests"), [(50, 2), (200, 1)])
+def test_many_bars_of_other_symbols_have_the_subscription_compared_once(
+    share: int, requests: int
+) -> None:
+    simulation = Simulation(QUIET).run(10)
+    sent = []
+    for number in range(5_000):
+        simulation.now_ms += 10
+        name = "ZETA" if number % share == 0 else "ACME"
+        event = Received(1, bar_text(name, START_MS))
+        sent += simulation.side.handle(event, simulation.instant())
+    asked = [each for each in sent if isinstance(each, Send)]
+    assert len(asked) == requests - 1
+    assert not [each for each in sent if isinstance(each, WentDown)]
