@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -48,6 +49,9 @@ def reason_of(error: BaseException) -> str:
         return "the certificate is not valid for this host"
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
         return "the address cannot be used"
+    if isinstance(error, aiohttp.ClientConnectorSSLError | ssl.SSLError):
+        # Its number is one of the TLS library, not of the system.
+        return "no TLS connection came about"
     if isinstance(error, aiohttp.RedirectClientError):
         return "redirected, which is not followed"
     if isinstance(error, asyncio.TimeoutError):

@@ -65,7 +65,7 @@ async def test_half_an_answer_and_none_are_no_answer(
         begun = time.monotonic()
         requests.fetch(fetch(server, deadline_ms=300))
         ((event, _),) = await inbox.take(20)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20
     assert isinstance(event, Unanswered)
     if script is not cut_after_half:
         assert event.reason == "no answer in time"
