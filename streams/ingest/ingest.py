@@ -17,6 +17,7 @@ from tapeline.schemas.errors import INTERRUPTED, IO_FAILURE, BrokenPromiseError
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.live.adapters.databento import databento_mapping
 from tapeline.streams.feeds.live.adapters.databento_sockets import DatabentoSockets
+from tapeline.streams.feeds.live.engine.failover import FailoverEngine
 from tapeline.streams.feeds.live.engine.feed import FeedEngine
 from tapeline.streams.feeds.live.mapping.compiled import Mapping as FeedTables
 from tapeline.streams.feeds.live.mapping.compiled import compile_mapping
@@ -28,6 +29,7 @@ from tapeline.streams.feeds.live.transports.links import ConnectionTasks
 from tapeline.streams.feeds.live.transports.opening import open_connections
 from tapeline.streams.ingest.broker import feed_logs, kafka_intake
 from tapeline.streams.ingest.feed_run import FeedRun
+from tapeline.streams.ingest.pairs import PairedConnections
 from tapeline.streams.ingest.store_log import StoreFeedLog, StoreThread
 from tapeline.streams.pipeline.log_writer import KnownLog, LogWriter
 from tapeline.streams.pipeline.routing import Router
@@ -67,13 +69,14 @@ class RunningFeed:
     """
 
     settings: FeedConfig
-    engine: FeedEngine
+    engine: FeedEngine | FailoverEngine
     run: FeedRun
     shown: str
 
 
 Watch = Callable[[RunningFeed, Sequence[Action], Instant], None]
 MakeLog = Callable[[FeedConfig], LogWriter]
+Backup = tuple[FeedConfig, FeedMapping]
 
 
 class Ingest:
@@ -123,14 +126,15 @@ class Ingest:
             When the destination cannot be used, or a feed cannot be started.
         """
         mappings = [self._mapping_of(feed) for feed in self._feeds]
+        backups = [self._backup_of(feed) for feed in self._feeds]
         async with AsyncExitStack() as stack:
             make_log = await self._destination(stack)
             self._on_signals()
             tasks = []
-            for feed, mapping in zip(self._feeds, mappings, strict=True):
+            for feed, mapping, backup in zip(self._feeds, mappings, backups, strict=True):
                 log = make_log(feed)
                 stack.push_async_callback(log.close)
-                tasks.append(asyncio.create_task(self._run_feed(feed, mapping, log)))
+                tasks.append(asyncio.create_task(self._run_feed(feed, mapping, backup, log)))
             await self._until_done(tasks)
         if self._interrupted:
             return INTERRUPTED
@@ -147,6 +151,28 @@ class Ingest:
         if feed.kind == "databento":
             return databento_mapping(feed, self._config, secrets)
         return compile_mapping(feed, self._config, secrets)
+
+    def _backup_of(self, feed: FeedConfig) -> Backup | None:
+        """The other provider of a feed, where it has one.
+
+        Raises
+        ------
+        InputError
+            When the two cannot run as one feed.
+        """
+        if any(each.backup == feed.name for each in self._config.feeds.values()):
+            raise InputError(
+                f"feed {feed.name} is the backup of another one; name that one, both run then"
+            )
+        if not feed.backup:
+            return None
+        backup = feed_named(self._config, feed.backup)
+        for each in (feed, backup):
+            if each.kind == "kafka":
+                raise InputError(
+                    f"feed {each.name}: a feed that reads a topic has no backup and is none"
+                )
+        return backup, self._mapping_of(backup)
 
     async def _destination(self, stack: AsyncExitStack) -> MakeLog:
         if self._options.store is not None:
@@ -167,24 +193,34 @@ class Ingest:
         loop.add_signal_handler(signal.SIGTERM, self.stop)
         loop.add_signal_handler(signal.SIGINT, interrupt)
 
-    async def _run_feed(self, feed: FeedConfig, mapping: FeedMapping, log: LogWriter) -> None:
+    async def _run_feed(
+        self, feed: FeedConfig, mapping: FeedMapping, backup: Backup | None, log: LogWriter
+    ) -> None:
         known = await log.read_back(feed.name, tuple(feed.symbols))
         refuse_other_writers(feed, known)
-        engine = FeedEngine(feed, mapping, Router(self._config), known, random.Random())
-        inbox = Inbox()
+        router, inbox = Router(self._config), Inbox()
         requests = HttpRequests(inbox)
         shown = mapping.address(tuple(feed.symbols)).shown
         watch = self._seen_by(feed.name)
-        if feed.kind == "kafka":
-            intake = kafka_intake(self._config, feed.name, inbox)
-            tasks = ConnectionTasks(inbox, intake)
-            run = FeedRun(engine, inbox, tasks, requests, log, watch, intake.acknowledged)
+        engine: FeedEngine | FailoverEngine
+        if backup is not None:
+            other, other_mapping = backup
+            engine = FailoverEngine(
+                (feed, other), (mapping, other_mapping), router, known, random.Random()
+            )
+            pair = PairedConnections(
+                connections_of(feed, mapping, inbox), connections_of(other, other_mapping, inbox)
+            )
+            run = FeedRun(engine, inbox, pair, requests, log, watch)
         else:
-            if isinstance(mapping, FeedTables):
-                connections = open_connections(feed, mapping, inbox)
+            engine = FeedEngine(feed, mapping, router, known, random.Random())
+            if feed.kind == "kafka":
+                intake = kafka_intake(self._config, feed.name, inbox)
+                tasks = ConnectionTasks(inbox, intake)
+                run = FeedRun(engine, inbox, tasks, requests, log, watch, intake.acknowledged)
             else:
-                connections = ConnectionTasks(inbox, DatabentoSockets(inbox))
-            run = FeedRun(engine, inbox, connections, requests, log, watch)
+                connections = connections_of(feed, mapping, inbox)
+                run = FeedRun(engine, inbox, connections, requests, log, watch)
         self.running[feed.name] = RunningFeed(feed, engine, run, shown)
         if self._stopping:
             run.stop()
@@ -229,6 +265,13 @@ class Ingest:
             failure = failures[0]
             assert failure is not None
             raise failure
+
+
+def connections_of(feed: FeedConfig, mapping: FeedMapping, inbox: Inbox) -> ConnectionTasks:
+    """Connections of a feed that needs no client of the broker."""
+    if isinstance(mapping, FeedTables):
+        return open_connections(feed, mapping, inbox)
+    return ConnectionTasks(inbox, DatabentoSockets(inbox))
 
 
 def feed_named(config: Config, name: str) -> FeedConfig:

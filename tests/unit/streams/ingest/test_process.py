@@ -172,6 +172,43 @@ async def test_a_cut_is_a_hole_that_closes(exchange: SampleExchange, tmp_path: P
     check_store(ingest.store, exchange)
 
 
+async def test_a_backup_takes_over_when_its_primary_is_gone(
+    exchange: SampleExchange, tmp_path: Path
+) -> None:
+    spare = SampleExchange(SampleMarket())
+    await spare.start()
+    try:
+        ingest = Ingesting(tmp_path, exchange)
+        config = tmp_path / "tapeline.toml"
+        feed = sample_settings(spare, "spare", REACH_S).partition("[feeds.spare]")[2]
+        paired = config.read_text().replace("[feeds.demo]\n", '[feeds.demo]\nbackup = "spare"\n')
+        config.write_text(f"{paired}\n[feeds.spare]{feed}")
+        async with ingest:
+            await ingest.until("hole", cause="restart", state="filled")
+            exchange.ask("refuse", 3_600)
+            exchange.ask("no_history", 3_600)
+            exchange.ask("cut", 0)
+            change = await ingest.until("failover", to_feed="spare")
+            known = len(ingest.bars())
+            await ingest.until_bars(known + 20)
+            assert await ingest.end() == 0
+    finally:
+        await spare.stop()
+    provenance = (ingest.store / "provenance.jsonl").read_text().splitlines()
+    vias = [json.loads(line)[2] for line in provenance]
+    records = log_lines(ingest.store)
+    failed_over = [
+        record
+        for record, via in zip(records, vias, strict=True)
+        if via == "failover" and record["type"] == "bar"
+    ]
+    assert len(failed_over) >= 20
+    symbol = change["symbol"]
+    labels = {each["start_ms"] for each in failed_over if each["symbol"] == symbol}
+    assert min(labels) == change["slot_ms"]
+    assert view(ingest.store) == folded(ingest.store)
+
+
 async def test_without_the_history_nothing_waits_for_ever(
     exchange: SampleExchange, tmp_path: Path
 ) -> None:
