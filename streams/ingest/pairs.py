@@ -8,7 +8,7 @@ from tapeline.streams.feeds.live.transports.port import Connections
 
 
 class PairedConnections:
-    """Connections of a primary and of its backup, told apart by their numbers."""
+    """Connections of a primary and of its backup, by their numbers."""
 
     def __init__(self, primary: Connections, backup: Connections) -> None:
         self._primary = primary
