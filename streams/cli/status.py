@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,13 +15,15 @@ from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import DIFFERENT
 from tapeline.schemas.instants import SECOND_MS
-from tapeline.streams.cli.options import ConfigOption, instant_of
+from tapeline.streams.cli.options import BootstrapOption, ConfigOption, instant_of
 from tapeline.streams.cli.show.status import print_status, status_data
-from tapeline.streams.cli.store import LOOK_EVERY_S, StoreOption, named_store
+from tapeline.streams.cli.store import LOOK_EVERY_S, StoreOption
 from tapeline.streams.outputs.terminal import plain_console, print_document
 from tapeline.streams.pipeline.status import Status, status_of
 
 Clock = Callable[[], int]
+TOPICS_EVERY_S = 5.0
+"""Between two looks at topics, each of which reads days of the log."""
 
 
 def status(
@@ -35,15 +38,19 @@ def status(
         bool, typer.Option("--json", help="JSON instead of tables; with --watch one a line.")
     ] = False,
     config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
     # For tests and pages: what is shown must not depend on when they run.
     now: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> int:
-    """Show how fresh each symbol of a store is by this machine's clock, and what is wrong."""
+    """Show how fresh each symbol is by this machine's clock, of the topics or of a store."""
     clock = _machine_ms if now is None else partial(instant_of, "--now", now)
     settings = load_config(config)
-    folder = named_store(store)
+    if store is None:
+        looks = _topic_looks(settings, bootstrap, clock, partial(time.sleep, TOPICS_EVERY_S))
+    else:
+        looks = _store_looks(store, settings, clock, partial(time.sleep, LOOK_EVERY_S))
     shown = None
-    for found in _looks(folder, settings, clock, partial(time.sleep, LOOK_EVERY_S)):
+    for found in looks:
         data = status_data(found)
         # The time alone is no news.
         news = {**data, "as_of_ms": 0}
@@ -72,7 +79,22 @@ def _machine_ms() -> int:
     return int(time.time() * SECOND_MS)
 
 
-def _looks(
+def _topic_looks(
+    config: Config, bootstrap: str | None, clock: Clock, pause: Callable[[], None]
+) -> Iterator[Status]:
+    """How the topics are, now and after each pause."""
+    from tapeline.streams.kafka.connection import brokers_of, quiet_client
+    from tapeline.streams.kafka.status import facts_of_topics
+
+    brokers = brokers_of(config.kafka, bootstrap)
+    quiet_client()
+    while True:
+        facts = asyncio.run(facts_of_topics(config, brokers, clock()))
+        yield status_of(facts, clock())
+        pause()
+
+
+def _store_looks(
     folder: Path, config: Config, clock: Clock, pause: Callable[[], None]
 ) -> Iterator[Status]:
     """How a store is, now and after each pause; it is opened again after a commit alone."""

@@ -195,7 +195,7 @@ def gaps(
     )
     from tapeline.streams.store.reading import StoreReader
 
-    with StoreReader(named_store(store)) as reader:
+    with StoreReader(_named(store)) as reader:
         explain: Explain = unexplained
         strangers: list[str] = []
         if reader.has_operations:
@@ -315,14 +315,7 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def named_store(store: Path | None) -> Path:
-    """The folder of a store that a command needs.
-
-    Raises
-    ------
-    InputError
-        When none was given.
-    """
+def _named(store: Path | None) -> Path:
     if store is None:
         raise InputError("--store DIR is missing: which store?")
     return store

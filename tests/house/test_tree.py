@@ -20,6 +20,7 @@ WITHOUT: dict[str, str] = {
         "streams/feeds/live/transports/kafka_topic streams/kafka/intake "
         "streams/kafka/lease streams/kafka/log_check "
         "streams/kafka/publishing streams/kafka/reading streams/kafka/stamp_survey "
+        "streams/kafka/status "
         "streams/kafka/tails streams/kafka/topics streams/kafka/writer "
     ),
     "a worker or a drill as a whole: tests/kafka": (

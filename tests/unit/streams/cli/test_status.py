@@ -112,6 +112,8 @@ def test_a_watch_prints_what_is_new_until_it_is_interrupted(
     assert process.returncode == 130
 
 
-def test_a_store_must_be_named(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["status"]) == 2
-    assert "--store DIR is missing" in capsys.readouterr().err
+def test_without_a_store_the_topics_are_looked_at(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["status", "--bootstrap", "127.0.0.1:1"]) == 74
+    assert "no answer from a broker at 127.0.0.1:1" in capsys.readouterr().err

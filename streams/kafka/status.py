@@ -1,0 +1,204 @@
+"""What topics hold that operators ask for; see `streams.pipeline.status`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from tapeline.schemas.codec import CodecError, FeedEventDecoder, RecordDecoder
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.config.security import Brokers
+from tapeline.schemas.instants import DAY_MS
+from tapeline.schemas.intervals import parse_interval
+from tapeline.schemas.records import Bar, Cancel, Clock
+from tapeline.schemas.topics import input_log, output_topics, topic_of
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.errors import TopicsError
+from tapeline.streams.feeds.clocked_feed import Marks
+from tapeline.streams.kafka.connection import make_consumer, plain_errors
+from tapeline.streams.kafka.reading import SpanReader, whole_spans
+from tapeline.streams.pipeline.missing import feed_members
+from tapeline.streams.pipeline.operations import Operations
+from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.pipeline.status import (
+    RECENT_MS,
+    CorrectedFact,
+    DatedLetter,
+    OpenGap,
+    StatusFacts,
+    SymbolFacts,
+    session_index,
+    session_so_far,
+)
+
+LOOK_BACK_MS = 4 * DAY_MS
+"""How much of the log is read: over the longest weekend, the session before it."""
+_UNCAUSED = b'"corrects":null'
+
+
+async def facts_of_topics(config: Config, brokers: Brokers, now_ms: int) -> StatusFacts:
+    """What the topics hold of the last four days; nothing is committed.
+
+    Corrections are those of the last hour by market time, which is the time of the messages.
+
+    Parameters
+    ----------
+    now_ms
+        By the clock of the machine.
+
+    Raises
+    ------
+    BrokerError
+        When the broker does not answer or refuses.
+    TopicsError
+        When there is no log.
+    """
+    async with plain_errors(brokers, "reading topics"):
+        consumer = make_consumer(brokers, auto_offset_reset="none")
+        try:
+            await consumer.start()
+            return await _TopicStatus(config, consumer, now_ms).facts()
+        finally:
+            # Also one that found no broker has to be closed.
+            await consumer.stop()
+
+
+class _TopicStatus:
+    def __init__(self, config: Config, consumer: AIOKafkaConsumer, now_ms: int) -> None:
+        self._config = config
+        self._prefix = config.kafka.topic_prefix
+        self._consumer = consumer
+        self._now_ms = now_ms
+        self._router = Router(config)
+        self._bars: dict[str, dict[int, Bar]] = {}
+        self._marks: dict[str, int] = {}
+
+    async def facts(self) -> StatusFacts:
+        names = await self._consumer.topics()
+        log = input_log(self._prefix)
+        if log not in names:
+            raise TopicsError(f"topic {log} is missing; make it: tapeline topics create")
+        since_ms = self._now_ms - RECENT_MS
+        await self._read_log(log)
+        gaps = await self._open_gaps()
+        operations = Operations(feed_members(self._config))
+        feeds = topic_of("hole", self._prefix)
+        if feeds in names:
+            decode = FeedEventDecoder().decode
+            async for message in self._messages(feeds, None):
+                try:
+                    operations.take(decode(message.value or b""))
+                except CodecError:
+                    # What a newer version reports is nothing that this one knows.
+                    continue
+        rejects = topic_of("reject", self._prefix)
+        letters = [
+            DatedLetter(orjson.loads(message.value)["code"], message.timestamp)
+            async for message in self._messages(rejects, since_ms)
+        ]
+        corrected = []
+        for topic in output_topics(self._prefix):
+            if topic != rejects:
+                corrected += await self._corrected(topic, since_ms)
+        members = [each for feed in self._config.feeds.values() for each in feed.symbols]
+        symbols = sorted({*self._marks, *self._bars, *members})
+        return StatusFacts(
+            symbols=[self._symbol(each, gaps.get(each, ())) for each in symbols],
+            operations=operations,
+            letters=letters,
+            corrected=corrected,
+        )
+
+    async def _messages(self, topic: str, since_ms: int | None) -> AsyncIterator[Any]:
+        """Messages of a topic from a time on, or all of them."""
+        consumer = self._consumer
+        partitions = [TopicPartition(topic, n) for n in range(self._config.kafka.partitions)]
+        spans = dict(await whole_spans(consumer, partitions))
+        if since_ms is not None:
+            found = await consumer.offsets_for_times(dict.fromkeys(partitions, max(since_ms, 0)))
+            for partition, (begin, end) in spans.items():
+                at = found.get(partition)
+                spans[partition] = (end if at is None else max(begin, at.offset), end)
+        reader = SpanReader(consumer, spans)
+        while reader.open:
+            for messages in (await reader.fetch()).values():
+                for message in messages:
+                    yield message
+
+    async def _read_log(self, log: str) -> None:
+        marks = Marks(self._router)
+        decode = RecordDecoder().decode
+        async for message in self._messages(log, self._now_ms - LOOK_BACK_MS):
+            try:
+                record = decode(message.value or b"")
+                self._router.check(record)
+            except (CodecError, RecordRejected):
+                continue
+            if isinstance(record, Bar | Clock):
+                marks.take(record)
+                watermark_ms = marks.watermark_ms(record.symbol)
+                if watermark_ms is not None:
+                    self._marks[record.symbol] = watermark_ms
+            if isinstance(record, Bar):
+                self._bars.setdefault(record.symbol, {})[record.start_ms] = record
+            elif isinstance(record, Cancel):
+                self._bars.get(record.symbol, {}).pop(record.start_ms, None)
+
+    async def _open_gaps(self) -> dict[str, tuple[OpenGap, ...]]:
+        """By symbol the gaps that may still grow."""
+        view: dict[bytes, dict[str, Any] | None] = {}
+        topic = topic_of("gap", self._prefix)
+        async for message in self._messages(topic, self._now_ms - LOOK_BACK_MS):
+            view[message.key] = orjson.loads(message.value) if message.value else None
+        found: dict[str, tuple[OpenGap, ...]] = {}
+        for gap in view.values():
+            if gap is not None and gap["state"] == "open":
+                symbol = gap["symbol"]
+                each = OpenGap(gap["start_ms"], gap["end_ms"], gap["missing"])
+                found[symbol] = (*found.get(symbol, ()), each)
+        return found
+
+    async def _corrected(self, topic: str, since_ms: int) -> list[CorrectedFact]:
+        found = []
+        async for message in self._messages(topic, since_ms):
+            if message.value and _UNCAUSED not in message.value:
+                event = orjson.loads(message.value)
+                found.append(
+                    CorrectedFact(
+                        event["type"], event["symbol"], event["corrects"], message.timestamp
+                    )
+                )
+        return found
+
+    def _symbol(self, symbol: str, gaps: tuple[OpenGap, ...]) -> SymbolFacts:
+        config = self._config
+        instrument = config.instrument(symbol)
+        assert instrument is not None, f"{symbol} had a record that was checked, or is of a feed"
+        calendar = load_calendar(instrument.calendar)
+        base_ms = parse_interval(instrument.base).length_ms
+        group = config.group_of(symbol)
+        watermark_ms = self._marks.get(symbol)
+        if watermark_ms is None:
+            return SymbolFacts(symbol, group, calendar, base_ms, None, None)
+        bars = self._bars.get(symbol, {})
+        index = session_index(calendar, watermark_ms)
+        open_ms = watermark_ms if index is None else calendar.open_ms(index)
+        running = (
+            (start_ms, bars[start_ms].high, bars[start_ms].low)
+            for start_ms in sorted(bars)
+            if start_ms >= open_ms
+        )
+        return SymbolFacts(
+            symbol=symbol,
+            group=group,
+            calendar=calendar,
+            base_ms=base_ms,
+            watermark_ms=watermark_ms,
+            last_bar_ms=max(bars, default=None),
+            session=session_so_far(calendar, base_ms, watermark_ms, running),
+            gaps=gaps,
+        )
