@@ -56,6 +56,7 @@ def dead_letter(source: str, raw: bytes, refusal: Refusal) -> Reject:
 CURES: Mapping[str, str] = {
     AHEAD: "look for a row that is too early before the first of them: rows go by time; mend it,"
     " or raise `max_ahead` of the instrument after a long time without rows",
+    "ahead_of_clock": "look at `start` and `stamp` of the feed, and at the clock of this machine",
     "ambiguous_time": "give times with an offset, or in UTC: the hour is there twice in that night",
     "bad_price": "mend the prices; zero and below need `negative_prices = true` of the instrument",
     "bad_volume": "mend the volumes: none is negative, and the greatest is 2^63 - 1",

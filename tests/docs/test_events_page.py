@@ -63,8 +63,13 @@ def test_every_code_of_a_dead_letter_is_on_the_page_and_no_other() -> None:
         for path in (Path(__file__).parents[2] / room).rglob("*.py"):
             text = path.read_text("utf-8")
             published.update(
-                re.findall(r'(?:RecordRejected|Refusal|CodecError)\(\s*"([a-z_]+)"', text)
+                re.findall(
+                    r'(?:RecordRejected|Refusal|CodecError|RowError|Unreadable)\(\s*"([a-z_]+)"',
+                    text,
+                )
             )
+            # Of feeds: the symbol comes first.
+            published.update(re.findall(r'\.letter\(\s*[a-z.]+,\s*"([a-z_]+)"', text))
     assert published == set(REJECT_CODES)
     for code in published:
         assert f"| `{code}` |" in section("reject")
