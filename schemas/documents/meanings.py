@@ -41,8 +41,8 @@ REJECT_CODES = {
     "beyond_horizon": "more than `horizon_sessions` sessions before that of the watermark",
     "ahead_of_time": "more than `max_ahead` after the watermark",
     "ahead_of_clock": (
-        "a live feed states a bar that ends more than two slots after the provider's own time; it is"
-        " not in the log"
+        "a live feed states a bar that ends more than two slots after the provider's own time;"
+        " it is not in the log"
     ),
 }
 """What is wrong with a record, by the code of its dead letter, in the order of the checks."""
