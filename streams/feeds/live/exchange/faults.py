@@ -11,12 +11,24 @@ from tapeline.schemas.config.values import with_nearest
 from tapeline.streams.errors import InputError
 
 DEFAULT_AT_S: Final = 20
-LENGTHS_S: Final = {"cut": 0, "refuse": 10, "silence": 15, "no_history": 15, "clock": 60}
+LENGTHS_S: Final = {
+    "cut": 0,
+    "refuse": 10,
+    "silence": 15,
+    "late": 10,
+    "halt": 10,
+    "limit": 15,
+    "no_history": 15,
+    "clock": 60,
+}
 """How long each lasts; of ``clock``, how far ahead it is put."""
 FAULT_MEANINGS: Final = {
     "cut": "ends every connection",
     "refuse": "ends them and refuses new ones for 10 s",
     "silence": "keeps them, and sends nothing for 15 s",
+    "late": "sends the bars of 10 s three seconds later",
+    "halt": "halts the first symbol for 10 s",
+    "limit": "answers requests for history with 429 for 15 s",
     "no_history": "answers requests for history with 503 for 15 s",
     "clock": "puts the clock of the exchange ahead by 60 s",
 }

@@ -24,8 +24,10 @@ LAG_MS: Final = 1 * SECOND_MS
 REQUESTS: Final = 100
 PER_MS: Final = 10 * SECOND_MS
 PAGE: Final = 500
-FAULTS: Final = ("cut", "refuse", "silence", "no_history", "clock")
+FAULTS: Final = ("cut", "refuse", "silence", "late", "halt", "limit", "no_history", "clock")
 """What can be asked for at ``/faults``; the last one puts the clock ahead."""
+LATE_SLOTS: Final = 3
+RETRY_S: Final = 5
 _OF_LOOPBACK: Final = "127.0.0.1"
 
 
@@ -34,7 +36,9 @@ class SampleExchange:
 
     Faults are asked for by ``POST /faults {"fault": "silence", "seconds": 10}``: ``cut`` ends every
     connection, ``refuse`` refuses new ones too, ``silence`` keeps them and sends nothing,
-    ``no_history`` answers 503, ``clock`` puts the exchange's clock ahead by so many seconds.
+    ``late`` sends bars `LATE_SLOTS` seconds later, ``halt`` stops the first symbol, ``limit``
+    answers requests for history with 429, ``no_history`` with 503, ``clock`` puts the exchange's
+    clock ahead by so many seconds.
 
     Attributes
     ----------
@@ -53,6 +57,8 @@ class SampleExchange:
         self.stated: set[Bar] = set()
         self._until_ms = dict.fromkeys(FAULTS, 0)
         self._ahead_ms = 0
+        self._halts: list[tuple[int, int]] = []
+        self._held: deque[list[Bar]] = deque()
         self._clients: dict[web.WebSocketResponse, set[str]] = {}
         self._runner: web.AppRunner | None = None
         self._beating: asyncio.Task[None] | None = None
@@ -90,6 +96,10 @@ class SampleExchange:
         if fault == "clock":
             self._ahead_ms = round(seconds * SECOND_MS)
             return
+        if fault == "halt":
+            first_ms = self.now_ms() // SLOT_MS * SLOT_MS + SLOT_MS
+            self._halts.append((first_ms, first_ms + round(seconds) * SLOT_MS))
+            return
         self._until_ms[fault] = read_clocks().wall_ms + round(seconds * SECOND_MS)
         if fault in ("cut", "refuse"):
             self._cut()
@@ -116,13 +126,43 @@ class SampleExchange:
             await asyncio.sleep((SLOT_MS - now_ms % SLOT_MS + LATENCY_MS) / SECOND_MS)
             ended_ms = self.now_ms() // SLOT_MS * SLOT_MS - SLOT_MS
             revised_ms = ended_ms - REVISED_MS
-            bars = [self.market.first(symbol, ended_ms) for symbol in self.market.symbols]
+            await self._send_halts(ended_ms)
+            bars = [
+                self.market.first(symbol, ended_ms)
+                for symbol in self.market.symbols
+                if not self._is_halted(symbol, ended_ms)
+            ]
             bars += [
                 self.market.bar(symbol, revised_ms)
                 for symbol in self.market.symbols
                 if self.market.is_revised(symbol, revised_ms)
+                and not self._is_halted(symbol, revised_ms)
             ]
-            await self._send([bar for bar in bars if bar is not None])
+            self._held.append([bar for bar in bars if bar is not None])
+            late_slots = LATE_SLOTS if self._has("late") else 0
+            if len(self._held) <= late_slots:
+                # The connection is alive, though it has no bars yet.
+                await self._send([])
+            while len(self._held) > late_slots:
+                await self._send(self._held.popleft())
+
+    def _is_halted(self, symbol: str, start_ms: int) -> bool:
+        first = self.market.symbols[0]
+        return symbol == first and any(begin <= start_ms < end for begin, end in self._halts)
+
+    async def _send_halts(self, ended_ms: int) -> None:
+        """Halts that began with the slot that has ended, or ended with it."""
+        symbol = self.market.symbols[0]
+        for begin_ms, end_ms in self._halts:
+            for means, at_ms in (("halt", begin_ms), ("resume", end_ms)):
+                if at_ms == ended_ms:
+                    await self._announce({"type": means, "s": symbol, "t": at_ms}, symbol)
+
+    async def _announce(self, message: dict[str, Any], symbol: str) -> None:
+        for client, symbols in list(self._clients.items()):
+            if symbol in symbols and not client.closed:
+                with suppress(ConnectionError):
+                    await client.send_str(json.dumps(message))
 
     async def _send(self, bars: list[Bar]) -> None:
         if self._has("silence"):
@@ -168,6 +208,8 @@ class SampleExchange:
         now_ms = read_clocks().wall_ms
         if self._has("no_history"):
             return web.Response(status=503)
+        if self._has("limit"):
+            return web.Response(status=429, headers={"Retry-After": str(RETRY_S)})
         window = [each for each in self.requests if each > now_ms - PER_MS]
         if len(window) >= REQUESTS:
             wait_s = -((now_ms - PER_MS - window[0]) // SECOND_MS)
@@ -194,7 +236,7 @@ class SampleExchange:
                 # A page that is full may be the last one, and still has a next.
                 return {"bars": [_row(bar) for bar in rows], "next": str(start_ms)}
             bar = self.market.bar(symbol, start_ms)
-            if bar is not None:
+            if bar is not None and not self._is_halted(symbol, start_ms):
                 rows.append(bar)
                 self.stated.add(bar)
             start_ms += SLOT_MS

@@ -58,6 +58,18 @@ reach = "{reach}s"
 [feeds.{name}.truth]
 silence = "canary"
 revises_for = "10s"
+
+[[feeds.{name}.notice]]
+where = {{ type = "halt" }}
+means = "halt"
+symbol = "s"
+start = {{ path = "t", unit = "ms" }}
+
+[[feeds.{name}.notice]]
+where = {{ type = "resume" }}
+means = "resume"
+symbol = "s"
+start = {{ path = "t", unit = "ms" }}
 """
 
 

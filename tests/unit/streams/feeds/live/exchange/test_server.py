@@ -89,6 +89,10 @@ async def test_wrong_requests_are_refused(
 async def test_faults_are_asked_for_by_name(exchange: SampleExchange) -> None:
     assert await fault(exchange, fault="no_history", seconds=20) == 204
     assert (await ask(exchange, "bars", symbol="BETA", **{"from": 0, "to": 0}))[0] == 503
+    exchange.ask("no_history", 0)
+    assert await fault(exchange, fault="limit", seconds=20) == 204
+    status, headers = await ask(exchange, "bars", symbol="BETA", **{"from": 0, "to": 0})
+    assert (status, headers["Retry-After"]) == (429, "5")
     assert await fault(exchange, fault="refuse", seconds=20) == 204
     assert (await ask(exchange, "stream"))[0] == 503
     before_ms = exchange.now_ms()
@@ -96,3 +100,49 @@ async def test_faults_are_asked_for_by_name(exchange: SampleExchange) -> None:
     assert exchange.now_ms() - before_ms >= 180_000
     assert await fault(exchange, fault="fire") == 400
     assert await fault(exchange, seconds=3) == 400
+
+
+async def streamed(exchange: SampleExchange, seconds: int) -> list[tuple[int, dict[str, Any]]]:
+    """Messages of all symbols, with the slot in which each came."""
+    found = []
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"http://127.0.0.1:{exchange.port}/stream") as socket,
+    ):
+        await socket.send_str('{"subscribe":["ALPHA","BETA","GAMMA"]}')
+        await socket.receive()
+        until_ms = exchange.now_ms() + seconds * SLOT_MS
+        while exchange.now_ms() < until_ms:
+            message = await socket.receive_json(timeout=10)
+            found.append((exchange.now_ms() // SLOT_MS * SLOT_MS, message))
+    return found
+
+
+async def test_late_bars_come_three_seconds_later_and_in_their_order(
+    exchange: SampleExchange,
+) -> None:
+    exchange.ask("late", 60)
+    messages = await streamed(exchange, 5)
+    assert [message["bars"] for _, message in messages[:2]] == [[], []]
+    bars = [(at, bar["t"]) for at, message in messages for bar in message["bars"]]
+    first = [at - label for at, label in bars if label == max(label for _, label in bars)]
+    assert first
+    assert min(first) >= 3 * SLOT_MS
+
+
+async def test_a_halt_is_announced_and_has_no_bars_in_stream_and_history(
+    exchange: SampleExchange,
+) -> None:
+    exchange.ask("halt", 2)
+    messages = await streamed(exchange, 6)
+    halts = {message["type"]: message["t"] for _, message in messages if "s" in message}
+    halted = range(halts["halt"], halts["resume"], SLOT_MS)
+    assert len(halted) == 2
+    bars = [
+        bar for _, message in messages for bar in message.get("bars", ()) if bar["s"] == "ALPHA"
+    ]
+    assert bars
+    assert not {bar["t"] for bar in bars} & set(halted)
+    query = {"symbol": "ALPHA", "from": halts["halt"] - SLOT_MS, "to": halts["resume"]}
+    _, answer = await ask(exchange, "bars", **query)
+    assert [row["t"] for row in answer["bars"]] == [query["from"], query["to"]]
