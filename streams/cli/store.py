@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import orjson
 import typer
@@ -184,38 +184,66 @@ def gaps(
     symbol: Annotated[str | None, typer.Option("--symbol", help="Of this symbol.")] = None,
     json: LinesOption = False,
     config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
 ) -> None:
-    """Show missing bars by session: expected, present, holes, and why."""
-    from tapeline.streams.cli.show.store import print_gaps
-    from tapeline.streams.pipeline.missing import (
-        Explain,
-        explained_by,
-        feed_members,
-        unexplained,
-    )
+    """Show missing bars by session, of the topics or of a store: expected, present, why."""
+    from tapeline.streams.pipeline.missing import Explain, explained_by, feed_members, unexplained
     from tapeline.streams.store.reading import StoreReader
 
-    with StoreReader(_named(store)) as reader:
+    if store is None:
+        _gaps_of_topics(load_config(config), bootstrap, symbol, json)
+        return
+    with StoreReader(store) as reader:
         explain: Explain = unexplained
-        strangers: list[str] = []
+        strangers: set[str] = set()
         if reader.has_operations:
             # Only what live feeds wrote needs the configuration: its feeds and calendars.
             settings = load_config(config)
             reader.check_settings(settings)
             operations = reader.operations(feed_members(settings))
             explain = explained_by(settings, operations)
-            strangers = sorted(operations.strangers)
-        sessions = reader.gaps(symbol, explain)
-        if json:
-            write_lines(orjson.dumps(session) for session in sessions)
-        else:
-            print_gaps(plain_console(wide=True), sessions, reader.sessions(symbol))
-        for feed in strangers:
-            print_line(
-                f"feed {feed}: is not in the configuration, so what it reported of all its symbols"
-                " explains no gap; name its configuration by --config",
-                err=True,
-            )
+            strangers = operations.strangers
+        _show_gaps(reader.gaps(symbol, explain), reader.sessions(symbol), strangers, json)
+
+
+def _gaps_of_topics(
+    config: Config, bootstrap: str | None, symbol: str | None, as_json: bool
+) -> None:
+    from tapeline.streams.consuming.topics import current_view
+    from tapeline.streams.kafka.connection import brokers_of, quiet_client
+    from tapeline.streams.kafka.status import read_operations
+    from tapeline.streams.pipeline.missing import explained_by, sessions_with_gaps
+
+    brokers = brokers_of(config.kafka, bootstrap)
+    quiet_client()
+    facts = {
+        kind: [
+            orjson.loads(line)
+            for line in asyncio.run(current_view(config.kafka, brokers, symbol, kind))
+        ]
+        for kind in ("gap", "session")
+    }
+    operations = asyncio.run(read_operations(config, brokers))
+    explain = explained_by(config, operations)
+    sessions = sessions_with_gaps(facts["gap"], facts["session"], explain)
+    _show_gaps(sessions, len(facts["session"]), operations.strangers, as_json)
+
+
+def _show_gaps(
+    sessions: Iterable[dict[str, Any]], total: int, strangers: Iterable[str], as_json: bool
+) -> None:
+    from tapeline.streams.cli.show.store import print_gaps
+
+    if as_json:
+        write_lines(orjson.dumps(session) for session in sessions)
+    else:
+        print_gaps(plain_console(wide=True), sessions, total)
+    for feed in sorted(strangers):
+        print_line(
+            f"feed {feed}: is not in the configuration, so what it reported of all its symbols"
+            " explains no gap; name its configuration by --config",
+            err=True,
+        )
 
 
 class TailOptions(NamedTuple):
@@ -313,12 +341,6 @@ def add_to(app: typer.Typer) -> None:
     """Make the commands part of the command line."""
     for command in (state, tail, gaps):
         app.command()(command)
-
-
-def _named(store: Path | None) -> Path:
-    if store is None:
-        raise InputError("--store DIR is missing: which store?")
-    return store
 
 
 def _show(lines: Iterable[bytes], title: str, as_lines: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
@@ -57,11 +58,29 @@ async def facts_of_topics(config: Config, brokers: Brokers, now_ms: int) -> Stat
     TopicsError
         When there is no log.
     """
+    async with _reading(brokers) as consumer:
+        return await _TopicStatus(config, consumer, now_ms).facts()
+
+
+async def read_operations(config: Config, brokers: Brokers) -> Operations:
+    """What live feeds reported of themselves, as far as the topic goes back.
+
+    Raises
+    ------
+    BrokerError
+        When the broker does not answer or refuses.
+    """
+    async with _reading(brokers) as consumer:
+        return await _TopicStatus(config, consumer, 0).operations(await consumer.topics())
+
+
+@asynccontextmanager
+async def _reading(brokers: Brokers) -> AsyncIterator[AIOKafkaConsumer]:
     async with plain_errors(brokers, "reading topics"):
         consumer = make_consumer(brokers, auto_offset_reset="none")
         try:
             await consumer.start()
-            return await _TopicStatus(config, consumer, now_ms).facts()
+            yield consumer
         finally:
             # Also one that found no broker has to be closed.
             await consumer.stop()
@@ -85,16 +104,7 @@ class _TopicStatus:
         since_ms = self._now_ms - RECENT_MS
         await self._read_log(log)
         gaps = await self._open_gaps()
-        operations = Operations(feed_members(self._config))
-        feeds = topic_of("hole", self._prefix)
-        if feeds in names:
-            decode = FeedEventDecoder().decode
-            async for message in self._messages(feeds, None):
-                try:
-                    operations.take(decode(message.value or b""))
-                except CodecError:
-                    # What a newer version reports is nothing that this one knows.
-                    continue
+        operations = await self.operations(names)
         rejects = topic_of("reject", self._prefix)
         letters = [
             DatedLetter(orjson.loads(message.value)["code"], message.timestamp)
@@ -112,6 +122,18 @@ class _TopicStatus:
             letters=letters,
             corrected=corrected,
         )
+
+    async def operations(self, names: Collection[str]) -> Operations:
+        """What feeds reported, of one of the topics that there are."""
+        found = Operations(feed_members(self._config))
+        topic = topic_of("hole", self._prefix)
+        if topic in names:
+            decode = FeedEventDecoder().decode
+            async for message in self._messages(topic, None):
+                # What a newer version reports is nothing that this one knows the meaning of.
+                with suppress(CodecError):
+                    found.take(decode(message.value or b""))
+        return found
 
     async def _messages(self, topic: str, since_ms: int | None) -> AsyncIterator[Any]:
         """Messages of a topic from a time on, or all of them."""

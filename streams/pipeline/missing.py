@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+
+from msgspec import to_builtins
 
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.intervals import parse_interval
@@ -12,6 +14,57 @@ from tapeline.streams.pipeline.operations import MissingPart, Operations
 
 Explain = Callable[[dict[str, Any]], list[MissingPart]]
 """From a gap as plain data to its parts, in order of time."""
+
+
+def sessions_with_gaps(
+    gaps: Iterable[dict[str, Any]],
+    sessions: Iterable[dict[str, Any]],
+    explain: Explain,
+    bars_between: Callable[[str, int, int], int] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Sessions that miss bars, in the order of `sessions`.
+
+    Fields: ``symbol``, ``session``, ``state``, ``expected``, ``present``, ``missing`` (slots),
+    ``holes``: each with ``start_ms``, ``end_ms`` (exclusive), ``missing``, ``state``, ``reasons``.
+
+    Parameters
+    ----------
+    gaps, sessions
+        Of a view, as plain data.
+    explain
+        Gives the reasons of a gap.
+    bars_between
+        Number of bars of a symbol with from <= label < to. Of a session that is not over, the slots
+        count that are over; None: their number is not known, ``expected`` and ``present`` are null.
+    """
+    holes: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for gap in gaps:
+        hole = {name: gap[name] for name in ("start_ms", "end_ms", "missing", "state")}
+        hole["reasons"] = [to_builtins(part) for part in explain(gap)]
+        holes.setdefault((gap["symbol"], gap["session"]), []).append(hole)
+    for session in sessions:
+        session_key = (session["symbol"], session["session"])
+        if session_key not in holes:
+            continue
+        found = sorted(holes[session_key], key=lambda hole: hole["start_ms"])
+        missing = 0
+        for hole in found:
+            missing += hole["missing"]
+        expected, present = session["expected"], session["bars"]
+        if session["state"] == "open":
+            expected = present = None
+            if bars_between is not None:
+                present = bars_between(session_key[0], session["open_ms"], session["close_ms"])
+                expected = present + missing
+        yield {
+            "symbol": session_key[0],
+            "session": session_key[1],
+            "state": session["state"],
+            "expected": expected,
+            "present": present,
+            "missing": missing,
+            "holes": found,
+        }
 
 
 def feed_members(config: Config) -> dict[str, list[str]]:

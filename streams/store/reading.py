@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from msgspec import to_builtins
 
 from tapeline.schemas.codec import CodecError, FeedEventDecoder, RecordDecoder
 from tapeline.schemas.config.model import Config
@@ -19,7 +18,7 @@ from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, store_topics, topic_of
 from tapeline.streams.core.engine import HOT, StateVersionError, stored_watermarks
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
-from tapeline.streams.pipeline.missing import Explain, unexplained
+from tapeline.streams.pipeline.missing import Explain, sessions_with_gaps, unexplained
 from tapeline.streams.pipeline.operations import FEEDS_TOPIC, Operations
 from tapeline.streams.pipeline.state_values import decoded
 from tapeline.streams.store.checkpoint import StoreCheckpoint, empty_checkpoint
@@ -243,44 +242,10 @@ class StoreReader:
     def gaps(
         self, symbol: str | None = None, explain: Explain = unexplained
     ) -> Iterator[dict[str, Any]]:
-        """Sessions that miss bars, by symbol, then date.
-
-        Of a session that is not over, the slots count that are over. Fields: ``symbol``,
-        ``session``, ``state``, ``expected``, ``present``, ``missing`` (slots), ``holes``: each with
-        ``start_ms``, ``end_ms`` (exclusive), ``missing``, ``state``, ``reasons``.
-
-        Parameters
-        ----------
-        explain
-            Gives the reasons of a gap: parts in order of time, each with the fields of
-            `MissingPart`.
-        """
-        holes: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for gap in self.facts("gap", symbol):
-            hole = {name: gap[name] for name in ("start_ms", "end_ms", "missing", "state")}
-            hole["reasons"] = [to_builtins(part) for part in explain(gap)]
-            holes.setdefault((gap["symbol"], gap["session"]), []).append(hole)
-        for session in self.facts("session", symbol):
-            session_key = (session["symbol"], session["session"])
-            if session_key not in holes:
-                continue
-            found = sorted(holes[session_key], key=lambda hole: hole["start_ms"])
-            missing = sum(hole["missing"] for hole in found)
-            expected, present = session["expected"], session["bars"]
-            if session["state"] == "open":
-                present = self._bars_between(
-                    session_key[0], session["open_ms"], session["close_ms"]
-                )
-                expected = present + missing
-            yield {
-                "symbol": session_key[0],
-                "session": session_key[1],
-                "state": session["state"],
-                "expected": expected,
-                "present": present,
-                "missing": missing,
-                "holes": found,
-            }
+        """Sessions that miss bars, by symbol, then date; see `sessions_with_gaps`."""
+        return sessions_with_gaps(
+            self.facts("gap", symbol), self.facts("session", symbol), explain, self._bars_between
+        )
 
     def sessions(self, symbol: str | None = None) -> int:
         """Number of sessions of the view."""

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.events import Gap, Reject, Touch
+from tapeline.schemas.events import Gap, Reject, Session, Touch
 from tapeline.schemas.feed_events import Hole
 from tapeline.schemas.instants import DAY_MS, MINUTE_MS, iso_time
 from tapeline.schemas.partition import partition_for
@@ -76,6 +76,14 @@ def gap(minute: int, state: str) -> tuple[str, str, bytes, int]:
         "1m", start_ms, end_ms, 2, state,  # type: ignore[arg-type]
     )  # fmt: skip
     return "gap", found.id, encode(found), end_ms
+
+
+def session_event() -> tuple[str, str, bytes, int]:
+    found = Session(
+        "session|ACME|2025-12-01", "upsert", 0, 0, "ACME", "2025-12-01", OPEN_MS, OPEN_MS, None,
+        "open", OPEN_MS, OPEN_MS + 390 * MINUTE_MS, False, 1, 390, 1, 1.0, 1.0,
+    )  # fmt: skip
+    return "session", found.id, encode(found), OPEN_MS
 
 
 def touch(minute: int, corrects: int | None) -> tuple[str, str, bytes, int]:
@@ -143,6 +151,14 @@ async def test_the_status_of_topics_is_that_of_what_was_written(
     # In a thread: the command has a loop of its own.
     assert await asyncio.to_thread(cli.main, command) == 1
     assert json.loads(capsys.readouterr().out)["stale"] == ["ACME", "NONE"]
+    await send(config, session_event())
+    for command in (["gaps", "--config", str(file)], ["gaps", "--config", str(file), "--json"]):
+        capsys.readouterr()
+        assert await asyncio.to_thread(cli.main, command) == 0
+    missing = json.loads(capsys.readouterr().out)
+    assert (missing["expected"], missing["present"], missing["missing"]) == (None, None, 4)
+    reasons = [[part["reason"] for part in each["reasons"]] for each in missing["holes"]]
+    assert reasons == [["unknown"], ["outage"]]
     # The broker stamps dead letters with the time at which it took them.
     now = status_of(await facts_of_topics(config, broker.brokers, _machine_ms()), _machine_ms())
     assert now.rejects == {"bad_price": 1}

@@ -242,7 +242,8 @@ def print_gaps(console: PlainConsole, sessions: Iterable[dict[str, Any]], total:
     for found in sessions:
         incomplete += 1
         head = [found["symbol"], found["session"]]
-        head += [str(found[name]) for name in ("expected", "present", "missing")]
+        counts = (found[name] for name in ("expected", "present", "missing"))
+        head += ["-" if count is None else str(count) for count in counts]
         for hole in found["holes"]:
             table.add_row(
                 *head,

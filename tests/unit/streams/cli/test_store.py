@@ -235,7 +235,6 @@ USAGE = {
     "replace without store": (("run", "a.csv", "--out", "x", "--replace"), "--store DIR"),
     "bad from": (("run", "a.csv", "--store", "x", "--from", "noon"), "--from noon"),
     "from without offset": (("tail", "gaps", "--store", "S", "--from", "2025-07-02"), "offset"),
-    "no store": (("gaps",), "--store DIR"),
     "not a store": (("state", "--store", "."), "is no store"),
     "no such type": (("state", "--store", "S", "--type", "bar"), "derived_bar"),
     "no such type in a tail": (("tail", "gaps", "--store", "S", "--type", "bar"), "derived_bar"),
