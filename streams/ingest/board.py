@@ -220,6 +220,9 @@ def ingest_page(boards: Sequence[FeedBoard], started_s: float) -> str:
                 for _, row in rows
             ],
         )
-    for board in boards:
-        page.histogram("feed_lateness_seconds", "From the end of a bar to it.", board.lateness)
+    page.histograms(
+        "feed_lateness_seconds",
+        "From the end of a slot to its first bar by the stream.",
+        [(labels, board.lateness) for labels, board in of_feed],
+    )
     return page.text()

@@ -50,14 +50,21 @@ class Page:
 
     def histogram(self, name: str, meaning: str, histogram: Histogram) -> None:
         """Add a histogram."""
+        self.histograms(name, meaning, [({}, histogram)])
+
+    def histograms(
+        self, name: str, meaning: str, samples: Iterable[tuple[Labels, Histogram]]
+    ) -> None:
+        """Add histograms of one metric, each with labels of its own."""
         full = f"tapeline_{name}"
         self._lines += [f"# HELP {full} {meaning}", f"# TYPE {full} histogram"]
-        seen = 0
-        for bound, count in zip(_bounds(histogram), histogram.counts, strict=True):
-            seen += count
-            self._lines.append(f'{full}_bucket{{le="{bound}"}} {seen}')
-        self._lines.append(f"{full}_sum {_number(histogram.total)}")
-        self._lines.append(f"{full}_count {seen}")
+        for labels, histogram in samples:
+            seen = 0
+            for bound, count in zip(_bounds(histogram), histogram.counts, strict=True):
+                seen += count
+                self._lines.append(f"{full}_bucket{_labels({**labels, 'le': bound})} {seen}")
+            self._lines.append(f"{full}_sum{_labels(labels)} {_number(histogram.total)}")
+            self._lines.append(f"{full}_count{_labels(labels)} {seen}")
 
     def text(self) -> str:
         """The page."""

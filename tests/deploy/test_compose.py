@@ -37,6 +37,9 @@ def parse(arguments: list[str]) -> None:
         context = command.make_context(
             name, list(words), parent=context, resilient_parsing=hasattr(command, "commands")
         )
+        if hasattr(command, "commands"):
+            # A group may name the command that is meant: `sample FOLDER`.
+            words = [*context._protected_args, *context.args]
 
 
 def test_the_file_is_one_of_the_compose_specification() -> None:

@@ -1,4 +1,4 @@
-"""Alerts and dashboard ask for numbers that a worker gives."""
+"""Alerts and dashboard ask for numbers that a worker or an ingest gives."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.feed_events import Hole, Skew
+from tapeline.schemas.records import Bar, Clock
+from tapeline.streams.feeds.live.model import Append, FeedLetter, Instant, Report
+from tapeline.streams.ingest.board import FeedBoard, ingest_page
+from tapeline.streams.pipeline.log_writer import LogEntry
+from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.worker.fold import Counts
 from tapeline.streams.worker.health import metrics_page
 from tapeline.streams.worker.metrics import PartitionGauges, SymbolGauge, WorkerMetrics
@@ -34,13 +41,37 @@ def exported() -> dict[str, set[str]]:
     metrics.messages["tape.touches.v1"] += 1
     metrics.batches["tape.touches.v1"] += 1
     gauges = [PartitionGauges(0, 10, 5, 3, [SymbolGauge("ES", "ES-NQ", 1, 3, True)], 12)]
+    return samples(metrics_page(counts, metrics, gauges, True))
+
+
+def samples(page: str) -> dict[str, set[str]]:
+    """Metrics of a page, and the labels of each."""
     found: dict[str, set[str]] = {}
-    for line in metrics_page(counts, metrics, gauges, True).splitlines():
+    for line in page.splitlines():
         sample = re.match(r"(\w+)(?:\{(.*)\})? ", line)
         if sample and not line.startswith("#"):
             labels = set(re.findall(r'(\w+)="', sample[2] or ""))
             found.setdefault(sample[1], set()).update(labels)
     return found
+
+
+def exported_by_feeds() -> dict[str, set[str]]:
+    """Metrics of an ingest that has met everything, and the labels of each."""
+    config = read_config('[instruments.A]\ntick = 0.01\ncalendar = "24/7"', "test")
+    board = FeedBoard("demo", ("A",), Router(config))
+    now = Instant(0, 0)
+    entries = tuple(
+        LogEntry(record, via, 90_000)
+        for record, via in (
+            (Bar("A", "1m", 0, 1, 1, 1, 1), "stream"),
+            (Clock("A", 60_000), "canary"),
+        )
+    )
+    skew = Skew("skew|demo|date", "demo", None, 0, 5, "date", True)
+    hole = Hole("hole|demo|1|0", "demo", None, 0, 1, 0, None, "stale", "open", 0, 0)
+    letter = FeedLetter("feed:demo:0:1", "off_tick", "", b"", "A")
+    board.take([Append(1, entries), Report(skew), Report(hole), letter], now)
+    return samples(ingest_page([board], 1.5))
 
 
 def rules() -> list[dict[str, Any]]:
@@ -67,13 +98,14 @@ EXPRESSIONS = [
     *((f"panel {number}", target["expr"]) for number, target in enumerate(targets())),
 ]
 EXPORTED = exported()
+ALL_EXPORTED = {**exported_by_feeds(), **EXPORTED}
 
 
 def unknown_names(expression: str) -> list[str]:
-    """Metrics and labels of an expression that no worker exports."""
+    """Metrics and labels of an expression that neither a worker nor an ingest exports."""
     metrics = re.findall(r"\btapeline_\w+", expression)
-    labels = SCRAPED.union(*(EXPORTED.get(metric, set()) for metric in metrics))
-    unknown = [metric for metric in metrics if metric not in EXPORTED]
+    labels = SCRAPED.union(*(ALL_EXPORTED.get(metric, set()) for metric in metrics))
+    unknown = [metric for metric in metrics if metric not in ALL_EXPORTED]
     for clause in re.findall(r"\b(?:by|on) ?\(([^)]*)\)", expression):
         unknown += [name for name in re.split(r",\s*", clause) if name not in labels]
     for selector in re.findall(r"\{([^}]*)\}", expression):
@@ -112,6 +144,14 @@ def test_the_page_of_workers_lists_every_metric_and_no_other() -> None:
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
     listed = {f"tapeline_{name}" for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert listed == {re.sub("_(bucket|sum|count)$", "", name) for name in EXPORTED}
+
+
+def test_the_page_of_live_feeds_lists_every_metric_and_no_other() -> None:
+    page = (ROOT / "docs" / "live.md").read_text("utf-8").partition("## Metrics")[2]
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    listed = {f"tapeline_{name}" for row in rows for name in re.findall(r"`(\w+)`", row)}
+    found = {re.sub("_(bucket|sum|count)$", "", name) for name in exported_by_feeds()}
+    assert listed == found
 
 
 def test_panels_and_legends_are_whole() -> None:
