@@ -38,7 +38,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run live test lint fix lock pure-test rule-test broker-test worker-test client-test coverage compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-compiled soak schemas calendars clean
+.PHONY: help run live test lint fix lock pure-test rule-test broker-test worker-test client-test coverage compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-ingest bench-compiled soak schemas calendars clean
 
 help:
 	@echo "make run        install, write sample books, run them, print the summary"
@@ -54,6 +54,7 @@ help:
 	@echo "make soak       ten minutes of several workers killed, wiped and paused (SOAK=minutes)"
 	@echo "make bench-kafka  benchmarks/kafka.py: workers on a broker, against loops by hand"
 	@echo "make bench-replay  benchmarks/replay.py: what a replay costs beside the core it runs"
+	@echo "make bench-ingest  benchmarks/ingest.py: what a live feed costs, and how long an outage is felt"
 	@echo "make schemas    write the generated JSON Schemas, AsyncAPI document and docs/events.md again"
 	@echo "make calendars  make the calendar artefacts again (installs the extra 'calendars')"
 	@echo "make clean      remove what runs and builds left, the virtual environments too"
@@ -144,6 +145,9 @@ bench-kafka: $(VENV)/.installed-dev
 
 bench-replay: $(VENV)/.installed-dev
 	$(PY) benchmarks/replay.py
+
+bench-ingest: $(VENV)/.installed-runtime
+	$(PY) benchmarks/ingest.py
 
 bench-compiled: compiled
 	$(COMPILED_PY) benchmarks/core.py
