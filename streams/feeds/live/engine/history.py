@@ -36,6 +36,8 @@ PAGES: Final = 2_000
 PAUSE_MS: Final = MINUTE_MS
 BAN_MS: Final = 5 * MINUTE_MS
 REFUSED_PAUSE_MS: Final = 5 * MINUTE_MS
+REMEMBERED: Final = (0, 418, 429)
+"""Of an earlier process: what it used of the limit, and pauses that are of requests, too."""
 
 
 class HistoryAnswer(Struct):
@@ -100,7 +102,7 @@ class HistoryDesk:
         self._mapping = mapping
         self._per_ms = config.per_ms
         self._limiter = Limiter(config.requests, config.per_ms, now.mono_ms)
-        if known is not None:
+        if known is not None and known.status in REMEMBERED:
             left_ms = known.at_ms + known.wait_ms - now.wall_ms
             if 0 < left_ms <= known.wait_ms:
                 self._limiter.pause(now.mono_ms + left_ms)

@@ -184,7 +184,9 @@ async def test_a_backup_takes_over_when_its_primary_is_gone(
         paired = config.read_text().replace("[feeds.demo]\n", '[feeds.demo]\nbackup = "spare"\n')
         config.write_text(f"{paired}\n[feeds.spare]{feed}")
         async with ingest:
-            await ingest.until("hole", cause="restart", state="filled")
+            await ingest.until("connection", state="live", feed="demo")
+            await ingest.until("connection", state="live", feed="spare")
+            await ingest.until_bars(30)
             exchange.ask("refuse", 3_600)
             exchange.ask("no_history", 3_600)
             exchange.ask("cut", 0)
