@@ -18,6 +18,7 @@ OF_TYPES = {
 OF_IDS = {
     "schemas.ids": "ids and other keys that hold names",
     "schemas.documents.page": "cells of Markdown tables",
+    "streams.feeds.live.adapters.databento": "lines of the provider's own session",
 }
 """Modules that write or split at the separator of ids, and why."""
 

@@ -25,10 +25,8 @@ from tapeline.schemas.config.security import (
 from tapeline.schemas.topics import (
     changelog_topic,
     input_log,
-    snapshot_topic,
     topic_of,
     worker_app_id,
-    worker_topics,
 )
 from tapeline.streams.cli import main as cli
 from tapeline.streams.drill.worker_process import PLAIN_PROGRAM
@@ -37,20 +35,9 @@ from tapeline.streams.kafka.connection import make_producer
 from tests.kafka.acme import acme_log
 from tests.kafka.broker import require_broker
 from tests.kafka.certificates import Authority, require_openssl
+from tests.kafka.rights import DENIED, LEAST, OF_WORKERS, PREFIX
 from tests.kafka.secured import (
     ADMIN,
-    ALLOW,
-    CREATE,
-    DENY,
-    DESCRIBE,
-    DESCRIBE_CONFIGS,
-    GROUP,
-    LITERAL,
-    PREFIXED,
-    READ,
-    TOPIC,
-    WRITE,
-    Acl,
     SecuredBroker,
     all_rights,
 )
@@ -61,7 +48,6 @@ from tests.unit.streams.embedded.books import row, write
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 USER = "desk"
-PREFIX = "tape"
 ROBOT = "robot"
 PASSWORDS = {name: f"secret-of-{name}-7f3a9c" for name in (ADMIN, USER)}
 TOKENS = (
@@ -72,46 +58,6 @@ TOKENS = (
     f"claims = dict(sub='{ROBOT}', iat=now, exp=now + 600)\n"
     "print(part(dict(alg='none')) + '.' + part(claims) + '.')\n"
 )
-DENIED: dict[str, tuple[str, tuple[Acl, ...]]] = {
-    # By user: the prefix of its topics, and what it may not do there. Workers have their own.
-    "no_read": ("ta", ((TOPIC, "ta", PREFIXED, READ, DENY),)),
-    "no_group": ("tb", ((GROUP, "tb", PREFIXED, READ, DENY),)),
-    "no_output": ("tc", ((TOPIC, topic_of("derived_bar", "tc"), LITERAL, WRITE, DENY),)),
-    "no_changelog": ("td", ((TOPIC, changelog_topic("td"), LITERAL, READ, DENY),)),
-    "no_write": ("ta", ((TOPIC, input_log("ta"), LITERAL, WRITE, DENY),)),
-    "no_topic": ("ta", ((TOPIC, "ta", PREFIXED, WRITE, DENY),)),
-    "no_create": ("ta", ((TOPIC, "ta", PREFIXED, CREATE, DENY),)),
-    "no_settings": ("ta", ((TOPIC, "ta", PREFIXED, DESCRIBE_CONFIGS, DENY),)),
-}
-OF_WORKERS = ("no_read", "no_group", "no_output", "no_changelog")
-LEAST: dict[str, list[Acl]] = {
-    # What commands need by docs/operations.md, by user.
-    "maker": [
-        *((TOPIC, PREFIX, PREFIXED, each, ALLOW) for each in (CREATE, DESCRIBE, DESCRIBE_CONFIGS)),
-        (TOPIC, input_log(PREFIX), LITERAL, READ, ALLOW),
-    ],
-    "feeder": [
-        (TOPIC, name, LITERAL, WRITE, ALLOW)
-        for name in (input_log(PREFIX), topic_of("reject", PREFIX))
-    ],
-    "worker": [
-        *((TOPIC, PREFIX, PREFIXED, each, ALLOW) for each in (DESCRIBE, DESCRIBE_CONFIGS)),
-        *(
-            (TOPIC, name, LITERAL, READ, ALLOW)
-            for name in (input_log(PREFIX), changelog_topic(PREFIX))
-        ),
-        *(
-            (TOPIC, name, LITERAL, WRITE, ALLOW)
-            for name in worker_topics(PREFIX)
-            if name != input_log(PREFIX)
-        ),
-        (GROUP, worker_app_id(PREFIX), LITERAL, READ, ALLOW),
-    ],
-    "reader": [(TOPIC, topic_of("derived_bar", PREFIX), LITERAL, READ, ALLOW)],
-    "replayer": [
-        (TOPIC, name, LITERAL, READ, ALLOW) for name in (input_log(PREFIX), snapshot_topic(PREFIX))
-    ],
-}
 COMMANDS = ("describe", "publish", "tail", "replay", "drill")
 
 
