@@ -8,13 +8,15 @@ from typing import Final
 
 from msgspec import Struct
 
-from tapeline.schemas.feed_events import Connection, FeedEvent, Hole, Limit, Skew, Subscribed
+from tapeline.schemas.feed_events import Connection, FeedEvent, Halt, Hole, Limit, Skew, Subscribed
 from tapeline.schemas.instants import SECOND_MS
 from tapeline.schemas.records import Bar, Cancel
 from tapeline.streams.feeds.live.model import Action, Append, FeedLetter, Instant, Report
 from tapeline.streams.monitoring.page import Histogram, Page, counted
 from tapeline.streams.pipeline.log_writer import KnownLog, LogEntry
+from tapeline.streams.pipeline.operations import NO_PROOF
 from tapeline.streams.pipeline.routing import Router
+from tapeline.streams.pipeline.status import is_stale
 
 LATENESS_SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 BY_STREAM: Final = ("stream", "poll")
@@ -29,6 +31,8 @@ class SymbolRow(Struct):
         Of the last bar by label; None before the first one.
     late_ms
         From the end of that bar to its receipt.
+    known_ms
+        Up to here every slot has its bar or evidence, as far as this process wrote it.
     bars, fetched, revised, clocks
         Records since the process began: bars of the stream, of the history, changed ones, clocks.
     """
@@ -38,6 +42,7 @@ class SymbolRow(Struct):
     start_ms: int | None = None
     close: float | None = None
     late_ms: int | None = None
+    known_ms: int | None = None
     bars: int = 0
     fetched: int = 0
     revised: int = 0
@@ -71,6 +76,7 @@ class FeedBoard:
         self.connections = 0
         self.waited_ms = 0
         self.skews: dict[str, Skew] = {}
+        self.halted: set[str] = set()
         self._router = router
 
     def take(self, actions: Sequence[Action], now: Instant) -> None:
@@ -88,12 +94,14 @@ class FeedBoard:
         record = entry.record
         row = self.rows[record.symbol]
         if isinstance(record, Bar):
+            end_ms = self._router.slot_end_ms(row.symbol, record.start_ms)
+            row.known_ms = max(row.known_ms or end_ms, end_ms)
             if entry.via in BY_STREAM:
                 row.bars += 1
             else:
                 row.fetched += 1
             if row.start_ms is None or record.start_ms > row.start_ms:
-                late_ms = entry.recv_ms - self._router.slot_end_ms(row.symbol, record.start_ms)
+                late_ms = entry.recv_ms - end_ms
                 row.start_ms, row.close, row.late_ms = record.start_ms, record.close, late_ms
                 if entry.via in BY_STREAM:
                     self.lateness.observe(late_ms / SECOND_MS)
@@ -104,6 +112,8 @@ class FeedBoard:
         else:
             row.clocks += 1
             self.evidence[entry.via] += 1
+            if entry.via != NO_PROOF:
+                row.known_ms = max(row.known_ms or record.time_ms, record.time_ms)
 
     def _take_event(self, event: FeedEvent) -> None:
         if isinstance(event, Connection):
@@ -113,6 +123,8 @@ class FeedBoard:
             self._known.take(event)
         elif isinstance(event, Subscribed):
             self.missing = event.missing
+        elif isinstance(event, Halt) and event.symbol is not None:
+            (self.halted.add if event.to_ms is None else self.halted.discard)(event.symbol)
         elif isinstance(event, Limit):
             self.waited_ms += event.wait_ms
         elif isinstance(event, Skew):
@@ -131,7 +143,17 @@ class FeedBoard:
             return f"{self.state}, hole"
         return self.state
 
-    def not_ready(self) -> str | None:
+    def stale(self, now_ms: int) -> list[str]:
+        """Symbols in session of which neither bars nor evidence come; see `is_stale`."""
+        found = []
+        for symbol, row in self.rows.items():
+            plan = self._router.plan(symbol)
+            silent = symbol in self.halted or symbol in self.missing
+            if not silent and is_stale(plan.calendar, plan.base_ms, row.known_ms, now_ms):
+                found.append(symbol)
+        return found
+
+    def not_ready(self, now_ms: int) -> str | None:
         """What the feed still waits for; None when it is live without a hole."""
         if self.state != "live":
             return f"{self.feed}: {self.state} {self.reason}".rstrip()
@@ -139,11 +161,12 @@ class FeedBoard:
             return f"{self.feed}: {len(self.holes)} open holes"
         if self.missing:
             return f"{self.feed}: without {', '.join(self.missing)}"
-        return None
+        stale = self.stale(now_ms)
+        return f"{self.feed}: stale in session: {', '.join(stale)}" if stale else None
 
 
-def ingest_page(boards: Sequence[FeedBoard], started_s: float) -> str:
-    """The page of ``/metrics`` of an ingest."""
+def ingest_page(boards: Sequence[FeedBoard], started_s: float, now_ms: int) -> str:
+    """The page of ``/metrics`` of an ingest; what is stale is so by ``now_ms``."""
     page = Page()
     page.metric("start_time_seconds", "gauge", "When the process began.", [({}, started_s)])
     of_feed = [({"feed": board.feed}, board) for board in boards]
@@ -205,6 +228,17 @@ def ingest_page(boards: Sequence[FeedBoard], started_s: float) -> str:
                 for own, value in counted(getattr(board, attribute), label)
             ],
         )
+    stale = {board.feed: set(board.stale(now_ms)) for board in boards}
+    page.metric(
+        "feed_symbol_stale",
+        "gauge",
+        "1 while a symbol is in session and neither bars nor evidence come.",
+        [
+            ({"feed": row.feed, "symbol": row.symbol}, int(row.symbol in stale[row.feed]))
+            for board in boards
+            for row in board.rows.values()
+        ],
+    )
     rows = [(board, row) for board in boards for row in board.rows.values()]
     for name, meaning, attribute in (
         ("feed_bars_total", "Bars of the stream.", "bars"),

@@ -12,6 +12,7 @@ from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.instants import SECOND_MS, TIME, instant_text
 from tapeline.streams.feeds.live.model import Action, Instant, Report
+from tapeline.streams.feeds.live.transports.inbox import read_clocks
 from tapeline.streams.ingest.board import FeedBoard, ingest_page
 from tapeline.streams.ingest.ingest import Ingest, IngestOptions, RunningFeed, feed_named
 from tapeline.streams.monitoring.server import HealthServer
@@ -86,7 +87,7 @@ class IngestProcess:
         for name, reason in self._ingest.out.items():
             return f"{name}: {reason}"
         for board in self._boards.values():
-            waits = board.not_ready()
+            waits = board.not_ready(read_clocks().wall_ms)
             if waits is not None:
                 return waits
         store = self._ingest.store
@@ -96,7 +97,7 @@ class IngestProcess:
 
     def page(self) -> str:
         """The page of metrics."""
-        return ingest_page(list(self._boards.values()), self._started_s)
+        return ingest_page(list(self._boards.values()), self._started_s, read_clocks().wall_ms)
 
     def _watch(self, feed: RunningFeed, actions: Sequence[Action], now: Instant) -> None:
         self._boards[feed.settings.name].take(actions, now)

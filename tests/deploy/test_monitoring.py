@@ -71,7 +71,7 @@ def exported_by_feeds() -> dict[str, set[str]]:
     hole = Hole("hole|demo|1|0", "demo", None, 0, 1, 0, None, "stale", "open", 0, 0)
     letter = FeedLetter("feed:demo:0:1", "off_tick", "", b"", "A")
     board.take([Append(1, entries), Report(skew), Report(hole), letter], now)
-    return samples(ingest_page([board], 1.5))
+    return samples(ingest_page([board], 1.5, 90_000))
 
 
 def rules() -> list[dict[str, Any]]:

@@ -40,7 +40,7 @@ WITHOUT: dict[str, str] = {
         "streams/core/symbol streams/core/tracks "
     ),
     "a process of live feeds, which its own tests run: tests/unit/streams/ingest": (
-        "streams/cli/ingest streams/ingest/board streams/ingest/broker streams/ingest/ingest "
+        "streams/cli/ingest streams/ingest/broker streams/ingest/ingest "
     ),
     "what every rule is called by: tests/contract": (
         "streams/core/rules streams/core/tracker streams/core/tracker_list "
