@@ -17,8 +17,9 @@ from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.config.model import CONFIG_FILE, Config
 from tapeline.schemas.config.values import with_nearest
 from tapeline.schemas.errors import DIFFERENT
-from tapeline.streams.cli.options import ConfigOption, JsonOption
+from tapeline.streams.cli.options import BootstrapOption, ConfigOption, JsonOption
 from tapeline.streams.cli.show.feeds import check_data, check_lines, feed_data, feeds_table
+from tapeline.streams.cli.show.reconciling import reconciliation_data, reconciliation_lines
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.live.check import check_tape
 from tapeline.streams.feeds.live.mapping.compiled import compile_mapping
@@ -36,7 +37,7 @@ from tapeline.streams.pipeline.log_writer import KnownLog
 from tapeline.streams.pipeline.routing import Router
 
 feed_app = typer.Typer(
-    help="Live feeds: list, check, record and replay tapes.", no_args_is_help=True
+    help="Live feeds: list, check, record and replay tapes, reconcile.", no_args_is_help=True
 )
 SEED = 1
 """Of the waits between attempts: a replay has the same ones each time."""
@@ -145,6 +146,42 @@ def feed_replay(
         out.write_bytes(b"".join(line + b"\n" for line in lines))
     letters = sum(isinstance(each, FeedLetter) for each in results)
     print_line(f"{len(lines)} records, {letters} dead letters", err=True)
+
+
+@feed_app.command("reconcile")
+def feed_reconcile(
+    feed: Annotated[str, typer.Argument(metavar="FEED", help="A feed of the configuration.")],
+    session: Annotated[
+        str, typer.Option("--session", metavar="DATE", help="Session to compare (ISO date).")
+    ],
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Append what differs to the log.")
+    ] = False,
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", help="Folder of the store; else the log at the broker."),
+    ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Compare the view with one of the provider's bars, too."),
+    ] = False,
+    config: ConfigOption = None,
+    bootstrap: BootstrapOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Compare the log of a session with the provider's history of it."""
+    from tapeline.streams.ingest.reconcile import ReconcileOptions, reconcile
+    from tapeline.streams.worker.runner import with_bootstrap
+
+    settings = with_bootstrap(load_config(config), bootstrap)
+    options = ReconcileOptions(session=session, store=store, publish=publish, verify=verify)
+    found = asyncio.run(reconcile(settings, feed, options, os.environ))
+    if json:
+        print_document(reconciliation_data(found))
+    else:
+        for line in reconciliation_lines(found):
+            print_line(line)
+    return 0 if found.same else DIFFERENT
 
 
 def _only_feed(config: Path | None) -> tuple[Config, FeedConfig]:

@@ -17,8 +17,17 @@ from tapeline.streams.kafka.lease import FeedLease, lease_group
 from tapeline.streams.pipeline.log_writer import LogWriter
 
 
-async def feed_logs(config: Config, lease_s: float) -> Callable[[FeedConfig], LogWriter]:
+async def feed_logs(
+    config: Config, lease_s: float | None, at_ms: int | None = None
+) -> Callable[[FeedConfig], LogWriter]:
     """Makes the log of a feed, with its lease.
+
+    Parameters
+    ----------
+    lease_s
+        Of the lease; None: the log is read alone, and needs none.
+    at_ms
+        Bars are read back from the session before that of this instant on; None: of now.
 
     Raises
     ------
@@ -37,8 +46,10 @@ async def feed_logs(config: Config, lease_s: float) -> Callable[[FeedConfig], Lo
             config.kafka.brokers,
             feed.name,
             counts[log],
-            lambda: read_clocks().wall_ms,
-            FeedLease(
+            lambda: read_clocks().wall_ms if at_ms is None else at_ms,
+            None
+            if lease_s is None
+            else FeedLease(
                 config.kafka.brokers,
                 log,
                 lease_group(feed.name, prefix),

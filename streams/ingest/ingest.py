@@ -125,7 +125,7 @@ class Ingest:
         TapelineError, OSError
             When the destination cannot be used, or a feed cannot be started.
         """
-        mappings = [self._mapping_of(feed) for feed in self._feeds]
+        mappings = [feed_mapping(feed, self._config, self._environment) for feed in self._feeds]
         backups = [self._backup_of(feed) for feed in self._feeds]
         async with AsyncExitStack() as stack:
             make_log = await self._destination(stack)
@@ -145,12 +145,6 @@ class Ingest:
         self._stopping = True
         for each in self.running.values():
             each.run.stop()
-
-    def _mapping_of(self, feed: FeedConfig) -> FeedMapping:
-        secrets = read_secrets(feed, self._environment)
-        if feed.kind == "databento":
-            return databento_mapping(feed, self._config, secrets)
-        return compile_mapping(feed, self._config, secrets)
 
     def _backup_of(self, feed: FeedConfig) -> Backup | None:
         """The other provider of a feed, where it has one.
@@ -172,7 +166,7 @@ class Ingest:
                 raise InputError(
                     f"feed {each.name}: a feed that reads a topic has no backup and is none"
                 )
-        return backup, self._mapping_of(backup)
+        return backup, feed_mapping(backup, self._config, self._environment)
 
     async def _destination(self, stack: AsyncExitStack) -> MakeLog:
         if self._options.store is not None:
@@ -287,6 +281,20 @@ def feed_named(config: Config, name: str) -> FeedConfig:
         known = ", ".join(config.feeds) or "none"
         raise InputError(f"feed {name}: the configuration has {known}")
     return feed
+
+
+def feed_mapping(feed: FeedConfig, config: Config, environment: Mapping[str, str]) -> FeedMapping:
+    """The protocol of a feed, with its secrets.
+
+    Raises
+    ------
+    SecretError
+        When one is missing.
+    """
+    secrets = read_secrets(feed, environment)
+    if feed.kind == "databento":
+        return databento_mapping(feed, config, secrets)
+    return compile_mapping(feed, config, secrets)
 
 
 def refuse_other_writers(feed: FeedConfig, known: KnownLog) -> None:

@@ -52,16 +52,25 @@ class StoreThread:
 
 
 class StoreFeedLog:
-    """A `LogWriter` of one feed into a store that is open."""
+    """A `LogWriter` of one feed into a store that is open.
 
-    def __init__(self, store: LiveStore, thread: StoreThread, feed: str) -> None:
+    Parameters
+    ----------
+    at_ms
+        Of which session bars are read back; see `LiveStore.read_back`.
+    """
+
+    def __init__(
+        self, store: LiveStore, thread: StoreThread, feed: str, at_ms: int | None = None
+    ) -> None:
         self._store = store
         self._thread = thread
         self._feed = feed
+        self._at_ms = at_ms
 
     async def read_back(self, feed: str, symbols: Sequence[str]) -> KnownLog:
         """What the store holds of symbols, and of the feed."""
-        return await self._thread.call(lambda: self._store.read_back(feed, symbols))
+        return await self._thread.call(lambda: self._store.read_back(feed, symbols, self._at_ms))
 
     async def write(self, batch: LogBatch) -> None:
         """Take a batch; it is on disk when this returns."""

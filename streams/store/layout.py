@@ -38,10 +38,15 @@ LETTERS = b"letters\0"
 SYMBOLS = b"symbols\0"
 _LABEL_SHIFT = 1 << 63
 _LABEL_BYTES = 8
+LOCKS_FILE = Path("/proc/locks")
 
 
 class StoreError(UnusableError, ValueError):
     """A folder that is no store, is in use, or belongs to another configuration or version."""
+
+
+class StoreInUseError(StoreError):
+    """Another process is writing to the store."""
 
 
 class StoreDamagedError(BrokenPromiseError):
@@ -53,8 +58,10 @@ class FolderLock:
 
     Raises
     ------
+    StoreInUseError
+        When another process holds it.
     StoreError
-        When another process holds it, or the folder is something else.
+        When the folder is something else.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -69,7 +76,7 @@ class FolderLock:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(file)
-            raise StoreError(
+            raise StoreInUseError(
                 f"{self._folder}: another process is writing to this store; wait until it is done"
             ) from None
         self._file = file
@@ -88,6 +95,22 @@ class FolderLock:
         """The state begins anew: what was committed before does not count."""
         os.ftruncate(self._file, 0)
         os.fsync(self._file)
+
+
+def writer_of(folder: Path) -> int | None:
+    """Process that holds a store; None where none does, or the system has no list of locks."""
+    try:
+        lock = os.stat(folder / LOCK_FILE)
+        lines = LOCKS_FILE.read_text("ascii").splitlines()
+    except OSError:
+        return None
+    device = f"{os.major(lock.st_dev):02x}:{os.minor(lock.st_dev):02x}:{lock.st_ino}"
+    for line in lines:
+        # Number, kind, mandatory or not, access, process, file, bounds.
+        fields = line.split()
+        if fields[1] == "FLOCK" and fields[5] == device:
+            return int(fields[4])
+    return None
 
 
 def commits_of(folder: Path) -> int:

@@ -96,18 +96,26 @@ class LiveStore:
         """Groups whose view is stale until they are run again."""
         return tuple(sorted(self._keeper.rebuilds))
 
-    def read_back(self, feed: str, symbols: Sequence[str]) -> KnownLog:
-        """What the store holds of symbols, and of a feed."""
+    def read_back(self, feed: str, symbols: Sequence[str], at_ms: int | None = None) -> KnownLog:
+        """What the store holds of symbols, and of a feed.
+
+        Parameters
+        ----------
+        at_ms
+            Bars are those from the session before that of this instant on; None: of the watermark.
+        """
         known = KnownLog()
         feeds = self._feeds_of(self._keeper.next_offset)
         for symbol in symbols:
-            known.symbols[symbol] = self._known_symbol(symbol, feeds)
+            known.symbols[symbol] = self._known_symbol(symbol, feeds, at_ms)
         for event in self._events():
             if event.feed == feed:
                 known.take(event)
         return known
 
-    def _known_symbol(self, symbol: str, feeds: dict[str, dict[str, int]]) -> KnownSymbol:
+    def _known_symbol(
+        self, symbol: str, feeds: dict[str, dict[str, int]], at_ms: int | None
+    ) -> KnownSymbol:
         found = KnownSymbol()
         if self._config.instrument(symbol) is None:
             return found
@@ -116,7 +124,8 @@ class LiveStore:
         if found.watermark_ms is None:
             return found
         calendar = self._keeper.router.plan(symbol).calendar
-        first = calendar.session_of(found.watermark_ms) - SESSIONS_KNOWN + 1
+        last_ms = found.watermark_ms if at_ms is None else at_ms
+        first = calendar.session_of(last_ms) - SESSIONS_KNOWN + 1
         first_ms = calendar.open_ms(first) if calendar.has_session(first) else calendar.first_ms
         for bar in self._keeper.bars(symbol, first_ms):
             found.seen[bar.start_ms] = bar

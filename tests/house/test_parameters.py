@@ -18,6 +18,7 @@ COMMANDS = frozenset(
         "streams/cli/compare.py: parity_command",
         "streams/cli/compare.py: why_command",
         "streams/cli/drill.py: drill",
+        "streams/cli/feeds.py: feed_reconcile",
         "streams/cli/ingest.py: ingest",
         "streams/cli/main.py: run",
         "streams/cli/main.py: worker",

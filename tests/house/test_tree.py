@@ -41,6 +41,7 @@ WITHOUT: dict[str, str] = {
     ),
     "a process of live feeds, which its own tests run: tests/unit/streams/ingest": (
         "streams/cli/ingest streams/ingest/broker streams/ingest/ingest "
+        "streams/ingest/file_view streams/cli/show/reconciling "
     ),
     "what every rule is called by: tests/contract": (
         "streams/core/rules streams/core/tracker streams/core/tracker_list "
