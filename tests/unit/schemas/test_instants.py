@@ -137,7 +137,13 @@ def test_what_is_printed_of_a_store_may_lie_beyond_the_calendar(tmp_path: Path) 
     lines = [orjson.dumps(_event(end_ms=BEYOND_MS, ranges={"to_ms": BEYOND_MS}))]
     print_events(console, lines, "View")
     EventRows(console, "tail").print(lines[0])
-    hole = {"start_ms": BEYOND_MS, "end_ms": BEYOND_MS, "missing": 1, "state": "open"}
+    hole = {
+        "start_ms": BEYOND_MS,
+        "end_ms": BEYOND_MS,
+        "missing": 1,
+        "state": "open",
+        "reasons": [],
+    }
     counts = {"expected": 2, "present": 1, "missing": 1}
     print_gaps(console, [{"symbol": "A", "session": "9999-12-31", **counts, "holes": [hole]}], 1)
     symbols = {"A": {"last_ms": BEYOND_MS, "open_ranges": 0}}
