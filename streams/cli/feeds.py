@@ -19,7 +19,6 @@ from tapeline.schemas.config.values import with_nearest
 from tapeline.schemas.errors import DIFFERENT
 from tapeline.streams.cli.options import BootstrapOption, ConfigOption, JsonOption
 from tapeline.streams.cli.show.feeds import check_data, check_lines, feed_data, feeds_table
-from tapeline.streams.cli.show.reconciling import reconciliation_data, reconciliation_lines
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.live.check import check_tape
 from tapeline.streams.feeds.live.mapping.compiled import compile_mapping
@@ -170,6 +169,8 @@ def feed_reconcile(
     json: JsonOption = False,
 ) -> int:
     """Compare the log of a session with the provider's history of it."""
+    # With the clients of HTTP, which no other command needs.
+    from tapeline.streams.cli.show.reconciling import reconciliation_data, reconciliation_lines
     from tapeline.streams.ingest.reconcile import ReconcileOptions, reconcile
     from tapeline.streams.worker.runner import with_bootstrap
 

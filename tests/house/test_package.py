@@ -48,6 +48,8 @@ def test_another_name_is_an_attribute_error() -> None:
         ("from tapeline import Touch, decode_event", ("faust", "aiokafka", "rocksdict", "typer")),
         ("from tapeline import Subscription", ("faust", "rocksdict", "typer")),
         ("from tapeline import Replay", ("faust", "typer")),
+        # What every command waits for at its start.
+        ("import tapeline.streams.cli.main", ("faust", "aiohttp")),
     ],
 )
 def test_an_import_loads_no_more_than_it_needs(statement: str, unloaded: tuple[str, ...]) -> None:
