@@ -58,3 +58,8 @@ def bar_ratios(
         ratio(bottom, denominator),
         ratio(close * numerator, denominator),
     )
+
+
+def quotient(dividend: float, divisor: float) -> float:
+    """Nearest double of a division of doubles; the divisor is not 0."""
+    return dividend / divisor

@@ -80,6 +80,8 @@ WITHOUT: dict[str, str] = {
         "schemas/event_rows/feeds schemas/event_rows/ranges "
         "schemas/event_rows/rejects schemas/event_rows/sessions schemas/event_rows/swings "
         "schemas/events schemas/feed_events schemas/packing schemas/config/feeds "
+        "schemas/indicators/averages schemas/indicators/kinds schemas/indicators/momentum "
+        "schemas/indicators/trends schemas/indicators/volatility schemas/indicators/volumes "
         "schemas/config/feed_keys schemas/config/feed_mapping "
         "streams/feeds/live/engine/signals streams/feeds/live/model "
         "schemas/records schemas/topic_settings "
@@ -102,6 +104,9 @@ WITHOUT: dict[str, str] = {
         "streams/feeds/live/engine/quiet streams/feeds/live/engine/seam "
         "streams/feeds/live/engine/silences streams/feeds/live/engine/statements "
         "streams/feeds/live/engine/symbol streams/feeds/live/engine/wants "
+    ),
+    "a part of every indicator: tests/unit/streams/core/indicators, tests/properties": (
+        "streams/core/indicators/making streams/core/indicators/unit "
     ),
     "classes of errors: tests/house/test_errors.py": ("schemas/errors streams/errors "),
 }
