@@ -91,10 +91,10 @@ coverage: $(VENV)/.installed-dev
 
 # In `test`, what the second lane runs is left out.
 pure-test: $(VENV)/.installed-dev
-	$(PY) -m pytest --durations=40 -m "not kafka" $(addprefix --ignore=,$(LEFT_OUT))
+	$(PY) -m pytest --durations=40 $(addprefix --ignore=,tests/kafka $(LEFT_OUT))
 
 rule-test: $(VENV)/.installed-dev
-	$(PY) -m pytest --durations=40 -m "not kafka" $(RULE_TESTS)
+	$(PY) -m pytest --durations=40 $(RULE_TESTS)
 
 broker-test: worker-test client-test
 
@@ -102,7 +102,7 @@ worker-test: $(VENV)/.installed-dev
 	$(PY) -m pytest --durations=40 $(WORKER_TESTS)
 
 client-test: $(VENV)/.installed-dev
-	$(PY) -m pytest --durations=40 -m kafka $(addprefix --ignore=,$(WORKER_TESTS))
+	$(PY) -m pytest --durations=40 tests/kafka $(addprefix --ignore=,$(WORKER_TESTS))
 
 # Without a compiler the test run reports what it left out, rather than failing.
 compiled-test-if-possible: $(VENV)/.installed-dev
