@@ -55,7 +55,7 @@ help:
 	@echo "make bench-kafka  benchmarks/kafka.py: workers on a broker, against loops by hand"
 	@echo "make bench-replay  benchmarks/replay.py: what a replay costs beside the core it runs"
 	@echo "make bench-ingest  benchmarks/ingest.py: what a live feed costs, and how long an outage is felt"
-	@echo "make schemas    write the generated JSON Schemas, AsyncAPI document and docs/events.md again"
+	@echo "make schemas    write the generated JSON Schemas, AsyncAPI document, docs/events.md and docs/indicators.md again"
 	@echo "make calendars  make the calendar artefacts again (installs the extra 'calendars')"
 	@echo "make clean      remove what runs and builds left, the virtual environments too"
 

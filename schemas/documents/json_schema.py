@@ -15,6 +15,7 @@ import msgspec
 
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.documents.asyncapi import asyncapi_document
+from tapeline.schemas.documents.indicators_page import indicators_page
 from tapeline.schemas.documents.meanings import RECORDS, RETRACT, field_meaning
 from tapeline.schemas.documents.page import events_page
 from tapeline.schemas.event_types import Registry
@@ -25,6 +26,7 @@ from tapeline.schemas.registry import EVENTS
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 GENERATED_FOLDER = "schemas/generated"
 EVENTS_PAGE = "docs/events.md"
+INDICATORS_PAGE = "docs/indicators.md"
 
 _IN_ASYNCAPI = "#/components/schemas/{name}"
 
@@ -169,9 +171,10 @@ def _text(document: dict[str, Any]) -> str:
 def write_committed(root: str | Path) -> Iterable[Path]:
     """Write everything generated to where the repository keeps it."""
     written = write_schemas(Path(root) / GENERATED_FOLDER)
-    page = Path(root) / EVENTS_PAGE
-    page.write_text(events_page(), encoding="utf-8", newline="\n")
-    return [*written, page]
+    pages = {EVENTS_PAGE: events_page(), INDICATORS_PAGE: indicators_page()}
+    for name, text in pages.items():
+        (Path(root) / name).write_text(text, encoding="utf-8", newline="\n")
+    return [*written, *(Path(root) / name for name in pages)]
 
 
 if __name__ == "__main__":

@@ -108,9 +108,7 @@ ROWS = (
             period("n"),
             Parameter(name="atr_period", default="10", mark="a"),
             Parameter(name="multiplier", default="2", form="factor", mark="m"),
-            Parameter(
-                name="smoothing", default="wilder", form="word", words=("wilder", "simple")
-            ),
+            Parameter(name="smoothing", default="wilder", form="word", words=("wilder", "simple")),
         ),
         values=("upper", "middle", "lower"),
         arithmetic="R",

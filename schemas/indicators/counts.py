@@ -113,3 +113,8 @@ def bound(share: float) -> int:
         Of a bar in the average.
     """
     return 0 if share >= 1 else ceil(53 * log(2) / -log1p(-share))
+
+
+def range_warm_count(n: int) -> int:
+    """The bar at which an average true range of n by Wilder is warm."""
+    return n + 1 + 2 * (wilder_bound(n) + 1)

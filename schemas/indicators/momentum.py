@@ -61,9 +61,7 @@ ROWS = (
         neutral="null where c_n = 0",
         closes=True,
     ),
-    IndicatorKind(
-        name="mom", parameters=_N, formula="c - c_n", first="n + 1", closes=True
-    ),
+    IndicatorKind(name="mom", parameters=_N, formula="c - c_n", first="n + 1", closes=True),
     IndicatorKind(
         name="williams_r",
         parameters=_N,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -133,9 +134,7 @@ def parse_specification(text: str) -> Specification:
     return made
 
 
-def _given(
-    text: str, kind: IndicatorKind, given: list[str]
-) -> tuple[dict[str, str], str, str]:
+def _given(text: str, kind: IndicatorKind, given: list[str]) -> tuple[dict[str, str], str, str]:
     """Texts of the parameters by name, `of` and `key` ("" where not given)."""
     positional = [each.name for each in kind.parameters if each.positional]
     known = [*(each.name for each in kind.parameters), *(["of"] if kind.closes else []), "key"]
@@ -195,9 +194,7 @@ def _value(text: str, parameter: Parameter, given: str | None) -> Argument:
     else:
         found = _decimal(value, least_open=parameter.form == "factor")
     if found is None:
-        raise ValueError(
-            f"{text!r}: {parameter.name} = {value!r} is not {parameter.allowed}"
-        )
+        raise ValueError(f"{text!r}: {parameter.name} = {value!r} is not {parameter.allowed}")
     return found
 
 
@@ -224,7 +221,7 @@ def _check_order(text: str, made: Specification) -> None:
     """Raise `ValueError` where parameters contradict each other."""
     names = made.kind.ascending
     periods = [made.whole(name) for name in names]
-    if any(later <= earlier for earlier, later in zip(periods, periods[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(periods)):
         raise ValueError(f"{text!r}: {' < '.join(names)} is asked for")
     if made.name == "psar":
         step, maximum = Decimal(made.text("step")), Decimal(made.text("maximum"))
@@ -274,9 +271,7 @@ def _from_tokens(kind: IndicatorKind, tokens: list[str], of: str) -> Specificati
         if not rest:
             break
         token = rest[0].replace("p", ".") if parameter.form in ("factor", "level") else rest[0]
-        if parameter.always:
-            value = token
-        elif parameter.form == "word" and token in parameter.words:
+        if parameter.always or (parameter.form == "word" and token in parameter.words):
             value = token
         elif parameter.mark and token.startswith(parameter.mark):
             value = token.removeprefix(parameter.mark)

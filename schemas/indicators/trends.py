@@ -10,7 +10,8 @@ ROWS = (
         parameters=(period("n", 14, least=2),),
         arithmetic="R",
         formula="sums s of +DM, -DM and the true range over n - 1 bars, then s = s - s / n + x;"
-        " DI = 100 s / tr, DX = 100 abs(a - b) / (a + b); adx: the mean of n DX, then e += (x - e) / n",
+        " DI = 100 s / tr, DX = 100 abs(a - b) / (a + b); adx: the mean of n DX, then e += (x - e)"
+        " / n",
         first="2 * n",
         state="three sums, one average",
         warm="2 (2 wilder(n) + 1)",
@@ -52,8 +53,8 @@ ROWS = (
         parameters=(period("conversion", 9), period("base", 26), period("span", 52)),
         values=("tenkan", "kijun", "senkou_a", "senkou_b"),
         formula="midpoints (HH + LL) / 2 over conversion, base and span; senkou_a ="
-        " (tenkan + kijun) / 2; all at the bar that computes them (a chart shifts the cloud 26 bars ahead); no"
-        " chikou, which is a close of 26 bars later",
+        " (tenkan + kijun) / 2; all at the bar that computes them (a chart shifts the cloud 26 bars"
+        " ahead); no chikou, which is a close of 26 bars later",
         first="span",
         state="six queues of extremes",
         ascending=("conversion", "base", "span"),
@@ -61,8 +62,8 @@ ROWS = (
     IndicatorKind(
         name="pivot_points",
         values=("pp", "r1", "r2", "r3", "s1", "s2", "s3"),
-        formula="of high H, low L and close C of the latest session before that has bars: P = (H + L"
-        " + C) / 3; r1 = 2 P - L, s1 = 2 P - H; r2 = P + H - L, s2 = P - H + L; r3 = H + 2 (P -"
+        formula="of high H, low L and close C of the latest session before that has bars: P = (H +"
+        " L + C) / 3; r1 = 2 P - L, s1 = 2 P - H; r2 = P + H - L, s2 = P - H + L; r3 = H + 2 (P -"
         " L), s3 = L - 2 (H - P)",
         first="1 session",
         state="six prices",

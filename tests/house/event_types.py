@@ -17,6 +17,7 @@ OF_TYPES = {
 """Modules that list types of events, and why."""
 OF_IDS = {
     "schemas.ids": "ids and other keys that hold names",
+    "schemas.documents.indicators_page": "cells of Markdown tables",
     "schemas.documents.page": "cells of Markdown tables",
     "streams.feeds.live.adapters.databento": "lines of the provider's own session",
 }

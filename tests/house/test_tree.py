@@ -106,7 +106,8 @@ WITHOUT: dict[str, str] = {
         "streams/feeds/live/engine/symbol streams/feeds/live/engine/wants "
     ),
     "a part of every indicator: tests/unit/streams/core/indicators, tests/properties": (
-        "streams/core/indicators/making streams/core/indicators/unit "
+        "streams/core/indicators/extremes streams/core/indicators/making "
+        "streams/core/indicators/true_range streams/core/indicators/unit "
     ),
     "classes of errors: tests/house/test_errors.py": ("schemas/errors streams/errors "),
 }

@@ -43,8 +43,10 @@ OF_INDICATORS = (
     "docs/indicators.md",
     "schemas/indicators/",
     "streams/core/indicators/",
-    "tests/oracle/indicators",
+    "tests/oracle/indicators/",
+    "tests/properties/indicator_books.py",
     "tests/unit/schemas/indicators/",
+    "tests/unit/streams/core/indicators/",
 )
 FILES = [
     pytest.param(path, id=name)

@@ -9,7 +9,7 @@ from tapeline.streams.core.tracker import ClosedBar
 
 Value = float | int | None
 
-NEVER: Final = 1 << 62
+NEVER: Final = 1 << 60
 """A count of bars that is not reached."""
 SINCE_SESSION: Final = -1
 """Instead of a number of bars: those since the session's first."""
@@ -30,6 +30,8 @@ class BarRing:
     begin_ms
         Label of history's first bar in session: a bar of this interval that began before it is not
         counted.
+    end_ms
+        End of the last bar.
     count, counted
         Bars so far, and those of them that began in history.
     sessions, session_bars
@@ -38,24 +40,27 @@ class BarRing:
         Whole volumes: 0 where it is a fraction or not known.
     doubles
         All volumes as doubles while one of them is a fraction, else empty.
+    last_fraction
+        Number of the last bar, from 1, whose volume is a fraction; 0 when none is kept.
     """
 
     __slots__ = (
-        "_last_fraction", "_session", "_unknown", "_unknown_before",
-        "begin_ms", "closes", "count", "counted", "depth", "doubles", "highs", "lows", "opens",
-        "session_bars", "sessions", "volumes",
+        "_session", "_unknown", "_unknown_before", "begin_ms", "closes", "count", "counted",
+        "depth", "doubles", "end_ms", "highs", "last_fraction", "lows", "opens", "session_bars",
+        "sessions", "volumes",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.depth = 2
         self.begin_ms = FAR_PAST_MS
+        self.end_ms = FAR_PAST_MS
         self.opens: list[int] = []
         self.highs: list[int] = []
         self.lows: list[int] = []
         self.closes: list[int] = []
         self.volumes: list[int] = []
         self.doubles: list[float] = []
-        self._last_fraction = 0
+        self.last_fraction = 0
         self._unknown: list[int] = []
         self._unknown_before = 0
         self.count = 0
@@ -77,6 +82,7 @@ class BarRing:
             self.session_bars = 0
         self.session_bars += 1
         self.count += 1
+        self.end_ms = bar.end_ms
         if bar.start_ms >= self.begin_ms:
             self.counted += 1
         self.opens.append(bar.open)
@@ -99,11 +105,11 @@ class BarRing:
             self._unknown.append(self.count)
             volume = 0.0
         else:
-            self._last_fraction = self.count
+            self.last_fraction = self.count
             if not self.doubles:
                 for whole in self.volumes:
                     self.doubles.append(float(whole))
-        if self.doubles or self._last_fraction == self.count:
+        if self.doubles or self.last_fraction == self.count:
             self.doubles.append(volume)
         self.volumes.append(0)
 
@@ -116,7 +122,7 @@ class BarRing:
         del self.closes[:extra]
         del self.volumes[:extra]
         if self.doubles:
-            if self._last_fraction <= self.count - self.depth:
+            if self.last_fraction <= self.count - self.depth:
                 self.doubles.clear()
             else:
                 del self.doubles[:extra]
@@ -132,7 +138,7 @@ class BarRing:
 
     def has_fraction(self, n: int) -> bool:
         """Whether the volume of one of the last n bars is a fraction."""
-        return self._last_fraction > 0 and self._last_fraction > self.count - n
+        return self.last_fraction > 0 and self.last_fraction > self.count - n
 
     def unknown_volumes(self, look_back: int) -> int:
         """Bars without a volume among the last ones.
@@ -157,15 +163,15 @@ class BarRing:
         """Plain data: counts, then the kept bars."""
         kept = len(self.closes)
         first = kept - self.depth if kept > self.depth else 0
-        fractions = [] if self._last_fraction <= self.count - self.depth else self.doubles[first:]
+        fractions = [] if self.last_fraction <= self.count - self.depth else self.doubles[first:]
         keep = self.depth if self.depth > self.session_bars else self.session_bars
         recent = [number for number in self._unknown if number > self.count - keep]
         before = self._unknown_before + len(self._unknown) - len(recent)
         return [
-            [self.begin_ms, self.count, self.counted, self.sessions, self.session_bars],
-            self._session,
+            [self.begin_ms, self.end_ms, self.count, self.counted],
+            [self._session, self.sessions, self.session_bars],
             [before, recent],
-            [self._last_fraction if fractions else 0, fractions],
+            [self.last_fraction if fractions else 0, fractions],
             self.opens[first:],
             self.highs[first:],
             self.lows[first:],
@@ -175,11 +181,12 @@ class BarRing:
 
     def restore(self, data: list[Any]) -> None:
         """Go to a snapshot; `restore` of all indicators follows."""
-        counts, self._session, unknown, fractions = data[0], data[1], data[2], data[3]
-        self.begin_ms, self.count, self.counted, self.sessions, self.session_bars = counts
+        self.begin_ms, self.end_ms, self.count, self.counted = data[0]
+        self._session, self.sessions, self.session_bars = data[1]
+        unknown, fractions = data[2], data[3]
         self._unknown_before = unknown[0]
         self._unknown[:] = unknown[1]
-        self._last_fraction = fractions[0]
+        self.last_fraction = fractions[0]
         self.doubles[:] = [float(each) for each in fractions[1]]
         self.opens[:] = data[4]
         self.highs[:] = data[5]
@@ -189,7 +196,9 @@ class BarRing:
 
     def reset(self) -> None:
         """Before the first bar."""
-        self.restore([[FAR_PAST_MS, 0, 0, 0, 0], "", [0, []], [0, []], [], [], [], [], []])
+        self.restore(
+            [[FAR_PAST_MS, FAR_PAST_MS, 0, 0], ["", 0, 0], [0, []], [0, []], [], [], [], [], []]
+        )
 
 
 class Indicator:
@@ -219,8 +228,16 @@ class Indicator:
         self.warm_from = warm_from
         self.look_back = 0
 
-    def update(self, bar: ClosedBar) -> None:
-        """The next bar; it has been pushed to the ring."""
+    def update(self, index: int, seen: int) -> None:
+        """The next bar; it is the last of the ring.
+
+        Parameters
+        ----------
+        index
+            Its position in the lists of the ring.
+        seen
+            Bars so far, this one included.
+        """
 
     def value(self, number: int) -> Value:
         """One of its values, by its number in the table; None where the bar has none."""
@@ -233,3 +250,23 @@ class Indicator:
     def restore(self, data: list[Any]) -> None:
         """Go to a snapshot; the ring, and what it follows, are there already."""
 
+
+class Windowed(Indicator):
+    """Exact values of the last `first` bars: what it sums is made again from the ring."""
+
+    __slots__ = ()
+
+    def __init__(self, ring: BarRing, first: int) -> None:
+        super().__init__(ring, first, first)
+        ring.keep(first + 1)
+
+    def clear(self) -> None:
+        """Before the first bar."""
+
+    def restore(self, data: list[Any]) -> None:
+        self.clear()
+        ring = self.ring
+        kept = self.first if ring.count > self.first else ring.count
+        start = len(ring.closes) - kept
+        for number in range(kept):
+            self.update(start + number, number + 1)

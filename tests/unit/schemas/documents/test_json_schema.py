@@ -16,6 +16,7 @@ from tapeline.schemas.documents.examples import event_examples, record_examples,
 from tapeline.schemas.documents.json_schema import (
     EVENTS_PAGE,
     GENERATED_FOLDER,
+    INDICATORS_PAGE,
     RECORD_STRUCTS,
     generated_files,
     json_schemas,
@@ -42,7 +43,7 @@ def test_what_is_committed_has_not_drifted(repository_root: Path, tmp_path: Path
         assert committed == (tmp_path / path).read_bytes(), f"run make schemas: {path}"
     folder = repository_root / GENERATED_FOLDER
     committed_names = {path.relative_to(repository_root) for path in folder.iterdir()}
-    assert committed_names | {Path(EVENTS_PAGE)} == set(written)
+    assert committed_names | {Path(EVENTS_PAGE), Path(INDICATORS_PAGE)} == set(written)
 
 
 def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_the_value_that_is_followed_is_known_by_its_number() -> None:
     ],
 )
 def test_a_set_that_contradicts_itself_is_refused(texts: list[str], message: str) -> None:
-    with pytest.raises(ValueError, match="^") as caught:
+    with pytest.raises(ValueError, match=r"^") as caught:
         read_set(texts)
     assert message in str(caught.value)
 

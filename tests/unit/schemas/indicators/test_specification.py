@@ -105,7 +105,7 @@ def test_several_values_follow_the_key_behind_a_dot() -> None:
     ],
 )
 def test_an_error_names_the_text_and_what_is_allowed(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match="^") as caught:
+    with pytest.raises(ValueError, match=r"^") as caught:
         parse_specification(text)
     assert message in str(caught.value)
     assert repr(text) in str(caught.value)

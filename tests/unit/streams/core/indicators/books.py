@@ -43,8 +43,9 @@ class Indicators:
     def push(self, each: ClosedBar) -> None:
         """The next bar."""
         self.ring.push(each)
+        index = len(self.ring.closes) - 1
         for indicator in self.all:
-            indicator.update(each)
+            indicator.update(index, self.ring.count)
 
     def values(self, position: int = -1) -> list[Value]:
         """Values of one of the set, by default of the last; null while it is cold."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
-
-from tapeline.streams.core.indicators.averages import Average, exponential
-from tests.unit.streams.core.indicators.books import QUARTERS, closes, run
+from tests.unit.streams.core.indicators.books import QUARTERS, bar, closes, run
 
 
 def test_a_simple_average_is_the_mean_of_the_last_closes() -> None:
     assert run("sma(3)", closes(1, 2, 6, 10)) == [None, None, 3.0, 6.0]
     assert run("sma(3)", closes(1, 2, 6, 10), QUARTERS) == [None, None, 0.75, 1.5]
+
+
+def test_a_weighted_average_weighs_the_last_close_most() -> None:
+    assert run("wma(3)", closes(6, 0, 0, 6)) == [None, None, 1.0, 3.0]
+
+
+def test_the_average_of_hull_reaches_a_line_without_delay() -> None:
+    assert run("hma(4)", closes(1, 2, 3, 4, 5, 6)) == [None, None, None, None, 5.0, 6.0]
 
 
 def test_an_exponential_average_begins_with_the_mean_of_its_first_closes() -> None:
@@ -21,34 +26,18 @@ def test_an_average_of_one_bar_is_that_bar() -> None:
     assert run("ema(1)", closes(4, 9, 2)) == [4.0, 9.0, 2.0]
 
 
-def test_an_average_of_a_market_that_stands_still_arrives() -> None:
-    average = exponential(50)
-    for x in (*range(50), *([100.0] * 700)):
-        average.add(float(x))
-    assert average.value == 100.0
+def test_a_close_is_as_heavy_as_its_volume() -> None:
+    bars = [bar(0, (2, 2, 2, 2), 1), bar(1, (6, 6, 6, 6), 3), bar(2, (9, 9, 9, 9), None)]
+    assert run("vwma(2)", bars) == [None, 5.0, 6.0]
 
 
-def test_two_averages_that_began_apart_are_equal_once_the_market_stands_still() -> None:
-    one, other = Average(14, 1 / 14), Average(14, 1 / 14)
-    for x in range(40):
-        one.add(float(x * x % 17))
-    for x in range(14):
-        other.add(float(x))
-    for _ in range(480):
-        one.add(5.0)
-        other.add(5.0)
-    assert one.value == other.value == 5.0
+def test_without_a_volume_the_average_is_the_close() -> None:
+    bars = [bar(0, (2, 2, 2, 2), None), bar(1, (6, 6, 6, 6), None)]
+    assert run("vwma(2)", bars) == [None, 6.0]
+    assert run("vwma(2)", [bar(0, (2, 2, 2, 2), 0.0), bar(1, (6, 6, 6, 6), 0.0)]) == [None, 6.0]
 
 
-@pytest.mark.parametrize("cut", [1, 2, 3, 5])
-def test_an_average_goes_on_from_its_snapshot(cut: int) -> None:
-    whole, before, after = exponential(3), exponential(3), exponential(3)
-    values = [1.0, 2.0, 4.5, 8.25, 3.0, 1.5]
-    for x in values:
-        whole.add(x)
-    for x in values[:cut]:
-        before.add(x)
-    after.restore(before.snapshot())
-    for x in values[cut:]:
-        after.add(x)
-    assert after.value == whole.value
+def test_a_band_of_ranges_lies_around_an_average() -> None:
+    bars = [bar(n, (10, 11, 9, 10)) for n in range(6)]
+    assert run("keltner(3, atr_period=2)", bars)[-1] == 14.0
+    assert run("keltner(3, atr_period=2, smoothing=simple)", bars)[-1] == 14.0

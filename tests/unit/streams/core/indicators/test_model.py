@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,7 +12,7 @@ from tapeline.streams.core.volume import Volume
 from tests.unit.streams.core.indicators.books import MINUTE_MS, bar
 
 
-def ring_of(volumes: list[Volume], depth: int = 5, sessions: int = 1) -> BarRing:
+def ring_of(volumes: Sequence[Volume], depth: int = 5, sessions: int = 1) -> BarRing:
     ring = BarRing()
     ring.keep(depth)
     for number, volume in enumerate(volumes):
