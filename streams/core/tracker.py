@@ -1,9 +1,9 @@
 """The contract of a rule that follows the bars of one symbol.
 
-A tracker is told what happens, in the order of the market, and publishes what it makes of it at its
-fixed position in the output. It looks at nothing else: equal calls, equal events. The shipped rules
-and those of a plan are one list, in the order of publication; their owner (`tracks.SymbolTracks`)
-calls
+A tracker is called for what happens, in the order of the market, and publishes what it makes of it
+at its fixed position in the output. It looks at nothing else: equal calls, equal events. The
+shipped rules and those of a plan are one list, in the order of publication; their owner
+(`tracks.SymbolTracks`) calls
 
 1. `begin`, then `on_session` and `on_segment`, before the first bar;
 2. for each in-session bar `on_bar`, when time has come to the bar's label;

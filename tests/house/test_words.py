@@ -24,13 +24,6 @@ EXEMPT = frozenset(
         "CHANGELOG.md",
     }
 )
-# Names inside of the engine, which change with the list of its rules and not before.
-OF_THE_ENGINE = {
-    "streams/core/ranges/pairs.py": "'settled'",
-    "streams/core/sessions/tracker.py": "'told'",
-    "streams/core/tracker.py": "'told'",
-    "streams/core/tracks.py": "'settle'",
-}
 # A provider of a live feed is a program of others: it speaks a protocol and told us a pause.
 OF_PROVIDERS = (
     "streams/feeds/live/",
@@ -58,7 +51,7 @@ FILES = [
 @pytest.mark.parametrize("path", FILES)
 def test_a_file_uses_the_words_of_the_glossary(path: Path) -> None:
     name = path.relative_to(ROOT).as_posix()
-    allowed: tuple[str, ...] = (OF_THE_ENGINE.get(name, "none"),)
+    allowed: tuple[str, ...] = ("none",)
     if name.startswith(OF_PROVIDERS):
         allowed = ("'told'", "'speaks'")
     if name.startswith(OF_INDICATORS):

@@ -100,7 +100,7 @@ class DerivedBars(Tracker):
                 source.fed.append(window)
 
     def follow(self, tracker: Tracker) -> None:
-        """From now on tell a tracker of the bars of its intervals."""
+        """From now on notify a tracker of the bars of its intervals."""
         for window in self.windows:
             if window.name in tracker.intervals:
                 window.followers.append(tracker)
@@ -218,7 +218,7 @@ class DerivedBars(Tracker):
             self._feed(window.fed[0], start_ms, opened, high, low, close, have, total)
         bar = (start_ms, end_ms, opened, high, low, close)
         if window.followers:
-            window.tell(self._session_date, bar, total, have, have)
+            window.notify(self._session_date, bar, total, have, have)
         self._publish(window, self._session_date, bar, total, have, have, False, quality)
 
     def _publish(
@@ -319,7 +319,7 @@ class DerivedBars(Tracker):
         window.volume = None
         bar = (start_ms, end_ms, opened, high, low, close)
         if window.followers:
-            window.tell(window.session, bar, total, have, need)
+            window.notify(window.session, bar, total, have, need)
         if not window.published or (have < need and not self._publish_incomplete):
             return
         if window.is_week and self._measured:

@@ -101,7 +101,7 @@ class Window:
         self.have = data[9]
         self.volume = data[10]
 
-    def tell(
+    def notify(
         self,
         session: str,
         bar: tuple[int, int, int, int, int, int],
