@@ -42,7 +42,7 @@ ROWS = (
         arithmetic="R",
         formula="basic = (h + l) / 2 +- multiplier * atr(n); upper = basic if basic < upper before"
         " or c1 > upper before, else upper before; lower mirrored; it turns when c < lower"
-        " (up) or c > upper (down); 1 (up) at the start",
+        " (up) or c > upper (down); 1 (up) at its first bar, whatever its close",
         first="n + 1",
         state="atr, two bands, direction",
         warm="until its first turn once its atr is warm",

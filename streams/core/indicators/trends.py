@@ -221,13 +221,16 @@ class Supertrend(Indicator):
         upper = middle + band
         lower = middle - band
         if self._direction == 0:
+            # The first bar with a band is up, whatever its close.
             self._direction = 1
-        else:
-            before = float(ring.closes[index - 1])
-            if upper >= self._upper and before <= self._upper:
-                upper = self._upper
-            if lower <= self._lower and before >= self._lower:
-                lower = self._lower
+            self._upper = upper
+            self._lower = lower
+            return
+        before = float(ring.closes[index - 1])
+        if upper >= self._upper and before <= self._upper:
+            upper = self._upper
+        if lower <= self._lower and before >= self._lower:
+            lower = self._lower
         self._upper = upper
         self._lower = lower
         close = float(ring.closes[index])

@@ -106,10 +106,11 @@ def supertrend(args: Args, bars: Bars, market: Market) -> list[Cell]:
         basic_upper, basic_lower = middle + times * band, middle - times * band
         if direction == 0:
             upper, lower, direction = basic_upper, basic_lower, 1
-        else:
-            before = bars[t - 1].close
-            upper = basic_upper if basic_upper < upper or before > upper else upper
-            lower = basic_lower if basic_lower > lower or before < lower else lower
+            found.append((near(lower * tick, lower * tick), direction))
+            continue
+        before = bars[t - 1].close
+        upper = basic_upper if basic_upper < upper or before > upper else upper
+        lower = basic_lower if basic_lower > lower or before < lower else lower
         if direction == 1 and bars[t].close < lower:
             direction = -1
         elif direction == -1 and bars[t].close > upper:

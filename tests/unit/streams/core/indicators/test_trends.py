@@ -61,6 +61,15 @@ def test_a_trend_turns_when_a_close_passes_its_band() -> None:
     assert directions == [None, None, 1, 1, 1, -1, 1]
 
 
+def test_a_trend_is_up_at_its_first_bar_whatever_its_close() -> None:
+    # The close of 881 lies below the lower band.
+    prices = [(1000, 1001, 999, 1000), (1000, 1001, 940, 941), (941, 942, 880, 881)]
+    indicators = Indicators("supertrend(2, 0.25)")
+    for number, each in enumerate(prices):
+        indicators.push(bar(number, each))
+    assert indicators.values() == [895.625, 1]
+
+
 def test_a_trend_is_warm_from_its_first_turn_after_its_range() -> None:
     indicators = Indicators("supertrend(2, 1)", "atr(2)")
     range_warm = indicators.all[1].warm_from
