@@ -36,7 +36,7 @@ from tapeline.streams.pipeline.log_writer import KnownLog
 from tapeline.streams.pipeline.routing import Router
 
 feed_app = typer.Typer(
-    help="Live feeds: list, check, record and replay tapes, reconcile.", no_args_is_help=True
+    help="Live feeds: list, check, drill, record and replay tapes, reconcile.", no_args_is_help=True
 )
 SEED = 1
 """Of the waits between attempts: a replay has the same ones each time."""
@@ -183,6 +183,40 @@ def feed_reconcile(
         for line in reconciliation_lines(found):
             print_line(line)
     return 0 if found.same else DIFFERENT
+
+
+@feed_app.command("drill")
+def feed_drill(
+    feed: Annotated[
+        str, typer.Argument(metavar="FILE|FEED", help="A configuration with one feed, or its name.")
+    ],
+    script: Annotated[
+        list[str] | None,
+        typer.Option("--script", metavar="NAME", help="Play this script alone; may be repeated."),
+    ] = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Play scripts of faults against a feed: a provider on loopback has its mapping, and fails."""
+    # With the clients of HTTP, which no other command needs.
+    from tapeline.streams.cli.show.feed_drill import drill_data, result_lines, verdict_line
+    from tapeline.streams.feeds.live.transports.inbox import read_clocks
+    from tapeline.streams.ingest.drill.drill import ScriptResult, chosen_scripts, drill_feed
+
+    settings, found = feed_of(feed, config)
+
+    def show(result: ScriptResult) -> None:
+        if not json:
+            for line in result_lines(result):
+                print_line(line)
+
+    scripts = chosen_scripts(script or ())
+    report = drill_feed(found, settings, scripts, read_clocks().wall_ms, show)
+    if json:
+        print_document(drill_data(report))
+    else:
+        print_line(verdict_line(report))
+    return 0 if report.holds else DIFFERENT
 
 
 def _only_feed(config: Path | None) -> tuple[Config, FeedConfig]:

@@ -21,7 +21,7 @@ from tapeline.streams.feeds.live.model import (
     StopAsked,
     Timer,
 )
-from tapeline.streams.feeds.live.transports.inbox import Inbox, read_clocks
+from tapeline.streams.feeds.live.transports.inbox import Inbox
 from tapeline.streams.feeds.live.transports.port import Connections, Requests, carry_out
 from tapeline.streams.pipeline.log_writer import LogBatch, LogItem, LogWriter
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
@@ -93,7 +93,7 @@ class FeedRun:
     def stop(self, patience_s: float = STOP_S) -> None:
         """Ask the feed to end: what came is written, within that time, and nothing more is read."""
         if self._stop_ms is None:
-            self._stop_ms = read_clocks().mono_ms + int(patience_s * SECOND_MS)
+            self._stop_ms = self._inbox.clocks().mono_ms + int(patience_s * SECOND_MS)
             self._inbox.put(StopAsked())
 
     async def run(self) -> Leave | None:
@@ -117,7 +117,7 @@ class FeedRun:
         return self.left
 
     def _is_over(self) -> bool:
-        if self._stop_ms is not None and read_clocks().mono_ms >= self._stop_ms:
+        if self._stop_ms is not None and self._inbox.clocks().mono_ms >= self._stop_ms:
             return True
         ended = self._stop_taken or self.left is not None
         return ended and self._is_written()
@@ -141,7 +141,7 @@ class FeedRun:
         if self._durable is not None and self._taken and self._is_written():
             self._durable(self._taken)
             self._taken = 0
-        now = read_clocks()
+        now = self._inbox.clocks()
         if now.mono_ms >= self._engine.next_ms:
             self._do(self._engine.handle(Timer(), now), now)
 
@@ -151,7 +151,7 @@ class FeedRun:
             due_ms = min(due_ms, self._stop_ms)
         if due_ms >= FAR_FUTURE_MS:
             return None
-        wait_ms: int = max(0, due_ms - read_clocks().mono_ms)
+        wait_ms: int = max(0, due_ms - self._inbox.clocks().mono_ms)
         return wait_ms / SECOND_MS
 
     def _do(self, actions: Sequence[Action], now: Instant) -> None:

@@ -25,7 +25,8 @@ def shown_and_printed(page: Path, folder: Path) -> tuple[list[str], list[str]]:
     """What a page shows of a check, and what is printed with its configuration."""
     [toml, *_] = blocks(page, "toml")
     (folder / "tapeline.toml").write_text(toml)
-    [(command, shown)] = OUTPUT.findall(page.read_text("utf-8"))
+    outputs = OUTPUT.findall(page.read_text("utf-8"))
+    [(command, shown)] = [each for each in outputs if each[0].startswith("feed check")]
     return shown.splitlines(), tapeline(folder, command).stdout.splitlines()
 
 

@@ -11,6 +11,7 @@ from tapeline.streams.feeds.live.exchange.faults import FAULT_MEANINGS
 from tapeline.streams.feeds.live.exchange.market import SampleMarket
 from tapeline.streams.feeds.live.exchange.server import SampleExchange
 from tapeline.streams.feeds.live.exchange.settings import sample_settings
+from tapeline.streams.ingest.drill.scripts import SCRIPTS
 from tapeline.streams.ingest.ingest import IngestOptions
 from tapeline.streams.ingest.process import IngestProcess, ServeOptions
 from tests.docs.pages import blocks, commands
@@ -58,4 +59,20 @@ def test_the_demonstration_names_every_fault_and_what_it_does() -> None:
     page = LIVE.read_text("utf-8")
     assert [
         kind for kind, does in FAULT_MEANINGS.items() if f"| `{kind}` | {does} |" not in page
+    ] == []
+
+
+def test_the_drill_of_the_page_is_the_real_one(tmp_path: Path) -> None:
+    (tmp_path / "tapeline.toml").write_text(blocks(LIVE, "toml")[-1])
+    outputs = OUTPUT.findall(LIVE.read_text("utf-8"))
+    [(command, shown)] = [each for each in outputs if each[0].startswith("feed drill")]
+    printed = tapeline(tmp_path, command)
+    assert printed.stdout.splitlines() == shown.splitlines(), printed.stderr
+    assert printed.returncode == 0
+
+
+def test_the_page_names_every_script_of_a_drill_and_what_it_does() -> None:
+    page = LIVE.read_text("utf-8")
+    assert [
+        script.name for script in SCRIPTS if f"| `{script.name}` | {script.does} |" not in page
     ] == []

@@ -64,7 +64,7 @@ WITHOUT: dict[str, str] = {
     "options and tables of the commands: tests/unit/streams/cli": (
         "streams/cli/options streams/cli/recording streams/cli/replay_options "
         "streams/cli/show/correction streams/cli/show/feeds streams/cli/show/log_text "
-        "streams/cli/show/parity "
+        "streams/cli/show/feed_drill streams/cli/show/parity "
         "streams/cli/show/progress streams/cli/show/run streams/cli/show/status "
         "streams/cli/show/store "
         "streams/cli/show/why "
@@ -74,6 +74,10 @@ WITHOUT: dict[str, str] = {
         "streams/pipeline/collector streams/pipeline/final_bars streams/pipeline/routing "
         "streams/pipeline/slots "
         "streams/pipeline/state_values "
+    ),
+    "a part of every drill of a feed: tests/unit/streams/ingest/drill": (
+        "streams/ingest/drill/checks streams/ingest/drill/provider streams/ingest/drill/scene "
+        "streams/ingest/drill/scripts "
     ),
     "declarations, read by tests/unit/schemas and tests/docs/test_events_page.py": (
         "schemas/documents/page schemas/event_rows/bars "

@@ -156,5 +156,11 @@ def condition(where: Where) -> Test:
 
 
 def root_elements(message: Any) -> list[Any]:
-    """What notices and answers are looked for in: each of a list, or the message."""
-    return message if type(message) is list else [message]
+    """What notices and answers are looked for in: each of a list, or the message.
+
+    A list that begins with a name or a number is one thing of several fields, such as
+    ``["halt", "ACME"]``.
+    """
+    if type(message) is not list:
+        return [message]
+    return message if not message or type(message[0]) in (dict, list) else [message]

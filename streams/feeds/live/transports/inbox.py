@@ -30,6 +30,11 @@ class Inbox:
     ----------
     messages, size
         Most messages, and most bytes of them, that wait.
+
+    Attributes
+    ----------
+    clocks
+        The clocks of the feed: of what comes, and of what waits.
     """
 
     def __init__(
@@ -43,7 +48,7 @@ class Inbox:
         self._bytes = size
         self._waiting_messages = 0
         self._waiting_bytes = 0
-        self._clocks = clocks
+        self.clocks = clocks
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
 
@@ -59,7 +64,7 @@ class Inbox:
                 return False
             self._waiting_messages += 1
             self._waiting_bytes += len(event.data)
-        self._events.append((event, self._clocks()))
+        self._events.append((event, self.clocks()))
         self._filled.set()
         return True
 

@@ -1,4 +1,4 @@
-"""`tapeline feed list` and `feed check`."""
+"""`tapeline feed list`, `feed check`, `feed replay` and `feed drill`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tapeline.streams.cli.main import main
+from tapeline.streams.feeds.live.engine import pauses
 from tests.feed_mappings import ENVIRONMENT, TAPES
 
 ALPACA = "[feeds.us]\nuse = 'alpaca'\nsymbols = ['ACME', 'BRK.B']\n"
@@ -123,3 +124,27 @@ def test_secrets_are_in_no_output_of_the_configuration(
 def test_a_configuration_counts_its_feeds(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "check"]) == 0
     assert "1 groups, 2 feeds." in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_drill_needs_no_secrets_and_ends_with_what_it_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["feed", "drill", "us", "--script", "deny", "--script", "stranger"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "held     deny           refuses the session for good"
+    assert lines[1].startswith("skipped  stranger")
+    assert lines[2] == "us (ACME, BRK.B): 1 held, 1 skipped"
+    monkeypatch.setattr(pauses, "PAUSE_MS", 5_000)
+    assert main(["feed", "drill", "us", "--script", "policy", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert not found["holds"]
+    assert [each["outcome"] for each in found["scripts"]] == ["failed"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_script_that_is_not_there_is_named_with_the_nearest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["feed", "drill", "us", "--script", "cutt"]) == 2
+    assert "nearest: cut" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from tapeline.streams.feeds.live.mapping.lookups import (
     field,
     field_around,
     is_wanted,
+    root_elements,
 )
 
 MESSAGE: Any = {"type": "candles", "k": {"t": 5, "x": True}, "data": [{"o": "1", "type": "c"}, 7]}
@@ -85,3 +86,18 @@ def test_all_paths_of_a_condition_hold() -> None:
     assert holds(MESSAGE, MESSAGE)
     assert not holds({"type": "candles"}, {"type": "candles"})
     assert condition(())({}, {})
+
+
+@pytest.mark.parametrize(
+    ("message", "found"),
+    [
+        ({"a": 1}, [{"a": 1}]),
+        ([{"a": 1}, {"b": 2}], [{"a": 1}, {"b": 2}]),
+        ([["ACME", 1], ["BOLT", 2]], [["ACME", 1], ["BOLT", 2]]),
+        (["halt", "ACME"], [["halt", "ACME"]]),
+        ([42, {"a": 1}, "ohlc-1"], [[42, {"a": 1}, "ohlc-1"]]),
+        ([], []),
+    ],
+)
+def test_a_list_that_begins_with_a_name_is_one_thing(message: Any, found: list[Any]) -> None:
+    assert root_elements(message) == found

@@ -203,7 +203,9 @@ def test_a_dead_letter_holds_no_secret() -> None:
 
 @pytest.mark.parametrize("kind", [{"type": "news"}, {}, None, 5, "text", {"rows": {"a": 1}}])
 def test_a_message_of_any_other_kind_is_a_dead_letter(kind: Any) -> None:
-    for count, value in ((1, kind), (2, [kind, kind])):
+    # A list of names or numbers is one thing.
+    several = 2 if isinstance(kind, dict) else 1
+    for count, value in ((1, kind), (several, [kind, kind])):
         found = meant(NOTICED, json.dumps(value).encode())
         assert [type(each) for each in found] == [Unreadable] * count
         assert {each.code for each in found if isinstance(each, Unreadable)} == {"schema_error"}
@@ -345,3 +347,22 @@ def test_a_bar_comes_out_of_any_mapping_as_it_went_in(drawn: tuple[str, bytes, B
     table, data, bar = drawn
     (found,) = meant(mapping_of(OWN + table), data)
     assert found == Statement(bar, True)
+
+
+NAMED_FRAMES = (
+    OWN_BAR.replace('each = "rows[*]"', 'each = "[1][*]"\nwhere = { "$[0]" = "bars" }')
+    + """
+[[feeds.mine.notice]]
+where = { "[0]" = "halt" }
+means = "halt"
+symbol = "[1]"
+"""
+)
+
+
+def test_a_frame_that_is_a_list_of_fields_means_one_thing() -> None:
+    mapping = mapping_of(OWN + NAMED_FRAMES)
+    assert meant(mapping, json.dumps(["bars", [row()]]).encode()) == [Statement(BAR, True)]
+    assert meant(mapping, b'["halt","acme",3]') == [Notice("halt", "ACME")]
+    (letter,) = meant(mapping, b'["news","quiet",3]')
+    assert isinstance(letter, Unreadable)
