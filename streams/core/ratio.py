@@ -60,6 +60,11 @@ def bar_ratios(
     )
 
 
+def scaled(value: float, numerator: float, denominator: float) -> float:
+    """Double of a product, divided: value * numerator / denominator; the last is not 0."""
+    return value * numerator / denominator
+
+
 def quotient(dividend: float, divisor: float) -> float:
     """Nearest double of a division of doubles; the divisor is not 0."""
     return dividend / divisor

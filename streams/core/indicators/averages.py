@@ -6,10 +6,10 @@ from math import isqrt
 from typing import Any
 
 from tapeline.streams.core.indicators.model import BarRing, Indicator, Value, Windowed
-from tapeline.streams.core.indicators.series import Series, exponential, wilder
+from tapeline.streams.core.indicators.series import Recursive, exponential, wilder
 from tapeline.streams.core.indicators.true_range import range_at, range_total
 from tapeline.streams.core.indicators.unit import PriceUnit
-from tapeline.streams.core.ratio import quotient, ratio
+from tapeline.streams.core.ratio import quotient, ratio, scaled
 
 
 class Sma(Windowed):
@@ -154,31 +154,75 @@ class Closes(Indicator):
         Whether its values are prices.
     """
 
-    __slots__ = ("_closes", "_priced", "_series", "_unit")
+    __slots__ = ("_closes", "_down", "_priced", "_series", "_up")
 
     def __init__(
-        self, ring: BarRing, counts: tuple[int, int], series: Series, unit: PriceUnit, priced: bool
+        self,
+        ring: BarRing,
+        counts: tuple[int, int],
+        series: Recursive,
+        unit: PriceUnit,
+        priced: bool,
     ) -> None:
         super().__init__(ring, counts[0], counts[1])
         self._closes = ring.closes
         self._series = series
-        self._unit = unit
+        self._up = unit.up
+        self._down = unit.down
         self._priced = priced
 
     def update(self, index: int, seen: int) -> None:
         self._series.add(float(self._closes[index]))
 
     def value(self, number: int) -> Value:
-        found = self._series.value(number)
-        if self._priced and isinstance(found, float):
-            return self._unit.price(found)
-        return found
+        found = self._series.current(number)
+        return scaled(found, self._up, self._down) if self._priced else found
 
     def snapshot(self) -> list[Any]:
         return self._series.snapshot()
 
     def restore(self, data: list[Any]) -> None:
         self._series.restore(data)
+
+
+class Ema(Indicator):
+    """Exponential average of closes: what `Average` does, without its calls."""
+
+    __slots__ = ("_closes", "_down", "_left", "_n", "_share", "_up", "_value")
+
+    def __init__(self, ring: BarRing, counts: tuple[int, int], n: int, unit: PriceUnit) -> None:
+        super().__init__(ring, counts[0], counts[1])
+        self._closes = ring.closes
+        self._n = n
+        self._left = n
+        self._share = ratio(2, n + 1)
+        self._value = 0.0
+        self._up = unit.up
+        self._down = unit.down
+
+    def update(self, index: int, seen: int) -> None:
+        x = float(self._closes[index])
+        if self._left == 0:
+            before = self._value
+            after = before + self._share * (x - before)
+            if after == before or -9.313225746154785e-10 < x - after < 9.313225746154785e-10:
+                after = x
+            self._value = after
+            return
+        self._value += x
+        self._left -= 1
+        if self._left == 0:
+            self._value = quotient(self._value, float(self._n))
+
+    def value(self, number: int) -> Value:
+        return scaled(self._value, self._up, self._down)
+
+    def snapshot(self) -> list[Any]:
+        return [self._left, self._value]
+
+    def restore(self, data: list[Any]) -> None:
+        self._left = data[0]
+        self._value = float(data[1])
 
 
 class Keltner(Indicator):

@@ -62,30 +62,85 @@ class Highest:
 
 
 class Channel:
-    """Highest high and lowest low of the last n bars."""
+    """Highest high and lowest low of the last n bars.
 
-    __slots__ = ("_highs", "_lows", "highest", "negated_lowest")
+    Bars come in blocks of n: the window is the present block so far, and what is left of the one
+    before, whose extremes from each bar on are found when it is full. A bar costs the same
+    whichever way the market goes, and less than it costs `Highest`.
+
+    Attributes
+    ----------
+    high, low
+        The extremes.
+    """
+
+    __slots__ = (
+        "_block_high", "_block_highs", "_block_low", "_block_lows", "_highs", "_lows", "_n",
+        "_older_highs", "_older_lows", "high", "low",
+    )  # fmt: skip
 
     def __init__(self, ring: BarRing, n: int) -> None:
+        self._n = n
         self._highs = ring.highs
         self._lows = ring.lows
-        self.highest = Highest(n)
-        self.negated_lowest = Highest(n)
+        self._block_highs: list[int] = []
+        self._block_lows: list[int] = []
+        self._block_high = 0
+        self._block_low = 0
+        # Of the block before: extremes from each bar to its end, the next one to be asked last.
+        self._older_highs: list[int] = []
+        self._older_lows: list[int] = []
+        self.high = 0
+        self.low = 0
 
     def update(self, index: int) -> None:
         """The next bar, by its position in the ring."""
-        self.highest.push(self._highs[index])
-        self.negated_lowest.push(-self._lows[index])
+        highs = self._block_highs
+        lows = self._block_lows
+        high = self._highs[index]
+        low = self._lows[index]
+        size = len(highs)
+        if size == self._n:
+            self._end_block()
+            size = 0
+        highs.append(high)
+        lows.append(low)
+        if size == 0 or high > self._block_high:
+            self._block_high = high
+        else:
+            high = self._block_high
+        if size == 0 or low < self._block_low:
+            self._block_low = low
+        else:
+            low = self._block_low
+        if self._older_highs:
+            older = self._older_highs.pop()
+            if older > high:
+                high = older
+            older = self._older_lows.pop()
+            if older < low:
+                low = older
+        self.high = high
+        self.low = low
 
-    def high(self) -> int:
-        """Highest high."""
-        return self.highest.top
-
-    def low(self) -> int:
-        """Lowest low."""
-        return -self.negated_lowest.top
+    def _end_block(self) -> None:
+        highs = self._block_highs
+        lows = self._block_lows
+        high = highs[-1]
+        low = lows[-1]
+        for position in range(self._n - 1, 0, -1):
+            if highs[position] > high:
+                high = highs[position]
+            if lows[position] < low:
+                low = lows[position]
+            self._older_highs.append(high)
+            self._older_lows.append(low)
+        highs.clear()
+        lows.clear()
 
     def clear(self) -> None:
         """Before the first bar."""
-        self.highest.clear()
-        self.negated_lowest.clear()
+        self._block_highs.clear()
+        self._block_lows.clear()
+        self._older_highs.clear()
+        self._older_lows.clear()

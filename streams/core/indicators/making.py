@@ -8,7 +8,7 @@ from math import sqrt
 from tapeline.schemas.indicators.counts import BY_EVENTS, first_count, range_warm_count, warm_count
 from tapeline.schemas.indicators.sets import followed
 from tapeline.schemas.indicators.specification import Specification
-from tapeline.streams.core.indicators.averages import Closes, Hma, Keltner, Sma, Vwma, Wma
+from tapeline.streams.core.indicators.averages import Closes, Ema, Hma, Keltner, Sma, Vwma, Wma
 from tapeline.streams.core.indicators.followed import (
     ChangeSeries,
     DeviationSeries,
@@ -36,6 +36,7 @@ from tapeline.streams.core.indicators.series import (
     EmaSeries,
     KamaSeries,
     MacdSeries,
+    Recursive,
     RsiSeries,
     Series,
 )
@@ -91,7 +92,7 @@ def make_all(
         if each.of:
             inner, number = followed(each, listed)
             counts = (first_count(each), warm_count(each))
-            series = _series(each, inputs.periods_a_year, False)
+            series = _series(each, inputs.periods_a_year)
             found[each.stem] = Following(found[inner.stem], number, counts, series)
         else:
             found[each.stem] = make(each, ring, inputs)
@@ -128,8 +129,10 @@ def _average(made: Specification, ring: BarRing, inputs: IndicatorInputs) -> Ind
         return Vwap(ring, _by_session(made), unit)
     if name == "twap":
         return Twap(ring, _by_session(made), unit)
-    if name in ("ema", "dema", "tema", "kama", "macd"):
-        return Closes(ring, _counts(made), _series(made, 0.0, True), unit, True)
+    if name == "ema":
+        return Ema(ring, _counts(made), made.whole("n"), unit)
+    if name in ("dema", "tema", "kama", "macd"):
+        return Closes(ring, _counts(made), _recursive(made, True), unit, True)
     if name == "keltner":
         periods = (made.whole("n"), made.whole("atr_period"))
         simple = made.text("smoothing") == "simple"
@@ -142,7 +145,7 @@ def _ratio(made: Specification, ring: BarRing, inputs: IndicatorInputs) -> Indic
     if name == "rsi":
         if made.text("smoothing") == "simple":
             return Moves(ring, made.whole("n"), False)
-        return Closes(ring, _counts(made), _series(made, 0.0, True), inputs.unit, False)
+        return Closes(ring, _counts(made), _recursive(made, True), inputs.unit, False)
     if name == "cmo":
         return Moves(ring, made.whole("n"), True)
     if name == "stochastic":
@@ -230,8 +233,8 @@ def _by_session(made: Specification) -> bool:
     return made.text("anchor") == "session"
 
 
-def _series(made: Specification, periods_a_year: float, whole: bool) -> Series:
-    """An indicator of closes, over any doubles.
+def _recursive(made: Specification, whole: bool) -> Recursive:
+    """A recursive indicator of closes, over any doubles.
 
     Parameters
     ----------
@@ -242,12 +245,19 @@ def _series(made: Specification, periods_a_year: float, whole: bool) -> Series:
     if name == "macd":
         return MacdSeries(made.whole("fast"), made.whole("slow"), made.whole("signal"))
     n = made.whole("n")
-    if name in ("ema", "dema", "tema"):
-        return EmaSeries(n, ("ema", "dema", "tema").index(name) + 1)
     if name == "kama":
         return KamaSeries(n, made.whole("fast"), made.whole("slow"), whole)
-    if name == "rsi" and made.text("smoothing") == "wilder":
+    if name == "rsi":
         return RsiSeries(n)
+    return EmaSeries(n, ("ema", "dema", "tema").index(name) + 1)
+
+
+def _series(made: Specification, periods_a_year: float) -> Series:
+    """An indicator of closes, over any doubles."""
+    name = made.name
+    if made.kind.arithmetic == "R" and "simple" not in made.arguments:
+        return _recursive(made, False)
+    n = made.whole("n")
     if name == "sma":
         return SmaSeries(n)
     if name == "wma":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapeline.streams.core.indicators.extremes import Channel
+from tapeline.streams.core.indicators.extremes import Channel, Highest
 from tapeline.streams.core.indicators.model import BarRing, Value, Windowed
 from tapeline.streams.core.indicators.unit import PriceUnit
 from tapeline.streams.core.ratio import quotient, ratio
@@ -73,8 +73,8 @@ class Stochastic(Windowed):
         channel.update(index)
         if seen < self._n:
             return
-        low = channel.low()
-        span = channel.high() - low
+        low = channel.low
+        span = channel.high - low
         positions = self._positions
         positions.append(50.0 if span == 0 else ratio(100 * (self._closes[index] - low), span))
         if len(positions) > self._smooth + 64:
@@ -183,8 +183,8 @@ class WilliamsR(Windowed):
         self._channel.update(index)
 
     def value(self, number: int) -> Value:
-        high = self._channel.high()
-        span = high - self._channel.low()
+        high = self._channel.high
+        span = high - self._channel.low
         return -50.0 if span == 0 else ratio(-100 * (high - self._closes[-1]), span)
 
     def clear(self) -> None:
@@ -322,20 +322,22 @@ def _share(part: int, whole: int) -> float:
 class Aroon(Windowed):
     """How long ago the extremes of the last n + 1 bars were."""
 
-    __slots__ = ("_channel", "_n")
+    __slots__ = ("_highest", "_n", "_negated_lowest")
 
     def __init__(self, ring: BarRing, n: int) -> None:
         super().__init__(ring, n + 1)
-        self._channel = Channel(ring, n + 1)
+        self._highest = Highest(n + 1)
+        self._negated_lowest = Highest(n + 1)
         self._n = n
 
     def update(self, index: int, seen: int) -> None:
-        self._channel.update(index)
+        self._highest.push(self.ring.highs[index])
+        self._negated_lowest.push(-self.ring.lows[index])
 
     def value(self, number: int) -> Value:
-        channel = self._channel
-        extreme = channel.highest if number == 0 else channel.negated_lowest
+        extreme = self._highest if number == 0 else self._negated_lowest
         return ratio(100 * (self._n - extreme.age()), self._n)
 
     def clear(self) -> None:
-        self._channel.clear()
+        self._highest.clear()
+        self._negated_lowest.clear()

@@ -89,7 +89,20 @@ class Series:
         """Go to a snapshot."""
 
 
-class EmaSeries(Series):
+class Recursive(Series):
+    """A series whose values are never null."""
+
+    __slots__ = ()
+
+    def current(self, number: int) -> float:
+        """One of its values, as `value`."""
+        return 0.0
+
+    def value(self, number: int) -> Value:
+        return self.current(number)
+
+
+class EmaSeries(Recursive):
     """Averages of averages: one (ema), two (dema) or three deep (tema)."""
 
     __slots__ = ("_depth", "_first", "_second", "_third")
@@ -110,7 +123,7 @@ class EmaSeries(Series):
         if self._depth == 3 and second.ready:
             self._third.add(second.value)
 
-    def value(self, number: int) -> Value:
+    def current(self, number: int) -> float:
         first = self._first.value
         if self._depth == 1:
             return first
@@ -131,7 +144,7 @@ class EmaSeries(Series):
             self._third.restore(data[2])
 
 
-class MacdSeries(Series):
+class MacdSeries(Recursive):
     """Difference of two averages, and an average of it."""
 
     __slots__ = ("_fast", "_signal", "_slow")
@@ -149,7 +162,7 @@ class MacdSeries(Series):
         if slow.ready:
             self._signal.add(fast.value - slow.value)
 
-    def value(self, number: int) -> Value:
+    def current(self, number: int) -> float:
         if number == 1:
             return self._signal.value
         between = self._fast.value - self._slow.value
@@ -164,45 +177,66 @@ class MacdSeries(Series):
         self._signal.restore(data[2])
 
 
-class RsiSeries(Series):
+class RsiSeries(Recursive):
     """Averages of gains and losses by Wilder."""
 
-    __slots__ = ("_begun", "_gain", "_last", "_loss")
+    __slots__ = ("_gain", "_last", "_left", "_loss", "_n", "_share")
 
     def __init__(self, n: int) -> None:
-        self._gain = wilder(n)
-        self._loss = wilder(n)
-        self._begun = False
+        self._n = n
+        self._share = ratio(1, n)
+        # Values until the averages are there: a first one, then n moves.
+        self._left = n + 1
+        self._gain = 0.0
+        self._loss = 0.0
         self._last = 0.0
 
     def add(self, x: float) -> None:
-        if self._begun:
-            change = x - self._last
-            if change > 0.0:
-                self._gain.add(change)
-                self._loss.add(0.0)
-            else:
-                self._gain.add(0.0)
-                self._loss.add(0.0 - change)
-        self._begun = True
+        gain = x - self._last
+        loss = 0.0
+        if gain < 0.0:
+            loss = 0.0 - gain
+            gain = 0.0
         self._last = x
+        if self._left > 0:
+            self._begin(gain, loss)
+            return
+        # Twice what `Average` does, without its calls.
+        before = self._gain
+        after = before + self._share * (gain - before)
+        if after == before or -9.313225746154785e-10 < gain - after < 9.313225746154785e-10:
+            after = gain
+        self._gain = after
+        before = self._loss
+        after = before + self._share * (loss - before)
+        if after == before or -9.313225746154785e-10 < loss - after < 9.313225746154785e-10:
+            after = loss
+        self._loss = after
 
-    def value(self, number: int) -> Value:
-        gain = self._gain.value
-        both = gain + self._loss.value
-        return 50.0 if both == 0.0 else quotient(100.0 * gain, both)
+    def _begin(self, gain: float, loss: float) -> None:
+        if self._left <= self._n:
+            self._gain += gain
+            self._loss += loss
+        self._left -= 1
+        if self._left == 0:
+            self._gain = quotient(self._gain, float(self._n))
+            self._loss = quotient(self._loss, float(self._n))
+
+    def current(self, number: int) -> float:
+        both = self._gain + self._loss
+        return 50.0 if both == 0.0 else quotient(100.0 * self._gain, both)
 
     def snapshot(self) -> list[Any]:
-        return [self._begun, self._last, self._gain.snapshot(), self._loss.snapshot()]
+        return [self._left, self._last, self._gain, self._loss]
 
     def restore(self, data: list[Any]) -> None:
-        self._begun = data[0]
+        self._left = data[0]
         self._last = float(data[1])
-        self._gain.restore(data[2])
-        self._loss.restore(data[3])
+        self._gain = float(data[2])
+        self._loss = float(data[3])
 
 
-class KamaSeries(Series):
+class KamaSeries(Recursive):
     """The adaptive average of Kaufman.
 
     Parameters
@@ -253,7 +287,7 @@ class KamaSeries(Series):
         if size > 2 * n + 64:
             del values[: size - n]
 
-    def value(self, number: int) -> Value:
+    def current(self, number: int) -> float:
         return self.average
 
     def snapshot(self) -> list[Any]:

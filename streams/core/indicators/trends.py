@@ -279,13 +279,13 @@ class Ichimoku(Windowed):
         conversion = self._conversion
         base = self._base
         if number == 0:
-            return ratio((conversion.high() + conversion.low()) * self._up, self._down)
+            return ratio((conversion.high + conversion.low) * self._up, self._down)
         if number == 1:
-            return ratio((base.high() + base.low()) * self._up, self._down)
+            return ratio((base.high + base.low) * self._up, self._down)
         if number == 2:
-            total = conversion.high() + conversion.low() + base.high() + base.low()
+            total = conversion.high + conversion.low + base.high + base.low
             return ratio(total * self._up, 2 * self._down)
-        return ratio((self._span.high() + self._span.low()) * self._up, self._down)
+        return ratio((self._span.high + self._span.low) * self._up, self._down)
 
     def clear(self) -> None:
         self._conversion.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import gcd
 
-from tapeline.streams.core.ratio import quotient
+from tapeline.streams.core.ratio import scaled
 from tapeline.streams.core.ticks import TickScale
 
 
@@ -26,7 +26,7 @@ class PriceUnit:
 
     def price(self, ticks: float) -> float:
         """Ticks, also parts of them, as a price."""
-        return quotient(ticks * self.up, self.down)
+        return scaled(ticks, self.up, self.down)
 
 
 def unit_of(scale: TickScale) -> PriceUnit:

@@ -11,25 +11,26 @@ from tapeline.streams.core.indicators.model import BarRing, Indicator, Value, Wi
 from tapeline.streams.core.indicators.series import wilder
 from tapeline.streams.core.indicators.true_range import range_at
 from tapeline.streams.core.indicators.unit import PriceUnit
-from tapeline.streams.core.ratio import quotient, ratio
+from tapeline.streams.core.ratio import quotient, ratio, scaled
 
 
 class Atr(Indicator):
     """Average of true ranges by Wilder."""
 
-    __slots__ = ("_average", "_unit")
+    __slots__ = ("_average", "_down", "_up")
 
     def __init__(self, ring: BarRing, counts: tuple[int, int], n: int, unit: PriceUnit) -> None:
         super().__init__(ring, counts[0], counts[1])
         self._average = wilder(n)
-        self._unit = unit
+        self._up = unit.up
+        self._down = unit.down
 
     def update(self, index: int, seen: int) -> None:
         if seen > 1:
             self._average.add(float(range_at(self.ring, index)))
 
     def value(self, number: int) -> Value:
-        return self._unit.price(self._average.value)
+        return scaled(self._average.value, self._up, self._down)
 
     def snapshot(self) -> list[Any]:
         return self._average.snapshot()
@@ -71,7 +72,7 @@ class Deviation(Windowed):
     """
 
     __slots__ = (
-        "_alone", "_base", "_closes", "_down", "_n", "_squares", "_sum", "_times", "_up",
+        "_alone", "_base", "_closes", "_down", "_n", "_root", "_squares", "_sum", "_times", "_up",
         "_whole_down", "_whole_up",
     )  # fmt: skip
 
@@ -88,8 +89,11 @@ class Deviation(Windowed):
         self._base = 0
         self._sum = 0
         self._squares = 0
+        # Of the present bar; below 0 until a value asks for it.
+        self._root = -1.0
 
     def update(self, index: int, seen: int) -> None:
+        self._root = -1.0
         closes = self._closes
         if seen == 1:
             self._base = closes[index]
@@ -111,14 +115,16 @@ class Deviation(Windowed):
         whole = total + n * self._base
         if number == 1:
             return ratio(whole * self._whole_up, self._whole_down)
-        root = sqrt(float(n * self._squares - total * total))
+        root = self._root
+        if root < 0.0:
+            root = self._root = sqrt(float(n * self._squares - total * total))
         if self._alone:
-            return quotient(root * self._up, self._down)
+            return scaled(root, self._up, self._down)
         if number == 3:
             return 0.0 if whole == 0 else quotient(2.0 * self._times * root, float(whole))
         band = self._times * root
         edge = float(whole) + band if number == 0 else float(whole) - band
-        return quotient(edge * self._up, self._down)
+        return scaled(edge, self._up, self._down)
 
     def clear(self) -> None:
         self._sum = 0
@@ -149,10 +155,10 @@ class Extremes(Windowed):
     def value(self, number: int) -> Value:
         channel = self._channel
         if number == 0:
-            return ratio(channel.high() * self._up, self._down)
+            return ratio(channel.high * self._up, self._down)
         if number == 1 and self._middle:
-            return ratio((channel.high() + channel.low()) * self._up, 2 * self._down)
-        return ratio(channel.low() * self._up, self._down)
+            return ratio((channel.high + channel.low) * self._up, 2 * self._down)
+        return ratio(channel.low * self._up, self._down)
 
     def clear(self) -> None:
         self._channel.clear()
