@@ -32,6 +32,7 @@ from tapeline.streams.core.indicators.momentum import (
     UltimateOsc,
     WilliamsR,
 )
+from tapeline.streams.core.indicators.relative import Rvol
 from tapeline.streams.core.indicators.series import (
     EmaSeries,
     KamaSeries,
@@ -53,6 +54,7 @@ from tapeline.streams.core.indicators.volatility import (
 )
 from tapeline.streams.core.indicators.volumes import MeanVolume, Obv, Pvt, Twap, Vwap
 from tapeline.streams.core.ticks import TickScale
+from tapeline.streams.core.windows.volumes import SlotVolumes
 
 
 class IndicatorInputs:
@@ -64,11 +66,16 @@ class IndicatorInputs:
         Of its prices.
     periods_a_year
         Bars of the interval in a year of its calendar; histvol needs it.
+    volumes
+        Volumes of the base bars by session; rvol needs them.
     """
 
-    __slots__ = ("periods_a_year", "scale", "unit")
+    __slots__ = ("periods_a_year", "scale", "unit", "volumes")
 
-    def __init__(self, scale: TickScale, periods_a_year: float) -> None:
+    def __init__(
+        self, scale: TickScale, periods_a_year: float, volumes: SlotVolumes | None = None
+    ) -> None:
+        self.volumes = volumes
         self.scale = scale
         self.unit = unit_of(scale)
         self.periods_a_year = periods_a_year
@@ -211,6 +218,10 @@ def _volume(made: Specification, ring: BarRing, inputs: IndicatorInputs) -> Indi
         return Obv(ring, _by_session(made))
     if name == "pvt":
         return Pvt(ring, _by_session(made))
+    if name == "rvol":
+        if inputs.volumes is None:
+            raise ValueError("rvol needs the volumes of base bars")
+        return Rvol(ring, made.whole("n"), inputs.volumes)
     if name in ("volume_sma", "avg_volume", "volume_ratio"):
         return MeanVolume(ring, made.whole("n"), name == "volume_ratio")
     return None
