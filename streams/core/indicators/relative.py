@@ -53,7 +53,7 @@ class Rvol(Indicator):
         total: Any = 0
         for each in earlier:
             total += each
-        now: Any = volumes.now()
+        now: Any = volumes.so_far()
         if total == 0:
             return 1.0
         if isinstance(total, int) and isinstance(now, int):

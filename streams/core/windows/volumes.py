@@ -100,7 +100,7 @@ class SlotVolumes:
         day.elapsed.append(end_ms - self._calendar.open_ms(index))
         day.totals.append(total)
 
-    def now(self) -> Volume:
+    def so_far(self) -> Volume:
         """Volume of the present session up to the last bar; 0 where none is known."""
         day = self._days[self.index]
         total: Volume = day.totals[-1]

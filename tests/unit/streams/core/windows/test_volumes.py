@@ -34,7 +34,7 @@ def test_earlier_sessions_are_read_at_the_same_time_after_the_open() -> None:
     volumes = SlotVolumes(XNYS, 10)
     take(volumes, "2025-07-01", (5, 100), (10, 200), (20, 50))
     take(volumes, "2025-07-02", (5, 7), (15, 8))
-    assert (volumes.now(), earlier(volumes, "2025-07-02", 15)) == (15, [300])
+    assert (volumes.so_far(), earlier(volumes, "2025-07-02", 15)) == (15, [300])
     # The time that is asked about need not be that of a bar.
     assert earlier(volumes, "2025-07-02", 20) == [350]
     assert earlier(volumes, "2025-07-02", 4) == [0]
@@ -75,7 +75,7 @@ def test_a_session_without_any_volume_has_bars_and_no_value() -> None:
     volumes = SlotVolumes(XNYS, 10)
     take(volumes, "2025-07-01", (5, None), (10, None))
     take(volumes, "2025-07-02", (5, None))
-    assert (volumes.now(), earlier(volumes, "2025-07-02", 5)) == (0, [])
+    assert (volumes.so_far(), earlier(volumes, "2025-07-02", 5)) == (0, [])
     assert volumes.first_index == session("2025-07-01")
 
 
@@ -85,7 +85,7 @@ def test_a_volume_that_is_not_known_is_none() -> None:
     take(volumes, "2025-07-02", (5, 1))
     assert earlier(volumes, "2025-07-02", 5) == [0]
     take(volumes, "2025-07-02", (15, 0.5))
-    assert (volumes.now(), earlier(volumes, "2025-07-02", 15)) == (1.5, [3])
+    assert (volumes.so_far(), earlier(volumes, "2025-07-02", 15)) == (1.5, [3])
 
 
 def test_volumes_are_the_same_after_a_restart() -> None:
