@@ -19,7 +19,7 @@ from tapeline.streams.feeds.live.mapping.compiled import compile_mapping
 from tapeline.streams.feeds.live.recording import TapedEngine
 from tapeline.streams.feeds.live.secrets import read_secrets
 from tapeline.streams.feeds.live.transports.http import HttpRequests
-from tapeline.streams.feeds.live.transports.inbox import Inbox
+from tapeline.streams.feeds.live.transports.inbox import NEVER, Inbox
 from tapeline.streams.feeds.live.transports.opening import open_connections
 from tapeline.streams.ingest.feed_run import FeedRun
 from tapeline.streams.pipeline.log_writer import KnownLog, LogBatch
@@ -80,7 +80,8 @@ class Recorder:
 
     async def run(self, seconds: float | None = None) -> int:
         """Record until a signal asks to stop, the feed is out, or time is up; the exit code."""
-        inbox = Inbox()
+        # A tape has every message.
+        inbox = Inbox(replaced_from=NEVER)
         taped = TapedEngine(self._engine, self._mapping, self._write)
         connections = open_connections(self._feed, self._mapping, inbox)
         run = FeedRun(taped, inbox, connections, HttpRequests(inbox), NoLog())

@@ -66,7 +66,15 @@ def compile_mapping(feed: FeedConfig, config: Config, secrets: Secrets) -> Mappi
 
 
 class Mapping:
-    """How one provider speaks: `tapeline.streams.feeds.live.model.FeedMapping`."""
+    """How one provider speaks: `tapeline.streams.feeds.live.model.FeedMapping`.
+
+    Attributes
+    ----------
+    in_progress
+        Whether bars in progress are sent, too.
+    """
+
+    replays = False
 
     def __init__(
         self, feed: FeedConfig, tables: MappingTables, symbols: Symbols, secrets: Secrets
@@ -103,6 +111,7 @@ class Mapping:
         if tables.alive is not None and tables.alive.every_ms is not None:
             self.cadence_ms = tables.alive.every_ms
         final = tables.bar.final
+        self.in_progress = final != "sent"
         self.closing: Closing = (
             "stated" if isinstance(final, Comparison) or final == "sent" else final
         )

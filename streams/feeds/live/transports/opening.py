@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from tapeline.schemas.config.feeds import FeedConfig
 from tapeline.schemas.errors import InternalError
-from tapeline.streams.feeds.live.transports.inbox import Inbox
+from tapeline.streams.feeds.live.model import Meaning, Statement
+from tapeline.streams.feeds.live.transports.inbox import Inbox, InProgress, Slot
 from tapeline.streams.feeds.live.transports.links import ConnectionTasks, Runner
 from tapeline.streams.feeds.live.transports.polling import Polls
 from tapeline.streams.feeds.live.transports.tail import Tails
@@ -19,11 +20,18 @@ class UnknownTransportError(InternalError):
     """A feed of a kind that another room opens came here."""
 
 
-class BodyReader(Protocol):
-    """What a webhook needs of a mapping."""
+class TransportMapping(Protocol):
+    """What transports need of a mapping."""
+
+    in_progress: bool
+    """Whether bars in progress are sent, too."""
 
     def parse(self, data: bytes) -> Any:
         """A message as plain data."""
+        ...
+
+    def meanings(self, parsed: Any, data: bytes) -> list[Meaning]:
+        """Everything a parsed message means."""
         ...
 
     def authorised(self, parsed: Any) -> bool:
@@ -31,7 +39,7 @@ class BodyReader(Protocol):
         ...
 
 
-def open_connections(feed: FeedConfig, mapping: BodyReader, inbox: Inbox) -> ConnectionTasks:
+def open_connections(feed: FeedConfig, mapping: TransportMapping, inbox: Inbox) -> ConnectionTasks:
     """Connections of a feed that needs no client of its own; made inside a running loop.
 
     Kind ``kafka`` is opened by `tapeline.streams.kafka.intake`.
@@ -39,9 +47,9 @@ def open_connections(feed: FeedConfig, mapping: BodyReader, inbox: Inbox) -> Con
     return ConnectionTasks(inbox, _runner(feed, mapping, inbox))
 
 
-def _runner(feed: FeedConfig, mapping: BodyReader, inbox: Inbox) -> Runner:
+def _runner(feed: FeedConfig, mapping: TransportMapping, inbox: Inbox) -> Runner:
     if feed.kind == "websocket":
-        return WebSockets(inbox)
+        return WebSockets(inbox, in_progress=bars_in_progress(mapping))
     if feed.kind == "http":
         return Polls(inbox, feed.session.poll_ms)
     if feed.kind == "webhook":
@@ -51,7 +59,7 @@ def _runner(feed: FeedConfig, mapping: BodyReader, inbox: Inbox) -> Runner:
     raise UnknownTransportError(f"feed {feed.name} is of kind {feed.kind}")
 
 
-def has_secret(mapping: BodyReader) -> Callable[[bytes], bool]:
+def has_secret(mapping: TransportMapping) -> Callable[[bytes], bool]:
     """The test of a webhook's bodies; one that cannot be read has no secret."""
 
     def test(body: bytes) -> bool:
@@ -62,3 +70,23 @@ def has_secret(mapping: BodyReader) -> Callable[[bytes], bool]:
         return mapping.authorised(parsed)
 
     return test
+
+
+def bars_in_progress(mapping: TransportMapping) -> InProgress | None:
+    """Which messages state bars in progress alone; None of a provider that sends none."""
+    if not mapping.in_progress:
+        return None
+
+    def slots(data: bytes) -> set[Slot]:
+        found: set[Slot] = set()
+        try:
+            parsed = mapping.parse(data)
+        except ValueError:
+            return found
+        for meaning in mapping.meanings(parsed, data):
+            if not isinstance(meaning, Statement) or meaning.final:
+                return set()
+            found.add((meaning.bar.symbol, meaning.bar.start_ms))
+        return found
+
+    return slots

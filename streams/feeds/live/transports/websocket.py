@@ -16,7 +16,7 @@ from tapeline.streams.feeds.live.model import (
 )
 from tapeline.streams.feeds.live.transports.answers import date_of, reason_of, retry_after_of
 from tapeline.streams.feeds.live.transports.http import CONNECT_S, make_session
-from tapeline.streams.feeds.live.transports.inbox import Inbox, read_clocks
+from tapeline.streams.feeds.live.transports.inbox import Inbox, InProgress, read_clocks
 from tapeline.streams.feeds.live.transports.links import ConnectionTask
 
 PING_S: Final = 20.0
@@ -36,10 +36,22 @@ DEADLINES: Final = Deadlines()
 
 
 class WebSockets:
-    """Websockets of one feed; made inside a running loop."""
+    """Websockets of one feed; made inside a running loop.
 
-    def __init__(self, inbox: Inbox, deadlines: Deadlines = DEADLINES) -> None:
+    Parameters
+    ----------
+    in_progress
+        Which messages the inbox may replace by later ones; None: none.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        deadlines: Deadlines = DEADLINES,
+        in_progress: InProgress | None = None,
+    ) -> None:
         self._inbox = inbox
+        self._in_progress = in_progress
         self._deadlines = deadlines
         self._session = make_session(deadlines.connect_s)
 
@@ -95,7 +107,7 @@ class WebSockets:
         while True:
             message = await socket.receive()
             if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-                if not self._inbox.put(Received(number, message.data)):
+                if not self._inbox.put(Received(number, message.data), self._in_progress):
                     return ConnectionClosed(number, None, "too many messages", overflow=True)
                 continue
             code = None if socket.close_code == _ABNORMAL else socket.close_code

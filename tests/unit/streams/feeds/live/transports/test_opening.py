@@ -14,6 +14,7 @@ from tapeline.streams.feeds.live.secrets import read_secrets
 from tapeline.streams.feeds.live.transports.inbox import Inbox
 from tapeline.streams.feeds.live.transports.opening import (
     UnknownTransportError,
+    bars_in_progress,
     has_secret,
     open_connections,
 )
@@ -45,9 +46,10 @@ async def playing(peer: Peer) -> None:
     await peer.respond("200 OK", b"[]")
 
 
-def made(kind: str, url: str, more: str = "") -> tuple[FeedConfig, Mapping]:
+def made(kind: str, url: str, more: str = "", final: str = '"sent"') -> tuple[FeedConfig, Mapping]:
     """A feed of the configuration and its mapping."""
-    config = read_config(BAR.format(kind=kind, url=url, more=more), "test")
+    text = BAR.replace('"sent"', final.replace("{", "{{").replace("}", "}}"))
+    config = read_config(text.format(kind=kind, url=url, more=more), "test")
     feed = config.feeds["mine"]
     return feed, compile_mapping(feed, config, read_secrets(feed, {"FEED_KEY": "pa55"}))
 
@@ -89,3 +91,31 @@ def test_a_body_has_its_secret_where_one_is_configured() -> None:
     assert tested == {b'{"key": "pa55"}': True, b'{"key": "no"}': False}
     assert not has_secret(guarded)(b"no JSON")
     assert not has_secret(guarded)(b"{}")
+
+
+def row(label_ms: int, final: bool) -> str:
+    return f'{{"s":"ACME","t":{label_ms},"o":1,"h":1,"l":1,"c":1,"x":{str(final).lower()}}}'
+
+
+@pytest.mark.parametrize(
+    ("final", "data", "expected"),
+    [
+        ('{ path = "x", equals = true }', f"[{row(0, False)}, {row(60_000, False)}]", {0, 60_000}),
+        ('{ path = "x", equals = true }', f"[{row(0, False)}, {row(60_000, True)}]", set()),
+        ('{ path = "x", equals = true }', '[{"s":"ACME","t":"soon"}]', set()),
+        ('{ path = "x", equals = true }', "no JSON", set()),
+        ('"successor"', f"[{row(0, True)}]", {0}),
+    ],
+)
+def test_messages_of_bars_in_progress_alone_may_be_replaced(
+    final: str, data: str, expected: set[int]
+) -> None:
+    _, mapping = made("websocket", "ws://127.0.0.1:1/", final=final)
+    slots = bars_in_progress(mapping)
+    assert slots is not None
+    assert set(slots(data.encode())) == {("ACME", label_ms) for label_ms in expected}
+
+
+def test_where_every_bar_that_is_sent_is_final_nothing_is_replaced() -> None:
+    _, mapping = made("websocket", "ws://127.0.0.1:1/")
+    assert bars_in_progress(mapping) is None
