@@ -131,7 +131,11 @@ class Revised(Struct, frozen=True, gc=False, tag_field="type", tag="revised"):
 
 
 class Limit(Struct, frozen=True, gc=False, tag_field="type", tag="limit"):
-    """The provider asked for a pause (``status`` 429, 418, 1008), or ours held a request back."""
+    """The provider asked for a pause (``status`` 429, 418, 1008), or much of our limit is used.
+
+    The id names what waits: connections, or the history, as the provider asked; or requests of a
+    process that begins meanwhile, because this one has used more than half of the limit.
+    """
 
     id: str
     feed: str

@@ -7,13 +7,17 @@ taken apart again. Where an id is made for every bar, its fixed beginning is mad
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
 SEPARATOR: Final = "|"
 FEWEST_PARTS: Final = 3
 """Type, symbol or group, and what distinguishes two facts of one symbol."""
+
+Held = Literal["connections", "history", "requests"]
+"""What a pause of a feed holds back: its connections, its history as the provider asked, or the
+requests of another process, whose share of the limit is used."""
 
 
 class FactId(Struct, frozen=True):
@@ -119,6 +123,11 @@ def connection_id(feed: str, connection: int) -> str:
     return f"connection|{feed}|{connection}"
 
 
+def connection_number(key: str) -> int:
+    """Number of the connection that an id names."""
+    return int(key.rsplit(SEPARATOR, 1)[1])
+
+
 def subscription_id(feed: str, connection: int) -> str:
     """Id of what a connection subscribed to."""
     return f"subscription|{feed}|{connection}"
@@ -155,9 +164,14 @@ def revised_id(feed: str, symbol: str, start_ms: int) -> str:
     return f"revised|{feed}|{symbol}|{start_ms}"
 
 
-def limit_id(feed: str) -> str:
-    """Id of the pause of a feed: the last one counts."""
-    return f"limit|{feed}"
+def limit_id(feed: str, held: Held) -> str:
+    """Id of the pause of a feed by what it holds back: each has its own, the last one counts."""
+    return f"limit|{feed}|{held}"
+
+
+def held_by_limit(key: str) -> str:
+    """What the pause of an id holds back."""
+    return key.rsplit(SEPARATOR, 1)[1]
 
 
 def absent_id(feed: str, symbol: str, start_ms: int) -> str:

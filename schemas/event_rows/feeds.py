@@ -201,13 +201,15 @@ REVISED = _row(
 )
 LIMIT = _row(
     Limit,
-    "The provider asked for a pause, or a limit of requests made one.",
+    "The provider asked for a pause, or more than half of the limit of requests is used: a process"
+    " that begins meanwhile sends none.",
     {
-        "wait_ms": "Length of the pause from at_ms on.",
-        "status": "Status of HTTP or code of the close that asked for it; 0: our own limit.",
+        "wait_ms": "How long it holds, from at_ms on.",
+        "status": "Status of HTTP or code of the close that asked for it; 0: our own use of the"
+        " limit.",
     },
     Limit(
-        id="limit|alpaca",
+        id="limit|alpaca|history",
         feed="alpaca",
         symbol=None,
         at_ms=AT_MS,

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from tapeline.schemas.feed_events import Connection, FeedEvent, Halt, Hole, Limit, Skew, Subscribed
+from tapeline.schemas.ids import held_by_limit
 from tapeline.schemas.instants import SECOND_MS
 from tapeline.schemas.records import Bar, Cancel
 from tapeline.streams.feeds.live.model import Action, Append, FeedLetter, Instant, Report
@@ -125,7 +126,7 @@ class FeedBoard:
             self.missing = event.missing
         elif isinstance(event, Halt) and event.symbol is not None:
             (self.halted.add if event.to_ms is None else self.halted.discard)(event.symbol)
-        elif isinstance(event, Limit):
+        elif isinstance(event, Limit) and held_by_limit(event.id) != "requests":
             self.waited_ms += event.wait_ms
         elif isinstance(event, Skew):
             self.skews[event.witness] = event
@@ -200,7 +201,7 @@ def ingest_page(boards: Sequence[FeedBoard], started_s: float, now_ms: int) -> s
     page.metric(
         "feed_waited_ms_total",
         "counter",
-        "Pauses that the provider, or its limits, asked for.",
+        "Pauses that the provider asked for.",
         [(labels, board.waited_ms) for labels, board in of_feed],
     )
     page.metric(

@@ -308,7 +308,7 @@ class _Run:
         self._log = log
         self._inbox = Inbox()
         self._requests = HttpRequests(self._inbox)
-        self._desk = HistoryDesk(feed, mapping, known.limit, read_clocks())
+        self._desk = HistoryDesk(feed, mapping, known, read_clocks())
         self._behind_ms = 0
 
     async def stop(self) -> None:

@@ -167,6 +167,8 @@ class KafkaFeedLog:
                     continue
                 if event.feed == feed:
                     known.take(event)
+                else:
+                    known.take_other(event)
 
     async def write(self, batch: LogBatch) -> None:
         """Append a batch; acknowledged by all copies when this returns."""

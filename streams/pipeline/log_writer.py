@@ -13,7 +13,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from tapeline.schemas.events import Reject
-from tapeline.schemas.feed_events import FeedEvent, Hole, Limit
+from tapeline.schemas.feed_events import Connection, FeedEvent, Hole, Limit
+from tapeline.schemas.ids import connection_number
 from tapeline.schemas.records import Bar, LogRecord
 
 SESSIONS_KNOWN = 2
@@ -72,25 +73,45 @@ class KnownLog:
 
     Attributes
     ----------
-    limit
-        The `Limit` of the feed that ends last: a pause that was asked for outlives a kill.
+    limits
+        Of each id the `Limit` that ends last, of every feed: a pause that was asked for outlives a
+        kill.
+    begun_ms
+        By feed, when (UTC) the process before this one began to connect.
     open_holes
         Holes that no later event closed.
     """
 
     symbols: dict[str, KnownSymbol] = field(default_factory=dict)
-    limit: Limit | None = None
+    limits: list[Limit] = field(default_factory=list)
+    begun_ms: dict[str, int] = field(default_factory=dict)
     open_holes: list[Hole] = field(default_factory=list)
 
     def take(self, event: FeedEvent) -> None:
         """Learn from an event of the feed; the later one of an id holds, of pauses the longest."""
         if isinstance(event, Limit):
-            if self.limit is None or _end(event) >= _end(self.limit):
-                self.limit = event
+            others = [each for each in self.limits if each.id != event.id]
+            longer = [
+                each for each in self.limits if each.id == event.id and _end(each) > _end(event)
+            ]
+            self.limits = [*others, *(longer or [event])]
+        elif isinstance(event, Connection):
+            # A process that has to wait first reports that of the connection 0.
+            if (connection_number(event.id), event.state) in ((0, "waiting"), (1, "connecting")):
+                self.begun_ms[event.feed] = event.at_ms
         elif isinstance(event, Hole):
             self.open_holes = [each for each in self.open_holes if each.id != event.id]
             if event.state == "open":
                 self.open_holes.append(event)
+
+    def take_other(self, event: FeedEvent) -> None:
+        """Learn from an event of another feed, which may be the backup of this one."""
+        if isinstance(event, Limit | Connection):
+            self.take(event)
+
+    def limits_of(self, feed: str) -> list[Limit]:
+        """Pauses of a feed."""
+        return [each for each in self.limits if each.feed == feed]
 
 
 def _end(limit: Limit) -> int:

@@ -111,6 +111,8 @@ class LiveStore:
         for event in self._events():
             if event.feed == feed:
                 known.take(event)
+            else:
+                known.take_other(event)
         return known
 
     def _known_symbol(

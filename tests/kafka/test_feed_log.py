@@ -87,7 +87,7 @@ def new_lease(
 
 async def test_what_was_written_is_read_back(broker: Broker, config: Config) -> None:
     hole = Hole("hole|demo|1|5", "demo", None, 5, 1, 5, None, "disconnect", "open", 0, 1)
-    limit = Limit("limit|demo", "demo", None, RECEIVED_MS, 17_000, 429)
+    limit = Limit("limit|demo|history", "demo", None, RECEIVED_MS, 17_000, 429)
     first = feed_log(config, broker)
     assert (await first.read_back("demo", ["ACME", "BETA"])).symbols == {
         "ACME": KnownSymbol(),
@@ -113,12 +113,13 @@ async def test_what_was_written_is_read_back(broker: Broker, config: Config) -> 
     assert beta.seen == {OPEN_MS: bar("BETA", 0)}
     assert beta.watermark_ms == OPEN_MS + 3 * MINUTE_MS
     assert acme.feeds == beta.feeds == {"demo"}
-    assert (known.limit, known.open_holes) == (limit, [hole])
+    assert (known.limits_of("demo"), known.open_holes) == ([limit], [hole])
     other = feed_log(config, broker, "other")
     found = await other.read_back("other", ["ACME"])
     await other.close()
     assert found.symbols["ACME"].feeds == {"demo"}
-    assert (found.limit, found.open_holes) == (None, [])
+    assert (found.limits_of("other"), found.open_holes) == ([], [])
+    assert found.limits_of("demo") == [limit], "it may be the backup of the other"
 
 
 async def test_messages_have_their_provenance_their_key_and_the_end_of_their_bar(

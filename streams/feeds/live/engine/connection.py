@@ -6,6 +6,7 @@ the content side's. Every connection does the whole session anew, whatever ended
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Final
 
@@ -26,8 +27,8 @@ from tapeline.streams.feeds.live.engine.pauses import (
     BUSY,
     POLICY,
     REFUSED,
-    REMEMBERED,
     TOO_BIG,
+    left_of,
     pause_of,
 )
 from tapeline.streams.feeds.live.engine.session import FeedSession
@@ -77,8 +78,8 @@ class ConnectionSide:
         When the feed's instruments trade.
     letters
         Shared with the content side.
-    limit
-        The last pause that the provider asked for: it holds after a restart, too.
+    limits
+        Pauses that the provider asked an earlier process for: they hold after a restart, too.
 
     Attributes
     ----------
@@ -95,7 +96,7 @@ class ConnectionSide:
         hours: MarketHours,
         random: Random,
         letters: Letters,
-        limit: Limit | None = None,
+        limits: Sequence[Limit] = (),
     ) -> None:
         self.clock = ClockOffset()
         self._reading = ClockReading(settings.name, self.clock)
@@ -104,7 +105,7 @@ class ConnectionSide:
         self._mapping = mapping
         self._hours = hours
         self._letters = letters
-        self._limit = limit
+        self._limits = limits
         self._backoff = Backoff(random)
         self._symbols = tuple(settings.symbols)
         self._main: Link | None = None
@@ -113,6 +114,7 @@ class ConnectionSide:
         self._main_due_ms = FAR_PAST_MS
         self._second_due_ms = FAR_FUTURE_MS
         self._not_before_ms = FAR_PAST_MS
+        self._paused_until_ms = FAR_PAST_MS
         self._begun = False
         self._policy_closings = 0
         self._clock_ms = FAR_PAST_MS
@@ -174,12 +176,10 @@ class ConnectionSide:
 
     def _begin(self, now: Instant) -> None:
         self._begun = True
-        limit = self._limit
-        if limit is not None and limit.status in REMEMBERED:
-            left_ms = min(limit.at_ms + limit.wait_ms - now.wall_ms, limit.wait_ms)
-            if left_ms > 0:
-                self._main_due_ms = self._not_before_ms = now.mono_ms + left_ms
-                self._report(self._count, "waiting", "a pause from before the restart", now)
+        left_ms = left_of(self._limits, "connections", now.wall_ms)
+        if left_ms > 0:
+            self._main_due_ms = self._not_before_ms = now.mono_ms + left_ms
+            self._report(self._count, "waiting", "a pause from before the restart", now)
 
     def _connect(self, now: Instant) -> Link:
         self._count += 1
@@ -462,7 +462,10 @@ class ConnectionSide:
 
     def _pause(self, pause_ms: int, status: int, now: Instant) -> None:
         """The provider asks for a pause; a ban is one of everything."""
-        self._out.limit(pause_ms, status, now)
+        if now.mono_ms + pause_ms > self._paused_until_ms:
+            # One event holds them all: a shorter pause must not take the place of a longer one.
+            self._paused_until_ms = now.mono_ms + pause_ms
+            self._out.limit(pause_ms, status, now)
         if status == BANNED:
             self._not_before_ms = max(self._not_before_ms, now.mono_ms + pause_ms)
             self._out.add(Paused(self._not_before_ms, BANNED))

@@ -51,7 +51,7 @@ class ConnectionOutbox:
 
     def limit(self, wait_ms: int, status: int, now: Instant) -> None:
         """Report a pause that the provider asked for."""
-        key = limit_id(self._feed)
+        key = limit_id(self._feed, "connections")
         self._report(Limit(key, self._feed, None, now.wall_ms, wait_ms, status))
 
     def subscription(

@@ -223,7 +223,7 @@ class _Started:
             statements=Statements(settings, router, outbox, quiet, letters),
             holes=Holes(settings.name, states, outbox),
             wants=Wants(states, history.per_request, history.lag_ms),
-            desk=HistoryDesk(settings, mapping, known.limit, now),
+            desk=HistoryDesk(settings, mapping, known, now),
         )
         self._answers = Answers(self.parts)
         self._silences = Silences(self.parts, now)

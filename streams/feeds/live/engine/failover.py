@@ -147,7 +147,8 @@ class FailoverEngine:
             for symbol in settings[1].symbols
             for held in (known.symbols.get(symbol),)
         }
-        self._backup = FeedEngine(settings[1], mapping[1], router, KnownLog(beside), random)
+        memory = KnownLog(beside, limits=known.limits, begun_ms=known.begun_ms)
+        self._backup = FeedEngine(settings[1], mapping[1], router, memory, random)
         self._shadows = {symbol: _Shadow() for symbol in settings[0].symbols}
         self._left: dict[int, Leave] = {}
         self._look_ms = FAR_PAST_MS

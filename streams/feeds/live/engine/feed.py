@@ -68,7 +68,8 @@ class FeedEngine:
     ) -> None:
         hours = MarketHours([router.plan(symbol) for symbol in settings.symbols])
         letters = Letters(settings.name)
-        self.connections = ConnectionSide(settings, mapping, hours, random, letters, known.limit)
+        limits = known.limits_of(settings.name)
+        self.connections = ConnectionSide(settings, mapping, hours, random, letters, limits)
         self.content = ContentSide(settings, mapping, router, known, letters)
 
     @property

@@ -9,10 +9,11 @@ from msgspec import Struct, field
 
 from tapeline.schemas.config.feeds import FeedConfig, HistoryConfig
 from tapeline.schemas.feed_events import Limit
-from tapeline.schemas.ids import limit_id
+from tapeline.schemas.ids import Held, limit_id
 from tapeline.schemas.instants import FAR_FUTURE_MS, MINUTE_MS, SECOND_MS
 from tapeline.schemas.records import Bar
 from tapeline.streams.feeds.live.engine.limiter import Limiter
+from tapeline.streams.feeds.live.engine.pauses import OF_REQUESTS, left_of
 from tapeline.streams.feeds.live.engine.statements import same_content
 from tapeline.streams.feeds.live.engine.wants import Ask
 from tapeline.streams.feeds.live.model import (
@@ -27,6 +28,7 @@ from tapeline.streams.feeds.live.model import (
     Unanswered,
     Unreadable,
 )
+from tapeline.streams.pipeline.log_writer import KnownLog
 
 DEADLINE_MS: Final = 30 * SECOND_MS
 LOST_AFTER_MS: Final = DEADLINE_MS + 10 * SECOND_MS
@@ -36,8 +38,6 @@ PAGES: Final = 2_000
 PAUSE_MS: Final = MINUTE_MS
 BAN_MS: Final = 5 * MINUTE_MS
 REFUSED_PAUSE_MS: Final = 5 * MINUTE_MS
-REMEMBERED: Final = (0, 418, 429)
-"""Of an earlier process: what it used of the limit, and pauses that are of requests, too."""
 
 
 class HistoryAnswer(Struct):
@@ -83,6 +83,11 @@ class _Open(Struct):
 class HistoryDesk:
     """Sends requests and puts their pages together.
 
+    Parameters
+    ----------
+    known
+        Pauses that earlier processes were asked for, and when the last of them began.
+
     Attributes
     ----------
     last_good_ms
@@ -92,7 +97,7 @@ class HistoryDesk:
     """
 
     def __init__(
-        self, settings: FeedConfig, mapping: FeedMapping, known: Limit | None, now: Instant
+        self, settings: FeedConfig, mapping: FeedMapping, known: KnownLog, now: Instant
     ) -> None:
         config = settings.history or HistoryConfig()
         self.last_good_ms: int | None = None
@@ -101,11 +106,12 @@ class HistoryDesk:
         self._feed = settings.name
         self._mapping = mapping
         self._per_ms = config.per_ms
-        self._limiter = Limiter(config.requests, config.per_ms, now.mono_ms)
-        if known is not None and known.status in REMEMBERED:
-            left_ms = known.at_ms + known.wait_ms - now.wall_ms
-            if 0 < left_ms <= known.wait_ms:
-                self._limiter.pause(now.mono_ms + left_ms)
+        begun_ms = known.begun_ms.get(self._feed)
+        before_ms = None if begun_ms is None else now.mono_ms - (now.wall_ms - begun_ms)
+        self._limiter = Limiter(config.requests, config.per_ms, now.mono_ms, before_ms)
+        limits = known.limits_of(self._feed)
+        for held in OF_REQUESTS:
+            self._limiter.pause(now.mono_ms + left_of(limits, held, now.wall_ms))
         self._open: dict[int, _Open] = {}
         self._waiting: list[_Part] = []
         self._in_flight: dict[int, _Part] = {}
@@ -230,11 +236,12 @@ class HistoryDesk:
         wait_ms = event.retry_after_ms
         if wait_ms is None:
             wait_ms = BAN_MS if event.status == 418 else PAUSE_MS
-        self._limiter.pause(now.mono_ms + wait_ms)
-        return [self._limit(wait_ms, event.status, now)]
+        # Of several requests under way one may be asked for less: the longest pause is reported.
+        longer = self._limiter.pause(now.mono_ms + wait_ms)
+        return [self._limit("history", wait_ms, event.status, now)] if longer else []
 
     def _use_reported(self, now: Instant) -> list[Action]:
-        """Report that more than half of a window is used.
+        """Report that this process has used more than half of a window.
 
         A process after a kill starts with half a window: what this one used beyond it, the event
         keeps from being used twice. It is due before the request leaves.
@@ -245,12 +252,12 @@ class HistoryDesk:
         if self._reported_ms is not None and now.mono_ms - self._reported_ms < step_ms:
             return []
         self._reported_ms = now.mono_ms
-        return [self._limit(self._per_ms + step_ms, 0, now)]
+        return [self._limit("requests", self._per_ms + step_ms, 0, now)]
 
-    def _limit(self, wait_ms: int, status: int, now: Instant) -> Report:
+    def _limit(self, held: Held, wait_ms: int, status: int, now: Instant) -> Report:
         return Report(
             Limit(
-                id=limit_id(self._feed),
+                id=limit_id(self._feed, held),
                 feed=self._feed,
                 symbol=None,
                 at_ms=now.wall_ms,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
+from tapeline.schemas.feed_events import Limit
+from tapeline.schemas.ids import Held, held_by_limit
 from tapeline.schemas.instants import DAY_MS, MINUTE_MS, SECOND_MS
 
 BUSY: Final = 406
@@ -14,8 +17,7 @@ POLICY: Final = 1008
 TOO_BIG: Final = 1009
 REFUSED: Final = frozenset({401, 402, 403})
 """Credentials or plan: no pause helps."""
-REMEMBERED: Final = frozenset({BUSY, BANNED, TOO_MANY, POLICY})
-"""Statuses whose pauses hold after a restart."""
+OF_REQUESTS: Final[tuple[Held, ...]] = ("history", "requests")
 
 PAUSE_MS: Final = MINUTE_MS
 """After 429 and 1008, where the provider names none."""
@@ -43,3 +45,15 @@ def pause_of(status: int | None, asked_ms: int | None) -> int | None:
     if status == BANNED:
         return BAN_MS
     return PAUSE_MS if status in {TOO_MANY, POLICY} else None
+
+
+def left_of(limits: Iterable[Limit], held: Held, wall_ms: int) -> int:
+    """How long the pauses that earlier processes reported still hold something back.
+
+    A ban is one of connections and requests alike, whichever of them it was the answer to.
+    """
+    left_ms = 0
+    for limit in limits:
+        if held_by_limit(limit.id) == held or limit.status == BANNED:
+            left_ms = max(left_ms, min(limit.at_ms + limit.wait_ms - wall_ms, limit.wait_ms))
+    return left_ms

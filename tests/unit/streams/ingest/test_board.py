@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tapeline.schemas.config.loading import read_config
-from tapeline.schemas.feed_events import Connection, FeedEvent, Halt, Hole, Subscribed
+from tapeline.schemas.feed_events import Connection, FeedEvent, Halt, Hole, Limit, Subscribed
+from tapeline.schemas.ids import limit_id
 from tapeline.schemas.instants import MINUTE_MS
 from tapeline.schemas.records import Bar, Clock
 from tapeline.streams.feeds.live.model import Append, Instant, Report
@@ -91,3 +92,11 @@ def test_a_connection_that_is_not_live_and_an_open_hole_are_named() -> None:
     event(made, Connection("connection|demo|2", "demo", None, 0, "waiting", "refused", 2))
     assert made.not_ready(NOON_MS) == "demo: waiting refused"
     assert FeedBoard("demo", ("A",), Router(CONFIG)).not_ready(NOON_MS) == "demo: standby"
+
+
+def test_what_was_waited_for_is_what_the_provider_asked_for() -> None:
+    made = board()
+    event(made, Limit(limit_id("demo", "history"), "demo", None, 0, 17_000, 429))
+    event(made, Limit(limit_id("demo", "requests"), "demo", None, 0, 60_000, 0))
+    event(made, Limit(limit_id("demo", "connections"), "demo", None, 0, 3_000, 503))
+    assert made.waited_ms == 20_000

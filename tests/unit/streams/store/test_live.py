@@ -36,7 +36,7 @@ from tests.unit.streams.store.stores import (
 MAX_WAIT_SECONDS = 120
 POINTS = ("before_log", "after_log", "after_outputs", "after_state")
 HOLE = Hole("hole|demo|1|0", "demo", None, RECEIVED_MS, 1, 0, None, "disconnect", "open", 0, 3)
-LIMIT = Limit("limit|demo", "demo", None, RECEIVED_MS, 17_000, 429)
+LIMIT = Limit("limit|demo|history", "demo", None, RECEIVED_MS, 17_000, 429)
 
 
 def live(folder: Path, **options: object) -> LiveStore:
@@ -181,7 +181,7 @@ def test_operations_are_kept_beside_the_view_and_read_back(tmp_path: Path) -> No
         store.write("demo", LogBatch((HOLE, LIMIT)))
         store.write("demo", LogBatch((*entries(*bars("A", walk(0, minutes=2))), LIMIT)))
         known = store.read_back("demo", [])
-    assert known.limit == LIMIT
+    assert known.limits_of("demo") == [LIMIT]
     assert known.open_holes == [HOLE]
     with StoreReader(folder) as reader:
         assert [json.loads(line)["type"] for line in reader.tail("feeds")] == [

@@ -131,7 +131,7 @@ class Simulation:
             hours_of(*known),
             Random(seed),
             self.letters,
-            limit,
+            () if limit is None else (limit,),
         )
         self.outputs: list[tuple[float, Output]] = []
         self.clock_ahead_ms = clock_ahead_ms

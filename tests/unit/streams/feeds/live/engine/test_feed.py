@@ -58,7 +58,7 @@ class _WithHistory(Dialect):
 class _Run:
     """An engine on a virtual clock; its history has a bar a minute, three seconds after its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: KnownLog | None = None, seconds: float = 0.0) -> None:
         config = read_config('[instruments.COIN]\ntick = 0.01\ncalendar = "24/7"\n', "feed.toml")
         settings = FeedConfig(
             name="mine",
@@ -69,9 +69,12 @@ class _Run:
             truth=TruthConfig(),
         )
         mapping = _WithHistory(("COIN",))
-        self.engine = FeedEngine(settings, mapping, Router(config), KnownLog(), Random(1))
-        self.seconds = 0.0
+        known = known or KnownLog()
+        self.engine = FeedEngine(settings, mapping, Router(config), known, Random(1))
+        self.seconds = seconds
+        self.refused_ms: int | None = None
         self.actions: list[Action] = []
+        self.times: list[tuple[type[Action], float]] = []
         self.labels: list[int] = []
 
     def event(self, seconds: float, event: Event) -> None:
@@ -86,8 +89,12 @@ class _Run:
         mono_ms = round(self.seconds * 1_000)
         actions = self.engine.handle(event, Instant(mono_ms, START + mono_ms))
         self.actions += actions
+        self.times += [(type(action), self.seconds) for action in actions]
         for action in actions:
-            if isinstance(action, Fetch):
+            if isinstance(action, Fetch) and self.refused_ms is not None:
+                refusal = Answered(action.request, 429, b"", retry_after_ms=self.refused_ms)
+                self._take(refusal)
+            elif isinstance(action, Fetch):
                 now_ms = START + mono_ms
                 labels = range(START - 20 * MINUTE, now_ms - MINUTE - 2_900, MINUTE)
                 self._take(Answered(action.request, 200, json.dumps(list(labels)).encode()))
@@ -143,6 +150,27 @@ def test_an_outage_is_a_hole_that_the_history_fills() -> None:
     assert len(set(run.labels)) == len(run.labels)
     assert run.holes()[-1] == ("disconnect", "filled")
     assert ("disconnect", "open") in run.holes()
+
+
+def test_pauses_of_connections_and_of_the_history_are_both_kept_by_the_next_process() -> None:
+    run = _Run()
+    run.refused_ms = 600_000
+    run.open(1, 1)
+    run.event(5, Received(1, text(notice="refused", wait=45_000)))
+    view = {action.event.id: action.event for action in run.actions if isinstance(action, Report)}
+    known = KnownLog()
+    for event in view.values():
+        known.take(event)
+    second = _Run(known, seconds=10)
+    second.event(49, Timer())
+    assert [action for action in second.actions if isinstance(action, Connect)] == []
+    second.event(52, Timer())
+    (connect,) = [action for action in second.actions if isinstance(action, Connect)]
+    second.open(52, connect.connection)
+    for beat in range(60, 640, 30):
+        second.event(beat, Received(connect.connection, text(beat=START + beat * 1_000)))
+    asked = [seconds for kind, seconds in second.times if kind is Fetch]
+    assert min(asked) == 601
 
 
 def test_a_feed_that_is_asked_to_stop_is_done_when_all_is_written() -> None:
