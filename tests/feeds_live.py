@@ -17,12 +17,13 @@ from msgspec.structs import replace
 from tapeline.schemas.config.feeds import FeedConfig
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Output
-from tapeline.schemas.feed_events import FeedEvent, Hole, HoleCause, Quiet
+from tapeline.schemas.feed_events import Connection, FeedEvent, Hole, HoleCause, Quiet
+from tapeline.schemas.ids import connection_id
 from tapeline.schemas.records import Bar, Cancel, Clock
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.feeds.live.engine.content import ContentSide
 from tapeline.streams.feeds.live.engine.letters import Letters
-from tapeline.streams.feeds.live.engine.outbox import FULL
+from tapeline.streams.feeds.live.engine.parts import ROOM, Room
 from tapeline.streams.feeds.live.engine.signals import Heard, Signal, WentDown, WentLive
 from tapeline.streams.feeds.live.model import (
     Acknowledged,
@@ -66,9 +67,9 @@ class World:
         provider: Provider,
         start_ms: int,
         random: Random | None = None,
-        most_waiting: int = FULL,
+        room: Room = ROOM,
     ) -> None:
-        self.most_waiting = most_waiting
+        self.room = room
         self.config = config
         self.settings = settings
         self.provider = provider
@@ -170,13 +171,18 @@ class World:
     def _new_side(self) -> ContentSide:
         self.life += 1
         letters = Letters(self.settings.name)
+        known = self.known()
+        feed = self.settings.name
+        self.reports.append(
+            Connection(connection_id(feed, 1), feed, None, self.now.wall_ms, "connecting", "", 1)
+        )
         return ContentSide(
             self.settings,
             self.mapping,
             Router(self.config),
-            self.known(),
+            known,
             letters,
-            self.most_waiting,
+            self.room,
         )
 
     def kill(self) -> None:

@@ -59,6 +59,7 @@ class FakeMapping:
 
     def __init__(self, has_history: bool = True, per_request: int = 100) -> None:
         self.has_history = has_history
+        self.replays = False
         self.per_request = per_request
         self.pages: dict[bytes, HistoryPage] = {}
 

@@ -91,8 +91,7 @@ WITHOUT: dict[str, str] = {
         "schemas/records schemas/topic_settings "
     ),
     "a part of the connection side: tests/unit/streams/feeds/live/engine/connection": (
-        "streams/feeds/live/engine/connection_outbox streams/feeds/live/engine/link "
-        "streams/feeds/live/engine/pauses "
+        "streams/feeds/live/engine/connection_outbox streams/feeds/live/engine/link"
     ),
     "a part of every mapping: tests/unit/streams/feeds/live/mapping": (
         "streams/feeds/live/mapping/rows streams/feeds/live/mapping/texts "
@@ -107,7 +106,7 @@ WITHOUT: dict[str, str] = {
         "streams/feeds/live/engine/notices streams/feeds/live/engine/parts "
         "streams/feeds/live/engine/quiet streams/feeds/live/engine/seam "
         "streams/feeds/live/engine/silences streams/feeds/live/engine/statements "
-        "streams/feeds/live/engine/symbol streams/feeds/live/engine/wants "
+        "streams/feeds/live/engine/symbol"
     ),
     "a part of every indicator: tests/unit/streams/core/indicators, tests/properties": (
         "streams/core/indicators/extremes streams/core/indicators/making "

@@ -60,7 +60,8 @@ class Notice(Struct, frozen=True):
     ----------
     means
         ``halt``, ``resume`` of a symbol; ``marker``: every bar that starts at or before
-        ``start_ms`` was sent; ``removed``: the provider takes a bar back; ``dirty``: a trade of a
+        ``start_ms`` was sent, of those before the connection began the ones from ``from_ms`` on,
+        if it replayed them; ``removed``: the provider takes a bar back; ``dirty``: a trade of a
         bar was corrected; ``shutdown``: a cut is announced; ``slow``: we read too slowly;
         ``refused``: not now (``wait_ms``), or not this symbol; ``fatal``: never.
     symbol
@@ -74,6 +75,7 @@ class Notice(Struct, frozen=True):
     start_ms: int | None = None
     wait_ms: int | None = None
     text: str = ""
+    from_ms: int | None = None
 
 
 class Alive(Struct, frozen=True):
@@ -181,6 +183,9 @@ class FeedMapping(Protocol):
     """Steps of a session after the connection is open; 0: it is asked for by the address alone."""
 
     has_history: bool
+
+    replays: bool
+    """Whether a connection begins with what was missed before it; a marker ends that."""
 
     cadence_ms: int
     """Greatest time between two messages of a connection in session, as far as is promised: that

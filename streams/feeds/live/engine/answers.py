@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from statistics import median
 from typing import Final
@@ -26,6 +27,7 @@ NEAR_WHOLE: Final = 0.02
 COMPARED: Final = 50
 FEED_WIDE: Final = 3
 WEAK_KEPT: Final = 8
+REACHED_KEPT: Final = 64
 DIRTY_MS: Final = (MINUTE_MS, 10 * MINUTE_MS)
 
 
@@ -34,6 +36,7 @@ class Answers:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._reached: deque[tuple[int, int]] = deque(maxlen=REACHED_KEPT)
 
     def take(self, answer: HistoryAnswer, now: Instant) -> None:
         """Write what differs, in ascending order a symbol, and note what is proven."""
@@ -41,14 +44,7 @@ class Answers:
         until_ms = answer.sent_ms - parts.history.lag_ms
         rows = {symbol: self._rows(answer, symbol, until_ms) for symbol in ask.symbols}
         self._bar_other_prices(rows, now)
-        last_ms = max(
-            (
-                parts.states[symbol].slots.end(label)
-                for symbol, found in rows.items()
-                for label in found
-            ),
-            default=FAR_PAST_MS,
-        )
+        last_ms = self._reach(answer, rows)
         for bad in answer.unreadable:
             parts.statements.letter(bad.symbol, bad.code, bad.reason, bad.raw, now)
         for symbol in ask.symbols:
@@ -56,13 +52,33 @@ class Answers:
             if state.barred or state.refused:
                 continue
             from_ms, to_ms = self._proven(state, answer, until_ms)
-            self._prove(state, answer, from_ms, to_ms, rows[symbol], last_ms)
+            reached_ms = state.reached_ms or FAR_PAST_MS
+            late = self._prove(state, answer, from_ms, to_ms, last_ms)
             for label in sorted(rows[symbol]):
                 self._take(state, answer, label, rows[symbol][label], now)
+            for begin, end in late:
+                # What comes after it is reported together with its clock, or the next bar.
+                parts.quiet.late(state, begin, min(end, reached_ms), "history", now.wall_ms)
             self._absences(state, answer, from_ms, to_ms, rows[symbol], now)
             if ask.purpose == "end":
                 parts.holes.give_up(symbol, from_ms, to_ms, now)
         parts.holes.look(ask.symbols, now)
+
+    def _reach(self, answer: HistoryAnswer, rows: Mapping[str, Rows]) -> int:
+        """Up to where the history was when an ask was sent, as its rows and those before show."""
+        last_ms, sent_ms = max(
+            (
+                (self._parts.states[symbol].slots.end(label), row[1])
+                for symbol, found in rows.items()
+                for label, row in found.items()
+            ),
+            default=(FAR_PAST_MS, 0),
+        )
+        earlier = (end for end, at in self._reached if at <= answer.sent_mono_ms)
+        reached_ms = max(last_ms, max(earlier, default=FAR_PAST_MS))
+        if last_ms > FAR_PAST_MS:
+            self._reached.append((last_ms, sent_ms))
+        return reached_ms
 
     def dirty(self, state: FeedSymbol, label_ms: int, now: Instant) -> None:
         """A trade of a bar was corrected: the history decides, after a minute and after ten."""
@@ -128,16 +144,16 @@ class Answers:
         answer: HistoryAnswer,
         from_ms: int,
         to_ms: int,
-        rows: Rows,
         last_ms: int,
-    ) -> None:
-        """Note what the answer shows to be without other bars.
+    ) -> list[tuple[int, int]]:
+        """Note what the answer shows to be without other bars; what of it was not known before.
 
-        An answer without any later row may come from a history that is not that far yet: it counts
-        where the stream was heard after the slots, else together with a second one.
+        An answer without any later row, of this symbol or another one, may come from a history that
+        is not that far yet: it counts where the stream was heard after the slots, else together
+        with a second one.
         """
         if from_ms >= to_ms or self._parts.settings.truth.silence == "none":
-            return
+            return []
         found = [(from_ms, min(to_ms, last_ms))]
         for number, since_ms in state.connections.items():
             heard_ms = self._parts.connections[number].heard_ms
@@ -145,10 +161,12 @@ class Answers:
         for begin, end, sent_ms in state.weak:
             if answer.sent_mono_ms - sent_ms >= APART_MS:
                 found.append((max(from_ms, begin), min(to_ms, end)))
+        fresh: list[tuple[int, int]] = []
         for begin, end in found:
             first = state.slots.at(begin)
             begin = state.slots.end(first) if first < begin else begin
             end = min(end, state.slots.at(end))
+            fresh += state.unknown.within(begin, end)
             state.proven.add(begin, end)
             state.unknown.remove(begin, end)
         reached_ms = state.reached_ms or FAR_PAST_MS
@@ -159,6 +177,7 @@ class Answers:
         ]
         kept.append((from_ms, to_ms, answer.sent_mono_ms))
         state.weak = kept[-WEAK_KEPT:]
+        return fresh
 
     def _absences(
         self,

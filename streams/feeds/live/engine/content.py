@@ -10,14 +10,15 @@ from tapeline.schemas.instants import FAR_FUTURE_MS, FAR_PAST_MS, MINUTE_MS
 from tapeline.schemas.records import Bar, Cancel
 from tapeline.streams.feeds.live.engine.answers import Answers
 from tapeline.streams.feeds.live.engine.coverage import FeedCoverage
+from tapeline.streams.feeds.live.engine.evidence import Connected, evidence_of
 from tapeline.streams.feeds.live.engine.finality import Finality
 from tapeline.streams.feeds.live.engine.history import HistoryAnswer, HistoryDesk
 from tapeline.streams.feeds.live.engine.holes import Holes
 from tapeline.streams.feeds.live.engine.lateness import Lateness
 from tapeline.streams.feeds.live.engine.letters import Letters
 from tapeline.streams.feeds.live.engine.notices import Notices
-from tapeline.streams.feeds.live.engine.outbox import FULL, Outbox
-from tapeline.streams.feeds.live.engine.parts import Due, Parts
+from tapeline.streams.feeds.live.engine.outbox import Outbox
+from tapeline.streams.feeds.live.engine.parts import ROOM, Due, Parts, Room
 from tapeline.streams.feeds.live.engine.provider_time import ProviderTime
 from tapeline.streams.feeds.live.engine.quiet import QuietRuns
 from tapeline.streams.feeds.live.engine.seam import Seam
@@ -68,8 +69,8 @@ class ContentSide:
         What the destination held when the process started.
     letters
         Shared with the connection side.
-    most_waiting
-        So many records may wait for the destination; what the stream brings then is a hole.
+    room
+        How much may wait.
 
     Attributes
     ----------
@@ -89,10 +90,10 @@ class ContentSide:
         router: Router,
         known: KnownLog,
         letters: Letters,
-        most_waiting: int = FULL,
+        room: Room = ROOM,
     ) -> None:
         self._letters = letters
-        self._outbox = Outbox(most_waiting)
+        self._room = room
         self._settings = settings
         self._mapping = mapping
         self._router = router
@@ -187,7 +188,7 @@ class ContentSide:
                 self._router,
                 self._known,
                 self._letters,
-                self._outbox,
+                self._room,
                 now,
             )
         return self._started
@@ -203,7 +204,7 @@ class _Started:
         router: Router,
         known: KnownLog,
         letters: Letters,
-        outbox: Outbox,
+        room: Room,
         now: Instant,
     ) -> None:
         states = {
@@ -211,7 +212,9 @@ class _Started:
             for symbol in settings.symbols
         }
         history = settings.history or HistoryConfig()
-        quiet = QuietRuns(settings.name, outbox)
+        connections: dict[int, Connected] = {}
+        outbox = Outbox(room.records)
+        quiet = QuietRuns(settings.name, outbox, connections)
         self.parts = Parts(
             settings=settings,
             history=history,
@@ -224,12 +227,15 @@ class _Started:
             holes=Holes(settings.name, states, outbox),
             wants=Wants(states, history.per_request, history.lag_ms),
             desk=HistoryDesk(settings, mapping, known, now),
+            replays=mapping.replays,
+            connections=connections,
         )
         self._answers = Answers(self.parts)
         self._silences = Silences(self.parts, now)
-        self._seam = Seam(self.parts, self._take, self._silences.watch)
+        self._seam = Seam(self.parts, self._take, self._silences.watch, room.held_bytes)
         self._finality = Finality(self.parts, mapping.closing, self._final)
-        self._notices = Notices(self.parts, self._answers, self._silences.watch)
+        watch = self._silences.watch
+        self._notices = Notices(self.parts, self._answers, self._seam, watch)
         self._coverage = FeedCoverage(self.parts, self._seam, self._finality)
         self._actions: list[Action] = []
         self._dropped: dict[int, tuple[str, ...]] = {}
@@ -307,11 +313,12 @@ class _Started:
     def _final(self, state: FeedSymbol, heard: HeardStatement, now: Instant) -> None:
         """A final statement of the stream: held while the history is asked, else taken."""
         state.stated_ms = max(state.stated_ms, heard.statement.bar.start_ms)
+        self.parts.wants.stated(state.symbol, heard.statement.bar.start_ms)
         if not state.connections and state.holding is None:
             # Its acknowledgement has not come yet.
             self._seam.hold_back(state, now)
         if state.holding is not None:
-            self._seam.hold(state, heard)
+            self._seam.hold(state, heard, now)
             return
         bar = heard.statement.bar
         since_ms = state.connections.get(heard.connection)
@@ -327,12 +334,25 @@ class _Started:
         parts, bar = self.parts, heard.statement.bar
         if heard.statement.empty and parts.settings.truth.skip_empty:
             parts.statements.cancel(state, bar.start_ms, "stream", heard.came.mono_ms, heard.came)
-            state.empty.add(bar.start_ms)
-            parts.statements.counts["empty"] += 1
-            return
-        parts.statements.take(state, bar, "stream", heard.came.mono_ms, heard.came)
+            self._empty(state, bar.start_ms, now)
+        else:
+            end_ms = state.slots.end(bar.start_ms)
+            missed = parts.replays and state.unknown.meets(bar.start_ms, end_ms)
+            outcome = parts.statements.take(state, bar, "stream", heard.came.mono_ms, heard.came)
+            if missed and outcome == "new":
+                parts.holes.fetched(state.symbol, bar.start_ms)
         if parts.holes.open:
             parts.holes.look((state.symbol,), now)
+
+    def _empty(self, state: FeedSymbol, label_ms: int, now: Instant) -> None:
+        """A candle without a trade, which is left out, shows that its slot has no bar."""
+        state.empty.add(label_ms)
+        self.parts.statements.counts["empty"] += 1
+        end_ms, reached_ms = state.slots.end(label_ms), state.reached_ms
+        if state.unknown.meets(label_ms, end_ms):
+            state.unknown.remove(label_ms, end_ms)
+            if reached_ms is not None and end_ms <= reached_ms:
+                self.parts.quiet.late(state, label_ms, end_ms, "marker", now.wall_ms)
 
     def from_backup(self, entry: LogEntry, now: Instant) -> None:
         """Take a record of the backup, where the slot is its own."""
@@ -346,8 +366,9 @@ class _Started:
             label_ms = state.slots.at(record.time_ms - 1)
             if state.backed.meets(label_ms, label_ms + 1) and entry.via != "patience":
                 # Its evidence is of another stream; it proves the same.
+                evidence = evidence_of(entry.via)
                 for begin, end in state.backed.within(state.watermark_ms, record.time_ms):
-                    state.proven.add(begin, end)
+                    parts.quiet.extend(state, begin, end, evidence, now.wall_ms)
                     state.unknown.remove(begin, end)
                 parts.statements.clock(state, record.time_ms, entry.via, now.wall_ms)
         parts.holes.look((record.symbol,), now)
@@ -371,6 +392,7 @@ class _Started:
 
     def _answered(self, answer: HistoryAnswer, now: Instant) -> None:
         ask = answer.ask
+        self.parts.wants.ended(ask)
         self._answers.take(answer, now)
         for symbol in ask.symbols:
             state = self.parts.states[symbol]
@@ -384,6 +406,7 @@ class _Started:
         parts = self.parts
         failed, parts.desk.failed = parts.desk.failed, []
         for ask in failed:
+            parts.wants.ended(ask)
             for symbol in ask.symbols:
                 to_ms = ask.to_ms if ask.purpose in ("older", "end", "dirty") else FAR_FUTURE_MS
                 from_ms = max(ask.from_ms, parts.reach_ms(parts.states[symbol], now))

@@ -26,6 +26,18 @@ STRENGTH: Final[dict[Silence, int]] = {
 }
 
 
+_NAMED: Final[dict[str, Evidence]] = {
+    "marker": "marker",
+    "history": "history",
+    "heartbeat": "heartbeat",
+}
+
+
+def evidence_of(via: str) -> Evidence:
+    """What showed the silence before a clock: by a bar, its own symbol is the canary."""
+    return _NAMED.get(via, "canary")
+
+
 class Connected(Struct):
     """What came by one connection.
 
@@ -108,6 +120,9 @@ def proof_of_silence(
             marked_ms = max(marked_ms, connections[number].marked_ms)
     if marked_ms >= label_ms:
         return Proof("marker", state.slots.end(marked_ms))
+    replayed_ms = state.marked.end_from(label_ms)
+    if replayed_ms >= end_ms:
+        return Proof("marker", replayed_ms)
     if label_ms in state.empty:
         return Proof("marker", end_ms)
     if state.halted_ms is not None and state.halted_ms <= label_ms and covered:

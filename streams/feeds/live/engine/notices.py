@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 
 from tapeline.schemas.feed_events import Halt
 from tapeline.schemas.ids import halt_id
+from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.streams.feeds.live.engine.answers import Answers
 from tapeline.streams.feeds.live.engine.evidence import Connected
 from tapeline.streams.feeds.live.engine.parts import Parts
+from tapeline.streams.feeds.live.engine.seam import Seam
 from tapeline.streams.feeds.live.engine.symbol import FeedSymbol
 from tapeline.streams.feeds.live.model import Instant, Notice
 
@@ -26,10 +28,12 @@ class Notices:
         self,
         parts: Parts,
         answers: Answers,
+        seam: Seam,
         watch: Callable[[FeedSymbol, Instant], None],
     ) -> None:
         self._parts = parts
         self._answers = answers
+        self._seam = seam
         self._watch = watch
 
     def take(self, notice: Notice, connection: Connected | None, now: Instant) -> None:
@@ -46,6 +50,8 @@ class Notices:
             elif notice.symbol is not None:
                 for state in states:
                     state.marked_ms = max(state.marked_ms, notice.start_ms)
+            if connection is not None and parts.holes.open:
+                self._in_holes(notice, notice.start_ms, connection, now)
         elif notice.means in ("halt", "resume"):
             for state in states:
                 self._halt(state, notice, now)
@@ -56,8 +62,33 @@ class Notices:
                 elif notice.means == "dirty":
                     self._answers.dirty(state, notice.start_ms, now)
 
+    def _in_holes(self, notice: Notice, label_ms: int, connection: Connected, now: Instant) -> None:
+        """A marker shows slots of holes, too: what was replayed, and where the connection began."""
+        parts = self._parts
+        missing = {symbol for hole in parts.holes.open.values() for symbol in hole.symbols}
+        named = connection.symbols if notice.symbol is None else {notice.symbol}
+        symbols = sorted(missing & named & connection.symbols)
+        for symbol in symbols:
+            state = parts.states[symbol]
+            from_ms = notice.from_ms
+            if from_ms is None:
+                from_ms = state.slots.at(state.connections[connection.number])
+            else:
+                state.replay_until_ms = FAR_PAST_MS
+                # What it did not begin with comes by no other way.
+                parts.holes.give_up(symbol, FAR_PAST_MS, from_ms, now)
+            end_ms, reached_ms = state.slots.end(label_ms), state.reached_ms
+            fresh = state.unknown.within(from_ms, end_ms)
+            state.unknown.remove(from_ms, end_ms)
+            state.marked.add(from_ms, end_ms)
+            for begin, end in fresh:
+                if reached_ms is not None:
+                    parts.quiet.late(state, begin, min(end, reached_ms), "marker", now.wall_ms)
+            self._watch(state, now)
+        parts.holes.look(symbols, now)
+
     def _removed(self, state: FeedSymbol, label_ms: int, now: Instant) -> None:
-        state.held = [each for each in state.held if each.statement.bar.start_ms != label_ms]
+        self._seam.forget(state, label_ms)
         state.in_progress.pop(label_ms, None)
         state.empty.add(label_ms)
         # What the history was asked for before is older than this.

@@ -12,7 +12,7 @@ from tapeline.streams.feeds.live.engine.evidence import Connected
 from tapeline.streams.feeds.live.engine.history import HistoryDesk
 from tapeline.streams.feeds.live.engine.holes import Holes
 from tapeline.streams.feeds.live.engine.lateness import Lateness
-from tapeline.streams.feeds.live.engine.outbox import Outbox
+from tapeline.streams.feeds.live.engine.outbox import FULL, Outbox
 from tapeline.streams.feeds.live.engine.provider_time import ProviderTime
 from tapeline.streams.feeds.live.engine.quiet import QuietRuns
 from tapeline.streams.feeds.live.engine.statements import Statements
@@ -21,8 +21,27 @@ from tapeline.streams.feeds.live.engine.wants import Wants
 from tapeline.streams.feeds.live.model import Instant
 
 REACH_SLOTS: Final = 10_000
+HOLD_BYTES: Final = 64 * 1024 * 1024
 
 Duty = Literal["slot", "elapsed", "ahead", "hold", "tail", "retry", "poll", "end", "dirty"]
+
+
+class Room(NamedTuple):
+    """How much may wait; of what comes beyond it each part has its own rule.
+
+    Attributes
+    ----------
+    records
+        For the destination: what the stream brings then is a hole.
+    held_bytes
+        For the history, about: what was held the longest goes on without it.
+    """
+
+    records: int = FULL
+    held_bytes: int = HOLD_BYTES
+
+
+ROOM: Final = Room()
 
 
 class Due(NamedTuple):
@@ -72,6 +91,7 @@ class Parts:
     holes: Holes
     wants: Wants
     desk: HistoryDesk
+    replays: bool
     agenda: Agenda = field(default_factory=Agenda)
     connections: dict[int, Connected] = field(default_factory=dict)
 

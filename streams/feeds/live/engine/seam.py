@@ -19,12 +19,14 @@ from tapeline.streams.feeds.live.model import Instant
 
 HISTORY_DOWN_MS: Final = 30 * SECOND_MS
 HOLD_MS: Final = 5 * MINUTE_MS
-HOLD_BYTES: Final = 64 * 1024 * 1024
 STATEMENT_BYTES: Final = 512
 """What a held statement takes of memory, about."""
 LOOK_MS: Final = SECOND_MS
+REPLAY_MS: Final = 15 * MINUTE_MS
+"""How long a connection may take to replay what was missed before it."""
 RETRIES_MS: Final = (30 * SECOND_MS, 2 * MINUTE_MS, 5 * MINUTE_MS, 15 * MINUTE_MS)
-"""After the tail: a second answer, and what a provider finishes late."""
+"""After the tail: a second answer, and what a provider finishes late. The first one comes sooner
+where two slots are over sooner: a later row shows how far the history is."""
 
 
 class Seam:
@@ -36,6 +38,8 @@ class Seam:
         Takes a statement that was held.
     watch
         Looks at the silence of a symbol again.
+    most_bytes
+        So much may be held, about.
     """
 
     def __init__(
@@ -43,7 +47,9 @@ class Seam:
         parts: Parts,
         take: Callable[[FeedSymbol, HeardStatement, Instant], None],
         watch: Callable[[FeedSymbol, Instant], None],
+        most_bytes: int,
     ) -> None:
+        self._most_bytes = most_bytes
         self._parts = parts
         self._take = take
         self._watch = watch
@@ -61,7 +67,10 @@ class Seam:
             label_ms = state.slots.at(provider_ms)
             end_ms = state.slots.end(label_ms) if label_ms <= provider_ms else provider_ms
             tail_ms = max(tail_ms, parts.time.mono_ms(end_ms + parts.history.lag_ms))
-            if not parts.has_history or state.barred:
+            if parts.replays:
+                state.replay_until_ms = now.mono_ms + REPLAY_MS
+                self.release(state, now)
+            elif not parts.has_history or state.barred:
                 # The slot in progress may still come.
                 parts.holes.give_up(state.symbol, FAR_PAST_MS, min(label_ms, provider_ms), now)
                 self.release(state, now)
@@ -69,9 +78,13 @@ class Seam:
                 self.release(state, now)
         symbols = tuple(state.symbol for state in states)
         parts.holes.look(symbols, now)
+        if parts.replays:
+            parts.agenda.enter(now.mono_ms + REPLAY_MS, "retry", symbols)
+            return
         parts.agenda.enter(tail_ms, "tail", symbols)
         if parts.has_history:
-            for wait_ms in RETRIES_MS:
+            slot_ms = max((state.slots.base_ms for state in states), default=0)
+            for wait_ms in sorted({min(2 * slot_ms, RETRIES_MS[0]), *RETRIES_MS}):
                 parts.agenda.enter(tail_ms + wait_ms, "retry", symbols)
 
     def hold_back(self, state: FeedSymbol, now: Instant) -> None:
@@ -83,10 +96,18 @@ class Seam:
             self._looking = True
             self._parts.agenda.enter(now.mono_ms + LOOK_MS, "hold", ())
 
-    def hold(self, state: FeedSymbol, heard: HeardStatement) -> None:
-        """Hold a statement."""
+    def hold(self, state: FeedSymbol, heard: HeardStatement, now: Instant) -> None:
+        """Hold a statement; where that is too much, what was held the longest goes on without."""
         state.held.append(heard)
         self._bytes += STATEMENT_BYTES
+        while self._bytes > self._most_bytes and self._holding:
+            self.release(self._parts.states[next(iter(self._holding))], now)
+
+    def forget(self, state: FeedSymbol, label_ms: int) -> None:
+        """Hold nothing of a slot any more: the provider took it back."""
+        kept = [each for each in state.held if each.statement.bar.start_ms != label_ms]
+        self._bytes -= STATEMENT_BYTES * (len(state.held) - len(kept))
+        state.held = kept
 
     def release(self, state: FeedSymbol, now: Instant) -> None:
         """Take what was held of a symbol, in the order in which it came."""
@@ -101,18 +122,14 @@ class Seam:
         self._watch(state, now)
 
     def look(self, now: Instant) -> None:
-        """Release what was held for too long: the history is down, slow, or there is too much."""
+        """Release what was held for too long: the history is down, or slow."""
         self._looking = False
         last_ms = self._parts.desk.last_good_ms
         for symbol in list(self._holding):
             state = self._parts.states[symbol]
             assert state.holding is not None
             since_ms = state.holding if last_ms is None else max(state.holding, last_ms)
-            if (
-                now.mono_ms - since_ms >= HISTORY_DOWN_MS
-                or now.mono_ms - state.holding >= HOLD_MS
-                or self._bytes > HOLD_BYTES
-            ):
+            if now.mono_ms - since_ms >= HISTORY_DOWN_MS or now.mono_ms - state.holding >= HOLD_MS:
                 self.release(state, now)
         if self._holding:
             self._looking = True
@@ -125,6 +142,9 @@ class Seam:
             state = parts.states[symbol]
             first_ms = state.unknown.first_ms
             if first_ms is None or state.refused or not state.connections:
+                continue
+            if state.replay_until_ms > now.mono_ms:
+                # A later connection replays.
                 continue
             if not parts.has_history or state.barred:
                 parts.holes.give_up(symbol, FAR_PAST_MS, FAR_FUTURE_MS, now)

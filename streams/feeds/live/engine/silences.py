@@ -95,7 +95,10 @@ class Silences:
             if proof is not None:
                 until_ms = self._until(state, label_ms, proof.until_ms, provider_ms, grace_ms)
                 self._silent(state, label_ms, until_ms, proof.evidence, now)
-            elif provider_ms >= max(end_ms, self._begun_ms) + patience_ms:
+            elif (
+                provider_ms >= max(end_ms, self._begun_ms) + patience_ms
+                and now.mono_ms >= state.replay_until_ms
+            ):
                 until_ms = min(
                     provider_ms - patience_ms,
                     next((at_ms for at_ms, _ in state.proven if at_ms > label_ms), FAR_FUTURE_MS),
@@ -107,7 +110,8 @@ class Silences:
                 self._waiting.add(state.symbol)
                 self._ask(state, label_ms, end_ms, now)
                 patient_ms = max(end_ms, self._begun_ms) + patience_ms
-                self._enter(state, parts.time.mono_ms(patient_ms))
+                at_ms = max(parts.time.mono_ms(patient_ms), state.replay_until_ms)
+                self._enter(state, at_ms)
                 return
 
     def _enter(self, state: FeedSymbol, at_ms: int) -> None:
@@ -140,7 +144,10 @@ class Silences:
         else:
             begin_ms = max(label_ms, reached_ms)
             parts.quiet.extend(state, begin_ms, until_ms, evidence, now.wall_ms)
+            state.unknown.remove(label_ms, until_ms)
         state.silent_ms = until_ms
+        if parts.holes.open:
+            parts.holes.look((state.symbol,), now)
         every_ms = parts.settings.truth.clock_every_ms or 1
         closing = until_ms == state.slots.session(label_ms)[1]
         assert state.watermark_ms is not None

@@ -52,6 +52,10 @@ class FeedSymbol:
         Connections that have it, with provider time of the acknowledgement.
     marked_ms
         Every bar of it that starts at or before it was sent.
+    marked
+        Stretches of holes that markers showed to be whole.
+    replay_until_ms
+        Until when (``mono_ms``) its connection may still replay what was missed.
     unknown
         Stretches in which no connection had it and no answer of the history is known.
     proven
@@ -86,6 +90,7 @@ class FeedSymbol:
         "holding",
         "in_progress",
         "interval",
+        "marked",
         "marked_ms",
         "orders",
         "plan",
@@ -93,6 +98,7 @@ class FeedSymbol:
         "quiet",
         "reclaimed_until_ms",
         "refused",
+        "replay_until_ms",
         "revisions",
         "seen",
         "silent_ms",
@@ -133,6 +139,8 @@ class FeedSymbol:
         self.barred = False
         self.ahead_in_a_row = 0
         self.marked_ms = FAR_PAST_MS
+        self.marked = Stretches()
+        self.replay_until_ms = FAR_PAST_MS
         self.halted_ms: int | None = None
         self.empty: set[int] = set()
         self.absent: dict[int, int] = {}
@@ -165,4 +173,5 @@ class FeedSymbol:
         self.flapping = {label for label in self.flapping if label >= before_ms}
         self.empty = {label for label in self.empty if label >= before_ms}
         self.proven.remove(FAR_PAST_MS, before_ms)
+        self.marked.remove(FAR_PAST_MS, before_ms)
         self.backed.remove(FAR_PAST_MS, before_ms)

@@ -46,6 +46,7 @@ class Dialect:
     """
 
     has_history = False
+    replays = False
     closing: Closing = "stated"
 
     def __init__(

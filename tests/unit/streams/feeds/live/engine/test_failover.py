@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tapeline.schemas.config.feeds import FeedConfig, TruthConfig
 from tapeline.schemas.config.loading import read_config
-from tapeline.schemas.feed_events import Failover
+from tapeline.schemas.feed_events import Failover, Quiet
 from tapeline.schemas.records import Bar, Clock
 from tapeline.streams.feeds.live.engine.failover import FailoverEngine
 from tapeline.streams.feeds.live.model import (
@@ -28,6 +28,7 @@ from tapeline.streams.feeds.live.model import (
     Received,
     Report,
     Statement,
+    StopAsked,
     Timer,
 )
 from tapeline.streams.pipeline.log_writer import KnownLog, LogEntry
@@ -78,6 +79,7 @@ class _Pair:
         self.now_ms = 0
         self.entries: list[LogEntry] = []
         self.reports: list[Failover] = []
+        self.quiet: list[Quiet] = []
         self.left: list[Leave] = []
         self.up: dict[bool, int] = {}
         self.dead = {True: False, False: False}
@@ -95,6 +97,8 @@ class _Pair:
             self.take(Acknowledged(action.batch))
         elif isinstance(action, Report) and isinstance(action.event, Failover):
             self.reports.append(action.event)
+        elif isinstance(action, Report) and isinstance(action.event, Quiet):
+            self.quiet.append(action.event)
         elif isinstance(action, Leave):
             self.left.append(action)
         elif isinstance(action, Connect):
@@ -240,6 +244,9 @@ def test_clocks_of_the_backup_go_on_while_it_writes() -> None:
     clocks = [entry for entry in pair.entries if isinstance(entry.record, Clock)]
     assert {entry.via for entry in clocks} == {"heartbeat"}
     assert clocks[-1].record.time_ms >= START + 22 * MINUTE  # type: ignore[union-attr]
+    pair.take(StopAsked())
+    assert {run.evidence for run in pair.quiet} == {"heartbeat"}
+    assert pair.quiet[-1].to_ms == clocks[-1].record.time_ms  # type: ignore[union-attr]
 
 
 def test_the_pair_goes_on_when_one_of_them_is_out_and_ends_when_both_are() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tapeline.schemas.config.feeds import HistoryConfig
 from tapeline.schemas.instants import iso_time
+from tapeline.streams.feeds.live.engine.parts import ROOM, Room
 from tests.feeds_live import World
 from tests.feeds_live_provider import MINUTE, Provider, bar_of, config_of, feed_of
 
@@ -38,12 +39,13 @@ def world_of(
     calendar: str = "24/7",
     start_ms: int = START,
     connected: bool = True,
+    room: Room = ROOM,
     **truth: Any,
 ) -> World:
     """A feed of the provider's symbols that connects a second after the start."""
     symbols = list(provider.versions)
     settings = feed_of(symbols, history() if past is None else past, **truth)
-    world = World(config_of(symbols, calendar), settings, provider, start_ms)
+    world = World(config_of(symbols, calendar), settings, provider, start_ms, room=room)
     if connected:
         world.at(start_ms + 1_000, world.connect)
     return world

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tapeline.schemas.config.feeds import HistoryConfig
 from tapeline.schemas.feed_events import Hole, HoleCause
 from tapeline.schemas.instants import iso_time
+from tapeline.streams.feeds.live.engine.parts import Room
+from tapeline.streams.feeds.live.engine.seam import STATEMENT_BYTES
 from tapeline.streams.feeds.live.engine.signals import (
     BreakerOpened,
     Heard,
@@ -91,10 +93,11 @@ def test_the_slot_in_progress_at_the_acknowledgement_is_asked_for_when_it_has_en
     world.run(minute(10) + 2_900)
     assert world.engine("B").watermark_ms("B") == minute(9)
     world.run(minute(10) + 4 * SECOND)
-    assert world.engine("B").watermark_ms("B") == minute(9), "A's row is not there to show it"
-    world.run(minute(11) + SECOND)
-    assert world.engine("B").watermark_ms("B") == minute(11)
+    assert world.engine("B").watermark_ms("B") == minute(10), "A's row shows it"
     assert _whole(world, "disconnect").state == "filled"
+    (asked,) = [url for at, url in world.requests if at + world.offset_ms > minute(10)]
+    assert asked.split("/")[3:6] == ["B,A", str(minute(9)), str(minute(9))]
+    world.run(minute(11) + SECOND)
     assert_silence_is_accounted_for(world, "B")
     assert_clocks_have_evidence(world, "B")
 
@@ -335,7 +338,7 @@ def test_a_pause_of_the_whole_provider_holds_every_request_back() -> None:
 def test_what_comes_while_the_destination_is_too_slow_is_a_hole_that_is_filled() -> None:
     provider = provider_of("A", "B", minutes=60)
     config, settings = config_of(["A", "B"]), feed_of(["A", "B"], history(), silence="canary")
-    world = World(config, settings, provider, START, most_waiting=12)
+    world = World(config, settings, provider, START, room=Room(records=12))
     world.connect()
     world.stream(minute(60))
     world.run(minute(5) + 30 * SECOND)
@@ -349,6 +352,46 @@ def test_what_comes_while_the_destination_is_too_slow_is_a_hole_that_is_filled()
         assert sorted(_labels(world, symbol)) == list(range(-5, 29))
         assert_folds_like_final_bars(world, symbol)
         assert_silence_is_accounted_for(world, symbol)
+
+
+def test_what_is_held_beyond_the_limit_goes_on_without_the_history_and_nothing_is_lost() -> None:
+    provider = provider_of("A", "B", minutes=30)
+    provider.down = [(minute(9), minute(9) + 39 * SECOND, 500)]
+    world = world_of(provider, room=Room(held_bytes=STATEMENT_BYTES))
+    world.stream(minute(30))
+    world.at(minute(8) + 50 * SECOND, world.disconnect)
+    world.run(minute(9) + 40 * SECOND)
+    world.latency_ms = (25 * SECOND, 25 * SECOND)
+    world.connect()
+    world.run(minute(10) + SECOND)
+    assert (_labels(world)[-1], _labels(world, "B")[-1]) == (9, 7), "the oldest is released"
+    world.run(minute(10) + 6 * SECOND)
+    assert _labels(world, "B")[-1] == 9
+    world.run(minute(13))
+    assert _whole(world, "disconnect").state == "filled"
+    assert world.side.counts["late"] > 0, "what the history brought was a correction"
+    for symbol in ("A", "B"):
+        assert_folds_like_final_bars(world, symbol)
+
+
+def test_what_the_provider_takes_back_is_held_no_more_and_makes_room() -> None:
+    provider = provider_of("A", "B", minutes=9)
+    world = world_of(provider, room=Room(held_bytes=2 * STATEMENT_BYTES))
+    world.stream(minute(9))
+    world.at(minute(8) + 50 * SECOND, world.disconnect)
+    world.run(minute(9) + 40 * SECOND)
+    world.latency_ms = (25 * SECOND, 25 * SECOND)
+    world.connect()
+    world.run(minute(10) + SECOND)
+    for volume in (1, 2, 3):
+        world.hear(Statement(bar_of("A", minute(9), volume=volume), True))
+        world.hear(Notice("removed", "A", minute(9)))
+    world.hear(Statement(bar_of("B", minute(9)), True))
+    world.hear(Statement(bar_of("A", minute(9), volume=4), True))
+    world.run(minute(10) + 2 * SECOND)
+    assert 9 not in _labels(world) + _labels(world, "B"), "two statements are held"
+    world.run(minute(10) + 6 * SECOND)
+    assert [bar.volume for bar in world.bars("A") if bar.start_ms == minute(9)] == [4]
 
 
 def test_sessions_before_the_last_one_are_filled_as_far_as_the_reach_goes() -> None:

@@ -212,6 +212,26 @@ def test_500_symbols_after_ten_minutes_are_live_on_time_and_the_limit_holds() ->
         assert_folds_like_final_bars(world, symbol)
 
 
+def test_what_was_answered_wholly_after_an_outage_is_asked_once() -> None:
+    symbols = [f"S{number}" for number in range(60)]
+    provider = Provider()
+    for symbol in symbols:
+        for number in range(-5, 26):
+            provider.publish(bar_of(symbol, minute(number)), minute(number + 1) + 400)
+    past = HistoryConfig(requests=30, per_request=1, begin=history().begin)
+    world = world_of(provider, past, silence="canary")
+    world.stream(minute(27))
+    world.at(minute(8) + 30 * SECOND, world.disconnect)
+    world.at(minute(8) + 40 * SECOND, world.reconnect)
+    world.run(minute(8))
+    begun = len(world.requests)
+    world.run(minute(26))
+    assert len(world.requests) - begun == len(symbols)
+    assert [hole for hole in world.holes().values() if hole.state == "open"] == []
+    for symbol in symbols[::20]:
+        assert_folds_like_final_bars(world, symbol)
+
+
 def test_with_one_symbol_a_request_the_limit_holds_and_live_is_released_in_five_minutes() -> None:
     symbols = [f"S{number}" for number in range(60)]
     provider = Provider()
@@ -271,6 +291,53 @@ def test_what_a_process_used_of_the_limit_a_later_one_does_not_use_again() -> No
     world.run(minute(10))
     assert_requests_within(world, 8, MINUTE)
     assert len(world.requests) > 40
+
+
+def test_a_feed_that_begins_reports_no_limit_that_nothing_waits_for() -> None:
+    world = world_of(provider_of("A", "B", minutes=30), history(requests=60))
+    world.stream(minute(30))
+    world.run(minute(5))
+    world.kill()
+    world.connect()
+    world.run(minute(10))
+    assert len(world.requests) > 2
+    assert [event for event in world.reports if isinstance(event, Limit)] == []
+
+
+def test_processes_that_are_killed_one_after_the_other_use_one_limit() -> None:
+    symbols = [f"S{number}" for number in range(12)]
+    provider = Provider()
+    for symbol in symbols:
+        for number in range(12):
+            provider.publish(bar_of(symbol, minute(number)), minute(number + 1) + 400)
+    world = world_of(provider, HistoryConfig(requests=8, per_request=1, begin=history().begin))
+    world.stream(minute(12))
+    for second in range(101, 160, 7):
+        world.at(START + second * SECOND, world.kill)
+        world.at(START + (second + 2) * SECOND, world.reconnect)
+    world.run(minute(8))
+    assert_requests_within(world, 8, MINUTE)
+    assert len(world.requests) > 20
+
+
+def test_of_two_pauses_that_were_asked_for_the_longer_one_is_reported() -> None:
+    provider = provider_of("A", "B", minutes=30)
+    world = world_of(provider, HistoryConfig(requests=600, begin=history().begin))
+    world.latency_ms = (100, 100)
+    waits = [600_000, 1_000]
+    provider.down = [(START, minute(5), 429)]
+    provider.trouble = lambda at_ms: _refusing(provider, waits, at_ms)  # type: ignore[method-assign]
+    world.run(minute(2))
+    assert waits == [], "both requests were on their way"
+    limits = [event for event in world.reports if isinstance(event, Limit)]
+    assert [event.wait_ms for event in limits] == [600_000]
+
+
+def _refusing(provider: Provider, waits: list[int], at_ms: int) -> int | None:
+    if not waits:
+        return None
+    provider.retry_after_ms = waits.pop(0)
+    return 429
 
 
 def test_a_request_that_nothing_answers_is_given_up() -> None:

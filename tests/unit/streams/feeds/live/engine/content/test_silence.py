@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tapeline.schemas.config.feeds import HistoryConfig, Silence
-from tapeline.schemas.feed_events import Halt
+from tapeline.schemas.feed_events import Halt, Quiet
 from tapeline.schemas.instants import iso_time
 from tapeline.schemas.records import Clock
+from tapeline.streams.feeds.live.engine.signals import ClockHealth
 from tapeline.streams.feeds.live.model import Alive, Notice, Statement
 from tests.feeds_live import World
 from tests.feeds_live_oracle import assert_folds_like_final_bars, assert_silence_is_accounted_for
@@ -270,17 +271,75 @@ def test_a_run_ends_where_the_evidence_is_of_another_kind() -> None:
     assert runs == [("canary", minute(6), minute(9)), ("marker", minute(9), minute(12))]
 
 
-def test_slots_of_a_hole_are_in_no_quiet_run() -> None:
+def test_slots_of_a_hole_are_in_no_quiet_run_before_the_history_showed_them() -> None:
     provider = provider_of("B", "A", minutes=20, without=(7, 12))
     provider.down = [(minute(5), minute(14), 500)]
     world = world_of(provider, silence="canary")
     world.stream(minute(21))
     world.at(minute(6) + 30 * SECOND, world.disconnect)
     world.at(minute(8) + 30 * SECOND, world.connect)
-    world.run(minute(14) + 30 * SECOND)
+    world.run(minute(14) + SECOND)
     assert 12 in minutes([bar.start_ms for bar in world.bars("B")])
-    quiet = [run for symbol in "AB" for run in world.quiet(symbol) if run.from_ms >= minute(5)]
-    assert [(run.symbol, run.from_ms) for run in quiet] == [("A", minute(12))]
+    assert [(run.from_ms, run.evidence) for run in _runs(world)] == [(minute(12), "canary")]
+    world.run(minute(18))
+    assert [(run.from_ms, run.evidence) for run in _runs(world)] == [
+        (minute(12), "canary"),
+        (minute(7), "history"),
+    ]
+
+
+def _runs(world: World) -> list[Quiet]:
+    return [run for symbol in "AB" for run in world.quiet(symbol) if run.from_ms >= minute(5)]
+
+
+def test_a_quiet_slot_that_the_history_shows_after_later_bars_has_its_event() -> None:
+    provider = provider_of("A", "B", without=(0,))
+    provider.down = [(minute(1), minute(2) + 10 * SECOND, 500)]
+    world = world_of(provider, silence="canary")
+    world.stream(minute(31))
+    world.run(minute(2) + 5 * SECOND)
+    assert world.engine("B").watermark_ms("B") == minute(2), "the next bar came by the stream"
+    assert world.quiet("B") == []
+    world.run(minute(6))
+    (run,) = world.quiet("B")
+    assert (run.from_ms, run.to_ms, run.evidence) == (minute(0), minute(1), "history")
+    assert {hole.state for hole in world.holes().values()} == {"filled"}
+
+
+def test_slots_that_a_bar_shows_are_named_by_what_proved_them() -> None:
+    provider = provider_of("A", "B", without=(6, 8, 9))
+    provider.down = list(UNREACHABLE)
+    world = world_of(provider, silence="marker")
+    world.stream(minute(31))
+    world.run(minute(6) + 30 * SECOND)
+    world.signal(ClockHealth(False, 0))
+    world.run(minute(7) + 100)
+    world.hear(Notice("marker", None, minute(6)))
+    world.run(minute(8) + 30 * SECOND)
+    world.hear(Notice("halt", "B", minute(9)))
+    world.run(minute(11) + SECOND)
+    runs = [(run.evidence, run.from_ms, run.to_ms) for run in world.quiet("B")]
+    assert runs == [
+        ("marker", minute(6), minute(7)),
+        ("canary", minute(8), minute(9)),
+        ("marker", minute(9), minute(10)),
+    ]
+
+
+def test_a_marker_shows_the_slot_in_which_the_connection_began() -> None:
+    provider = provider_of("A", "B", without=GONE)
+    config, settings = config_of(["A", "B"]), feed_of(["A", "B"], None, silence="marker")
+    world = World(config, settings, provider, START)
+    world.connect()
+    world.stream(minute(31))
+    world.at(minute(7) + 30 * SECOND, world.disconnect)
+    world.at(minute(8) + 30 * SECOND, world.connect)
+    world.at(minute(9) + 600, lambda: world.hear(Notice("marker", None, minute(8))))
+    world.run(minute(9) + 2_500)
+    whole = [hole for hole in world.holes().values() if hole.symbol is None]
+    assert [(hole.state, hole.missing) for hole in whole if hole.cause == "disconnect"] == [
+        ("abandoned", 3)
+    ]
 
 
 def test_silence_none_waits_for_patience_only() -> None:
