@@ -43,6 +43,8 @@ _UNIT: Final = 1_000_000_000
 """Prices are whole numbers of this part."""
 _GREETING, _KEY, _SYMBOLS, _START = range(4)
 _LATEST_VERSION: Final = 3
+_REPLAYED_NS: Final = 24 * 60 * 60 * 1_000_000_000
+"""How far back a session may begin."""
 
 
 class DatabentoSettingsError(UnusableError):
@@ -93,10 +95,15 @@ class DatabentoMapping:
     A session asks for everything since the last interval that ended in the one before, the first
     for the whole of the day that a gateway keeps. What comes twice is no news to the engine. Which
     instrument has which number, and the version of the records, hold for one session.
+
+    The gateway promises to replay what begins at the start that was asked for, within a day, and to
+    send a record when it has caught up. So the first mark after that record shows that all
+    bars since then were sent; of an older start, all since the first bar that came.
     """
 
     steps = 4
     has_history = False
+    replays = True
     cadence_ms = HEARTBEAT_S * 1000
     closing: Closing = "stated"
 
@@ -116,6 +123,10 @@ class DatabentoMapping:
         self._version = _LATEST_VERSION
         self._symbols: dict[int, str] = {}
         self._ended_ns = 0
+        self._asked_ns = 0
+        self._first_ns: int | None = None
+        self._caught_up = False
+        self._from_ns: int | None = None
 
     def address(self, symbols: Sequence[str]) -> HttpRequest:
         """The gateway; it holds no secret."""
@@ -146,7 +157,7 @@ class DatabentoMapping:
 
     def _subscription(self, symbols: Sequence[str], is_last: bool) -> str:
         names = ",".join(self._theirs[each] for each in symbols)
-        start_ns = max(0, self._ended_ns - self._base_ms * _NS)
+        start_ns = self._asked_ns = max(0, self._ended_ns - self._base_ms * _NS)
         return (
             f"schema={SCHEMAS[self._base]}|stype_in={self._stype_in}|start={start_ns}"
             f"|symbols={names}|snapshot=0|is_last={int(is_last)}"
@@ -163,6 +174,8 @@ class DatabentoMapping:
         if step == _GREETING and "cram" in parsed:
             self._challenge = parsed["cram"]
             self._symbols.clear()
+            self._caught_up = False
+            self._first_ns = self._from_ns = None
             return StepAnswer("expected")
         if step == _KEY and parsed.get("success") == "1":
             return StepAnswer("expected")
@@ -220,9 +233,10 @@ class DatabentoMapping:
             if ours is not None:
                 self._symbols[record.instrument_id] = ours
         elif isinstance(record, SystemMsg):
+            if record.code == SystemCode.REPLAY_COMPLETED:
+                self._caught_up = True
             if record.code == SystemCode.END_OF_INTERVAL:
-                self._ended_ns = max(self._ended_ns, record.ts_event)
-                return Notice("marker", start_ms=record.ts_event // _NS - self._base_ms)
+                return self._marker(record.ts_event)
             if record.code == SystemCode.HEARTBEAT:
                 return Alive(_sent_ms(record))
             if record.code == SystemCode.SLOW_READER_WARNING:
@@ -231,9 +245,23 @@ class DatabentoMapping:
             return self._refusal(record)
         return None
 
+    def _marker(self, ended_ns: int) -> Notice:
+        """An interval is over; before the replay has caught up that is one of now."""
+        from_ms = None
+        if self._caught_up:
+            self._ended_ns = max(self._ended_ns, ended_ns)
+            if self._from_ns is None:
+                promised = self._asked_ns and ended_ns - self._asked_ns <= _REPLAYED_NS
+                self._from_ns = self._asked_ns if promised else self._first_ns
+            if self._from_ns is not None:
+                from_ms = self._from_ns // _NS
+        return Notice("marker", start_ms=ended_ns // _NS - self._base_ms, from_ms=from_ms)
+
     def _statement(self, record: Any) -> Meaning:
         from databento_dbn import UNDEF_PRICE
 
+        if self._first_ns is None:
+            self._first_ns = record.ts_event
         symbol = self._symbols.get(record.instrument_id)
         if symbol is None:
             return Unasked(f"instrument {record.instrument_id}")

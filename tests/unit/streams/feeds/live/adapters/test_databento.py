@@ -46,6 +46,7 @@ from tapeline.streams.pipeline.routing import Router
 from tests.unit.streams.feeds.live.adapters.gateway import (
     CONFIGURATION,
     KEY,
+    MINUTE_NS,
     OPEN_NS,
     Gateway,
     Session,
@@ -143,6 +144,55 @@ def test_other_messages_mean_what_the_gateway_says(data: bytes, expected: list[A
     assert meant(mapping_of(), data) == expected
 
 
+def test_once_the_replay_has_caught_up_a_mark_covers_it_from_its_start() -> None:
+    mapping = mapping_of()
+    marks = []
+    for data in (
+        named("ESZ6"),
+        bar("ESZ6", 2),
+        system("end_of_interval", 5),
+        bar("ESZ6", 3),
+        system("replay_completed"),
+        system("end_of_interval", 6),
+    ):
+        marks += [each for each in meant(mapping, data) if isinstance(each, Notice)]
+    assert [(mark.start_ms, mark.from_ms) for mark in marks] == [
+        (OPEN_MS + 4 * 60_000, None),
+        (OPEN_MS + 5 * 60_000, OPEN_MS + 2 * 60_000),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "begin"),
+    [
+        pytest.param(30, 5, id="within the day: from the start that was asked for"),
+        pytest.param(25 * 60, 25 * 60 - 2, id="beyond it: from the first bar that came"),
+    ],
+)
+def test_a_replay_is_promised_for_a_day(minutes: int, begin: int) -> None:
+    mapping = mapping_of()
+    for data in (system("replay_completed"), system("end_of_interval", 6)):
+        meant(mapping, data)
+    mapping.answer(0, None, mapping.parse(b"cram=another"))
+    (message,) = mapping.messages(2, ["ES"])
+    assert f"|start={OPEN_NS + 5 * MINUTE_NS}|" in message.text
+    meant(mapping, named("ESZ6") + bar("ESZ6", minutes - 2) + system("replay_completed"))
+    (mark,) = meant(mapping, system("end_of_interval", minutes))
+    assert mark.from_ms == OPEN_MS + begin * 60_000
+
+
+def test_what_was_not_replayed_to_its_end_is_asked_for_again() -> None:
+    mapping = mapping_of()
+    for data in (system("replay_completed"), system("end_of_interval", 6)):
+        meant(mapping, data)
+    for _ in range(2):
+        mapping.answer(0, None, mapping.parse(b"cram=another"))
+        (message,) = mapping.messages(2, ["ES"])
+        assert f"|start={OPEN_NS + 5 * MINUTE_NS}|" in message.text
+        (mark,) = meant(mapping, system("end_of_interval", 40))
+        assert mark.from_ms is None, "it is one of now"
+
+
 def test_a_price_that_is_not_defined_is_a_letter() -> None:
     mapping = mapping_of()
     data = bar("ESZ6", 0, low=9_223_372_036_854_775_807)
@@ -238,7 +288,8 @@ async def test_a_session_after_a_cut_asks_for_everything_since_the_last_interval
     async def first(session: Session) -> None:
         assert await session.open()
         await session.send(named("ESZ6"), named("NQZ6"), bar("ESZ6", 0), bar("NQZ6", 0))
-        await session.send(system("end_of_interval", 1), bar("ESZ6", 1)[:20])
+        await session.send(system("replay_completed"), system("end_of_interval", 1))
+        await session.send(bar("ESZ6", 1)[:20])
 
     async def second(session: Session) -> None:
         assert await session.open()
