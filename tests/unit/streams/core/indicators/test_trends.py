@@ -61,6 +61,13 @@ def test_a_trend_turns_when_a_close_passes_its_band() -> None:
     assert directions == [None, None, 1, 1, 1, -1, 1]
 
 
+def test_a_close_at_its_band_turns_no_trend() -> None:
+    indicators = Indicators("supertrend(2)")
+    for each in closes(7, 7, 7, 7, 7):
+        indicators.push(each)
+    assert indicators.values() == [7.0, 1]
+
+
 def test_a_trend_is_up_at_its_first_bar_whatever_its_close() -> None:
     # The close of 881 lies below the lower band.
     prices = [(1000, 1001, 999, 1000), (1000, 1001, 940, 941), (941, 942, 880, 881)]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 
+from tapeline.streams.core.indicators.model import Value
+from tapeline.streams.core.tracker import ClosedBar
 from tests.unit.streams.core.indicators.books import QUARTERS, Indicators, bar, closes, run
 
 
-def values(text: str, bars: list, scale=None) -> list:  # type: ignore[no-untyped-def,type-arg]
-    indicators = Indicators(text, scale=scale or QUARTERS)
+def values(text: str, bars: Sequence[ClosedBar]) -> list[Value]:
+    indicators = Indicators(text, scale=QUARTERS)
     for each in bars:
         indicators.push(each)
     return indicators.values()
@@ -25,6 +28,26 @@ def test_a_gap_belongs_to_the_true_range() -> None:
 def test_bands_lie_at_deviations_of_the_population() -> None:
     assert values("bbands(2, num_std=3)", closes(2, 4)) == [1.5, 0.75, 0.0, 2.0]
     assert values("stddev(2)", closes(2, 4)) == [0.25]
+
+
+def test_bands_are_scaled_by_the_tick_in_lowest_terms() -> None:
+    # 25 / 100 instead of 1 / 4 would change the last digit of one in three.
+    for shift in range(40):
+        window = [
+            24_000 + shift * 7,
+            24_003,
+            24_001 + shift,
+            24_011,
+            24_002,
+            24_007 - shift,
+            24_000,
+        ]
+        total, root = sum(window), math.sqrt(7 * sum(c * c for c in window) - sum(window) ** 2)
+        upper, _, lower, bandwidth = values("bbands(7)", closes(*window))
+        assert upper == (total + 2 * root) * 1 / (7 * 4)
+        assert lower == (total - 2 * root) * 1 / (7 * 4)
+        assert bandwidth == 2 * 2 * root / total
+        assert values("stddev(7)", closes(*window)) == [root * 1 / (7 * 4)]
 
 
 def test_a_market_that_stands_still_has_no_band() -> None:
