@@ -51,11 +51,15 @@ class Stretches:
         self._items = kept
 
     def meets(self, from_ms: int, to_ms: int) -> bool:
-        """Whether a part of a stretch is in the set."""
-        return any(begin < to_ms and from_ms < end for begin, end in self._items)
+        """Whether a part of a stretch is in the set; of an empty one nothing is."""
+        return from_ms < to_ms and any(
+            begin < to_ms and from_ms < end for begin, end in self._items
+        )
 
     def within(self, from_ms: int, to_ms: int) -> list[tuple[int, int]]:
-        """The parts of the set that lie in a stretch."""
+        """The parts of the set that lie in a stretch; of an empty one there are none."""
+        if from_ms >= to_ms:
+            return []
         return [
             (max(begin, from_ms), min(end, to_ms))
             for begin, end in self._items

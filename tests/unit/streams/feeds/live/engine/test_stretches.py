@@ -41,3 +41,5 @@ def test_the_part_within_a_stretch_is_cut_at_its_edges() -> None:
     stretches.add(20, 30)
     assert stretches.within(5, 25) == [(5, 10), (20, 25)]
     assert stretches.within(10, 20) == []
+    assert stretches.within(8, 3) == []
+    assert not stretches.meets(8, 3)

@@ -246,6 +246,22 @@ def test_what_lies_beyond_the_reach_is_abandoned_with_its_number() -> None:
     assert_silence_is_accounted_for(world, "A")
 
 
+def test_a_hole_behind_the_reach_is_abandoned_and_a_later_one_is_not() -> None:
+    provider = provider_of("A", minutes=90)
+    provider.down = [(minute(5), minute(60), 500)]
+    world = world_of(provider, history(reach_ms=30 * MINUTE))
+    world.stream(minute(90))
+    world.at(minute(5) + 30 * SECOND, world.disconnect)
+    world.at(minute(38) + 30 * SECOND, world.connect)
+    world.at(minute(38) + 40 * SECOND, world.disconnect)
+    world.at(minute(40) + 30 * SECOND, world.connect)
+    world.run(minute(70))
+    assert sorted(_labels(world)) == [*range(-5, 5), *range(29, 69)]
+    holes = [event for event in world.reports if isinstance(event, Hole)]
+    assert [hole for hole in holes if hole.to_ms is not None and hole.to_ms < hole.from_ms] == []
+    assert min(hole.missing for hole in holes) == 0
+
+
 def test_without_a_history_a_hole_is_abandoned_as_soon_as_it_ends() -> None:
     provider = provider_of("A", minutes=30)
     config, settings = config_of(["A"]), feed_of(["A"], None)
