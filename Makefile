@@ -25,7 +25,7 @@ WORKER_TESTS := $(wildcard tests/kafka/test_worker*.py)
 MEASURED_TESTS := $(addprefix tests/unit/,schemas streams/core streams/pipeline)
 # Those of live feeds run other folders.
 TRACED_TESTS := $(filter-out %/test_live_feeds.py,$(wildcard tests/properties/test_*.py))
-RULE_TESTS := tests/contract tests/properties $(addprefix tests/unit/streams/,ingest store)
+RULE_TESTS := tests/contract tests/live tests/properties $(addprefix tests/unit/streams/,ingest store)
 # What the build can change: the core, and what needs nothing else.
 COMPILED_TESTS := tests/house/test_build.py $(addprefix tests/unit/streams/,core embedded pipeline) \
 	tests/properties tests/golden tests/oracle
