@@ -26,6 +26,8 @@ from tapeline.streams.outputs.run_folder import MANIFEST
 from tapeline.streams.pipeline.manifest import OUTPUT_SHA256
 from tapeline.streams.pipeline.view import fold
 
+VALUES = "values"
+"""The field of indicators whose keys are columns: each names its interval, and is no field."""
 Columns = dict[str, tuple[type, list[Any]]]
 """Type and values by name of a column, all of one length."""
 
@@ -95,11 +97,20 @@ def columns(
     rows = _rows(kind, tag, events, view)
     flat = [_flat(row) for row in rows]
     types = dict(_types(kind))
-    # A pair names the symbols of its group, which no type knows.
+    # Symbols of a group and keys of indicators are names that no type knows.
+    named: dict[str, type] = {}
     for row in flat:
-        for name in row:
-            types.setdefault(name, int)
-    return {name: (each, [row.get(name) for row in flat]) for name, each in types.items()}
+        for name, value in row.items():
+            if name not in types and (value is not None or name not in named):
+                known = named.get(name, int)
+                named[name] = float if isinstance(value, float) else known
+    found = {name: (each, [row.get(name) for row in flat]) for name, each in types.items()}
+    for name, each in named.items():
+        values = [row.get(name) for row in flat]
+        if each is float:
+            values = [None if value is None else float(value) for value in values]
+        found[name] = (each, values)
+    return found
 
 
 def events_in(
@@ -152,8 +163,12 @@ def _rows(
 def _flat(event: Output | Reject) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in plain(event).items():
-        if isinstance(value, dict):
+        if name == VALUES:
+            found.update(value)
+        elif isinstance(value, dict):
             found.update({f"{name}_{key}": each for key, each in value.items()})
+        elif isinstance(value, list | tuple):
+            found[name] = " ".join(map(str, value))
         else:
             found[name] = value
     return found
@@ -165,7 +180,11 @@ def _types(kind: type) -> Iterable[tuple[str, type]]:
     for field in msgspec.structs.fields(kind):
         name, hint = field.encode_name, field.type
         inner = [each for each in _union(hint) if each is not type(None)]
-        if len(inner) == 1 and isinstance(inner[0], type) and issubclass(inner[0], msgspec.Struct):
+        if get_origin(hint) in (list, tuple):
+            yield name, str
+        elif (
+            len(inner) == 1 and isinstance(inner[0], type) and issubclass(inner[0], msgspec.Struct)
+        ):
             for each in msgspec.structs.fields(inner[0]):
                 yield f"{name}_{each.encode_name}", _scalar(each.type)
         elif get_origin(inner[0]) is not dict:

@@ -125,6 +125,27 @@ class Gap(Struct, frozen=True, gc=False, tag_field="type", tag="gap"):
     state: GapState
 
 
+class Indicators(Struct, frozen=True, gc=False, tag_field="type", tag="indicators"):
+    """Values of the indicators of an interval at the end of the bar [start_ms, end_ms)."""
+
+    id: str
+    op: Op
+    seq: int
+    rev: int
+    symbol: str
+    session: str
+    event_ms: int
+    watermark_ms: int
+    corrects: int | None
+    interval: str
+    start_ms: int
+    end_ms: int
+    values: dict[str, int | float | None]
+    cold: tuple[str, ...]
+    warming: tuple[str, ...]
+    null_volumes: int | None
+
+
 class Range(Struct, frozen=True, gc=False, tag_field="type", tag="range"):
     """Session range: levels and state of its machine; its `*_ms` of transitions are bar labels."""
 
@@ -266,7 +287,7 @@ class Reject(Struct, frozen=True, gc=False, tag_field="type", tag="reject"):
     symbol: str | None
 
 
-Event = DerivedBar | Session | Quality | Gap | Range | Touch | Pair | Swing
+Event = DerivedBar | Session | Quality | Gap | Indicators | Range | Touch | Pair | Swing
 
 
 Output = Event | Retract

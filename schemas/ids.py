@@ -93,6 +93,12 @@ def gap_id(symbol: str, interval: str, start_ms: int) -> str:
     return f"gap|{symbol}|{interval}|{start_ms}"
 
 
+def indicators_id(symbol: str, interval: str, start_ms: int | None = None) -> str:
+    """Id of a row of indicators by the start of its bar; without it that of the latest bar."""
+    latest = f"indicators|{symbol}|{interval}"
+    return latest if start_ms is None else f"{latest}|{start_ms}"
+
+
 def range_id(symbol: str, label: str) -> str:
     """Id of a session range by its `range_label`."""
     return f"range|{symbol}|{label}"

@@ -47,3 +47,10 @@ def parse_interval(text: str) -> Interval:
     if length_ms % MINUTE_MS == 0:
         return Interval(length_ms, f"{length_ms // MINUTE_MS}m")
     return Interval(length_ms, f"{length_ms // SECOND_MS}s")
+
+
+def is_coarser_multiple(interval: Interval, base: Interval) -> bool:
+    """Whether bars of `interval` can be made of `base` bars; days and weeks always can."""
+    if not interval.is_intraday:
+        return True
+    return interval.length_ms > base.length_ms and interval.length_ms % base.length_ms == 0

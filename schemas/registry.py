@@ -6,13 +6,14 @@ and its rule.
 
 from __future__ import annotations
 
-from tapeline.schemas.event_rows import bars, feeds, ranges, rejects, sessions, swings
+from tapeline.schemas.event_rows import bars, feeds, indicators, ranges, rejects, sessions, swings
 from tapeline.schemas.event_types import Registry
 
 EVENTS = Registry(
     (
         *bars.ROWS,
         *sessions.ROWS,
+        *indicators.ROWS,
         *ranges.ROWS,
         *swings.ROWS,
         *rejects.ROWS,

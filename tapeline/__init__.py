@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tapeline.schemas.events import DerivedBar as DerivedBar
     from tapeline.schemas.events import Event as Event
     from tapeline.schemas.events import Gap as Gap
+    from tapeline.schemas.events import Indicators as Indicators
     from tapeline.schemas.events import Output as Output
     from tapeline.schemas.events import Pair as Pair
     from tapeline.schemas.events import Prior as Prior
@@ -119,6 +120,7 @@ _HOMES = {
     "GroupEngine": "tapeline.streams.core.engine",
     "Halt": "tapeline.schemas.feed_events",
     "Hole": "tapeline.schemas.feed_events",
+    "Indicators": "tapeline.schemas.events",
     "InputError": "tapeline.streams.errors",
     "KafkaSecurity": "tapeline.schemas.config.security",
     "Keywords": "tapeline.replay.options",
@@ -201,6 +203,7 @@ __all__ = [
     "GroupEngine",
     "Halt",
     "Hole",
+    "Indicators",
     "InputError",
     "KafkaSecurity",
     "Keywords",

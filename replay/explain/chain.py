@@ -12,11 +12,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from tapeline.replay.explain.look_back import look_back_ms
 from tapeline.schemas.codec import plain
 from tapeline.schemas.events import (
     DerivedBar,
     Event,
     Gap,
+    Indicators,
     Pair,
     Quality,
     Range,
@@ -151,6 +153,22 @@ class Chain:
         if fact.state == "closed" and fact.end_ms < closes:
             after = SlotSpan(symbol, fact.end_ms, closes, "first")
             found.append(Cause("the bar that ended it", spans=(after,)))
+        return found
+
+    @causes.register
+    def _indicators(self, fact: Indicators) -> list[Cause]:
+        symbol, start = fact.symbol, fact.start_ms
+        found = [_covered("the bar", symbol, start, fact.end_ms)]
+        plan = self.instrument(symbol)
+        planned = next(each for each in plan.indicators if each.interval.name == fact.interval)
+        starts = sorted(
+            each.start_ms
+            for each in self._facts.values()
+            if isinstance(each, Indicators) and each.start_ms <= start
+        )
+        first = look_back_ms(planned, plan.calendar, starts or [start], start)
+        if first < start:
+            found.append(Cause("look-back", spans=(SlotSpan(symbol, first, start),)))
         return found
 
     @causes.register

@@ -20,7 +20,7 @@ from tapeline.replay.sources.protocol import LogMissingError, LogSource
 from tapeline.schemas.codec import plain
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.event_types import Registry
-from tapeline.schemas.events import Event, Output, Range, Retract, Swing, Touch
+from tapeline.schemas.events import Event, Indicators, Output, Range, Retract, Swing, Touch
 from tapeline.schemas.ids import ids_of, parsed_id, range_label, touch_id
 from tapeline.schemas.records import Bar, Cancel, LogRecord
 from tapeline.schemas.registry import EVENTS
@@ -259,6 +259,12 @@ class Finder(_Group):
         asked = parsed_id(fact_id)
         if rule == "swings":
             return lambda fact: isinstance(fact, Swing | Touch) and fact.symbol == asked.name
+        if rule == "indicators":
+            interval = asked.rest[0]
+            return lambda fact: (
+                isinstance(fact, Indicators)
+                and (fact.symbol, fact.interval) == (asked.name, interval)
+            )
         if rule == "ranges":
             key = asked.rest[:2]
             return lambda fact: isinstance(fact, Range | Touch) and (fact.kind, fact.name) == key

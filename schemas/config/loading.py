@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from tapeline.schemas.config.feed_loading import read_feeds
+from tapeline.schemas.config.indicator_loading import check_indicators, read_indicator_sets
 from tapeline.schemas.config.model import (
     CALENDAR_IDS,
     CONFIG_FILE,
@@ -21,7 +22,6 @@ from tapeline.schemas.config.model import (
     LimitsConfig,
     TimeConfig,
     built_in_config,
-    is_coarser_multiple,
 )
 from tapeline.schemas.config.security import (
     SASL_MECHANISMS,
@@ -43,6 +43,7 @@ from tapeline.schemas.config.values import (
     as_list,
     as_table,
     iso_date,
+    names_once,
     one_of,
     read_base,
     read_bootstrap,
@@ -54,13 +55,12 @@ from tapeline.schemas.config.values import (
     read_name,
     read_structural_class,
     read_table,
-    read_template_names,
     read_tick,
     read_topic_prefix,
     refuse_unknown_key,
     whole_number,
 )
-from tapeline.schemas.intervals import parse_interval
+from tapeline.schemas.intervals import is_coarser_multiple, parse_interval
 from tapeline.schemas.symbols import is_name
 
 KAFKA_READERS: dict[str, Reader] = {
@@ -81,13 +81,14 @@ INSTRUMENT_READERS: dict[str, Reader] = {
     "tick": read_tick,
     "calendar": one_of(CALENDAR_IDS),
     "base": read_base,
-    "ranges": read_template_names,
+    "ranges": names_once("ranges"),
     "swings": read_flag,
     "structural_class": read_structural_class,
     "negative_prices": read_flag,
     "quality": read_flag,
     "horizon_sessions": whole_number(0, HORIZON_LIMIT),
     "max_ahead": read_max_ahead,
+    "indicators": names_once("indicators"),
 }
 DERIVED_READERS: dict[str, Reader] = {
     "intervals": read_intervals,
@@ -98,7 +99,17 @@ LIMITS_READERS: dict[str, Reader] = {
     "symbols": whole_number(0, SYMBOLS_LIMIT),
     "input_mib": whole_number(1, INPUT_MIB_LIMIT),
 }
-SECTIONS = ("kafka", "time", "limits", "instruments", "groups", "derived", "templates", "feeds")
+SECTIONS = (
+    "kafka",
+    "time",
+    "limits",
+    "instruments",
+    "groups",
+    "derived",
+    "templates",
+    "indicators",
+    "feeds",
+)
 
 
 def load_config(path: str | Path | None = None) -> Config:
@@ -152,8 +163,10 @@ def read_config(text: str, file: str) -> Config:
         templates=templates,
         time=time,
         limits=LimitsConfig(**limits),
+        indicators=read_indicator_sets(document.get("indicators", {}), root.child("indicators")),
     )
     _check_templates(config, root.child("instruments"))
+    check_indicators(config, root.child("instruments"))
     _check_groups(config, root.child("groups"))
     if "intervals" in derived:
         named = _named_instruments(config, document, own_groups)

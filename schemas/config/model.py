@@ -9,17 +9,28 @@ from __future__ import annotations
 import hashlib
 import json
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tapeline.schemas.config.feeds import FeedConfig
+from tapeline.schemas.config.indicator_sets import (
+    BUILT_IN_SETS,
+    IndicatorSet,
+    IntervalIndicators,
+    indicators_of,
+)
 from tapeline.schemas.config.security import Brokers, KafkaSecurity
 from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.instants import DAY_MS, day_of
-from tapeline.schemas.intervals import DEFAULT_INTERVALS, Interval, parse_interval
+from tapeline.schemas.intervals import (
+    DEFAULT_INTERVALS,
+    Interval,
+    is_coarser_multiple,
+    parse_interval,
+)
 from tapeline.schemas.templates import BUILT_IN_TEMPLATES, Template
 
 CONFIG_FILE = "tapeline.toml"
@@ -169,6 +180,8 @@ class InstrumentConfig(Struct, frozen=True, kw_only=True):
         Correction horizon N in calendar sessions; 0: only the session of the watermark.
     max_ahead_ms
         Greatest step of a record beyond the watermark, in milliseconds; 0: no limit.
+    indicators
+        Names of sets of indicators, each once.
     """
 
     tick: str
@@ -181,6 +194,7 @@ class InstrumentConfig(Struct, frozen=True, kw_only=True):
     quality: bool = True
     horizon_sessions: int = 10
     max_ahead_ms: int = DEFAULT_MAX_AHEAD_MS
+    indicators: tuple[str, ...] = ()
 
     @property
     def swing_structural_class(self) -> int:
@@ -210,6 +224,8 @@ class Config(Struct, frozen=True, kw_only=True):
         Group id to its one or two symbols. A symbol in no group is a group of its own name.
     templates
         Built-in and own range templates by name.
+    indicators
+        Built-in and own sets of indicators by name.
     feeds
         Live feeds by name. They decide what comes in, and nothing of what becomes of it.
     """
@@ -223,6 +239,7 @@ class Config(Struct, frozen=True, kw_only=True):
     time: TimeConfig = TimeConfig()
     limits: LimitsConfig = LimitsConfig()
     feeds: dict[str, FeedConfig] = {}
+    indicators: dict[str, IndicatorSet] = field(default_factory=lambda: dict(BUILT_IN_SETS))
 
     def without_max_ahead(self) -> Config:
         """The same with no limit to jumps of the watermark.
@@ -274,12 +291,21 @@ class Config(Struct, frozen=True, kw_only=True):
         intervals = (parse_interval(name) for name in self.derived.intervals)
         return tuple(each for each in intervals if is_coarser_multiple(each, base_interval))
 
+    def indicators_for(self, instrument: InstrumentConfig) -> tuple[IntervalIndicators, ...]:
+        """Indicators of an instrument, by ascending length of interval; see `indicators_of`."""
+        if not instrument.indicators:
+            return ()
+        named = ((name, self.indicators[name]) for name in instrument.indicators)
+        return indicators_of(named, instrument.base)
 
-def is_coarser_multiple(interval: Interval, base: Interval) -> bool:
-    """Whether bars of `interval` can be made of `base` bars; days and weeks always can."""
-    if not interval.is_intraday:
-        return True
-    return interval.length_ms > base.length_ms and interval.length_ms % base.length_ms == 0
+    def computed_for(self, instrument: InstrumentConfig) -> tuple[Interval, ...]:
+        """Derived intervals that only indicators of an instrument ask for: not published."""
+        published = {interval.name for interval in self.intervals_for(instrument.base)}
+        return tuple(
+            parse_interval(each.interval)
+            for each in self.indicators_for(instrument)
+            if each.interval not in published and each.interval != instrument.base
+        )
 
 
 def built_in_config() -> Config:
@@ -300,13 +326,31 @@ def config_hash(config: Config) -> str:
 
     Which is all but ``[kafka]``, ``[feeds]`` and ``[limits] input_mib``.
     """
+    instruments = {name: _deciding(each) for name, each in config.instruments.items()}
+    default = None if config.default is None else _deciding(config.default)
     content = {
-        "default": config.default,
+        "default": default,
         "derived": config.derived,
         "groups": config.groups,
-        "instruments": config.instruments,
+        "instruments": instruments,
         "limits": {"symbols": config.limits.symbols},
         "templates": config.templates,
         "time": config.time,
     }
+    used = {name for each in _instruments(config) for name in each.indicators}
+    if used:
+        content["indicators"] = {name: config.indicators[name] for name in used}
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+
+
+def _instruments(config: Config) -> list[InstrumentConfig]:
+    default = [] if config.default is None else [config.default]
+    return [*default, *config.instruments.values()]
+
+
+def _deciding(instrument: InstrumentConfig) -> dict[str, Any]:
+    """An instrument as plain data; one without indicators as before there were any."""
+    found: dict[str, Any] = msgspec.to_builtins(instrument)
+    if not instrument.indicators:
+        del found["indicators"]
+    return found

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from tapeline.schemas.config.feed_keys import TABLE_READERS
 from tapeline.schemas.config.feeds import FeedConfig
+from tapeline.schemas.config.indicator_sets import IndicatorSet
 from tapeline.schemas.config.model import (
     Config,
     DerivedConfig,
@@ -33,7 +34,8 @@ def to_toml(config: Config) -> str:
 
     What is built in and unchanged comes after ``#``: `schemas.config.loading.read_config` of the
     text gives an equal configuration, and the rest is all that a file needs to hold. An unchanged
-    list of intervals must not be given, because a given one has to fit every instrument.
+    list of intervals must not be given, because a given one has to fit every instrument. Remarks
+    on what indicators add come after ##.
     """
     plain = built_in_config()
     lines = ["# The effective configuration; after # comes what is built in and unchanged."]
@@ -45,9 +47,11 @@ def to_toml(config: Config) -> str:
     else:
         table = ["[instruments.default]", *_instrument(config.default)]
         lines += ["", *_unless(config.default == plain.default, table)]
+        lines += _computed(config, config.default)
     for symbol, instrument in config.instruments.items():
         table = [f"[instruments.{_key(symbol)}]", *_instrument(instrument)]
         lines += ["", *_unless(instrument == plain.instruments.get(symbol), table)]
+        lines += _computed(config, instrument)
     lines += ["", "[groups]"]
     for name, members in config.groups.items():
         line = f"{_key(name)} = {_value(members)}"
@@ -56,6 +60,8 @@ def to_toml(config: Config) -> str:
     for name, template in config.templates.items():
         table = [f"[templates.{_key(name)}]", *_template(template)]
         lines += ["", *_unless(template == plain.templates.get(name), table)]
+    for name, found in config.indicators.items():
+        lines += ["", *_indicator_set(name, found)]
     for name, feed in config.feeds.items():
         lines += ["", *_feed(f"feeds.{_key(name)}", feed)]
     return "\n".join(lines) + "\n"
@@ -96,6 +102,32 @@ def _instrument(instrument: InstrumentConfig) -> Iterable[str]:
             yield 'structural_class = "auto"'
         else:
             yield f"{name} = {_value(value)}"
+
+
+def _indicator_set(name: str, found: IndicatorSet) -> Iterable[str]:
+    """A set as a file has it; a built-in one of several parts only as a remark."""
+    if len(found.parts) > 1:
+        for part in found.parts:
+            listed = ", ".join(part.specifications)
+            yield f"## indicators.{_key(name)} is built in: {listed} on {', '.join(part.intervals)}"
+        return
+    [part] = found.parts
+    yield f"[indicators.{_key(name)}]"
+    yield f"list = {_value(part.specifications)}"
+    yield f"intervals = {_value(part.intervals)}"
+    yield f"publish = {_value(found.publish)}"
+    yield f"on_incomplete = {_value(found.on_incomplete)}"
+
+
+def _computed(config: Config, instrument: InstrumentConfig) -> Iterable[str]:
+    """Remarks on what indicators add beyond the keys of an instrument."""
+    computed = {each.name for each in config.computed_for(instrument)}
+    for each in config.indicators_for(instrument):
+        keys = ", ".join(found.key(each.interval) for found in each.specifications)
+        sets = ", ".join(each.sets)
+        yield f"## indicators in {each.interval}, of {sets}: {keys}"
+        if each.interval in computed:
+            yield f"## bars of {each.interval} are computed for {sets}, and not published"
 
 
 def _template(template: Template) -> Iterable[str]:

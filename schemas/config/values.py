@@ -45,6 +45,10 @@ ALLOWED = {
     "calendar": " or ".join(f'"{each}"' for each in CALENDAR_IDS),
     "base": ", ".join(BASE_INTERVALS) + " (also written 60s, 1h, 4h)",
     "ranges": "a list of template names, each once, or []",
+    "indicators": "a list of names of sets, each once, or []",
+    "list": 'a list of specifications such as "sma(20)", each once',
+    "publish": '"rows" or "latest"',
+    "on_incomplete": '"use" or "skip"',
     "swings": "true or false",
     "structural_class": 'a whole number from 1 to 6, or "auto"',
     "negative_prices": "true or false",
@@ -217,14 +221,18 @@ def read_structural_class(value: object, at: ConfigKey) -> int | None:
     return value
 
 
-def read_template_names(value: object, at: ConfigKey) -> tuple[str, ...]:
-    """A list of template names, each once; whether they exist is known only after the merge."""
-    names: list[str] = []
-    for index, entry in enumerate(as_list(value, at, ALLOWED["ranges"])):
-        if not isinstance(entry, str) or entry in names:
-            at.item(index).refuse(entry, ALLOWED["ranges"])
-        names.append(entry)
-    return tuple(names)
+def names_once(key: str) -> Reader:
+    """Reader of names, each once, under a key of `ALLOWED`; that they exist is checked later."""
+
+    def read(value: object, at: ConfigKey) -> tuple[str, ...]:
+        names: list[str] = []
+        for index, entry in enumerate(as_list(value, at, ALLOWED[key])):
+            if not isinstance(entry, str) or entry in names:
+                at.item(index).refuse(entry, ALLOWED[key])
+            names.append(entry)
+        return tuple(names)
+
+    return read
 
 
 def read_intervals(value: object, at: ConfigKey) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The part of the command line that verifies: tapeline verify causality, determinism."""
+"""The part of the command line that verifies: tapeline verify."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tapeline.replay.verify.determinism import (
     check_determinism,
 )
 from tapeline.replay.verify.prefixes import check_causality
+from tapeline.replay.verify.recursion import RecursionReport, check_recursion
 from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import DIFFERENT
@@ -94,6 +95,28 @@ def determinism(
     else:
         print_line("NOT deterministic.")
     if not report.equal:
+        raise typer.Exit(DIFFERENT)
+
+
+@verify_app.command(cls=OrderedCommand)
+@of_a_stretch
+def recursion(
+    context: typer.Context,
+    starts: Annotated[
+        int, typer.Option(min=1, help="Later sessions to begin with, evenly spread.")
+    ] = 5,
+    json: JsonOption = False,
+) -> None:
+    """Measure when indicators stop to depend on where history begins; exit code 1 if too late."""
+    settings, origin, options = _asked_for(context)
+    report = asyncio.run(
+        check_recursion(settings, lambda: source_of(settings, origin).source, options, starts)
+    )
+    if json:
+        print_document({"clean": report.clean, **msgspec.to_builtins(report)})
+    else:
+        _print_recursion(report)
+    if not report.clean:
         raise typer.Exit(DIFFERENT)
 
 
@@ -185,6 +208,23 @@ def _short(text: str | None) -> str:
     if text is None:
         return "(nothing)"
     return text if len(text) <= SHOWN_BYTES else f"{text[:SHOWN_BYTES]}..."
+
+
+def _print_recursion(report: RecursionReport) -> None:
+    for symbol, sessions in report.starts.items():
+        print_line(f"{symbol}: run again from {', '.join(sessions)}")
+    table = PlainTable()
+    for head in ("symbol", "key"):
+        table.add_column(head)
+    for head in ("bars", "equal from bar", "warm from bar", "different"):
+        table.add_column(head, justify="right")
+    for each in report.keys:
+        counts = (each.equal_from, each.warm_from)
+        shown = ["never" if count is None else str(count) for count in counts]
+        table.add_row(each.symbol, each.key, str(each.bars), *shown, str(each.different))
+    plain_console().print(table)
+    different = sum(each.different for each in report.keys)
+    print_line(f"{different} values differ that are neither cold nor warming.")
 
 
 def add_to(app: typer.Typer) -> None:

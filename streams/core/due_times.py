@@ -27,12 +27,15 @@ class DueTimes:
         `later_ms` waits for.
     later_ms
         The same, but for derived bars: they end far more often than all else.
+    at_once
+        Whether every bar is looked at: a tracker publishes for each.
     ceiling, floor
         A bar with floor <= low and high <= ceiling may be handed on later.
     """
 
     __slots__ = (
-        "_added", "_clock", "_waiting", "ceiling", "derived", "due_ms", "floor", "later_ms",
+        "_added", "_clock", "_waiting", "at_once", "ceiling", "derived", "due_ms", "floor",
+        "later_ms",
     )  # fmt: skip
 
     def __init__(self, rules: SymbolRules, clock: RestorePointClock) -> None:
@@ -40,6 +43,7 @@ class DueTimes:
         self._added = rules.added
         self._waiting: list[Tracker] = [rules.sessions, *rules.in_run.moved]
         self._clock = clock
+        self.at_once = any(each.at_once for each in rules.added)
         self.due_ms = self.later_ms = NOWHERE_MS
         self.ceiling = NO_LEVEL
         self.floor = -NO_LEVEL
@@ -57,7 +61,8 @@ class DueTimes:
             if tracker.floor > highest:
                 highest = tracker.floor
         self.later_ms = earliest
-        self.due_ms = min(self.derived.next_grid_ms(label_ms), earliest)
+        if not self.at_once:
+            self.due_ms = min(self.derived.next_grid_ms(label_ms), earliest)
         self.ceiling = lowest
         self.floor = highest
 

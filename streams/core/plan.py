@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tapeline.schemas.event_types import Registry
+from tapeline.schemas.indicators.specification import Specification
 from tapeline.schemas.intervals import Interval
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.templates import RangeKind
@@ -31,6 +32,34 @@ class PlannedKind:
         self.rank = rank
 
 
+class PlannedIndicators:
+    """Indicators of an instrument in one interval: together they are one row a bar.
+
+    Attributes
+    ----------
+    interval
+        Of the bars; the base interval, or a derived one.
+    specifications
+        What they are, each once; one that is made of another one comes after it.
+    latest
+        Whether the row of the latest bar is a fact that grows, instead of one for each bar.
+    complete_only
+        Whether bars with missing members are passed over.
+    """
+
+    def __init__(
+        self,
+        interval: Interval,
+        specifications: tuple[Specification, ...],
+        latest: bool,
+        complete_only: bool,
+    ) -> None:
+        self.interval = interval
+        self.specifications = specifications
+        self.latest = latest
+        self.complete_only = complete_only
+
+
 class InstrumentPlan:
     """Settings of one symbol, resolved: lengths in milliseconds, calendar and kinds as objects.
 
@@ -38,6 +67,10 @@ class InstrumentPlan:
     ----------
     intervals
         Derived intervals, ascending by length; every one coarser than the base.
+    computed
+        Derived intervals that indicators alone ask for: they are computed and not published.
+    indicators
+        By interval, ascending by length.
     publish_incomplete
         Whether derived bars with missing members are published.
     horizon_sessions
@@ -64,6 +97,8 @@ class InstrumentPlan:
         max_ahead_ms: int,
         earliest_ms: int,
         latest_ms: int,
+        computed: list[Interval],
+        indicators: list[PlannedIndicators],
     ) -> None:
         self.symbol = symbol
         self.calendar = calendar
@@ -80,6 +115,8 @@ class InstrumentPlan:
         self.max_ahead_ms = max_ahead_ms
         self.earliest_ms = earliest_ms
         self.latest_ms = latest_ms
+        self.computed = computed
+        self.indicators = indicators
 
 
 TrackerFactory = Callable[[InstrumentPlan], Tracker]

@@ -9,6 +9,8 @@ from tapeline.streams.core.bars.derived import VERSION as BARS_VERSION
 from tapeline.streams.core.bars.derived import DerivedBars
 from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.history.ring import RestorePoint
+from tapeline.streams.core.indicators.tracker import VERSION as INDICATORS_VERSION
+from tapeline.streams.core.indicators.tracker import IndicatorTracker
 from tapeline.streams.core.last_bars import LastBars
 from tapeline.streams.core.plan import GroupPlan, InstrumentPlan
 from tapeline.streams.core.ranges.pairs import VERSION as PAIRS_VERSION
@@ -26,7 +28,7 @@ from tapeline.streams.core.tracker_list import TrackerList
 
 
 class SymbolRules:
-    """Trackers of one symbol, those of the plan between the shipped ones.
+    """Trackers of one symbol, those that not every symbol has between the others.
 
     Parameters
     ----------
@@ -45,12 +47,16 @@ class SymbolRules:
 
     Attributes
     ----------
+    added
+        Indicators, where the symbol has some, and trackers of the plan.
     all
         All of them, in the order of publication; what a bar of the fast path meets is an attribute,
         too.
     in_run
         Those of them that time and publication go to in an unbroken run: sessions have nothing to
         do in it, derived bars and swings are handed what they need, and publish, at once.
+    movable
+        Whether a derived bar may change what a tracker waits for: only those of a plan do so.
     bars
         The last bars, which shipped rules look at.
     pairs
@@ -58,8 +64,8 @@ class SymbolRules:
     """
 
     __slots__ = (
-        "_symbol", "added", "all", "bars", "derived", "in_run", "pairs", "ranges", "sessions",
-        "swings",
+        "_symbol", "added", "all", "bars", "derived", "in_run", "movable", "pairs", "ranges",
+        "sessions", "swings",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +79,9 @@ class SymbolRules:
     ) -> None:
         self._symbol = plan.symbol
         self._check_positions(added, registry)
+        self.movable = bool(added)
+        if plan.indicators:
+            added = _by_position([IndicatorTracker(plan), *added], registry)
         self.bars = bars = LastBars()
         self.sessions = SessionTracker(plan, bars)
         self.derived = DerivedBars(plan, bars, stamp)
@@ -164,6 +173,16 @@ def _position(position: int | None) -> int:
     return -1 if position is None else position
 
 
+def _by_position(trackers: list[Tracker], registry: Registry) -> list[Tracker]:
+    """In the order of publication, by the first part of each."""
+    ranked = [(registry.row(each.parts[0]).position or 0, each) for each in trackers]
+    return [each for _, each in sorted(ranked, key=_rank)]
+
+
+def _rank(ranked: tuple[int, Tracker]) -> int:
+    return ranked[0]
+
+
 def tracker_versions(plan: GroupPlan) -> dict[str, int]:
     """Versions of all rules of a group by name, the shipped ones first."""
     versions = {
@@ -175,6 +194,8 @@ def tracker_versions(plan: GroupPlan) -> dict[str, int]:
     }
     if len(plan.instruments) == 1:
         del versions["pairs"]
+    if any(member.indicators for member in plan.instruments):
+        versions["indicators"] = INDICATORS_VERSION
     for make in plan.trackers:
         tracker = make(plan.instruments[0])
         versions[tracker.name] = tracker.version

@@ -21,10 +21,10 @@ correction does so: it runs bars twice from a restore point, as they were and as
 compares by id what both runs published last (docs/rules.md 7). `publish` is called in these runs as
 in any other, with a stamp that is muted: what it appends is compared, and not sent.
 
-On the fast path nothing of this is called for a bar. Three forms let a tracker stay on it: bars are
-handed over later, several at once (`take`), at once where one leaves two prices (`ceiling`,
-`floor`), or where it has an `edge`. Beyond them shipped rules have, each named in its class, for
-speed alone and with the results of the contract:
+On the fast path nothing of this is called for a bar. Four forms let a tracker stay on it: bars are
+handed over later, several at once (`take`), one by one (`at_once`), at once where one leaves two
+prices (`ceiling`, `floor`), or where it has an `edge`. Beyond them shipped rules have, each named
+in its class, for speed alone and with the results of the contract:
 
 - sessions know what an unbroken run is, and count its slots when it ends (`enter_run`, `leave_run`,
   `all_present`); they call `on_session` and `on_segment` of all others;
@@ -126,12 +126,15 @@ class Tracker:
     ceiling, floor
         Prices in ticks: a bar of a run that is above the one or below the other is handed over at
         once, and published for. `NO_LEVEL` and its negative: no bar is.
+    at_once
+        Whether bars of a run are handed over one by one, each at its end, and published for; of a
+        tracker that takes runs. It does not change.
     edge
         Whether `on_edge` is called for bars that are not inside their neighbours.
     """
 
     __slots__ = (
-        "ceiling", "edge", "floor", "intervals", "name", "next_ms", "parts", "pending",
+        "at_once", "ceiling", "edge", "floor", "intervals", "name", "next_ms", "parts", "pending",
         "takes_runs", "version",
     )  # fmt: skip
 
@@ -153,6 +156,7 @@ class Tracker:
         self.ceiling = NO_LEVEL
         self.floor = -NO_LEVEL
         self.edge = False
+        self.at_once = False
 
     def begin(self, label_ms: int) -> None:
         """The symbol's history starts with a bar of that label; in session or not."""

@@ -48,8 +48,8 @@ class SymbolTracks(DueTimes):
 
     __slots__ = (
         "_book", "_books", "_fast_path_allowed", "_fresh", "_has_added", "_highs",
-        "_lows", "_partner", "_passed_ms", "_plan", "_stamp", "bars", "base", "base_ms", "calendar",
-        "fast_path_ms", "first_label_ms", "history", "ranges", "rules", "session_begun",
+        "_lows", "_movable", "_partner", "_passed_ms", "_plan", "_stamp", "bars", "base", "base_ms",
+        "calendar", "fast_path_ms", "first_label_ms", "history", "ranges", "rules", "session_begun",
         "sessions", "swings", "symbol", "ticks", "whole",
     )  # fmt: skip
 
@@ -80,6 +80,7 @@ class SymbolTracks(DueTimes):
         self._stamp = stamp
         self._partner: SymbolTracks | None = None
         self._has_added = bool(rules.added)
+        self._movable = rules.movable
         self._fast_path_allowed = all(
             each.takes_runs and not each.edge for each in rules.added
         ) and (plan.max_ahead_ms == 0 or plan.max_ahead_ms >= plan.base_ms)
@@ -175,14 +176,14 @@ class SymbolTracks(DueTimes):
         stamp = self._stamp
         out = stamp.begin(offset, end)
         date = self.sessions.date
-        # What an added tracker does with a derived bar may move what it waits for.
-        later = end >= self.later_ms or (self._has_added and end >= self.due_ms)
+        # What a tracker of the plan does with a derived bar may move what it waits for.
+        later = end >= self.later_ms or (self._movable and end >= self.due_ms)
         if later:
             self._turn(end)
         else:
             if end >= self.due_ms:
                 self._roll(end)
-            if self.ranges.pending:
+            if self.ranges.pending or self._has_added:
                 self._publish(self.rules.in_run)
         if side is not None:
             bars = self.bars
@@ -202,7 +203,8 @@ class SymbolTracks(DueTimes):
             for tracker in self.rules.added:
                 tracker.take(fresh)
         due_ms = self.derived.roll(fresh, self.whole, end)
-        self.due_ms = due_ms if due_ms < self.later_ms else self.later_ms
+        if not self.at_once:
+            self.due_ms = due_ms if due_ms < self.later_ms else self.later_ms
         self._keep(fresh)
 
     def _keep(self, fresh: list[PackedRow]) -> None:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from tapeline.schemas.config.indicator_sets import IntervalIndicators
 from tapeline.schemas.config.model import Config, InstrumentConfig
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.calendars import load_calendar, load_zone
 from tapeline.streams.core.calendar import ZoneTable
-from tapeline.streams.core.plan import GroupPlan, InstrumentPlan, PlannedKind, TrackerFactory
+from tapeline.streams.core.plan import (
+    GroupPlan,
+    InstrumentPlan,
+    PlannedIndicators,
+    PlannedKind,
+    TrackerFactory,
+)
 from tapeline.streams.core.ticks import TickScale
 
 LINK_ORDER = ("Yearly", "Monthly", "Weekly", "Major", "Minor")
@@ -65,6 +72,17 @@ def plan_instrument(config: Config, symbol: str, instrument: InstrumentConfig) -
         max_ahead_ms=instrument.max_ahead_ms,
         earliest_ms=config.time.earliest_ms,
         latest_ms=config.time.latest_ms,
+        computed=list(config.computed_for(instrument)),
+        indicators=[_planned(each) for each in config.indicators_for(instrument)],
+    )
+
+
+def _planned(found: IntervalIndicators) -> PlannedIndicators:
+    return PlannedIndicators(
+        parse_interval(found.interval),
+        found.specifications,
+        latest=found.publish == "latest",
+        complete_only=found.on_incomplete == "skip",
     )
 
 

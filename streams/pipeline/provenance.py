@@ -33,13 +33,15 @@ from tapeline.streams.calendars.schedules import (
 )
 from tapeline.streams.core.calendar import Calendar, ZoneTable
 from tapeline.streams.core.engine import RULES_VERSION, GroupEngine, check_state_version
-from tapeline.streams.core.plan import GroupPlan
+from tapeline.streams.core.plan import GroupPlan, PlannedIndicators
 from tapeline.streams.core.ranges.schedule import RangeNotFoundError
 from tapeline.streams.core.rules import tracker_versions
 from tapeline.streams.pipeline.planning import plan_group
 
 IDENTITY: Final = "identity"
 """Name of the state record."""
+INDICATORS: Final = "indicators"
+"""Name of a part of it."""
 LEAD_DAYS: Final = 200
 """Days before the first bar: the longest window has 160, and a month looks at its 31."""
 MOST_SHOWN: Final = 3
@@ -137,6 +139,8 @@ def _settings(config: Config, plan: GroupPlan) -> Parts:
         assert instrument is not None, "a plan has configured members"
         settings = _plain(instrument)
         del settings["max_ahead_ms"]
+        # What they come to is a part of its own.
+        del settings["indicators"]
         instruments[member.symbol] = settings
         templates |= {name: _plain(config.templates[name]) for name in instrument.ranges}
     return {
@@ -146,6 +150,25 @@ def _settings(config: Config, plan: GroupPlan) -> Parts:
         "members": [member.symbol for member in plan.instruments],
         "instruments": instruments,
         "templates": templates,
+        **_indicators(plan),
+    }
+
+
+def _indicators(plan: GroupPlan) -> Parts:
+    """Indicators by symbol, interval and key; no part where no member has any."""
+    found = {
+        member.symbol: {each.interval.name: _rows(each) for each in member.indicators}
+        for member in plan.instruments
+        if member.indicators
+    }
+    return {INDICATORS: found} if found else {}
+
+
+def _rows(planned: PlannedIndicators) -> Parts:
+    return {
+        "publish": "latest" if planned.latest else "rows",
+        "on_incomplete": "skip" if planned.complete_only else "use",
+        "keys": {each.key(planned.interval.name): each.written for each in planned.specifications},
     }
 
 
@@ -338,9 +361,9 @@ def shown(found: list[str]) -> str:
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """What the parts of two identities do not agree in, a text each: key, then, now."""
-    for key in then:
+    for key in {**then, **now}:
         if key not in ("calendars", "zones", "first", "last", "rows_from"):
-            yield from _setting_differences(key, then[key], now.get(key))
+            yield from _setting_differences(key, then.get(key), now.get(key))
     yield from schedule_differences(then, now)
 
 
@@ -364,6 +387,9 @@ def schedule_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Ite
 
 
 def _setting_differences(key: str, old: Any, new: Any) -> Iterator[str]:
+    if key.startswith(INDICATORS) and isinstance(new if old is None else old, dict):
+        # Down to the keys that are new or gone.
+        old, new = old or {}, new or {}
     if isinstance(old, dict) and isinstance(new, dict):
         for name in sorted({*old, *new}):
             yield from _setting_differences(f"{key}.{name}", old.get(name), new.get(name))

@@ -15,6 +15,7 @@ from tapeline.schemas.events import (
     DerivedBar,
     Event,
     Gap,
+    Indicators,
     Pair,
     Quality,
     Range,
@@ -38,12 +39,15 @@ class SymbolSummary:
 
     Attributes
     ----------
+    derived, indicators
+        Bars, and bars with a row of indicators, by interval.
     ranges
         Ranges by state; an expired one counts as ``expired`` whatever its state.
     """
 
     def __init__(self) -> None:
         self.derived: dict[str, int] = {}
+        self.indicators: dict[str, int] = {}
         self.sessions = 0
         self.gaps = 0
         self.missing = 0
@@ -57,6 +61,10 @@ class SymbolSummary:
     def derived_bar(self, event: DerivedBar, count: int = 1) -> None:
         """One bar more or less of its interval."""
         self.derived[event.interval] = self.derived.get(event.interval, 0) + count
+
+    def indicators_row(self, event: Indicators, count: int = 1) -> None:
+        """One row more or less of its interval."""
+        self.indicators[event.interval] = self.indicators.get(event.interval, 0) + count
 
     def session(self, event: Session, count: int = 1) -> None:
         """Sessions count when they close."""
@@ -104,6 +112,8 @@ class SymbolSummary:
         """
         if isinstance(event, DerivedBar):
             self.derived_bar(event, -1)
+        elif isinstance(event, Indicators):
+            self.indicators_row(event, -1)
         elif isinstance(event, Session):
             self.session(event, -1)
         elif isinstance(event, Quality):
@@ -134,6 +144,7 @@ class SymbolSummary:
         measured = self._quality.values()
         return {
             "derived_bars": {name: count for name, count in self.derived.items() if count},
+            "indicators": {name: count for name, count in self.indicators.items() if count},
             "sessions": self.sessions,
             "quality_mean": fsum(measured) / len(measured) if measured else None,
             "quality_worst": min(measured, default=None),
@@ -270,6 +281,8 @@ class RunSummary:
             self._symbol(event.symbol).range(event)
         elif isinstance(event, Touch):
             self._symbol(event.symbol).touch(event)
+        elif isinstance(event, Indicators):
+            self._symbol(event.symbol).indicators_row(event)
         elif isinstance(event, Session):
             self._symbol(event.symbol).session(event)
         elif isinstance(event, Quality):

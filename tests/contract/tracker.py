@@ -10,6 +10,7 @@ import msgspec
 import orjson
 import pytest
 
+from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Retract, type_of
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.streams.core.engine import GroupEngine
@@ -79,9 +80,13 @@ class TrackerContract:
     added: ClassVar[tuple[TrackerFactory, ...]] = ()
     hot_bytes: ClassVar[int] = 1_024
 
+    def config(self, given: Config) -> Config:
+        """The configuration of a test, with what the tracker needs of it."""
+        return given
+
     def plan(self, books: PairOfBooks = BOOKS) -> GroupPlan:
         """Plan of a group of two symbols with the tracker."""
-        plan = plan_group(books.config(), GROUP)
+        plan = plan_group(self.config(books.config()), GROUP)
         plan.trackers = self.added
         plan.registry = REGISTRY
         return plan
@@ -89,7 +94,7 @@ class TrackerContract:
     def plan_of_minutes(self) -> GroupPlan:
         """The same with all intervals there are by default."""
         shape = BookShape("XNYS", "1m", "2025-12-05", 3, 0, 4, 0.0, 0, 0, 0, False)
-        plan = plan_group(config_for(shape, SYMBOLS), "TWO")
+        plan = plan_group(self.config(config_for(shape, SYMBOLS)), "TWO")
         plan.trackers = self.added
         plan.registry = REGISTRY
         return plan
@@ -149,7 +154,9 @@ class TrackerContract:
 
     def test_the_records_that_changed_make_the_same_state_as_a_snapshot(self) -> None:
         plan = self.plan()
-        tape = CorrectedTape(BOOKS.config(), GROUP, trackers=self.added, registry=REGISTRY)
+        tape = CorrectedTape(
+            self.config(BOOKS.config()), GROUP, trackers=self.added, registry=REGISTRY
+        )
         records: dict[str, bytes] = {}
         bars = [bar for symbol in SYMBOLS for bar in BOOKS.book(symbol)]
         for number, record in enumerate(disordered(bars, BOOKS.config(), 3)[:300]):
@@ -166,7 +173,9 @@ class TrackerContract:
     def test_corrections_lead_to_the_facts_of_a_fresh_run_over_the_final_bars(
         self, books: PairOfBooks
     ) -> None:
-        tape = CorrectedTape(books.config(), GROUP, trackers=self.added, registry=REGISTRY)
+        tape = CorrectedTape(
+            self.config(books.config()), GROUP, trackers=self.added, registry=REGISTRY
+        )
         bars = [bar for symbol in SYMBOLS for bar in books.book(symbol)]
         log = disordered(bars, books.config(), 5)
         for number, record in enumerate(log):

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tapeline.schemas.config import feed_keys
+from tapeline.schemas.config import feed_keys, indicator_loading
 from tapeline.schemas.config.feeds import HistoryConfig, SessionConfig, TruthConfig
 from tapeline.schemas.config.loading import (
     DERIVED_READERS,
@@ -175,6 +175,7 @@ def test_the_error_on_the_page_is_what_is_printed(page: str) -> None:
 
 
 FEED_HEADINGS = {
+    "## `[indicators.<set>]`": indicator_loading.READERS,
     "## `[feeds.<name>]`": feed_keys.FEED_READERS,
     "### `[feeds.<name>.session]`": feed_keys.SESSION_READERS,
     "### `[feeds.<name>.bar]`": feed_keys.BAR_READERS,
@@ -191,12 +192,12 @@ def feed_rows(page: str, heading: str) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("heading", FEED_HEADINGS)
-def test_every_key_of_a_feed_has_one_row(page: str, heading: str) -> None:
+def test_every_key_of_a_feed_or_set_has_one_row(page: str, heading: str) -> None:
     assert set(feed_rows(page, heading)) == set(FEED_HEADINGS[heading])
 
 
 @pytest.mark.parametrize(("heading", "key"), FEED_KEYS)
-def test_what_a_row_of_a_feed_allows_is_what_the_error_says(
+def test_what_a_row_of_a_feed_or_set_allows_is_what_the_error_says(
     page: str, heading: str, key: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -205,7 +206,9 @@ def test_what_a_row_of_a_feed_allows_is_what_the_error_says(
 
 
 @pytest.mark.parametrize(("heading", "key"), FEED_KEYS)
-def test_the_example_of_a_row_of_a_feed_is_allowed(page: str, heading: str, key: str) -> None:
+def test_the_example_of_a_row_of_a_feed_or_set_is_allowed(
+    page: str, heading: str, key: str
+) -> None:
     example = toml(feed_rows(page, heading)[key]["example"])
     assert FEED_HEADINGS[heading][key](example, ConfigKey("page", key)) is not None
 

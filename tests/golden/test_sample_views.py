@@ -25,6 +25,13 @@ from tapeline.streams.pipeline.routing import Router
 GOLDEN = Path(__file__).parent / "sample-views.jsonl"
 FUTURES_BARS = 420
 DELIVERY = ("seq", "rev", "corrects", "watermark_ms")
+OF_INDICATORS = """\
+indicators = ["own"]
+[indicators.own]
+list = ["sma(3)", "ema(2)"]
+intervals = ["30m", "1d"]
+"""
+"""More keys of the instrument that the configuration of the samples ends with."""
 
 
 def sample_log() -> list[LogRecord]:
@@ -41,7 +48,7 @@ def sample_log() -> list[LogRecord]:
 
 def view_lines() -> list[str]:
     """The folded view, a line a fact, sorted by id."""
-    drive = Drive(Router(read_config(CONFIGURATION, "samples")))
+    drive = Drive(Router(read_config(CONFIGURATION + OF_INDICATORS, "samples")))
     view: dict[str, Output] = {}
     for offset, record in enumerate(sample_log()):
         for event in drive.apply(record, offset).events:

@@ -30,7 +30,8 @@ WITHOUT: dict[str, str] = {
     ),
     "a part of the fold: tests/unit/streams/core, tests/properties": (
         "streams/core/bars/windows streams/core/correct/rebuild streams/core/due_times "
-        "streams/core/history/blocks streams/core/history/symbol_history streams/core/last_bars "
+        "streams/core/history/blocks streams/core/indicators/board "
+        "streams/core/history/symbol_history streams/core/last_bars "
         "streams/core/outcome streams/core/plan "
         "streams/core/ranges/events streams/core/ranges/filling streams/core/ranges/journal "
         "streams/core/ranges/stored "
@@ -55,7 +56,7 @@ WITHOUT: dict[str, str] = {
     ),
     "a part of replay, which its runs show: tests/unit/replay": (
         "replay/bounds replay/compare/recorded_files replay/compare/surroundings "
-        "replay/explain/chain replay/fold replay/processes/child "
+        "replay/explain/chain replay/explain/look_back replay/fold replay/processes/child "
         "replay/processes/job replay/results/catalogue "
         "replay/results/release_messages replay/results/repetition replay/results/results "
         "replay/results/topics replay/sources/items replay/sources/opening "
@@ -81,7 +82,7 @@ WITHOUT: dict[str, str] = {
     ),
     "declarations, read by tests/unit/schemas and tests/docs/test_events_page.py": (
         "schemas/documents/page schemas/event_rows/bars "
-        "schemas/event_rows/feeds schemas/event_rows/ranges "
+        "schemas/event_rows/feeds schemas/event_rows/indicators schemas/event_rows/ranges "
         "schemas/event_rows/rejects schemas/event_rows/sessions schemas/event_rows/swings "
         "schemas/events schemas/feed_events schemas/packing schemas/config/feeds "
         "schemas/indicators/averages schemas/indicators/kinds schemas/indicators/momentum "

@@ -17,7 +17,7 @@ import orjson
 
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.event_types import Registry
-from tapeline.schemas.events import DerivedBar, Event, Output, Retract, type_of
+from tapeline.schemas.events import DerivedBar, Event, Indicators, Output, Retract, type_of
 from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.schemas.registry import EVENTS
@@ -376,7 +376,9 @@ def _order_key(
 ) -> tuple[int, int, int, str]:
     """Sort key of an output among those of its record (docs/rules.md 7.4)."""
     known = fold[event.id] if isinstance(event, Retract) else event
-    length = parse_interval(known.interval).length_ms if isinstance(known, DerivedBar) else 0
+    length = 0
+    if isinstance(known, DerivedBar | Indicators):
+        length = parse_interval(known.interval).length_ms
     return kinds.index(type_of(known)), event.event_ms, length, event.id
 
 

@@ -45,6 +45,10 @@ def print_summary(console: PlainConsole, result: RunResult) -> None:
     if any(totals["ranges"] for totals in symbols.values()):
         console.print(_ranges_table(symbols))
     for symbol, totals in symbols.items():
+        if totals["indicators"]:
+            rows = ", ".join(f"{name} {count}" for name, count in totals["indicators"].items())
+            console.print(f"Rows of indicators of {symbol}: {rows}", soft_wrap=True)
+    for symbol, totals in symbols.items():
         if totals["running"] is not None:
             console.print(_running_line(symbol, totals["running"]), soft_wrap=True)
     for group, rows in data["pairs"].items():

@@ -61,7 +61,7 @@ class DerivedBars(Tracker):
         self._base_ms = plan.base_ms
         self.windows: list[Window] = []
         self._roots: list[Window] = []
-        self._build(plan.intervals)
+        self._build(plan.intervals, plan.computed)
         self.finest = self._roots[0]
         # The common case: every interval divides the next one.
         self._chain = len(self._roots) == 1 and not self.finest.is_day
@@ -78,13 +78,13 @@ class DerivedBars(Tracker):
         self._slots_before = 0
         self._present_base = 0
 
-    def _build(self, intervals: list[Interval]) -> None:
+    def _build(self, intervals: list[Interval], computed: list[Interval]) -> None:
         """Link every interval to the coarsest finer one that divides it; a day is always there."""
-        listed = list(intervals)
-        names = [interval.name for interval in listed]
-        if "1d" not in names:
+        names = [interval.name for interval in intervals]
+        listed = [*intervals, *computed]
+        if "1d" not in [interval.name for interval in listed]:
             listed.append(Interval(DAY_MS, "1d"))
-            listed.sort()
+        listed.sort()
         for interval in listed:
             window = Window(self._symbol, interval, interval.name in names, self._base_ms)
             source: Window | None = None
@@ -219,7 +219,8 @@ class DerivedBars(Tracker):
         bar = (start_ms, end_ms, opened, high, low, close)
         if window.followers:
             window.notify(self._session_date, bar, total, have, have)
-        self._publish(window, self._session_date, bar, total, have, have, False, quality)
+        if window.published:
+            self._publish(window, self._session_date, bar, total, have, have, False, quality)
 
     def _publish(
         self,

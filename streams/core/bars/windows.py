@@ -25,7 +25,8 @@ class Window:
     nominal
         Base slots of a window that no session end cuts short.
     published
-        False for the hidden daily window that only feeds sessions and weeks.
+        False of what only feeds others: the daily window that sessions and weeks need, and
+        intervals that indicators alone ask for.
     fed
         Windows of coarser intervals that this one is merged into when it closes.
     followers

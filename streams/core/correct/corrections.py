@@ -10,6 +10,7 @@ from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import (
     DerivedBar,
     Event,
+    Indicators,
     Output,
     content_of,
     retracted,
@@ -96,13 +97,13 @@ def _differ(before: Event, after: Event) -> bool:
 
 
 def in_order(changes: list[Change], registry: Registry) -> list[Change]:
-    """Type by type in the order of publication, then by event_ms, length of derived bars, id."""
+    """Type by type in the order of publication, then by event_ms, length of interval, id."""
     positions = registry.positions
     order: list[tuple[int, int, int, str, int]] = []
     for number, change in enumerate(changes):
         fact = change.fact
         length_ms = 0
-        if isinstance(fact, DerivedBar):
+        if isinstance(fact, DerivedBar | Indicators):
             length_ms = parse_interval(fact.interval).length_ms
         order.append((positions[type(fact)], fact.event_ms, length_ms, fact.id, number))
     order.sort()

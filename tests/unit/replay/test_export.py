@@ -69,6 +69,10 @@ def test_every_type_has_its_fields_as_columns_with_and_without_rows(export: Any,
         name, value = field.encode_name, getattr(event, field.name)
         if isinstance(value, str | int | float | bool | None) and name in row:
             assert row[name] == value
+        elif isinstance(value, tuple):
+            assert row[name].split() == list(value)
+        elif name == "values":
+            assert {key: row[key] for key in value} == value
         else:
             assert any(each.startswith(f"{name}_") for each in row), name
 

@@ -27,6 +27,8 @@ from tapeline.schemas import ids
             ("ES-NQ", "Major|Asia 2025-12-08", "PoC", "first_break"),
             "pair|ES-NQ|Major|Asia 2025-12-08|PoC|first_break",
         ),
+        (ids.indicators_id, ("ES", "5m", 1765148400000), "indicators|ES|5m|1765148400000"),
+        (ids.indicators_id, ("ES", "5m"), "indicators|ES|5m"),
         (ids.swing_id, ("ES", 1765148400000, "high"), "swing|ES|1765148400000|high"),
         (ids.reject_id, ("tape.bars.v1/3/812",), "reject|tape.bars.v1/3/812"),
     ],

@@ -32,6 +32,7 @@ def test_facts_are_published_in_the_order_of_the_rules() -> None:
         "derived_bar",
         "quality",
         "gap",
+        "indicators",
         "range",
         "touch",
         "pair",

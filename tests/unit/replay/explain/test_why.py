@@ -365,3 +365,24 @@ def test_what_the_log_does_not_lead_to_has_no_answer(tmp_path: Path) -> None:
 def test_what_is_no_id_is_refused(tmp_path: Path, fact_id: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         asked(tmp_path, CONFIG, es_log(), fact_id)
+
+
+def test_a_row_of_indicators_names_its_bar_and_the_bars_it_looks_back_at(tmp_path: Path) -> None:
+    config = read_config(
+        '[indicators.own]\nlist = ["sma(3)"]\nintervals = ["5m"]\n'
+        '[instruments.ES]\nindicators = ["own"]\n',
+        "own",
+    )
+    log: list[LogRecord] = [
+        Bar("ES", "1m", OPEN_MS + at * MINUTE_MS, 10.0 + at, 10.0 + at, 10.0 + at, 10.0 + at, 7)
+        for at in range(30)
+    ]
+    start_ms = OPEN_MS + 20 * MINUTE_MS
+    [version] = answered(tmp_path, config, log, f"indicators|ES|5m|{start_ms}").versions
+    assert version.after is not None
+    assert version.after["values"] == {"sma_3_5m": (24.0 + 29.0 + 34.0) / 3}
+    spans = {
+        cause.role: [(each.bar.start_ms - OPEN_MS) // MINUTE_MS for each in cause.bars]
+        for cause in version.causes
+    }
+    assert spans == {"the bar": list(range(20, 25)), "look-back": list(range(10, 20))}

@@ -209,6 +209,8 @@ def lunch(base: str = "1m", intervals: Iterable[str] = ("60m", "240m", "1d", "1w
         max_ahead_ms=0,
         earliest_ms=utc("1990-01-01 00:00"),
         latest_ms=utc("2100-01-01 00:00"),
+        computed=[],
+        indicators=[],
     )
     return Tape(plan=GroupPlan("HK", [instrument]))
 

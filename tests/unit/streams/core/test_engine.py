@@ -44,6 +44,7 @@ FIELDS = {
     "session": "state open_ms close_ms early_close bars expected volume high low",
     "quality": "interval as_of_ms due actual missing quality",
     "gap": "interval start_ms end_ms missing state",
+    "indicators": "interval start_ms end_ms values cold warming null_volumes",
     "range": "kind name start_ms to_ms expires_ms state expired high low true_open poc rpp have"
     " need reason side resolution first_break_ms return_ms second_break_ms resolved_ms",
     "touch": "range kind name event level price bar_ms ambiguous",
@@ -59,7 +60,9 @@ OWN = template(
 )
 PAIR = (
     '[instruments.A]\ntick = 0.01\ncalendar = "XNYS"\nranges = ["own", "prior_session"]\n'
+    'indicators = ["own"]\n'
     '[instruments.B]\ntick = 0.01\ncalendar = "XNYS"\nranges = ["own", "prior_session"]\n'
+    '[indicators.own]\nlist = ["sma(2)"]\nintervals = ["1m", "5m", "1d"]\n'
     '[groups]\nAB = ["A", "B"]\n'
 ) + OWN
 
@@ -146,10 +149,10 @@ def test_one_record_publishes_an_id_once_and_kind_by_kind() -> None:
 
 
 def tie(event: Event) -> tuple[int, str]:
-    """What decides among events of one kind and one instant: length of derived bars, then id."""
+    """What decides among events of one kind and one instant: length of interval, then id."""
     _, _, name = event.id.split("|")[:3]
-    lengths = ["5m", "15m", "30m", "60m", "240m", "1d", "1w"]
-    return (lengths.index(name) if kind(event) == "derived_bar" else 0, event.id)
+    lengths = ["1m", "5m", "15m", "30m", "60m", "240m", "1d", "1w"]
+    return (lengths.index(name) if kind(event) in ("derived_bar", "indicators") else 0, event.id)
 
 
 def test_nothing_is_published_before_it_is_decided() -> None:

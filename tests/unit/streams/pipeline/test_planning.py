@@ -99,3 +99,25 @@ def test_a_group_has_one_or_two_symbols() -> None:
         GroupPlan("ABC", plans)
     with pytest.raises(ValueError, match="0 symbols"):
         GroupPlan("NONE", [])
+
+
+def test_indicators_are_planned_by_interval_and_what_they_add_is_computed() -> None:
+    plan = planned(
+        '[indicators.a]\nlist = ["sma(3)"]\nintervals = ["1d", "3m"]\npublish = "latest"\n'
+        '[indicators.b]\nlist = ["ema(2)"]\nintervals = ["1m"]\non_incomplete = "skip"\n'
+        '[instruments.X]\nindicators = ["a", "b"]\n',
+        "X",
+    )
+    assert [interval.name for interval in plan.computed] == ["3m"]
+    assert "3m" not in [interval.name for interval in plan.intervals]
+    found = [
+        (each.interval.name, [made.stem for made in each.specifications], each.latest,
+         each.complete_only)
+        for each in plan.indicators
+    ]  # fmt: skip
+    assert found == [
+        ("1m", ["ema_2"], False, True),
+        ("3m", ["sma_3"], True, False),
+        ("1d", ["sma_3"], True, False),
+    ]
+    assert planned("", "X").indicators == []

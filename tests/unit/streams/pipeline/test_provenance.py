@@ -35,6 +35,7 @@ from tests.unit.streams.calendars.altered import REMOVED, altered
 from tests.unit.streams.core.scenario import MINUTE_MS, Tape, at, minutes, template
 
 CONFIG = built_in_config()
+OWN_SET = '[indicators.own]\nlist = ["sma(3)"]\nintervals = ["1d"]\n'
 ACME = read_config('[instruments.ACME]\ntick = 0.01\ncalendar = "XNYS"\nmax_ahead = 0\n', "test")
 OPEN = at("2025-12-07 18:00")
 """Of the session of 2025-12-08 of ES."""
@@ -107,6 +108,9 @@ def settings(text: str, group: str) -> str:
         ("[instruments.NQ]\nswings = false\n", False),
         ('[derived]\nintervals = ["5m"]\n', False),
         ('[groups]\nES-NQ = ["NQ", "ES"]\n', False),
+        (OWN_SET, True),
+        (f'{OWN_SET}[instruments.NQ]\nindicators = ["own"]\n', False),
+        (f'{OWN_SET}[instruments.ACME]\nindicators = ["own"]\n', True),
     ],
 )
 def test_only_what_decides_a_groups_results_is_part_of_its_identity(text: str, same: bool) -> None:
@@ -241,6 +245,9 @@ def test_a_zone_that_is_equal_in_reach_is_equal() -> None:
 
 
 SETTINGS = {
+    OWN_SET + '[instruments.NQ]\nindicators = ["own"]\n': (
+        "indicators.NQ.1d.keys.sma_3_1d: then nothing, now sma(3)"
+    ),
     "[instruments.ES]\nhorizon_sessions = 3\n": "instruments.ES.horizon_sessions: then 10, now 3",
     "[instruments.ES]\ntick = 0.5\n": "instruments.ES.tick: then 0.25, now 0.5",
     '[derived]\nincomplete = "skip"\n': "derived.incomplete: then publish, now skip",
@@ -361,3 +368,14 @@ def test_a_state_of_another_version_is_refused_as_such_whatever_its_settings() -
 @pytest.mark.parametrize("data", [None, "0a1b", ["0a1b", "x", 1], 7])
 def test_what_is_no_identity_is_none(data: object) -> None:
     assert stored_identity(data) is None
+
+
+def test_sets_of_equal_indicators_are_equal_whatever_they_are_called() -> None:
+    one = settings(f'{OWN_SET}[instruments.NQ]\nindicators = ["own"]\n', "ES-NQ")
+    text = (
+        '[indicators.a]\nlist = ["sma(n=3)"]\nintervals = ["1d"]\n'
+        '[indicators.b]\nlist = ["sma(3)"]\nintervals = ["1d"]\n'
+        '[instruments.NQ]\nindicators = ["a", "b"]\n'
+    )
+    assert settings(text, "ES-NQ") == one
+    assert settings(text.replace("(3)", "(4)"), "ES-NQ") != one

@@ -56,6 +56,7 @@ def test_counts_of_a_symbol_are_those_of_the_folded_files(result: RunResult, sym
     )
     assert totals == {
         "derived_bars": Counter(fact["interval"] for fact in _view(result, "bars.derived", symbol)),
+        "indicators": {},
         "sessions": sum(fact["state"] == "closed" for fact in _view(result, "sessions", symbol)),
         "quality_mean": pytest.approx(sum(qualities) / len(qualities)),
         "quality_worst": min(qualities),

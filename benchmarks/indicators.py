@@ -1,0 +1,144 @@
+"""What indicators add to a base bar: microseconds, of engines that take turns.
+
+    python benchmarks/indicators.py [--sessions 20] [--rounds 7] [--json FILE]
+
+The same bars go through engines without indicators, with the twelve of `common` on 5m bars, and
+with them on the 1m bars themselves; events are encoded. Engines take turns session by session, and
+the middle session counts: a short load of the machine does not. Also what a correction of a bar of
+the last hour takes, with indicators and without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import msgspec
+from core import machine  # type: ignore[import-not-found]  # a script beside this one
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from tapeline.schemas.config.indicator_sets import BUILT_IN_SETS
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.records import Bar
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.core import engine as engine_module
+from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.feeds.samples import sample_book
+from tapeline.streams.pipeline.collector import rare_collections
+from tapeline.streams.pipeline.planning import plan_group
+
+FIRST_SESSION = "2025-01-02"
+TWELVE = [text for part in BUILT_IN_SETS["common"].parts for text in part.specifications]
+WITHOUT = "without"
+CORRECTIONS = 20
+"""Bars of the last hour that are changed and changed back."""
+
+
+def configuration(interval: str | None) -> Config:
+    """ES with the twelve of `common` in one interval, or without indicators."""
+    if interval is None:
+        return read_config("", "benchmark")
+    return read_config(
+        f"[indicators.twelve]\nlist = {json.dumps(TWELVE)}\nintervals = ['{interval}']\n"
+        "[instruments.ES]\nindicators = ['twelve']\n[groups]\nES-NQ = ['ES']\n",
+        "benchmark",
+    )
+
+
+def sessions_of(count: int) -> Iterator[list[Bar]]:
+    """Complete sessions of 1m bars."""
+    calendar = load_calendar("CME_EQUITY")
+    session: list[Bar] = []
+    for bar in sample_book("ES", calendar, FIRST_SESSION, count, 7):
+        if session and calendar.session_of(bar.start_ms) != calendar.session_of(
+            session[0].start_ms
+        ):
+            yield session
+            session = []
+        session.append(bar)
+    yield session
+
+
+def measured(sessions: list[list[Bar]], rounds: int) -> dict[str, Any]:
+    """Microseconds a bar by engine, and of a correction."""
+    encode = msgspec.json.Encoder().encode_lines
+    taken: dict[str, list[float]] = {}
+    corrected: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        engines = {
+            name: GroupEngine(plan_group(configuration(interval), "ES-NQ"))
+            for name, interval in ((WITHOUT, None), ("5m", "5m"), ("1m", "1m"))
+        }
+        offset = 0
+        for bars in sessions:
+            for name, engine in engines.items():
+                apply = engine.apply
+                started = time.perf_counter()
+                for number, bar in enumerate(bars, offset):
+                    events = apply(bar, number).events
+                    if events:
+                        encode(events)
+                taken.setdefault(name, []).append((time.perf_counter() - started) / len(bars))
+            offset += len(bars)
+        for name, engine in engines.items():
+            corrected.setdefault(name, []).append(_correct(engine, sessions[-1][-60:], offset))
+    return {
+        "bar": {name: median(each) * 1e6 for name, each in taken.items()},
+        "correction": {name: median(each) * 1e6 for name, each in corrected.items()},
+    }
+
+
+def _correct(engine: GroupEngine, bars: list[Bar], offset: int) -> float:
+    """Seconds of one correction of a bar of the last hour."""
+    started = time.perf_counter()
+    for number, bar in enumerate(bars[:CORRECTIONS]):
+        changed = msgspec.structs.replace(bar, close=bar.low, volume=1)
+        engine.apply(changed, offset + 2 * number)
+        engine.apply(bar, offset + 2 * number + 1)
+    return (time.perf_counter() - started) / (2 * CORRECTIONS)
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Print the figures as a table."""
+    console = Console()
+    console.print(f"{figures['machine']}; {figures['core']} core; {figures['bars']:,} bars")
+    table = Table("engine", "us a bar", "added", "us a correction", box=SIMPLE_HEAD)
+    bar, correction = figures["microseconds"]["bar"], figures["microseconds"]["correction"]
+    for name in bar:
+        added = bar[name] - bar[WITHOUT]
+        text = name if name == WITHOUT else f"the twelve of common on {name}"
+        table.add_row(text, f"{bar[name]:.3f}", f"{added:.3f}", f"{correction[name]:,.0f}")
+    console.print(table)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    sessions = list(sessions_of(arguments.sessions))
+    with rare_collections():
+        found = measured(sessions, arguments.rounds)
+    figures = {
+        "machine": machine(),
+        "core": "pure" if str(engine_module.__file__).endswith(".py") else "compiled",
+        "bars": sum(map(len, sessions)),
+        "microseconds": found,
+    }
+    show(figures)
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
