@@ -25,8 +25,10 @@ def test_the_id_of_an_example_is_that_of_its_fact(name: str) -> None:
     event = json.loads(encode(event_examples()[name]))
     if "kind" in event:
         event["label"] = ids.range_label(event["kind"], event["name"])
-    # Of a connection and its subscription the number stands in the id alone.
+    # Of a connection and its subscription the number stands in the id alone, and of a pause what
+    # it holds back.
     event.setdefault("connection", 3)
+    event.setdefault("held", "history")
     make = getattr(ids, f"{name}_id")
     assert event["id"] == make(*(event[part] for part in signature(make).parameters))
 
