@@ -96,7 +96,7 @@ def view_of_store(
         instant_ms = bound.time_ms
         if instant_ms is None:
             # Only the groups of the store count; an empty one has none.
-            groups = reader.checkpoint.plans or None
+            groups = reader.plans() or None
             instant_ms = bound.instant(calendars_of(config, groups), "close")
         assert instant_ms is not None, "a view is of an instant, not of offsets"
         end = first_above(config, folder / LOG_FILE, reader.checkpoint.log_records, instant_ms)

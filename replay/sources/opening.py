@@ -122,13 +122,12 @@ async def ended(config: Config, origin: Origin) -> Origin:
 def _of_store(config: Config, store: Path, origin: Origin) -> FileSource:
     with StoreReader(store) as reader:
         reader.check_log()
-        checkpoint = reader.checkpoint
-    groups = checkpoint.plans
+        records, groups = reader.checkpoint.log_records, reader.plans()
     return FileSource(
         config,
         [Source(str(store / LOG_FILE))],
         FileOptions(
-            records=checkpoint.log_records if origin.ends is None else origin.ends[0],
+            records=records if origin.ends is None else origin.ends[0],
             kind=STORE,
             fetch_records=_rows(origin),
             # An empty store has none, and shows nothing about its symbols.

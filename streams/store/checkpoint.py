@@ -12,8 +12,9 @@ from tapeline.schemas.event_types import Registry
 from tapeline.schemas.topics import store_topics
 from tapeline.streams.pipeline.provenance import Identity
 
-FORMAT = 3
-"""3: there may be topics that this version does not know. 2: there are the nine of that time."""
+FORMAT = 4
+"""4: the identities of groups are records of their own. 3: the checkpoint has them, and there may
+be topics that a version does not know. 2: there are the nine topics of that time."""
 OLDEST_FORMAT = 2
 """Those from here on are taken as they are; the next commit writes them in this one."""
 
@@ -44,7 +45,7 @@ class RunMark(Struct, frozen=True):
     finished: bool
 
 
-class StoreCheckpoint(Struct, frozen=True):
+class StoreCheckpoint(Struct, frozen=True, omit_defaults=True):
     """How far a store is.
 
     Attributes
@@ -58,12 +59,13 @@ class StoreCheckpoint(Struct, frozen=True):
     again_to
         Length of the log when its state was last made again from it: until it includes that much,
         a store shows nothing.
-    plans
-        By group, the identity of the settings its state was made with.
     rebuilds
         Groups whose bars were changed beyond the horizon: the bar, None if there were several.
     run
         The latest run, None before the first.
+    plans
+        By group, the identity of the settings its state was made with, where format 3 has them; the
+        next commit makes records of them. See `stored_plans`.
     """
 
     v: int
@@ -74,9 +76,9 @@ class StoreCheckpoint(Struct, frozen=True):
     topics: dict[str, int]
     crcs: dict[str, int]
     again_to: int
-    plans: dict[str, Identity]
     rebuilds: dict[str, Slot | None]
     run: RunMark | None
+    plans: dict[str, Identity] = {}
 
 
 class _Version(Struct):
@@ -90,7 +92,7 @@ _VERSION = msgspec.json.Decoder(_Version)
 def empty_checkpoint(registry: Registry) -> StoreCheckpoint:
     """That of a new store."""
     none = dict.fromkeys(store_topics(registry), 0)
-    return StoreCheckpoint(FORMAT, 0, 0, 0, 0, none, none, 0, {}, {}, None)
+    return StoreCheckpoint(FORMAT, 0, 0, 0, 0, none, none, 0, {}, None)
 
 
 def read_checkpoint(raw: bytes, registry: Registry) -> StoreCheckpoint:

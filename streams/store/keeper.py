@@ -32,13 +32,14 @@ from tapeline.streams.store.layout import (
     StoreError,
     bar_key,
     bars_prefix,
+    plan_key,
     rebuild_way,
     state_prefix,
     view_key,
     way_out,
 )
 from tapeline.streams.store.opened import OpenStore
-from tapeline.streams.store.settings import check_settings
+from tapeline.streams.store.settings import check_settings, stored_plans
 from tapeline.streams.store.step import StoreStep
 
 DIGEST_BYTES = 16
@@ -104,7 +105,7 @@ class Keeper:
         self._explain = explain
         self._least_again = least_again
         self._decode = RecordDecoder().decode
-        self._plans = dict(store.checkpoint.plans)
+        self._plans = stored_plans(store.checkpoint, store.database)
         self._next = store.checkpoint.log_records
         self._line: bytes | None = None
         for line in store.letters:
@@ -112,9 +113,7 @@ class Keeper:
             self._admit_again(line)
         self._identities: dict[str, GroupIdentity] = {}
         folder = store.folder
-        check_settings(
-            config, folder, store.checkpoint, store.database, way_out(folder), self.registry
-        )
+        check_settings(config, folder, self._plans, store.database, way_out(folder), self.registry)
 
     def _slot(self, group: str) -> GroupSlot:
         """A group as the store has it."""
@@ -356,7 +355,7 @@ class Keeper:
         self._identities[group] = GroupIdentity(self.config, engine)
 
     def states(self, group: str, engine: GroupEngine) -> list[tuple[bytes, bytes | None]]:
-        """State records of a group that changed since the last call, with its identity."""
+        """Records of a group that changed since the last call: its state, and its identity."""
         known = self._identities.get(group)
         if known is None:
             known = GroupIdentity(self.config, engine, self._plans.get(group))
@@ -365,15 +364,21 @@ class Keeper:
         record = known.changed_record()
         if record is not None:
             changed[IDENTITY] = record
-        self._plans[group] = known.current()
         prefix = state_prefix(group)
-        return [(prefix + key.encode(), encoded(value)) for key, value in changed.items()]
+        found: list[tuple[bytes, bytes | None]] = [
+            (prefix + key.encode(), encoded(value)) for key, value in changed.items()
+        ]
+        plan = known.current()
+        if plan != self._plans.get(group):
+            self._plans[group] = plan
+            found.append((plan_key(group), encoded(plan.stored())))
+        return found
 
     def write(self, states: list[tuple[bytes, bytes | None]], mark: RunMark | None) -> None:
         """Write the step with other state records than those of the engines."""
         admitted = self.router.admission().taken()
         keys = [(SYMBOLS + symbol.encode(), encoded(offset)) for symbol, offset in admitted]
-        self.store.commit(self.step, [*states, *keys], mark, self._plans, self.rebuilds)
+        self.store.commit(self.step, [*states, *keys], mark, self.rebuilds)
         self.step = StoreStep(self.registry)
 
     def is_idle(self, clock: Clock) -> bool:

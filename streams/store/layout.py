@@ -8,8 +8,9 @@
     Of what came in live: where each record of the log came from, a line a record. Nothing follows
     from it, and it may end early.
 ``state/``
-    RocksDB: state of the groups, the current view, the last version of every bar, dead letters that
-    were written, and the checkpoint, which holds how much of the files counts.
+    RocksDB: state of the groups and what it was made with, the current view, the last version of
+    every bar, dead letters that were written, and the checkpoint, which holds how much of the files
+    counts.
 ``lock``
     Held while a process writes. Its content is the number of commits: a state that knows fewer has
     lost some, which a database cannot distinguish from one that never had them.
@@ -36,6 +37,7 @@ VIEW = b"view\0"
 BARS = b"bars\0"
 LETTERS = b"letters\0"
 SYMBOLS = b"symbols\0"
+PLANS = b"plans\0"
 _LABEL_SHIFT = 1 << 63
 _LABEL_BYTES = 8
 LOCKS_FILE = Path("/proc/locks")
@@ -143,6 +145,11 @@ def check_folder(folder: Path) -> None:
 def state_prefix(group: str) -> bytes:
     """Beginning of the keys of a group's state records."""
     return STATE + group.encode() + b"\0"
+
+
+def plan_key(group: str) -> bytes:
+    """Key of the identity of the settings that a group's state was made with."""
+    return PLANS + group.encode()
 
 
 def view_key(fact_id: str) -> bytes:

@@ -27,7 +27,7 @@ from tapeline.schemas.event_types import Registry
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import output_topics, store_topics
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
-from tapeline.streams.pipeline.provenance import Identity
+from tapeline.streams.pipeline.state_values import encoded
 from tapeline.streams.store.again import LETTERS_TOPIC, clear_remains, clear_state, kept_lines
 from tapeline.streams.store.checkpoint import (
     RunMark,
@@ -47,6 +47,7 @@ from tapeline.streams.store.layout import (
     StoreDamagedError,
     StoreError,
     commits_of,
+    plan_key,
     rebuild_way,
 )
 from tapeline.streams.store.log_provenance import UNKNOWN, LogProvenance
@@ -183,7 +184,6 @@ class OpenStore:
         step: StoreStep,
         states: Changes,
         mark: RunMark | None,
-        plans: dict[str, Identity],
         rebuilds: dict[str, Slot | None],
     ) -> None:
         """Write a step; all of it is there when it returns.
@@ -191,10 +191,10 @@ class OpenStore:
         Parameters
         ----------
         states
-            State records that changed.
+            State records that changed, and identities.
         mark
             How far the run is.
-        plans, rebuilds
+        rebuilds
             As in the checkpoint.
         """
         self._hook("before_log")
@@ -216,7 +216,6 @@ class OpenStore:
             log_crc=self._log.crc,
             topics={name: file.length for name, file in self._topics.items()},
             crcs={name: file.crc for name, file in self._topics.items()},
-            plans=dict(plans),
             rebuilds=dict(rebuilds),
             run=mark,
         )
@@ -224,8 +223,13 @@ class OpenStore:
         self._hook("after_state")
 
     def _put(self, checkpoint: StoreCheckpoint, changes: Changes = ()) -> None:
-        counted = replace(checkpoint, commits=checkpoint.commits + 1)
-        self.database.write([*changes, (CHECKPOINT_KEY, msgspec.json.encode(counted))])
+        counted = replace(checkpoint, commits=checkpoint.commits + 1, plans={})
+        plans = [
+            (plan_key(group), encoded(each.stored())) for group, each in checkpoint.plans.items()
+        ]
+        raw = msgspec.json.encode(counted)
+        # Of two changes of one key the later one counts.
+        self.database.write([*plans, *changes, (CHECKPOINT_KEY, raw)])
         self.checkpoint = counted
         self._lock.count(counted.commits)
 

@@ -20,6 +20,7 @@ from tapeline.streams.core.engine import HOT, StateVersionError, stored_watermar
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
 from tapeline.streams.pipeline.missing import Explain, sessions_with_gaps, unexplained
 from tapeline.streams.pipeline.operations import FEEDS_TOPIC, Operations
+from tapeline.streams.pipeline.provenance import Identity
 from tapeline.streams.pipeline.state_values import decoded
 from tapeline.streams.store.checkpoint import StoreCheckpoint, empty_checkpoint
 from tapeline.streams.store.database import Database
@@ -39,7 +40,7 @@ from tapeline.streams.store.layout import (
     view_key,
 )
 from tapeline.streams.store.opened import stored_checkpoint
-from tapeline.streams.store.settings import check_settings
+from tapeline.streams.store.settings import check_settings, stored_plans
 from tapeline.streams.store.topic_reader import TopicReader
 
 
@@ -119,9 +120,11 @@ class StoreReader:
     def check_settings(self, config: Config) -> None:
         """Raise `StoreError` when a group was made with other settings, or another schedule."""
         way_out = "name its configuration by --config"
-        check_settings(
-            config, self._folder, self.checkpoint, self._database, way_out, self._registry
-        )
+        check_settings(config, self._folder, self.plans(), self._database, way_out, self._registry)
+
+    def plans(self) -> dict[str, Identity]:
+        """By group, the identity of the settings that its state was made with."""
+        return stored_plans(self.checkpoint, self._database)
 
     def progress(self, group: str) -> tuple[int, dict[str, int | None]]:
         """Offset of the last record of a group that has one, and watermarks of its symbols."""

@@ -79,7 +79,7 @@ class StoreStatus:
         checkpoint = reader.checkpoint
         take_operations(self._operations, self._feeds, checkpoint)
         self._found += [_letter(line) for line in self._letters.lines(checkpoint)]
-        for group in checkpoint.plans:
+        for group in reader.plans():
             self._look_at(reader, group)
         for feed in self._config.feeds.values():
             for symbol in feed.symbols:

@@ -13,6 +13,7 @@ import pytest
 
 from tapeline.schemas.config.loading import read_config
 from tapeline.streams.cli import main as cli
+from tapeline.streams.store.checkpoint import FORMAT
 from tapeline.streams.store.from_log import STEP_RECORDS, MadeAgain, make_again
 from tapeline.streams.store.keeper import LEAST_AGAIN
 from tapeline.streams.store.layout import StoreDamagedError, StoreError
@@ -323,7 +324,7 @@ def test_a_store_of_version_0_1_is_refused_and_made_again(
         ["replay", "--store", "store", "--out", "run"],
     ):
         assert cli.main(arguments) == 2
-        assert "format 1, this version reads 3; make it again" in capsys.readouterr().err
+        assert f"format 1, this version reads {FORMAT}; make it again" in capsys.readouterr().err
     assert contents(old_store) == before
     assert cli.main(["run", "--store", "store", "--rebuild", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
