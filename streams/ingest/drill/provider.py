@@ -306,7 +306,7 @@ class DrillProvider:
         link = self.live()[-1]
         stated: list[StatedBar] = []
         for slots in self._market.versions.values():
-            held = [self._streamed_version(slots[label]) for label in sorted(slots)]
+            held = [self._polled_version(slots[label]) for label in sorted(slots)]
             found = [version for version in held if version is not None]
             stated += [self._stated(version) for version in found[-POLLED_SLOTS:]]
             if self.faults.mute:
@@ -316,12 +316,10 @@ class DrillProvider:
         body = messages[-1] if messages else b"{}"
         return web.Response(body=body, headers=self._headers())
 
-    def _streamed_version(self, versions: list[DrillVersion]) -> DrillVersion | None:
-        now_ms = self._clock.now_ms
+    def _polled_version(self, versions: list[DrillVersion]) -> DrillVersion | None:
+        """What an answer to a poll has of a slot: the same as the history, and bars in progress."""
         ready = [
-            each
-            for each in versions
-            if each.stream and each.at_ms <= now_ms and self._may_send(each)
+            each for each in versions if each.at_ms <= self._clock.now_ms and self._may_send(each)
         ]
         return ready[-1] if ready else None
 

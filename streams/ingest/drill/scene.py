@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
@@ -17,7 +18,7 @@ from tapeline.schemas.config.feed_mapping import Comparison
 from tapeline.schemas.config.feeds import FeedConfig, HistoryConfig
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.feed_events import FeedEvent
-from tapeline.schemas.instants import MINUTE_MS, SECOND_MS
+from tapeline.schemas.instants import FAR_FUTURE_MS, MINUTE_MS, SECOND_MS
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.live.engine.feed import FeedEngine
@@ -42,7 +43,10 @@ MOST_SYMBOLS: Final = 3
 BEFORE: Final = 8
 """Slots that the history has before the feed begins."""
 SLOTS: Final = 80
-"""Slots of a script, at most."""
+LONGEST_MS: Final = 75 * MINUTE_MS
+"""Slots of a script, at least, and how long they last."""
+STEP_MS: Final = 30 * SECOND_MS
+"""After so long it is looked whether the feed has caught up."""
 CALM_SLOTS: Final = 3
 LONGEST_CALM_MS: Final = 25 * MINUTE_MS
 """After it the last of the requests for what is late was answered."""
@@ -172,8 +176,10 @@ class Scene:
         self._task: asyncio.Task[Leave | None] | None = None
         self._thread: StoreThread | None = None
         first_ms = self.grid.at(setup.start_ms)
-        labels = self.grid.labels(first_ms, first_ms + 400 * self.base_ms)
-        self.labels = [label for _, label in zip(range(SLOTS), labels, strict=False)]
+        count = max(SLOTS, LONGEST_MS // self.base_ms)
+        labels = self.grid.labels(first_ms, FAR_FUTURE_MS)
+        self.labels = [label for _, label in zip(range(count), labels, strict=False)]
+        self.ends = [self.grid.end(label) for label in self.labels]
         reach_ms = None if setup.feed.history is None else setup.feed.history.reach_ms
         before = BEFORE if reach_ms is None else min(BEFORE, reach_ms // self.base_ms - BEFORE)
         self.begin_ms = self.labels[0] - max(0, before) * self.base_ms
@@ -192,7 +198,7 @@ class Scene:
 
     def end(self, number: int) -> int:
         """End of the slot of a number; the feed begins in the first one, 0."""
-        return self.grid.end(self.labels[number])
+        return self.ends[number]
 
     async def open(self, silent: Mapping[int, frozenset[str]] | None = None) -> None:
         """Start provider and feed, and play until the feed is live.
@@ -207,7 +213,7 @@ class Scene:
             self.market.trade(begin_ms, self.labels[number])
             begin_ms = self.end(number)
             self.market.trade(self.labels[number], begin_ms, symbols)
-        self.market.trade(begin_ms, self.end(SLOTS - 1))
+        self.market.trade(begin_ms, self.ends[-1])
         await self.provider.start()
         self.feed = self._addressed(self.setup.feed)
         await self.start()
@@ -243,8 +249,7 @@ class Scene:
     @property
     def number(self) -> int:
         """Number of the last slot that has ended."""
-        ended = [each for each in range(SLOTS) if self.end(each) <= self.now_ms]
-        return ended[-1] if ended else -1
+        return bisect_right(self.ends, self.now_ms) - 1
 
     # The feed.
 
@@ -303,13 +308,16 @@ class Scene:
         self.provider.faults.mute = self.provider.faults.cut_at_once = False
         self.provider.faults.ahead_ms = 0
         first, begun_ms = self.number, self.now_ms
-        while self._engine is not None and self.number + 1 < SLOTS and self.left is None:
-            await self.to(self.number + 1)
+        last_ms = self.ends[-1] - self.base_ms
+        while self._engine is not None and self.now_ms < last_ms and self.left is None:
+            next_ms = self.end(self.number + 1) + 2 * SECOND_MS
+            await self.provider.play(min(max(next_ms, self.now_ms + STEP_MS), last_ms))
             over = self.number - first >= CALM_SLOTS and self._engine.caught_up
             if over or self.now_ms - begun_ms > LONGEST_CALM_MS:
                 break
-        if self.history is not None:
-            await self.pass_time(self.history.lag_ms + 5 * SECOND_MS)
+        lag_ms = 0 if self.history is None else self.history.lag_ms
+        poll_ms = self.feed.session.poll_ms if self.feed.kind == "http" else 0
+        await self.pass_time(lag_ms + poll_ms + 5 * SECOND_MS)
         await self.stop()
 
     async def close(self) -> None:

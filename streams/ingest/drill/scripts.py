@@ -23,6 +23,7 @@ FAR_AHEAD: Final = 60
 """Slots: no script lasts as long."""
 MOST_ATTEMPTS: Final = 40
 """Attempts in ten minutes: ten until the breaker opens, then as many again."""
+LATE_MS: Final = 100 * SECOND_MS
 _SLACK_MS: Final = 3 * SECOND_MS
 
 
@@ -311,8 +312,8 @@ async def _late(scene: Scene) -> None:
     for number in (5, 6):
         for symbol, grid in scene.market.grids.items():
             for label in grid.labels(scene.labels[number], scene.end(number)):
-                scene.market.delay(symbol, label, 100 * SECOND_MS)
-    await scene.to(9)
+                scene.market.delay(symbol, label, LATE_MS)
+    await scene.to(9, LATE_MS)
 
 
 async def _revised(scene: Scene) -> None:

@@ -8,6 +8,9 @@ from tapeline.schemas.config.feed_loading import preset_names
 from tapeline.schemas.config.loading import read_config
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.live.engine import limiter, pauses
+from tapeline.streams.feeds.live.exchange.market import SampleMarket
+from tapeline.streams.feeds.live.exchange.server import SampleExchange
+from tapeline.streams.feeds.live.exchange.settings import sample_settings
 from tapeline.streams.ingest.drill.drill import FeedDrill, chosen_scripts, drill_feed
 from tests.feed_mappings import START_MS, SYMBOLS
 
@@ -122,6 +125,12 @@ def test_every_script_holds_for_a_feed_that_can_play_it() -> None:
 def test_a_feed_that_is_polled_holds() -> None:
     report = drilled(POLLED, "limit", "restart", "late")
     assert [each.outcome for each in report.results] == ["held"] * 3
+
+
+def test_a_feed_of_bars_of_a_second_holds() -> None:
+    text = sample_settings(SampleExchange(SampleMarket(), 1), "mine")
+    report = drilled(text, "late")
+    assert [each.outcome for each in report.results] == ["held"]
 
 
 def test_a_feed_that_does_not_wait_after_a_refusal_fails(
