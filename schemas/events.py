@@ -26,8 +26,11 @@ from __future__ import annotations
 
 from typing import Literal, TypeVar
 
+import msgspec
 from msgspec import Struct, field
 from msgspec.structs import astuple, replace
+
+from tapeline.schemas.windows import Granularity, WindowField, WindowKind
 
 Op = Literal["upsert", "retract"]
 Volume = int | float | None
@@ -144,6 +147,30 @@ class Indicators(Struct, frozen=True, gc=False, tag_field="type", tag="indicator
     cold: tuple[str, ...]
     warming: tuple[str, ...]
     null_volumes: int | None
+
+
+class WindowValue(Struct, frozen=True, gc=False, tag_field="type", tag="window"):
+    """Value of a historical window for a session: of whole sessions before it, [from_, to]."""
+
+    id: str
+    op: Op
+    seq: int
+    rev: int
+    symbol: str
+    session: str
+    event_ms: int
+    watermark_ms: int
+    corrects: int | None
+    kind: WindowKind
+    field: WindowField
+    granularity: Granularity
+    period: str
+    value: int | float | list[int | float | None] | None
+    from_: str | None = msgspec.field(name="from")
+    to: str | None
+    have: int
+    need: int
+    complete: bool
 
 
 class Range(Struct, frozen=True, gc=False, tag_field="type", tag="range"):
@@ -287,7 +314,9 @@ class Reject(Struct, frozen=True, gc=False, tag_field="type", tag="reject"):
     symbol: str | None
 
 
-Event = DerivedBar | Session | Quality | Gap | Indicators | Range | Touch | Pair | Swing
+Event = (
+    DerivedBar | Session | Quality | Gap | Indicators | WindowValue | Range | Touch | Pair | Swing
+)
 
 
 Output = Event | Retract

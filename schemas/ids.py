@@ -99,6 +99,11 @@ def indicators_id(symbol: str, interval: str, start_ms: int | None = None) -> st
     return latest if start_ms is None else f"{latest}|{start_ms}"
 
 
+def window_id(symbol: str, name: str, session: str) -> str:
+    """Id of the value of a historical window by the ISO date of the session it is for."""
+    return f"window|{symbol}|{name}|{session}"
+
+
 def range_id(symbol: str, label: str) -> str:
     """Id of a session range by its `range_label`."""
     return f"range|{symbol}|{label}"

@@ -6,7 +6,16 @@ and its rule.
 
 from __future__ import annotations
 
-from tapeline.schemas.event_rows import bars, feeds, indicators, ranges, rejects, sessions, swings
+from tapeline.schemas.event_rows import (
+    bars,
+    feeds,
+    indicators,
+    ranges,
+    rejects,
+    sessions,
+    swings,
+    windows,
+)
 from tapeline.schemas.event_types import Registry
 
 EVENTS = Registry(
@@ -14,6 +23,7 @@ EVENTS = Registry(
         *bars.ROWS,
         *sessions.ROWS,
         *indicators.ROWS,
+        *windows.ROWS,
         *ranges.ROWS,
         *swings.ROWS,
         *rejects.ROWS,

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from tapeline.schemas.events import Swing as Swing
     from tapeline.schemas.events import Touch as Touch
     from tapeline.schemas.events import TouchLink as TouchLink
+    from tapeline.schemas.events import WindowValue as WindowValue
     from tapeline.schemas.feed_events import Absent as Absent
     from tapeline.schemas.feed_events import Connection as Connection
     from tapeline.schemas.feed_events import Failover as Failover
@@ -160,6 +161,7 @@ _HOMES = {
     "Touch": "tapeline.schemas.events",
     "TouchLink": "tapeline.schemas.events",
     "UnreadableEventError": "tapeline.streams.consuming.received",
+    "WindowValue": "tapeline.schemas.events",
     "calendar_checksum": "tapeline.streams.calendars.artefacts",
     "check_prefixes": "tapeline.replay.verify.causality",
     "decode_event": "tapeline.schemas.codec",
@@ -243,6 +245,7 @@ __all__ = [
     "Touch",
     "TouchLink",
     "UnreadableEventError",
+    "WindowValue",
     "__version__",
     "calendar_checksum",
     "check_prefixes",

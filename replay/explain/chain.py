@@ -25,13 +25,15 @@ from tapeline.schemas.events import (
     Session,
     Swing,
     Touch,
+    WindowValue,
 )
-from tapeline.schemas.ids import range_id, range_label, swing_id, touch_id
-from tapeline.schemas.instants import DAY_MS
+from tapeline.schemas.ids import parsed_id, range_id, range_label, swing_id, touch_id
+from tapeline.schemas.instants import DAY_MS, day_of
 from tapeline.schemas.records import Bar
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.plan import GroupPlan, InstrumentPlan
 from tapeline.streams.core.ranges.schedule import RangeSchedule, RangeSpec
+from tapeline.streams.core.windows.spans import WindowSpan
 
 PREVIOUS_CLOSE_REACH_MS = 5 * DAY_MS
 NEIGHBOUR_REACH_MS = 15 * DAY_MS
@@ -170,6 +172,21 @@ class Chain:
         if first < start:
             found.append(Cause("look-back", spans=(SlotSpan(symbol, first, start),)))
         return found
+
+    @causes.register
+    def _window(self, fact: WindowValue) -> list[Cause]:
+        if fact.have == 0:
+            return []
+        plan = self.instrument(fact.symbol)
+        calendar = plan.calendar
+        name = parsed_id(fact.id).rest[0]
+        [spec] = [spec for known, spec in plan.windows if known == name]
+        index = calendar.index_of_day(day_of(fact.session))
+        spans = tuple(
+            SlotSpan(fact.symbol, calendar.open_ms(each), calendar.close_ms(each))
+            for each in WindowSpan(calendar, spec).sessions(index)
+        )
+        return [Cause("bars of its sessions", spans=spans)]
 
     @causes.register
     def _range(self, fact: Range) -> list[Cause]:

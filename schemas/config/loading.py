@@ -60,6 +60,7 @@ from tapeline.schemas.config.values import (
     refuse_unknown_key,
     whole_number,
 )
+from tapeline.schemas.config.windows import check_windows, read_windows
 from tapeline.schemas.intervals import is_coarser_multiple, parse_interval
 from tapeline.schemas.symbols import is_name
 
@@ -108,6 +109,7 @@ SECTIONS = (
     "derived",
     "templates",
     "indicators",
+    "windows",
     "feeds",
 )
 
@@ -164,10 +166,12 @@ def read_config(text: str, file: str) -> Config:
         time=time,
         limits=LimitsConfig(**limits),
         indicators=read_indicator_sets(document.get("indicators", {}), root.child("indicators")),
+        windows=read_windows(document.get("windows", {}), root.child("windows")),
     )
     _check_templates(config, root.child("instruments"))
     check_indicators(config, root.child("instruments"))
     _check_groups(config, root.child("groups"))
+    check_windows(config, root.child("windows"))
     if "intervals" in derived:
         named = _named_instruments(config, document, own_groups)
         _check_intervals(document["derived"]["intervals"], named, root.child("derived"))

@@ -32,6 +32,7 @@ from tapeline.schemas.intervals import (
     parse_interval,
 )
 from tapeline.schemas.templates import BUILT_IN_TEMPLATES, Template
+from tapeline.schemas.windows import WindowSpec
 
 CONFIG_FILE = "tapeline.toml"
 CALENDAR_IDS = ("CME_EQUITY", "XNYS", "24/7")
@@ -228,6 +229,8 @@ class Config(Struct, frozen=True, kw_only=True):
         Built-in and own sets of indicators by name.
     feeds
         Live feeds by name. They decide what comes in, and nothing of what becomes of it.
+    windows
+        Historical windows by name.
     """
 
     kafka: KafkaConfig
@@ -240,6 +243,7 @@ class Config(Struct, frozen=True, kw_only=True):
     limits: LimitsConfig = LimitsConfig()
     feeds: dict[str, FeedConfig] = {}
     indicators: dict[str, IndicatorSet] = field(default_factory=lambda: dict(BUILT_IN_SETS))
+    windows: dict[str, WindowSpec] = {}
 
     def without_max_ahead(self) -> Config:
         """The same with no limit to jumps of the watermark.
@@ -285,6 +289,10 @@ class Config(Struct, frozen=True, kw_only=True):
         """Symbols of a group in their configured order; a lone symbol is its own only member."""
         return self.groups.get(group_id, (group_id,))
 
+    def windows_of(self, symbol: str) -> dict[str, WindowSpec]:
+        """Historical windows of a symbol by name."""
+        return {name: window for name, window in self.windows.items() if window.is_of(symbol)}
+
     def intervals_for(self, base: str) -> tuple[Interval, ...]:
         """Derived intervals that apply to base bars `base`, by ascending length."""
         base_interval = parse_interval(base)
@@ -328,7 +336,7 @@ def config_hash(config: Config) -> str:
     """
     instruments = {name: _deciding(each) for name, each in config.instruments.items()}
     default = None if config.default is None else _deciding(config.default)
-    content = {
+    content: dict[str, object] = {
         "default": default,
         "derived": config.derived,
         "groups": config.groups,
@@ -340,6 +348,8 @@ def config_hash(config: Config) -> str:
     used = {name for each in _instruments(config) for name in each.indicators}
     if used:
         content["indicators"] = {name: config.indicators[name] for name in used}
+    if config.windows:
+        content["windows"] = config.windows
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 

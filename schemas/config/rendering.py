@@ -21,6 +21,7 @@ from tapeline.schemas.config.model import (
 from tapeline.schemas.config.security import KafkaSecurity
 from tapeline.schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from tapeline.schemas.templates import RangeKind, Template
+from tapeline.schemas.windows import WindowSpec
 
 Section = KafkaConfig | TimeConfig | LimitsConfig | DerivedConfig
 
@@ -57,6 +58,8 @@ def to_toml(config: Config) -> str:
         line = f"{_key(name)} = {_value(members)}"
         lines += _unless(members == plain.groups.get(name), [line])
     lines += ["", *_section("derived", config.derived, plain.derived)]
+    for name, window in config.windows.items():
+        lines += ["", f"[windows.{_key(name)}]", *_window(window)]
     for name, template in config.templates.items():
         table = [f"[templates.{_key(name)}]", *_template(template)]
         lines += ["", *_unless(template == plain.templates.get(name), table)]
@@ -145,6 +148,12 @@ def _kind(kind: RangeKind) -> Iterable[str]:
         required = name in ("kind", "period") or (name == "coverage" and kind.period == "session")
         if required or value != getattr(_PLAIN_KIND, name):
             yield f"{name} = {_value(value)}"
+
+
+def _window(window: WindowSpec) -> Iterable[str]:
+    for name in _fields(window):
+        value = getattr(window, name)
+        yield f"{name} = {_value('all' if value is None else value)}"
 
 
 def _feed(name: str, feed: FeedConfig) -> Iterable[str]:

@@ -117,8 +117,9 @@ def _type_name(found: msgspec.inspect.Type) -> str:
         return f"object of {_type_name(found.value_type)}"
     if isinstance(found, inspect.StructType):
         return "object"
-    if isinstance(found, inspect.VarTupleType):
-        return f"array of {_type_name(found.item_type)}"
+    if isinstance(found, inspect.VarTupleType | inspect.ListType):
+        item = _type_name(found.item_type)
+        return f"array of ({item})" if " or " in item else f"array of {item}"
     names_by_type: dict[type[Any], str] = {
         inspect.IntType: "integer",
         inspect.FloatType: "number",

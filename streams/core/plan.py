@@ -9,6 +9,7 @@ from tapeline.schemas.indicators.specification import Specification
 from tapeline.schemas.intervals import Interval
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.templates import RangeKind
+from tapeline.schemas.windows import WindowSpec
 from tapeline.streams.core.calendar import Calendar, ZoneTable
 from tapeline.streams.core.ticks import TickScale
 from tapeline.streams.core.tracker import Tracker
@@ -79,6 +80,8 @@ class InstrumentPlan:
         Greatest jump of the watermark by one record; 0: no limit.
     earliest_ms, latest_ms
         Instants that a record may have: earliest <= instant < latest.
+    windows
+        Historical windows by name.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class InstrumentPlan:
         latest_ms: int,
         computed: list[Interval],
         indicators: list[PlannedIndicators],
+        windows: tuple[tuple[str, WindowSpec], ...] = (),
     ) -> None:
         self.symbol = symbol
         self.calendar = calendar
@@ -117,6 +121,7 @@ class InstrumentPlan:
         self.latest_ms = latest_ms
         self.computed = computed
         self.indicators = indicators
+        self.windows = windows
 
 
 TrackerFactory = Callable[[InstrumentPlan], Tracker]

@@ -1,11 +1,16 @@
-"""The one true division of the core: the nearest double of a ratio of integers, on every build."""
+"""The one true division of the core: nearest doubles of ratios and roots, on every build."""
 
 from __future__ import annotations
 
+from math import isqrt, sqrt
 from operator import truediv
+from typing import Final
 
 # Below 2**53 an integer is a double, so the division of two doubles rounds once. It is a literal
 # below: a name of the module is looked up at each use.
+
+GREATEST_RADICAND: Final = 1 << 1000
+"""Its root, and the products with it, are doubles."""
 
 
 def ratio(numerator: int, denominator: int) -> float:
@@ -68,3 +73,22 @@ def scaled(value: float, numerator: float, denominator: float) -> float:
 def quotient(dividend: float, divisor: float) -> float:
     """Nearest double of a division of doubles; the divisor is not 0."""
     return dividend / divisor
+
+
+def root_ratio(radicand: int, numerator: int, denominator: int) -> float:
+    """Square root of an integer, in units of numerator / denominator.
+
+    The root is rounded to the nearest double, then its product with the numerator, then the
+    quotient: the order is part of the value.
+
+    Parameters
+    ----------
+    radicand
+        Not negative.
+    numerator, denominator
+        Above zero.
+    """
+    if radicand < GREATEST_RADICAND:
+        return sqrt(radicand) * numerator / denominator
+    # No double is as large; of so many digits those behind the point do not count.
+    return ratio(isqrt(radicand) * numerator, denominator)

@@ -25,6 +25,8 @@ from tapeline.streams.core.swings.tracker import VERSION as SWINGS_VERSION
 from tapeline.streams.core.swings.tracker import SwingTracker
 from tapeline.streams.core.tracker import Tracker
 from tapeline.streams.core.tracker_list import TrackerList
+from tapeline.streams.core.windows.tracker import VERSION as WINDOWS_VERSION
+from tapeline.streams.core.windows.tracker import WindowTracker
 
 
 class SymbolRules:
@@ -47,11 +49,11 @@ class SymbolRules:
 
     Attributes
     ----------
-    added
-        Indicators, where the symbol has some, and trackers of the plan.
     all
         All of them, in the order of publication; what a bar of the fast path meets is an attribute,
         too.
+    added
+        Those that only some symbols have: shipped ones that are asked for, and those of the plan.
     in_run
         Those of them that time and publication go to in an unbroken run: sessions have nothing to
         do in it, derived bars and swings are handed what they need, and publish, at once.
@@ -80,8 +82,9 @@ class SymbolRules:
         self._symbol = plan.symbol
         self._check_positions(added, registry)
         self.movable = bool(added)
-        if plan.indicators:
-            added = _by_position([IndicatorTracker(plan), *added], registry)
+        asked = _asked_for(plan)
+        if asked:
+            added = _by_position([*asked, *added], registry)
         self.bars = bars = LastBars()
         self.sessions = SessionTracker(plan, bars)
         self.derived = DerivedBars(plan, bars, stamp)
@@ -169,6 +172,16 @@ class SymbolRules:
         self.all.reset()
 
 
+def _asked_for(plan: InstrumentPlan) -> list[Tracker]:
+    """Shipped trackers that a symbol has only where its settings ask for them, in their order."""
+    found: list[Tracker] = []
+    if plan.indicators:
+        found.append(IndicatorTracker(plan))
+    if plan.windows:
+        found.append(WindowTracker(plan))
+    return found
+
+
 def _position(position: int | None) -> int:
     return -1 if position is None else position
 
@@ -196,6 +209,8 @@ def tracker_versions(plan: GroupPlan) -> dict[str, int]:
         del versions["pairs"]
     if any(member.indicators for member in plan.instruments):
         versions["indicators"] = INDICATORS_VERSION
+    if any(each.windows for each in plan.instruments):
+        versions["windows"] = WINDOWS_VERSION
     for make in plan.trackers:
         tracker = make(plan.instruments[0])
         versions[tracker.name] = tracker.version

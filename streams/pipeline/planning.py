@@ -74,6 +74,7 @@ def plan_instrument(config: Config, symbol: str, instrument: InstrumentConfig) -
         latest_ms=config.time.latest_ms,
         computed=list(config.computed_for(instrument)),
         indicators=[_planned(each) for each in config.indicators_for(instrument)],
+        windows=tuple(config.windows_of(symbol).items()),
     )
 
 

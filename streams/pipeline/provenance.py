@@ -24,6 +24,7 @@ from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.instants import DAY_MS, FAR_FUTURE_MS, FAR_PAST_MS, iso_minute
 from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.windows import WindowSpec, parse_period
 from tapeline.streams.calendars.schedules import (
     is_arithmetic,
     month_digests,
@@ -33,7 +34,7 @@ from tapeline.streams.calendars.schedules import (
 )
 from tapeline.streams.core.calendar import Calendar, ZoneTable
 from tapeline.streams.core.engine import RULES_VERSION, GroupEngine, check_state_version
-from tapeline.streams.core.plan import GroupPlan, PlannedIndicators
+from tapeline.streams.core.plan import GroupPlan, InstrumentPlan, PlannedIndicators
 from tapeline.streams.core.ranges.schedule import RangeNotFoundError
 from tapeline.streams.core.rules import tracker_versions
 from tapeline.streams.pipeline.planning import plan_group
@@ -41,10 +42,15 @@ from tapeline.streams.pipeline.planning import plan_group
 IDENTITY: Final = "identity"
 """Name of the state record."""
 INDICATORS: Final = "indicators"
-"""Name of a part of it."""
+WINDOWS: Final = "windows"
+"""Names of parts of it, and of the trackers that have their settings there."""
 LEAD_DAYS: Final = 200
-"""Days before the first bar: the longest window has 160, and a month looks at its 31."""
+"""Days before the first bar: the longest range window has 160, and a month looks at its 31."""
+SPARE_DAYS: Final = 64
+"""More of them for holidays, where a historical window reaches back farther."""
 MOST_SHOWN: Final = 3
+ADDED: Final = (INDICATORS, WINDOWS)
+"""Parts that are there only where a group has what they are settings of."""
 
 Parts = dict[str, Any]
 """An identity as plain data: its parts by name."""
@@ -151,6 +157,7 @@ def _settings(config: Config, plan: GroupPlan) -> Parts:
         "instruments": instruments,
         "templates": templates,
         **_indicators(plan),
+        **_windows(plan),
     }
 
 
@@ -170,6 +177,23 @@ def _rows(planned: PlannedIndicators) -> Parts:
         "on_incomplete": "skip" if planned.complete_only else "use",
         "keys": {each.key(planned.interval.name): each.written for each in planned.specifications},
     }
+
+
+def _windows(plan: GroupPlan) -> Parts:
+    """Historical windows by symbol and name; no part where no member has any."""
+    found = {
+        member.symbol: {name: _window(spec) for name, spec in member.windows}
+        for member in plan.instruments
+        if member.windows
+    }
+    return {WINDOWS: found} if found else {}
+
+
+def _window(spec: WindowSpec) -> Any:
+    """Settings of a historical window; whose it is, its key shows."""
+    found = _plain(spec)
+    del found["symbols"]
+    return found
 
 
 def _plain(value: Struct) -> Any:
@@ -233,10 +257,10 @@ class GroupIdentity:
         """First and last date, and the watermark that moves the last one."""
         first = last = None
         until_ms = FAR_FUTURE_MS
-        for tracks in self._tracks:
+        for plan, tracks in zip(self._engine.plan.instruments, self._tracks, strict=True):
             if tracks.first_label_ms == FAR_PAST_MS:
                 continue
-            begin = tracks.first_label_ms // DAY_MS - LEAD_DAYS
+            begin = tracks.first_label_ms // DAY_MS - lead_days(plan)
             first = begin if first is None else min(first, begin)
             calendar = tracks.calendar
             index = calendar.session_of(tracks.watermark_ms)
@@ -255,6 +279,12 @@ class GroupIdentity:
             if tracks.first_label_ms != FAR_PAST_MS
         ]
         return month_of(min(days)) if days else None
+
+
+def lead_days(plan: InstrumentPlan) -> int:
+    """Days before the first bar of a symbol that its facts depend on."""
+    spans = [parse_period(spec.period).most_days + SPARE_DAYS for _, spec in plan.windows]
+    return max([LEAD_DAYS, *spans])
 
 
 def check_identity(
@@ -362,9 +392,25 @@ def shown(found: list[str]) -> str:
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """What the parts of two identities do not agree in, a text each: key, then, now."""
     for key in {**then, **now}:
-        if key not in ("calendars", "zones", "first", "last", "rows_from"):
+        if key in ADDED:
+            old, new = then.get(key, {}), now.get(key, {})
+            for symbol in sorted({*old, *new}):
+                below = f"{key}.{symbol}"
+                yield from _setting_differences(below, old.get(symbol, {}), new.get(symbol, {}))
+        elif key == "trackers":
+            yield from _setting_differences(key, *_lasting(then[key], now[key]))
+        elif key not in ("calendars", "zones", "first", "last", "rows_from"):
             yield from _setting_differences(key, then.get(key), now.get(key))
     yield from schedule_differences(then, now)
+
+
+def _lasting(old: dict[str, int], new: dict[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+    """Versions of trackers without those that only one has for its settings, which are named."""
+    gone = [name for name in ADDED if (name in old) != (name in new)]
+    return (
+        {name: version for name, version in old.items() if name not in gone},
+        {name: version for name, version in new.items() if name not in gone},
+    )
 
 
 def schedule_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

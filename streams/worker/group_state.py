@@ -132,5 +132,5 @@ def _restored(config: Config, group: str, stored: StoredGroup, registry: Registr
     except IdentityError as error:
         raise IdentityError(
             f"{error}. Results of the two would mix: go back to the settings and the calendars of"
-            " before, or build anew under another topic prefix"
+            " before, or build anew under another topic prefix (docs/operations.md, Rebuild)"
         ) from error

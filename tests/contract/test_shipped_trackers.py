@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from tapeline.schemas.config.indicator_sets import IndicatorSet, SetPart
 from tapeline.schemas.config.model import Config
 from tests.contract.tracker import TrackerContract
+from tests.properties.books import SLOT_WINDOWS, WINDOWS
 
 
 class TestSessions(TrackerContract):
@@ -84,3 +85,9 @@ class TestRowsOfIndicators(OfIndicators):
 class TestLatestIndicators(OfIndicators):
     publish = "latest"
     on_incomplete = "skip"
+
+
+class TestWindows(TrackerContract):
+    name = "windows"
+    types = ("window",)
+    toml = WINDOWS + SLOT_WINDOWS

@@ -73,12 +73,15 @@ class TrackerContract:
         Factories of the plan.
     hot_bytes
         What its restore point may take as JSON.
+    toml
+        More of the configuration, where that asks for the tracker.
     """
 
     name: ClassVar[str]
     types: ClassVar[tuple[str, ...]]
     added: ClassVar[tuple[TrackerFactory, ...]] = ()
     hot_bytes: ClassVar[int] = 1_024
+    toml: ClassVar[str] = ""
 
     def config(self, given: Config) -> Config:
         """The configuration of a test, with what the tracker needs of it."""
@@ -86,7 +89,7 @@ class TrackerContract:
 
     def plan(self, books: PairOfBooks = BOOKS) -> GroupPlan:
         """Plan of a group of two symbols with the tracker."""
-        plan = plan_group(self.config(books.config()), GROUP)
+        plan = plan_group(self.config(books.config(self.toml)), GROUP)
         plan.trackers = self.added
         plan.registry = REGISTRY
         return plan
@@ -94,7 +97,7 @@ class TrackerContract:
     def plan_of_minutes(self) -> GroupPlan:
         """The same with all intervals there are by default."""
         shape = BookShape("XNYS", "1m", "2025-12-05", 3, 0, 4, 0.0, 0, 0, 0, False)
-        plan = plan_group(self.config(config_for(shape, SYMBOLS)), "TWO")
+        plan = plan_group(self.config(config_for(shape, SYMBOLS, self.toml)), "TWO")
         plan.trackers = self.added
         plan.registry = REGISTRY
         return plan
@@ -154,9 +157,8 @@ class TrackerContract:
 
     def test_the_records_that_changed_make_the_same_state_as_a_snapshot(self) -> None:
         plan = self.plan()
-        tape = CorrectedTape(
-            self.config(BOOKS.config()), GROUP, trackers=self.added, registry=REGISTRY
-        )
+        config = self.config(BOOKS.config(self.toml))
+        tape = CorrectedTape(config, GROUP, trackers=self.added, registry=REGISTRY)
         records: dict[str, bytes] = {}
         bars = [bar for symbol in SYMBOLS for bar in BOOKS.book(symbol)]
         for number, record in enumerate(disordered(bars, BOOKS.config(), 3)[:300]):
@@ -173,9 +175,8 @@ class TrackerContract:
     def test_corrections_lead_to_the_facts_of_a_fresh_run_over_the_final_bars(
         self, books: PairOfBooks
     ) -> None:
-        tape = CorrectedTape(
-            self.config(books.config()), GROUP, trackers=self.added, registry=REGISTRY
-        )
+        config = self.config(books.config(self.toml))
+        tape = CorrectedTape(config, GROUP, trackers=self.added, registry=REGISTRY)
         bars = [bar for symbol in SYMBOLS for bar in books.book(symbol)]
         log = disordered(bars, books.config(), 5)
         for number, record in enumerate(log):

@@ -24,7 +24,9 @@ from tapeline.schemas.config.loading import (
 from tapeline.schemas.config.model import ConfigError, built_in_config
 from tapeline.schemas.config.templates import KIND_READERS
 from tapeline.schemas.config.values import ALLOWED, ConfigKey
+from tapeline.schemas.config.windows import WINDOW_READERS
 from tapeline.schemas.templates import RangeKind
+from tapeline.schemas.windows import WindowSpec
 
 pytestmark = pytest.mark.source_tree
 
@@ -232,3 +234,24 @@ def test_the_default_of_a_row_of_a_feed_is_the_default(page: str, table: str, st
             assert shown == value, key
         compared += 1
     assert compared >= 4
+
+
+WINDOWS = "## `[windows.<name>]`"
+
+
+def test_every_key_of_a_window_has_one_row(page: str) -> None:
+    assert set(feed_rows(page, WINDOWS)) == set(WINDOW_READERS)
+
+
+@pytest.mark.parametrize("key", WINDOW_READERS)
+def test_the_row_of_a_key_of_a_window_is_so(page: str, key: str) -> None:
+    row = feed_rows(page, WINDOWS)[key]
+    with pytest.raises(ConfigError) as caught:
+        WINDOW_READERS[key]([[1]] if key != "symbols" else 1, ConfigKey("page", key))
+    assert caught.value.allowed == row["allowed"]
+    at = ConfigKey("page", key)
+    plain = WindowSpec(kind="sum", field="low", period="1d")
+    example = WINDOW_READERS[key](toml(row["example"]), at)
+    assert example != getattr(plain, key)
+    if row["default"] != "required":
+        assert WINDOW_READERS[key](toml(row["default"]), at) == getattr(plain, key)

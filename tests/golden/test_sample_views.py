@@ -24,6 +24,19 @@ from tapeline.streams.pipeline.routing import Router
 
 GOLDEN = Path(__file__).parent / "sample-views.jsonl"
 FUTURES_BARS = 420
+WINDOWS = """
+[windows.volume_by_minute]
+kind = "sum"
+field = "volume"
+granularity = "minute"
+period = "1d"
+symbols = ["ACME"]
+
+[windows.average_range]
+kind = "trailing_average"
+field = "range"
+period = "1m"
+"""
 DELIVERY = ("seq", "rev", "corrects", "watermark_ms")
 OF_INDICATORS = """\
 indicators = ["own"]
@@ -48,7 +61,7 @@ def sample_log() -> list[LogRecord]:
 
 def view_lines() -> list[str]:
     """The folded view, a line a fact, sorted by id."""
-    drive = Drive(Router(read_config(CONFIGURATION + OF_INDICATORS, "samples")))
+    drive = Drive(Router(read_config(CONFIGURATION + OF_INDICATORS + WINDOWS, "samples")))
     view: dict[str, Output] = {}
     for offset, record in enumerate(sample_log()):
         for event in drive.apply(record, offset).events:

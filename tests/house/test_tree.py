@@ -38,7 +38,7 @@ WITHOUT: dict[str, str] = {
         "streams/core/ranges/windows streams/core/rejection streams/core/sessions/events "
         "streams/core/sessions/facts streams/core/stamp "
         "streams/core/swings/sides "
-        "streams/core/symbol streams/core/tracks "
+        "streams/core/symbol streams/core/tracks streams/core/windows/tiles "
     ),
     "a process of live feeds, which its own tests run: tests/unit/streams/ingest": (
         "streams/cli/ingest streams/ingest/broker streams/ingest/ingest "
@@ -53,6 +53,7 @@ WITHOUT: dict[str, str] = {
         "streams/store/log_provenance streams/ingest/store_log "
         "streams/store/opened streams/store/rebuild streams/store/recovery "
         "streams/store/settings streams/store/spans streams/store/step "
+        "streams/pipeline/additions "
     ),
     "a part of replay, which its runs show: tests/unit/replay": (
         "replay/bounds replay/compare/recorded_files replay/compare/surroundings "
@@ -84,6 +85,7 @@ WITHOUT: dict[str, str] = {
         "schemas/documents/page schemas/event_rows/bars "
         "schemas/event_rows/feeds schemas/event_rows/indicators schemas/event_rows/ranges "
         "schemas/event_rows/rejects schemas/event_rows/sessions schemas/event_rows/swings "
+        "schemas/event_rows/windows "
         "schemas/events schemas/feed_events schemas/packing schemas/config/feeds "
         "schemas/indicators/averages schemas/indicators/kinds schemas/indicators/momentum "
         "schemas/indicators/trends schemas/indicators/volatility schemas/indicators/volumes "

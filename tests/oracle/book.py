@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 from tapeline.schemas.records import Bar
 from tests.oracle.trading_days import Slot, Timeline, TradingDay
@@ -58,6 +59,7 @@ class Book:
         self.watermark_ms = watermark_ms
         self.first_ms = min(bar.start_ms for bar in bars)
         self._tick = Decimal(tick)
+        self.tick = Fraction(tick)
         self.bars: list[SlotBar] = []
         self.days: list[Day] = []
         by_start = {bar.start_ms: bar for bar in bars}

@@ -11,6 +11,7 @@ from tests.oracle import by_session
 from tests.oracle.book import Book, Fact
 from tests.oracle.pairs import pairs
 from tests.oracle.ranges import Touch, range_fact, ranges, touch_fact
+from tests.oracle.session_windows import windows
 from tests.oracle.swings import swings
 from tests.oracle.trading_days import Timeline, TradingDay, trading_days
 
@@ -82,6 +83,7 @@ def _of_symbol(config: Config, book: Book) -> tuple[list[Fact], list[Touch]]:
     if instrument.quality:
         facts += by_session.quality(book, instrument.base)
         facts += by_session.gaps(book, instrument.base)
+    facts += windows(book, config.windows_of(book.symbol))
     facts += [range_fact(book, each) for each in found]
     facts += [touch_fact(book, touch) for touch in touches]
     if instrument.swings:

@@ -37,6 +37,46 @@ STARTS = {
 }
 
 
+WINDOWS = """
+[windows.volume_3d]
+kind = "trailing_average"
+field = "volume"
+period = "3d"
+
+[windows.volume]
+kind = "sum"
+field = "volume"
+period = "1w"
+symbols = ["A"]
+
+[windows.high_full_2d]
+kind = "trailing_max"
+field = "high"
+period = "2d"
+skip_early_close = true
+
+[windows.close_1m]
+kind = "stddev"
+field = "close"
+period = "1m"
+"""
+"""Windows over few sessions, and over more than a book has."""
+SLOT_WINDOWS = """
+[windows.volume_2d_minute]
+kind = "trailing_average"
+field = "volume"
+granularity = "minute"
+period = "2d"
+
+[windows.range_1w_minute]
+kind = "trailing_min"
+field = "range"
+granularity = "minute"
+period = "1w"
+skip_early_close = true
+"""
+
+
 @dataclass(frozen=True)
 class BookShape:
     """What a book is made from; equal shapes give equal books."""
@@ -52,6 +92,7 @@ class BookShape:
     lost_sessions: int
     off_session: int
     fractional: bool
+    windows: bool = False
 
 
 @st.composite
@@ -77,6 +118,7 @@ def shapes(
         lost_sessions=draw(st.integers(0, 1)),
         off_session=draw(st.sampled_from((0, 0, 5))),
         fractional=draw(st.booleans()),
+        windows=draw(st.booleans()),
     )
 
 
@@ -184,4 +226,6 @@ def config_for(shape: BookShape, symbols: tuple[str, ...], extra: str = "") -> C
         )
     if len(symbols) == 2:
         lines.append(f"[groups]\nTWO = {list(symbols)!r}\n")
+    if shape.windows:
+        lines.append(WINDOWS if shape.base == "1s" else WINDOWS + SLOT_WINDOWS)
     return read_config("\n".join(lines).replace("'", '"') + extra, "random book")

@@ -14,7 +14,7 @@ from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.records import Bar
 from tapeline.streams.calendars import load_calendar
-from tests.properties.books import STARTS, BookShape, make_book
+from tests.properties.books import SLOT_WINDOWS, STARTS, WINDOWS, BookShape, make_book
 
 MINUTE_MS = 60_000
 SYMBOLS = ("A", "B")
@@ -103,9 +103,10 @@ class PairOfBooks:
     off_session: int
     fractional: bool
     quality: bool
+    windows: bool = False
 
-    def config(self) -> Config:
-        """Two symbols in one group."""
+    def config(self, extra: str = "") -> Config:
+        """Two symbols in one group; `extra` is more of the configuration."""
         market = MARKETS[self.market]
         ranges = str(list(market.ranges)).replace("'", '"')
         text = "".join(
@@ -116,8 +117,10 @@ class PairOfBooks:
         )
         if market.every > 1:
             text += '[derived]\nintervals = ["30m", "60m", "1d", "1w"]\n'
+        if self.windows:
+            text += WINDOWS + SLOT_WINDOWS
         return read_config(
-            f'{text}[groups]\n{GROUP} = ["A", "B"]\n{market.template}', "pair of books"
+            f'{text}[groups]\n{GROUP} = ["A", "B"]\n{market.template}{extra}', "pair of books"
         )
 
     def shape(self) -> BookShape:
@@ -166,4 +169,5 @@ def pairs_of_books(draw: st.DrawFn) -> PairOfBooks:
         off_session=draw(st.sampled_from((0, 4))),
         fractional=draw(st.booleans()),
         quality=draw(st.booleans()),
+        windows=draw(st.booleans()),
     )

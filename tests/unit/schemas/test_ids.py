@@ -29,6 +29,11 @@ from tapeline.schemas import ids
         ),
         (ids.indicators_id, ("ES", "5m", 1765148400000), "indicators|ES|5m|1765148400000"),
         (ids.indicators_id, ("ES", "5m"), "indicators|ES|5m"),
+        (
+            ids.window_id,
+            ("AAPL", "avg_volume_10d", "2025-07-03"),
+            "window|AAPL|avg_volume_10d|2025-07-03",
+        ),
         (ids.swing_id, ("ES", 1765148400000, "high"), "swing|ES|1765148400000|high"),
         (ids.reject_id, ("tape.bars.v1/3/812",), "reject|tape.bars.v1/3/812"),
     ],

@@ -33,6 +33,7 @@ def test_facts_are_published_in_the_order_of_the_rules() -> None:
         "quality",
         "gap",
         "indicators",
+        "window",
         "range",
         "touch",
         "pair",

@@ -35,6 +35,7 @@ def test_the_outputs_come_in_the_order_of_the_contracts() -> None:
         "tape.quality.v1",
         "tape.gaps.v1",
         "tape.indicators.v1",
+        "tape.windows.v1",
         "tape.ranges.v1",
         "tape.touches.v1",
         "tape.pairs.v1",

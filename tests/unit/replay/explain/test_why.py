@@ -386,3 +386,35 @@ def test_a_row_of_indicators_names_its_bar_and_the_bars_it_looks_back_at(tmp_pat
         for cause in version.causes
     }
     assert spans == {"the bar": list(range(20, 25)), "look-back": list(range(10, 20))}
+
+
+def test_a_window_names_the_bars_of_its_sessions(tmp_path: Path) -> None:
+    config = read_config(
+        '[instruments.ES]\n[groups]\nES-NQ = ["ES"]\n[windows.volume]\nkind = "sum"\n'
+        'field = "volume"\nperiod = "1d"\n',
+        "test",
+    )
+    day_ms = 24 * 60 * MINUTE_MS
+    bars = [
+        Bar("ES", "1m", OPEN_MS + day * day_ms + minute * MINUTE_MS, 9.0, 9.0, 9.0, 9.0, 5 + minute)
+        for day in (0, 1)
+        for minute in (0, 1, 7)
+    ]
+    log: list[LogRecord] = [*bars, Clock("ES", OPEN_MS + 2 * day_ms)]
+    answer = answered(tmp_path, config, log, "window|ES|volume|2025-11-26")
+    [version] = answer.versions
+    assert [each.bar for each in version.bars()] == bars[3:]
+    assert (version.after or {})["value"] == 5 + 6 + 12
+    assert_every_bar_matters(config, log, version)
+
+
+def test_a_window_without_values_names_nothing(tmp_path: Path) -> None:
+    config = read_config(
+        '[windows.volume]\nkind = "sum"\nfield = "volume"\nperiod = "1d"\n', "test"
+    )
+    log: list[LogRecord] = [
+        Bar("ES", "1m", OPEN_MS + MINUTE_MS, 9.0, 9.0, 9.0, 9.0, 5),
+        Clock("ES", OPEN_MS + 24 * 60 * MINUTE_MS),
+    ]
+    answer = answered(tmp_path, config, log, "window|ES|volume|2025-11-25")
+    assert answer.last.causes == []

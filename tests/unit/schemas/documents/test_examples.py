@@ -23,10 +23,11 @@ def test_there_is_one_example_of_every_type() -> None:
 @pytest.mark.parametrize("name", EVENTS.types)
 def test_the_id_of_an_example_is_that_of_its_fact(name: str) -> None:
     event = json.loads(encode(event_examples()[name]))
+    # Of a window the name stands in the id alone, as of a connection its number.
+    event.setdefault("name", "avg_volume_10d")
     if "kind" in event:
         event["label"] = ids.range_label(event["kind"], event["name"])
-    # Of a connection and its subscription the number stands in the id alone, and of a pause what
-    # it holds back.
+    # So does of a pause what it holds back.
     event.setdefault("connection", 3)
     event.setdefault("held", "history")
     make = getattr(ids, f"{name}_id")

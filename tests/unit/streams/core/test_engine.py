@@ -45,6 +45,7 @@ FIELDS = {
     "quality": "interval as_of_ms due actual missing quality",
     "gap": "interval start_ms end_ms missing state",
     "indicators": "interval start_ms end_ms values cold warming null_volumes",
+    "window": "kind field granularity period value from to have need complete",
     "range": "kind name start_ms to_ms expires_ms state expired high low true_open poc rpp have"
     " need reason side resolution first_break_ms return_ms second_break_ms resolved_ms",
     "touch": "range kind name event level price bar_ms ambiguous",
@@ -64,6 +65,7 @@ PAIR = (
     '[instruments.B]\ntick = 0.01\ncalendar = "XNYS"\nranges = ["own", "prior_session"]\n'
     '[indicators.own]\nlist = ["sma(2)"]\nintervals = ["1m", "5m", "1d"]\n'
     '[groups]\nAB = ["A", "B"]\n'
+    '[windows.volume]\nkind = "sum"\nfield = "volume"\nperiod = "2d"\n'
 ) + OWN
 
 
@@ -345,9 +347,9 @@ def test_a_state_that_lacks_a_record_is_incomplete_and_the_record_is_named() -> 
     assert {"hot", "revisions/0", "A/ring/0", "B/ranges/0", "A/journal/0"} <= state.keys()
     for name in state:
         rest = {key: record for key, record in state.items() if key != name}
-        # Chunks of bars are counted, the others are named one by one.
-        bars = re.match(r"[AB]/(bars|off)/", name)
-        lost = f"'{name}'" if bars is None else rf"\d+ of \d+ records {bars[0]}"
+        # Chunks of bars and windows are counted, the others are named one by one.
+        counted = re.match(r"[AB]/(bars|off|added/windows)/", name)
+        lost = f"'{name}'" if counted is None else rf"\d+ of \d+ .*{counted[1]}"
         with pytest.raises(StateIncompleteError, match=rf"group AB is incomplete: .*{lost}"):
             GroupEngine.restore(tape.plan, rest)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from random import Random
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tapeline.schemas.records import Bar
-from tapeline.streams.core.ratio import bar_ratios, ratio
+from tapeline.streams.core.ratio import bar_ratios, ratio, root_ratio
 from tapeline.streams.core.ticks import TickScale
 from tests.unit.streams.core.scenario import MINUTE_MS, Tape, utc
 
@@ -79,3 +81,20 @@ def test_facts_hold_the_prices_of_the_bars_at_any_size() -> None:
         found = [price for price in found if price is not None]
         assert len(found) > 20
         assert [price for price in found if price not in prices] == []
+
+
+@given(
+    radicand=st.integers(0, LARGE),
+    numerator=st.integers(1, 10_000),
+    denominator=st.integers(1, 10_000),
+)
+def test_a_root_is_rounded_then_multiplied_then_divided(
+    radicand: int, numerator: int, denominator: int
+) -> None:
+    wanted = math.sqrt(radicand) * numerator / denominator
+    assert root_ratio(radicand, numerator, denominator) == wanted
+
+
+def test_a_root_of_a_number_beyond_all_doubles_is_one() -> None:
+    assert root_ratio(10**640, 1, 10**20) == 1e300
+    assert root_ratio(10**602 * 2, 1, 1) == pytest.approx(math.sqrt(2) * 1e301)

@@ -37,6 +37,7 @@ from tests.unit.streams.core.scenario import MINUTE_MS, Tape, at, minutes, templ
 CONFIG = built_in_config()
 OWN_SET = '[indicators.own]\nlist = ["sma(3)"]\nintervals = ["1d"]\n'
 ACME = read_config('[instruments.ACME]\ntick = 0.01\ncalendar = "XNYS"\nmax_ahead = 0\n', "test")
+WINDOW = 'kind = "stddev"\nfield = "close"\nperiod = "1y"\n'
 OPEN = at("2025-12-07 18:00")
 """Of the session of 2025-12-08 of ES."""
 MONDAYS = ("2025-11-03", "2025-11-10", "2025-11-17")
@@ -107,6 +108,9 @@ def settings(text: str, group: str) -> str:
         ("[instruments.ES]\nhorizon_sessions = 3\n", False),
         ("[instruments.NQ]\nswings = false\n", False),
         ('[derived]\nintervals = ["5m"]\n', False),
+        (f"[windows.v]\n{WINDOW}", False),
+        (f'[windows.v]\n{WINDOW}symbols = ["NQ"]\n', False),
+        (f'[windows.v]\n{WINDOW}symbols = ["AAPL"]\n', True),
         ('[groups]\nES-NQ = ["NQ", "ES"]\n', False),
         (OWN_SET, True),
         (f'{OWN_SET}[instruments.NQ]\nindicators = ["own"]\n', False),
@@ -379,3 +383,24 @@ def test_sets_of_equal_indicators_are_equal_whatever_they_are_called() -> None:
     )
     assert settings(text, "ES-NQ") == one
     assert settings(text.replace("(3)", "(4)"), "ES-NQ") != one
+
+
+def test_windows_that_differ_are_named_and_their_tracker_is_not() -> None:
+    with_window = read_config(f"[windows.v]\n{WINDOW}", "test")
+    engine = futures()
+    with pytest.raises(IdentityError) as caught:
+        check_plan(with_window, planned(with_window, "ES-NQ"), *kept(CONFIG, engine))
+    message = str(caught.value)
+    assert 'windows.ES.v: then nothing, now {"kind": "stddev"' in message
+    assert "trackers" not in message
+
+
+def test_what_lies_a_year_before_the_first_bar_is_in_reach_of_a_window_of_a_year() -> None:
+    text = f'[instruments.ACME]\ntick = 0.01\ncalendar = "XNYS"\n[windows.v]\n{WINDOW}'
+    config = read_config(text, "test")
+    engine = GroupEngine(planned(config, "ACME"))
+    engine.apply(minutes("ACME", "2025-11-03 09:30", 1)[0], 0)
+    identity, _ = kept(config, engine)
+    assert identity.first == day_of("2025-11-03") - 366 - 64
+    without, _ = kept(ACME, equities("2025-11-03"))
+    assert without.first == day_of("2025-11-03") - 200
