@@ -84,6 +84,8 @@ class StoreCounts:
         Rows that are dead letters, by code and by input.
     rebuilt
         Groups that were run again from their bars.
+    for_settings
+        Those of them that were so for other indicators, windows or derived intervals.
     """
 
     def __init__(self, records_before: int = 0, registry: Registry = EVENTS) -> None:
@@ -98,6 +100,7 @@ class StoreCounts:
         self.rejects: dict[str, RefusedRows] = {}
         self.refusals = RowRefusals()
         self.rebuilt: list[str] = []
+        self.for_settings: list[str] = []
 
     def outcome(self, kind: str) -> None:
         """A record that was taken."""
@@ -149,6 +152,7 @@ class StoreCounts:
             "rejects": {code: list(found) for code, found in self.rejects.items()},
             "refusals": self.refusals.plain(),
             "rebuilt": list(self.rebuilt),
+            "for_settings": list(self.for_settings),
         }
 
     @staticmethod
@@ -164,4 +168,6 @@ class StoreCounts:
         counts.rejects = {code: RefusedRows(*found) for code, found in data["rejects"].items()}
         counts.refusals = RowRefusals.of(data["refusals"])
         counts.rebuilt = data["rebuilt"]
+        # A run of an earlier version did not count them.
+        counts.for_settings = data.get("for_settings", [])
         return counts

@@ -39,7 +39,7 @@ from tapeline.streams.store.layout import (
     way_out,
 )
 from tapeline.streams.store.opened import OpenStore
-from tapeline.streams.store.settings import check_settings, stored_plans
+from tapeline.streams.store.settings import earlier_settings, stored_plans
 from tapeline.streams.store.step import StoreStep
 
 DIGEST_BYTES = 16
@@ -113,7 +113,18 @@ class Keeper:
             self._admit_again(line)
         self._identities: dict[str, GroupIdentity] = {}
         folder = store.folder
-        check_settings(config, folder, self._plans, store.database, way_out(folder), self.registry)
+        self._earlier = earlier_settings(
+            config, folder, self._plans, store.database, way_out(folder), self.registry
+        )
+
+    @property
+    def changed(self) -> list[str]:
+        """Groups that were made with fewer or other additions, until they are run again."""
+        return sorted(self._earlier)
+
+    def _config_of(self, group: str) -> Config:
+        """What the stored state of a group was made with."""
+        return self._earlier.get(group, self.config)
 
     def _slot(self, group: str) -> GroupSlot:
         """A group as the store has it."""
@@ -132,7 +143,7 @@ class Keeper:
             if not records:
                 return GroupEngine(plan_group(self.config, group, self.registry))
             return restore_engine(
-                self.config, group, self._plans.get(group), records, self.registry
+                self._config_of(group), group, self._plans.get(group), records, self.registry
             )
         except ValueError as error:
             folder = self.store.folder
@@ -352,13 +363,14 @@ class Keeper:
 
     def begin_again(self, group: str, engine: GroupEngine) -> None:
         """Another engine replaces a group's, and nothing of its state is stored."""
+        self._earlier.pop(group, None)
         self._identities[group] = GroupIdentity(self.config, engine)
 
     def states(self, group: str, engine: GroupEngine) -> list[tuple[bytes, bytes | None]]:
         """Records of a group that changed since the last call: its state, and its identity."""
         known = self._identities.get(group)
         if known is None:
-            known = GroupIdentity(self.config, engine, self._plans.get(group))
+            known = GroupIdentity(self._config_of(group), engine, self._plans.get(group))
             self._identities[group] = known
         changed = engine.changed()
         record = known.changed_record()

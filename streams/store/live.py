@@ -36,7 +36,7 @@ from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.store.keeper import Keeper
 from tapeline.streams.store.layout import PROVENANCE_FILE
 from tapeline.streams.store.opened import OpenStore, no_hook
-from tapeline.streams.store.rebuild import check_readable, rebuild
+from tapeline.streams.store.rebuild import check_readable, rebuild, rebuild_changed
 from tapeline.streams.store.recovery import recover
 
 REBUILD_EVERY_MS = 10 * MINUTE_MS
@@ -78,6 +78,7 @@ class LiveStore:
         try:
             self._keeper = Keeper(self._config, self._store)
             recover(self._keeper, STEP_RECORDS)
+            rebuild_changed(self._keeper, lambda: None)
         except BaseException as error:
             self._store.__exit__(type(error), error, None)
             raise

@@ -1,10 +1,11 @@
 """Run the final bars of a group again, and publish what that changes.
 
 For bars that came, changed or went beyond the correction horizon, where no engine remembers them,
-and for so many corrections inside it that each alone would cost more; the store has the last
-version of every bar. A fresh engine takes them in order, then one clock
-a symbol; its view and the stored one are compared by id. What differs is published under the offset
-of a clock without effect, which is added to the log for that: `seq` names a record as always.
+for so many corrections inside it that each alone would cost more, and for settings that add or take
+away facts; the store has the last version of every bar. A fresh engine takes them in order, then
+one clock a symbol; its view and the stored one are compared by id. What differs is published under
+the offset of a clock without effect, which is added to the log for that: `seq` names a record as
+always.
 """
 
 from __future__ import annotations
@@ -109,6 +110,37 @@ def rebuild(
     keeper.write(states, mark())
     keeper.router.replace(group, fresh)
     return True
+
+
+def rebuild_changed(
+    keeper: Keeper, mark: Callable[[], RunMark | None], begin: Callable[[], None] | None = None
+) -> None:
+    """Run again the groups whose settings differ in additions from those of their states.
+
+    It comes before anything is taken. Which groups wait is committed first: killed on the way, the
+    next run finds a clock without effect at the end of the log, and knows whose it is.
+
+    Parameters
+    ----------
+    keeper
+        With nothing left to commit.
+    mark
+        How far the run is, as in `rebuild`.
+    begin
+        Called before anything is written, if anything is.
+    """
+    groups = keeper.changed
+    if not groups:
+        return
+    for group in groups:
+        check_readable(keeper, group)
+        keeper.rebuilds[group] = None
+    if begin is not None:
+        begin()
+    keeper.commit(mark())
+    for group in groups:
+        keeper.counts.for_settings.append(group)
+        rebuild(keeper, group, mark)
 
 
 class _FreshView:

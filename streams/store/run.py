@@ -52,7 +52,7 @@ from tapeline.streams.store.first_look import SlotVersions, is_before, look_over
 from tapeline.streams.store.keeper import LEAST_AGAIN, Keeper
 from tapeline.streams.store.layout import StoreError, check_folder
 from tapeline.streams.store.opened import OpenStore, no_hook
-from tapeline.streams.store.rebuild import check_readable, rebuild
+from tapeline.streams.store.rebuild import check_readable, rebuild, rebuild_changed
 from tapeline.streams.store.recovery import counts_after, recover
 from tapeline.streams.store.spans import Spans
 
@@ -185,6 +185,7 @@ def run_into_store(
         keeper = Keeper(config, store, callbacks.explain, options.least_again)
         fingerprint = _fingerprint(config, sources, options, copies)
         run = _StoreRun(keeper, sources, feeds, options, fingerprint)
+        run.take_settings()
         rows = in_order(sources, feeds, keeper.router)
         if looked.second is not None:
             rows = reported(rows, feeds, looked.second)
@@ -260,6 +261,10 @@ class _StoreRun:
         rows = max(self._rows, self._done)
         spans = [dict(each) for each in self._spans.taken]
         return RunMark(self._fingerprint, rows, self._keeper.counts.plain(), spans, finished)
+
+    def take_settings(self) -> None:
+        """Before the rows: run groups again that the configuration adds to, or takes from."""
+        rebuild_changed(self._keeper, self._mark, self._begin)
 
     def take_all(self, rows: Iterator[tuple[Feed, Item]]) -> None:
         """All rows of the inputs, in their order."""

@@ -10,11 +10,16 @@ import msgspec
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.registry import EVENTS
+from tapeline.streams.pipeline.additions import config_of
+from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.provenance import (
     IDENTITY,
     Identity,
     IdentityError,
+    Parts,
     check_identity,
+    identity_over,
+    identity_parts,
 )
 from tapeline.streams.pipeline.state_values import decoded
 from tapeline.streams.store.checkpoint import StoreCheckpoint
@@ -57,11 +62,69 @@ def check_settings(
         When one differs: what differs, then and now.
     """
     for group, identity in plans.items():
-        raw = database.get(state_prefix(group) + IDENTITY.encode())
         try:
-            parts = None if raw is None else decoded(raw)
-            check_identity(config, group, identity, parts, registry)
+            check_identity(config, group, identity, _parts(database, group), registry)
         except IdentityError as error:
             raise StoreError(
                 f"{folder}: {error}; go back to what it was made with, or {way_out}"
             ) from error
+
+
+def earlier_settings(
+    config: Config,
+    folder: Path,
+    plans: Mapping[str, Identity],
+    database: Database,
+    way_out: str,
+    registry: Registry = EVENTS,
+) -> dict[str, Config]:
+    """Groups to run again from their bars: their settings differ in additions alone.
+
+    Returns
+    -------
+    dict[str, Config]
+        By group the configuration that it was made with; see `config_of`.
+
+    Raises
+    ------
+    StoreError
+        When one differs in more than that: what differs, then and now.
+    """
+    found: dict[str, Config] = {}
+    for group, identity in plans.items():
+        parts = _parts(database, group)
+        try:
+            check_identity(config, group, identity, parts, registry)
+        except IdentityError as error:
+            earlier = _earlier(config, group, identity, parts, registry)
+            if earlier is None:
+                raise StoreError(
+                    f"{folder}: {error}; go back to what it was made with, or {way_out}"
+                ) from error
+            found[group] = earlier
+    return found
+
+
+def _earlier(
+    config: Config, group: str, identity: Identity, parts: Parts | None, registry: Registry
+) -> Config | None:
+    if parts is None:
+        return None
+    try:
+        plan = plan_group(config, group, registry)
+    except LookupError:
+        return None
+    now = identity_over(config, plan, identity.first, identity.last)
+    earlier = config_of(config, parts, identity_parts(config, plan, now, parts.get("rows_from")))
+    if earlier is None:
+        return None
+    then = identity_over(
+        earlier, plan_group(earlier, group, registry), identity.first, identity.last
+    )
+    # What its parts do not show, an older month for one, may differ all the same.
+    return earlier if then == identity else None
+
+
+def _parts(database: Database, group: str) -> Parts | None:
+    raw = database.get(state_prefix(group) + IDENTITY.encode())
+    return None if raw is None else decoded(raw)

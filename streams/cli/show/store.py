@@ -66,6 +66,7 @@ def _found(counts: StoreCounts, rows: int, symbols: dict[str, dict[str, Any]]) -
     ranges = facts["range"]
     return {
         "rebuilt": counts.rebuilt,
+        "rebuilt_for_settings": counts.for_settings,
         "rows": {
             "total": rows,
             "appended": counts.appended,
@@ -169,11 +170,24 @@ def _remarks(summary: dict[str, Any]) -> Iterable[str]:
             f"Repaired: a run was killed here; {summary['recovered']} records of its log"
             " were applied."
         )
-    for group in summary["rebuilt"]:
+    for group in summary["rebuilt_for_settings"]:
+        yield (
+            f"Rebuilt: indicators changed: {group} was run again from its stored bars, for other"
+            " indicators, windows or derived intervals than it was made with."
+        )
+    for group in _for_bars(summary):
         yield (
             f"Rebuilt: {group} was run again from its stored bars, for changes beyond the"
             " correction horizon or very many."
         )
+
+
+def _for_bars(summary: dict[str, Any]) -> list[str]:
+    """Groups that were run again for their bars: a group may have been so twice."""
+    groups = list(summary["rebuilt"])
+    for group in summary["rebuilt_for_settings"]:
+        groups.remove(group)
+    return groups
 
 
 def _rejects_table(rejects: dict[str, Any]) -> PlainTable:
