@@ -17,7 +17,7 @@ Windows are [from_ms, to_ms) over the time of bars.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -27,6 +27,8 @@ ConnectionState = Literal["connecting", "live", "lost", "waiting", "refused", "c
 HoleCause = Literal["restart", "disconnect", "stale", "overflow", "history"]
 HoleState = Literal["open", "filled", "abandoned"]
 Evidence = Literal["marker", "history", "canary", "heartbeat", "patience"]
+LENGTHS: Final = frozenset({"wait_ms", "offset_ms"})
+"""Fields in milliseconds that are no instants."""
 
 
 class Connection(Struct, frozen=True, gc=False, tag_field="type", tag="connection"):
@@ -156,8 +158,41 @@ class Absent(Struct, frozen=True, gc=False, tag_field="type", tag="absent"):
     asked_ms: int
 
 
+class Compared(Struct, frozen=True, gc=False, tag_field="type", tag="compared"):
+    """A session was compared with the history after its close, and what differed was written.
+
+    One a session of the feed; one a symbol only where something differed. Counts are slots;
+    ``symbols`` were compared, ``skipped`` could not be.
+    """
+
+    id: str
+    feed: str
+    symbol: str | None
+    at_ms: int
+    from_ms: int
+    to_ms: int
+    symbols: int
+    skipped: int
+    equal: int
+    changed: int
+    missing: int
+    extra: int
+    unclear: int
+    cancelled: int
+
+
 FeedEvent = (
-    Connection | Subscribed | Hole | Quiet | Failover | Skew | Halt | Revised | Limit | Absent
+    Connection
+    | Subscribed
+    | Hole
+    | Quiet
+    | Failover
+    | Skew
+    | Halt
+    | Revised
+    | Limit
+    | Absent
+    | Compared
 )
 
 Unnumbered = Reject | FeedEvent

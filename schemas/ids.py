@@ -190,6 +190,12 @@ def absent_id(feed: str, symbol: str, start_ms: int) -> str:
     return f"absent|{feed}|{symbol}|{start_ms}"
 
 
+def compared_id(feed: str, from_ms: int, to_ms: int, symbol: str | None = None) -> str:
+    """Id of the comparison of a session by its open and close; of one symbol, by that too."""
+    whole = f"compared|{feed}|{from_ms}|{to_ms}"
+    return whole if symbol is None else f"{whole}|{symbol}"
+
+
 def snapshot_key(group: str, slot: int, part: int) -> str:
     """Key of a part of a group's snapshot."""
     return f"{group}|{slot}|{part}"

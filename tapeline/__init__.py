@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from tapeline.schemas.events import TouchLink as TouchLink
     from tapeline.schemas.events import WindowValue as WindowValue
     from tapeline.schemas.feed_events import Absent as Absent
+    from tapeline.schemas.feed_events import Compared as Compared
     from tapeline.schemas.feed_events import Connection as Connection
     from tapeline.schemas.feed_events import Failover as Failover
     from tapeline.schemas.feed_events import FeedEvent as FeedEvent
@@ -107,6 +108,7 @@ _HOMES = {
     "Cancel": "tapeline.schemas.records",
     "Clock": "tapeline.schemas.records",
     "CodecError": "tapeline.schemas.codec",
+    "Compared": "tapeline.schemas.feed_events",
     "Config": "tapeline.schemas.config.model",
     "ConfigError": "tapeline.schemas.config.model",
     "Connection": "tapeline.schemas.feed_events",
@@ -191,6 +193,7 @@ __all__ = [
     "Cancel",
     "Clock",
     "CodecError",
+    "Compared",
     "Config",
     "ConfigError",
     "Connection",

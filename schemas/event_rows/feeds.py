@@ -1,4 +1,4 @@
-"""Operations of live feeds: ten types that share one topic."""
+"""Operations of live feeds: eleven types that share one topic."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from msgspec import Struct
 from tapeline.schemas.event_types import EventType, always
 from tapeline.schemas.feed_events import (
     Absent,
+    Compared,
     Connection,
     Failover,
     Halt,
@@ -233,6 +234,39 @@ ABSENT = _row(
         asked_ms=1_764_599_459_900,
     ),
 )
+COMPARED = _row(
+    Compared,
+    "A session, from its open to its close, was compared with the history of the provider, and what"
+    " differed was written. One a session of the feed, and one for each symbol that differed.",
+    {
+        "from_ms": "Open of the session.",
+        "to_ms": "Close of the session.",
+        "symbols": "Symbols that were compared.",
+        "skipped": "Symbols that could not be: refused, or with a history at other prices.",
+        "equal": "Slots whose bars were the same.",
+        "changed": "Slots whose bars differed; those of the history were written.",
+        "missing": "Slots whose bars the log lacked; they were written.",
+        "extra": "Slots whose bars the history lacks, and which the log keeps.",
+        "unclear": "Rows of the history that could not be used.",
+        "cancelled": "Slots whose bars the history lacked twice; they were taken back.",
+    },
+    Compared(
+        id="compared|alpaca|1764599400000|1764622800000",
+        feed="alpaca",
+        symbol=None,
+        at_ms=1_764_624_020_000,
+        from_ms=1_764_599_400_000,
+        to_ms=1_764_622_800_000,
+        symbols=32,
+        skipped=0,
+        equal=12_478,
+        changed=1,
+        missing=1,
+        extra=0,
+        unclear=0,
+        cancelled=0,
+    ),
+)
 
 ROWS = (
     CONNECTION,
@@ -245,4 +279,5 @@ ROWS = (
     REVISED,
     LIMIT,
     ABSENT,
+    COMPARED,
 )

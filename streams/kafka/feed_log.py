@@ -23,12 +23,12 @@ from tapeline.streams.kafka.reading import SpanReader, read_spans, whole_spans
 from tapeline.streams.kafka.writer import BatchWriter, Header, batch_producer, stop_producer
 from tapeline.streams.outputs.messages import unnumbered_message
 from tapeline.streams.pipeline.log_writer import (
-    SESSIONS_KNOWN,
     KnownLog,
     KnownSymbol,
     LogBatch,
     LogEntry,
     LogItem,
+    first_known_ms,
 )
 from tapeline.streams.pipeline.routing import Router
 
@@ -131,9 +131,7 @@ class KafkaFeedLog:
 
     def _first_ms(self, symbol: str) -> int:
         """Open of the first session that is read back."""
-        calendar = self._router.plan(symbol).calendar
-        index = calendar.session_of(self._wall_ms()) - SESSIONS_KNOWN + 1
-        return calendar.open_ms(index) if calendar.has_session(index) else 0
+        return first_known_ms(self._router.plan(symbol).calendar, self._wall_ms())
 
     def _learn(self, message: Any, known: KnownLog, marks: Marks, decode: Any) -> None:
         try:

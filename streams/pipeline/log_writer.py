@@ -13,12 +13,13 @@ from typing import Protocol
 from msgspec import Struct
 
 from tapeline.schemas.events import Reject
-from tapeline.schemas.feed_events import Connection, FeedEvent, Hole, Limit
+from tapeline.schemas.feed_events import Compared, Connection, FeedEvent, Hole, Limit
 from tapeline.schemas.ids import connection_number
 from tapeline.schemas.records import Bar, LogRecord
+from tapeline.streams.core.calendar import Calendar
 
 SESSIONS_KNOWN = 2
-"""Sessions of a symbol whose bars a writer reads back, up to that of its watermark."""
+"""Sessions of a symbol that a writer reads back; one that has not begun is none."""
 
 
 class LogEntry(Struct, frozen=True):
@@ -56,8 +57,8 @@ class KnownSymbol:
     watermark_ms
         As the engine of the group has it; None: the log has no record of the symbol.
     seen
-        By label of slots of the last `SESSIONS_KNOWN` sessions the bar that the log holds last,
-        None where that was a cancel.
+        By label of slots from `first_known_ms` on the bar that the log holds last, None where that
+        was a cancel.
     feeds
         Names of the feeds that wrote these bars; "" is a file.
     """
@@ -80,12 +81,15 @@ class KnownLog:
         By feed, when (UTC) the process before this one began to connect.
     open_holes
         Holes that no later event closed.
+    compared
+        Open and close of sessions in which log and history are the same since they were compared.
     """
 
     symbols: dict[str, KnownSymbol] = field(default_factory=dict)
     limits: list[Limit] = field(default_factory=list)
     begun_ms: dict[str, int] = field(default_factory=dict)
     open_holes: list[Hole] = field(default_factory=list)
+    compared: set[tuple[int, int]] = field(default_factory=set)
 
     def take(self, event: FeedEvent) -> None:
         """Learn from an event of the feed; the later one of an id holds, of pauses the longest."""
@@ -103,6 +107,10 @@ class KnownLog:
             self.open_holes = [each for each in self.open_holes if each.id != event.id]
             if event.state == "open":
                 self.open_holes.append(event)
+        elif isinstance(event, Compared) and event.symbol is None:
+            session = event.from_ms, event.to_ms
+            same = not (event.extra or event.unclear or event.skipped)
+            (self.compared.add if same else self.compared.discard)(session)
 
     def take_other(self, event: FeedEvent) -> None:
         """Learn from an event of another feed, which may be the backup of this one."""
@@ -112,6 +120,15 @@ class KnownLog:
     def limits_of(self, feed: str) -> list[Limit]:
         """Pauses of a feed."""
         return [each for each in self.limits if each.feed == feed]
+
+
+def first_known_ms(calendar: Calendar, at_ms: int) -> int:
+    """Open of the first of the sessions that a writer reads back at an instant."""
+    index = calendar.session_of(at_ms)
+    if calendar.has_session(index) and calendar.open_ms(index) <= at_ms:
+        index += 1
+    index -= SESSIONS_KNOWN
+    return calendar.open_ms(index) if calendar.has_session(index) else calendar.first_ms
 
 
 def _end(limit: Limit) -> int:

@@ -25,11 +25,11 @@ from tapeline.schemas.registry import EVENTS
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
 from tapeline.streams.pipeline.log_writer import (
-    SESSIONS_KNOWN,
     KnownLog,
     KnownSymbol,
     LogBatch,
     LogEntry,
+    first_known_ms,
 )
 from tapeline.streams.pipeline.operations import FEEDS_TOPIC
 from tapeline.streams.pipeline.refusals import Refusal
@@ -128,8 +128,7 @@ class LiveStore:
             return found
         calendar = self._keeper.router.plan(symbol).calendar
         last_ms = found.watermark_ms if at_ms is None else at_ms
-        first = calendar.session_of(last_ms) - SESSIONS_KNOWN + 1
-        first_ms = calendar.open_ms(first) if calendar.has_session(first) else calendar.first_ms
+        first_ms = first_known_ms(calendar, last_ms)
         for bar in self._keeper.bars(symbol, first_ms):
             found.seen[bar.start_ms] = bar
         latest = feeds.get(symbol, {})

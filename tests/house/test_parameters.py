@@ -24,6 +24,7 @@ COMMANDS = frozenset(
         "streams/cli/main.py: worker",
         "streams/cli/replay.py: replay",
         "streams/cli/replay_options.py: _declared",
+        "streams/cli/status.py: status",
         "streams/cli/store.py: tail",
         "streams/cli/topics.py: publish",
     }

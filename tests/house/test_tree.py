@@ -71,6 +71,9 @@ WITHOUT: dict[str, str] = {
         "streams/cli/show/store "
         "streams/cli/show/why "
     ),
+    "what status and gaps show of a run: tests/unit/streams/cli/test_status.py": (
+        "streams/outputs/run_reading streams/pipeline/run_ends "
+    ),
     "a part of every run over files: tests/unit/streams/embedded": (
         "streams/feeds/items streams/feeds/opening streams/feeds/spool "
         "streams/pipeline/collector streams/pipeline/final_bars streams/pipeline/routing "
@@ -108,6 +111,7 @@ WITHOUT: dict[str, str] = {
         "streams/feeds/live/engine/history streams/feeds/live/engine/holes "
         "streams/feeds/live/engine/notices streams/feeds/live/engine/parts "
         "streams/feeds/live/engine/quiet streams/feeds/live/engine/seam "
+        "streams/feeds/live/engine/session_end "
         "streams/feeds/live/engine/silences streams/feeds/live/engine/statements "
         "streams/feeds/live/engine/symbol"
     ),

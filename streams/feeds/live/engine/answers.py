@@ -13,6 +13,8 @@ from tapeline.schemas.instants import FAR_PAST_MS, MINUTE_MS, SECOND_MS
 from tapeline.schemas.records import Bar
 from tapeline.streams.feeds.live.engine.history import HistoryAnswer
 from tapeline.streams.feeds.live.engine.parts import Parts
+from tapeline.streams.feeds.live.engine.session_end import AnsweredSlots, SessionEnds, SlotFound
+from tapeline.streams.feeds.live.engine.statements import same_content
 from tapeline.streams.feeds.live.engine.symbol import FeedSymbol
 from tapeline.streams.feeds.live.model import Instant
 
@@ -29,13 +31,22 @@ FEED_WIDE: Final = 3
 WEAK_KEPT: Final = 8
 REACHED_KEPT: Final = 64
 DIRTY_MS: Final = (MINUTE_MS, 10 * MINUTE_MS)
+FOUND: Final[dict[str, SlotFound]] = {
+    "new": "missing",
+    "revised": "changed",
+    "repeat": "equal",
+    "refused": "unclear",
+    "unclear": "unclear",
+}
+"""What a row was to the log; what was stated later, or by another provider, is not compared."""
 
 
 class Answers:
     """Compares answers with what the log holds."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, ends: SessionEnds) -> None:
         self._parts = parts
+        self._ends = ends
         self._reached: deque[tuple[int, int]] = deque(maxlen=REACHED_KEPT)
 
     def take(self, answer: HistoryAnswer, now: Instant) -> None:
@@ -54,14 +65,20 @@ class Answers:
             from_ms, to_ms = self._proven(state, answer, until_ms)
             reached_ms = state.reached_ms or FAR_PAST_MS
             late = self._prove(state, answer, from_ms, to_ms, last_ms)
-            for label in sorted(rows[symbol]):
-                self._take(state, answer, label, rows[symbol][label], now)
+            found = {
+                label: self._take(state, answer, label, row, now)
+                for label, row in sorted(rows[symbol].items())
+            }
             for begin, end in late:
                 # What comes after it is reported together with its clock, or the next bar.
                 parts.quiet.late(state, begin, min(end, reached_ms), "history", now.wall_ms)
-            self._absences(state, answer, from_ms, to_ms, rows[symbol], now)
+            self._ends.stated(symbol, found)
+            extra = self._extra(state, answer, from_ms, to_ms, rows[symbol])
+            self._absences(state, answer, extra, (from_ms, to_ms), rows[symbol], now)
             if ask.purpose == "end":
-                parts.holes.give_up(symbol, from_ms, to_ms, now)
+                end_ms = min(to_ms, self._ends.end_ms(symbol))
+                parts.holes.give_up(symbol, from_ms, end_ms, now)
+                self._ended(state, answer, found, extra, now)
         parts.holes.look(ask.symbols, now)
 
     def _reach(self, answer: HistoryAnswer, rows: Mapping[str, Rows]) -> int:
@@ -98,13 +115,18 @@ class Answers:
         self._parts.wants.add("dirty", state.symbol, from_ms, to_ms, ready_ms)
 
     def _rows(self, answer: HistoryAnswer, symbol: str, until_ms: int) -> Rows:
-        """Rows of finished bars: the last one of a history may be in progress."""
-        end_of = self._parts.states[symbol].slots.end
-        ask = answer.ask
+        """Rows of finished bars: the last one of a history may be in progress.
+
+        What lies before the log begins is no part of it.
+        """
+        state, ask = self._parts.states[symbol], answer.ask
+        end_of, begun_ms = state.slots.end, self._ends.begun_ms(symbol)
         return {
             label: row
             for label, row in answer.rows.get(symbol, {}).items()
-            if ask.from_ms <= label <= ask.to_ms and end_of(label) <= until_ms
+            if ask.from_ms <= label <= ask.to_ms
+            and end_of(label) <= until_ms
+            and (label >= begun_ms or label in state.seen)
         }
 
     def _take(
@@ -114,19 +136,39 @@ class Answers:
         label: int,
         row: tuple[Bar, int],
         now: Instant,
-    ) -> None:
+    ) -> str:
+        """Take a row; returns what it was to the log."""
         parts = self._parts
         if (state.symbol, label) in answer.conflicts:
             self.dirty(state, label, now)
-            return
+            return "unclear"
         bar, sent_ms = row
         if parts.settings.truth.skip_empty and bar.volume == 0:
             state.empty.add(label)
-            return
+            return "empty"
         decides = answer.ask.purpose == "end"
         outcome = parts.statements.take(state, bar, "history", sent_ms, now, decides)
         if outcome == "new":
             parts.holes.fetched(state.symbol, label)
+        seen = state.seen.get(label)
+        if outcome == "older" and seen is not None and same_content(seen, bar):
+            return "repeat"
+        return outcome
+
+    def _ended(
+        self,
+        state: FeedSymbol,
+        answer: HistoryAnswer,
+        found: Mapping[int, str],
+        extra: list[int],
+        now: Instant,
+    ) -> None:
+        """Hand on what an answer for a session, or a piece of one, showed of a symbol."""
+        rows = {label: FOUND[outcome] for label, outcome in found.items() if outcome in FOUND}
+        rows |= {label: "cancelled" for label in extra if state.seen[label] is None}
+        extra = [label for label in extra if label not in rows]
+        unreadable = sum(each.symbol in (None, state.symbol) for each in answer.unreadable)
+        self._ends.answered(state, answer.ask, AnsweredSlots(rows, extra, unreadable), now)
 
     def _proven(self, state: FeedSymbol, answer: HistoryAnswer, until_ms: int) -> tuple[int, int]:
         """Whole slots of an ask that the history must have had when it was asked."""
@@ -179,26 +221,37 @@ class Answers:
         state.weak = kept[-WEAK_KEPT:]
         return fresh
 
+    def _extra(
+        self, state: FeedSymbol, answer: HistoryAnswer, from_ms: int, to_ms: int, rows: Rows
+    ) -> list[int]:
+        """Bars of the log that an answer lacks, though it was sent after they were stated."""
+        return [
+            label
+            for label in self._seen_labels(state, from_ms, to_ms)
+            if label not in rows
+            and not state.backed.meets(label, label + 1)
+            and state.orders.get(label, FAR_PAST_MS) < answer.sent_mono_ms
+        ]
+
     def _absences(
         self,
         state: FeedSymbol,
         answer: HistoryAnswer,
-        from_ms: int,
-        to_ms: int,
+        extra: list[int],
+        proven: tuple[int, int],
         rows: Rows,
         now: Instant,
     ) -> None:
-        """Bars of the log that a complete answer lacks: one such answer means nothing."""
-        if not rows or answer.unreadable or from_ms >= to_ms:
+        """Of bars that a complete answer lacks: one such answer means nothing."""
+        from_ms, to_ms = proven
+        if not rows or answer.unreadable:
             return
         first, last = min(rows), max(rows)
-        for label in self._seen_labels(state, from_ms, to_ms):
-            if label in rows or state.backed.meets(label, label + 1):
-                continue
-            if state.orders.get(label, FAR_PAST_MS) >= answer.sent_mono_ms:
-                continue
-            # Bars on both sides show that the answer is complete there; so does a session's edge.
+        for label in extra:
+            # Bars on both sides show that the answer is complete there; so does a session's edge,
+            # and that of the log.
             opened_ms, closed_ms = state.slots.session(label)
+            opened_ms = max(opened_ms, self._ends.begun_ms(state.symbol))
             if (first < label or from_ms <= opened_ms) and (label < last or closed_ms <= to_ms):
                 self._absent(state, label, answer, now)
 
@@ -230,7 +283,8 @@ class Answers:
         if not parts.settings.truth.cancels:
             return
         if answer.sent_mono_ms - first_ms >= ABSENT_APART_MS:
-            parts.statements.cancel(state, label, "history", answer.sent_mono_ms, now)
+            if parts.statements.cancel(state, label, "history", answer.sent_mono_ms, now):
+                self._ends.cancelled(state.symbol, label)
         else:
             self.ask_around(state, label, first_ms + ABSENT_APART_MS)
 
@@ -255,6 +309,7 @@ class Answers:
                 state.barred = True
                 self._parts.statements.counts["barred"] += 1
                 self._parts.wants.drop(symbol)
+                self._ends.drop(symbol)
                 self._parts.holes.begin(0, "history", min(rows[symbol]), (symbol,), now)
 
     def _ratio(self, state: FeedSymbol, rows: Rows) -> float | None:

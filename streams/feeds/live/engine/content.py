@@ -22,6 +22,7 @@ from tapeline.streams.feeds.live.engine.parts import ROOM, Due, Parts, Room
 from tapeline.streams.feeds.live.engine.provider_time import ProviderTime
 from tapeline.streams.feeds.live.engine.quiet import QuietRuns
 from tapeline.streams.feeds.live.engine.seam import Seam
+from tapeline.streams.feeds.live.engine.session_end import SessionEnds
 from tapeline.streams.feeds.live.engine.signals import (
     BreakerOpened,
     ClockHealth,
@@ -120,7 +121,7 @@ class ContentSide:
 
     @property
     def caught_up(self) -> bool:
-        """Whether every symbol that the provider gives is live and no hole is open."""
+        """Whether every symbol that the provider gives is live, no hole is open, nothing is due."""
         if self._started is None:
             return False
         parts = self._started.parts
@@ -128,7 +129,7 @@ class ContentSide:
             state.refused or (state.connections and state.holding is None)
             for state in parts.states.values()
         )
-        return live and not parts.holes.open
+        return live and not parts.holes.open and not self._started.ends.busy
 
     def provider_ms(self, now: Instant) -> int:
         """Provider time of an instant; before the first event our own."""
@@ -230,13 +231,14 @@ class _Started:
             replays=mapping.replays,
             connections=connections,
         )
-        self._answers = Answers(self.parts)
+        self.ends = SessionEnds(self.parts)
+        self._answers = Answers(self.parts, self.ends)
         self._silences = Silences(self.parts, now)
         self._seam = Seam(self.parts, self._take, self._silences.watch, room.held_bytes)
         self._finality = Finality(self.parts, mapping.closing, self._final)
         watch = self._silences.watch
         self._notices = Notices(self.parts, self._answers, self._seam, watch)
-        self._coverage = FeedCoverage(self.parts, self._seam, self._finality)
+        self._coverage = FeedCoverage(self.parts, self._seam, self._finality, self.ends)
         self._actions: list[Action] = []
         self._dropped: dict[int, tuple[str, ...]] = {}
         self._coverage.resume(known, now)
@@ -408,7 +410,10 @@ class _Started:
         for ask in failed:
             parts.wants.ended(ask)
             for symbol in ask.symbols:
-                to_ms = ask.to_ms if ask.purpose in ("older", "end", "dirty") else FAR_FUTURE_MS
+                if ask.purpose == "end":
+                    self.ends.failed(parts.states[symbol], now)
+                    continue
+                to_ms = ask.to_ms if ask.purpose in ("older", "dirty") else FAR_FUTURE_MS
                 from_ms = max(ask.from_ms, parts.reach_ms(parts.states[symbol], now))
                 if from_ms <= to_ms:
                     parts.wants.add(ask.purpose, symbol, from_ms, to_ms, now.mono_ms + AGAIN_MS)
@@ -421,6 +426,7 @@ class _Started:
             if due is None:
                 break
             self._do(due, now)
+        self.ends.look(now)
         self._silences.look(now)
         actions, self._actions = self._actions, []
         provider_ms = parts.time.at(now)
@@ -474,4 +480,4 @@ class _Started:
             elif due.duty == "dirty":
                 self._answers.ask_around(state, due.label_ms, now.mono_ms)
             elif due.duty == "end":
-                self._coverage.session_ended(state, due.label_ms, now)
+                self.ends.ended(state, due.label_ms, now)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from tapeline.schemas.instants import FAR_FUTURE_MS, FAR_PAST_MS, MINUTE_MS, SECOND_MS
+from tapeline.schemas.instants import FAR_FUTURE_MS, FAR_PAST_MS, SECOND_MS
 from tapeline.streams.feeds.live.engine.evidence import Connected
 from tapeline.streams.feeds.live.engine.finality import Finality
 from tapeline.streams.feeds.live.engine.parts import Parts
 from tapeline.streams.feeds.live.engine.seam import Seam
+from tapeline.streams.feeds.live.engine.session_end import SessionEnds
 from tapeline.streams.feeds.live.engine.signals import RefusedSymbols, WentDown, WentLive
 from tapeline.streams.feeds.live.engine.symbol import FeedSymbol
 from tapeline.streams.feeds.live.model import Instant
@@ -16,18 +17,17 @@ from tapeline.streams.pipeline.log_writer import KnownLog
 
 POLLED_AFTER_MS: Final = 30 * SECOND_MS
 LEAST_POLL_MS: Final = 10 * SECOND_MS
-LEAST_END_MS: Final = 15 * MINUTE_MS
 
 
 class FeedCoverage:
     """Begins and ends holes as connections come and go, and asks the history for them."""
 
-    def __init__(self, parts: Parts, seam: Seam, finality: Finality) -> None:
+    def __init__(self, parts: Parts, seam: Seam, finality: Finality, ends: SessionEnds) -> None:
         self._parts = parts
         self._seam = seam
         self._finality = finality
         self._polling = False
-        self._end_after_ms = max(parts.settings.truth.revises_for_ms, LEAST_END_MS)
+        self._ends = ends
 
     def went_live(self, signal: WentLive, now: Instant) -> None:
         """Symbols were acknowledged on a connection."""
@@ -125,6 +125,7 @@ class FeedCoverage:
             if state is None or state.connections:
                 continue
             state.refused = True
+            self._ends.drop(symbol)
             state.unknown.remove(FAR_PAST_MS, FAR_FUTURE_MS + 1)
             parts.wants.drop(symbol)
             for hole in parts.holes.open.values():
@@ -156,11 +157,12 @@ class FeedCoverage:
         """Go on from what the log holds: a kill is an outage, too."""
         parts = self._parts
         from_ms = FAR_FUTURE_MS
+        begun: dict[str, int] = {}
         for state in parts.states.values():
             parts.statements.begin(state)
-            if state.watermark_ms is None:
-                first_ms = max(self._seam.begin_ms(state, now), parts.reach_ms(state, now))
-            else:
+            first_ms = max(self._seam.begin_ms(state, now), parts.reach_ms(state, now))
+            begun[state.symbol] = first_ms
+            if state.watermark_ms is not None:
                 first_ms = state.watermark_ms
             state.unknown.add(first_ms, FAR_FUTURE_MS)
             from_ms = min(from_ms, first_ms)
@@ -169,11 +171,7 @@ class FeedCoverage:
             for symbol in sorted(hole.symbols):
                 self._reopen(parts.states[symbol], hole.from_ms, hole.end_ms)
         parts.holes.begin(0, "restart", from_ms, parts.states, now)
-        for state in parts.states.values():
-            # Whether the process before this one compared the last session is not known.
-            provider_ms = parts.time.at(now)
-            closed_ms = state.slots.session_before(provider_ms)[1]
-            self._enter_end(state, closed_ms or state.slots.session(provider_ms)[1])
+        self._ends.resume(known, begun, now)
         self.poll_from(now.mono_ms + POLLED_AFTER_MS)
 
     def _reopen(self, state: FeedSymbol, from_ms: int, to_ms: int) -> None:
@@ -181,24 +179,3 @@ class FeedCoverage:
         for label, bar in state.seen.items():
             if bar is not None and from_ms <= label < to_ms:
                 state.unknown.remove(label, state.slots.end(label))
-
-    def _enter_end(self, state: FeedSymbol, close_ms: int) -> None:
-        """Enter when a session is to be compared with the history."""
-        if self._parts.has_history and close_ms < FAR_FUTURE_MS:
-            at_ms = self._parts.time.mono_ms(close_ms + self._end_after_ms)
-            self._parts.agenda.enter(at_ms, "end", (state.symbol,), close_ms)
-
-    def session_ended(self, state: FeedSymbol, close_ms: int, now: Instant) -> None:
-        """Compare a whole session with the history, and what is open of earlier ones."""
-        parts = self._parts
-        floor_ms = parts.reach_ms(state, now)
-        if state.watermark_ms is not None and not state.barred and not state.refused:
-            from_ms = state.slots.session_before(close_ms)[0]
-            first_ms = state.unknown.first_ms
-            if first_ms is not None:
-                from_ms = min(from_ms, first_ms)
-            from_ms = max(from_ms, floor_ms)
-            parts.wants.add("end", state.symbol, from_ms, close_ms - 1, now.mono_ms)
-        opened_ms = state.slots.session_before(close_ms)[0]
-        state.forget(min(floor_ms, state.slots.session_before(opened_ms)[0] or floor_ms))
-        self._enter_end(state, state.slots.session(close_ms)[1])

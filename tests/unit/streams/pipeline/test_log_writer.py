@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from tapeline.schemas.feed_events import Connection, Hole, HoleState, Limit
+import pytest
+
+from tapeline.schemas.feed_events import Compared, Connection, Hole, HoleState, Limit
 from tapeline.schemas.ids import Held, connection_id, limit_id
-from tapeline.streams.pipeline.log_writer import KnownLog
+from tapeline.streams.calendars import load_calendar
+from tapeline.streams.pipeline.log_writer import KnownLog, first_known_ms
+from tests.unit.streams.core.scenario import utc
 
 
 def limit(at_ms: int, wait_ms: int, status: int, held: Held = "history") -> Limit:
@@ -60,3 +64,35 @@ def test_a_hole_is_open_until_an_event_of_the_same_id_closes_it() -> None:
     for event in (hole(1, "open"), hole(2, "open"), hole(1, "filled"), hole(3, "abandoned")):
         known.take(event)
     assert known.open_holes == [hole(2, "open")]
+
+
+def compared(session: int, extra: int = 0, symbol: str | None = None) -> Compared:
+    """The comparison of a session with so many bars that the history lacks."""
+    key = f"compared|demo|{session}|{session + 1}"
+    return Compared(key, "demo", symbol, 0, session, session + 1, 1, 0, 9, 0, 0, extra, 0, 0)
+
+
+def test_a_session_is_known_to_be_equal_by_its_last_comparison() -> None:
+    known = KnownLog()
+    known.take(compared(1))
+    known.take(compared(2, extra=1))
+    known.take(compared(3, symbol="A"))
+    assert known.compared == {(1, 2)}
+    known.take(compared(1, extra=1))
+    known.take(compared(2))
+    assert known.compared == {(2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("at", "first"),
+    [
+        ("2025-12-03 15:00", "2025-12-02"),
+        ("2025-12-03 14:30", "2025-12-02"),
+        ("2025-12-03 14:29", "2025-12-01"),
+        ("2025-12-03 21:00", "2025-12-02"),
+        ("2025-12-06 12:00", "2025-12-04"),
+    ],
+)
+def test_two_sessions_that_have_begun_are_read_back(at: str, first: str) -> None:
+    calendar = load_calendar("XNYS")
+    assert first_known_ms(calendar, utc(at)) == utc(f"{first} 14:30")
