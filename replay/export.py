@@ -4,8 +4,8 @@
         touches = to_polars(Touch, [each async for each in run.events(Touch, Retract)], view=True)
 
 Columns are the fields of the type, also where there is no row. Nested fields become columns of
-their own (``prior_points``), the times of a pair one column a symbol (``times_ES``). Instants are
-UTC epoch milliseconds, as everywhere, unless `datetimes` is asked for.
+their own (``prior_points``), the times of a pair one column a symbol (``times_ES``), lists one
+text. Instants are UTC epoch milliseconds, as everywhere, unless `datetimes` is asked for.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from typing import Any, get_args, get_origin
 import msgspec
 import orjson
 
-from tapeline.schemas.codec import EventDecoder, plain
+from tapeline.schemas.codec import EventDecoder, FeedEventDecoder, plain
 from tapeline.schemas.event_types import Registry
-from tapeline.schemas.events import Event, Output, Reject, Retract
+from tapeline.schemas.events import Event, Output, Retract
+from tapeline.schemas.feed_events import LENGTHS, Unnumbered
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, topic_of
 from tapeline.streams.outputs.run_folder import MANIFEST
 from tapeline.streams.pipeline.manifest import OUTPUT_SHA256
-from tapeline.streams.pipeline.view import fold
+from tapeline.streams.pipeline.view import set_version
 
 VALUES = "values"
 """The field of indicators whose keys are columns: each names its interval, and is no field."""
@@ -33,8 +34,8 @@ Columns = dict[str, tuple[type, list[Any]]]
 
 
 def to_polars(
-    kind: type[Event | Reject],
-    events: Iterable[Output | Reject],
+    kind: type[Event | Unnumbered],
+    events: Iterable[Output | Unnumbered],
     *,
     view: bool = False,
     datetimes: bool = False,
@@ -49,11 +50,16 @@ def to_polars(
     view
         One row a fact, as it is in the end, instead of one for each version.
     datetimes
-        Convert columns that end in ``_ms`` to datetimes with the zone UTC.
+        Convert columns of instants to datetimes with the zone UTC.
     """
     import polars
 
-    types = {str: polars.String, int: polars.Int64, float: polars.Float64, bool: polars.Boolean}
+    types = {
+        str: polars.String,
+        int: polars.Int64,
+        float: polars.Float64,
+        bool: polars.Boolean,
+    }
     found = columns(kind, events, view)
     frame = polars.DataFrame(
         {name: values for name, (_, values) in found.items()},
@@ -68,8 +74,8 @@ def to_polars(
 
 
 def to_pandas(
-    kind: type[Event | Reject],
-    events: Iterable[Output | Reject],
+    kind: type[Event | Unnumbered],
+    events: Iterable[Output | Unnumbered],
     *,
     view: bool = False,
     datetimes: bool = False,
@@ -90,7 +96,7 @@ def to_pandas(
 
 
 def columns(
-    kind: type[Event | Reject], events: Iterable[Output | Reject], view: bool = False
+    kind: type[Event | Unnumbered], events: Iterable[Output | Unnumbered], view: bool = False
 ) -> Columns:
     """The events of one type by column."""
     tag = str(kind.__struct_config__.tag)
@@ -114,9 +120,11 @@ def columns(
 
 
 def events_in(
-    folder: str | Path, kind: type[Event | Reject], registry: Registry = EVENTS
-) -> list[Output | Reject]:
+    folder: str | Path, kind: type[Event | Unnumbered], registry: Registry = EVENTS
+) -> list[Output | Unnumbered]:
     """Events of one type in a run directory, in their order, retractions among them.
+
+    Events of live feeds are in the folder ``topics`` of a store.
 
     There are none where the run is of a version that had no such events: its manifest does not
     name the topic.
@@ -126,12 +134,16 @@ def events_in(
     FileNotFoundError
         When the folder is no run, or a file is missing.
     """
-    topic = topic_of(str(kind.__struct_config__.tag), DEFAULT_PREFIX, registry)
+    tag = str(kind.__struct_config__.tag)
+    topic = topic_of(tag, DEFAULT_PREFIX, registry)
     path = Path(folder) / f"{topic}.jsonl"
     if not path.exists() and topic not in _topics_of(Path(folder) / MANIFEST):
         return []
-    decode = EventDecoder(registry).decode
-    return [decode(line) for line in path.read_bytes().splitlines()]
+    lines = path.read_bytes().splitlines()
+    if registry.row(tag).origin == "feed":
+        operations = map(FeedEventDecoder(registry).decode, lines)
+        return [event for event in operations if isinstance(event, kind)]
+    return list(map(EventDecoder(registry).decode, lines))
 
 
 def _topics_of(manifest: Path) -> Collection[str]:
@@ -142,25 +154,26 @@ def _topics_of(manifest: Path) -> Collection[str]:
 
 def is_time(column: str) -> bool:
     """Whether a column holds instants."""
-    return column.endswith("_ms") or column.startswith("times_")
+    return (column.endswith("_ms") and column not in LENGTHS) or column.startswith("times_")
 
 
 def _rows(
-    kind: type[Event | Reject], tag: str, events: Iterable[Output | Reject], view: bool
-) -> list[Output | Reject]:
-    rows: list[Output | Reject] = [
+    kind: type[Event | Unnumbered], tag: str, events: Iterable[Output | Unnumbered], view: bool
+) -> list[Output | Unnumbered]:
+    rows: list[Output | Unnumbered] = [
         event
         for event in events
         if isinstance(event, kind) or (isinstance(event, Retract) and event.type == tag)
     ]
     if not view:
         return rows
-    facts: dict[str, Event | Reject] = {}
-    fold(facts, rows)
+    facts: dict[str, Event | Unnumbered] = {}
+    for event in rows:
+        set_version(facts, event.id, None if isinstance(event, Retract) else event)
     return list(facts.values())
 
 
-def _flat(event: Output | Reject) -> dict[str, Any]:
+def _flat(event: Output | Unnumbered) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in plain(event).items():
         if name == VALUES:

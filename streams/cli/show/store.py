@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from tapeline.schemas.feed_events import LENGTHS
 from tapeline.schemas.instants import DATE_AND_TIME, TIME, instant_text
 from tapeline.streams.outputs.terminal import PlainConsole, PlainTable, number_table, text_table
 from tapeline.streams.store.counts import StoreCounts
@@ -34,8 +35,6 @@ COMMON = frozenset(
 WITHOUT_ZONE = "%Y-%m-%dT%H:%M:%S"
 TIMES = ("event_ms", "at_ms", "watermark_ms")
 """Fields with the time of an event, the first that it has."""
-LENGTHS = frozenset({"wait_ms", "offset_ms"})
-"""Fields in milliseconds that are no instants."""
 LETTER_COLUMNS = ("code", "source", "reason")
 
 

@@ -57,7 +57,7 @@ def needed(export: Any) -> None:
 
 
 @pytest.mark.parametrize("export", BOTH)
-@pytest.mark.parametrize("tag", EVENTS.folded)
+@pytest.mark.parametrize("tag", EVENTS.types)
 def test_every_type_has_its_fields_as_columns_with_and_without_rows(export: Any, tag: str) -> None:
     needed(export)
     event = event_examples()[tag]
@@ -75,6 +75,29 @@ def test_every_type_has_its_fields_as_columns_with_and_without_rows(export: Any,
             assert {key: row[key] for key in value} == value
         else:
             assert any(each.startswith(f"{name}_") for each in row), name
+
+
+@pytest.mark.parametrize("tag", EVENTS.types)
+def test_every_type_can_be_kept_as_parquet_by_either_library(tag: str, tmp_path: Path) -> None:
+    needed(to_polars)
+    needed(to_pandas)
+    parquet = pytest.importorskip("pyarrow.parquet")
+    event = event_examples()[tag]
+    to_polars(type(event), [event, event]).write_parquet(tmp_path / "polars.parquet")
+    to_pandas(type(event), [event, event]).to_parquet(tmp_path / "pandas.parquet")
+    found = [
+        parquet.read_table(tmp_path / f"{name}.parquet").to_pylist()
+        for name in ("polars", "pandas")
+    ]
+    assert found[0] == found[1] == rows_of(to_polars(type(event), [event, event]))
+
+
+def test_events_of_live_feeds_are_read_from_the_topics_of_a_store(tmp_path: Path) -> None:
+    hole, quiet = event_examples()["hole"], event_examples()["quiet"]
+    path = tmp_path / "tape.feeds.v1.jsonl"
+    path.write_bytes(b"".join(encode(each) + b"\n" for each in (hole, quiet, hole)))
+    assert events_in(tmp_path, type(hole)) == [hole, hole]
+    assert len(columns(type(hole), events_in(tmp_path, type(hole)), view=True)["id"][1]) == 1
 
 
 @pytest.mark.parametrize("export", BOTH)
@@ -108,6 +131,15 @@ def test_instants_can_be_datetimes(run: Path, export: Any) -> None:
     assert dated["to_ms"] == datetime.fromtimestamp(plain["to_ms"] / 1_000, UTC)
     assert dated["to_ms"].utcoffset() is not None
     assert dated["name"] == plain["name"]
+
+
+@pytest.mark.parametrize("export", BOTH)
+def test_a_length_in_milliseconds_is_no_datetime(export: Any) -> None:
+    needed(export)
+    limit = event_examples()["limit"]
+    [row] = rows_of(export(type(limit), [limit], datetimes=True))
+    assert row["at_ms"].year == 2025
+    assert row["wait_ms"] == 17_000
 
 
 def test_the_times_of_a_pair_are_a_column_for_each_symbol(run: Path) -> None:
