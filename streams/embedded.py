@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.outcome import OUTCOMES, Outcome
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.errors import InputError, LostRowError
+from tapeline.streams.feeds.cut import SymbolCuts
 from tapeline.streams.feeds.items import Feed, Item
 from tapeline.streams.feeds.jumps import jump_of
 from tapeline.streams.feeds.opening import (
@@ -25,7 +26,7 @@ from tapeline.streams.feeds.opening import (
     in_order,
     open_feeds,
     reported,
-    symbols_of,
+    until_clocks,
 )
 from tapeline.streams.feeds.times import TimeUnit, table_times
 from tapeline.streams.outputs.run_folder import RunDirectory, check_outside
@@ -61,6 +62,7 @@ def run_files(
     max_rejects: RejectLimit = DEFAULT_LIMIT,
     time_unit: TimeUnit | None = None,
     registry: Registry = EVENTS,
+    until_by_symbol: Mapping[str, int] | None = None,
 ) -> RunResult:
     """Run the engine over files and write the run directory.
 
@@ -82,6 +84,9 @@ def run_files(
         Unit of times that are numbers; None: milliseconds.
     registry
         The types of the events: every topic that a fold writes has a file.
+    until_by_symbol
+        Symbols that end at a time of their own: their clocks are at it, and rows after it (bars
+        that end after it, clocks later than it) are left out.
 
     Raises
     ------
@@ -95,6 +100,7 @@ def run_files(
         When rows and what became of them do not add up.
     """
     router = Router(config, registry=registry)
+    symbol_ends = until_by_symbol or {}
     times = table_times(config, zone, time_unit)
     if as_corrected and not all(source.is_log for source in sources):
         raise InputError(
@@ -108,6 +114,7 @@ def run_files(
         directory = stack.enter_context(RunDirectory(folder, summary.add, registry))
         run = _EmbeddedRun(router, directory, summary, explain)
         ordered = in_order(sources, feeds, router)
+        ordered = SymbolCuts(symbol_ends, router.slot_end_ms).kept(ordered)
         if progress is not None:
             ordered = reported(ordered, feeds, progress)
         rows = 0
@@ -119,9 +126,9 @@ def run_files(
             run.take_final(final, router)
         else:
             rows = run.take_all(ordered)
-        if until_ms is not None:
+        if until_ms is not None or symbol_ends:
             met = run.refused_symbols.union(reader.met())
-            run.clocks(until_ms, symbols_of(config, sources, met))
+            run.clocks(until_clocks(config, sources, met, until_ms, symbol_ends))
         written = directory.files.finish()
         manifest = {
             "inputs": [
@@ -131,6 +138,7 @@ def run_files(
             **made_with(config, config, router.symbols(), router.engines),
             "options": {
                 "until_ms": until_ms,
+                "until_by_symbol": dict(symbol_ends),
                 "tz": zone,
                 "time_unit": time_unit,
                 "as_corrected": as_corrected,
@@ -138,6 +146,8 @@ def run_files(
             COUNTERS: _counters(router, summary, rows, run),
             **written.parts(),
         }
+        if symbol_ends:
+            manifest[COUNTERS]["left_out"] = sum(feed.rows for feed in feeds) - rows
         directory.commit(manifest)
         summary.end(router)
     ignored = {feed.path: feed.ignored for feed in feeds if feed.ignored}
@@ -246,9 +256,9 @@ class _EmbeddedRun:
         self._append(bars)
         self.until_clocks += self._append(final.clocks())
 
-    def clocks(self, until_ms: int, symbols: Iterable[str]) -> None:
-        """One clock for each symbol."""
-        self.until_clocks += self._append(Clock(symbol, until_ms) for symbol in symbols)
+    def clocks(self, clocks: Iterable[Clock]) -> None:
+        """Clocks after all rows."""
+        self.until_clocks += self._append(clocks)
 
     def _append(self, records: Iterable[LogRecord]) -> int:
         """Records that are no rows; returns their number."""

@@ -40,6 +40,7 @@ class OfFiles(Struct, tag_field="kind", tag="files"):
     records: Offset | None
     partitions: dict[int, ManifestSpan]
     time_unit: TimeUnit | None = None
+    until_by_symbol: dict[str, int] = {}
 
 
 class OfRun(OfFiles, tag="run"):
@@ -73,6 +74,7 @@ class ManifestOptions(Struct):
     until_ms: int | None
     as_corrected: bool = False
     time_unit: TimeUnit | None = None
+    until_by_symbol: dict[str, int] = {}
 
 
 class StretchOptions(Struct):

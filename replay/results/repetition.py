@@ -68,6 +68,7 @@ def source_again(
             expected,
             source["records"],
             source["kind"],
+            until_by_symbol=source.get("until_by_symbol", {}),
         ),
     )
 

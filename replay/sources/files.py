@@ -22,8 +22,9 @@ from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Reject
 from tapeline.schemas.records import Clock
 from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.feeds.cut import SymbolCuts
 from tapeline.streams.feeds.items import Feed
-from tapeline.streams.feeds.opening import Source, in_order, open_feeds, symbols_of
+from tapeline.streams.feeds.opening import Source, in_order, open_feeds, until_clocks
 from tapeline.streams.feeds.times import TimeUnit, table_times
 from tapeline.streams.kafka.messages import event_time_ms
 from tapeline.streams.pipeline.manifest import input_file
@@ -44,7 +45,7 @@ class FileOptions:
     zone
         Zone of times without offset; without it such a file is refused.
     until_ms
-        A clock for each symbol at this instant, after all rows; see `symbols_of`.
+        A clock for each symbol at this instant, after all rows; see `until_clocks`.
     time_unit
         Unit of times that are numbers; None: milliseconds.
     expected
@@ -58,6 +59,8 @@ class FileOptions:
         Most rows handed over at once; the results do not depend on it.
     symbols
         Those of the rows, where they are known; None: as the inputs are named.
+    until_by_symbol
+        Symbols that end at a time of their own; see `SymbolCuts`.
     """
 
     zone: str | None = None
@@ -68,6 +71,7 @@ class FileOptions:
     kind: str = "files"
     fetch_records: int = BATCH
     symbols: Collection[str] | None = None
+    until_by_symbol: Mapping[str, int] = field(default_factory=dict)
 
 
 class FileSource:
@@ -132,7 +136,9 @@ class FileSource:
         refused: set[str] = set()
         last = START_MS
         offset = -1
+        ends = self._options.until_by_symbol
         rows = in_order(self._inputs, self._feeds, router)
+        rows = SymbolCuts(ends, router.slot_end_ms).kept(rows)
         for offset, (feed, (content, row, line)) in enumerate(islice(rows, self._options.records)):
             if isinstance(content, Refusal):
                 if content.symbol is not None:
@@ -145,12 +151,11 @@ class FileSource:
                     # It stays where it is; what is wrong with it, the fold reports.
                     pass
             yield LogItem(offset, content, 0, last, row if stored else (feed, row, line))
-        if self._options.until_ms is not None:
-            met = refused.union(router.met())
-            for symbol in symbols_of(self._config, self._inputs, met):
-                offset += 1
-                clock = Clock(symbol, self._options.until_ms)
-                yield LogItem(offset, clock, 0, self._options.until_ms, None)
+        until_ms = self._options.until_ms
+        met = refused.union(router.met())
+        for clock in until_clocks(self._config, self._inputs, met, until_ms, ends):
+            offset += 1
+            yield LogItem(offset, clock, 0, clock.time_ms, None)
 
     def letter(self, item: LogItem, refusal: Refusal) -> Reject:
         """The dead letter as an embedded run writes it."""
@@ -173,6 +178,7 @@ class FileSource:
             "tz": self._options.zone,
             "time_unit": self._options.time_unit,
             "until_ms": self._options.until_ms,
+            "until_by_symbol": dict(self._options.until_by_symbol),
             "records": self._options.records,
         }
 

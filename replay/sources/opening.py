@@ -34,8 +34,8 @@ class Origin(Struct, frozen=True, kw_only=True):
         A durable store: its log.
     brokers
         Of a cluster: the topic of bars.
-    zone, until_ms, time_unit
-        Of tables; see `FileSource`.
+    zone, until_ms, time_unit, until_by_symbol
+        Of files; see `FileOptions`.
     ends
         Where a log ends that may grow, by partition; None: where it ends when it is opened.
     """
@@ -48,6 +48,7 @@ class Origin(Struct, frozen=True, kw_only=True):
     time_unit: TimeUnit | None = None
     fetch_records: int = FETCH_RECORDS
     ends: Mapping[int, int] | None = None
+    until_by_symbol: Mapping[str, int] = {}
 
 
 class Opened(Struct, frozen=True):
@@ -88,6 +89,7 @@ def source_of(config: Config, origin: Origin) -> Opened:
                     origin.until_ms,
                     origin.time_unit,
                     fetch_records=_rows(origin),
+                    until_by_symbol=origin.until_by_symbol,
                 ),
             )
         )
@@ -172,6 +174,7 @@ def inputs_again(
             kind="run",
             fetch_records=fetch_records,
             symbols=manifest.get("counters", {}).get("symbols"),
+            until_by_symbol=options.get("until_by_symbol", {}),
         ),
     )
 

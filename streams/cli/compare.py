@@ -34,7 +34,7 @@ from tapeline.streams.cli.options import (
     TimeUnitOption,
     TzOption,
     UntilOption,
-    instant_of,
+    until_of,
 )
 from tapeline.streams.cli.show.parity import print_parity
 from tapeline.streams.cli.show.why import print_answer
@@ -149,13 +149,15 @@ def why_command(
     # first that is no pair is the event.
     words = sources_in_order(context)
     words.remove(next(each for each in words if each.symbol is None))
+    until_times = until_of(until, settings)
     origin = Origin(
         files=tuple(words),
         store=store,
         brokers=brokers_of(settings.kafka, bootstrap),
         zone=tz,
         time_unit=time_unit,
-        until_ms=None if until is None else instant_of("--until", until),
+        until_ms=until_times.every_ms,
+        until_by_symbol=until_times.by_symbol,
     )
     answer = asyncio.run(_why(settings, origin, event_id))
     if json:

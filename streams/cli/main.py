@@ -42,6 +42,7 @@ from tapeline.streams.cli.options import (
     check_can_be_folder,
     instant_of,
     reject_limit_of,
+    until_of,
 )
 from tapeline.streams.cli.replay import add_to as add_replay
 from tapeline.streams.cli.runs import add_to as add_runs
@@ -158,7 +159,7 @@ def run(
         return
     limit = reject_limit_of(max_rejects)
     settings = _destination(out, store, as_corrected, from_ is not None or replace, config)
-    until_ms = None if until is None else instant_of("--until", until)
+    until_times = until_of(until, settings)
     from_ms = None if from_ is None else instant_of("--from", from_)
     # `files` and `bars` are read from the context, where they have kept their common order.
     sources = sources_in_order(context)
@@ -166,7 +167,15 @@ def run(
     if store is not None:
         from tapeline.streams.store.run import StoreOptions
 
-        options = StoreOptions(until_ms, tz, time_unit, from_ms, replace, limit)
+        options = StoreOptions(
+            until_times.every_ms,
+            tz,
+            time_unit,
+            from_ms,
+            replace,
+            limit,
+            until_by_symbol=until_times.by_symbol,
+        )
         run_and_report(settings, sources, store, options, explained, json)
         return
     assert out is not None
@@ -175,13 +184,14 @@ def run(
             settings,
             sources,
             out,
-            until_ms,
+            until_times.every_ms,
             tz,
             progress.reporter,
             as_corrected,
             explained,
             limit,
             time_unit,
+            until_by_symbol=until_times.by_symbol,
         )
     _report(result, json)
     refuse_beyond_limit(result.report)

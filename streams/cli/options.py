@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
+from tapeline.schemas.config.model import Config
+from tapeline.schemas.symbols import NAME_RULE, is_name
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.times import TimeUnit, whole_ms
 from tapeline.streams.pipeline.refusals import DEFAULT_LIMIT, RejectLimit
@@ -39,7 +41,13 @@ TimeUnitOption = Annotated[
     typer.Option("--time-unit", help="Unit of times that are numbers; milliseconds if not given."),
 ]
 UntilOption = Annotated[
-    str | None, typer.Option(help="Clock for every symbol at this time (ISO, offset or Z).")
+    list[str] | None,
+    typer.Option(
+        "--until",
+        metavar="T|SYMBOL=T",
+        help="Clock for every symbol at this time (ISO, offset or Z); with SYMBOL= that symbol ends"
+        " there, later rows of it are left out. Can be repeated.",
+    ),
 ]
 MaxRejectsOption = Annotated[
     str,
@@ -86,6 +94,46 @@ def instant_of(option: str, text: str) -> int:
         return whole_ms(instant, text)
     except ValueError as error:
         raise InputError(f"{option} {text}: is no time in whole milliseconds") from error
+
+
+class UntilTimes(NamedTuple):
+    """Where inputs end: a clock of all symbols; symbols that end at times of their own."""
+
+    every_ms: int | None
+    by_symbol: dict[str, int]
+
+
+def until_of(texts: list[str] | None, config: Config) -> UntilTimes:
+    """Times of ``--until``.
+
+    Raises
+    ------
+    InputError
+        When one cannot be read, is given twice, or is of a symbol that is not configured.
+    """
+    every_ms: int | None = None
+    by_symbol: dict[str, int] = {}
+    for text in texts or ():
+        symbol, named, time = text.rpartition("=")
+        instant_ms = instant_of(f"--until {symbol}=" if named else "--until", time)
+        if not named:
+            if every_ms is not None:
+                raise InputError(
+                    f"--until {text}: one time is for all symbols; give others as SYMBOL=T"
+                )
+            every_ms = instant_ms
+            continue
+        if not is_name(symbol):
+            raise InputError(f"--until {text}: the symbol is not {NAME_RULE}; write SYMBOL=T")
+        if symbol in by_symbol:
+            raise InputError(f"--until {text}: {symbol} has a time already; leave one out")
+        if config.instrument(symbol) is None:
+            raise InputError(
+                f"--until {text}: the configuration has no symbol {symbol!r}; write SYMBOL=T with"
+                " one of its symbols"
+            )
+        by_symbol[symbol] = instant_ms
+    return UntilTimes(every_ms, by_symbol)
 
 
 def check_can_be_folder(folder: Path) -> None:

@@ -24,7 +24,7 @@ from tapeline.streams.cli.options import (
     TimeUnitOption,
     TzOption,
     UntilOption,
-    instant_of,
+    until_of,
 )
 from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.connection import brokers_of
@@ -122,13 +122,15 @@ def origin_of(context: typer.Context, config: Config) -> Origin:
     given = context.params
     inputs = tuple(sources_in_order(context))
     named = inputs or given["store"]
+    until_times = until_of(given["until"], config)
     return Origin(
         files=inputs,
         store=given["store"],
         brokers=None if named else brokers_of(config.kafka, given["bootstrap"]),
         zone=given["tz"],
         time_unit=given["time_unit"],
-        until_ms=None if given["until"] is None else instant_of("--until", given["until"]),
+        until_ms=until_times.every_ms,
+        until_by_symbol=until_times.by_symbol,
         fetch_records=given.get("fetch_records", FETCH_RECORDS),
     )
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.records import Clock
 from tapeline.schemas.symbols import NAME_RULE, is_name
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.csv_feed import CsvFeed
@@ -150,6 +151,26 @@ def symbols_of(config: Config, sources: Sequence[Source], met: Iterable[str]) ->
     """
     named = {source.symbol for source in sources if source.symbol is not None}
     return sorted(symbol for symbol in named.union(met) if config.instrument(symbol) is not None)
+
+
+def until_clocks(
+    config: Config,
+    sources: Sequence[Source],
+    met: Iterable[str],
+    until_ms: int | None,
+    by_symbol: Mapping[str, int],
+) -> list[Clock]:
+    """The clocks of ``--until``, by symbol: each has one time, its own before that of all.
+
+    Parameters
+    ----------
+    met
+        As of `symbols_of`.
+    """
+    times = dict(by_symbol)
+    if until_ms is not None:
+        times = dict.fromkeys(symbols_of(config, sources, met), until_ms) | times
+    return [Clock(symbol, time_ms) for symbol, time_ms in sorted(times.items())]
 
 
 def reported(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from typing import NamedTuple
 
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import CheckFailedError
 from tapeline.schemas.records import Bar, Clock, LogRecord
 from tapeline.streams.core.rejection import RecordRejected
+from tapeline.streams.feeds.cut import SymbolCuts
 from tapeline.streams.feeds.items import Feed, Item
 from tapeline.streams.feeds.opening import Progress, Source, in_order, open_feeds, reported
 from tapeline.streams.feeds.times import TableTimes
@@ -132,18 +134,34 @@ class SlotVersions:
         return True
 
 
-def is_before(record: LogRecord, from_ms: int | None) -> bool:
-    """Whether ``--from`` leaves a record out."""
-    if from_ms is None:
-        return False
-    return (record.time_ms if isinstance(record, Clock) else record.start_ms) < from_ms
+class RowBounds(NamedTuple):
+    """Which rows of a delivery are ignored: those before ``--from``, those after a symbol's end.
+
+    Attributes
+    ----------
+    until
+        By symbol; see `SymbolCuts`.
+    """
+
+    from_ms: int | None
+    until: Mapping[str, int]
+
+    def outside(self, router: Router) -> Callable[[LogRecord], bool]:
+        """Whether a record is ignored."""
+        cuts, from_ms = SymbolCuts(self.until, router.slot_end_ms), self.from_ms
+
+        def is_outside(record: LogRecord) -> bool:
+            time_ms = record.time_ms if isinstance(record, Clock) else record.start_ms
+            return (from_ms is not None and time_ms < from_ms) or cuts.leaves_out(record)
+
+        return is_outside
 
 
 def look_over(
     config: Config,
     sources: Sequence[Source],
     times: TableTimes,
-    from_ms: int | None,
+    bounds: RowBounds,
     limit: RejectLimit,
     copies: dict[str, str],
     progress: Callable[[Progress], None] | None = None,
@@ -152,8 +170,8 @@ def look_over(
 
     Parameters
     ----------
-    from_ms
-        Rows before it are not looked at.
+    bounds
+        Rows outside are not looked at.
     copies
         As of `streams.feeds.spool.spooled`.
 
@@ -170,6 +188,7 @@ def look_over(
         router = Router(config)
         feeds = open_feeds(sources, router, times, stack, copies)
         check = Router(config).check
+        is_outside = bounds.outside(router)
         rows = in_order(sources, feeds, router)
         if progress is not None:
             rows = reported(rows, feeds, progress)
@@ -177,7 +196,7 @@ def look_over(
         for feed, (content, _, line), superseded in versions.with_later(rows):
             if isinstance(content, Refusal):
                 code, reason = content.code, content.reason
-            elif superseded or is_before(content, from_ms):
+            elif superseded or is_outside(content):
                 continue
             else:
                 try:

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -17,7 +17,7 @@ import tapeline
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config, config_hash
 from tapeline.schemas.event_types import Registry
-from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.schemas.records import Bar, Cancel, LogRecord
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.rejection import RecordRejected
@@ -32,6 +32,7 @@ from tapeline.streams.feeds.opening import (
     open_feeds,
     reported,
     symbols_of,
+    until_clocks,
 )
 from tapeline.streams.feeds.spool import spooled
 from tapeline.streams.feeds.times import TimeUnit, table_times
@@ -48,7 +49,7 @@ from tapeline.streams.pipeline.refusals import (
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.store.checkpoint import RunMark
 from tapeline.streams.store.counts import StoreCounts
-from tapeline.streams.store.first_look import SlotVersions, is_before, look_over
+from tapeline.streams.store.first_look import RowBounds, SlotVersions, look_over
 from tapeline.streams.store.keeper import LEAST_AGAIN, Keeper
 from tapeline.streams.store.layout import StoreError, check_folder
 from tapeline.streams.store.opened import OpenStore, no_hook
@@ -81,6 +82,8 @@ class StoreOptions:
         Rows between two commits.
     least_again
         Bars that corrections may run again before all bars are run again instead; see `Keeper`.
+    until_by_symbol
+        Symbols that end at a time of their own: their clocks are at it, later rows are ignored.
     """
 
     until_ms: int | None = None
@@ -91,6 +94,7 @@ class StoreOptions:
     max_rejects: RejectLimit = DEFAULT_LIMIT
     step_rows: int = STEP_ROWS
     least_again: int = LEAST_AGAIN
+    until_by_symbol: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -177,9 +181,8 @@ def run_into_store(
         copies = spooled(sources, stack)
         looked = Looks(callbacks.progress)
         # What cannot be used is found before a store is made.
-        look_over(
-            config, sources, times, options.from_ms, options.max_rejects, copies, looked.first
-        )
+        bounds = RowBounds(options.from_ms, options.until_by_symbol)
+        look_over(config, sources, times, bounds, options.max_rejects, copies, looked.first)
         feeds = open_feeds(sources, Router(config), times, stack, copies)
         store = stack.enter_context(OpenStore(folder, callbacks.hook, registry=registry))
         keeper = Keeper(config, store, callbacks.explain, options.least_again)
@@ -239,7 +242,9 @@ class _StoreRun:
         self._rows = 0
         self._done = 0
         self._jump: Jump | None = None
-        self._symbols = set(symbols_of(keeper.config, sources, ()))
+        self._symbols = set(symbols_of(keeper.config, sources, options.until_by_symbol))
+        bounds = RowBounds(options.from_ms, options.until_by_symbol)
+        self._is_outside = bounds.outside(keeper.router)
         mark = keeper.store.checkpoint.run
         same = mark is not None and mark.fingerprint == fingerprint
         self._repeated = mark is not None and same and mark.finished
@@ -287,7 +292,7 @@ class _StoreRun:
         """Whether a row means that a slot has a bar, be it refused or not."""
         if isinstance(content, Refusal):
             return bool(content.labels)
-        return isinstance(content, Bar) and not is_before(content, self._options.from_ms)
+        return isinstance(content, Bar) and not self._is_outside(content)
 
     def _take(
         self, feed: Feed, item: Item, superseded: bool, before: tuple[Feed, Item] | None
@@ -295,7 +300,7 @@ class _StoreRun:
         content, row, line = item
         if isinstance(content, Refusal):
             self._keeper.refuse(f"{feed.path}:{line}", feed.raw(row), content, feed.path)
-        elif is_before(content, self._options.from_ms):
+        elif self._is_outside(content):
             self._keeper.counts.rows["skipped"] += 1
         elif superseded:
             self._keeper.pass_over(content)
@@ -333,9 +338,11 @@ class _StoreRun:
             self._commit()
             for bar in self._spans.missing(self._keeper):
                 self._append(Cancel(bar.symbol, bar.interval, bar.start_ms), "--replace")
-        if self._options.until_ms is not None:
-            for symbol in sorted(self._symbols):
-                self._append(Clock(symbol, self._options.until_ms), "--until")
+        options = self._options
+        ends = options.until_by_symbol
+        config = self._keeper.config
+        for clock in until_clocks(config, (), self._symbols, options.until_ms, ends):
+            self._append(clock, "--until")
         keeper = self._keeper
         groups = sorted(keeper.rebuilds)
         if groups:
@@ -405,6 +412,7 @@ def _fingerprint(
         files.append([source.path, source.symbol, found.st_size, found.st_mtime_ns])
     settings = [
         options.until_ms,
+        sorted(options.until_by_symbol.items()),
         options.zone,
         options.time_unit,
         options.from_ms,

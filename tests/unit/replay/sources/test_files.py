@@ -154,6 +154,21 @@ def test_a_run_directory_is_replayed_from_its_inputs_and_compared(
     assert "es.csv: is not the file of that run any more" in capsys.readouterr().err
 
 
+def test_a_run_whose_symbols_end_at_times_of_their_own_is_replayed_to_the_byte(
+    books: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ends = ("--until", "ES=2025-11-21T15:00Z", "--until", "2025-12-31T00:00Z")
+    assert tapeline("run", *BOOKS, "--out", "live", *ends) == 0
+    assert tapeline("replay", "live", "--out", "again") == 0
+    assert "equal to the run directory" in capsys.readouterr().out
+    assert outputs(books / "again") == outputs(books / "live")
+    assert tapeline("replay", *BOOKS, *ends, "--out", "named") == 0
+    assert outputs(books / "named") == outputs(books / "live")
+    assert tapeline("replay", "--manifest", "named") == 0
+    assert tapeline("run", *BOOKS, "--out", "whole", "--until", "2025-12-31T00:00Z") == 0
+    assert outputs(books / "whole") != outputs(books / "live")
+
+
 def test_the_unit_of_a_run_is_that_of_its_replay(
     books: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

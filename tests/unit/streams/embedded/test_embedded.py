@@ -123,6 +123,7 @@ def test_the_manifest_shows_what_the_run_was_made_from(tmp_path: Path) -> None:
     ]
     options = {
         "until_ms": until,
+        "until_by_symbol": {},
         "tz": "America/New_York",
         "time_unit": None,
         "as_corrected": False,
@@ -260,6 +261,36 @@ def test_until_appends_one_clock_for_each_symbol(tmp_path: Path) -> None:
         ("B", 3),
     ]
     assert result.manifest["counters"]["clocks"] == 2
+
+
+def test_each_symbol_may_end_at_a_time_of_its_own(tmp_path: Path) -> None:
+    rows = [f"{symbol},{row(minute)}" for minute in range(20) for symbol in ("A", "B", "C")]
+    path = write(tmp_path / "all.csv", rows, header=f"symbol,{HEADER}")
+    toml = '[instruments.default]\ncalendar = "XNYS"\n'
+    ends = {"A": OPEN_MS + 5 * MINUTE_MS, "B": OPEN_MS + 30 * MINUTE_MS}
+    close = OPEN_MS + 390 * MINUTE_MS
+    source = Source(str(path))
+    result = run(tmp_path, source, toml=toml, until_ms=close, until_by_symbol=ends)
+    counters = result.manifest["counters"]
+    found = {symbol: each["accepted"] for symbol, each in counters["symbols"].items()}
+    assert found == {"A": 5, "B": 20, "C": 20}
+    assert (counters["left_out"], counters["rows"], counters["until_clocks"]) == (15, 45, 3)
+    marks = {each["symbol"]: each["watermark_ms"] for each in lines(result, "bars.derived")}
+    assert marks["A"] <= ends["A"]
+    closed = [each["symbol"] for each in lines(result, "sessions") if each["state"] == "closed"]
+    assert closed == ["C"]
+    alone = write(tmp_path / "a.csv", [row(minute) for minute in range(5)])
+    cut = run(tmp_path / "cut", Source(str(alone), "A"), toml=toml, until_ms=ends["A"])
+    # What comes after the end of A is not in its results.
+    ids = {each["id"] for each in lines(result, "bars.derived") if each["symbol"] == "A"}
+    assert ids == {each["id"] for each in lines(cut, "bars.derived")}
+
+
+def test_a_symbol_that_ends_at_a_time_has_its_clock_though_no_row_names_it(tmp_path: Path) -> None:
+    book = write(tmp_path / "book.csv", [row(0)])
+    counters = run(tmp_path, acme(book), until_by_symbol={"Q": OPEN_MS}).manifest["counters"]
+    assert sorted(counters["symbols"]) == ["ACME", "Q"]
+    assert (counters["until_clocks"], counters["left_out"]) == (1, 0)
 
 
 QUIET = {

@@ -160,6 +160,7 @@ def test_no_room_to_sort_a_table_ends_with_74_before_anything_is_written(
     assert not (tmp_path / "x").exists()
 
 
+NOON = "2025-07-02T12:00Z"
 USAGE = {
     "no input": (("run", "--out", "x"), "no input"),
     "no out": (("run", "book.csv"), "--out"),
@@ -198,6 +199,23 @@ USAGE = {
         ("run", "book.csv", "--out", "x", "--until", "2025-07-02T10:00:00.0001Z"),
         "whole milliseconds",
     ),
+    "two times for all symbols": (
+        ("run", "book.csv", "--out", "x", "--until", NOON, "--until", NOON),
+        "give others as SYMBOL=T",
+    ),
+    "two times for a symbol": (
+        ("run", "book.csv", "--out", "x", "--until", f"A={NOON}", "--until", f"A={NOON}"),
+        "A has a time already; leave one out",
+    ),
+    "a symbol that ends at no time": (
+        ("run", "book.csv", "--out", "x", "--until", "A=noon"),
+        "--until A= noon: is no ISO time",
+    ),
+    "a time of no symbol": (("run", "book.csv", "--out", "x", "--until", f"={NOON}"), "SYMBOL=T"),
+    "a time of a symbol that is not configured": (
+        ("run", "book.csv", "--out", "x", "--until", f"A={NOON}", "--config", "closed.toml"),
+        "the configuration has no symbol 'A'",
+    ),
     "foreign folder": (("run", "--bars", "A=book.csv", "--out", "."), "book.csv"),
 }
 
@@ -207,6 +225,7 @@ def test_wrong_usage_ends_with_2_and_one_plain_message(
     tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     write(tmp_path / "book.csv", [row(0)])
+    (tmp_path / "closed.toml").write_text("[instruments]\ndefault = false\n")
     (tmp_path / "wrong.toml").write_text("[instruments.ES]\ntick = 0\n")
     (tmp_path / "tapeline.toml").write_text("[groups]\n")
     (tmp_path / "empty.csv").write_bytes(b"")
