@@ -17,7 +17,8 @@ from tapeline.schemas.errors import DIFFERENT
 from tapeline.schemas.instants import SECOND_MS
 from tapeline.streams.cli.options import BootstrapOption, ConfigOption, instant_of
 from tapeline.streams.cli.show.status import print_status, status_data
-from tapeline.streams.cli.store import LOOK_EVERY_S, StoreOption
+from tapeline.streams.cli.store import LOOK_EVERY_S, RunOption, StoreOption, check_one_tape
+from tapeline.streams.outputs.run_folder import MANIFEST
 from tapeline.streams.outputs.terminal import plain_console, print_document
 from tapeline.streams.pipeline.status import Status, status_of
 
@@ -28,6 +29,7 @@ TOPICS_EVERY_S = 5.0
 
 def status(
     store: StoreOption = None,
+    run: RunOption = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Again and again, until it is interrupted.")
     ] = False,
@@ -42,13 +44,16 @@ def status(
     # For tests and pages: what is shown must not depend on when they run.
     now: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> int:
-    """Show how fresh each symbol is by this machine's clock, of the topics or of a store."""
+    """Show how fresh each symbol is by this machine's clock, of topics, a store or a run."""
     clock = _machine_ms if now is None else partial(instant_of, "--now", now)
+    check_one_tape(store, run)
     settings = load_config(config)
-    if store is None:
-        looks = _topic_looks(settings, bootstrap, clock, partial(time.sleep, TOPICS_EVERY_S))
-    else:
+    if store is not None:
         looks = _store_looks(store, settings, clock, partial(time.sleep, LOOK_EVERY_S))
+    elif run is not None:
+        looks = _run_looks(run, settings, clock, partial(time.sleep, LOOK_EVERY_S))
+    else:
+        looks = _topic_looks(settings, bootstrap, clock, partial(time.sleep, TOPICS_EVERY_S))
     shown = None
     for found in looks:
         data = status_data(found)
@@ -110,5 +115,25 @@ def _store_looks(
             seen = commits
             with StoreReader(folder) as reader:
                 facts = source.look(reader, clock())
+        yield status_of(facts, clock())
+        pause()
+
+
+def _run_looks(
+    folder: Path, config: Config, clock: Clock, pause: Callable[[], None]
+) -> Iterator[Status]:
+    """How a run is, now and after each pause; it is read again when its folder was replaced."""
+    from tapeline.replay.sources.opening import check_configuration, read_manifest
+    from tapeline.streams.outputs.run_reading import RunReader
+
+    path = folder / MANIFEST
+    seen: int | None = None
+    while True:
+        written = path.stat().st_mtime_ns if path.exists() else None
+        if written is None or written != seen:
+            manifest = read_manifest(path)
+            check_configuration(config, manifest, str(folder))
+            facts = RunReader(folder, manifest).status(config, clock())
+            seen = written
         yield status_of(facts, clock())
         pause()

@@ -25,6 +25,7 @@ from tapeline.streams.cli.show.progress import ProgressBar
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
+from tapeline.streams.outputs.run_folder import MANIFEST
 from tapeline.streams.outputs.terminal import plain_console, print_document, print_line, write_lines
 from tapeline.streams.pipeline.refusals import refuse_beyond_limit
 
@@ -36,6 +37,9 @@ LOOK_EVERY_S = 0.5
 """Between two looks at a store that is followed."""
 
 StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of the store.")]
+RunOption = Annotated[
+    Path | None, typer.Option("--run", help="Folder of a run of files, or of a replay.")
+]
 SymbolOption = Annotated[
     str | None,
     typer.Option(
@@ -181,15 +185,20 @@ def tail(
 
 def gaps(
     store: StoreOption = None,
+    run: RunOption = None,
     symbol: Annotated[str | None, typer.Option("--symbol", help="Of this symbol.")] = None,
     json: LinesOption = False,
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
 ) -> None:
-    """Show missing bars by session, of the topics or of a store: expected, present, why."""
+    """Show missing bars by session, of topics, a store or a run: expected, present, why."""
     from tapeline.streams.pipeline.missing import Explain, explained_by, feed_members, unexplained
     from tapeline.streams.store.reading import StoreReader
 
+    check_one_tape(store, run)
+    if run is not None:
+        _gaps_of_run(run, symbol, json)
+        return
     if store is None:
         _gaps_of_topics(load_config(config), bootstrap, symbol, json)
         return
@@ -204,6 +213,26 @@ def gaps(
             explain = explained_by(settings, operations)
             strangers = operations.strangers
         _show_gaps(reader.gaps(symbol, explain), reader.sessions(symbol), strangers, json)
+
+
+def check_one_tape(store: Path | None, run: Path | None) -> None:
+    """Refuse two tapes at once.
+
+    Raises
+    ------
+    InputError
+        When both are named.
+    """
+    if store is not None and run is not None:
+        raise InputError("--store and --run: name one of them")
+
+
+def _gaps_of_run(folder: Path, symbol: str | None, as_json: bool) -> None:
+    from tapeline.replay.sources.opening import read_manifest
+    from tapeline.streams.outputs.run_reading import RunReader
+
+    reader = RunReader(folder, read_manifest(folder / MANIFEST))
+    _show_gaps(reader.gaps(symbol), reader.sessions(symbol), (), as_json)
 
 
 def _gaps_of_topics(

@@ -16,6 +16,7 @@ from tapeline.streams.calendars import calendar_checksum, time_zone_version
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.outcome import OUTCOMES
 from tapeline.streams.pipeline.manifest_identity import IDENTITY, SCHEDULE, identities, schedule
+from tapeline.streams.pipeline.run_ends import ENDS, ends_of
 from tapeline.streams.pipeline.summary import RunSummary
 
 CONFIG_HASH: Final = "config_hash"
@@ -25,7 +26,7 @@ CODE_VERSION: Final = "code_version"
 COUNTERS: Final = "counters"
 TOPICS: Final = "topics"
 OUTPUT_SHA256: Final = "output_sha256"
-OF_GROUPS: Final = (CALENDARS, IDENTITY, SCHEDULE)
+OF_GROUPS: Final = (CALENDARS, IDENTITY, SCHEDULE, ENDS)
 """Parts that each process of a run has for its groups alone."""
 WORK: Final = ("rebuilds", "bars_again")
 """Counters of corrections, which are no outcomes of records."""
@@ -58,7 +59,9 @@ def input_file(path: str, symbol: str | None, sha256: str) -> dict[str, Any]:
 def made_with(
     given: Config, config: Config, symbols: Iterable[str], engines: Mapping[str, GroupEngine]
 ) -> dict[str, Any]:
-    """Configuration, schedules and versions: what decides the results besides the log.
+    """What decides the results besides the log, and how far the symbols came.
+
+    The first are configuration, schedules and versions.
 
     Parameters
     ----------
@@ -71,6 +74,7 @@ def made_with(
     engines
         By group.
     """
+    symbols = list(symbols)
     used = (config.instrument(symbol) for symbol in symbols)
     calendars = sorted({instrument.calendar for instrument in used if instrument is not None})
     return {
@@ -79,6 +83,7 @@ def made_with(
         CALENDARS: {calendar: calendar_checksum(calendar) for calendar in calendars},
         TIME_ZONE_VERSION: time_zone_version(),
         CODE_VERSION: tapeline.__version__,
+        ENDS: ends_of(symbols, engines.values()),
     }
 
 
@@ -132,10 +137,12 @@ def joined(config: Config, manifests: Sequence[Mapping[str, Any]]) -> dict[str, 
     """
     calendars = ChainMap(*({**each[CALENDARS]} for each in manifests))
     identity = ChainMap(*({**each[IDENTITY]} for each in manifests))
+    ends = ChainMap(*({**each[ENDS]} for each in manifests))
     found = dict(sorted(identity.items()))
     return {
         **manifests[0],
         CALENDARS: dict(sorted(calendars.items())),
         IDENTITY: found,
         SCHEDULE: schedule(config, found),
+        ENDS: dict(sorted(ends.items())),
     }

@@ -21,6 +21,8 @@ STALE_SLOTS = 3
 GRACE_MS = 30 * SECOND_MS
 """How late a bar or its evidence may be before its slot counts as one without either."""
 RECENT_MS = HOUR_MS
+OF_FEED = "feed:"
+"""So begins the source of a dead letter of a feed: name, receive time and number follow."""
 
 State = Literal["stale", "halted", "refused", "current", "closed"]
 
@@ -168,6 +170,14 @@ class Status(Struct, frozen=True):
     def stale(self) -> list[str]:
         """Symbols that are stale in session."""
         return [each.symbol for each in self.symbols if each.state == "stale"]
+
+
+def received_ms(source: str) -> int | None:
+    """When the record of a dead letter came in; None where its source does not name that."""
+    if not source.startswith(OF_FEED):
+        return None
+    _, _, rest = source.removeprefix(OF_FEED).rpartition(":")[0].rpartition(":")
+    return int(rest) if rest.isdecimal() else None
 
 
 def slots_over(calendar: Calendar, base_ms: int, from_ms: int, now_ms: int) -> int:

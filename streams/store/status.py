@@ -24,6 +24,7 @@ from tapeline.streams.pipeline.status import (
     OpenGap,
     StatusFacts,
     SymbolFacts,
+    received_ms,
     session_index,
     session_so_far,
 )
@@ -32,8 +33,6 @@ from tapeline.streams.store.reading import StoreReader, take_operations
 from tapeline.streams.store.recent import RecentRecords
 from tapeline.streams.store.topic_reader import TopicReader
 
-OF_FEED = "feed:"
-"""So begins the source of a dead letter of a feed: name, receive time and number follow."""
 _UNCAUSED = b'"corrects":null'
 
 
@@ -164,11 +163,3 @@ def _open_gaps(reader: StoreReader, symbol: str, first_id: str) -> Iterator[Open
 def _letter(line: bytes) -> DatedLetter:
     letter = orjson.loads(line)
     return DatedLetter(letter["code"], received_ms(letter["source"]))
-
-
-def received_ms(source: str) -> int | None:
-    """When the record of a dead letter came in; None where its source does not name that."""
-    if not source.startswith(OF_FEED):
-        return None
-    _, _, rest = source.removeprefix(OF_FEED).rpartition(":")[0].rpartition(":")
-    return int(rest) if rest.isdecimal() else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from tapeline.streams.cli import main as cli
 from tapeline.streams.pipeline.log_writer import LogBatch
 from tapeline.streams.store.live import LiveStore
 from tests.unit.streams.store.live_books import CONFIG, write_bars
-from tests.unit.streams.store.stores import CONFIGURATION, label, row, walk
+from tests.unit.streams.store.stores import CONFIGURATION, label, row, walk, write
 
 WITH_FEED = CONFIGURATION + "[feeds.demo]\nuse = 'kraken'\nsymbols = { A = 'A/USD' }\n"
 SOON = iso_time(label(1, 31))
@@ -117,3 +118,123 @@ def test_without_a_store_the_topics_are_looked_at(
 ) -> None:
     assert cli.main(["status", "--bootstrap", "127.0.0.1:1"]) == 74
     assert "no answer from a broker at 127.0.0.1:1" in capsys.readouterr().err
+
+
+@pytest.fixture
+def run_folder(workdir: Path) -> Path:
+    """A run of two books of the second day: A misses a minute and ends before B."""
+    book = walk(1, minutes=30)
+    del book[label(1, 9)]
+    write(workdir / "a.csv", walk(0), book)
+    write(workdir / "b.csv", walk(0), walk(1, minutes=40), extra=("x",))
+    files = ("--bars", "A=a.csv", "--bars", "B=b.csv")
+    assert cli.main(["run", *files, "--out", "R", "--until", f"A={iso_time(label(1, 32))}"]) == 0
+    assert (
+        cli.main(["run", *files, "--store", "same", "--until", f"A={iso_time(label(1, 32))}"]) == 0
+    )
+    return workdir / "R"
+
+
+def test_the_folder_of_a_run_has_the_status_of_a_store_with_the_same_records(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    found = {}
+    for tape in ("--run", "R"), ("--store", "same"):
+        assert cli.main(["status", *tape, "--now", LATE, "--json"]) == 0
+        found[tape[0]] = json.loads(capsys.readouterr().out)
+    ours, theirs = found["--run"], found["--store"]
+    for each in theirs["symbols"]:
+        # A run of files has no feed, whatever the configuration names.
+        each["feeds"] = []
+    assert ours == theirs
+    a = ours["symbols"][0]
+    assert (a["state"], a["session"]["bars"], a["silent_slots"]) == ("stale", 29, 17)
+    assert [gap["missing"] for gap in a["gaps"]] == [2]
+    assert ours["undated_rejects"] == {"schema_error": 1}
+
+
+def test_the_folder_of_a_run_is_shown_with_the_clock_and_can_be_a_failure(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert cli.main(["status", "--run", "R", "--now", LATE, "--fail"]) == 1
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "As of 2025-07-03 14:20:00Z by --now"
+    assert shown[-1] == "Stale in session: A, B"
+    assert "Dead letters without a time: 1 schema_error" in shown
+
+
+def test_the_gaps_of_a_run_are_those_of_a_store_with_the_same_records(
+    run_folder: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    capsysbinary.readouterr()
+    found = {}
+    for tape in ("--run", "R"), ("--store", "same"):
+        assert cli.main(["gaps", *tape, "--json"]) == 0
+        found[tape[0]] = capsysbinary.readouterr().out
+    assert found["--run"] == found["--store"]
+    [session] = map(json.loads, found["--run"].splitlines())
+    counts = ("symbol", "expected", "present", "missing")
+    assert [session[name] for name in counts] == ["A", 32, 29, 3]
+    assert [hole["reasons"][0]["reason"] for hole in session["holes"]] == ["unknown"] * 2
+    assert cli.main(["gaps", "--run", "R", "--symbol", "B"]) == 0
+    assert b"0 of 2 sessions miss bars." in capsysbinary.readouterr().out
+
+
+def test_the_folder_of_a_replay_has_a_status_too(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for options in ((), ("--processes", "2")):
+        assert cli.main(["replay", "R", "--out", "again", *options]) == 0
+        capsys.readouterr()
+        shown = []
+        for folder in ("R", "again"):
+            assert cli.main(["status", "--run", folder, "--now", LATE, "--json"]) == 0
+            shown.append(json.loads(capsys.readouterr().out))
+        assert shown[0] == shown[1]
+
+
+def test_a_correction_of_the_last_hour_by_market_time_is_counted(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = [
+        f'{{"type":"bar","symbol":"A","interval":"1m","start_ms":{label(1, minute)},'
+        f'"open":{price},"high":{price},"low":{price},"close":{price}}}'
+        for minute, price in ((0, 10), (1, 10), (2, 10), (1, 11))
+    ]
+    (workdir / "log.jsonl").write_text("\n".join(log) + "\n")
+    assert cli.main(["run", "log.jsonl", "--out", "L"]) == 0
+    capsys.readouterr()
+    for minutes, bars in ((30, 1), (90, 0)):
+        now = iso_time(label(1, minutes))
+        assert cli.main(["status", "--run", "L", "--now", now, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["corrected_bars"] == bars
+
+
+WRONG = {
+    "two tapes": (("--run", "R", "--store", "same"), "--store and --run: name one of them"),
+    "no run": (("--run", "nowhere"), "nowhere/manifest.json: is not there"),
+    "a run of an earlier version": (("--run", "old"), "old: the run is of a version that did not"),
+    "another configuration": (
+        ("--run", "R", "--config", "other.toml"),
+        "the configuration is another one than that of the manifest",
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_no_run_that_can_be_shown_is_refused_with_a_way_out(
+    run_folder: Path,
+    options: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(run_folder, "old")
+    manifest = json.loads((run_folder / "manifest.json").read_text())
+    del manifest["ends"]
+    Path("old/manifest.json").write_text(json.dumps(manifest))
+    Path("other.toml").write_text("[instruments.default]\ntick = 0.25\n")
+    capsys.readouterr()
+    assert cli.main(["status", *options]) == 2
+    assert message in capsys.readouterr().err

@@ -42,6 +42,7 @@ def test_a_run_names_the_configuration_as_given_and_the_versions_it_was_made_wit
         "calendars": {name: calendar_checksum(name) for name in ("24/7", "CME_EQUITY")},
         "time_zone_version": time_zone_version(),
         "code_version": tapeline.__version__,
+        "ends": {},
     }
     assert config_hash(CONFIG) != config_hash(CONFIG.without_max_ahead())
 

@@ -11,11 +11,17 @@ from tapeline.schemas.feed_events import Hole
 from tapeline.schemas.records import Clock
 from tapeline.streams.pipeline.log_writer import LogBatch
 from tapeline.streams.pipeline.refusals import Refusal, dead_letter
-from tapeline.streams.pipeline.status import RECENT_MS, CorrectedFact, DatedLetter, StatusFacts
+from tapeline.streams.pipeline.status import (
+    RECENT_MS,
+    CorrectedFact,
+    DatedLetter,
+    StatusFacts,
+    received_ms,
+)
 from tapeline.streams.store.layout import StoreError
 from tapeline.streams.store.live import LiveStore
 from tapeline.streams.store.reading import StoreReader
-from tapeline.streams.store.status import StoreStatus, received_ms
+from tapeline.streams.store.status import StoreStatus
 from tests.unit.streams.store.live_books import CONFIG, bars, entries, write_bars
 from tests.unit.streams.store.stores import (
     CONFIGURATION,
