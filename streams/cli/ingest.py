@@ -35,7 +35,7 @@ def ingest(
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
     json: Annotated[
-        bool, typer.Option("--json", help="Operations as JSON Lines, no table.")
+        bool, typer.Option("--json", help="All operations as JSON Lines, no table and no log.")
     ] = False,
     http_host: Annotated[str, typer.Option(help="Where health is served.")] = "127.0.0.1",
     http_port: Annotated[
@@ -43,19 +43,20 @@ def ingest(
     ] = None,
     # For tests: how long a process may stand still must not depend on the machine they run on.
     lease_s: Annotated[float, typer.Option(hidden=True, min=6.0)] = 30.0,
+    summary_s: Annotated[float, typer.Option(hidden=True, min=0.01)] = 60.0,
 ) -> int:
-    """Bring live feeds into the log, or into a store."""
+    """Bring live feeds into the log, or into a store; lines for a log file without a terminal."""
     from tapeline.streams.ingest.ingest import IngestOptions
-    from tapeline.streams.ingest.process import IngestProcess, ServeOptions
+    from tapeline.streams.ingest.process import IngestProcess, ServeOptions, Show
     from tapeline.streams.worker.runner import with_bootstrap
 
     settings = with_bootstrap(load_config(config), bootstrap)
-    table = sys.stdout.isatty() and not json
+    show: Show = "json" if json else "table" if sys.stdout.isatty() else "log"
     process = IngestProcess(
         settings,
         feeds,
         IngestOptions(store=store, once=once, lease_s=lease_s),
         os.environ,
-        ServeOptions(http_host, http_port, table),
+        ServeOptions(http_host, http_port, show, summary_s),
     )
     return asyncio.run(process.run())

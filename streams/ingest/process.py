@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config
@@ -15,6 +15,7 @@ from tapeline.streams.feeds.live.model import Action, Instant, Report
 from tapeline.streams.feeds.live.transports.inbox import read_clocks
 from tapeline.streams.ingest.board import FeedBoard, ingest_page
 from tapeline.streams.ingest.ingest import Ingest, IngestOptions, RunningFeed, feed_named
+from tapeline.streams.ingest.log_lines import FeedLog
 from tapeline.streams.monitoring.server import HealthServer
 from tapeline.streams.outputs.terminal import (
     PlainTable,
@@ -26,14 +27,25 @@ from tapeline.streams.outputs.terminal import (
 from tapeline.streams.pipeline.routing import Router
 
 REFRESH_S: Final = 0.5
+SUMMARY_S: Final = 60.0
+"""Between two summaries of each feed in a log file."""
+
+Show = Literal["table", "log", "json"]
 
 
 class ServeOptions(NamedTuple):
-    """What is shown, and where health is served; without a port nowhere."""
+    """What is shown, and where health is served; without a port nowhere.
+
+    Attributes
+    ----------
+    show
+        A table that moves, lines for a log file, or every event of operations as JSON.
+    """
 
     http_host: str
     http_port: int | None
-    table: bool
+    show: Show
+    summary_s: float = SUMMARY_S
 
 
 class IngestProcess:
@@ -57,6 +69,8 @@ class IngestProcess:
         self._boards = {
             name: FeedBoard(name, tuple(feed_named(config, name).symbols), router) for name in names
         }
+        now = read_clocks()
+        self._logs = {name: FeedLog(board, now) for name, board in self._boards.items()}
         self._ingest = Ingest(config, names, options, environment, self._watch)
         self._serve = serve
         self._started_s = time.time()
@@ -74,10 +88,12 @@ class IngestProcess:
                 health = HealthServer(self.not_ready, self.page)
                 server = await health.start(self._serve.http_host, self._serve.http_port)
                 stack.callback(server.close)
-            if self._serve.table:
-                showing = asyncio.create_task(self._show())
-                stack.push_async_callback(_ended, showing)
+            if self._serve.show != "json":
+                shown = self._show_table() if self._serve.show == "table" else self._summarize()
+                stack.push_async_callback(_ended, asyncio.create_task(shown))
             code = await self._ingest.run()
+        if self._serve.show == "log":
+            self._print_summaries()
         for name, reason in self._ingest.out.items():
             print_line(f"tapeline: feed {name}: {reason}", err=True)
         return code
@@ -100,11 +116,24 @@ class IngestProcess:
         return ingest_page(list(self._boards.values()), self._started_s, read_clocks().wall_ms)
 
     def _watch(self, feed: RunningFeed, actions: Sequence[Action], now: Instant) -> None:
-        self._boards[feed.settings.name].take(actions, now)
-        if not self._serve.table:
+        name = feed.settings.name
+        self._boards[name].take(actions, now)
+        if self._serve.show == "json":
             write_lines(encode(each.event) for each in actions if isinstance(each, Report))
+        elif self._serve.show == "log":
+            for line in self._logs[name].lines(actions, now):
+                print_line(line)
 
-    async def _show(self) -> None:
+    async def _summarize(self) -> None:
+        while True:
+            await asyncio.sleep(self._serve.summary_s)
+            self._print_summaries()
+
+    def _print_summaries(self) -> None:
+        for log in self._logs.values():
+            print_line(log.summary(read_clocks()))
+
+    async def _show_table(self) -> None:
         with live_table(self.table()) as show:
             while True:
                 await asyncio.sleep(REFRESH_S)

@@ -47,7 +47,7 @@ def test_the_table_of_the_demonstration_is_that_of_ingest(tmp_path: Path) -> Non
     market = SampleMarket()
     config = read_config(sample_settings(SampleExchange(market, 1), "demo"), "demo")
     options = IngestOptions(store=tmp_path / "store")
-    process = IngestProcess(config, ["demo"], options, {}, ServeOptions("", None, True))
+    process = IngestProcess(config, ["demo"], options, {}, ServeOptions("", None, "table"))
     headers = [str(column.header) for column in process.table().columns]
     [shown] = blocks(LIVE, "text")
     lines = shown.splitlines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import sys
 import urllib.request
@@ -43,7 +44,11 @@ class Ingesting:
             sys.executable, "-m", "tapeline", "ingest", "demo", "--store", str(self.store),
             "--config", str(config), *options,
         ]  # fmt: skip
+        self.as_json = "--summary-s" not in options
+        if self.as_json:
+            self._command.append("--json")
         self.output: list[dict[str, Any]] = []
+        self.lines: list[str] = []
         self._reading: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Ingesting:
@@ -63,7 +68,9 @@ class Ingesting:
     async def _read(self) -> None:
         assert self.process.stdout is not None
         async for line in self.process.stdout:
-            self.output.append(json.loads(line))
+            self.lines.append(line.decode().rstrip())
+            if self.as_json:
+                self.output.append(json.loads(line))
 
     async def until(self, kind: str, **fields: Any) -> dict[str, Any]:
         """The first event of a type with these fields."""
@@ -72,6 +79,13 @@ class Ingesting:
                 for each in self.output:
                     if each["type"] == kind and fields.items() <= each.items():
                         return each
+                assert self.process.returncode is None, await self.errors()
+                await asyncio.sleep(0.02)
+
+    async def until_line(self, pattern: str) -> None:
+        """Wait for a line of the log."""
+        async with asyncio.timeout(WAIT_S):
+            while not any(re.search(pattern, line) for line in self.lines):
                 assert self.process.returncode is None, await self.errors()
                 await asyncio.sleep(0.02)
 
@@ -171,6 +185,25 @@ async def test_a_cut_is_a_hole_that_closes(exchange: SampleExchange, tmp_path: P
         assert closed["missing"] == 0
         assert await ingest.end(signal.SIGINT) == 130
     check_store(ingest.store, exchange)
+
+
+async def test_without_a_terminal_it_writes_the_lines_of_a_log(
+    exchange: SampleExchange, tmp_path: Path
+) -> None:
+    async with Ingesting(tmp_path, exchange, "--summary-s", "0.5") as ingest:
+        await ingest.until_line(r"demo: connection 1 live: 3 symbols$")
+        await ingest.until_line(r"hole from \S+ to \S+ \(restart\) filled: [\d,]+ bars fetched$")
+        exchange.ask("cut", 0)
+        await ingest.until_line(r"hole from \S+ to \S+ \(disconnect\) filled: ")
+        await ingest.until_line(r"demo: .*\b\d+ clocks.* in \d+ s; live")
+        assert await ingest.end() == 0
+    stamps = [re.match(r"(\S+Z) demo: ", line) for line in ingest.lines]
+    assert all(stamps)
+    assert " s; " in ingest.lines[-1]
+    operations = (ingest.store / "topics" / "tape.feeds.v1.jsonl").read_text().splitlines()
+    runs = sum(json.loads(line)["type"] == "quiet" for line in operations)
+    assert runs > 0
+    assert not any("quiet|" in line for line in ingest.lines)
 
 
 async def test_a_backup_takes_over_when_its_primary_is_gone(
