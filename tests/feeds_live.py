@@ -43,6 +43,7 @@ from tapeline.streams.feeds.live.model import (
     Timer,
     Unanswered,
 )
+from tapeline.streams.feeds.live.transports.answers import retry_after_of
 from tapeline.streams.pipeline.log_writer import KnownLog, KnownSymbol, LogEntry
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.routing import Router
@@ -243,9 +244,9 @@ class World:
             self._carry_out(self.side.handle(Unanswered(fetch.request, "timeout"), self.now))
             return
         if status is not None:
-            event = Answered(
-                fetch.request, status, b"", retry_after_ms=self.provider.retry_after_ms
-            )
+            headers = self.provider.headers(self.time_ms)
+            pause_ms = retry_after_of(headers, self.now.wall_ms)
+            event = Answered(fetch.request, status, b"", retry_after_ms=pause_ms)
             self._carry_out(self.side.handle(event, self.now))
             return
         _, _, _, symbols, low, high, page = fetch.http.url.split("/")

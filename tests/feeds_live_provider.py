@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 
 from msgspec.structs import replace
@@ -123,6 +124,8 @@ class Provider:
         How long after its end (or its last version) a bar is in the history.
     down
         Stretches in which the history answers with another status, or not at all (0).
+    retry_after_ms, retry_until_ms
+        When it asks to be asked again: after whole seconds, or at the date of an instant.
     rows_a_page
         Greatest number of rows of one answer.
     hidden, doubled
@@ -136,6 +139,7 @@ class Provider:
     lag_ms: int = 2 * SECOND
     down: list[tuple[int, int, int]] = field(default_factory=list)
     retry_after_ms: int | None = None
+    retry_until_ms: int | None = None
     rows_a_page: int = 10_000
     open_row: bool = False
     scale: float = 1.0
@@ -170,6 +174,15 @@ class Provider:
         for version in self.versions.get(symbol, {}).get(label, ()):
             if max(version.at_ms, label + self.base_ms + self.lag_ms) <= at_ms:
                 found = version.bar
+        return found
+
+    def headers(self, at_ms: int) -> dict[str, str]:
+        """Those of a refusal."""
+        found = {"Date": formatdate(at_ms // SECOND, usegmt=True)}
+        if self.retry_until_ms is not None:
+            found["Retry-After"] = formatdate(self.retry_until_ms // SECOND, usegmt=True)
+        elif self.retry_after_ms is not None:
+            found["Retry-After"] = str(self.retry_after_ms // SECOND)
         return found
 
     def trouble(self, at_ms: int) -> int | None:

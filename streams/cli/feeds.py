@@ -167,6 +167,8 @@ def feed_reconcile(
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
     json: JsonOption = False,
+    # For tests: how long a lease is waited for must not depend on the machine they run on.
+    lease_s: Annotated[float, typer.Option(hidden=True, min=6.0)] = 30.0,
 ) -> int:
     """Compare the log of a session with the provider's history of it."""
     # With the clients of HTTP, which no other command needs.
@@ -175,7 +177,9 @@ def feed_reconcile(
     from tapeline.streams.worker.runner import with_bootstrap
 
     settings = with_bootstrap(load_config(config), bootstrap)
-    options = ReconcileOptions(session=session, store=store, publish=publish, verify=verify)
+    options = ReconcileOptions(
+        session=session, store=store, publish=publish, verify=verify, lease_s=lease_s
+    )
     found = asyncio.run(reconcile(settings, feed, options, os.environ))
     if json:
         print_document(reconciliation_data(found))

@@ -13,10 +13,12 @@ import orjson
 import pytest
 
 from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.instants import DAY_MS, iso_date
 from tapeline.schemas.topics import input_log, topic_of
 from tapeline.streams.feeds.live.exchange.market import SLOT_MS, SampleMarket
 from tapeline.streams.feeds.live.exchange.server import SampleExchange
 from tapeline.streams.feeds.live.exchange.settings import sample_settings
+from tapeline.streams.feeds.live.transports.inbox import read_clocks
 from tapeline.streams.kafka.administration import create_topics
 from tests.kafka.broker import Broker
 from tests.kafka.reading import read_topic
@@ -173,6 +175,27 @@ async def test_a_broker_that_is_away_for_a_while_loses_nothing(
         await asyncio.sleep(3)
     finally:
         broker.resume()
+    await desk.until_records(len(await desk.records()) + 30)
+    process.send_signal(signal.SIGTERM)
+    assert await ended(process) == (0, "")
+    check_records(await desk.records(), exchange)
+
+
+async def test_a_session_is_not_mended_while_its_feed_runs(
+    desk: Desk, exchange: SampleExchange
+) -> None:
+    process = await desk.ingest()
+    await desk.until_records(100)
+    today = iso_date(read_clocks().wall_ms // DAY_MS)
+    command = [sys.executable, "-m", "tapeline", "feed", "reconcile", "demo", "--session", today]
+    command += ["--config", str(desk.config), "--publish", "--lease-s", "6"]
+    mending = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    code, errors = await ended(mending)
+    assert code == 2, errors
+    assert "feed demo: another process holds its lease; stop its ingest, and try again" in errors
+    # The feed goes on.
     await desk.until_records(len(await desk.records()) + 30)
     process.send_signal(signal.SIGTERM)
     assert await ended(process) == (0, "")
