@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Final
 
 from tapeline.schemas.config.feeds import FeedConfig, HistoryConfig
-from tapeline.schemas.instants import FAR_FUTURE_MS, FAR_PAST_MS, MINUTE_MS
+from tapeline.schemas.instants import FAR_FUTURE_MS, FAR_PAST_MS, MINUTE_MS, SECOND_MS
 from tapeline.schemas.records import Bar, Cancel
 from tapeline.streams.feeds.live.engine.answers import Answers
 from tapeline.streams.feeds.live.engine.coverage import FeedCoverage
@@ -53,6 +53,8 @@ from tapeline.streams.pipeline.log_writer import KnownLog, LogEntry
 from tapeline.streams.pipeline.routing import Router
 
 AGAIN_MS: Final = MINUTE_MS
+CONNECTED_MS: Final = 30 * SECOND_MS
+"""By then a process is connected, or asks the history without."""
 
 ContentEvent = Answered | Unanswered | Acknowledged | Timer
 
@@ -226,7 +228,7 @@ class _Started:
             quiet=quiet,
             statements=Statements(settings, router, outbox, quiet, letters),
             holes=Holes(settings.name, states, outbox),
-            wants=Wants(states, history.per_request, history.lag_ms),
+            wants=Wants(states, history.per_request, history.lag_ms, now.mono_ms + CONNECTED_MS),
             desk=HistoryDesk(settings, mapping, known, now),
             replays=mapping.replays,
             connections=connections,

@@ -89,9 +89,19 @@ class Wants:
         Symbols that one request may name.
     lag_ms
         How long after its end a bar is in the history.
+    sessions_from_ms
+        Sessions that are over are not compared before then (``mono_ms``): what a new process
+        missed of the running one comes first, and is wanted once it is connected.
     """
 
-    def __init__(self, states: Mapping[str, FeedSymbol], per_request: int, lag_ms: int) -> None:
+    def __init__(
+        self,
+        states: Mapping[str, FeedSymbol],
+        per_request: int,
+        lag_ms: int,
+        sessions_from_ms: int = FAR_PAST_MS,
+    ) -> None:
+        self._sessions_from_ms = sessions_from_ms
         self._states = states
         self._per_request = per_request
         self._lag_ms = lag_ms
@@ -106,6 +116,8 @@ class Wants:
 
     def add(self, purpose: Purpose, symbol: str, from_ms: int, to_ms: int, ready_ms: int) -> None:
         """Want the bars of a symbol with from_ms <= label <= to_ms."""
+        if purpose == "end":
+            ready_ms = max(ready_ms, self._sessions_from_ms)
         queue = self._queues[purpose]
         want = queue.wants.get(symbol)
         if want is None:

@@ -148,6 +148,15 @@ def test_a_second_want_widens_the_first_and_makes_it_no_later() -> None:
     assert wants.take(900, START + 20 * MINUTE) is None
 
 
+def test_a_session_that_is_over_is_compared_after_what_a_new_process_missed() -> None:
+    wants = Wants(_states(2), 1, LAG, 30 * SECOND)
+    wants.add("end", "S0", START, START, 0)
+    assert wants.take(5 * SECOND, START + 20 * MINUTE) is None
+    wants.add("seam", "S1", START, START, 6 * SECOND)
+    taken = [wants.take(at * SECOND, START + 20 * MINUTE) for at in (6, 7, 30)]
+    assert [ask and ask.purpose for ask in taken] == ["seam", None, "end"]
+
+
 def test_the_most_urgent_want_comes_first_and_what_is_dropped_never() -> None:
     wants = Wants(_states(3), 1, LAG)
     wants.add("end", "S0", START, START, 0)

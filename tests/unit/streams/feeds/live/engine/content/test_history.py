@@ -357,6 +357,21 @@ def _refusing(provider: Provider, waits: list[int], at_ms: int) -> int | None:
     return 429
 
 
+def test_a_process_asks_for_what_it_missed_before_it_compares_the_last_session() -> None:
+    provider = provider_of("A", "B", minutes=30)
+    world = world_of(provider)
+    world.stream(minute(30))
+    world.run(minute(5) + 30 * SECOND)
+    world.kill()
+    begun = len(world.requests)
+    world.at(minute(5) + 40 * SECOND, world.connect)
+    world.run(minute(8))
+    midnight = START - 10 * 60 * MINUTE
+    firsts = [int(url.split("/")[4]) for _, url in world.requests[begun:]]
+    assert firsts[0] >= midnight
+    assert min(firsts) < midnight, "the session before is compared, too"
+
+
 def test_a_request_that_nothing_answers_is_given_up() -> None:
     provider = provider_of("A", minutes=30)
     world = _cut(provider, 4, 6)
