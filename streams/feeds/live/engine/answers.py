@@ -83,14 +83,12 @@ class Answers:
 
     def _reach(self, answer: HistoryAnswer, rows: Mapping[str, Rows]) -> int:
         """Up to where the history was when an ask was sent, as its rows and those before show."""
-        last_ms, sent_ms = max(
-            (
-                (self._parts.states[symbol].slots.end(label), row[1])
-                for symbol, found in rows.items()
-                for label, row in found.items()
-            ),
-            default=(FAR_PAST_MS, 0),
-        )
+        last_ms, sent_ms = FAR_PAST_MS, 0
+        for symbol, found in rows.items():
+            if found:
+                label = max(found)
+                end_ms = self._parts.states[symbol].slots.end(label)
+                last_ms, sent_ms = max((last_ms, sent_ms), (end_ms, found[label][1]))
         earlier = (end for end, at in self._reached if at <= answer.sent_mono_ms)
         reached_ms = max(last_ms, max(earlier, default=FAR_PAST_MS))
         if last_ms > FAR_PAST_MS:
