@@ -295,11 +295,19 @@ class World:
         """Open a second connection, and close the first one after a while."""
         first = self.up
         if first is not None:
+            heard = self._last or self.now
             self.connect()
-            self.at(self.time_ms + after_ms, partial(self._replaced, first, first + 1, self.life))
+            ended = partial(self._replaced, first, self._connection, self.life, heard)
+            self.at(self.time_ms + after_ms, ended)
 
-    def _replaced(self, first: int, second: int, life: int) -> None:
-        if self.up == second and self.life == life:
+    def _replaced(self, first: int, second: int, life: int, heard: Instant) -> None:
+        if self.life != life:
+            return
+        if self.up != second:
+            # The second one was cut meanwhile, and the first one has given nothing since.
+            self.connected[first] = (self.connected[first][0], self.time_ms)
+            self.signal(WentDown(first, "disconnect", heard))
+        else:
             begun, _ = self.connected[first]
             self.connected[first] = (begun, self.time_ms)
             # It has the symbols since the first one had them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tapeline.schemas.feed_events import Hole
-from tapeline.streams.feeds.live.model import Notice, Statement
+from tapeline.streams.feeds.live.model import Alive, Notice, Statement
 from tests.feeds_live import World
 from tests.feeds_live_oracle import assert_folds_like_final_bars, assert_silence_is_accounted_for
 from tests.feeds_live_provider import SECOND, config_of, feed_of
@@ -119,9 +119,15 @@ def test_a_later_connection_has_its_own_time_to_replay() -> None:
 
 def test_no_clock_goes_over_what_is_replayed_after_a_long_outage() -> None:
     world = _cut(5, 13)
+    late = world.side.counts["late"]
+    world.loss = 1.0
+    world.run(minute(16) + 10 * SECOND)
+    world.loss = 0.0
+    world.hear(Alive())
     world.run(minute(16) + 30 * SECOND)
     assert [via for _, via in world.clocks("A") if via == "patience"] == []
     _replay(world, 5, 16)
+    assert world.side.counts["late"] == late
     world.run(minute(17) + 500)
     assert _hole(world).state == "filled"
     assert_folds_like_final_bars(world, "A")
