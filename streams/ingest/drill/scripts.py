@@ -480,8 +480,7 @@ SCRIPTS: Final = (
     Script("restart", "goes on while the feed is killed twice", _restart, _nothing, _any_kind),
     Script(
         "history_limit", "answers 429 to requests of the history", _history_limit,
-        _history_pause, _with_history,
-    ),
+        _history_pause, _with_history),
     Script("no_history", "has no history for minutes", _no_history, _went_on, _with_history),
     Script("copies", "sends everything three times", _copies, _once, _handed),
     Script("reordered", "sends the bars of five slots backwards", _reordered, _nothing, _any_kind),
@@ -489,8 +488,7 @@ SCRIPTS: Final = (
     Script("revised", "sends bars again with other contents", _revised, _nothing, _any_kind),
     Script(
         "unheard", "revises a bar while the feed is not connected", _revised_unheard, _nothing,
-        _revises,
-    ),
+        _revises),
     Script("silent", "has no trade of one symbol for five slots", _silent, _nothing, _several),
     Script("halt", "halts a symbol", _halt, _halted, _halts),
     Script("future", "sends a bar that is far ahead of time", _future, _no_future, _handed),

@@ -9,6 +9,7 @@ import pytest
 
 from tapeline.schemas.config.feeds import HistoryConfig
 from tapeline.schemas.feed_events import Absent, Limit
+from tapeline.schemas.instants import iso_time
 from tapeline.schemas.records import Cancel
 from tapeline.streams.feeds.live.model import Notice, Statement
 from tests.feeds_live import World
@@ -359,7 +360,7 @@ def _refusing(provider: Provider, waits: list[int], at_ms: int) -> int | None:
 
 def test_a_process_asks_for_what_it_missed_before_it_compares_the_last_session() -> None:
     provider = provider_of("A", "B", minutes=30)
-    world = world_of(provider)
+    world = world_of(provider, history(begin=iso_time(START - 20 * 60 * MINUTE)))
     world.stream(minute(30))
     world.run(minute(5) + 30 * SECOND)
     world.kill()
