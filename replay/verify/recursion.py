@@ -37,9 +37,11 @@ class KeyRecursion(Struct):
         Bars of its interval in the run that began first of the later ones.
     equal_from
         Bar, counted from 1 from the later start, from which on it was equal in both runs: the
-        latest of all starts. None where the last bar of a run was not equal.
+        latest of all runs that became equal; None where none did.
     warm_from
-        Bar at which it was no longer cold or warming, likewise; None where it was to the end.
+        Bar at which it was no longer cold or warming, likewise; None where it was to all ends.
+    unequal
+        Runs whose last bar was not equal.
     different
         Values that differed though the key was neither cold nor warming.
     """
@@ -48,8 +50,9 @@ class KeyRecursion(Struct):
     interval: str
     key: str
     bars: int = 0
-    equal_from: int | None = 1
-    warm_from: int | None = 1
+    equal_from: int | None = None
+    warm_from: int | None = None
+    unequal: int = 0
     different: int = 0
 
 
@@ -181,12 +184,13 @@ def add_run(found: KeyRecursion, rows: Sequence[Indicators], others: Sequence[In
             found.different += 1
     found.bars = max(found.bars, len(rows))
     found.equal_from = _later(found.equal_from, unequal, len(rows))
+    found.unequal += unequal == len(rows)
     found.warm_from = _later(found.warm_from, unsure, len(rows))
 
 
 def _later(known: int | None, last: int, bars: int) -> int | None:
-    """The bar after the last one that something held for; None where that was the end of a run."""
-    return None if known is None or last == bars else max(known, last + 1)
+    """The bar after the last one that something held for, unless that was the end of the run."""
+    return known if last == bars else max(known or 0, last + 1)
 
 
 def _rows(config: Config, bars: Sequence[Bar]) -> Rows:

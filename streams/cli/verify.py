@@ -216,12 +216,13 @@ def _print_recursion(report: RecursionReport) -> None:
     table = PlainTable()
     for head in ("symbol", "key"):
         table.add_column(head)
-    for head in ("bars", "equal from bar", "warm from bar", "different"):
+    for head in ("bars", "equal from bar", "warm from bar", "unequal runs", "different"):
         table.add_column(head, justify="right")
     for each in report.keys:
         counts = (each.equal_from, each.warm_from)
         shown = ["never" if count is None else str(count) for count in counts]
-        table.add_row(each.symbol, each.key, str(each.bars), *shown, str(each.different))
+        counted = (str(each.unequal), str(each.different))
+        table.add_row(each.symbol, each.key, str(each.bars), *shown, *counted)
     plain_console().print(table)
     different = sum(each.different for each in report.keys)
     print_line(f"{different} values differ that are neither cold nor warming.")

@@ -76,6 +76,8 @@ def _state_lines(symbol: str, before: dict[str, Any], after: dict[str, Any]) -> 
 def _value(name: str, value: Any) -> str:
     if value is None:
         return "none"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(str, value))}]"
     if isinstance(value, dict):
         return "(" + ", ".join(f"{key} {_value(key, each)}" for key, each in value.items()) + ")"
     if name.endswith("_ms") and isinstance(value, int):

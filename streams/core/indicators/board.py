@@ -194,26 +194,29 @@ class Board:
             self._last = row
         return row
 
-    def _stage(self, each: Indicator) -> int:
-        ring = self.ring
-        if ring.count < each.first:
-            return COLD
-        return WARMING if ring.counted < each.warm_from else WARM
-
     def _look_at_unsure(self) -> None:
         """What is cold or warming may have got further; nothing goes back."""
+        ring = self.ring
+        count = ring.count
+        counted = ring.counted
+        stages = self._stages
         changed = False
         for number in self._unsure:
-            stage = self._stage(self._indicators[number])
-            if stage != self._stages[number]:
-                self._stages[number] = stage
+            each = self._indicators[number]
+            if count < each.first:
+                continue
+            stage = WARMING if counted < each.warm_from else WARM
+            if stage != stages[number]:
+                stages[number] = stage
                 changed = True
         if changed:
             self._list_keys()
 
     def _look_at_all(self) -> None:
-        for number, each in enumerate(self._indicators):
-            self._stages[number] = self._stage(each)
+        for number in range(len(self._stages)):
+            self._stages[number] = COLD
+        self._unsure = list(range(len(self._stages)))
+        self._look_at_unsure()
         self._list_keys()
 
     def _list_keys(self) -> None:

@@ -44,12 +44,12 @@ async def test_exact_and_recursive_averages_are_equal_from_where_they_say_so(
     assert report.clean
     assert report.starts == {"ES": ["2025-11-25", "2025-11-26"]}
     keys = {each.key: each for each in report.keys}
-    assert keys["sma_3_5m"] == KeyRecursion("ES", "5m", "sma_3_5m", 552, 3, 3, 0)
+    assert keys["sma_3_5m"] == KeyRecursion("ES", "5m", "sma_3_5m", 552, 3, 3, 0, 0)
     average = keys["ema_4_5m"]
     assert average.equal_from is not None
     assert 20 < average.equal_from < (average.warm_from or 0) == 148
-    # The later of two starts has fewer bars than either needs.
-    assert keys["ema_40_5m"].warm_from is None
+    # Neither of the two starts has the bars that it needs.
+    assert (keys["ema_40_5m"].warm_from, keys["ema_40_5m"].unequal) == (None, 2)
     assert warm_count(parse_specification("ema(40)")) > 552
 
 
@@ -85,5 +85,6 @@ def test_a_value_that_differs_and_is_not_warming_is_counted() -> None:
 def test_a_key_that_differs_at_the_end_of_a_run_never_became_equal() -> None:
     found = KeyRecursion("ES", "5m", "k")
     add_run(found, rows(1.0, 2.0), rows(1.0, 2.5))
-    add_run(found, rows(1.0, 2.0), rows(1.0, 2.0))
-    assert found.equal_from is None
+    assert (found.equal_from, found.unequal) == (None, 1)
+    add_run(found, rows(1.0, 2.0), rows(0.5, 2.0))
+    assert (found.equal_from, found.unequal) == (2, 1)

@@ -145,3 +145,24 @@ def test_a_replay_by_several_processes_is_one_folder(
     assert main(["replay", *BOOKS, "--processes", "2"]) == 2
     assert main(["replay", *BOOKS, "--processes", "2", "--out", "many", "--speed", "5"]) == 2
     assert "--processes: needs --out" in capsys.readouterr().err
+
+
+def test_recursion_is_measured_by_key_and_refused_without_indicators(
+    books: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("own.toml").write_text(
+        '[indicators.own]\nlist = ["sma(3)", "ema(2)"]\nintervals = ["60m"]\n'
+        '[instruments.ES]\nindicators = ["own"]\n'
+    )
+    command = ["verify", "recursion", "--bars", "ES=es.csv", "--config", "own.toml"]
+    assert main([*command, "--starts", "1"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("ES: run again from 2025-11-21\n")
+    assert text.endswith("0 values differ that are neither cold nor warming.\n")
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["key"] for each in found["keys"]] == ["ema_2_60m", "sma_3_60m"]
+    assert found["keys"][1]["equal_from"] == 3
+    assert found["clean"]
+    assert main(["verify", "recursion", "--bars", "ES=es.csv"]) == 2
+    assert "no symbol of it has indicators" in capsys.readouterr().err
