@@ -130,13 +130,18 @@ def test_one_record_may_end_two_bars_of_an_interval() -> None:
     assert [each.values["sma_2_5m"] for each in found] == [None, 101.0]
 
 
-def test_intervals_that_only_indicators_ask_for_are_no_derived_bars() -> None:
-    tape = stock(own("sma(1)", intervals=("3m", "5m", "1w")) + '[derived]\nintervals = ["15m"]\n')
+@pytest.mark.parametrize("computed", [("3m", "5m", "1w"), ("5m", "1w")])
+def test_intervals_that_only_indicators_ask_for_are_no_derived_bars(
+    computed: tuple[str, ...],
+) -> None:
+    """Also where they are the finest of a chain, each of which divides the next one."""
+    derived = '[derived]\nintervals = ["15m"]\n'
+    tape = stock(own("sma(1)", intervals=computed) + derived)
     tape.take(*rising("ACME", OPEN, 30))
     tape.clock("ACME", "2025-07-07 09:30")
     assert {fact["interval"] for fact in tape.of("derived_bar").values()} == {"15m"}
-    counts = {name: len(rows(tape, name)) for name in ("3m", "5m", "15m", "1w")}
-    assert counts == {"3m": 10, "5m": 6, "15m": 0, "1w": 1}
+    counts = {name: len(rows(tape, name)) for name in (*computed, "15m")}
+    assert [counts[name] for name in ("5m", "15m", "1w")] == [6, 0, 1]
 
 
 def test_bars_that_are_skipped_as_derived_bars_still_reach_indicators() -> None:
@@ -408,3 +413,12 @@ def test_restore_points_grow_with_look_backs_and_not_with_the_history() -> None:
             sizes.append(len(json.dumps(tape.engine.snapshot()["hot"])))
     assert max(sizes) < 1.2 * min(sizes)
     assert isinstance(tape.engine, GroupEngine)
+
+
+def test_the_revision_of_the_latest_row_goes_on_however_long_it_waits_for_a_bar() -> None:
+    tape = stock(LATEST, "horizon_sessions = 0\n")
+    tape.take(*rising("ACME", OPEN, 10), flat("ACME", OPEN + 9 * MINUTE_MS, 0.5))
+    for day in ("2025-07-03", "2025-07-08", "2025-07-09", "2025-07-10"):
+        tape.clock("ACME", f"{day} 16:00")
+    tape.take(*rising("ACME", at("2025-07-11 09:30"), 5))
+    assert [each.rev for each in tape.versions("indicators|ACME|5m")] == [0, 0, 1, 1]
