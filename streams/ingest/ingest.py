@@ -113,7 +113,7 @@ class Ingest:
         self._environment = environment
         self._watch = watch
         self._codes: list[int] = []
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._interrupted = False
         self.store: StoreThread | None = None
 
@@ -138,11 +138,11 @@ class Ingest:
             await self._until_done(tasks)
         if self._interrupted:
             return INTERRUPTED
-        return 0 if self._stopping else max(self._codes, default=0)
+        return 0 if self._stopping.is_set() else max(self._codes, default=0)
 
     def stop(self) -> None:
         """Ask every feed to end; what they have is written."""
-        self._stopping = True
+        self._stopping.set()
         for each in self.running.values():
             each.run.stop()
 
@@ -190,7 +190,9 @@ class Ingest:
     async def _run_feed(
         self, feed: FeedConfig, mapping: FeedMapping, backup: Backup | None, log: LogWriter
     ) -> None:
-        known = await log.read_back(feed.name, tuple(feed.symbols))
+        known = await self._read_back(feed, log)
+        if known is None:
+            return
         refuse_other_writers(feed, known)
         router, inbox = Router(self._config), Inbox()
         requests = HttpRequests(inbox)
@@ -216,7 +218,7 @@ class Ingest:
                 connections = connections_of(feed, mapping, inbox)
                 run = FeedRun(engine, inbox, connections, requests, log, watch)
         self.running[feed.name] = RunningFeed(feed, engine, run, shown)
-        if self._stopping:
+        if self._stopping.is_set():
             run.stop()
         catching_up = asyncio.create_task(self._until_caught_up(self.running[feed.name]))
         try:
@@ -227,6 +229,18 @@ class Ingest:
         if left is not None:
             self.out[feed.name] = left.message
             self._codes.append(left.exit_code)
+
+    async def _read_back(self, feed: FeedConfig, log: LogWriter) -> KnownLog | None:
+        """What the log holds of a feed; None when it is to end before it is its turn."""
+        reading = asyncio.create_task(log.read_back(feed.name, tuple(feed.symbols)))
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return reading.result() if reading.done() else None
+        finally:
+            for task in (reading, stopping):
+                task.cancel()
+            await asyncio.wait({reading, stopping})
 
     async def _until_caught_up(self, feed: RunningFeed) -> None:
         """With `IngestOptions.once`, end a feed when it has caught up."""

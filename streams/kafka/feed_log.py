@@ -20,7 +20,13 @@ from tapeline.streams.kafka.connection import make_consumer, plain_errors
 from tapeline.streams.kafka.lease import FeedLease
 from tapeline.streams.kafka.messages import NO_SYMBOL, Destinations, create_time, event_time_ms
 from tapeline.streams.kafka.reading import SpanReader, read_spans, whole_spans
-from tapeline.streams.kafka.writer import BatchWriter, Header, batch_producer, stop_producer
+from tapeline.streams.kafka.writer import (
+    IDLE_SECONDS,
+    BatchWriter,
+    Header,
+    batch_producer,
+    stop_producer,
+)
 from tapeline.streams.outputs.messages import unnumbered_message
 from tapeline.streams.pipeline.log_writer import (
     KnownLog,
@@ -77,9 +83,12 @@ class KafkaFeedLog:
         self._feed = feed
         self._wall_ms = wall_ms
         self._lease = lease
-        self._records = BatchWriter(self._producer, self._log, self._check)
-        self._events = BatchWriter(self._producer, self._operations, self._check)
-        self._letters = BatchWriter(self._producer, self._rejects, self._check)
+        # No longer than the lease: by then another process may be the writer.
+        idle_s = IDLE_SECONDS if lease is None else lease.session_s
+        self._records, self._events, self._letters = (
+            BatchWriter(self._producer, topic, self._check, idle_s)
+            for topic in (self._log, self._operations, self._rejects)
+        )
 
     async def _check(self) -> None:
         if self._lease is not None:
@@ -90,8 +99,7 @@ class KafkaFeedLog:
         known = KnownLog({symbol: KnownSymbol() for symbol in symbols})
         async with plain_errors(self._brokers, f"reading back {self._log}"):
             if self._lease is not None:
-                await self._lease.start()
-                await self._lease.held.wait()
+                await self._lease.acquire()
             if not self._started:
                 await self._producer.start()
                 self._started = True
@@ -205,7 +213,6 @@ class KafkaFeedLog:
 
     async def close(self) -> None:
         """Leave the lease, and stop the clients."""
-        if self._started:
-            await stop_producer(self._producer)
+        await stop_producer(self._producer)
         if self._lease is not None:
             await self._lease.stop()

@@ -20,16 +20,20 @@ from aiokafka.coordinator.protocol import (
     ConsumerProtocolMemberAssignment,
     ConsumerProtocolMemberMetadata,
 )
+from aiokafka.errors import KafkaTimeoutError
 
 from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.errors import BrokenPromiseError
 from tapeline.schemas.topics import DEFAULT_PREFIX
 from tapeline.streams.kafka.connection import make_consumer
+from tapeline.streams.kafka.writer import STOP_SECONDS
 
 SESSION_S = 10.0
 TICK_S = 0.2
 POLL_MS = 200
 RANK_BYTES = 8
+ORDER_SESSIONS = 2
+"""Sessions that an order may take: a member that died while it was found is waited for, for one."""
 
 
 class LostLeaseError(BrokenPromiseError):
@@ -95,6 +99,8 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
 
     Attributes
     ----------
+    session_s
+        After that long without a sign of life of the writer another process takes over.
     held
         Set while this process is the writer.
     joined
@@ -113,7 +119,7 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
         self.held = asyncio.Event()
         self.joined = asyncio.Event()
         self._log = log
-        self._session_s = session_s
+        self.session_s = session_s
         self._clock = clock
         self._wall_ns = wall_ns
         self._seen_s = clock()
@@ -148,13 +154,32 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._consumer.start()
         self._tasks.append(asyncio.create_task(self._poll()))
 
+    async def acquire(self) -> None:
+        """Join the group, once, and wait until this process is the writer.
+
+        Raises
+        ------
+        KafkaError
+            When the broker does not answer at first, or refuses to go on.
+        """
+        await self.start()
+        holding = asyncio.create_task(self.held.wait())
+        try:
+            await asyncio.wait([holding, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            holding.cancel()
+        self._raise_failure()
+
     async def stop(self) -> None:
         """Leave the group: the next member takes over at once."""
         for task in self._tasks:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await self._consumer.stop()
+        if self._tasks:
+            # What one failed with was raised where it was noticed.
+            await asyncio.wait(self._tasks)
+        # A broker that is away is not waited for.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._consumer.stop(), STOP_SECONDS)
 
     async def confirm(self) -> None:
         """Return when this process is the writer; while the group finds its order, wait.
@@ -163,16 +188,25 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
         ------
         LostLeaseError
             When another process became the writer, or this one stood still for too long.
+        KafkaError
+            When the broker refuses this process its part in the group, or finds no order for it.
         """
         self._look()
         if not self._lost and not self.held.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.held.wait(), self._session_s)
+                await asyncio.wait_for(self.held.wait(), ORDER_SESSIONS * self.session_s)
             self._look()
-            if not self.held.is_set():
-                self._lost = self._lost or "the group of this feed finds no order"
+        self._raise_failure()
         if self._lost:
             raise LostLeaseError(self._lost)
+        if not self.held.is_set():
+            raise KafkaTimeoutError("the group of this feed finds no order")
+
+    def _raise_failure(self) -> None:
+        """Raise what ended the part of this process in its group: they run as long as it."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
 
     def on_partitions_assigned(self, assigned: Any) -> None:
         """The group has a new order."""
@@ -206,8 +240,8 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
         now_s = self._clock()
         still_s = now_s - self._seen_s
         self._seen_s = now_s
-        if still_s > self._session_s / 2 and not self._lost:
+        if still_s > self.session_s / 2 and not self._lost:
             self._lost = (
                 f"this process stood still for {still_s:.1f} s, more than half the session of"
-                f" {self._session_s:.0f} s: another one may be the writer of this feed now"
+                f" {self.session_s:.0f} s: another one may be the writer of this feed now"
             )

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.kafka.broker import Broker, require_broker
+from tests.kafka.certificates import require_openssl
 from tests.kafka.recording import Recording, prepare, record
+from tests.kafka.secured import ADMIN, SecuredBroker
+from tests.kafka.users import as_user, grant_all, users_broker
 
 _HERE = Path(__file__).parent
 _numbers = count(1)
@@ -28,6 +31,18 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A running broker; a test that stops or pauses it leaves it running again."""
     require_broker()
     with Broker(tmp_path_factory.mktemp("broker")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
+    """A broker with TLS, passwords and ACLs, with all users and what they may do."""
+    require_broker()
+    require_openssl()
+    with users_broker(tmp_path_factory.mktemp("secured")) as running:
+        with pytest.MonkeyPatch.context() as patch:
+            as_user(patch, ADMIN)
+            asyncio.run(grant_all(running))
         yield running
 
 

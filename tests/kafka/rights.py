@@ -10,6 +10,7 @@ from tapeline.schemas.topics import (
     worker_app_id,
     worker_topics,
 )
+from tapeline.streams.kafka.lease import lease_group
 from tests.kafka.secured import (
     ALLOW,
     CREATE,
@@ -26,8 +27,10 @@ from tests.kafka.secured import (
 )
 
 PREFIX = "tape"
+OF_FEED = "tj"
 DENIED: dict[str, tuple[str, tuple[Acl, ...]]] = {
-    # By user: the prefix of its topics, and what it may not do there. Workers have their own.
+    # By user: the prefix of its topics, and what it may not do there. Workers and feeds have
+    # their own.
     "no_read": ("ta", ((TOPIC, "ta", PREFIXED, READ, DENY),)),
     "no_group": ("tb", ((GROUP, "tb", PREFIXED, READ, DENY),)),
     "no_output": ("tc", ((TOPIC, topic_of("derived_bar", "tc"), LITERAL, WRITE, DENY),)),
@@ -36,8 +39,13 @@ DENIED: dict[str, tuple[str, tuple[Acl, ...]]] = {
     "no_topic": ("ta", ((TOPIC, "ta", PREFIXED, WRITE, DENY),)),
     "no_create": ("ta", ((TOPIC, "ta", PREFIXED, CREATE, DENY),)),
     "no_settings": ("ta", ((TOPIC, "ta", PREFIXED, DESCRIBE_CONFIGS, DENY),)),
+    "no_lease": ("tf", ((GROUP, lease_group("demo", "tf"), LITERAL, READ, DENY),)),
+    "no_reading": ("tg", ((TOPIC, input_log("tg"), LITERAL, READ, DENY),)),
+    "no_bars": ("th", ((TOPIC, input_log("th"), LITERAL, WRITE, DENY),)),
+    "no_events": ("ti", ((TOPIC, topic_of("hole", "ti"), LITERAL, WRITE, DENY),)),
 }
 OF_WORKERS = ("no_read", "no_group", "no_output", "no_changelog")
+OF_FEEDS = ("no_lease", "no_reading", "no_bars", "no_events")
 LEAST: dict[str, list[Acl]] = {
     # What commands need by docs/operations.md, by user.
     "maker": [
@@ -64,5 +72,14 @@ LEAST: dict[str, list[Acl]] = {
     "reader": [(TOPIC, topic_of("derived_bar", PREFIX), LITERAL, READ, ALLOW)],
     "replayer": [
         (TOPIC, name, LITERAL, READ, ALLOW) for name in (input_log(PREFIX), snapshot_topic(PREFIX))
+    ],
+    "ingester": [
+        *(
+            (TOPIC, name, LITERAL, each, ALLOW)
+            for name in (input_log(OF_FEED), topic_of("hole", OF_FEED))
+            for each in (READ, WRITE)
+        ),
+        (TOPIC, topic_of("reject", OF_FEED), LITERAL, WRITE, ALLOW),
+        (GROUP, lease_group("demo", OF_FEED), LITERAL, READ, ALLOW),
     ],
 }

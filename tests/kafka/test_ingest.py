@@ -7,25 +7,22 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import orjson
 import pytest
 
-from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.instants import DAY_MS, iso_date
-from tapeline.schemas.topics import input_log, topic_of
 from tapeline.streams.feeds.live.exchange.market import SLOT_MS, SampleMarket
 from tapeline.streams.feeds.live.exchange.server import SampleExchange
 from tapeline.streams.feeds.live.exchange.settings import sample_settings
 from tapeline.streams.feeds.live.transports.inbox import read_clocks
-from tapeline.streams.kafka.administration import create_topics
 from tests.kafka.broker import Broker
-from tests.kafka.reading import read_topic
+from tests.kafka.ingest_process import Desk, ended
 
-WAIT_S = 90.0
-REACH_S = 60
-PARTITIONS = 2
+REACH_S = 300
+KILLS = 3
 
 
 @pytest.fixture
@@ -36,77 +33,14 @@ async def exchange() -> AsyncIterator[SampleExchange]:
     await made.stop()
 
 
-class Desk:
-    """A configuration, its topics, and processes of `tapeline ingest`."""
-
-    def __init__(self, place: Path, exchange: SampleExchange, broker: Broker, prefix: str) -> None:
-        self.config = place / "tapeline.toml"
-        kafka = (
-            f'[kafka]\nbootstrap = "{broker.bootstrap}"\ntopic_prefix = "{prefix}"\n'
-            f"partitions = {PARTITIONS}\n"
-        )
-        self.config.write_text(kafka + sample_settings(exchange, "demo", REACH_S))
-        self._broker = broker
-        self._prefix = prefix
-        self._started: list[asyncio.subprocess.Process] = []
-
-    async def make_topics(self) -> None:
-        """The topics of the catalogue."""
-        settings = read_config(self.config.read_text(), str(self.config))
-        await create_topics(settings.kafka, self._broker.brokers)
-
-    async def ingest(self, *options: str) -> asyncio.subprocess.Process:
-        """A process that runs."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tapeline", "ingest", "demo", "--config", str(self.config),
-            "--lease-s", "6", *options,
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        self._started.append(process)
-        return process
-
-    async def records(self) -> list[Any]:
-        """Messages of the log."""
-        log = await read_topic(self._broker.bootstrap, input_log(self._prefix))
-        return [message for partition in log for message in partition]
-
-    async def operations(self, kind: str) -> list[dict[str, Any]]:
-        """Events of a type of the operations."""
-        topic = await read_topic(self._broker.bootstrap, topic_of("hole", self._prefix))
-        found = [orjson.loads(message.value) for partition in topic for message in partition]
-        return [event for event in found if event["type"] == kind]
-
-    async def until_records(self, count: int) -> None:
-        """Wait until the log has so many messages."""
-        async with asyncio.timeout(WAIT_S):
-            while len(await self.records()) < count:
-                over = [each for each in self._started if each.returncode not in (None, -9)]
-                assert not over, [(each.returncode, await ended(each)) for each in over]
-                await asyncio.sleep(0.2)
-
-    async def end_all(self) -> None:
-        """Kill what still runs."""
-        for process in self._started:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-
-
 @pytest.fixture
 async def desk(
     tmp_path: Path, exchange: SampleExchange, broker: Broker, topic_prefix: str
 ) -> AsyncIterator[Desk]:
-    made = Desk(tmp_path, exchange, broker, topic_prefix)
+    made = Desk(tmp_path, broker, topic_prefix, sample_settings(exchange, "demo", REACH_S))
     await made.make_topics()
     yield made
     await made.end_all()
-
-
-async def ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
-    """Exit code and what was written to standard error."""
-    _, errors = await asyncio.wait_for(process.communicate(), WAIT_S)
-    assert process.returncode is not None
-    return process.returncode, errors.decode()
 
 
 def check_records(messages: list[Any], exchange: SampleExchange) -> None:
@@ -130,24 +64,36 @@ def check_records(messages: list[Any], exchange: SampleExchange) -> None:
             )
 
 
-async def test_one_process_writes_and_the_other_takes_over_when_it_is_killed(
+def check_holes(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last states of all holes: filled or abandoned, with numbers."""
+    last = {event["id"]: event for event in events}
+    for hole in last.values():
+        assert hole["state"] in ("filled", "abandoned"), hole
+        assert hole["from_ms"] < hole["to_ms"], hole
+        assert (hole["missing"] == 0) == (hole["state"] == "filled"), hole
+    return list(last.values())
+
+
+async def test_one_process_writes_and_the_next_takes_over_whenever_it_is_killed(
     desk: Desk, exchange: SampleExchange
 ) -> None:
-    first = await desk.ingest()
+    chance = Random(KILLS)
+    running = await desk.ingest()
     await desk.until_records(100)
-    second = await desk.ingest()
-    await asyncio.sleep(3)
-    connections = len(exchange._clients)
-    assert connections == 1
-    first.kill()
-    await first.wait()
-    await desk.until_records(len(await desk.records()) + 30)
-    second.send_signal(signal.SIGTERM)
-    assert await ended(second) == (0, "")
-    third = await desk.ingest("--once")
-    assert await ended(third) == (0, "")
+    for _ in range(KILLS):
+        waiting = await desk.ingest()
+        await asyncio.sleep(chance.uniform(0, 3))
+        assert len(exchange._clients) == 1
+        running.kill()
+        await running.wait()
+        await desk.until_records(len(await desk.records()) + 1)
+        running = waiting
+    running.send_signal(signal.SIGTERM)
+    assert await ended(running) == (0, "")
+    last = await desk.ingest("--once")
+    assert await ended(last) == (0, "")
     check_records(await desk.records(), exchange)
-    assert {event["state"] for event in await desk.operations("hole")} >= {"open", "filled"}
+    check_holes(await desk.operations("hole"))
 
 
 async def test_a_process_that_was_frozen_writes_nothing_more(
@@ -168,7 +114,7 @@ async def test_a_process_that_was_frozen_writes_nothing_more(
 async def test_a_broker_that_is_away_for_a_while_loses_nothing(
     desk: Desk, exchange: SampleExchange, broker: Broker
 ) -> None:
-    process = await desk.ingest()
+    process = await desk.ingest(lease_s=60)
     await desk.until_records(100)
     broker.pause()
     try:
@@ -200,6 +146,28 @@ async def test_a_session_is_not_mended_while_its_feed_runs(
     process.send_signal(signal.SIGTERM)
     assert await ended(process) == (0, "")
     check_records(await desk.records(), exchange)
+
+
+async def test_a_broker_that_is_away_for_longer_ends_the_process_and_the_next_one_fetches_the_rest(
+    desk: Desk, exchange: SampleExchange, broker: Broker
+) -> None:
+    process = await desk.ingest()
+    await desk.until_records(100)
+    broker.pause()
+    try:
+        code, errors = await ended(process)
+    finally:
+        broker.resume()
+    assert (code, errors.count("\n")) == (74, 1), errors
+    assert f"no answer from a broker at {broker.bootstrap}" in errors
+    held = await desk.records()
+    assert await ended(await desk.ingest("--once")) == (0, "")
+    check_records(await desk.records(), exchange)
+    assert len(await desk.records()) > len(held)
+    holes = check_holes(await desk.operations("hole"))
+    away = max(holes, key=lambda hole: hole["from_ms"])
+    assert (away["cause"], away["state"]) == ("restart", "filled"), holes
+    assert away["fetched"] > 0
 
 
 async def test_without_topics_nothing_starts(desk: Desk, tmp_path: Path) -> None:
