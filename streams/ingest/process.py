@@ -24,6 +24,7 @@ from tapeline.streams.outputs.terminal import (
     print_line,
     write_lines,
 )
+from tapeline.streams.pipeline.collector import rare_collections
 from tapeline.streams.pipeline.routing import Router
 
 REFRESH_S: Final = 0.5
@@ -84,6 +85,7 @@ class IngestProcess:
             When it cannot be started, or its log cannot be written.
         """
         async with AsyncExitStack() as stack:
+            stack.enter_context(rare_collections())
             if self._serve.http_port is not None:
                 health = HealthServer(self.not_ready, self.page)
                 server = await health.start(self._serve.http_host, self._serve.http_port)
