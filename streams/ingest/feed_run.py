@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
@@ -43,6 +44,11 @@ class Engine(Protocol):
     @property
     def written(self) -> bool:
         """Whether the destination holds everything that there is to write."""
+        ...
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Records that there were to write so far, and how many of them the destination holds."""
         ...
 
     def handle(self, event: Event, now: Instant) -> list[Action]:
@@ -86,7 +92,7 @@ class FeedRun:
         self._outbox = _Outbox(inbox, writer)
         self._watch = watch
         self._durable = durable
-        self._taken = 0
+        self._undone: deque[tuple[int, int, int]] = deque()
         self._stop_ms: int | None = None
         self._stop_taken = False
 
@@ -134,16 +140,32 @@ class FeedRun:
             # It ends by failing alone.
             writing.result()
         for event, at in await taking:
-            # What comes after a stop the engine takes no more: it must come again.
-            self._taken += isinstance(event, Received) and self._stop_ms is None
             self._do(self._engine.handle(event, at), at)
+            # What comes after a stop the engine takes no more: it must come again.
+            if self._durable is not None and isinstance(event, Received) and self._stop_ms is None:
+                self._took_message()
             self._stop_taken = self._stop_taken or isinstance(event, StopAsked)
-        if self._durable is not None and self._taken and self._is_written():
-            self._durable(self._taken)
-            self._taken = 0
+        self._report_durable()
         now = self._inbox.clocks()
         if now.mono_ms >= self._engine.next_ms:
             self._do(self._engine.handle(Timer(), now), now)
+
+    def _took_message(self) -> None:
+        """Remember what must be written until a message need not come again."""
+        records, items = self._engine.progress[0], self._outbox.added
+        count = 1
+        if self._undone and self._undone[-1][:2] == (records, items):
+            count += self._undone.pop()[2]
+        self._undone.append((records, items, count))
+
+    def _report_durable(self) -> None:
+        """Report the messages that led to nothing which is not written."""
+        held, written = self._engine.progress[1], self._outbox.written
+        done = 0
+        while self._undone and self._undone[0][0] <= held and self._undone[0][1] <= written:
+            done += self._undone.popleft()[2]
+        if done and self._durable is not None:
+            self._durable(done)
 
     def _wait_s(self) -> float | None:
         due_ms = self._engine.next_ms
@@ -167,21 +189,28 @@ class FeedRun:
 
 
 class _Outbox:
-    """What is to be written: one batch at a time, what comes meanwhile is the next one."""
+    """What is to be written: one batch at a time, what comes meanwhile is the next one.
+
+    Attributes
+    ----------
+    added, written
+        Numbers of items.
+    """
 
     def __init__(self, inbox: Inbox, writer: LogWriter) -> None:
         self._inbox = inbox
         self._writer = writer
         self._items: list[LogItem] = []
         self._last = 0
-        self._busy = False
+        self.added = self.written = 0
+        self._writing = 0
         self._filled = asyncio.Event()
         self._full = asyncio.Event()
 
     @property
     def is_empty(self) -> bool:
         """Whether everything was written."""
-        return not self._items and not self._busy
+        return not self._items and not self._writing
 
     def add(self, actions: Iterable[Action]) -> None:
         """Take what is to be written, in order."""
@@ -195,6 +224,7 @@ class _Outbox:
                 refusal = Refusal(action.code, action.reason, action.symbol)
                 self._items.append(dead_letter(action.source, action.raw, refusal))
         if self._items:
+            self.added = self.written + self._writing + len(self._items)
             self._filled.set()
         if len(self._items) >= MOST_ITEMS:
             self._full.set()
@@ -206,11 +236,12 @@ class _Outbox:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._full.wait(), LATEST_WRITE_S)
             items, self._items = self._items, []
+            self._writing = len(items)
             last = self._last
-            self._busy = True
             self._filled.clear()
             self._full.clear()
             await self._writer.write(LogBatch(tuple(items)))
-            self._busy = False
+            self.written += self._writing
+            self._writing = 0
             # Also where no record was among it: who waits for the end of a write must wake up.
             self._inbox.put(Acknowledged(last) if last else Timer())

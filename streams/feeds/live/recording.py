@@ -54,6 +54,11 @@ class TapedEngine:
         """Whether the destination holds everything that there is to write."""
         return self._engine.written
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Records that there were to write so far, and how many of them the destination holds."""
+        return self._engine.progress
+
     def handle(self, event: Event, now: Instant) -> list[Action]:
         """Take an event; returns what is to be done, in order."""
         if self._offset_ms is None:

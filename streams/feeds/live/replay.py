@@ -52,6 +52,11 @@ class ReplayedEngine(Protocol):
         """Whether the destination holds everything that there is to write."""
         ...
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Records that there were to write so far, and how many of them the destination holds."""
+        ...
+
     def handle(self, event: Event, now: Instant) -> list[Action]:
         """Take an event; returns what is to be done, in order."""
         ...

@@ -122,6 +122,11 @@ class ContentSide:
         return self._started is None or self._started.parts.outbox.empty
 
     @property
+    def progress(self) -> tuple[int, int]:
+        """Records that there were to write so far, and how many of them the destination holds."""
+        return (0, 0) if self._started is None else self._started.parts.outbox.progress
+
+    @property
     def caught_up(self) -> bool:
         """Whether every symbol that the provider gives is live, no hole is open, nothing is due."""
         if self._started is None:

@@ -172,6 +172,11 @@ class FailoverEngine:
         return self._primary.written
 
     @property
+    def progress(self) -> tuple[int, int]:
+        """Records that there were to write so far, and how many of them the destination holds."""
+        return self._primary.progress
+
+    @property
     def caught_up(self) -> bool:
         """Whether the primary is live and has no open hole."""
         return self._primary.caught_up

@@ -83,6 +83,11 @@ class FeedEngine:
         return self.content.written
 
     @property
+    def progress(self) -> tuple[int, int]:
+        """Records that there were to write so far, and how many of them the destination holds."""
+        return self.content.progress
+
+    @property
     def caught_up(self) -> bool:
         """Whether every symbol that the provider gives is live and no hole is open."""
         return self.content.caught_up

@@ -51,6 +51,11 @@ class Outbox:
         """Whether the destination holds everything."""
         return self._held == self._added and not self._later
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Records that were added so far, and how many of them the destination holds."""
+        return self._added, self._held
+
     def add(self, entry: LogEntry) -> None:
         """One record more."""
         self._waiting.append(entry)

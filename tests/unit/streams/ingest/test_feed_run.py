@@ -48,12 +48,19 @@ class ScriptedEngine:
     def __init__(self, answer: Callable[[Event], list[Action]]) -> None:
         self.next_ms = FAR_FUTURE_MS
         self.written = True
+        self.progress = (0, 0)
         self.events: list[Event] = []
         self._answer = answer
 
     def handle(self, event: Event, now: Instant) -> list[Action]:
         self.events.append(event)
-        return self._answer(event)
+        actions = self._answer(event)
+        added, held = self.progress
+        if isinstance(event, Acknowledged):
+            # A batch is one record here.
+            held = event.batch
+        self.progress = added + sum(isinstance(each, Append) for each in actions), held
+        return actions
 
 
 class Carried:
@@ -185,6 +192,37 @@ async def test_messages_are_reported_as_durable_once_their_records_are_written()
     scene.inbox.put(Received(1, b"3"))
     await scene.end()
     assert sum(scene.durable) == 2
+
+
+async def test_of_a_stream_that_never_rests_messages_are_durable_as_they_are_written() -> None:
+    scene = Scene(by_number)
+    scene.engine.written = False
+    for number in (b"1", b"2"):
+        scene.inbox.put(Received(1, number))
+    await scene.until(lambda: sum(scene.durable) == 2)
+    scene.log.free.clear()
+    scene.log.begun.clear()
+    scene.inbox.put(Received(1, b"3"))
+    await asyncio.wait_for(scene.log.begun.wait(), WAIT_S)
+    assert sum(scene.durable) == 2
+    scene.log.free.set()
+    await scene.until(lambda: sum(scene.durable) == 3)
+    scene.engine.written = True
+    scene.run.stop()
+    await scene.end()
+
+
+async def test_a_message_that_is_a_dead_letter_is_durable_once_the_letter_is_written() -> None:
+    letter = FeedLetter("feed:demo:1:1", "decode_error", "truncated", b"{", None)
+    scene = Scene(lambda event: [letter] if isinstance(event, Received) else [])
+    scene.log.free.clear()
+    scene.inbox.put(Received(1, b"{"))
+    await asyncio.wait_for(scene.log.begun.wait(), WAIT_S)
+    assert scene.durable == []
+    scene.log.free.set()
+    await scene.until(lambda: scene.durable == [1])
+    scene.run.stop()
+    await scene.end()
 
 
 async def test_records_operations_and_letters_keep_their_order() -> None:
