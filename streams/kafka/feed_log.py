@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 
 from tapeline.schemas.codec import CodecError, FeedEventDecoder, RecordDecoder, encode
 from tapeline.schemas.config.model import Config
@@ -179,21 +180,30 @@ class KafkaFeedLog:
     async def write(self, batch: LogBatch) -> None:
         """Append a batch; acknowledged by all copies when this returns."""
         async with plain_errors(self._brokers, f"writing to {self._log}"):
-            before: BatchWriter | None = None
-            for item in batch.items:
-                writer = self._writer_of(item)
-                if before is not None and writer is not before:
-                    # Topics have no order between them: what follows waits for what it follows.
-                    await before.drain()
-                before = writer
-                if isinstance(item, LogEntry):
-                    await self._add_record(item)
-                else:
-                    partition, _ = self._destination(item.symbol or NO_SYMBOL)
-                    _, key, value, headers = unnumbered_message(item, 0)
-                    await writer.add(partition, key, value, None, headers)
-            if before is not None:
+            try:
+                await self._write(batch)
+            except KafkaTimeoutError:
+                # A process that stood still has not heard the answer.
+                if self._lease is not None:
+                    self._lease.check_lost()
+                raise
+
+    async def _write(self, batch: LogBatch) -> None:
+        before: BatchWriter | None = None
+        for item in batch.items:
+            writer = self._writer_of(item)
+            if before is not None and writer is not before:
+                # Topics have no order between them: what follows waits for what it follows.
                 await before.drain()
+            before = writer
+            if isinstance(item, LogEntry):
+                await self._add_record(item)
+            else:
+                partition, _ = self._destination(item.symbol or NO_SYMBOL)
+                _, key, value, headers = unnumbered_message(item, 0)
+                await writer.add(partition, key, value, None, headers)
+        if before is not None:
+            await before.drain()
 
     def _writer_of(self, item: LogItem) -> BatchWriter:
         if isinstance(item, LogEntry):

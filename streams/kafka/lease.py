@@ -195,12 +195,16 @@ class FeedLease(ConsumerRebalanceListener):  # type: ignore[misc]
         if not self._lost and not self.held.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.held.wait(), ORDER_SESSIONS * self.session_s)
-            self._look()
         self._raise_failure()
-        if self._lost:
-            raise LostLeaseError(self._lost)
+        self.check_lost()
         if not self.held.is_set():
             raise KafkaTimeoutError("the group of this feed finds no order")
+
+    def check_lost(self) -> None:
+        """Raise `LostLeaseError` when another process may be the writer; see `confirm`."""
+        self._look()
+        if self._lost:
+            raise LostLeaseError(self._lost)
 
     def _raise_failure(self) -> None:
         """Raise what ended the part of this process in its group: they run as long as it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import GroupAuthorizationFailedError
 
 from tapeline.schemas.topics import input_log, topic_of
 from tapeline.streams.feeds.live.exchange.market import SampleMarket
@@ -18,9 +19,11 @@ from tapeline.streams.feeds.live.exchange.server import SampleExchange
 from tapeline.streams.feeds.live.exchange.settings import sample_settings
 from tapeline.streams.kafka.administration import create_topics
 from tapeline.streams.kafka.connection import make_consumer, make_producer
+from tapeline.streams.kafka.lease import FeedLease, lease_group
 from tapeline.streams.kafka.reading import read_spans, whole_spans
+from tests.kafka.ingest_process import LEASE_S
 from tests.kafka.rights import DENIED, OF_FEED, OF_FEEDS
-from tests.kafka.secured import ADMIN, SecuredBroker
+from tests.kafka.secured import ADMIN, DENY, GROUP, LITERAL, READ, SecuredBroker
 from tests.kafka.users import as_user, assert_no_secret, configured, environment_of
 
 PREFIXES = {"ingester": OF_FEED, **{user: DENIED[user][0] for user in OF_FEEDS}}
@@ -96,6 +99,31 @@ async def test_a_feed_needs_the_rights_of_the_manual_and_without_one_of_them_end
         assert "ask its operator for the right (docs/operations.md lists" in err
     assert await symbols_of(secured, OF_FEED) == set(exchange.market.symbols)
     assert await symbols_of(secured, DENIED["no_bars"][0]) == set()
+
+
+async def test_a_writer_whose_right_is_taken_away_writes_nothing_more(
+    secured: SecuredBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, prefix = "no_lease", DENIED["no_lease"][0]
+    as_user(monkeypatch, ADMIN)
+    await make_topics(secured, prefix)
+    as_user(monkeypatch, user)
+    group = lease_group("other", prefix)
+    brokers = configured(secured, prefix).kafka.brokers
+    lease = FeedLease(brokers, input_log(prefix), group, LEASE_S)
+    await asyncio.wait_for(lease.acquire(), WAIT_S)
+    await lease.confirm()
+    as_user(monkeypatch, ADMIN)
+    await secured.grant({user: [(GROUP, group, LITERAL, READ, DENY)]})
+    with pytest.raises(GroupAuthorizationFailedError):
+        await asyncio.wait_for(confirm_for_ever(lease), WAIT_S)
+    await lease.stop()
+
+
+async def confirm_for_ever(lease: FeedLease) -> None:
+    while True:
+        await lease.confirm()
+        await asyncio.sleep(0.1)
 
 
 async def symbols_of(broker: SecuredBroker, prefix: str) -> set[str]:
