@@ -81,7 +81,9 @@ def _of_values(each: Specification, inner: list[Cell], number: int, market: Mark
     known = [cell[number] for cell in inner if cell is not None]
     given = [Fraction(x.value if isinstance(x, Near) else x) for x in known if x is not None]
     outside = Market(Fraction(1), market.periods_a_year)
-    size = max((abs(float(x)) for x in given), default=0.0)
+    # What is near is fed on as it is, so it makes what follows no nearer.
+    sizes = [x.size if isinstance(x, Near) else abs(x) for x in known if x is not None]
+    size = max(sizes, default=0.0)
     followers = iter(over_closes(each.name, _args(each), given, outside))
     found: list[Cell] = []
     for cell in inner:

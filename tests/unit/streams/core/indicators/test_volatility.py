@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from tapeline.streams.core.indicators.model import Value
+from tapeline.streams.core.ticks import TickScale
 from tapeline.streams.core.tracker import ClosedBar
 from tests.unit.streams.core.indicators.books import QUARTERS, Indicators, bar, closes, run
 
@@ -48,6 +49,10 @@ def test_bands_are_scaled_by_the_tick_in_lowest_terms() -> None:
         assert lower == (total - 2 * root) * 1 / (7 * 4)
         assert bandwidth == 2 * 2 * root / total
         assert values("stddev(7)", closes(*window)) == [root * 1 / (7 * 4)]
+        halves = Indicators("bbands(7)", scale=TickScale("2.5", False))
+        for each in closes(*window):
+            halves.push(each)
+        assert halves.values()[0] == (total + 2 * root) * 5 / (7 * 2)
 
 
 def test_a_market_that_stands_still_has_no_band() -> None:
