@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -31,7 +31,12 @@ class Row:
 
 
 def rows(
-    texts: Sequence[str], bars: Bars, market: Market, begin_ms: int, interval: str
+    texts: Sequence[str],
+    bars: Bars,
+    market: Market,
+    begin_ms: int,
+    interval: str,
+    published: Sequence[Mapping[str, float | int | None]] | None = None,
 ) -> list[Row]:
     """A row for each bar.
 
@@ -39,9 +44,20 @@ def rows(
     ----------
     begin_ms
         Label of history's first bar.
+    published
+        Values of each bar as they were published: what follows a value that is near follows the
+        one that was published.
     """
     made = {each.stem: each for each in read_set(texts)}
-    cells = {stem: _cells(stem, made, bars, market) for stem in made}
+    cells: dict[str, list[Cell]] = {}
+    for stem, each in made.items():
+        cells[stem] = _cells(each, made, cells, bars, market)
+        if published is not None:
+            keys = each.keys(interval)
+            cells[stem] = [
+                _as_published(cell, [row[key] for key in keys])
+                for cell, row in zip(cells[stem], published, strict=True)
+            ]
     warm = {stem: _warm(stem, made, bars, begin_ms) for stem in made}
     found = []
     for t in range(len(bars)):
@@ -65,11 +81,26 @@ def _args(each: Specification) -> dict[str, int | str]:
     return dict(zip(names, each.arguments, strict=True))
 
 
-def _cells(stem: str, made: dict[str, Specification], bars: Bars, market: Market) -> list[Cell]:
-    each = made[stem]
+def _as_published(cell: Cell, published: Sequence[float | int | None]) -> Cell:
+    """Values with what was published of those that are near beside them."""
+    if cell is None:
+        return None
+    return tuple(
+        Near(each.value, each.size, value) if isinstance(each, Near) else each
+        for each, value in zip(cell, published, strict=True)
+    )
+
+
+def _cells(
+    each: Specification,
+    made: dict[str, Specification],
+    cells: dict[str, list[Cell]],
+    bars: Bars,
+    market: Market,
+) -> list[Cell]:
     if each.of:
         inner, number = followed(each, made)
-        return _of_values(each, _cells(inner.stem, made, bars, market), number, market)
+        return _of_values(each, cells[inner.stem], number, market)
     if each.name in CLOSES:
         closes = [Fraction(bar.close) for bar in bars]
         return over_closes(each.name, _args(each), closes, market)
@@ -79,11 +110,9 @@ def _cells(stem: str, made: dict[str, Specification], bars: Bars, market: Market
 def _of_values(each: Specification, inner: list[Cell], number: int, market: Market) -> list[Cell]:
     """An indicator over the published values of another: all near."""
     known = [cell[number] for cell in inner if cell is not None]
-    given = [Fraction(x.value if isinstance(x, Near) else x) for x in known if x is not None]
+    given = [Fraction(x.fed if isinstance(x, Near) else x) for x in known if x is not None]
     outside = Market(Fraction(1), market.periods_a_year)
-    # What is near is fed on as it is, so it makes what follows no nearer.
-    sizes = [x.size if isinstance(x, Near) else abs(x) for x in known if x is not None]
-    size = max(sizes, default=0.0)
+    size = float(max(map(abs, given), default=0))
     followers = iter(over_closes(each.name, _args(each), given, outside))
     found: list[Cell] = []
     for cell in inner:

@@ -38,6 +38,12 @@ class Near:
 
     value: float
     size: float
+    published: float | int | None = None
+
+    @property
+    def fed(self) -> float:
+        """What others follow: the value that was published, if it is known."""
+        return self.value if self.published is None else self.published
 
 
 Number = float | int | Near | None
