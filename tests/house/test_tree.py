@@ -81,7 +81,8 @@ WITHOUT: dict[str, str] = {
         "streams/pipeline/state_values "
     ),
     "a part of every drill of a feed: tests/unit/streams/ingest/drill": (
-        "streams/ingest/drill/checks streams/ingest/drill/provider streams/ingest/drill/scene "
+        "streams/ingest/drill/checks streams/ingest/drill/needs streams/ingest/drill/provider "
+        "streams/ingest/drill/scene "
         "streams/ingest/drill/scripts "
     ),
     "declarations, read by tests/unit/schemas and tests/docs/test_events_page.py": (

@@ -71,6 +71,7 @@ class DrillMarket:
         self._open_bars = open_bars
         self._empty_bars = empty_bars
         self._first = next(iter(plans))
+        self._hidden: dict[tuple[str, int], int] = {}
 
     def trade(self, from_ms: int, until_ms: int, silent: frozenset[str] = frozenset()) -> None:
         """Bars of all slots with from_ms <= label < until_ms; of silent symbols there is none."""
@@ -134,6 +135,14 @@ class DrillMarket:
             last = versions[-1]
             versions[-1] = last._replace(at_ms=last.at_ms + by_ms)
 
+    def remove(self, symbol: str, label: int, at_ms: int) -> None:
+        """Take a bar back."""
+        self.versions[symbol][label].append(DrillVersion(None, at_ms))
+
+    def hide(self, symbol: str, label: int, until_ms: int) -> None:
+        """Have the history lack a slot until an instant."""
+        self._hidden[symbol, label] = until_ms
+
     def final(self, symbol: str) -> dict[int, Bar]:
         """Bars that stay, by label."""
         found = {}
@@ -149,9 +158,15 @@ class DrillMarket:
             if version.bar is not None and (version.final or not self._flagged):
                 yield version.bar
 
+    def in_progress(self, symbol: str, at_ms: int) -> DrillVersion:
+        """The bar of the slot that is not over."""
+        label = self.grids[symbol].at(at_ms)
+        return DrillVersion(replace(self.bar(symbol, label), volume=1), at_ms, final=False)
+
     def known(self, symbol: str, label: int, at_ms: int, lag_ms: int) -> DrillVersion | None:
         """The version of a slot that the history has at a time; None: it has none."""
         ready_ms = self.grids[symbol].end(label) + lag_ms
+        ready_ms = max(ready_ms, self._hidden.get((symbol, label), ready_ms))
         found = None
         for version in self.versions[symbol].get(label, ()):
             if version.final and max(version.at_ms, ready_ms) <= at_ms:

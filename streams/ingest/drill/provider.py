@@ -82,6 +82,8 @@ class Faults(Struct):
         The provider's clock less the true time.
     copies
         How often every message is sent.
+    open_row
+        The history has the bars in progress, too.
     """
 
     refuse: int = 0
@@ -93,6 +95,7 @@ class Faults(Struct):
     left_out: frozenset[str] = frozenset()
     ahead_ms: int = 0
     copies: int = 1
+    open_row: bool = False
 
 
 class DrillProvider:
@@ -428,6 +431,8 @@ class DrillProvider:
                 found = self._market.known(symbol, label, now_ms, self._history.lag_ms)
                 if found is not None:
                     rows.append(self._stated(found))
+            if self.faults.open_row:
+                rows.append(self._stated(self._market.in_progress(symbol, now_ms)))
         following = None
         size = self._dialect.page_rows
         if size is not None:

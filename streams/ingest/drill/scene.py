@@ -24,7 +24,7 @@ from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.live.engine.feed import FeedEngine
 from tapeline.streams.feeds.live.engine.slots import SlotGrid
 from tapeline.streams.feeds.live.mapping.compiled import compile_mapping
-from tapeline.streams.feeds.live.model import Action, FeedLetter, Instant, Leave, Report
+from tapeline.streams.feeds.live.model import Action, Append, FeedLetter, Instant, Leave, Report
 from tapeline.streams.feeds.live.secrets import needed_secrets, read_secrets
 from tapeline.streams.feeds.live.transports.http import HttpRequests
 from tapeline.streams.feeds.live.transports.inbox import Inbox
@@ -35,6 +35,7 @@ from tapeline.streams.ingest.drill.provider import LOOPBACK, DrillProvider
 from tapeline.streams.ingest.drill.virtual_time import VirtualClock
 from tapeline.streams.ingest.feed_run import FeedRun
 from tapeline.streams.ingest.store_log import StoreFeedLog, StoreThread
+from tapeline.streams.pipeline.log_writer import LogEntry
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.store.live import LiveStore
 
@@ -134,8 +135,8 @@ class Scene:
     ----------
     feed
         With the addresses of the provider.
-    events, letters
-        What the feed reported, and its dead letters.
+    events, letters, appended
+        What the feed reported, its dead letters, and what it wrote: a store keeps no bar twice.
     left
         Why the feed is out; None while it is not.
     notes
@@ -148,6 +149,7 @@ class Scene:
         self.folder = folder
         self.events: list[FeedEvent] = []
         self.letters: list[FeedLetter] = []
+        self.appended: list[LogEntry] = []
         self.left: Leave | None = None
         self.notes: dict[str, int] = {}
         self.clock = VirtualClock(asyncio.get_running_loop(), setup.start_ms)
@@ -278,6 +280,8 @@ class Scene:
                 self.events.append(action.event)
             elif isinstance(action, FeedLetter):
                 self.letters.append(action)
+            elif isinstance(action, Append):
+                self.appended += action.entries
             elif isinstance(action, Leave):
                 self.left = action
 

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from tapeline.schemas.feed_events import Halt, Hole, Skew
 from tapeline.schemas.instants import MINUTE_MS, SECOND_MS, iso_time
 from tapeline.schemas.records import Bar, Clock
+from tapeline.streams.ingest.drill import needs
 from tapeline.streams.ingest.drill.checks import held_bars, written_records
 from tapeline.streams.ingest.drill.dialect import StatedBar
 from tapeline.streams.ingest.drill.market import DrillVersion
@@ -23,6 +24,8 @@ FAR_AHEAD: Final = 60
 """Slots: no script lasts as long."""
 MOST_ATTEMPTS: Final = 40
 """Attempts in ten minutes: ten until the breaker opens, then as many again."""
+HIDDEN_MS: Final = 20 * SECOND_MS
+"""A history that lacks a bar for longer says that there is none."""
 LATE_MS: Final = 100 * SECOND_MS
 _SLACK_MS: Final = 3 * SECOND_MS
 
@@ -52,30 +55,6 @@ class Script(NamedTuple):
 
 def _nothing(scene: Scene) -> Iterator[str]:
     yield from ()
-
-
-def _any_kind(scene: Scene) -> str:
-    return ""
-
-
-def _socket(scene: Scene) -> str:
-    return "" if scene.feed.kind == "websocket" else "the provider keeps no connection"
-
-
-def _asked(scene: Scene) -> str:
-    """Connections that we open."""
-    return "" if scene.feed.kind in ("websocket", "http") else "the provider comes to us"
-
-
-def _with_history(scene: Scene) -> str:
-    if scene.history is None:
-        return "there is no history"
-    return _asked(scene)
-
-
-def _handed(scene: Scene) -> str:
-    """Messages that can come at any time."""
-    return "the latest bars are asked for" if scene.feed.kind == "http" else ""
 
 
 # A connection.
@@ -187,12 +166,6 @@ async def _shutdown(scene: Scene) -> None:
         scene.provider.cut()
 
 
-def _announced(scene: Scene) -> str:
-    if scene.dialect.notice_table("shutdown") is None:
-        return "cuts are not announced"
-    return "" if scene.feed.session.two_connections else "the plan has one connection"
-
-
 def _no_gap(scene: Scene) -> Iterator[str]:
     first, second = scene.provider.links[0], scene.provider.links[1:]
     if not second or second[0].live_ms is None:
@@ -206,12 +179,6 @@ def _no_gap(scene: Scene) -> Iterator[str]:
 async def _deny(scene: Scene) -> None:
     scene.provider.faults.deny = True
     await scene.open()
-
-
-def _can_deny(scene: Scene) -> str:
-    if any(step.fatal and step.send for step in scene.dialect.tables.steps):
-        return _socket(scene)
-    return "no step says what refuses for good"
 
 
 def _left(scene: Scene) -> Iterator[str]:
@@ -276,6 +243,26 @@ def _went_on(scene: Scene) -> Iterator[str]:
         yield "live waited for the history"
 
 
+async def _lacking(scene: Scene) -> None:
+    await scene.open()
+    scene.provider.faults.refuse = 503
+    scene.provider.cut()
+    await scene.to(4)
+    for symbol, grid in scene.market.grids.items():
+        for label in grid.labels(scene.labels[4], scene.end(4)):
+            scene.market.hide(symbol, label, scene.now_ms + HIDDEN_MS)
+    scene.provider.faults.refuse = 0
+    await scene.pass_time(MINUTE_MS + 2 * scene.base_ms)
+
+
+async def _open_row(scene: Scene) -> None:
+    await scene.open()
+    scene.provider.faults.open_row = True
+    scene.provider.cut()
+    await scene.to(6)
+    scene.provider.faults.open_row = False
+
+
 # What is stated.
 
 
@@ -288,11 +275,12 @@ async def _copies(scene: Scene) -> None:
 
 def _once(scene: Scene) -> Iterator[str]:
     seen: set[tuple[str, int, float, float | None]] = set()
-    for record, _, _ in written_records(scene):
+    for entry in scene.appended:
+        record = entry.record
         if isinstance(record, Bar):
             key = (record.symbol, record.start_ms, record.close, record.volume)
             if key in seen:
-                yield f"{record.symbol} {iso_time(record.start_ms)}: is in the log twice"
+                yield f"{record.symbol} {iso_time(record.start_ms)}: was written twice"
             seen.add(key)
 
 
@@ -339,20 +327,18 @@ async def _revised_unheard(scene: Scene) -> None:
     await scene.pass_time(MINUTE_MS)
 
 
-def _revises(scene: Scene) -> str:
-    if scene.feed.truth.revises_for_ms < 2 * scene.base_ms:
-        return "bars are not revised"
-    return _with_history(scene)
+async def _removed(scene: Scene) -> None:
+    await scene.open()
+    symbol, label = next(iter(scene.feed.symbols)), scene.labels[2]
+    scene.market.remove(symbol, label, scene.now_ms)
+    await scene.provider.send_raw(scene.dialect.notice("removed", symbol, label))
+    await scene.to(6)
 
 
 async def _silent(scene: Scene) -> None:
     name = list(scene.feed.symbols)[-1]
     await scene.open(silent={number: frozenset({name}) for number in range(5, 10)})
     await scene.to(12)
-
-
-def _several(scene: Scene) -> str:
-    return "" if len(scene.feed.symbols) > 1 else "there is one symbol"
 
 
 async def _halt(scene: Scene) -> None:
@@ -363,11 +349,6 @@ async def _halt(scene: Scene) -> None:
     await scene.to(8)
     await scene.provider.send_raw(scene.dialect.notice("resume", name, scene.labels[9]))
     await scene.to(10)
-
-
-def _halts(scene: Scene) -> str:
-    known = all(scene.dialect.notice_table(means) is not None for means in ("halt", "resume"))
-    return "" if known else "halts are not announced"
 
 
 def _halted(scene: Scene) -> Iterator[str]:
@@ -412,12 +393,6 @@ async def _foreign(scene: Scene) -> None:
     await scene.to(6)
 
 
-def _names(scene: Scene) -> str:
-    bar = scene.market.bar(next(iter(scene.feed.symbols)), scene.labels[3])
-    known = scene.dialect.foreign(StatedBar(bar, True, scene.now_ms)) is not None
-    return _handed(scene) if known else "bars have no name of a symbol"
-
-
 async def _skew(scene: Scene) -> None:
     await scene.open()
     scene.provider.faults.ahead_ms = 3 * MINUTE_MS
@@ -430,14 +405,6 @@ async def _skew(scene: Scene) -> None:
         await scene.provider.state(DrillVersion(bar, scene.now_ms))
     scene.notes["to"] = scene.now_ms
     scene.provider.faults.ahead_ms = 0
-
-
-def _states_time(scene: Scene) -> str:
-    tables = scene.dialect.tables
-    stated = tables.bar.sent is not None or (
-        tables.alive is not None and tables.alive.sent is not None
-    )
-    return _handed(scene) if stated else "messages have no time of sending"
 
 
 def _no_clocks(scene: Scene) -> Iterator[str]:
@@ -463,37 +430,50 @@ def _turned_away(scene: Scene) -> Iterator[str]:
         yield "a post with a wrong secret was taken"
 
 
-def _hook(scene: Scene) -> str:
-    return "" if scene.feed.kind == "webhook" else "nothing is posted to us"
-
-
 SCRIPTS: Final = (
-    Script("cut", "resets the connection inside of a message", _cut, _nothing, _socket),
-    Script("freeze", "stops, without an end of the connection", _freeze, _found_dead, _socket),
-    Script("mute", "answers pings, and sends nothing", _mute, _found_dead, _socket),
-    Script("policy", "closes with 1008", _policy, _policy_pause, _socket),
-    Script("limit", "answers 429 with Retry-After to connections", _limit, _limit_pause, _asked),
-    Script("away", "answers 503 for ten minutes", _away, _no_storm, _asked),
-    Script("storm", "cuts every connection at once, for ten minutes", _storm, _no_storm, _socket),
-    Script("shutdown", "announces a cut", _shutdown, _no_gap, _announced),
-    Script("deny", "refuses the session for good", _deny, _left, _can_deny, ends=True),
-    Script("restart", "goes on while the feed is killed twice", _restart, _nothing, _any_kind),
+    Script("cut", "resets the connection inside of a message", _cut, _nothing, needs.connected),
+    Script(
+        "freeze", "stops, without an end of the connection",
+        _freeze, _found_dead, needs.connected,
+    ),
+    Script("mute", "answers pings, and sends nothing", _mute, _found_dead, needs.connected),
+    Script("policy", "closes with 1008", _policy, _policy_pause, needs.connected),
+    Script(
+        "limit", "answers 429 with Retry-After to connections",
+        _limit, _limit_pause, needs.asked,
+    ),
+    Script("away", "answers 503 for ten minutes", _away, _no_storm, needs.asked),
+    Script(
+        "storm", "cuts every connection at once, for ten minutes",
+        _storm, _no_storm, needs.connected,
+    ),
+    Script("shutdown", "announces a cut", _shutdown, _no_gap, needs.cuts),
+    Script("deny", "refuses the session for good", _deny, _left, needs.refusals, ends=True),
+    Script("restart", "goes on while the feed is killed twice", _restart, _nothing, needs.anything),
     Script(
         "history_limit", "answers 429 to requests of the history", _history_limit,
-        _history_pause, _with_history),
-    Script("no_history", "has no history for minutes", _no_history, _went_on, _with_history),
-    Script("copies", "sends everything three times", _copies, _once, _handed),
-    Script("reordered", "sends the bars of five slots backwards", _reordered, _nothing, _any_kind),
-    Script("late", "sends bars minutes late", _late, _nothing, _any_kind),
-    Script("revised", "sends bars again with other contents", _revised, _nothing, _any_kind),
+        _history_pause, needs.history,
+    ),
+    Script("no_history", "has no history for minutes", _no_history, _went_on, needs.history),
+    Script("lacking", "has no bar of an outage for 20 s", _lacking, _nothing, needs.history),
+    Script("open_row", "has bars in progress in its history", _open_row, _nothing, needs.history),
+    Script("copies", "sends everything three times", _copies, _once, needs.pushes),
+    Script(
+        "reordered", "sends the bars of five slots backwards",
+        _reordered, _nothing, needs.anything,
+    ),
+    Script("late", "sends bars minutes late", _late, _nothing, needs.anything),
+    Script("revised", "sends bars again with other contents", _revised, _nothing, needs.anything),
     Script(
         "unheard", "revises a bar while the feed is not connected", _revised_unheard, _nothing,
-        _revises),
-    Script("silent", "has no trade of one symbol for five slots", _silent, _nothing, _several),
-    Script("halt", "halts a symbol", _halt, _halted, _halts),
-    Script("future", "sends a bar that is far ahead of time", _future, _no_future, _handed),
-    Script("damaged", "sends what cannot be read", _damaged, _lettered, _handed),
-    Script("foreign", "sends a bar that was not asked for", _foreign, _nothing, _names),
-    Script("skew", "has a clock three minutes ahead", _skew, _no_clocks, _states_time),
-    Script("stranger", "is posted to with a wrong secret", _stranger, _turned_away, _hook),
+        needs.revisions,
+    ),
+    Script("removed", "takes a bar back", _removed, _nothing, needs.removals),
+    Script("silent", "has no trade of one symbol for five slots", _silent, _nothing, needs.several),
+    Script("halt", "halts a symbol", _halt, _halted, needs.halts),
+    Script("future", "sends a bar that is far ahead of time", _future, _no_future, needs.pushes),
+    Script("damaged", "sends what cannot be read", _damaged, _lettered, needs.pushes),
+    Script("foreign", "sends a bar that was not asked for", _foreign, _nothing, needs.named),
+    Script("skew", "has a clock three minutes ahead", _skew, _no_clocks, needs.sent_times),
+    Script("stranger", "is posted to with a wrong secret", _stranger, _turned_away, needs.webhook),
 )  # fmt: skip

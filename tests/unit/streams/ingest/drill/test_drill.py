@@ -7,7 +7,9 @@ import pytest
 from tapeline.schemas.config.feed_loading import preset_names
 from tapeline.schemas.config.loading import read_config
 from tapeline.streams.errors import InputError
-from tapeline.streams.feeds.live.engine import limiter, pauses
+from tapeline.streams.feeds.live.engine import limiter, pauses, silences, statements
+from tapeline.streams.feeds.live.engine.evidence import Proof
+from tapeline.streams.feeds.live.engine.symbol import FeedSymbol
 from tapeline.streams.feeds.live.exchange.market import SampleMarket
 from tapeline.streams.feeds.live.exchange.server import SampleExchange
 from tapeline.streams.feeds.live.exchange.settings import sample_settings
@@ -48,6 +50,12 @@ start = { path = "[2]", unit = "ms" }
 [[feeds.mine.notice]]
 where = { "[0]" = "resume" }
 means = "resume"
+symbol = "[1]"
+start = { path = "[2]", unit = "ms" }
+
+[[feeds.mine.notice]]
+where = { "[0]" = "bust" }
+means = "removed"
 symbol = "[1]"
 start = { path = "[2]", unit = "ms" }
 
@@ -140,6 +148,21 @@ def test_a_feed_that_does_not_wait_after_a_refusal_fails(
     report = drilled(preset("alpaca"), "policy")
     assert not report.holds
     assert "not 60 s" in failures(report)["policy"][0]
+
+
+def test_a_feed_that_writes_what_it_wrote_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statements, "same_content", lambda one, other: False)
+    assert "was written twice" in failures(drilled(OWN, "copies"))["copies"][0]
+
+
+def test_a_feed_that_takes_its_own_clock_for_evidence_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def by_our_clock(state: FeedSymbol, label_ms: int, *_: object) -> Proof:
+        return Proof("canary", state.slots.end(label_ms))
+
+    monkeypatch.setattr(silences, "proof_of_silence", by_our_clock)
+    assert "has no evidence" in " ".join(failures(drilled(OWN, "silent"))["silent"])
 
 
 def test_a_feed_that_asks_too_often_fails(monkeypatch: pytest.MonkeyPatch) -> None:
