@@ -40,7 +40,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run live test lint fix lock pure-test rule-test broker-test worker-test client-test coverage compiled compiled-test compiled-test-if-possible bench bench-corrections bench-kafka bench-replay bench-ingest bench-compiled soak schemas calendars clean
+.PHONY: help run live test lint fix lock pure-test rule-test broker-test worker-test client-test coverage compiled compiled-test compiled-test-if-possible bench bench-corrections bench-indicators bench-kafka bench-replay bench-ingest bench-compiled soak schemas calendars clean
 
 help:
 	@echo "make run        install, write sample books, run them, print the summary"
@@ -53,6 +53,7 @@ help:
 	@echo "make compiled   install with the core compiled, into $(COMPILED)"
 	@echo "make bench      benchmarks/core.py on the plain Python core; bench-compiled on the other"
 	@echo "make bench-corrections  benchmarks/corrections.py: what a late or changed bar costs"
+	@echo "make bench-indicators   benchmarks/indicators.py: what indicators add to a bar"
 	@echo "make soak       ten minutes of several workers killed, wiped and paused (SOAK=minutes)"
 	@echo "make bench-kafka  benchmarks/kafka.py: workers on a broker, against loops by hand"
 	@echo "make bench-replay  benchmarks/replay.py: what a replay costs beside the core it runs"
@@ -138,6 +139,9 @@ bench: $(VENV)/.installed-runtime
 
 bench-corrections: $(VENV)/.installed-runtime
 	$(PY) benchmarks/corrections.py
+
+bench-indicators: $(VENV)/.installed-runtime
+	$(PY) benchmarks/indicators.py
 
 soak: $(VENV)/.installed-dev
 	TAPELINE_SOAK=$(or $(SOAK),10) $(PY) -m pytest tests/kafka/test_worker_soak.py

@@ -4,8 +4,8 @@
 
 The same bars go through engines without indicators, with the twelve of `common` on 5m bars, and
 with them on the 1m bars themselves; events are encoded. Engines take turns session by session, and
-the middle session counts: a short load of the machine does not. Also what a correction of a bar of
-the last hour takes, with indicators and without.
+of the processor time of all sessions the middle one counts. Also what a correction of a bar of the
+last hour takes, with indicators and without.
 """
 
 from __future__ import annotations
@@ -81,12 +81,12 @@ def measured(sessions: list[list[Bar]], rounds: int) -> dict[str, Any]:
         for bars in sessions:
             for name, engine in engines.items():
                 apply = engine.apply
-                started = time.perf_counter()
+                started = time.process_time()
                 for number, bar in enumerate(bars, offset):
                     events = apply(bar, number).events
                     if events:
                         encode(events)
-                taken.setdefault(name, []).append((time.perf_counter() - started) / len(bars))
+                taken.setdefault(name, []).append((time.process_time() - started) / len(bars))
             offset += len(bars)
         for name, engine in engines.items():
             corrected.setdefault(name, []).append(_correct(engine, sessions[-1][-60:], offset))
@@ -98,12 +98,12 @@ def measured(sessions: list[list[Bar]], rounds: int) -> dict[str, Any]:
 
 def _correct(engine: GroupEngine, bars: list[Bar], offset: int) -> float:
     """Seconds of one correction of a bar of the last hour."""
-    started = time.perf_counter()
+    started = time.process_time()
     for number, bar in enumerate(bars[:CORRECTIONS]):
         changed = msgspec.structs.replace(bar, close=bar.low, volume=1)
         engine.apply(changed, offset + 2 * number)
         engine.apply(bar, offset + 2 * number + 1)
-    return (time.perf_counter() - started) / (2 * CORRECTIONS)
+    return (time.process_time() - started) / (2 * CORRECTIONS)
 
 
 def show(figures: dict[str, Any]) -> None:
