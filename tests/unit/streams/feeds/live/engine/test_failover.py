@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from tapeline.schemas.config.feeds import FeedConfig, TruthConfig
 from tapeline.schemas.config.loading import read_config
-from tapeline.schemas.feed_events import Failover, Quiet
+from tapeline.schemas.feed_events import Failover, Limit, Quiet
+from tapeline.schemas.ids import limit_id
 from tapeline.schemas.records import Bar, Clock
 from tapeline.streams.feeds.live.engine.failover import FailoverEngine
 from tapeline.streams.feeds.live.model import (
@@ -59,7 +60,9 @@ class _Volumes(Dialect):
 class _Pair:
     """Both providers have a bar a minute; each can be cut and comes back after a while."""
 
-    def __init__(self, reclaim: bool = False, silence: bool = False) -> None:
+    def __init__(
+        self, reclaim: bool = False, silence: bool = False, known: KnownLog | None = None
+    ) -> None:
         config = read_config('[instruments.COIN]\ntick = 0.01\ncalendar = "24/7"\n', "feed.toml")
         mine, theirs = (
             FeedConfig(
@@ -74,7 +77,7 @@ class _Pair:
         )
         self.mappings = (_Volumes(("COIN",), PRIMARY), _Volumes(("COIN",), BACKUP))
         self.engine = FailoverEngine(
-            (mine, theirs), self.mappings, Router(config), KnownLog(), Random(1)
+            (mine, theirs), self.mappings, Router(config), known or KnownLog(), Random(1)
         )
         self.now_ms = 0
         self.entries: list[LogEntry] = []
@@ -247,6 +250,18 @@ def test_clocks_of_the_backup_go_on_while_it_writes() -> None:
     pair.take(StopAsked())
     assert {run.evidence for run in pair.quiet} == {"heartbeat"}
     assert pair.quiet[-1].to_ms == clocks[-1].record.time_ms  # type: ignore[union-attr]
+
+
+def test_a_pause_that_the_backup_was_asked_for_outlives_the_process() -> None:
+    limit = Limit(limit_id("theirs", "connections"), "theirs", None, START, 45_000, 406)
+    pair = _Pair(known=KnownLog(limits=[limit]))
+    found = {}
+    for now_ms in range(0, 60_000, 500):
+        pair.now_ms = now_ms
+        pair.take(Timer())
+        found[now_ms] = sorted(pair.up)
+    assert found[44_500] == [False]
+    assert found[45_000] == [False, True]
 
 
 def test_the_pair_goes_on_when_one_of_them_is_out_and_ends_when_both_are() -> None:

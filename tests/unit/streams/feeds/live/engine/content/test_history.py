@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tapeline.schemas.config.feeds import HistoryConfig
 from tapeline.schemas.feed_events import Absent, Limit
@@ -18,7 +19,7 @@ from tests.feeds_live_oracle import (
     assert_nothing_is_minted,
     assert_requests_within,
 )
-from tests.feeds_live_provider import MINUTE, SECOND, Provider, bar_of
+from tests.feeds_live_provider import MINUTE, SECOND, Provider, bar_of, config_of, feed_of
 from tests.unit.streams.feeds.live.engine.content.scenes import (
     START,
     history,
@@ -371,6 +372,40 @@ def test_a_process_asks_for_what_it_missed_before_it_compares_the_last_session()
     firsts = [int(url.split("/")[4]) for _, url in world.requests[begun:]]
     assert firsts[0] >= midnight
     assert min(firsts) < midnight, "the session before is compared, too"
+
+
+def test_a_row_of_another_symbol_that_was_asked_before_shows_how_far_the_history_is() -> None:
+    provider = provider_of("A", "B", minutes=30, without=(7, 8))
+    provider.down = [(minute(7), minute(9), 500)]
+    past = HistoryConfig(requests=600, per_request=1, begin=history().begin)
+    world = world_of(provider, past, silence="canary")
+    world.stream(minute(30))
+    world.at(minute(7) + 10 * SECOND, world.disconnect)
+    world.at(minute(9) + 30 * SECOND, world.reconnect)
+    world.run(minute(10) + SECOND)
+    (hole,) = [each for each in world.holes().values() if each.cause == "disconnect"]
+    assert (hole.state, hole.missing) == ("filled", 0), "no second answer is waited for"
+    assert [run.evidence for run in world.quiet("B") if run.from_ms >= minute(7)] == ["history"]
+
+
+def test_a_hole_of_bars_of_a_second_waits_two_slots_for_a_row_that_shows_it() -> None:
+    provider = Provider(base_ms=SECOND)
+    for second in (*range(-20, 10), *range(12, 60)):
+        bar = replace(bar_of("A", START + second * SECOND), interval="1s")
+        provider.publish(bar, bar.start_ms + SECOND + 50)
+    past = HistoryConfig(requests=600, begin=iso_time(START - 20 * SECOND))
+    settings = feed_of(["A"], past, silence="canary", revises_for_ms=SECOND)
+    world = World(config_of(["A"], base="1s"), settings, provider, START)
+    world.connect()
+    world.stream(START + 60 * SECOND)
+    world.at(START + 8_500, world.disconnect)
+    world.at(START + 11_200, world.connect)
+    world.run(START + 16 * SECOND)
+    (hole,) = [each for each in world.holes().values() if each.cause == "disconnect"]
+    assert (hole.state, hole.to_ms) == ("open", START + 12 * SECOND), "two slots are quiet"
+    world.run(START + 18 * SECOND)
+    (hole,) = [each for each in world.holes().values() if each.cause == "disconnect"]
+    assert hole.state == "filled"
 
 
 def test_a_request_that_nothing_answers_is_given_up() -> None:

@@ -342,6 +342,20 @@ def test_a_marker_shows_the_slot_in_which_the_connection_began() -> None:
     ]
 
 
+def test_an_empty_candle_that_is_left_out_shows_its_slot_of_a_hole_at_once() -> None:
+    provider = provider_of("A", "B", minutes=9, without=(7,))
+    provider.down = [(minute(7) + 50 * SECOND, minute(90), 500)]
+    world = world_of(provider, silence="marker", skip_empty=True)
+    world.stream(minute(9))
+    world.at(minute(7) + 30 * SECOND, world.disconnect)
+    world.at(minute(7) + 40 * SECOND, world.connect)
+    world.run(minute(8) + 500)
+    world.hear(Statement(bar_of("B", minute(7), volume=0), True, empty=True))
+    world.run(minute(8) + SECOND)
+    (hole,) = [hole for hole in world.holes().values() if hole.cause == "disconnect"]
+    assert (hole.state, hole.missing) == ("filled", 0)
+
+
 def test_silence_none_waits_for_patience_only() -> None:
     provider = provider_of("A", "B", without=GONE)
     world = world_of(provider, silence="none")
