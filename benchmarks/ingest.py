@@ -61,6 +61,7 @@ from tapeline.streams.feeds.live.transports.opening import open_connections
 from tapeline.streams.ingest.feed_run import FeedRun
 from tapeline.streams.ingest.recording import NoLog
 from tapeline.streams.ingest.store_log import StoreFeedLog, StoreThread
+from tapeline.streams.pipeline.collector import rare_collections
 from tapeline.streams.pipeline.log_writer import (
     KnownLog,
     KnownSymbol,
@@ -224,6 +225,8 @@ async def market(count: int, minutes: int, port: int, store: Path | None) -> dic
     feed = config.feeds["market"]
     mapping = compile_mapping(feed, config, Secrets({}))
     async with AsyncExitStack() as stack:
+        # As the command does.
+        stack.enter_context(rare_collections())
         log = TimedLog(NoLog())
         if store is not None:
             live = LiveStore(config, store)
