@@ -195,21 +195,23 @@ def test_the_folder_of_a_replay_has_a_status_too(
         assert shown[0] == shown[1]
 
 
-def test_a_correction_of_the_last_hour_by_market_time_is_counted(
+def test_corrections_of_the_last_hour_by_market_time_are_counted_and_fill_gaps(
     workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = [
         f'{{"type":"bar","symbol":"A","interval":"1m","start_ms":{label(1, minute)},'
         f'"open":{price},"high":{price},"low":{price},"close":{price}}}'
-        for minute, price in ((0, 10), (1, 10), (2, 10), (1, 11))
+        for minute, price in ((0, 10), (1, 10), (3, 10), (2, 10), (1, 11))
     ]
     (workdir / "log.jsonl").write_text("\n".join(log) + "\n")
     assert cli.main(["run", "log.jsonl", "--out", "L"]) == 0
     capsys.readouterr()
-    for minutes, bars in ((30, 1), (90, 0)):
+    for minutes, bars in ((30, 2), (90, 0)):
         now = iso_time(label(1, minutes))
         assert cli.main(["status", "--run", "L", "--now", now, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["corrected_bars"] == bars
+    assert cli.main(["gaps", "--run", "L", "--json"]) == 0
+    assert capsys.readouterr().out == ""
 
 
 WRONG = {

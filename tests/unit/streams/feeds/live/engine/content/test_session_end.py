@@ -11,6 +11,7 @@ from tapeline.schemas.feed_events import Compared
 from tapeline.schemas.instants import HOUR_MS, iso_time
 from tapeline.schemas.records import Bar, Cancel
 from tapeline.streams.feeds.live.engine.signals import RefusedSymbols
+from tapeline.streams.feeds.live.model import Notice
 from tapeline.streams.pipeline.log_writer import LogEntry
 from tests.feeds_live import World
 from tests.feeds_live_oracle import (
@@ -295,3 +296,15 @@ def test_what_lies_before_the_log_begins_is_not_fetched() -> None:
     world.run(DUE + 20 * MINUTE)
     assert min(bar.start_ms for bar in world.bars("A")) == BEGIN
     assert _compared(world)[-1] == {"equal": 119, "cancelled": 1}
+
+
+def test_a_bar_that_an_answer_lacked_before_is_taken_back_by_the_comparison_itself() -> None:
+    provider = _provider("A", "B")
+    world = _world(provider, cancels=True)
+    label = BEGIN + 20 * MINUTE
+    provider.bust("A", label, CLOSE + 13 * MINUTE)
+    provider.down = [(CLOSE + 15 * MINUTE, CLOSE + 19 * MINUTE + 50 * SECOND, 500)]
+    world.at(CLOSE + 13 * MINUTE + 30 * SECOND, lambda: world.hear(Notice("dirty", "A", label)))
+    world.run(DUE + 30 * SECOND)
+    assert _compared(world) == [{"equal": 119, "cancelled": 1}]
+    assert _cancels(world) == [label]
