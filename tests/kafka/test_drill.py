@@ -66,7 +66,7 @@ class Drill:
     async def until_topics(self) -> list[str]:
         """The topics, as soon as all are there."""
         async with asyncio.timeout(PATIENCE_S):
-            while len(found := await self.topics()) < 12:
+            while len(found := await self.topics()) < len(catalogue()):
                 await asyncio.sleep(POLL_S)
         return found
 
