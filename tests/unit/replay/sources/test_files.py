@@ -14,6 +14,7 @@ from tapeline.replay.sources.files import FileSource
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import built_in_config
 from tapeline.schemas.records import LogRecord
+from tapeline.schemas.topics import output_topics
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.cli.main import main
 from tapeline.streams.errors import InputError
@@ -26,7 +27,7 @@ from tapeline.streams.feeds.samples import (
     write_samples,
 )
 
-TOPICS = 9
+TOPICS = len(output_topics())
 
 
 @pytest.fixture
