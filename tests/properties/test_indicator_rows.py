@@ -7,7 +7,7 @@ from fractions import Fraction
 from random import Random
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapeline.schemas.intervals import parse_interval
@@ -77,6 +77,8 @@ def _plain(fact: dict[str, Any]) -> PlainBar:
 _PRICES = ("open", "high", "low", "close")
 
 
+# A book in fractions takes half a second.
+@settings(max_examples=max(3, settings().max_examples // 5))
 @given(
     shape=shapes(bases=("60m",), sessions=(1, 5)),
     seed=st.integers(0, 999),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapeline.streams.core.indicators.model import Value
@@ -122,6 +122,8 @@ def test_indicators_go_on_from_a_snapshot_at_any_bar(
         assert after.snapshot() == whole.snapshot()
 
 
+# Two histories of every indicator, as long as the slowest forgets.
+@settings(max_examples=max(3, settings().max_examples // 3))
 @given(
     shape=market_shapes(1_500, ["some", "fractions"]),
     later=st.integers(1, 60),

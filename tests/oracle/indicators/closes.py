@@ -86,8 +86,6 @@ def _kama(args: dict[str, int | str], xs: Sequence[Fraction], tick: Fraction) ->
         path = sum((abs(xs[i] - xs[i - 1]) for i in range(t - n + 1, t + 1)), Fraction(0))
         efficiency = Fraction(1) if path == 0 else abs(x - xs[t - n]) / path
         e = step(e, x, (efficiency * (fast - slow) + slow) ** 2)
-        # Shorter fractions: a thousand bars would not end, and 2^-200 is nothing here.
-        e = Fraction(round(e * 2**200), 2**200)
         found.append((near(e * tick, e * tick),))
     return found
 

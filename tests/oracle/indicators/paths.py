@@ -14,6 +14,7 @@ from tests.oracle.indicators.shapes import (
     ema,
     near,
     reach,
+    shorter,
 )
 
 Args = dict[str, int | str]
@@ -79,7 +80,7 @@ def adx(args: Args, bars: Bars, market: Market) -> list[Cell]:
             if t < n:
                 sums[position] += x
             else:
-                after = sums[position] - sums[position] / n + x
+                after = shorter(sums[position] - sums[position] / n + x)
                 sums[position] = Fraction(0) if after < NEAR else after
         if t >= n:
             plus, minus, path = sums
@@ -148,9 +149,7 @@ def psar_path(args: Args, bars: Bars, market: Market) -> list[tuple[Cell, bool]]
             extreme = bars[t].high if long else bars[t].low
             factor = min(factor + lead, most)
         found.append(((near(stop * market.tick, stop * market.tick),), turned))
-        stop = _beyond(stop + factor * (extreme - stop), long, pair)
-        # Shorter fractions.
-        stop = Fraction(round(stop * 2**200), 2**200)
+        stop = shorter(_beyond(stop + factor * (extreme - stop), long, pair))
     return found
 
 

@@ -69,9 +69,14 @@ def reach(bars: Bars, t: int) -> int:
     return max(bars[t].high, bars[t - 1].close) - min(bars[t].low, bars[t - 1].close)
 
 
+def shorter(x: Fraction) -> Fraction:
+    """A fraction to 2^-200, which is nothing here: those of a thousand bars would not end."""
+    return Fraction(round(x * 2**200), 2**200)
+
+
 def step(e: Fraction, x: Fraction, share: Fraction) -> Fraction:
     """An average's step towards a value, which it reaches once it is near."""
-    after = e + share * (x - e)
+    after = shorter(e + share * (x - e))
     return x if after == e or abs(x - after) < NEAR else after
 
 
