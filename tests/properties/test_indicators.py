@@ -154,6 +154,9 @@ def test_two_starts_agree_to_the_bit_once_a_key_is_warm(
         values, cold, warming = one.row()
         others, cold_later, warming_later = other.row()
         unsure = {*cold, *cold_later, *warming, *warming_later}
+        if shape.flat:
+            # Where nothing moves a parabolic stop turns at every bar, and forgets nothing.
+            unsure |= {key for key in values if key.startswith("psar")}
         for key, value in values.items():
             if key not in unsure:
                 assert value == others[key], key
