@@ -30,7 +30,7 @@ ROWS = (
         " turns it; factor = min(factor + step, maximum) at each new extreme",
         first="2",
         state="stop, extreme, factor, direction",
-        warm="until its 25th turn",
+        warm="until its 25th turn; where nothing moves it turns at every bar, and forgets nothing",
     ),
     IndicatorKind(
         name="supertrend",
