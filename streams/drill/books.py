@@ -15,6 +15,7 @@ from tapeline.schemas.config.model import Config, InstrumentConfig, KafkaConfig,
 from tapeline.schemas.instants import MINUTE_MS
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
+from tapeline.schemas.windows import WindowSpec
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.feeds.samples import sample_book, with_duplicates, with_holes, with_late_bars
 
@@ -25,7 +26,10 @@ PIECE_BARS = 120
 REMEMBERED_BARS = 3_000
 POISON_EVERY = 150
 NONSENSE_BYTES = 1_000_000
-EXTRA_INSTRUMENT = InstrumentConfig(tick="0.25", calendar="24/7", ranges=("prior_session",))
+EXTRA_INSTRUMENT = InstrumentConfig(
+    tick="0.25", calendar="24/7", ranges=("prior_session",), indicators=("common",)
+)
+WINDOW = WindowSpec(kind="trailing_average", field="volume", period="2d")
 
 
 class Sent(NamedTuple):
@@ -37,12 +41,18 @@ class Sent(NamedTuple):
 
 
 def drill_config(kafka: KafkaConfig) -> Config:
-    """What is built in, and a symbol for each partition, named after it."""
+    """What is built in, and a symbol for each partition, named after it, with events of all types.
+
+    Its indicators and window show that a worker publishes theirs through every fault.
+    """
     plain = built_in_config()
     extra = {}
     for partition in range(kafka.partitions):
         extra[_symbol_in(partition, kafka.partitions)] = EXTRA_INSTRUMENT
-    return msgspec.structs.replace(plain, kafka=kafka, instruments={**plain.instruments, **extra})
+    instruments = {**plain.instruments, **extra}
+    window = msgspec.structs.replace(WINDOW, symbols=tuple(extra))
+    windows = {"avg_volume_2d": window}
+    return msgspec.structs.replace(plain, kafka=kafka, instruments=instruments, windows=windows)
 
 
 def drill_logs(config: Config, seed: int) -> dict[int, Iterator[Sent]]:

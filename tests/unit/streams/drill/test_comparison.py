@@ -30,7 +30,7 @@ from tapeline.streams.worker.state.records import StoredPartition, batches
 PREFIX = "tape.drill.test"
 CONFIG = drill_config(KafkaConfig(topic_prefix=PREFIX, partitions=4))
 PARTITION = 0
-RECORDS = 2_500
+RECORDS = 5_000
 ROOMY = 1 << 24
 
 
