@@ -25,7 +25,9 @@ WORKER_TESTS := $(wildcard tests/kafka/test_worker*.py)
 MEASURED_TESTS := $(addprefix tests/unit/,schemas streams/core streams/pipeline)
 # Those of live feeds run other folders.
 TRACED_TESTS := $(filter-out %/test_live_feeds.py,$(wildcard tests/properties/test_*.py))
-RULE_TESTS := tests/contract tests/live tests/properties $(addprefix tests/unit/streams/,ingest store)
+RULE_TESTS := tests/properties
+# Processes that are killed, and feeds that wait for time: beside the broker's, which wait as well.
+STORE_TESTS := tests/live $(addprefix tests/unit/streams/,ingest store)
 # What the build can change: the core, and what needs nothing else.
 COMPILED_TESTS := tests/house/test_build.py $(addprefix tests/unit/streams/,core embedded pipeline) \
 	tests/properties tests/golden tests/oracle
@@ -40,7 +42,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run live test lint fix lock pure-test rule-test broker-test worker-test client-test coverage compiled compiled-test compiled-test-if-possible bench bench-corrections bench-indicators bench-kafka bench-replay bench-ingest bench-compiled soak schemas calendars clean
+.PHONY: help run live test lint fix lock pure-test rule-test store-test broker-test worker-test client-test coverage compiled compiled-test compiled-test-if-possible bench bench-corrections bench-indicators bench-kafka bench-replay bench-ingest bench-compiled soak schemas calendars clean
 
 help:
 	@echo "make run        install, write sample books, run them, print the summary"
@@ -74,8 +76,8 @@ live: $(VENV)/.installed-runtime
 # what only computes gives way to them.
 LANE := $(MAKE) --no-print-directory
 test: $(VENV)/.installed-dev
-	$(PY) tests/side_by_side.py nice -n 5 $(LANE) lint pure-test LEFT_OUT='$(MEASURED_TESTS) $(RULE_TESTS)' \
-		-- nice -n 5 $(LANE) coverage rule-test compiled-test-if-possible -- $(LANE) worker-test -- $(LANE) client-test
+	$(PY) tests/side_by_side.py nice -n 5 $(LANE) lint pure-test LEFT_OUT='$(MEASURED_TESTS) $(RULE_TESTS) $(STORE_TESTS)' \
+		-- nice -n 5 $(LANE) coverage rule-test compiled-test-if-possible -- $(LANE) worker-test store-test -- $(LANE) client-test
 
 lint: $(VENV)/.installed-dev
 	$(PY) -m ruff check .
@@ -98,6 +100,9 @@ pure-test: $(VENV)/.installed-dev
 
 rule-test: $(VENV)/.installed-dev
 	$(PY) -m pytest --durations=40 $(RULE_TESTS)
+
+store-test: $(VENV)/.installed-dev
+	$(PY) -m pytest --durations=40 $(STORE_TESTS)
 
 broker-test: worker-test client-test
 
