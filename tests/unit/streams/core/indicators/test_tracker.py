@@ -210,7 +210,7 @@ def test_a_correction_that_no_indicator_sees_publishes_no_row() -> None:
     tape = stock()
     tape.take(*rising("ACME", OPEN, 20))
     published = tape.take(bar("ACME", OPEN + MINUTE_MS, 90.0, 130.0, 101.0))
-    assert {type(event).__name__ for event in published} == {"DerivedBar", "Session"} or published
+    assert "DerivedBar" in {type(event).__name__ for event in published}
     assert [event for event in published if event.id.startswith("indicators|")] == []
 
 
@@ -392,6 +392,42 @@ def test_live_bar_differs_from_history() -> None:
     corrected.take(*book, other)
     fresh.take(*book[:9], other, *book[10:])
     assert values(corrected, "ema_3_5m") == values(fresh, "ema_3_5m")
+
+
+def test_warm_up_equals_running() -> None:
+    """What a later start has warmed up is what the running history has, to the bit."""
+    text = own("ema(2)", "rsi(2)", "macd(2, 3, 2)", "stochastic(3)", intervals=("1m",))
+    book = [flat("ACME", OPEN + n * MINUTE_MS, float(100 + n * 7 % 13 + n % 5)) for n in range(390)]
+    running, later = stock(text), stock(text)
+    running.take(*book)
+    later.take(*book[100:])
+    due = {row["start_ms"]: row["values"] for row in rows(running, "1m")}
+    compared = 0
+    for row in rows(later, "1m"):
+        for key in row["values"].keys() - {*row["cold"], *row["warming"]}:
+            assert row["values"][key] == due[row["start_ms"]][key], key
+            compared += 1
+    assert compared > 1_000
+
+
+def test_backtest_sees_all_live_sees_1000() -> None:
+    """Sums begin with their session, so that more history before it changes none."""
+    text = own("vwap", "obv", intervals=("5m",))
+    today = rising("ACME", at("2025-07-03 09:30"), 60, 300)
+    backtest, live = stock(text), stock(text)
+    backtest.take(*rising("ACME", OPEN, 390), *today)
+    live.take(*today)
+    for key in ("vwap_5m", "obv_5m"):
+        assert values(backtest, key)[-12:] == values(live, key)
+
+
+def test_cached_value_changes_later() -> None:
+    """Of bars in order no row has a second version."""
+    tape = stock(own("ema(2)", "rsi(2)", "donchian(3)", intervals=("1m", "5m")))
+    tape.take(*rising("ACME", OPEN, 60))
+    found = [*rows(tape, "1m"), *rows(tape)]
+    assert len(found) == 72
+    assert {len(tape.versions(row["id"])) for row in found} == {1}
 
 
 def test_data_dependent_warm_up() -> None:
