@@ -13,7 +13,6 @@ import pytest
 
 from tapeline.schemas.events import Indicators
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
-from tapeline.streams.core.engine import GroupEngine
 from tests.unit.streams.core.scenario import MINUTE_MS, Tape, at, bar, coin, equity, flat, minutes
 
 DAY = "2025-07-02"
@@ -448,7 +447,6 @@ def test_restore_points_grow_with_look_backs_and_not_with_the_history() -> None:
         if number % 1_000 == 0:
             sizes.append(len(json.dumps(tape.engine.snapshot()["hot"])))
     assert max(sizes) < 1.2 * min(sizes)
-    assert isinstance(tape.engine, GroupEngine)
 
 
 def test_the_revision_of_the_latest_row_goes_on_however_long_it_waits_for_a_bar() -> None:
