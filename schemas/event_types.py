@@ -12,7 +12,10 @@ from tapeline.schemas.topic_settings import Settings
 
 BY_GROUP = "murmur2 of the group id, set explicitly"
 
-Origin = Literal["fold", "feed"]
+DELIVERY = frozenset({"seq", "rev", "watermark_ms", "corrects"})
+"""Fields that are not of the view (docs/rules.md 2.6)."""
+
+Origin = Literal["fold", "feed", "host"]
 Scope = Literal["symbol", "group"]
 
 
@@ -36,6 +39,11 @@ def own_name(event: Any) -> tuple[str, ...]:
     return (event.symbol,)
 
 
+def symbol_if_any(event: Any) -> tuple[str, ...]:
+    """The symbol an event is of, where it is of one."""
+    return () if event.symbol is None else (event.symbol,)
+
+
 class Nested(Struct, frozen=True):
     """A struct inside an event, by the field that holds it; `fields` has what its fields mean."""
 
@@ -53,7 +61,7 @@ class EventType(Struct, frozen=True, kw_only=True):
         Struct of an event; its tag is the name of the type, its fields are those of the wire.
     topic
         Name of its topic without prefix, such as ``touches.v1``; a topic of its own, or, of origin
-        ``feed``, one that types of that origin share.
+        ``feed`` or ``host``, one that types of that origin share.
     settings
         Of the topic, by the broker's own names.
     key
@@ -74,7 +82,8 @@ class EventType(Struct, frozen=True, kw_only=True):
         The symbols, and the group, that an event concerns.
     origin
         ``fold``: it follows from the log alone, so every run of it gives the same. ``feed``: it
-        reports what happened while data came in.
+        reports what happened while data came in. ``host``: it follows from the log and from
+        strategies, and only a host of them publishes it.
     numbered
         Whether events have `seq` and `rev`, fold by `id` to a view and can be taken back.
     landmark
@@ -86,6 +95,9 @@ class EventType(Struct, frozen=True, kw_only=True):
         Whether one version may follow another, beyond the fields that grow.
     is_final
         Whether bars in order can no longer change an event.
+    delivery
+        Fields that are not of the view, by their names on the wire; one of nested structs with a
+        dot, such as ``inputs.rev``.
     meaning
         One or two sentences for readers of schemas and docs.
     fields
@@ -115,6 +127,7 @@ class EventType(Struct, frozen=True, kw_only=True):
     grows: frozenset[str] = frozenset()
     grew: Callable[[Any, Any], bool] = any_growth
     is_final: Callable[[Any], bool] = never
+    delivery: frozenset[str] = DELIVERY
     nested: tuple[Nested, ...] = ()
 
     @property
@@ -139,6 +152,8 @@ class Registry:
         Names of those that follow from the log: what a run, a worker and a store write.
     facts
         Names of those of `folded` that make a view; without dead letters.
+    hosted
+        Names of those that hosts of strategies publish.
     positions
         By struct of a fact, its position among the events of a record.
 
@@ -146,13 +161,14 @@ class Registry:
     ------
     ValueError
         When two rows have one name, topic or position, or a fact has no position. Types of feeds
-        may share a topic, with one key, partitioning and settings.
+        may share a topic, with one key, partitioning and settings, and so may those of hosts.
     """
 
     rows: tuple[EventType, ...]
     types: tuple[str, ...] = field(init=False, compare=False, repr=False)
     folded: tuple[str, ...] = field(init=False, compare=False, repr=False)
     facts: tuple[str, ...] = field(init=False, compare=False, repr=False)
+    hosted: tuple[str, ...] = field(init=False, compare=False, repr=False)
     positions: dict[type[Struct], int] = field(init=False, compare=False, repr=False)
     _by_tag: dict[str, EventType] = field(init=False, compare=False, repr=False)
     _by_struct: dict[type[Struct], EventType] = field(init=False, compare=False, repr=False)
@@ -171,6 +187,7 @@ class Registry:
             "types": tuple(row.tag for row in rows),
             "folded": tuple(row.tag for row in rows if row.origin == "fold"),
             "facts": tuple(row.tag for row in facts),
+            "hosted": tuple(row.tag for row in rows if row.origin == "host"),
             "positions": {row.struct: cast(int, row.position) for row in facts},
             "_by_tag": {row.tag: row for row in rows},
             "_by_struct": {row.struct: row for row in rows},
@@ -228,7 +245,7 @@ def _check_topics(rows: tuple[EventType, ...]) -> None:
         first = shared.setdefault(row.topic, row)
         if first is row:
             continue
-        if first.origin == "fold" or row.origin == "fold":
+        if row.origin == "fold" or first.origin != row.origin:
             raise ValueError(f"two types of events have the topic {row.topic}")
         if _of_topic(first) != _of_topic(row):
             raise ValueError(f"{row.tag}: the topic {row.topic} has other settings for {first.tag}")

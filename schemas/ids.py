@@ -19,6 +19,9 @@ Held = Literal["connections", "history", "requests"]
 """What a pause of a feed holds back: its connections, its history as the provider asked, or the
 requests of another process, whose share of the limit is used."""
 
+OrderRole = Literal["entry", "stop", "target", "flatten"]
+"""What an order of a signal is for."""
+
 
 class FactId(Struct, frozen=True):
     """An id taken apart.
@@ -122,6 +125,61 @@ def pair_id(group: str, label: str, level: str, event: str) -> str:
 def swing_id(symbol: str, start_ms: int, side: str) -> str:
     """Id of a swing by its bar and side."""
     return f"swing|{symbol}|{start_ms}|{side}"
+
+
+def bar_id(symbol: str, interval: str, start_ms: int) -> str:
+    """Name of a base bar among the inputs of signals; no event has it as its id."""
+    return f"bar|{symbol}|{interval}|{start_ms}"
+
+
+def signal_id(strategy: str, symbol: str, event_ms: int, n: int) -> str:
+    """Id of a signal; `n` counts those of the strategy and symbol at that instant, from 0."""
+    return f"signal|{strategy}|{symbol}|{event_ms}|{n}"
+
+
+def note_id(signal: str, symbol: str, corrects: int) -> str:
+    """Id of a note on a signal by the symbol and start of the corrected bar."""
+    return f"note|{signal}|{symbol}|{corrects}"
+
+
+def decision_id(signal: str) -> str:
+    """Id of the decision on a signal."""
+    return f"decision|{signal}"
+
+
+def order_id(signal: str, role: OrderRole) -> str:
+    """Id of an order of a signal by what it is for."""
+    return f"order|{signal}|{role}"
+
+
+def fault_order_id(strategy: str, symbol: str, step: int) -> str:
+    """Id of the order that ends the position of a strategy which failed at that step."""
+    return f"order|strategy|{strategy}|{symbol}|{step}|flatten"
+
+
+def order_role(key: str) -> str:
+    """What the order of an id is for: ``entry``, ``stop``, ``target`` or ``flatten``."""
+    return key.rsplit(SEPARATOR, 1)[1]
+
+
+def fill_id(order: str) -> str:
+    """Id of the fill of an order."""
+    return f"fill|{order}"
+
+
+def position_id(account: str, symbol: str) -> str:
+    """Id of the position of an account in a symbol."""
+    return f"position|{account}|{symbol}"
+
+
+def account_id(account: str, session: str) -> str:
+    """Id of an account in the session of an ISO date, by the calendar of its first symbol."""
+    return f"account|{account}|{session}"
+
+
+def strategy_id(strategy: str) -> str:
+    """Id of the state of a strategy."""
+    return f"strategy|{strategy}"
 
 
 def reject_id(source: str) -> str:

@@ -26,7 +26,7 @@ from tapeline.streams.outputs.terminal import (
 if TYPE_CHECKING:
     from tapeline.schemas.config.model import KafkaConfig
     from tapeline.streams.drill.drill import DrillOptions, DrillProgress, ShowProgress
-    from tapeline.streams.drill.report import Check, DrillReport
+    from tapeline.streams.drill.report import DrillCheck, DrillReport
 
 MEANINGS = {
     "kill": "SIGKILL, store kept",
@@ -156,7 +156,7 @@ def print_report(console: PlainConsole, report: DrillReport) -> None:
     console.print("everything holds" if report.holds else "something does not hold")
 
 
-def _verdict(check: Check) -> str:
+def _verdict(check: DrillCheck) -> str:
     if check.found == 0:
         return "holds"
     return "tolerated: a worker slept" if check.tolerated else "FAILED"

@@ -43,7 +43,7 @@ from tapeline.streams.outputs.escaping import escaped
 
 __all__ = [
     "LostPositionError",
-    "Position",
+    "PartitionPosition",
     "Removed",
     "ResumeToken",
     "Since",
@@ -61,7 +61,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
 
-class Position(Struct, frozen=True):
+class PartitionPosition(Struct, frozen=True):
     """How far one partition of a topic was read.
 
     Attributes
@@ -79,7 +79,7 @@ class Position(Struct, frozen=True):
 class ResumeToken(Struct, frozen=True):
     """How far a subscription was read, by ``topic/partition``."""
 
-    positions: dict[str, Position]
+    positions: dict[str, PartitionPosition]
 
     def text(self) -> str:
         """As JSON."""
@@ -189,7 +189,7 @@ class Subscription:
         self._follow = follow
         self._consumer: Any = None
         self._ready: deque[Any] = deque()
-        self._seen: dict[str, Position] = {}
+        self._seen: dict[str, PartitionPosition] = {}
         self._ends: dict[str, int] = {}
         self._one_by_one = False
         self._symbols_checked = symbols is None
@@ -255,7 +255,7 @@ class Subscription:
                 # Compaction may have removed what lay there; it never removes the newest of an id.
                 starts[partition] = max(known.offset, first[partition])
                 seq = known.seq
-            self._seen[name] = Position(starts[partition], seq)
+            self._seen[name] = PartitionPosition(starts[partition], seq)
             consumer.seek(partition, starts[partition])
         if starts == ends:
             # Nothing will have been read at the ends, so nothing is known about any symbol.
@@ -368,10 +368,10 @@ class Subscription:
         seq = seq_of(message)
         if seq is not None and seq <= known.seq:
             self.duplicates += 1
-            self._seen[name] = Position(message.offset + 1, known.seq)
+            self._seen[name] = PartitionPosition(message.offset + 1, known.seq)
             return None
         event = self._event_of(message)
-        self._seen[name] = Position(message.offset + 1, known.seq if seq is None else seq)
+        self._seen[name] = PartitionPosition(message.offset + 1, known.seq if seq is None else seq)
         if self._symbols is not None and not self._symbols.passes(event):
             return None
         if self._final_only and not is_final(event, self._registry):

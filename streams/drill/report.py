@@ -14,7 +14,7 @@ from tapeline.streams.drill.crew import FAULTS, End
 SHOWN = 5
 
 
-class Check(Struct, frozen=True):
+class DrillCheck(Struct, frozen=True):
     """One thing that must hold.
 
     Attributes
@@ -73,7 +73,7 @@ class DrillReport(Struct, frozen=True, kw_only=True):
     records: int
     messages: int
     identical: int
-    checks: tuple[Check, ...]
+    checks: tuple[DrillCheck, ...]
 
     @property
     def holds(self) -> bool:
@@ -83,7 +83,7 @@ class DrillReport(Struct, frozen=True, kw_only=True):
 
 def checks_of(
     differences: DrillDifferences, uncommitted: Mapping[int, int], slept: bool
-) -> tuple[Check, ...]:
+) -> tuple[DrillCheck, ...]:
     """The checks of a drill.
 
     Parameters
@@ -96,7 +96,7 @@ def checks_of(
         changes again. Who drops by `seq` does not see it.
     """
     return (
-        Check(
+        DrillCheck(
             "uncommitted records",
             sum(uncommitted.values()),
             tuple(f"partition {each}: {count}" for each, count in sorted(uncommitted.items())),
@@ -119,5 +119,5 @@ def report_data(report: DrillReport) -> dict[str, Any]:
     return data
 
 
-def _check(name: str, found: Collection[str], tolerated: bool = False) -> Check:
-    return Check(name, len(found), tuple(sorted(found)[:SHOWN]), tolerated and len(found) > 0)
+def _check(name: str, found: Collection[str], tolerated: bool = False) -> DrillCheck:
+    return DrillCheck(name, len(found), tuple(sorted(found)[:SHOWN]), tolerated and len(found) > 0)

@@ -87,10 +87,12 @@ WITHOUT: dict[str, str] = {
     ),
     "declarations, read by tests/unit/schemas and tests/docs/test_events_page.py": (
         "schemas/documents/page schemas/event_rows/bars "
+        "schemas/event_rows/accounts "
         "schemas/event_rows/feeds schemas/event_rows/indicators schemas/event_rows/ranges "
-        "schemas/event_rows/rejects schemas/event_rows/sessions schemas/event_rows/swings "
-        "schemas/event_rows/windows "
-        "schemas/events schemas/feed_events schemas/packing schemas/config/feeds "
+        "schemas/event_rows/rejects schemas/event_rows/sessions schemas/event_rows/signals "
+        "schemas/event_rows/strategies schemas/event_rows/swings schemas/event_rows/windows "
+        "schemas/events schemas/feed_events schemas/host_events schemas/packing "
+        "schemas/config/feeds "
         "schemas/indicators/averages schemas/indicators/kinds schemas/indicators/momentum "
         "schemas/indicators/trends schemas/indicators/volatility schemas/indicators/volumes "
         "schemas/config/feed_keys schemas/config/feed_mapping "

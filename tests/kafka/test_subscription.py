@@ -18,7 +18,7 @@ from tapeline.schemas.events import Output, Retract, Session, Touch, type_of
 from tapeline.schemas.topics import catalogue
 from tapeline.streams.consuming.subscription import (
     LostPositionError,
-    Position,
+    PartitionPosition,
     Removed,
     ResumeToken,
     Subscription,
@@ -264,7 +264,7 @@ async def test_what_cannot_be_read_is_still_the_next_message_when_asked_again(
         for _ in range(2):
             with pytest.raises(UnreadableEventError, match=f"{topic}/0/1"):
                 await anext(events)
-        assert events.token.positions == {f"{topic}/0": Position(1, 1)}
+        assert events.token.positions == {f"{topic}/0": PartitionPosition(1, 1)}
 
 
 async def test_a_header_that_the_client_cannot_read_has_a_position_too(
@@ -307,10 +307,12 @@ async def test_a_token_of_a_partition_that_is_not_there_is_refused(
 ) -> None:
     topic = await topic_with(broker, f"{topic_prefix}.touches.v1", [touch(1)])
     other = "tape.pairs.v1/7"
-    token = ResumeToken({f"{topic}/0": Position(0, -1), other: Position(5, 5)})
+    token = ResumeToken({f"{topic}/0": PartitionPosition(0, -1), other: PartitionPosition(5, 5)})
     # What it has for topics that are not read does not matter.
     assert (await read(broker, topic, since=token))[0] == [touch(1)]
-    token = ResumeToken({f"{topic}/0": Position(1, 1), f"{topic}/1": Position(0, -1)})
+    token = ResumeToken(
+        {f"{topic}/0": PartitionPosition(1, 1), f"{topic}/1": PartitionPosition(0, -1)}
+    )
     with pytest.raises(LostPositionError, match=f"{topic}/1: .* no such partition"):
         await read(broker, topic, since=token)
 
