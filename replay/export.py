@@ -5,7 +5,8 @@
 
 Columns are the fields of the type, also where there is no row. Nested fields become columns of
 their own (``prior_points``), the times of a pair one column a symbol (``times_ES``), lists one
-text. Instants are UTC epoch milliseconds, as everywhere, unless `datetimes` is asked for.
+text; lists of objects, and the metadata of a signal, are JSON. Instants are UTC epoch
+milliseconds, as everywhere, unless `datetimes` is asked for.
 """
 
 from __future__ import annotations
@@ -17,25 +18,30 @@ from typing import Any, get_args, get_origin
 import msgspec
 import orjson
 
-from tapeline.schemas.codec import EventDecoder, FeedEventDecoder, plain
+from tapeline.schemas.codec import EventDecoder, FeedEventDecoder, HostEventDecoder, plain
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, Output, Retract
 from tapeline.schemas.feed_events import LENGTHS, Unnumbered
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, topic_of
 from tapeline.streams.outputs.run_folder import MANIFEST
 from tapeline.streams.pipeline.manifest import OUTPUT_SHA256
 from tapeline.streams.pipeline.view import set_version
 
+METADATA = "metadata"
+"""A field of signals whose keys are the strategy's own: one text, of JSON."""
 VALUES = "values"
 """The field of indicators whose keys are columns: each names its interval, and is no field."""
+Kind = type[Event | Unnumbered | HostEvent]
+Row = Output | Unnumbered | HostEvent
 Columns = dict[str, tuple[type, list[Any]]]
 """Type and values by name of a column, all of one length."""
 
 
 def to_polars(
-    kind: type[Event | Unnumbered],
-    events: Iterable[Output | Unnumbered],
+    kind: Kind,
+    events: Iterable[Row],
     *,
     view: bool = False,
     datetimes: bool = False,
@@ -74,8 +80,8 @@ def to_polars(
 
 
 def to_pandas(
-    kind: type[Event | Unnumbered],
-    events: Iterable[Output | Unnumbered],
+    kind: Kind,
+    events: Iterable[Row],
     *,
     view: bool = False,
     datetimes: bool = False,
@@ -95,13 +101,12 @@ def to_pandas(
     return frame
 
 
-def columns(
-    kind: type[Event | Unnumbered], events: Iterable[Output | Unnumbered], view: bool = False
-) -> Columns:
+def columns(kind: Kind, events: Iterable[Row], view: bool = False) -> Columns:
     """The events of one type by column."""
     tag = str(kind.__struct_config__.tag)
     rows = _rows(kind, tag, events, view)
-    flat = [_flat(row) for row in rows]
+    objects = frozenset(_objects(kind))
+    flat = [_flat(row, objects) for row in rows]
     types = dict(_types(kind))
     # Symbols of a group and keys of indicators are names that no type knows.
     named: dict[str, type] = {}
@@ -119,12 +124,11 @@ def columns(
     return found
 
 
-def events_in(
-    folder: str | Path, kind: type[Event | Unnumbered], registry: Registry = EVENTS
-) -> list[Output | Unnumbered]:
+def events_in(folder: str | Path, kind: Kind, registry: Registry = EVENTS) -> list[Row]:
     """Events of one type in a run directory, in their order, retractions among them.
 
-    Events of live feeds are in the folder ``topics`` of a store.
+    Events of live feeds are in the folder ``topics`` of a store. Those of strategies and accounts
+    are there only where some ran.
 
     There are none where the run is of a version that had no such events: its manifest does not
     name the topic.
@@ -140,10 +144,12 @@ def events_in(
     if not path.exists() and topic not in _topics_of(Path(folder) / MANIFEST):
         return []
     lines = path.read_bytes().splitlines()
-    if registry.row(tag).origin == "feed":
-        operations = map(FeedEventDecoder(registry).decode, lines)
-        return [event for event in operations if isinstance(event, kind)]
-    return list(map(EventDecoder(registry).decode, lines))
+    origin = registry.row(tag).origin
+    if origin == "fold":
+        return list(map(EventDecoder(registry).decode, lines))
+    # Their topics hold several types.
+    decode = (FeedEventDecoder if origin == "feed" else HostEventDecoder)(registry).decode
+    return [event for event in map(decode, lines) if isinstance(event, kind)]
 
 
 def _topics_of(manifest: Path) -> Collection[str]:
@@ -157,27 +163,38 @@ def is_time(column: str) -> bool:
     return (column.endswith("_ms") and column not in LENGTHS) or column.startswith("times_")
 
 
-def _rows(
-    kind: type[Event | Unnumbered], tag: str, events: Iterable[Output | Unnumbered], view: bool
-) -> list[Output | Unnumbered]:
-    rows: list[Output | Unnumbered] = [
+def _rows(kind: Kind, tag: str, events: Iterable[Row], view: bool) -> list[Row]:
+    rows: list[Row] = [
         event
         for event in events
         if isinstance(event, kind) or (isinstance(event, Retract) and event.type == tag)
     ]
     if not view:
         return rows
-    facts: dict[str, Event | Unnumbered] = {}
+    facts: dict[str, Event | Unnumbered | HostEvent] = {}
     for event in rows:
         set_version(facts, event.id, None if isinstance(event, Retract) else event)
     return list(facts.values())
 
 
-def _flat(event: Output | Unnumbered) -> dict[str, Any]:
+def _objects(kind: Kind) -> Iterable[str]:
+    """Fields that are lists of objects, or an object of unknown keys: columns of JSON."""
+    for field in msgspec.structs.fields(kind):
+        inner = [each for each in get_args(field.type) if each is not ...]
+        of_structs = get_origin(field.type) in (list, tuple) and all(
+            isinstance(each, type) and issubclass(each, msgspec.Struct) for each in inner
+        )
+        if of_structs or field.encode_name == METADATA:
+            yield field.encode_name
+
+
+def _flat(event: Row, objects: frozenset[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in plain(event).items():
         if name == VALUES:
             found.update(value)
+        elif name in objects:
+            found[name] = orjson.dumps(value).decode()
         elif isinstance(value, dict):
             found.update({f"{name}_{key}": each for key, each in value.items()})
         elif isinstance(value, list | tuple):
@@ -200,6 +217,8 @@ def _types(kind: type) -> Iterable[tuple[str, type]]:
         ):
             for each in msgspec.structs.fields(inner[0]):
                 yield f"{name}_{each.encode_name}", _scalar(each.type)
+        elif name == METADATA:
+            yield name, str
         elif get_origin(inner[0]) is not dict:
             yield name, _scalar(hint)
 

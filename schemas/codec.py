@@ -15,11 +15,15 @@ from tapeline.schemas.errors import InternalError
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, Reject, Retract
 from tapeline.schemas.feed_events import FeedEvent, Unnumbered
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.records import LogRecord
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import NAME_RULE, is_name
 
 ErrorCode = Literal["decode_error", "schema_error"]
+
+Written = LogRecord | Event | Retract | Unnumbered | HostEvent
+"""What has a form on the wire."""
 
 EXPONENT_FORM = 1e16
 """From here on JSON writes a double with an exponent, below it a whole one with ``.0``."""
@@ -180,7 +184,39 @@ class FeedEventDecoder:
             _refuse(raw, error)
 
 
+class HostEventDecoder:
+    """Decodes events of hosts of strategies, those of a registry; see `EventDecoder`."""
+
+    __slots__ = ("_decoders",)
+
+    def __init__(self, registry: Registry = EVENTS) -> None:
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {
+            tag: msgspec.json.Decoder(registry.row(tag).struct) for tag in registry.hosted
+        }
+
+    def decode(self, raw: bytes) -> HostEvent:
+        """Event of one line or message, by its ``type``.
+
+        Raises
+        ------
+        CodecError
+            When the bytes are no event of a host.
+        """
+        try:
+            kind = _HEAD.decode(raw).type
+            decoder = self._decoders.get(kind)
+            if decoder is None:
+                raise CodecError("schema_error", f"Invalid value {kind!r} - at `$.type`")
+            event: HostEvent = decoder.decode(raw)
+            return event
+        except CodecError:
+            raise
+        except (ValueError, RecursionError) as error:
+            _refuse(raw, error)
+
+
 _SHIPPED = EventDecoder()
+_SHIPPED_OF_HOSTS = HostEventDecoder()
 
 
 def decode_event(raw: bytes) -> Event | Retract | Reject:
@@ -194,17 +230,28 @@ def decode_event(raw: bytes) -> Event | Retract | Reject:
     return _SHIPPED.decode(raw)
 
 
-def encode(value: LogRecord | Event | Retract | Unnumbered) -> bytes:
+def decode_host_event(raw: bytes) -> HostEvent:
+    """Event of one line or message of a host of strategies; see `HostEventDecoder.decode`.
+
+    Raises
+    ------
+    CodecError
+        When the bytes are no event of a host.
+    """
+    return _SHIPPED_OF_HOSTS.decode(raw)
+
+
+def encode(value: Written) -> bytes:
     """Compact JSON of a record or event, without a line break."""
     return _ENCODER.encode(value)
 
 
-def encode_lines(values: Sequence[LogRecord | Event | Retract | Unnumbered]) -> bytes:
+def encode_lines(values: Sequence[Written]) -> bytes:
     """What `encode` gives of each, with a line break after it."""
     return _ENCODER.encode_lines(values)
 
 
-def plain(value: LogRecord | Event | Retract | Unnumbered) -> dict[str, Any]:
+def plain(value: Written) -> dict[str, Any]:
     """The JSON of a record or event as plain data: fields by their names on the wire, in order."""
     found: dict[str, Any] = msgspec.to_builtins(value)
     return found

@@ -327,7 +327,5 @@ class StrategyState(Struct, frozen=True, gc=False, tag_field="type", tag="strate
     unsafe: bool
 
 
-HostEvent = (
-    IssuedSignal | SignalNote | Decision | Order | Fill | Position | Account | StrategyState
-)
+HostEvent = IssuedSignal | SignalNote | Decision | Order | Fill | Position | Account | StrategyState
 """What strategies and paper accounts publish."""

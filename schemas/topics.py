@@ -8,14 +8,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tapeline.schemas import topic_settings
-from tapeline.schemas.event_types import BY_GROUP, Registry
+from tapeline.schemas.event_types import BY_GROUP, Origin, Registry
 from tapeline.schemas.registry import EVENTS
 
 DEFAULT_PREFIX = "tape"
 
 INPUT_LOG = "bars.v1"
 SNAPSHOTS = "snapshots.v1"
+HOST_STATE = "host.state.v1"
 RUN_MANIFEST = "manifest.v1"
+HOST_STATE_TYPE = "host_state"
 
 RUN_ID_RULE = "1 to 64 letters, digits or '-', and no '-' first"
 # No dot: so the name of a run's topic is never one of the catalogue, and names its run. No
@@ -31,8 +33,8 @@ class Topic(Struct, frozen=True):
     name
         Full name, prefix included.
     type
-        ``log_record``, an event type, ``feeds`` for all those that feeds write, ``snapshot`` or
-        ``state``.
+        ``log_record``, an event type, ``feeds`` or ``account`` for those that share it,
+        ``snapshot``, ``state`` or ``host_state``.
     key
         What the message key is.
     partitioning
@@ -67,11 +69,16 @@ def output_topics(prefix: str = DEFAULT_PREFIX, registry: Registry = EVENTS) -> 
     return tuple(topic_of(event_type, prefix, registry) for event_type in registry.folded)
 
 
+def host_topics(prefix: str = DEFAULT_PREFIX, registry: Registry = EVENTS) -> tuple[str, ...]:
+    """Names of the topics that hosts of strategies write, each once."""
+    return tuple(topic.name for topic in _shared("host", prefix, registry))
+
+
 def store_topics(registry: Registry = EVENTS) -> tuple[str, ...]:
     """Names of the topics that a store has a file of: the outputs, and those of feeds."""
     return (
         *output_topics(registry=registry),
-        *(topic.name for topic in _of_feeds(DEFAULT_PREFIX, registry)),
+        *(topic.name for topic in _shared("feed", DEFAULT_PREFIX, registry)),
     )
 
 
@@ -83,6 +90,11 @@ def input_log(prefix: str = DEFAULT_PREFIX) -> str:
 def snapshot_topic(prefix: str = DEFAULT_PREFIX) -> str:
     """Name of the topic of full states."""
     return f"{prefix}.{SNAPSHOTS}"
+
+
+def host_state_topic(prefix: str = DEFAULT_PREFIX) -> str:
+    """Name of the topic that holds the states of hosts of strategies."""
+    return f"{prefix}.{HOST_STATE}"
 
 
 def worker_app_id(prefix: str = DEFAULT_PREFIX) -> str:
@@ -124,17 +136,29 @@ def run_of(name: str, prefix: str = DEFAULT_PREFIX, registry: Registry = EVENTS)
     run_id, dot, entity = rest.partition(".")
     if rest == name or not dot or not is_run_id(run_id):
         return None
-    entities = {RUN_MANIFEST, *(registry.row(event_type).topic for event_type in registry.folded)}
+    events = (*registry.folded, *registry.hosted)
+    entities = {RUN_MANIFEST, *(registry.row(event_type).topic for event_type in events)}
     return run_id if entity in entities else None
 
 
 def run_topics(
-    run_id: str, prefix: str = DEFAULT_PREFIX, registry: Registry = EVENTS
+    run_id: str,
+    prefix: str = DEFAULT_PREFIX,
+    registry: Registry = EVENTS,
+    *,
+    hosted: bool = False,
 ) -> tuple[Topic, ...]:
-    """The topics of a run: the outputs as a worker has them, and the manifest."""
+    """The topics of a run: the outputs as a worker has them, and the manifest.
+
+    Parameters
+    ----------
+    hosted
+        Whether strategies run: with the topics of their events.
+    """
     own = run_prefix(run_id, prefix)
     return (
         *(_output(event_type, own, registry) for event_type in registry.folded),
+        *(_shared("host", own, registry) if hosted else ()),
         Topic(
             run_manifest_topic(run_id, prefix),
             "manifest",
@@ -146,11 +170,12 @@ def run_topics(
 
 
 def catalogue(prefix: str = DEFAULT_PREFIX, registry: Registry = EVENTS) -> tuple[Topic, ...]:
-    """All topics: the input log, those of all events, snapshots and the worker's changelog."""
+    """All topics: the input log, those of all events, and what workers and hosts keep."""
     return (
         Topic(input_log(prefix), "log_record", "symbol", BY_GROUP, dict(topic_settings.LOG)),
         *(_output(event_type, prefix, registry) for event_type in registry.folded),
-        *_of_feeds(prefix, registry),
+        *_shared("feed", prefix, registry),
+        *_shared("host", prefix, registry),
         Topic(
             snapshot_topic(prefix),
             "snapshot",
@@ -165,15 +190,22 @@ def catalogue(prefix: str = DEFAULT_PREFIX, registry: Registry = EVENTS) -> tupl
             "that of the input log",
             dict(topic_settings.CHANGELOG),
         ),
+        Topic(
+            host_state_topic(prefix),
+            HOST_STATE_TYPE,
+            "account|name of the state record",
+            "murmur2 of the account",
+            dict(topic_settings.CHANGELOG),
+        ),
     )
 
 
 def worker_topics(prefix: str = DEFAULT_PREFIX, registry: Registry = EVENTS) -> tuple[str, ...]:
-    """Names of the topics that a worker reads or writes: all but those of feeds alone."""
+    """Names of the topics that a worker reads or writes: all but those of feeds and of hosts."""
     return tuple(
         topic.name
         for topic in catalogue(prefix, registry)
-        if not topic.events or topic.type in registry.folded
+        if topic.type in registry.folded or not (topic.events or topic.type == HOST_STATE_TYPE)
     )
 
 
@@ -189,15 +221,17 @@ def _output(event_type: str, prefix: str, registry: Registry) -> Topic:
     )
 
 
-def _of_feeds(prefix: str, registry: Registry) -> tuple[Topic, ...]:
-    """Topics of what feeds write, each once; its type is its name without the version."""
+def _shared(origin: Origin, prefix: str, registry: Registry) -> tuple[Topic, ...]:
+    """Topics of an origin, each once; one of several types has its name without the version."""
     types: dict[str, list[str]] = {}
     for row in registry.rows:
-        if row.origin == "feed":
+        if row.origin == origin:
             types.setdefault(row.topic, []).append(row.tag)
     return tuple(
         replace(
-            _output(tags[0], prefix, registry), type=name.rpartition(".")[0], events=tuple(tags)
+            _output(tags[0], prefix, registry),
+            type=tags[0] if len(tags) == 1 else name.rpartition(".")[0],
+            events=tuple(tags),
         )
         for name, tags in types.items()
     )

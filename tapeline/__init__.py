@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tapeline.replay.verify.causality import random_ends as random_ends
     from tapeline.schemas.codec import CodecError as CodecError
     from tapeline.schemas.codec import decode_event as decode_event
+    from tapeline.schemas.codec import decode_host_event as decode_host_event
     from tapeline.schemas.codec import encode as encode
     from tapeline.schemas.config.loading import load_config as load_config
     from tapeline.schemas.config.loading import read_config as read_config
@@ -67,6 +68,20 @@ if TYPE_CHECKING:
     from tapeline.schemas.feed_events import Revised as Revised
     from tapeline.schemas.feed_events import Skew as Skew
     from tapeline.schemas.feed_events import Subscribed as Subscribed
+    from tapeline.schemas.host_events import Account as Account
+    from tapeline.schemas.host_events import Check as Check
+    from tapeline.schemas.host_events import Decision as Decision
+    from tapeline.schemas.host_events import Fill as Fill
+    from tapeline.schemas.host_events import HostEvent as HostEvent
+    from tapeline.schemas.host_events import InputRef as InputRef
+    from tapeline.schemas.host_events import IssuedSignal as IssuedSignal
+    from tapeline.schemas.host_events import NoteField as NoteField
+    from tapeline.schemas.host_events import Order as Order
+    from tapeline.schemas.host_events import Position as Position
+    from tapeline.schemas.host_events import RecordRef as RecordRef
+    from tapeline.schemas.host_events import SignalNote as SignalNote
+    from tapeline.schemas.host_events import Span as Span
+    from tapeline.schemas.host_events import StrategyState as StrategyState
     from tapeline.schemas.partition import partition_for as partition_for
     from tapeline.schemas.records import Bar as Bar
     from tapeline.schemas.records import Cancel as Cancel
@@ -101,11 +116,13 @@ __version__ = "0.2.0"
 
 _HOMES = {
     "Absent": "tapeline.schemas.feed_events",
+    "Account": "tapeline.schemas.host_events",
     "Bar": "tapeline.schemas.records",
     "Bound": "tapeline.replay.bounds",
     "BrokerError": "tapeline.streams.errors",
     "BrokerRefusalError": "tapeline.streams.errors",
     "Cancel": "tapeline.schemas.records",
+    "Check": "tapeline.schemas.host_events",
     "Clock": "tapeline.schemas.records",
     "CodecError": "tapeline.schemas.codec",
     "Compared": "tapeline.schemas.feed_events",
@@ -113,32 +130,41 @@ _HOMES = {
     "ConfigError": "tapeline.schemas.config.model",
     "Connection": "tapeline.schemas.feed_events",
     "Control": "tapeline.replay.pace.control",
+    "Decision": "tapeline.schemas.host_events",
     "DerivedBar": "tapeline.schemas.events",
     "Drive": "tapeline.streams.pipeline.drive",
     "Event": "tapeline.schemas.events",
     "Failover": "tapeline.schemas.feed_events",
     "FeedEvent": "tapeline.schemas.feed_events",
+    "Fill": "tapeline.schemas.host_events",
     "ForeignFolderError": "tapeline.streams.outputs.run_folder",
     "Gap": "tapeline.schemas.events",
     "GroupEngine": "tapeline.streams.core.engine",
     "Halt": "tapeline.schemas.feed_events",
     "Hole": "tapeline.schemas.feed_events",
+    "HostEvent": "tapeline.schemas.host_events",
     "Indicators": "tapeline.schemas.events",
     "InputError": "tapeline.streams.errors",
+    "InputRef": "tapeline.schemas.host_events",
+    "IssuedSignal": "tapeline.schemas.host_events",
     "KafkaSecurity": "tapeline.schemas.config.security",
     "Keywords": "tapeline.replay.options",
     "Limit": "tapeline.schemas.feed_events",
     "LogMissingError": "tapeline.replay.sources.protocol",
     "LookAheadError": "tapeline.replay.strategy",
     "LostPositionError": "tapeline.streams.consuming.subscription",
+    "NoteField": "tapeline.schemas.host_events",
     "Now": "tapeline.replay.strategy",
+    "Order": "tapeline.schemas.host_events",
     "Outcome": "tapeline.streams.core.outcome",
     "Output": "tapeline.schemas.events",
     "Pair": "tapeline.schemas.events",
+    "Position": "tapeline.schemas.host_events",
     "Prior": "tapeline.schemas.events",
     "Quality": "tapeline.schemas.events",
     "Quiet": "tapeline.schemas.feed_events",
     "Range": "tapeline.schemas.events",
+    "RecordRef": "tapeline.schemas.host_events",
     "RecordRejected": "tapeline.streams.core.rejection",
     "Reject": "tapeline.schemas.events",
     "Removed": "tapeline.streams.consuming.received",
@@ -149,11 +175,14 @@ _HOMES = {
     "Revised": "tapeline.schemas.feed_events",
     "Router": "tapeline.streams.pipeline.routing",
     "Session": "tapeline.schemas.events",
+    "SignalNote": "tapeline.schemas.host_events",
     "Skew": "tapeline.schemas.feed_events",
     "Source": "tapeline.streams.feeds.opening",
+    "Span": "tapeline.schemas.host_events",
     "StoreDamagedError": "tapeline.streams.store.layout",
     "StoreError": "tapeline.streams.store.layout",
     "Strategy": "tapeline.replay.strategy",
+    "StrategyState": "tapeline.schemas.host_events",
     "Subscribed": "tapeline.schemas.feed_events",
     "Subscription": "tapeline.streams.consuming.subscription",
     "Swing": "tapeline.schemas.events",
@@ -167,6 +196,7 @@ _HOMES = {
     "calendar_checksum": "tapeline.streams.calendars.artefacts",
     "check_prefixes": "tapeline.replay.verify.causality",
     "decode_event": "tapeline.schemas.codec",
+    "decode_host_event": "tapeline.schemas.codec",
     "encode": "tapeline.schemas.codec",
     "events_in": "tapeline.replay.export",
     "load_calendar": "tapeline.streams.calendars.artefacts",
@@ -186,11 +216,13 @@ _HOMES = {
 
 __all__ = [
     "Absent",
+    "Account",
     "Bar",
     "Bound",
     "BrokerError",
     "BrokerRefusalError",
     "Cancel",
+    "Check",
     "Clock",
     "CodecError",
     "Compared",
@@ -198,32 +230,41 @@ __all__ = [
     "ConfigError",
     "Connection",
     "Control",
+    "Decision",
     "DerivedBar",
     "Drive",
     "Event",
     "Failover",
     "FeedEvent",
+    "Fill",
     "ForeignFolderError",
     "Gap",
     "GroupEngine",
     "Halt",
     "Hole",
+    "HostEvent",
     "Indicators",
     "InputError",
+    "InputRef",
+    "IssuedSignal",
     "KafkaSecurity",
     "Keywords",
     "Limit",
     "LogMissingError",
     "LookAheadError",
     "LostPositionError",
+    "NoteField",
     "Now",
+    "Order",
     "Outcome",
     "Output",
     "Pair",
+    "Position",
     "Prior",
     "Quality",
     "Quiet",
     "Range",
+    "RecordRef",
     "RecordRejected",
     "Reject",
     "Removed",
@@ -234,11 +275,14 @@ __all__ = [
     "Revised",
     "Router",
     "Session",
+    "SignalNote",
     "Skew",
     "Source",
+    "Span",
     "StoreDamagedError",
     "StoreError",
     "Strategy",
+    "StrategyState",
     "Subscribed",
     "Subscription",
     "Swing",
@@ -253,6 +297,7 @@ __all__ = [
     "calendar_checksum",
     "check_prefixes",
     "decode_event",
+    "decode_host_event",
     "encode",
     "events_in",
     "load_calendar",

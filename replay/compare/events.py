@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 from msgspec import Struct, field
 from msgspec.structs import fields
 
-from tapeline.replay.compare.recorded import NO_PARTITION, Entry, plain
+from tapeline.replay.compare.recorded import NO_PARTITION, Entry, plain, without
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.instants import FAR_FUTURE_MS, FAR_PAST_MS
 from tapeline.schemas.registry import EVENTS
@@ -35,7 +35,7 @@ OF_A_MESSAGE = ("partition", "group", "time_ms")
 
 def ignorable_fields(registry: Registry = EVENTS) -> frozenset[str]:
     """Everything that may be ignored."""
-    structs = [registry.row(tag).struct for tag in registry.folded]
+    structs = [registry.row(tag).struct for tag in (*registry.folded, *registry.hosted)]
     names = (each.encode_name for struct in structs for each in fields(struct))
     return frozenset((BYTES, *OF_A_MESSAGE, *names))
 
@@ -352,7 +352,7 @@ class TypeComparison:
         same = a.raw == b.raw
         if same and a.headers is None and b.headers is None and a.partition == b.partition:
             return {}
-        left, right = plain(a), plain(b)
+        left, right = without(plain(a), self._ignored), without(plain(b), self._ignored)
         shared: Iterable[str] = left.keys() | right.keys()
         if a.raw is None or b.raw is None:
             # A tombstone holds less than a line.

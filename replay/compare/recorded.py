@@ -7,6 +7,7 @@ topic and piece by piece; nothing is kept.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -257,6 +258,24 @@ def _source_position(source: str, partition: int) -> tuple[int, int]:
     if len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal():
         return int(parts[1]), int(parts[2]) * OUTPUTS_PER_RECORD
     return partition, NO_SEQ
+
+
+def without(event: dict[str, Any], ignored: frozenset[str]) -> dict[str, Any]:
+    """The event without some fields; ``inputs.rev`` is `rev` of each object in `inputs`."""
+    found = {name: value for name, value in event.items() if name not in ignored}
+    for outer, inner in _nested(ignored):
+        if isinstance(found.get(outer), list):
+            found[outer] = [
+                {name: value for name, value in each.items() if name != inner}
+                for each in found[outer]
+            ]
+    return found
+
+
+@lru_cache(maxsize=64)
+def _nested(ignored: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    parts = (each.partition(".") for each in sorted(ignored))
+    return tuple((outer, inner) for outer, dot, inner in parts if dot)
 
 
 def plain(entry: Entry) -> dict[str, Any]:

@@ -189,7 +189,8 @@ class RecordedStore(_Files):
         """The file of a type up to the checkpoint."""
         topic = topic_of(kind, DEFAULT_PREFIX, self._registry)
         path = self._folder / TOPICS_FOLDER / f"{topic}.jsonl"
-        length = self._lengths[topic]
+        # Host topics are there only where strategies ran.
+        length = self._lengths.get(topic, 0)
         return (path, length) if length else None
 
     def log(self) -> LogSource:

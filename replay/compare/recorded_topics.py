@@ -117,7 +117,10 @@ class RecordedTopics:
         return found
 
     async def __aenter__(self) -> RecordedTopics:
-        wanted = [topic_of(kind, self._prefix, self._registry) for kind in self._registry.folded]
+        wanted = {
+            topic_of(kind, self._prefix, self._registry)
+            for kind in (*self._registry.folded, *self._registry.hosted)
+        }
         async with plain_errors(self._brokers, f"reading the topics of {self._prefix}"):
             async with admin_client(self._brokers) as admin:
                 found = {

@@ -19,18 +19,24 @@ from tapeline.replay.compare.events import (
     TypeComparison,
     TypeResult,
 )
-from tapeline.replay.compare.recorded import Coverage, Entry, Recorded, RecordedError, plain
+from tapeline.replay.compare.recorded import (
+    Coverage,
+    Entry,
+    Recorded,
+    RecordedError,
+    plain,
+    without,
+)
 from tapeline.replay.compare.recorded_files import BLOCK_BYTES
 from tapeline.replay.compare.surroundings import Surroundings, surroundings
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.event_types import Registry
+from tapeline.schemas.ids import ids_of
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import names_of
 from tapeline.streams.pipeline.view import set_version
 
-DELIVERY = frozenset({"seq", "rev", "watermark_ms", "corrects"})
-"""Fields that are not of the view (docs/rules.md 2.6)."""
 DIGEST_BYTES = 16
 
 
@@ -52,7 +58,8 @@ class ParityOptions(Struct, frozen=True, kw_only=True):
     stretch
         Which records.
     view
-        Compare what the events leave, folded by id, without the fields of delivery.
+        Compare what the events leave, folded by id, without the fields of delivery. Events of
+        hosts of strategies are always compared so.
     limit
         Most differences listed.
     around
@@ -126,6 +133,12 @@ async def parity(
                 types[kind] = await work.views(kind)
             else:
                 types[kind] = await work.events(kind)
+    for kind in chosen.registry.hosted:
+        if chosen.types is None or kind in chosen.types:
+            found = await work.views(kind)
+            # Without strategies there are none, and no word of them.
+            if chosen.types is not None or found.a or found.b:
+                types[kind] = found
     if work.held and not work.compared:
         raise NothingToCompareError(_nothing(a, b, chosen, stretch))
     listed = work.differences.listed()
@@ -311,7 +324,7 @@ class _Work:
 
     async def views(self, kind: str) -> TypeResult:
         """Fact by fact: what the events leave."""
-        ignored = DELIVERY | self._options.ignored
+        ignored = self._options.registry.row(kind).delivery | self._options.ignored
         folds = [await self._folded(side, kind, ignored) for side in range(len(self._sides))]
         first, second = folds
         wanted = {
@@ -333,12 +346,19 @@ class _Work:
         return found
 
     async def _entries(self, side: int, kind: str) -> AsyncIterator[Entry]:
-        async for batch in self._sides[side].batches(kind):
+        async for batch in self._of_kind(side, kind):
             self.held += len(batch)
             for entry in batch:
                 if self._cuts[side].holds(entry):
                     self.compared += 1
                     yield entry
+
+    async def _of_kind(self, side: int, kind: str) -> AsyncIterator[list[Entry]]:
+        """Events of a type; topics of hosts hold several."""
+        shared = kind in self._options.registry.hosted
+        beginning = ids_of(kind)
+        async for batch in self._sides[side].batches(kind):
+            yield [each for each in batch if each.id.startswith(beginning)] if shared else batch
 
     async def _view_differences(
         self, kind: str, wanted: set[str], ignored: frozenset[str], result: TypeResult
@@ -346,10 +366,10 @@ class _Work:
         """Report what differs: the facts are read again, all others are passed over."""
         last: list[dict[str, Entry]] = []
         later: list[set[str]] = []
-        for side, cut in zip(self._sides, self._cuts, strict=True):
+        for number, (side, cut) in enumerate(zip(self._sides, self._cuts, strict=True)):
             kept: dict[str, Entry] = {}
             gone_on: set[str] = set()
-            async for batch in side.batches(kind):
+            async for batch in self._of_kind(number, kind):
                 for entry in batch:
                     if entry.id not in wanted:
                         continue
@@ -377,7 +397,7 @@ class _Work:
 
 
 def _digest(entry: Entry, ignored: frozenset[str]) -> bytes:
-    content = {name: value for name, value in plain(entry).items() if name not in ignored}
+    content = without(plain(entry), ignored)
     text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(text, digest_size=DIGEST_BYTES).digest()
 

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, content_of
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.registry import EVENTS
 
 STAMP = frozenset({"seq", "rev", "event_ms", "watermark_ms", "corrects"})
@@ -30,7 +31,17 @@ def is_growth(old: Event, new: Event, registry: Registry = EVENTS) -> bool:
     return changed <= row.grows and row.grew(old, new)
 
 
-def changed_fields(old: Event, new: Event) -> list[str]:
+def is_growth_of_host(old: HostEvent, new: HostEvent, registry: Registry = EVENTS) -> bool:
+    """Whether a version of an event of a host may follow another one.
+
+    Several records may share the host's market time, so it need not rise; it never goes back.
+    """
+    row = registry.row_of(old)
+    changed = frozenset(changed_fields(old, new)) - STAMP - row.delivery
+    return new.event_ms >= old.event_ms and changed <= row.grows
+
+
+def changed_fields(old: Event | HostEvent, new: Event | HostEvent) -> list[str]:
     """Names of the fields with other values, in the order of the wire."""
     before, after = structs.asdict(old), structs.asdict(new)
     return [name for name, value in before.items() if value != after[name]]

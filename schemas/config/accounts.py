@@ -5,11 +5,13 @@ Money is kept as decimal text, as ticks are: an account counts whole units of it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Context, Decimal
 from typing import Literal
 
 from msgspec import Struct
+
+from tapeline.schemas.errors import UnusableError
 
 AMBIGUOUS = ("pessimistic", "optimistic", "adaptive")
 TRADING_STATES = ("active", "reducing", "halted")
@@ -24,6 +26,27 @@ _EXACT = Context(prec=100)
 
 Ambiguous = Literal["pessimistic", "optimistic", "adaptive"]
 ConfiguredState = Literal["active", "reducing", "halted"]
+
+
+class AccountMoneyError(UnusableError, ValueError):
+    """Money that an account cannot count in whole units of one currency.
+
+    Attributes
+    ----------
+    symbol
+        The symbol that does not go with the account; None: its cash does not.
+    allowed
+        What may stand there instead, and why.
+    """
+
+    def __init__(self, symbol: str | None, allowed: str) -> None:
+        what = "cash" if symbol is None else f"symbol {symbol}"
+        super().__init__(f"{what}: allowed is {allowed}")
+        self.symbol = symbol
+        self.allowed = allowed
+
+    def __reduce__(self) -> tuple[type[AccountMoneyError], tuple[str | None, str]]:
+        return (type(self), (self.symbol, self.allowed))
 
 
 class ContractConfig(Struct, frozen=True, kw_only=True):
@@ -118,6 +141,45 @@ def tick_value(tick: str, contract: ContractConfig) -> Decimal:
     """What one tick of a lot is worth, in the currency of the instrument; exact."""
     worth = _EXACT.multiply(Decimal(tick), Decimal(contract.multiplier))
     return _EXACT.multiply(worth, Decimal(contract.lot))
+
+
+def account_decimals(account: AccountConfig, worth: Mapping[str, tuple[Decimal, str]]) -> int:
+    """Decimals of the unit of an account; see `money_decimals`.
+
+    Parameters
+    ----------
+    worth
+        By symbol that it trades, what a tick of a lot is worth, and the currency of that.
+
+    Raises
+    ------
+    AccountMoneyError
+        When a currency is not that of the account, a tick is worth a part of the least unit, or
+        cash is no whole number of units, or too many of them.
+    """
+    for symbol, (value, currency) in worth.items():
+        if currency != account.currency:
+            raise AccountMoneyError(
+                symbol,
+                f"symbols of the account's currency, {account.currency}; {symbol} has {currency}",
+            )
+        if money_decimals([value]) is None:
+            raise AccountMoneyError(
+                symbol,
+                f"symbols whose tick x multiplier x lot has at most {MOST_DECIMALS} decimals;"
+                f" {symbol} has {value:f}",
+            )
+    decimals = money_decimals(value for value, _ in worth.values())
+    assert decimals is not None, "each of them has a unit"
+    units = in_units(account.cash, decimals)
+    if units is None or units >= MONEY_LIMIT:
+        named = ", ".join(worth)
+        raise AccountMoneyError(
+            None,
+            f"a whole number of units of 10^-{decimals} {account.currency} below 2^53, since ticks"
+            f" of {named} need {decimals} decimals",
+        )
+    return decimals
 
 
 def money_decimals(tick_values: Iterable[Decimal]) -> int | None:

@@ -10,6 +10,14 @@ from typing import Any
 import msgspec
 
 from tapeline.schemas.config.feed_loading import read_feeds
+from tapeline.schemas.config.host_loading import (
+    CONTRACT_READERS,
+    check_strategies,
+    read_accounts,
+    read_contracts,
+    read_host,
+    read_strategies,
+)
 from tapeline.schemas.config.indicator_loading import check_indicators, read_indicator_sets
 from tapeline.schemas.config.model import (
     CALENDAR_IDS,
@@ -90,6 +98,7 @@ INSTRUMENT_READERS: dict[str, Reader] = {
     "horizon_sessions": whole_number(0, HORIZON_LIMIT),
     "max_ahead": read_max_ahead,
     "indicators": names_once("indicators"),
+    **CONTRACT_READERS,
 }
 DERIVED_READERS: dict[str, Reader] = {
     "intervals": read_intervals,
@@ -111,6 +120,9 @@ SECTIONS = (
     "indicators",
     "windows",
     "feeds",
+    "accounts",
+    "strategies",
+    "host",
 )
 
 
@@ -167,11 +179,18 @@ def read_config(text: str, file: str) -> Config:
         limits=LimitsConfig(**limits),
         indicators=read_indicator_sets(document.get("indicators", {}), root.child("indicators")),
         windows=read_windows(document.get("windows", {}), root.child("windows")),
+        contracts=read_contracts(
+            document.get("instruments", {}), start.contracts, root.child("instruments")
+        ),
+        accounts=read_accounts(document.get("accounts", {}), root.child("accounts")),
+        strategies=read_strategies(document.get("strategies", {}), root.child("strategies")),
+        host=read_host(document.get("host", {}), root.child("host")),
     )
     _check_templates(config, root.child("instruments"))
     check_indicators(config, root.child("instruments"))
     _check_groups(config, root.child("groups"))
     check_windows(config, root.child("windows"))
+    check_strategies(config, root)
     if "intervals" in derived:
         named = _named_instruments(config, document, own_groups)
         _check_intervals(document["derived"]["intervals"], named, root.child("derived"))
@@ -252,7 +271,9 @@ def _read_instruments(
 
 
 def _merged(below: InstrumentConfig, table: object, at: ConfigKey) -> InstrumentConfig:
-    fields = read_table(table, at, INSTRUMENT_READERS)
+    read = read_table(table, at, INSTRUMENT_READERS)
+    # Contracts are apart: what a lot is worth is in no identity of a state.
+    fields = {key: value for key, value in read.items() if key not in CONTRACT_READERS}
     if "max_ahead" in fields:
         fields["max_ahead_ms"] = fields.pop("max_ahead")
     return msgspec.structs.replace(below, **fields)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -15,6 +16,12 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from tapeline.schemas.config.accounts import (
+    DEFAULT_ACCOUNT,
+    AccountConfig,
+    ContractConfig,
+    tick_value,
+)
 from tapeline.schemas.config.feeds import FeedConfig
 from tapeline.schemas.config.indicator_sets import (
     BUILT_IN_SETS,
@@ -23,6 +30,7 @@ from tapeline.schemas.config.indicator_sets import (
     indicators_of,
 )
 from tapeline.schemas.config.security import Brokers, KafkaSecurity
+from tapeline.schemas.config.strategies import HostConfig, StrategyConfig
 from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.instants import DAY_MS, day_of
 from tapeline.schemas.intervals import (
@@ -39,6 +47,13 @@ CALENDAR_IDS = ("CME_EQUITY", "XNYS", "24/7")
 DEFAULT_MAX_AHEAD_MS = 35 * DAY_MS
 
 INPUT_MIB = 1024
+DEFAULT = "default"
+"""The table of every symbol that has none of its own."""
+BUILT_IN_CONTRACTS = {
+    DEFAULT: ContractConfig(),
+    "ES": ContractConfig(multiplier="50"),
+    "NQ": ContractConfig(multiplier="20"),
+}
 Incomplete = Literal["publish", "skip"]
 
 
@@ -231,6 +246,15 @@ class Config(Struct, frozen=True, kw_only=True):
         Live feeds by name. They decide what comes in, and nothing of what becomes of it.
     windows
         Historical windows by name.
+    contracts
+        What a lot is worth, by symbol; `DEFAULT` is that of every other one. It decides what
+        accounts hold, and no fact of the market.
+    accounts
+        Paper accounts by name.
+    strategies
+        Strategies by name. They decide what hosts publish, and nothing of what others do.
+    host
+        Of what runs strategies.
     """
 
     kafka: KafkaConfig
@@ -244,6 +268,12 @@ class Config(Struct, frozen=True, kw_only=True):
     feeds: dict[str, FeedConfig] = {}
     indicators: dict[str, IndicatorSet] = field(default_factory=lambda: dict(BUILT_IN_SETS))
     windows: dict[str, WindowSpec] = {}
+    contracts: dict[str, ContractConfig] = field(default_factory=lambda: dict(BUILT_IN_CONTRACTS))
+    accounts: dict[str, AccountConfig] = field(
+        default_factory=lambda: {DEFAULT_ACCOUNT: AccountConfig()}
+    )
+    strategies: dict[str, StrategyConfig] = {}
+    host: HostConfig = HostConfig()
 
     def without_max_ahead(self) -> Config:
         """The same with no limit to jumps of the watermark.
@@ -277,6 +307,26 @@ class Config(Struct, frozen=True, kw_only=True):
         Any other one is taken by ``[instruments.default]``, if at all.
         """
         return symbol in self.instruments or self.group_of(symbol) in self.groups
+
+    def contract(self, symbol: str) -> ContractConfig:
+        """What a lot of a symbol is worth."""
+        return self.contracts.get(symbol) or self.contracts[DEFAULT]
+
+    def tick_values(self, symbols: Iterable[str]) -> dict[str, tuple[Decimal, str]]:
+        """What a tick of a lot of each symbol is worth, and in which currency.
+
+        Raises
+        ------
+        ValueError
+            When a symbol is not accepted.
+        """
+        found = {}
+        for symbol in symbols:
+            instrument, contract = self.instrument(symbol), self.contract(symbol)
+            if instrument is None:
+                raise ValueError(f"symbol {symbol}: is not configured, and no others are accepted")
+            found[symbol] = (tick_value(instrument.tick, contract), contract.currency)
+        return found
 
     def group_of(self, symbol: str) -> str:
         """Group id of a symbol: the symbol itself where no group names it."""
@@ -332,7 +382,8 @@ def built_in_config() -> Config:
 def config_hash(config: Config) -> str:
     """SHA-256 (hex) of what decides results, as canonical JSON.
 
-    Which is all but ``[kafka]``, ``[feeds]`` and ``[limits] input_mib``.
+    Which is all but ``[kafka]``, ``[feeds]``, ``[limits] input_mib``, and what concerns strategies:
+    ``[strategies]``, ``[accounts]``, ``[host]`` and contracts of instruments.
     """
     instruments = {name: _deciding(each) for name, each in config.instruments.items()}
     default = None if config.default is None else _deciding(config.default)

@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Iterable
 
+from tapeline.schemas.config.accounts import AccountConfig, ContractConfig, StopGuard
 from tapeline.schemas.config.feed_keys import TABLE_READERS
 from tapeline.schemas.config.feeds import FeedConfig
 from tapeline.schemas.config.indicator_sets import IndicatorSet
 from tapeline.schemas.config.model import (
+    DEFAULT,
     Config,
     DerivedConfig,
     InstrumentConfig,
@@ -19,11 +21,12 @@ from tapeline.schemas.config.model import (
     built_in_config,
 )
 from tapeline.schemas.config.security import KafkaSecurity
-from tapeline.schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from tapeline.schemas.config.strategies import HostConfig, StrategyConfig
+from tapeline.schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, iso_time
 from tapeline.schemas.templates import RangeKind, Template
 from tapeline.schemas.windows import WindowSpec
 
-Section = KafkaConfig | TimeConfig | LimitsConfig | DerivedConfig
+Section = KafkaConfig | TimeConfig | LimitsConfig | DerivedConfig | HostConfig
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _UNITS = (("d", DAY_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS))
@@ -46,13 +49,10 @@ def to_toml(config: Config) -> str:
     if config.default is None:
         lines += ["", "[instruments]", "default = false"]
     else:
-        table = ["[instruments.default]", *_instrument(config.default)]
-        lines += ["", *_unless(config.default == plain.default, table)]
-        lines += _computed(config, config.default)
+        lines += ["", *_instrument_table(config, DEFAULT, config.default, plain.default)]
     for symbol, instrument in config.instruments.items():
-        table = [f"[instruments.{_key(symbol)}]", *_instrument(instrument)]
-        lines += ["", *_unless(instrument == plain.instruments.get(symbol), table)]
-        lines += _computed(config, instrument)
+        built_in = plain.instruments.get(symbol)
+        lines += ["", *_instrument_table(config, symbol, instrument, built_in)]
     lines += ["", "[groups]"]
     for name, members in config.groups.items():
         line = f"{_key(name)} = {_value(members)}"
@@ -67,6 +67,12 @@ def to_toml(config: Config) -> str:
         lines += ["", *_indicator_set(name, found)]
     for name, feed in config.feeds.items():
         lines += ["", *_feed(f"feeds.{_key(name)}", feed)]
+    for name, account in config.accounts.items():
+        table = [f"[accounts.{_key(name)}]", *_account(account)]
+        lines += ["", *_unless(account == plain.accounts.get(name), table)]
+    for name, strategy in config.strategies.items():
+        lines += ["", f"[strategies.{_key(name)}]", *_strategy(strategy)]
+    lines += ["", *_section("host", config.host, plain.host)]
     return "\n".join(lines) + "\n"
 
 
@@ -94,6 +100,44 @@ def _lines(section: Section | KafkaSecurity, plain: Section | KafkaSecurity) -> 
 
 def _unless(unchanged: bool, lines: Iterable[str]) -> list[str]:
     return [f"# {line}" if unchanged else line for line in lines]
+
+
+def _instrument_table(
+    config: Config, symbol: str, instrument: InstrumentConfig, built_in: InstrumentConfig | None
+) -> Iterable[str]:
+    """The table of an instrument with its contract, and remarks on its indicators."""
+    contract = config.contract(symbol)
+    table = [f"[instruments.{_key(symbol)}]", *_instrument(instrument), *_contract(contract)]
+    unchanged = instrument == built_in and contract == built_in_config().contract(symbol)
+    yield from _unless(unchanged, table)
+    yield from _computed(config, instrument)
+
+
+def _contract(contract: ContractConfig) -> Iterable[str]:
+    for name in _fields(contract):
+        yield f"{name} = {_value(getattr(contract, name))}"
+
+
+def _account(account: AccountConfig) -> Iterable[str]:
+    """Keys of an account; one that is left out sets no limit."""
+    for name in _fields(account):
+        value = getattr(account, name)
+        if isinstance(value, StopGuard):
+            yield f"{name} = {{ stops = {value.stops}, bars = {value.bars} }}"
+        elif value is not None:
+            yield f"{name} = {_value(value)}"
+
+
+def _strategy(strategy: StrategyConfig) -> Iterable[str]:
+    """Keys of a strategy, then its own."""
+    for name in _fields(strategy):
+        value = getattr(strategy, name)
+        if name == "settings":
+            yield from (f"{_key(key)} = {_plain_value(each)}" for key, each in value.items())
+        elif name == "muted" and not isinstance(value, bool):
+            yield f"muted = {_value(f'until {iso_time(value)}')}"
+        else:
+            yield f"{name} = {_value(value)}"
 
 
 def _instrument(instrument: InstrumentConfig) -> Iterable[str]:

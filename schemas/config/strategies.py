@@ -24,7 +24,7 @@ class StrategyConfig(Struct, frozen=True, kw_only=True):
         ``file.py:Class``, the file by its whole path, or a name of the group of entry points
         ``tapeline.strategies``.
     symbols
-        What it is for, each once; none: every symbol that the configuration names.
+        What it is for: one at least, each once.
     account
         Paper account that decides on its signals.
     on_fault
@@ -45,7 +45,7 @@ class StrategyConfig(Struct, frozen=True, kw_only=True):
     """
 
     module: str
-    symbols: tuple[str, ...] = ()
+    symbols: tuple[str, ...]
     account: str = DEFAULT_ACCOUNT
     on_fault: OnFault = "hold"
     enabled: bool = True

@@ -27,6 +27,7 @@ SYMBOLS_LIMIT = 10_000_000
 PARTITIONS_LIMIT = 10_000
 REPLICATION_LIMIT = 100
 SNAPSHOT_DAYS_LIMIT = 3_660
+HANG_LIMIT_S = 86_400
 
 # What is allowed under each key; error messages and docs/configuration.md use the same words.
 ALLOWED = {
@@ -59,6 +60,10 @@ ALLOWED = {
     "intervals": "a list of intervals such as 30s, 5m, 4h, 1d or 1w, each once",
     "incomplete": '"publish" or "skip"',
     "input_mib": f"a whole number from 1 to {INPUT_MIB_LIMIT}",
+    "multiplier": f"a decimal number above 0 and below 1e9 of at most {TICK_DECIMALS} decimals",
+    "lot": f"a decimal number above 0 and below 1e9 of at most {TICK_DECIMALS} decimals",
+    "currency": "3 to 8 capital letters or digits, such as USD",
+    "hang_seconds": f"a whole number from 1 to {HANG_LIMIT_S}",
     "earliest": 'an ISO date from "0001-01-01" to "9999-12-31", before latest',
     "latest": 'an ISO date from "0001-01-01" to "9999-12-31", after earliest',
 }
@@ -174,18 +179,26 @@ def read_name(value: object, at: ConfigKey) -> str:
 
 
 def read_tick(value: object, at: ConfigKey) -> str:
-    """Decimal text of a tick, without exponent and trailing zeros."""
+    """Decimal text of a tick, or of a number of its kind, without exponent and trailing zeros."""
+    text = decimal_text(value, at, ALLOWED["tick"], TICK_LIMIT)
+    if text == "0":
+        at.refuse(value, ALLOWED["tick"])
+    return text
+
+
+def decimal_text(value: object, at: ConfigKey, allowed: str, limit: Decimal) -> str:
+    """Decimal text of a number from 0 to below a limit, of at most `TICK_DECIMALS` decimals."""
     if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
-        at.refuse(value, ALLOWED["tick"])
+        at.refuse(value, allowed)
     if isinstance(value, str) and _DECIMAL_TEXT.fullmatch(value) is None:
-        at.refuse(value, ALLOWED["tick"])
-    tick = Decimal(value)
-    if not tick.is_finite() or not 0 < tick < TICK_LIMIT:
-        at.refuse(value, ALLOWED["tick"])
-    # The context's precision holds every allowed tick; a longer number is refused, never rounded.
-    short = tick.normalize()
-    if short != tick or short != round(short, TICK_DECIMALS):
-        at.refuse(value, ALLOWED["tick"])
+        at.refuse(value, allowed)
+    number = Decimal(value)
+    if not number.is_finite() or not 0 <= number < limit:
+        at.refuse(value, allowed)
+    # The context's precision holds all that is allowed; a longer number is refused, never rounded.
+    short = number.normalize()
+    if short != number or short != round(short, TICK_DECIMALS):
+        at.refuse(value, allowed)
     return format(short, "f")
 
 

@@ -21,6 +21,7 @@ BINDING_VERSION = "0.5.0"
 INTERNAL = {
     "snapshot": "Full states of groups at session closes. Internal: versioned state, no contract.",
     "state": "Changelog of the worker's state. Internal: versioned state, no contract.",
+    "host_state": "States of hosts of strategies. Internal: versioned state, no contract.",
 }
 
 _HEADERS = {
@@ -49,8 +50,8 @@ def asyncapi_document(
             "version": CONTRACT_VERSION,
             "description": (
                 "Market bars in; derived bars, sessions, quality, gaps, session ranges, touches,"
-                " pairs and swings out. Each output topic is an ordered stream and, folded by key,"
-                " the current view."
+                " pairs and swings out, and of strategies signals, decisions and paper accounts."
+                " Each output topic is an ordered stream and, folded by key, the current view."
             ),
             "license": {"name": "Apache-2.0"},
         },
@@ -96,7 +97,8 @@ def _channel(topic: Topic, registry: Registry) -> dict[str, Any]:
 def _message_names(topic: Topic, registry: Registry) -> tuple[str, ...]:
     if topic.type == "log_record":
         return tuple(RECORDS)
-    if all(not registry.row(each).numbered for each in topic.events):
+    # What is no fact of the fold is never taken back.
+    if all(each not in registry.facts for each in topic.events):
         return topic.events
     return (*topic.events, "tombstone")
 

@@ -122,8 +122,7 @@ def _describe(name: str, schema: dict[str, Any], registry: Registry) -> None:
         schema["properties"]["op"]["enum"] = ["upsert"]
     if name == "retract":
         schema["properties"]["op"]["enum"] = ["retract"]
-        numbered = [row.tag for row in registry.rows if row.numbered]
-        schema["properties"]["type"]["enum"] = numbered
+        schema["properties"]["type"]["enum"] = list(registry.facts)
 
 
 def _meanings(registry: Registry) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.registry import EVENTS
 
@@ -74,9 +76,27 @@ COMMON_FIELDS = {
     "corrects": "start_ms of the bar whose correction caused the event; else null.",
 }
 
+HOST_FIELDS = {
+    "seq": "Step of the host x 1,000,000 + index; in files and stores offset x 1,000,000 + index"
+    " from 500,000 on.",
+    "rev": "0; of a note one more each time the same bar is corrected again.",
+    "symbol": "Symbol; null: it is of a strategy, or of an account as a whole.",
+    "session": "Date of the trading session: of orders, fills, positions and accounts that of the"
+    " bar, or the one that closes; else that of the symbol's watermark.",
+    "event_ms": "Market time of the host at the record: the greatest watermark of its symbols.",
+    "watermark_ms": "Watermark of the symbol; without one `event_ms`.",
+    "corrects": "Of a note start_ms of the corrected bar; else null.",
+    "account": "Name of the account; null: it is of none.",
+    "strategy": "Name of the strategy; null: it is of none.",
+    "cause": "Offset of the record that led to it, by partition.",
+}
+"""Fields of all events of hosts that mean more there, or that no other event has."""
+
 
 def field_meaning(type_name: str, field: str, registry: Registry = EVENTS) -> str:
     """Meaning of one field of an event type, a record type, ``retract`` or a nested struct.
+
+    An event of a host has meanings of its own for common fields.
 
     Raises
     ------
@@ -89,5 +109,8 @@ def field_meaning(type_name: str, field: str, registry: Registry = EVENTS) -> st
         for nested in row.nested:
             if nested.struct.__name__ == type_name:
                 return nested.fields[field]
-    own = registry.row(type_name).fields if type_name in registry else {}
+    own: Mapping[str, str] = {}
+    if type_name in registry:
+        row = registry.row(type_name)
+        own = {**HOST_FIELDS, **row.fields} if row.origin == "host" else row.fields
     return own.get(field) or COMMON_FIELDS[field]

@@ -11,6 +11,7 @@ from tapeline.schemas.codec import encode
 from tapeline.schemas.documents.examples import record_examples, retract_example
 from tapeline.schemas.documents.meanings import (
     COMMON_FIELDS,
+    HOST_FIELDS,
     RECORDS,
     REJECT_CODES,
     RETRACT,
@@ -48,10 +49,13 @@ def events_page(registry: Registry = EVENTS) -> str:
         "## Common fields of events\n",
         "Every event but `reject` and those of feeds begins with these.\n",
         _table(_rows("retract", Retract, registry)),
+        *_common_of_hosts(registry),
         "## Events\n",
     ]
     for row in registry.rows:
         skip = tuple(COMMON_FIELDS) if row.numbered else ()
+        if row.origin == "host":
+            skip = (*skip, *HOST_FIELDS)
         parts += [
             f"### `{row.tag}`\n",
             f"{row.meaning} Topic `{topic_of(row.tag, registry=registry)}`.\n",
@@ -64,6 +68,21 @@ def events_page(registry: Registry = EVENTS) -> str:
     parts += ["### Retractions\n", f"{RETRACT}\n", _example(retract_example())]
     parts += ["## Topics\n", *_topics(registry)]
     return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _common_of_hosts(registry: Registry) -> Iterable[str]:
+    """Fields of all events of hosts of strategies."""
+    if not registry.hosted:
+        return
+    first = registry.hosted[0]
+    types = ", ".join(f"`{tag}`" for tag in registry.hosted)
+    yield (
+        f"Events of strategies and their accounts ({types}) have three more, and are never taken"
+        " back; `event_ms` may be above `watermark_ms` where a symbol is behind others:\n"
+    )
+    wanted = {f"`{name}`" for name in HOST_FIELDS}
+    rows = _rows(first, registry.row(first).struct, registry)
+    yield _table([row for row in rows if row[0] in wanted])
 
 
 def _nested(row: EventType, registry: Registry) -> Iterable[str]:
@@ -126,6 +145,7 @@ def _type_name(found: msgspec.inspect.Type) -> str:
         inspect.StrType: "string",
         inspect.BoolType: "boolean",
         inspect.NoneType: "null",
+        inspect.AnyType: "any value",
     }
     return names_by_type[type(found)]
 

@@ -25,7 +25,7 @@ def _all_fields(struct: Any) -> frozenset[str]:
 
 
 def _is_done(event: Any) -> bool:
-    return event.state != "working"
+    return bool(event.state != "working")
 
 
 DECISION = EventType(

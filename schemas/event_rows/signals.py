@@ -14,7 +14,7 @@ WITH_INPUTS = DELIVERY | {"cause", "version", "inputs.rev"}
 
 
 def _is_closed(event: Any) -> bool:
-    return event.state != "issued"
+    return bool(event.state != "issued")
 
 
 SIGNAL = EventType(

@@ -23,7 +23,7 @@ STRATEGY = EventType(
     fields={
         "version": "12 hexadecimal digits over source and configuration.",
         "state": "What it is from this record on.",
-        "step": "Step of the host, counted in records it has taken; in files and stores the offset.",
+        "step": "Step of the host, in records that it has taken; in files and stores the offset.",
         "error_type": "Class of the error that ended it; else null.",
         "error": "Its message.",
         "record": "Record whose call failed.",

@@ -42,6 +42,7 @@ from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.connection import brokers_of, quiet_client
 from tapeline.streams.outputs.terminal import print_document, print_line
 
+COMPARED = (*EVENTS.folded, *EVENTS.hosted)
 SideArgument = Annotated[
     str, typer.Argument(help="Run directory or store; topics, topics:PREFIX; run:ID.")
 ]
@@ -79,8 +80,8 @@ def parity_command(
 ) -> None:
     """Compare two runs event by event; exit code 1 when they differ, 2 if nothing is compared."""
     for kind in types or ():
-        if kind not in EVENTS.folded:
-            raise InputError(f"--type {kind}: is none of {', '.join(EVENTS.folded)}")
+        if kind not in COMPARED:
+            raise InputError(f"--type {kind}: is none of {', '.join(COMPARED)}")
     for name in ignored or ():
         if name not in ignorable_fields():
             raise InputError(f"--ignore {name}: no event has such a field")

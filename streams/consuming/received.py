@@ -7,11 +7,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from tapeline.schemas.codec import CodecError, EventDecoder, FeedEventDecoder
+from tapeline.schemas.codec import CodecError, EventDecoder, FeedEventDecoder, HostEventDecoder
 from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, Retract
 from tapeline.schemas.feed_events import Unnumbered
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.ids import parsed_id
 from tapeline.schemas.records import INT64_MAX
 from tapeline.schemas.registry import EVENTS
@@ -88,9 +89,11 @@ class MessageReader:
         self._registry = registry
         self._decode = EventDecoder(registry).decode
         self._decode_feed = FeedEventDecoder(registry).decode
+        self._decode_hosted = HostEventDecoder(registry).decode
         self._of_feeds = {row.topic for row in registry.rows if row.origin == "feed"}
+        self._of_hosts = tuple(f".{registry.row(tag).topic}" for tag in registry.hosted)
 
-    def event(self, message: Any) -> Event | Removed | Unnumbered:
+    def event(self, message: Any) -> Event | Removed | Unnumbered | HostEvent:
         """The event of a message.
 
         Raises
@@ -103,6 +106,8 @@ class MessageReader:
         try:
             if _entity(message.topic) in self._of_feeds:
                 return self._decode_feed(message.value)
+            if message.topic.endswith(self._of_hosts):
+                return self._decode_hosted(message.value)
             event = self._decode(message.value)
         except CodecError as error:
             raise UnreadableEventError(position_of(message), error.reason) from error
@@ -113,7 +118,7 @@ class MessageReader:
         return event
 
 
-def is_final(event: Event | Removed | Unnumbered, registry: Registry = EVENTS) -> bool:
+def is_final(event: Event | Removed | Unnumbered | HostEvent, registry: Registry = EVENTS) -> bool:
     """Whether bars in order cannot change a fact any more; a removal is final."""
     return isinstance(event, Removed) or registry.row_of(event).is_final(event)
 
@@ -149,7 +154,7 @@ class SymbolFilter:
         self.without_events = set(self._symbols)
         self._groups: dict[str, frozenset[str]] = {}
 
-    def passes(self, event: Event | Removed | Unnumbered) -> bool:
+    def passes(self, event: Event | Removed | Unnumbered | HostEvent) -> bool:
         """Whether an event is of the symbols; events come in their order."""
         if isinstance(event, Removed):
             if self._registry.row(event.type).scope == "group":

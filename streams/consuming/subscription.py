@@ -28,6 +28,7 @@ from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event
 from tapeline.schemas.feed_events import Unnumbered
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.records import INT64_MAX
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.symbols import names_of
@@ -272,7 +273,7 @@ class Subscription:
     def __aiter__(self) -> Subscription:
         return self
 
-    async def __anext__(self) -> Event | Removed | Unnumbered:
+    async def __anext__(self) -> Event | Removed | Unnumbered | HostEvent:
         """The next event.
 
         Raises
@@ -359,7 +360,7 @@ class Subscription:
                 escaped(", ".join(self._topics)),
             )
 
-    def _take(self, message: Any) -> Event | Removed | Unnumbered | None:
+    def _take(self, message: Any) -> Event | Removed | Unnumbered | HostEvent | None:
         """The event of a message, None when it is a duplicate or was not asked for."""
         name = _name(message)
         if not self._follow and message.offset >= self._ends[name]:

@@ -12,6 +12,7 @@ from tapeline.schemas.config.model import KafkaConfig
 from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.events import Event
 from tapeline.schemas.feed_events import Unnumbered
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import topic_of
 from tapeline.streams.consuming.received import Removed
@@ -46,7 +47,8 @@ async def current_view(
     Parameters
     ----------
     symbol, kind
-        Only facts of these; a pair is of its group and of its members.
+        Only facts of these; a pair is of its group and of its members. Events of strategies and
+        accounts are shown where `kind` asks for them.
 
     Raises
     ------
@@ -55,14 +57,18 @@ async def current_view(
     UnreadableEventError
         When a message is no event.
     """
-    kinds = [each for each in EVENTS.facts if kind in (None, each)]
-    if not kinds:
-        raise TopicsError(f"type {kind}: is none of {', '.join(EVENTS.facts)}")
-    facts: dict[str, Event] = {}
+    known = (*EVENTS.facts, *EVENTS.hosted)
+    if kind is not None and kind not in known:
+        raise TopicsError(f"type {kind}: is none of {', '.join(known)}")
+    kinds = EVENTS.facts if kind is None else (kind,)
+    facts: dict[str, Event | HostEvent] = {}
     topics = [topic_of(each, kafka.topic_prefix) for each in kinds]
     async with aclosing(_events(topics, brokers, symbol, "beginning", follow=False)) as events:
         async for event in events:
-            if not isinstance(event, Unnumbered):
+            # Types of hosts share topics; of facts each has its own.
+            if (
+                isinstance(event, Event | HostEvent) and EVENTS.row_of(event).tag in kinds
+            ) or isinstance(event, Removed):
                 fold(facts, (event,), Removed)
     return [encode(facts[fact_id]) for fact_id in sorted(facts)]
 
@@ -111,7 +117,7 @@ async def topic_lines(
 
 async def _events(
     topics: list[str], brokers: Brokers, symbol: str | None, since: Since | int, follow: bool
-) -> AsyncGenerator[Event | Removed | Unnumbered, None]:
+) -> AsyncGenerator[Event | Removed | Unnumbered | HostEvent, None]:
     symbols = None if symbol is None else [symbol]
     async with plain_errors(brokers, "reading topics"):
         subscription = Subscription(

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any, TypeVar, overload
 
 from tapeline.schemas.events import Event, Reject, Retract
+from tapeline.schemas.host_events import HostEvent
 
-Fact = TypeVar("Fact", bound=Event | Reject)
+Fact = TypeVar("Fact", bound=Event | Reject | HostEvent)
 Gone = TypeVar("Gone")
 Version = TypeVar("Version")
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from tapeline.schemas.config import feed_keys, indicator_loading
+from tapeline.schemas.config import feed_keys, host_loading, indicator_loading
+from tapeline.schemas.config.accounts import AccountConfig
 from tapeline.schemas.config.feeds import HistoryConfig, SessionConfig, TruthConfig
 from tapeline.schemas.config.loading import (
     DERIVED_READERS,
@@ -22,6 +24,7 @@ from tapeline.schemas.config.loading import (
     read_config,
 )
 from tapeline.schemas.config.model import ConfigError, built_in_config
+from tapeline.schemas.config.strategies import StrategyConfig
 from tapeline.schemas.config.templates import KIND_READERS
 from tapeline.schemas.config.values import ALLOWED, ConfigKey
 from tapeline.schemas.config.windows import WINDOW_READERS
@@ -35,6 +38,7 @@ HEADINGS = {
     "derived": "## `[derived]`",
     "time": "## `[time]`",
     "limits": "## `[limits]`",
+    "host": "## `[host]`",
     "kafka": "## `[kafka]`",
     "templates": "## `[templates.<name>]`",
 }
@@ -43,6 +47,7 @@ READERS = {
     "derived": DERIVED_READERS,
     "time": TIME_READERS,
     "limits": LIMITS_READERS,
+    "host": host_loading.HOST_READERS,
     "kafka": KAFKA_READERS,
     "templates": KIND_READERS,
 }
@@ -83,7 +88,7 @@ def table_rows(text: str) -> dict[str, dict[str, str]]:
 
 
 def toml(value: str) -> Any:
-    return tomllib.loads(f"value = {value}")["value"]
+    return tomllib.loads(f"value = {value}", parse_float=Decimal)["value"]
 
 
 ALL_KEYS = [(section, key) for section, readers in READERS.items() for key in readers]
@@ -115,6 +120,7 @@ def test_the_default_of_a_row_is_the_default(page: str, section: str, key: str) 
         "derived": config.derived,
         "time": config.time,
         "limits": config.limits,
+        "host": config.host,
         "kafka": config.kafka,
     }
     text = f"[instruments.X]\n{key} = {shown}" if section == "instruments" else ""
@@ -184,6 +190,8 @@ FEED_HEADINGS = {
     "### `[[feeds.<name>.notice]]`": feed_keys.NOTICE_READERS,
     "### `[feeds.<name>.history]`": feed_keys.HISTORY_READERS,
     "### `[feeds.<name>.truth]`": feed_keys.TRUTH_READERS,
+    "## `[strategies.<name>]`": host_loading.STRATEGY_READERS,
+    "## `[accounts.<name>]`": host_loading.ACCOUNT_READERS,
 }
 FEED_KEYS = [(heading, key) for heading, readers in FEED_HEADINGS.items() for key in readers]
 
@@ -234,6 +242,29 @@ def test_the_default_of_a_row_of_a_feed_is_the_default(page: str, table: str, st
             assert shown == value, key
         compared += 1
     assert compared >= 4
+
+
+@pytest.mark.parametrize(
+    ("heading", "struct"),
+    [
+        ("## `[strategies.<name>]`", StrategyConfig(module="", symbols=())),
+        ("## `[accounts.<name>]`", AccountConfig()),
+    ],
+)
+def test_the_default_of_a_row_of_a_strategy_or_account_is_the_default(
+    page: str, heading: str, struct: Any
+) -> None:
+    for key, row in feed_rows(page, heading).items():
+        if row["default"] == "required":
+            continue
+        value = getattr(struct, key)
+        if row["default"] == "none":
+            assert value is None, key
+        else:
+            default = toml(row["default"])
+            assert FEED_HEADINGS[heading][key](default, ConfigKey("page", key)) == value, key
+        example = FEED_HEADINGS[heading][key](toml(row["example"]), ConfigKey("page", key))
+        assert example != value, key
 
 
 WINDOWS = "## `[windows.<name>]`"

@@ -9,9 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tapeline.schemas.codec import FeedEventDecoder, RecordDecoder, decode_event
+from tapeline.schemas.codec import (
+    FeedEventDecoder,
+    RecordDecoder,
+    decode_event,
+    decode_host_event,
+)
 from tapeline.schemas.documents.json_schema import RECORD_STRUCTS
-from tapeline.schemas.documents.meanings import COMMON_FIELDS, REJECT_CODES
+from tapeline.schemas.documents.meanings import COMMON_FIELDS, HOST_FIELDS, REJECT_CODES
 from tapeline.schemas.documents.page import events_page
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import catalogue
@@ -27,6 +32,8 @@ def test_every_field_has_its_row() -> None:
         own = {field.encode_name for field in msgspec.structs.fields(struct)}
         if name in EVENTS.types and name != "reject":
             own -= set(COMMON_FIELDS)
+        if name in EVENTS.hosted:
+            own -= set(HOST_FIELDS)
         for field in own:
             assert f"| `{field}` |" in section(name), (name, field)
 
@@ -40,8 +47,17 @@ def test_every_example_on_the_page_is_decoded_by_the_codec() -> None:
             RecordDecoder().decode(text.encode())
         elif EVENTS.row(kind).origin == "feed":
             FeedEventDecoder().decode(text.encode())
+        elif kind in EVENTS.hosted:
+            decode_host_event(text.encode())
         else:
             decode_event(text.encode())
+
+
+def test_the_common_fields_of_hosts_are_on_the_page() -> None:
+    table = events_page().split("## Common fields of events")[1].split("\n## ")[0]
+    for name, meaning in HOST_FIELDS.items():
+        assert f"| `{name}` | " in table
+        assert meaning in table
 
 
 def test_a_null_and_a_field_that_may_be_left_out_are_distinguished() -> None:

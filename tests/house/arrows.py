@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from tapeline.streams.host.purity import CORE_STANDARD_LIBRARY
 from tests.house.source_tree import PACKAGES, Violation
 
 # Rooms by floor: a folder, with all below it that has no row of its own. A module may import its
@@ -17,6 +18,7 @@ _FLOORS = {
     "streams.core": 2,
     "streams.calendars": 3,
     "streams.pipeline": 4,
+    "streams.host": 5,
     "streams.outputs": 5,
     "streams.monitoring": 5,
     "streams.feeds": 6,
@@ -41,27 +43,6 @@ _INNER_FLOORS = {
 _ABOVE_INNER = 2
 _PACKAGE = "tapeline"
 
-# Parts of the standard library that need no clock, no files, no environment and no threads; what
-# `datetime` has of a clock and `array` of a machine's byte order, the purity guard forbids.
-CORE_STANDARD_LIBRARY = frozenset(
-    {
-        "__future__",
-        "abc",
-        "array",
-        "bisect",
-        "collections",
-        "collections.abc",
-        "dataclasses",
-        "datetime",
-        "enum",
-        "functools",
-        "heapq",
-        "itertools",
-        "math",
-        "operator",
-        "typing",
-    }
-)
 # A decorator for mypyc, and nothing that runs.
 _COMPILER = frozenset({"mypy_extensions"})
 _SCHEMAS_THIRD_PARTY = frozenset({"msgspec", "orjson"})

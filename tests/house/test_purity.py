@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.purity import builtin_sums, impurities, true_divisions
+from tapeline.streams.host.purity import impurities
+from tests.house.purity import builtin_sums, true_divisions
 from tests.house.source_tree import ROOT, module_name, modules
 
 pytestmark = pytest.mark.source_tree

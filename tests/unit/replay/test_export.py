@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import fields
+from msgspec import Struct, to_builtins
+from msgspec.structs import fields, replace
 
 from tapeline.replay import Replay
 from tapeline.replay.export import columns, events_in, to_pandas, to_polars
@@ -69,8 +70,12 @@ def test_every_type_has_its_fields_as_columns_with_and_without_rows(export: Any,
         name, value = field.encode_name, getattr(event, field.name)
         if isinstance(value, str | int | float | bool | None) and name in row:
             assert row[name] == value
+        elif isinstance(value, tuple) and value and isinstance(value[0], Struct):
+            assert json.loads(row[name]) == list(to_builtins(value))
         elif isinstance(value, tuple):
             assert row[name].split() == list(value)
+        elif name == "metadata":
+            assert json.loads(row[name]) == value
         elif name == "values":
             assert {key: row[key] for key in value} == value
         else:
@@ -98,6 +103,29 @@ def test_events_of_live_feeds_are_read_from_the_topics_of_a_store(tmp_path: Path
     path.write_bytes(b"".join(encode(each) + b"\n" for each in (hole, quiet, hole)))
     assert events_in(tmp_path, type(hole)) == [hole, hole]
     assert len(columns(type(hole), events_in(tmp_path, type(hole)), view=True)["id"][1]) == 1
+
+
+def test_events_of_strategies_are_read_from_a_topic_of_several_types(tmp_path: Path) -> None:
+    order, fill = event_examples()["order"], event_examples()["fill"]
+    path = tmp_path / "tape.account.v1.jsonl"
+    path.write_bytes(b"".join(encode(each) + b"\n" for each in (order, fill, order)))
+    assert events_in(tmp_path, type(order)) == [order, order]
+    assert events_in(tmp_path, type(fill)) == [fill]
+    found = columns(type(order), events_in(tmp_path, type(order)), view=True)
+    assert found["price"] == (float, [None])
+    assert found["cause_0"] == (int, [1855])
+
+
+def test_an_empty_list_of_objects_is_json_too() -> None:
+    example: Any = event_examples()["signal"]
+    signal = replace(example, inputs=(), metadata={})
+    found = columns(type(signal), [signal])
+    assert (found["inputs"], found["metadata"]) == ((str, ["[]"]), (str, ["{}"]))
+    assert columns(type(signal), [])["metadata"] == (str, [])
+
+
+def test_a_run_without_strategies_has_none_of_their_events(run: Path) -> None:
+    assert events_in(run, type(event_examples()["signal"])) == []
 
 
 @pytest.mark.parametrize("export", BOTH)

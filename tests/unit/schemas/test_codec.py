@@ -18,6 +18,7 @@ from tapeline.schemas.codec import (
     FeedEventDecoder,
     RecordDecoder,
     decode_event,
+    decode_host_event,
     encode,
     encode_lines,
     normal_volume,
@@ -26,6 +27,7 @@ from tapeline.schemas.codec import (
 from tapeline.schemas.documents.examples import event_examples, record_examples, retract_example
 from tapeline.schemas.events import Event, Reject, Retract, retracted, type_of
 from tapeline.schemas.feed_events import FeedEvent, Unnumbered
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 
 BAR: dict[str, Any] = {
@@ -216,9 +218,15 @@ EVENTS = [*event_examples().values(), retract_example()]
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
-def test_an_event_comes_back_as_it_was_written(event: Event | Retract | Unnumbered) -> None:
+def test_an_event_comes_back_as_it_was_written(
+    event: Event | Retract | Unnumbered | HostEvent,
+) -> None:
     raw = encode(event)
-    decode = FeedEventDecoder().decode if isinstance(event, FeedEvent) else decode_event
+    decode: Any = decode_event
+    if isinstance(event, FeedEvent):
+        decode = FeedEventDecoder().decode
+    elif isinstance(event, HostEvent):
+        decode = decode_host_event
     assert decode(raw) == event
     assert encode(decode(raw)) == raw
 
@@ -258,6 +266,26 @@ def test_outputs_and_operations_of_feeds_have_decoders_of_their_own() -> None:
         FeedEventDecoder().decode(encode(examples["touch"]))
     with pytest.raises(CodecError, match="decode_error"):
         FeedEventDecoder().decode(encode(examples["hole"])[:-1])
+
+
+@pytest.mark.parametrize("kind", registry.EVENTS.hosted)
+def test_events_of_hosts_have_a_decoder_of_their_own(kind: str) -> None:
+    event: Any = event_examples()[kind]
+    assert decode_host_event(encode(event)) == event
+    assert json.dumps(plain(event)) == json.dumps(json.loads(encode(event)))
+    with pytest.raises(CodecError, match=f"Invalid value '{kind}'"):
+        decode_event(encode(event))
+    with pytest.raises(CodecError, match="Invalid value 'touch'"):
+        decode_host_event(encode(event_examples()["touch"]))
+    with pytest.raises(CodecError, match="decode_error"):
+        decode_host_event(encode(event)[:-1])
+
+
+def test_no_event_of_a_host_is_taken_back() -> None:
+    written = {**json.loads(encode(retract_example())), "type": "signal"}
+    for decode in (decode_event, decode_host_event):
+        with pytest.raises(CodecError, match="schema_error"):
+            decode(json.dumps(written).encode())
 
 
 def test_a_retract_of_every_type_is_decoded_as_one() -> None:

@@ -12,11 +12,14 @@ import tapeline
 from tapeline.schemas.event_types import EventType, Registry
 from tapeline.schemas.events import Event, Reject
 from tapeline.schemas.feed_events import FeedEvent
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.registry import EVENTS
 
 
 def test_the_registry_and_the_static_union_have_the_same_types() -> None:
-    assert {row.struct for row in EVENTS.rows if row.numbered} == set(get_args(Event))
+    numbered = {row.struct for row in EVENTS.rows if row.numbered}
+    assert numbered == {*get_args(Event), *get_args(HostEvent)}
+    assert {EVENTS.row(tag).struct for tag in EVENTS.hosted} == set(get_args(HostEvent))
     unnumbered = {row.struct for row in EVENTS.rows if not row.numbered}
     assert unnumbered == {Reject, *get_args(FeedEvent)}
 
@@ -63,8 +66,41 @@ def test_types_of_feeds_share_a_topic_and_no_other_types_do() -> None:
 
 def test_no_fold_makes_an_event_of_a_feed() -> None:
     of_feeds = {row.tag for row in EVENTS.rows if row.origin == "feed"}
-    assert of_feeds == set(EVENTS.types) - set(EVENTS.folded)
+    assert of_feeds == set(EVENTS.types) - {*EVENTS.folded, *EVENTS.hosted}
     assert len(of_feeds) == len(get_args(FeedEvent))
+
+
+def test_hosts_of_strategies_publish_eight_types_on_five_topics_and_no_fact() -> None:
+    assert EVENTS.hosted == (
+        "signal",
+        "note",
+        "decision",
+        "order",
+        "fill",
+        "position",
+        "account",
+        "strategy",
+    )
+    topics = {tag: EVENTS.row(tag).topic for tag in EVENTS.hosted}
+    assert set(topics.values()) == {
+        "signals.v1",
+        "signal.notes.v1",
+        "decisions.v1",
+        "account.v1",
+        "strategies.v1",
+    }
+    shared = {tag for tag, topic in topics.items() if topic == "account.v1"}
+    assert shared == {"order", "fill", "position", "account"}
+    assert not {*EVENTS.facts, *EVENTS.folded} & set(EVENTS.hosted)
+
+
+def test_feeds_and_hosts_have_no_topic_in_common() -> None:
+    row = replace(EVENTS.row("fill"), struct=Toy)
+    assert row.tag in EVENTS.with_(row).hosted
+    with pytest.raises(ValueError, match=r"two types of events have the topic feeds.v1"):
+        EVENTS.with_(replace(row, topic="feeds.v1"))
+    with pytest.raises(ValueError, match=r"two types of events have the topic account.v1"):
+        EVENTS.with_(replace(EVENTS.row("touch"), struct=Toy, topic="account.v1", position=65))
 
 
 def test_events_of_a_feed_are_no_facts_and_not_of_the_fold() -> None:

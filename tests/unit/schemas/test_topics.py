@@ -9,12 +9,15 @@ from tapeline.schemas.topics import (
     Topic,
     catalogue,
     changelog_topic,
+    host_state_topic,
+    host_topics,
     input_log,
     output_topics,
     run_of,
     run_prefix,
     run_topics,
     snapshot_topic,
+    store_topics,
     topic_of,
     worker_app_id,
     worker_topics,
@@ -46,12 +49,31 @@ def test_the_outputs_come_in_the_order_of_the_contracts() -> None:
 
 def test_every_event_type_has_its_topic() -> None:
     assert tuple(topic_of(event_type) for event_type in EVENTS.folded) == output_topics()
-    of_feeds = set(EVENTS.types) - set(EVENTS.folded)
+    of_feeds = set(EVENTS.types) - {*EVENTS.folded, *EVENTS.hosted}
     assert {topic_of(event_type) for event_type in of_feeds} == {"tape.feeds.v1"}
 
 
-def test_a_worker_needs_no_topic_of_feeds() -> None:
-    assert set(topics()) - set(worker_topics()) == {"tape.feeds.v1"}
+HOSTS = (
+    "tape.signals.v1",
+    "tape.signal.notes.v1",
+    "tape.decisions.v1",
+    "tape.account.v1",
+    "tape.strategies.v1",
+)
+
+
+def test_topics_of_hosts_are_named_once_and_a_store_has_them_only_with_strategies() -> None:
+    assert host_topics() == HOSTS
+    assert {topic_of(tag) for tag in EVENTS.hosted} == set(HOSTS)
+    assert not set(HOSTS) & {*output_topics(), *store_topics()}
+    events = {topic.type: topic.events for topic in topics().values() if topic.name in HOSTS}
+    assert events["account"] == ("order", "fill", "position", "account")
+    assert events["signal"] == ("signal",)
+
+
+def test_a_worker_needs_no_topic_of_feeds_and_hosts() -> None:
+    others = {"tape.feeds.v1", *HOSTS, "tape.host.state.v1"}
+    assert set(topics()) - set(worker_topics()) == others
 
 
 def test_an_unknown_event_type_has_no_topic() -> None:
@@ -64,8 +86,10 @@ def test_the_catalogue_is_log_outputs_snapshots_and_changelog() -> None:
         "tape.bars.v1",
         *output_topics(),
         "tape.feeds.v1",
+        *HOSTS,
         "tape.snapshots.v1",
         "tape-worker-state-changelog",
+        "tape.host.state.v1",
     ]
 
 
@@ -75,6 +99,7 @@ def test_the_prefix_replaces_tape_in_every_name() -> None:
     assert topic_of("touch", "desk") == "desk.touches.v1"
     assert input_log("desk") == "desk.bars.v1"
     assert snapshot_topic("desk") == "desk.snapshots.v1"
+    assert host_state_topic("desk") == "desk.host.state.v1"
     assert changelog_topic("desk") == f"{worker_app_id('desk')}-state-changelog"
 
 
@@ -124,7 +149,9 @@ CHANGELOG_SETTINGS = {
         ("tape.rejects.v1", REJECT_SETTINGS),
         ("tape.feeds.v1", FEEDS_SETTINGS),
         ("tape.snapshots.v1", SNAPSHOT_SETTINGS),
+        *((name, OUTPUT_SETTINGS) for name in HOSTS),
         ("tape-worker-state-changelog", CHANGELOG_SETTINGS),
+        ("tape.host.state.v1", CHANGELOG_SETTINGS),
     ],
 )
 def test_a_topic_has_the_settings_that_were_decided(name: str, expected: dict[str, str]) -> None:
@@ -140,7 +167,7 @@ def test_the_dead_letter_of_the_largest_record_fits_into_its_topic() -> None:
 
 @pytest.mark.parametrize(
     ("name", "key"),
-    [("tape.bars.v1", "symbol"), *((name, "id") for name in output_topics())],
+    [("tape.bars.v1", "symbol"), *((name, "id") for name in (*output_topics(), *HOSTS))],
 )
 def test_the_log_is_keyed_by_symbol_and_outputs_by_id(name: str, key: str) -> None:
     assert topics()[name].key == key
@@ -157,8 +184,15 @@ def test_a_run_has_outputs_set_as_the_workers_are_and_a_manifest() -> None:
     assert manifest.settings["cleanup.policy"] == "compact"
 
 
+def test_a_run_with_strategies_has_the_topics_of_hosts_too() -> None:
+    own = {topic.name.replace("tape.run.day-2.", "tape.") for topic in run_topics("day-2")}
+    hosted = run_topics("day-2", hosted=True)
+    found = {topic.name.replace("tape.run.day-2.", "tape.") for topic in hosted}
+    assert found - own == set(HOSTS)
+
+
 def test_the_topic_of_a_run_names_its_run_and_no_other_does() -> None:
-    for topic in run_topics("day-2", "x.y"):
+    for topic in run_topics("day-2", "x.y", hosted=True):
         assert run_of(topic.name, "x.y") == "day-2"
         assert run_of(topic.name) is None
     for name in (*topics(), "tape.run.a.bars.v1", "tape.run.a_b.touches.v1", "tape.run.touches.v1"):

@@ -19,6 +19,7 @@ from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import built_in_config
 from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.records import Bar
+from tapeline.schemas.registry import EVENTS
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.embedded import run_files
 from tapeline.streams.errors import InputError
@@ -338,3 +339,79 @@ def test_a_line_that_is_no_event_is_named(runs: tuple[Path, Path], tmp_path: Pat
 def test_a_name_that_means_nothing_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=name):
         recorded(name, CONFIG, Brokers(NOWHERE))
+
+
+SIGNALS = "tape.signals.v1"
+ACCOUNT = "tape.account.v1"
+
+
+def with_hosted(run: Path, target: Path, topic: str, *events: Any) -> Path:
+    """A copy of a run with events of a host of strategies."""
+    target.mkdir()
+    folder = copy(run, target)
+    content = b"".join(encode(each) + b"\n" for each in events)
+    (folder / f"{topic}.jsonl").write_bytes(content)
+    manifest = orjson.loads((folder / "manifest.json").read_bytes())
+    manifest["output_sha256"][topic] = ""
+    (folder / "manifest.json").write_bytes(orjson.dumps(manifest))
+    return folder
+
+
+def example(kind: str, **fields: Any) -> Any:
+    found: Any = EVENTS.row(kind).example
+    return replace(found, **fields)
+
+
+def test_runs_without_strategies_are_compared_without_a_word_of_them(
+    runs: tuple[Path, Path],
+) -> None:
+    assert not set(compared(runs[0], runs[0]).types) & set(EVENTS.hosted)
+
+
+def test_signals_are_compared_by_what_is_left_of_them_without_what_delivers_them(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    issued = example("signal")
+    again = example(
+        "signal",
+        seq=7,
+        watermark_ms=8,
+        version="0" * 12,
+        cause={"3": 7},
+        inputs=tuple(replace(each, rev=each.rev + 1) for each in issued.inputs),
+    )
+    closed = {"state": "expired", "closed_ms": 9, "close_reason": "expired"}
+    a = with_hosted(runs[0], tmp_path / "a", SIGNALS, issued, replace(issued, seq=9, **closed))
+    b = with_hosted(runs[0], tmp_path / "b", SIGNALS, again, replace(again, seq=8, **closed))
+    report = compared(a, b)
+    assert report.equal
+    assert report.types["signal"].equal == report.types["signal"].a == 1
+    assert compared(a, b, types=("signal",)).equal
+
+
+def test_a_signal_with_other_content_is_found_with_the_fields_that_differ(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    issued = example("signal")
+    inputs = tuple(replace(each, rev=1) for each in issued.inputs)
+    other = example("signal", id=f"{issued.id}1", seq=issued.seq + 1)
+    a = with_hosted(runs[0], tmp_path / "a", SIGNALS, issued, other)
+    b = with_hosted(runs[0], tmp_path / "b", SIGNALS, example("signal", quantity=9, inputs=inputs))
+    report = compared(a, b, types=("signal",))
+    assert not report.equal
+    found = report.types["signal"]
+    assert (found.changed, found.missing, found.added) == (1, 1, 0)
+    assert found.fields == {"quantity": 1}
+
+
+def test_a_type_that_shares_its_topic_is_compared_alone(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    order, fill = example("order"), example("fill")
+    a = with_hosted(runs[0], tmp_path / "a", ACCOUNT, order, fill)
+    b = with_hosted(runs[0], tmp_path / "b", ACCOUNT, order, replace(fill, price=1.0))
+    report = compared(a, b)
+    assert not report.equal
+    assert {kind for kind, each in report.types.items() if not each.same} == {"fill"}
+    assert report.types["order"].equal == 1
+    assert compared(a, b, types=("order",)).equal

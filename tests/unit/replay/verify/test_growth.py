@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tapeline.replay.verify.growth import STAMP, changed_fields, is_growth
+from tapeline.replay.verify.growth import (
+    STAMP,
+    changed_fields,
+    is_growth,
+    is_growth_of_host,
+)
 from tapeline.schemas.documents.examples import event_examples
 from tapeline.schemas.events import Event, Prior, Reject
 from tapeline.schemas.registry import EVENTS
@@ -78,6 +83,39 @@ def test_the_second_symbol_of_a_pair_may_be_the_one_behind() -> None:
 def test_the_same_content_published_again_rewrites_nothing() -> None:
     old = version("derived_bar")
     assert is_growth(old, replace(old, seq=old.seq + 1, watermark_ms=old.watermark_ms + LATER))
+
+
+HOST_CASES: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [
+    ("signal", {}, {"state": "expired", "closed_ms": 5, "close_reason": "expired"}, True),
+    ("signal", {}, {"session": "2025-12-09", "state": "cancelled"}, True),
+    ("signal", {}, {"quantity": 11}, False),
+    ("signal", {}, {"inputs": ()}, False),
+    ("signal", {}, {"version": "000000000000", "cause": {"1": 7}}, True),
+    ("note", {}, {"position": 0}, False),
+    ("decision", {}, {"approved": False}, False),
+    ("order", {}, {"state": "filled", "closed_ms": 5}, True),
+    ("order", {}, {"state": "cancelled", "closed_ms": 5, "reason": "flat"}, True),
+    ("order", {}, {"quantity": 3}, False),
+    ("fill", {}, {"price": 1.0}, False),
+    ("position", {}, {"quantity": 0, "cost": 0.0, "opened_ms": None, "open": 0.0}, True),
+    ("account", {}, {"cash": 1.0, "equity": 2.0, "state": "halted"}, True),
+    ("account", {}, {"currency": "EUR"}, False),
+    ("strategy", {}, {"state": "faulted", "error": "division by zero"}, True),
+    ("strategy", {}, {"account": "other"}, False),
+]
+
+
+@pytest.mark.parametrize(("kind", "before", "after", "grown"), HOST_CASES)
+def test_of_a_host_the_state_of_a_thing_moves_and_its_content_stays(
+    kind: str, before: dict[str, Any], after: dict[str, Any], grown: bool
+) -> None:
+    example: Any = EVENTS.row(kind).example
+    old = replace(example, **before)
+    # Several records may have the host's market time.
+    assert is_growth_of_host(old, replace(old, seq=old.seq + 1, **after)) is grown
+    later = replace(old, event_ms=old.event_ms + LATER, **after)
+    assert is_growth_of_host(old, later) is grown
+    assert not is_growth_of_host(later, replace(old, **after))
 
 
 def test_the_fields_that_may_grow_are_fields() -> None:

@@ -32,7 +32,7 @@ def test_what_is_built_in_is_shown_behind_a_mark_and_reads_back_without_it() -> 
     assert '# [instruments.ES]\n# tick = "0.25"\n' in shown
     assert read_config(uncommented(shown), "shown") == built_in_config()
     kept = [line for line in shown.splitlines() if line and not line.startswith("#")]
-    assert kept == ["[kafka]", "[time]", "[limits]", "[groups]", "[derived]"]
+    assert kept == ["[kafka]", "[time]", "[limits]", "[groups]", "[derived]", "[host]"]
 
 
 def test_an_instrument_that_was_changed_is_shown_whole_and_without_a_mark() -> None:

@@ -14,5 +14,5 @@ from tapeline.schemas.config.strategies import StrategyConfig
 def test_a_strategy_is_muted_always_never_or_until_an_instant(
     muted: bool | int, before: bool, at: bool
 ) -> None:
-    found = StrategyConfig(module="sma_crossover", muted=muted)
+    found = StrategyConfig(module="sma_crossover", symbols=("ES",), muted=muted)
     assert (found.is_muted(999), found.is_muted(1_000)) == (before, at)

@@ -14,6 +14,7 @@ from tapeline.schemas.documents.json_schema import generated_files
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import catalogue
 
+HOSTS = ("signal", "note", "decision", "account", "strategy")
 OFFICIAL_SCHEMA = Path(__file__).parents[1] / "data" / "asyncapi-3.0.0.schema.json"
 
 
@@ -94,7 +95,7 @@ def test_the_log_is_received_and_everything_else_is_sent(document: dict[str, Any
     actions = {name: each["action"] for name, each in document["operations"].items()}
     assert actions == {
         "receive_log_record": "receive",
-        **{f"send_{name}": "send" for name in (*EVENTS.folded, "feeds")},
+        **{f"send_{name}": "send" for name in (*EVENTS.folded, "feeds", *HOSTS)},
     }
 
 
@@ -115,6 +116,16 @@ def test_an_output_has_its_event_and_the_tombstone_with_headers(
 def test_the_topic_of_feeds_has_a_message_for_each_of_its_types(document: dict[str, Any]) -> None:
     of_feeds = [row.tag for row in EVENTS.rows if row.origin == "feed"]
     assert list(document["channels"]["feeds"]["messages"]) == of_feeds
+
+
+def test_events_of_hosts_have_headers_and_no_tombstones(document: dict[str, Any]) -> None:
+    messages = document["channels"]["account"]["messages"]
+    assert list(messages) == ["order", "fill", "position", "account"]
+    for name in (*HOSTS, *messages):
+        found = document["components"]["messages"][name]
+        assert resolved(document, found["traits"][0]["$ref"])["headers"]["required"]
+    assert all("tombstone" not in document["channels"][name]["messages"] for name in HOSTS)
+    assert "messages" not in document["channels"]["host_state"]
 
 
 def test_examples_are_valid_payloads(document: dict[str, Any]) -> None:

@@ -30,8 +30,21 @@ def test_the_id_of_an_example_is_that_of_its_fact(name: str) -> None:
     # So does of a pause what it holds back.
     event.setdefault("connection", 3)
     event.setdefault("held", "history")
+    # And of an order what it is for.
+    event.setdefault("role", "entry")
+    event.setdefault("n", 0)
     make = getattr(ids, f"{name}_id")
     assert event["id"] == make(*(event[part] for part in signature(make).parameters))
+
+
+@pytest.mark.parametrize("name", EVENTS.hosted)
+def test_an_example_of_a_host_has_the_common_fields_of_its_type(name: str) -> None:
+    event = json.loads(encode(event_examples()[name]))
+    assert (event["corrects"] is None) == (name != "note")
+    assert (event["symbol"] is None) == (name in ("account", "strategy"))
+    assert (event["strategy"] is None) == (name in ("account", "position"))
+    assert event["seq"] % 1_000_000 >= 500_000
+    assert event["cause"] == {"0": event["seq"] // 1_000_000}
 
 
 @pytest.mark.parametrize("name", EVENTS.facts)

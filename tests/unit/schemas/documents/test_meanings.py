@@ -8,6 +8,7 @@ import pytest
 from tapeline.schemas.documents.json_schema import RECORD_STRUCTS
 from tapeline.schemas.documents.meanings import (
     COMMON_FIELDS,
+    HOST_FIELDS,
     RECORD_FIELDS,
     RECORDS,
     field_meaning,
@@ -24,6 +25,8 @@ def fields_of(struct: type[msgspec.Struct]) -> set[str]:
 @pytest.mark.parametrize("name", EVENTS.types)
 def test_an_event_has_the_common_fields_and_those_described(name: str) -> None:
     common = set(COMMON_FIELDS) if EVENTS.row(name).numbered else {"type"}
+    if name in EVENTS.hosted:
+        common |= set(HOST_FIELDS)
     assert fields_of(EVENTS.row(name).struct) | {"type"} == common | set(EVENTS.row(name).fields)
 
 
@@ -47,6 +50,12 @@ def test_a_nested_struct_has_the_fields_described(nested: Nested) -> None:
 
 def test_every_type_of_record_is_described() -> None:
     assert list(RECORDS) == list(RECORD_STRUCTS)
+
+
+def test_a_common_field_means_something_else_of_a_host() -> None:
+    assert field_meaning("fill", "event_ms") == HOST_FIELDS["event_ms"]
+    assert field_meaning("fill", "id") == COMMON_FIELDS["id"]
+    assert field_meaning("touch", "event_ms") == COMMON_FIELDS["event_ms"]
 
 
 def test_a_field_that_does_not_exist_has_no_meaning() -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import pytest
 from aiokafka import ConsumerRecord
+from msgspec.structs import replace
 
 from tapeline.schemas.codec import encode
 from tapeline.schemas.events import Pair
+from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import topic_of
 from tapeline.streams.consuming.received import (
     MessageReader,
     Removed,
     SymbolFilter,
     UnreadableEventError,
+    is_final,
     seq_of,
 )
 
@@ -44,10 +49,11 @@ def message(
     value: bytes | None,
     key: bytes | None = b"touch|ES|Major|Asia|return",
     headers: tuple[tuple[str, bytes | None], ...] = COUNTED,
+    topic: str = "tape.touches.v1",
 ) -> ConsumerRecord[bytes | None, bytes | None]:
     """A message as the client gives it."""
     return ConsumerRecord(
-        "tape.touches.v1",
+        topic,
         3,
         41,
         1_000,
@@ -72,6 +78,26 @@ def test_a_tombstone_shows_what_left_by_its_key_and_headers() -> None:
     assert event_of(message(None)) == gone
     assert seq_of(message(None)) == 7
     assert seq_of(message(b"{}", headers=())) is None
+
+
+@pytest.mark.parametrize("kind", EVENTS.hosted)
+@pytest.mark.parametrize("prefix", ["tape", "a.b", "tape.run.day-2"])
+def test_events_of_hosts_are_read_from_their_topics(kind: str, prefix: str) -> None:
+    event: Any = EVENTS.row(kind).example
+    topic = topic_of(kind, prefix)
+    assert event_of(message(encode(event), topic=topic)) == event
+    passes = SymbolFilter(["ES"]).passes(event)
+    assert passes == (event.symbol == "ES")
+    assert not SymbolFilter(["NQ"]).passes(event)
+
+
+def test_what_can_still_change_of_a_strategy_is_not_final() -> None:
+    final = {kind: is_final(EVENTS.row(kind).example) for kind in EVENTS.hosted}
+    assert {kind for kind, each in final.items() if each} == {"decision", "fill"}
+    signal: Any = EVENTS.row("signal").example
+    order: Any = EVENTS.row("order").example
+    assert is_final(replace(signal, state="cancelled"))
+    assert is_final(replace(order, state="filled"))
 
 
 UNREADABLE = {

@@ -11,6 +11,7 @@ from tapeline.schemas.config.model import KafkaConfig
 from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.topics import host_state_topic, host_topics
 from tapeline.streams.errors import TopicsError
 from tapeline.streams.kafka.topics import FoundTopic, TopicReport, wanted_topics
 from tapeline.streams.kafka.topics import reports as topic_reports
@@ -57,4 +58,5 @@ def test_a_worker_needs_no_topic_that_it_neither_reads_nor_writes() -> None:
     needed = worker_reports(found, "tape", of_feeds)
     judge_topics(needed)
     left = {each.wanted.name for each in found} - {each.wanted.name for each in needed}
-    assert left == {"tape.toys.v1", "tape.feeds.v1"}
+    of_hosts = {*host_topics(), host_state_topic()}
+    assert left == {"tape.toys.v1", "tape.feeds.v1"} | of_hosts
