@@ -63,6 +63,10 @@ WITHOUT: dict[str, str] = {
         "replay/results/topics replay/sources/items replay/sources/opening "
         "replay/sources/protocol "
     ),
+    "a part of paper accounts: tests/unit/streams/host/accounts": (
+        "streams/host/accounts/decisions streams/host/accounts/ledger "
+        "streams/host/accounts/model streams/host/accounts/orders "
+    ),
     "options and tables of the commands: tests/unit/streams/cli": (
         "streams/cli/options streams/cli/recording streams/cli/replay_options "
         "streams/cli/show/correction streams/cli/show/feeds streams/cli/show/log_text "
