@@ -15,7 +15,7 @@ import msgspec
 from tapeline.schemas.config.indicator_sets import IndicatorSet, SetPart
 from tapeline.schemas.config.model import Config, DerivedConfig
 from tapeline.schemas.windows import WindowSpec
-from tapeline.streams.pipeline.provenance import ADDED, INDICATORS, WINDOWS
+from tapeline.streams.pipeline.differences import ADDED, INDICATORS, WINDOWS
 
 
 def config_of(config: Config, then: Mapping[str, Any], now: Mapping[str, Any]) -> Config | None:

@@ -12,12 +12,12 @@ from tapeline.streams.calendars.schedules import is_arithmetic, month_of, zone_r
 from tapeline.streams.core.calendar import Calendar, ZoneTable
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.plan import GroupPlan
+from tapeline.streams.pipeline.differences import schedule_differences
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.provenance import (
     GroupIdentity,
     calendar_parts,
     identity_over,
-    schedule_differences,
     zones_of,
 )
 

@@ -12,8 +12,7 @@ before it nothing asks for. Versions of artefacts and of ``tzdata`` are no part 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -37,20 +36,21 @@ from tapeline.streams.core.engine import RULES_VERSION, GroupEngine, check_state
 from tapeline.streams.core.plan import GroupPlan, InstrumentPlan, PlannedIndicators
 from tapeline.streams.core.ranges.schedule import RangeNotFoundError
 from tapeline.streams.core.rules import tracker_versions
+from tapeline.streams.pipeline.differences import (
+    INDICATORS,
+    WINDOWS,
+    SettingDifferences,
+    differences,
+    refusal,
+)
 from tapeline.streams.pipeline.planning import plan_group
 
 IDENTITY: Final = "identity"
 """Name of the state record."""
-INDICATORS: Final = "indicators"
-WINDOWS: Final = "windows"
-"""Names of parts of it, and of the trackers that have their settings there."""
 LEAD_DAYS: Final = 200
 """Days before the first bar: the longest range window has 160, and a month looks at its 31."""
 SPARE_DAYS: Final = 64
 """More of them for holidays, where a historical window reaches back farther."""
-MOST_SHOWN: Final = 3
-ADDED: Final = (INDICATORS, WINDOWS)
-"""Parts that are there only where a group has what they are settings of."""
 
 Parts = dict[str, Any]
 """An identity as plain data: its parts by name."""
@@ -78,7 +78,23 @@ class Identity(Struct, frozen=True, array_like=True):
 
 
 class IdentityError(BrokenPromiseError, ValueError):
-    """State that was made with other settings, or on another schedule, than those of now."""
+    """State that was made with other settings, or on another schedule, than those of now.
+
+    Attributes
+    ----------
+    group
+        Whose state.
+    found
+        What differs.
+    """
+
+    def __init__(self, text: str, group: str, found: SettingDifferences) -> None:
+        super().__init__(text, group, found)
+        self.group = group
+        self.found = found
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def stored_identity(data: object) -> Identity | None:
@@ -330,12 +346,12 @@ def check_plan(
     now = identity_over(config, plan, identity.first, identity.last)
     if now == identity:
         return
-    found = []
+    found = SettingDifferences([], [])
     if parts is not None:
-        found = list(differences(parts, identity_parts(config, plan, now, parts.get("rows_from"))))
-    if not found:
-        found = [f"the hash of all was {identity.sha256[:12]}, now {now.sha256[:12]}"]
-    raise _refused(plan.group, shown(found))
+        found = differences(parts, identity_parts(config, plan, now, parts.get("rows_from")))
+    if not found.added and not found.others:
+        found.others.append(f"the hash of all was {identity.sha256[:12]}, now {now.sha256[:12]}")
+    raise _error(plan.group, found)
 
 
 def restore_engine(
@@ -380,93 +396,9 @@ def restore_planned(plan: GroupPlan, records: dict[str, Any]) -> GroupEngine:
 
 
 def _refused(group: str, what: str) -> IdentityError:
-    return IdentityError(f"the state of group {group} was made with other settings: {what}")
+    return _error(group, SettingDifferences([], [what]))
 
 
-def shown(found: list[str]) -> str:
-    """The first of some differences, and how many more there are."""
-    more = len(found) - MOST_SHOWN
-    return "; ".join(found[:MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
-
-
-def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """What the parts of two identities do not agree in, a text each: key, then, now."""
-    for key in {**then, **now}:
-        if key in ADDED:
-            old, new = then.get(key, {}), now.get(key, {})
-            for symbol in sorted({*old, *new}):
-                below = f"{key}.{symbol}"
-                yield from _setting_differences(below, old.get(symbol, {}), new.get(symbol, {}))
-        elif key == "trackers":
-            yield from _setting_differences(key, *_lasting(then[key], now[key]))
-        elif key not in ("calendars", "zones", "first", "last", "rows_from"):
-            yield from _setting_differences(key, then.get(key), now.get(key))
-    yield from schedule_differences(then, now)
-
-
-def _lasting(old: dict[str, int], new: dict[str, int]) -> tuple[dict[str, int], dict[str, int]]:
-    """Versions of trackers without those that only one has for its settings, which are named."""
-    gone = [name for name in ADDED if (name in old) != (name in new)]
-    return (
-        {name: version for name, version in old.items() if name not in gone},
-        {name: version for name, version in new.items() if name not in gone},
-    )
-
-
-def schedule_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """Differences of the calendars and zones that both have."""
-    for name, old, new in _both(then, now, "calendars"):
-        if isinstance(old, str) or isinstance(new, str):
-            continue
-        for month, was, is_now in _changed(old["months"], new["months"]):
-            yield (
-                f"calendar {name}, month {month}: then sessions of digest {_text(was)}, now"
-                f" {_text(is_now)} (so far back only a digest is kept)"
-            )
-        for day, was, is_now in _changed(old["sessions"], new["sessions"]):
-            then_text, now_text = was or "no session", is_now or "no session"
-            yield f"calendar {name}, session {day}: then {then_text}, now {now_text}"
-    for name, old, new in _both(then, now, "zones"):
-        for instant, was, is_now in _changed(old, new):
-            then_text, now_text = was or "no change", is_now or "no change"
-            yield f"time zone {name}, {instant}: then {then_text}, now {now_text}"
-
-
-def _setting_differences(key: str, old: Any, new: Any) -> Iterator[str]:
-    if key.startswith(INDICATORS) and isinstance(new if old is None else old, dict):
-        # Down to the keys that are new or gone.
-        old, new = old or {}, new or {}
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in sorted({*old, *new}):
-            yield from _setting_differences(f"{key}.{name}", old.get(name), new.get(name))
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new) and old:
-        if isinstance(old[0], dict):
-            for number, pair in enumerate(zip(old, new, strict=True)):
-                yield from _setting_differences(f"{key}[{number}]", *pair)
-        elif old != new:
-            yield f"{key}: then {_text(old)}, now {_text(new)}"
-    elif old != new:
-        yield f"{key}: then {_text(old)}, now {_text(new)}"
-
-
-def _both(
-    then: Mapping[str, Any], now: Mapping[str, Any], part: str
-) -> Iterator[tuple[str, Any, Any]]:
-    old, new = then.get(part) or {}, now.get(part) or {}
-    for name in sorted(old.keys() & new.keys()):
-        yield name, old[name], new[name]
-
-
-def _changed(
-    old: Mapping[str, str], new: Mapping[str, str]
-) -> Iterator[tuple[str, str | None, str | None]]:
-    for key in sorted({*old, *new}):
-        if old.get(key) != new.get(key):
-            yield key, old.get(key), new.get(key)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _error(group: str, found: SettingDifferences) -> IdentityError:
+    # What is refused everywhere comes first: no more than a few are shown.
+    return IdentityError(refusal(group, [*found.others, *found.added]), group, found)

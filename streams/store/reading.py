@@ -119,10 +119,7 @@ class StoreReader:
 
     def check_settings(self, config: Config) -> None:
         """Raise `StoreError` when a group was made with other settings, or another schedule."""
-        way_out = (
-            "name its configuration by --config; a run of the store takes other indicators and"
-            " windows, and more derived intervals, over"
-        )
+        way_out = "name its configuration by --config"
         check_settings(config, self._folder, self.plans(), self._database, way_out, self._registry)
 
     def plans(self) -> dict[str, Identity]:

@@ -11,6 +11,7 @@ from tapeline.schemas.config.model import Config
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.pipeline.additions import config_of
+from tapeline.streams.pipeline.differences import refusal
 from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.provenance import (
     IDENTITY,
@@ -26,6 +27,10 @@ from tapeline.streams.store.checkpoint import StoreCheckpoint
 from tapeline.streams.store.database import Database
 from tapeline.streams.store.layout import PLANS, StoreError, state_prefix
 
+TAKEN_OVER = (
+    "a run of the store takes other indicators and windows, and more derived intervals, over"
+)
+UNSHOWN = "days too far back to be named"
 _DECODER = msgspec.json.Decoder(Identity)
 
 
@@ -65,8 +70,10 @@ def check_settings(
         try:
             check_identity(config, group, identity, _parts(database, group), registry)
         except IdentityError as error:
+            if error.found.others:
+                raise _refused(folder, error, way_out) from error
             raise StoreError(
-                f"{folder}: {error}; go back to what it was made with, or {way_out}"
+                f"{folder}: {error}; go back to what it was made with, or {way_out}; {TAKEN_OVER}"
             ) from error
 
 
@@ -98,11 +105,17 @@ def earlier_settings(
         except IdentityError as error:
             earlier = _earlier(config, group, identity, parts, registry)
             if earlier is None:
-                raise StoreError(
-                    f"{folder}: {error}; go back to what it was made with, or {way_out}"
-                ) from error
+                raise _refused(folder, error, way_out) from error
             found[group] = earlier
     return found
+
+
+def _refused(folder: Path, error: IdentityError, way_out: str) -> StoreError:
+    """What is refused whatever else differs, and what to do."""
+    found = error.found
+    text = refusal(error.group, found.others or [UNSHOWN])
+    note = f" ({TAKEN_OVER} where nothing else differs)" if found.added else ""
+    return StoreError(f"{folder}: {text}; go back to what it was made with, or {way_out}{note}")
 
 
 def _earlier(

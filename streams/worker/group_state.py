@@ -130,7 +130,8 @@ def _restored(config: Config, group: str, stored: StoredGroup, registry: Registr
     except StateIncompleteError as error:
         raise StateIncompleteError(f"{error}. {LOST}") from error
     except IdentityError as error:
-        raise IdentityError(
+        text = (
             f"{error}. Results of the two would mix: go back to the settings and the calendars of"
             " before, or build anew under another topic prefix (docs/operations.md, Rebuild)"
-        ) from error
+        )
+        raise IdentityError(text, group, error.found) from error

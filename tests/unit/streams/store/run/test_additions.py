@@ -196,6 +196,31 @@ def test_any_other_difference_is_refused_and_named(tmp_path: Path, toml: str, na
     assert contents(tmp_path / "S") == before
 
 
+def test_a_refusal_names_what_is_refused_and_not_what_would_be_taken_over(tmp_path: Path) -> None:
+    files = books(tmp_path, 2)
+    load(tmp_path / "S", *files)
+    other = WITH_WINDOWS.replace("horizon_sessions = 2", "horizon_sessions = 3")
+    alone = (
+        "a run of the store takes other indicators and windows, and more derived intervals, over"
+    )
+    with pytest.raises(StoreError) as run:
+        load(tmp_path / "S", *files, toml=other)
+    with (
+        StoreReader(tmp_path / "S") as reader,
+        pytest.raises(StoreError) as read,
+    ):
+        reader.check_settings(read_config(other, "test"))
+    for caught in (run, read):
+        message = str(caught.value)
+        assert "made with other settings: instruments.A.horizon_sessions: then 2, now 3" in message
+        assert "windows.A" not in message
+        assert message.endswith(f" ({alone} where nothing else differs)")
+    plain = CONFIGURATION.replace("horizon_sessions = 2", "horizon_sessions = 3")
+    with pytest.raises(StoreError) as unmixed:
+        load(tmp_path / "S", *files, toml=plain)
+    assert alone not in str(unmixed.value)
+
+
 def test_a_reader_names_the_difference_and_the_way_out(tmp_path: Path) -> None:
     load(tmp_path / "S", *books(tmp_path, 2))
     with StoreReader(tmp_path / "S") as reader:
