@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from tapeline.streams.core.indicators.series import EmaSeries
 from tests.unit.streams.core.indicators.books import QUARTERS, bar, closes, run
 
 
@@ -20,6 +23,24 @@ def test_the_average_of_hull_reaches_a_line_without_delay() -> None:
 
 def test_an_exponential_average_begins_with_the_mean_of_its_first_closes() -> None:
     assert run("ema(3)", closes(1, 2, 6, 7)) == [None, None, 3.0, 5.0]
+
+
+@pytest.mark.parametrize("price", [100, 10**9])
+def test_an_exponential_average_arrives_where_the_market_stands_still(price: int) -> None:
+    # At the greater price a step is lost in the last digit long before it is near.
+    still = [price] * 1_000
+    for before in (range(50), range(900, 870, -1)):
+        assert run("ema(50)", closes(*before, *still))[-1] == float(price)
+
+
+def test_an_exponential_average_is_that_of_the_series_to_the_bit() -> None:
+    market = [*(n * n % 997 for n in range(200)), *([500] * 400)]
+    series = EmaSeries(20, 1)
+    expected = []
+    for close in market:
+        series.add(float(close))
+        expected.append(series.value(0))
+    assert run("ema(20)", closes(*market))[19:] == expected[19:]
 
 
 def test_an_average_of_one_bar_is_that_bar() -> None:
