@@ -6,7 +6,7 @@ another one, or not there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import singledispatchmethod
 from typing import Any
 
@@ -34,11 +34,14 @@ from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.plan import GroupPlan, InstrumentPlan
 from tapeline.streams.core.ranges.schedule import RangeSchedule, RangeSpec
 from tapeline.streams.core.windows.spans import WindowSpan
+from tapeline.streams.core.windows.tracker import NO_SESSION
 
 PREVIOUS_CLOSE_REACH_MS = 5 * DAY_MS
 NEIGHBOUR_REACH_MS = 15 * DAY_MS
 """A bar whose neighbour is farther away is named without it."""
 TRUE_OPEN = "true open"
+ONE_OF_DAY = {"open": "first", "close": "last"}
+"""Fields of a window that one bar of a session gives."""
 BREAKS = ("first_break", "return", "second_break", "resolved")
 
 
@@ -100,6 +103,10 @@ class Cause(Struct):
             yield from cause.everything()
 
 
+def _none_in_part(_: str) -> int:
+    return NO_SESSION
+
+
 class Chain:
     """Makes the causes of facts of one group.
 
@@ -107,11 +114,19 @@ class Chain:
     ----------
     facts
         The facts of the group as they are now, by id; read when a chain is made.
+    in_part
+        Session of a symbol that does not count for windows; `WindowTracker.in_part`.
     """
 
-    def __init__(self, plan: GroupPlan, facts: Mapping[str, Event]) -> None:
+    def __init__(
+        self,
+        plan: GroupPlan,
+        facts: Mapping[str, Event],
+        in_part: Callable[[str], int] = _none_in_part,
+    ) -> None:
         self._plan = plan
         self._facts = facts
+        self._in_part = in_part
         first = plan.instruments[0]
         self._schedule = RangeSchedule(first.calendar, first.base_ms, first.kinds)
 
@@ -182,9 +197,12 @@ class Chain:
         name = parsed_id(fact.id).rest[0]
         [spec] = [spec for known, spec in plan.windows if known == name]
         index = calendar.index_of_day(day_of(fact.session))
+        in_part = self._in_part(fact.symbol)
+        only = ONE_OF_DAY.get(spec.field) if spec.granularity == "daily" else None
         spans = tuple(
-            SlotSpan(fact.symbol, calendar.open_ms(each), calendar.close_ms(each))
+            SlotSpan(fact.symbol, calendar.open_ms(each), calendar.close_ms(each), only)
             for each in WindowSpan(calendar, spec).sessions(index)
+            if each != in_part
         )
         return [Cause("bars of its sessions", spans=spans)]
 

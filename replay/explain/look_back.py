@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tapeline.schemas.indicators.counts import BY_EVENTS, first_count, warm_count
+from tapeline.schemas.indicators.sets import followed
 from tapeline.schemas.indicators.specification import Specification
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.plan import PlannedIndicators
@@ -40,8 +41,8 @@ def _bars(made: Specification, by_stem: dict[str, Specification]) -> int:
     if warm_count(made) == BY_EVENTS:
         return BY_EVENTS
     if made.of:
-        inner = _bars(by_stem[made.of.partition(".")[0]], by_stem)
-        return BY_EVENTS if inner == BY_EVENTS else bars + inner
+        inner = _bars(followed(made, by_stem)[0], by_stem)
+        return BY_EVENTS if inner == BY_EVENTS else bars + inner - 1
     return bars
 
 

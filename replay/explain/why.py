@@ -28,6 +28,7 @@ from tapeline.schemas.symbols import is_name
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.core.outcome import Outcome
+from tapeline.streams.core.windows.tracker import NO_SESSION, WindowTracker
 from tapeline.streams.errors import InputError
 from tapeline.streams.pipeline.drive import Drive, Item
 from tapeline.streams.pipeline.planning import plan_group
@@ -250,7 +251,7 @@ class Finder(_Group):
         self.versions: list[Version] = []
         self._id = fact_id
         self._facts: dict[str, Event] = {}
-        self._chain = Chain(self.plan, self._facts)
+        self._chain = Chain(self.plan, self._facts, self._in_part)
         self._keeps = self._kept_facts(self.plan.registry.row(kind).rule, fact_id)
 
     @staticmethod
@@ -286,6 +287,12 @@ class Finder(_Group):
         if found is not None:
             self._add(item, record, found, outcome.correction)
         return True
+
+    def _in_part(self, symbol: str) -> int:
+        for tracker in self.engine.tracks(symbol).rules.added:
+            if isinstance(tracker, WindowTracker):
+                return tracker.in_part
+        return NO_SESSION
 
     def _add(
         self, item: Item, record: LogRecord, event: Output, correction: Correction | None
@@ -388,6 +395,7 @@ class VersionReader(_Group):
         """Fill in the bars of a cause of a fact, and of what is behind it."""
         for behind in cause.causes:
             self._look_up(behind, version, cause.fact or fact)
+        found: list[LoggedBar] = []
         for span in cause.spans:
             plan = next(each for each in self.plan.instruments if each.symbol == span.symbol)
             labels = sorted(
@@ -399,10 +407,11 @@ class VersionReader(_Group):
             )
             if span.only is not None:
                 labels = labels[:1] if span.only == "first" else labels[-1:]
-            cause.bars = [self._bars[span.symbol, label] for label in labels]
+            found += [self._bars[span.symbol, label] for label in labels]
             if cause.with_missing:
                 known = _until(version, span)
                 cause.missing = without_bar(plan, known, set(labels))
+        cause.bars = found
         if len(cause.bars) > 1:
             cause.gives = extremes(cause.bars, fact)
 

@@ -124,6 +124,11 @@ class WindowTracker(Tracker):
         self._session = self._first = NO_SESSION
         self._first_seen = UNKNOWN
 
+    @property
+    def in_part(self) -> int:
+        """Index of the history's first session where it was seen in part, else `NO_SESSION`."""
+        return self._first if self._first_seen == IN_PART else NO_SESSION
+
     def begin(self, label_ms: int) -> None:
         """History starts with the session of that label."""
         self._first = self._calendar.session_of(label_ms)

@@ -31,6 +31,7 @@ RANGES = 'ranges = ["cme_index", "prior_session"]'
 CONFIG = read_config(f"[instruments.ES]\n{RANGES}\n[instruments.NQ]\n{RANGES}\n", "test")
 PAIRED = read_config("", "test")
 MINUTE_MS = 60_000
+DAY_MS = 24 * 60 * MINUTE_MS
 OPEN_MS = 1_763_938_800_000
 """2025-11-23 18:00 New York: the open of the session of 24 November."""
 HOLES = (100, 101, 333)
@@ -394,18 +395,79 @@ def test_a_window_names_the_bars_of_its_sessions(tmp_path: Path) -> None:
         'field = "volume"\nperiod = "1d"\n',
         "test",
     )
-    day_ms = 24 * 60 * MINUTE_MS
+
     bars = [
-        Bar("ES", "1m", OPEN_MS + day * day_ms + minute * MINUTE_MS, 9.0, 9.0, 9.0, 9.0, 5 + minute)
+        Bar("ES", "1m", OPEN_MS + day * DAY_MS + minute * MINUTE_MS, 9.0, 9.0, 9.0, 9.0, 5 + minute)
         for day in (0, 1)
         for minute in (0, 1, 7)
     ]
-    log: list[LogRecord] = [*bars, Clock("ES", OPEN_MS + 2 * day_ms)]
+    log: list[LogRecord] = [*bars, Clock("ES", OPEN_MS + 2 * DAY_MS)]
     answer = answered(tmp_path, config, log, "window|ES|volume|2025-11-26")
     [version] = answer.versions
     assert [each.bar for each in version.bars()] == bars[3:]
     assert (version.after or {})["value"] == 5 + 6 + 12
     assert_every_bar_matters(config, log, version)
+
+
+def daily_log(first_minute: int, days: int = 2) -> list[Bar]:
+    """Three bars a session, the first session from some minute on."""
+    minutes = (0, 1, 7)
+    return [
+        Bar("ES", "1m", OPEN_MS + day * DAY_MS + minute * MINUTE_MS, 9.0, 9.0, 9.0, 9.0, 5 + minute)
+        for day in range(days)
+        for minute in minutes
+        if day or minute >= first_minute
+    ]
+
+
+def window_of(field: str) -> Config:
+    return read_config(
+        '[instruments.ES]\n[groups]\nES-NQ = ["ES"]\n[windows.two]\nkind = "sum"\nperiod = "2d"\n'
+        f'field = "{field}"\n',
+        "test",
+    )
+
+
+@pytest.mark.parametrize(
+    ("first_minute", "field", "named"),
+    [
+        (0, "volume", [0, 1, 2, 3, 4, 5]),
+        (1, "volume", [2, 3, 4]),
+        (0, "high", [0, 1, 2, 3, 4, 5]),
+        (0, "open", [0, 3]),
+        (1, "close", [4]),
+    ],
+)
+def test_a_window_names_bars_of_all_its_sessions_that_count(
+    tmp_path: Path, first_minute: int, field: str, named: list[int]
+) -> None:
+    config = window_of(field)
+    bars = daily_log(first_minute)
+    log: list[LogRecord] = [*bars, Clock("ES", OPEN_MS + 2 * DAY_MS)]
+    [version] = answered(tmp_path, config, log, "window|ES|two|2025-11-26").versions
+    assert [each.bar for each in version.bars()] == [bars[at] for at in named]
+    assert (version.after or {})["have"] == (1 if first_minute else 2)
+    assert_every_bar_matters(config, log, version)
+
+
+def test_a_row_looks_back_through_all_that_its_indicators_follow(tmp_path: Path) -> None:
+    config = read_config(
+        "[indicators.own]\n"
+        'list = ["sma(2, of=sma_2_of_bbands_2.upper)", "sma(2, of=bbands_2.upper)", "bbands(2)"]\n'
+        'intervals = ["1m"]\n[instruments.ES]\nindicators = ["own"]\n',
+        "own",
+    )
+    log: list[LogRecord] = [
+        Bar("ES", "1m", OPEN_MS + at * MINUTE_MS, 10.0 + at, 10.0 + at, 10.0 + at, 10.0 + at, 7)
+        for at in range(12)
+    ]
+    last = OPEN_MS + 11 * MINUTE_MS
+    [version] = answered(tmp_path, config, log, f"indicators|ES|1m|{last}").versions
+    spans = {
+        cause.role: [(each.bar.start_ms - OPEN_MS) // MINUTE_MS for each in cause.bars]
+        for cause in version.causes
+    }
+    assert spans == {"the bar": [11], "look-back": [8, 9, 10]}
 
 
 def test_a_window_without_values_names_nothing(tmp_path: Path) -> None:

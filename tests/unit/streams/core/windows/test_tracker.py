@@ -11,6 +11,7 @@ from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.records import Bar, Cancel, Clock
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.tracker_list import TrackerList
+from tapeline.streams.core.windows.tracker import NO_SESSION, WindowTracker
 from tapeline.streams.pipeline.planning import plan_group
 from tests.unit.streams.core.scenario import DAY_MS, HOUR_MS, MINUTE_MS, Tape, at, flat
 
@@ -79,6 +80,16 @@ def test_the_first_fact_is_for_the_session_after_the_first_closed_one() -> None:
     assert not any(is_window(each) for each in tape.events)
     [event] = close(tape, "2025-07-01")
     assert (event.session, event.have, event.need, event.complete) == ("2025-07-02", 1, 2, False)
+
+
+def test_a_first_session_that_was_seen_in_part_is_known_as_such() -> None:
+    for first, in_part in (("09:30", False), ("09:31", True)):
+        tape = opened(VOLUME)
+        tracks = tape.engine.tracks("ACME")
+        [tracker] = [each for each in tracks.rules.added if isinstance(each, WindowTracker)]
+        assert tracker.in_part == NO_SESSION
+        tape.take(flat("ACME", f"2025-07-01 {first}", 10.0))
+        assert tracker.in_part == (tracks.sessions.index if in_part else NO_SESSION)
 
 
 @pytest.mark.parametrize(("first", "have", "value"), [("09:30", 1, 200.0), ("09:31", 0, None)])
