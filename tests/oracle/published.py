@@ -9,6 +9,7 @@ from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.records import Bar
 from tests.oracle import by_session
 from tests.oracle.book import Book, Fact
+from tests.oracle.indicator_rows import indicator_rows
 from tests.oracle.pairs import pairs
 from tests.oracle.ranges import Touch, range_fact, ranges, touch_fact
 from tests.oracle.session_windows import windows
@@ -83,6 +84,7 @@ def _of_symbol(config: Config, book: Book) -> tuple[list[Fact], list[Touch]]:
     if instrument.quality:
         facts += by_session.quality(book, instrument.base)
         facts += by_session.gaps(book, instrument.base)
+    facts += indicator_rows(book, config.indicators_for(instrument), instrument.base)
     facts += windows(book, config.windows_of(book.symbol))
     facts += [range_fact(book, each) for each in found]
     facts += [touch_fact(book, touch) for touch in touches]

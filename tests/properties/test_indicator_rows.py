@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from fractions import Fraction
 from random import Random
 from typing import Any
@@ -15,10 +14,10 @@ from tapeline.schemas.records import Bar, LogRecord
 from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.pipeline.planning import plan_group
 from tests.oracle.book import Book
-from tests.oracle.by_session import derived_bars
+from tests.oracle.indicator_rows import bars_of
 from tests.oracle.indicators.relative import rvol
 from tests.oracle.indicators.rows import rows
-from tests.oracle.indicators.shapes import Market, PlainBar
+from tests.oracle.indicators.shapes import Market
 from tests.oracle.trading_days import Timeline, trading_days
 from tests.properties.books import BookShape, config_for, make_book, shapes, with_clocks
 from tests.properties.folding import fold
@@ -40,41 +39,6 @@ def extra(base: str, middle: str) -> str:
     for name, (texts, intervals) in sets.items():
         lines.append(f"[indicators.{name}]\nlist = {list(texts)!r}\nintervals = {intervals!r}\n")
     return "\n".join(lines).replace("'", '"')
-
-
-def bars_of(book: Book, base: str, interval: str) -> list[PlainBar]:
-    """Bars of an interval in ticks."""
-    if interval == base:
-        return [
-            PlainBar(
-                bar.start_ms,
-                book.timeline.session_at(bar.start_ms),
-                bar.open,
-                bar.high,
-                bar.low,
-                bar.close,
-                bar.volume,
-            )
-            for bar in book.bars
-        ]
-    found = derived_bars(book, (parse_interval(interval),), False, True)
-    return [_plain(fact) for fact in found]
-
-
-def _plain(fact: dict[str, Any]) -> PlainBar:
-    prices = [int(Decimal(repr(fact[name])) / Decimal(TICK)) for name in _PRICES]
-    return PlainBar(
-        fact["start_ms"],
-        fact["session"],
-        prices[0],
-        prices[1],
-        prices[2],
-        prices[3],
-        fact["volume"],
-    )
-
-
-_PRICES = ("open", "high", "low", "close")
 
 
 # A book in fractions takes half a second.

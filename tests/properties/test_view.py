@@ -6,7 +6,7 @@ import json
 from random import Random
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapeline.schemas.config.model import Config
@@ -69,3 +69,31 @@ def test_intervals_of_any_length_fold_to_the_oracles_view(
     config = config_for(shape, ("A",), f'\n[derived]\nintervals = {listed}\nincomplete = "skip"\n')
     book = make_book("A", shape)
     _assert_view_is_the_oracles(config, "A", list(book))
+
+
+EXACT = ("sma(3)", "wma(2)", "bbands(3)", "donchian(3)", "stochastic(3)", "mom(2)", "cci(3)")
+OF_VOLUMES = ("vwap", "obv(anchor=history)", "mfi(2)", "volume_sma(3)")
+
+
+# A book in fractions takes long.
+@settings(max_examples=max(3, settings().max_examples // 5))
+@given(
+    shape=shapes(bases=("60m", "240m"), sessions=(1, 2)),
+    seed=st.integers(0, 999),
+    publish=st.sampled_from(("rows", "latest")),
+    on_incomplete=st.sampled_from(("use", "skip")),
+)
+def test_exact_indicators_fold_to_the_oracles_view(
+    shape: BookShape, seed: int, publish: str, on_incomplete: str
+) -> None:
+    # Volumes that are no whole numbers are added as doubles.
+    listed = EXACT if shape.fractional else EXACT + OF_VOLUMES
+    extra = (
+        f"[indicators.fine]\nlist = {json.dumps(listed)}\n"
+        f'intervals = ["{shape.base}", "480m"]\n'
+        f'publish = "{publish}"\non_incomplete = "{on_incomplete}"\n'
+        '[indicators.days]\nlist = ["sma(2)", "pivot_points"]\nintervals = ["1d"]\n'
+        '[instruments.default]\nindicators = ["fine", "days"]\n'
+    )
+    config = config_for(shape, ("A",), extra)
+    _assert_view_is_the_oracles(config, "A", with_clocks(make_book("A", shape), seed, 3, shape))
