@@ -13,12 +13,13 @@ from tapeline.schemas.events import Event
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord, field_values
 from tapeline.streams.core.correct.corrections import Revisions
 from tapeline.streams.core.history.blocks import RecordSlots
+from tapeline.streams.core.indicators.tracker import IndicatorTracker
 from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.plan import GroupPlan
 from tapeline.streams.core.ranges.schedule import RangeSchedule
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.core.stamp import Stamp
-from tapeline.streams.core.state import StateSlots, SymbolState
+from tapeline.streams.core.state import StateSlots, SymbolState, stored_present
 from tapeline.streams.core.symbol import SymbolEngine
 from tapeline.streams.core.tracks import SymbolTracks
 from tapeline.streams.core.volume import GREATEST_VOLUME, WHOLE_BITS, written_volume
@@ -66,6 +67,27 @@ def stored_watermarks(group: str, hot: dict[str, Any]) -> dict[str, int | None]:
     """
     check_state_version(group, {HOT: hot})
     return {symbol: state[0] for symbol, state in hot["symbols"].items()}
+
+
+def stored_bar_counts(plan: GroupPlan, hot: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Bars that indicators have taken, by symbol and interval, by the record `HOT` of a group.
+
+    Parameters
+    ----------
+    plan
+        That the state was made with.
+    """
+    engine = GroupEngine(plan)
+    found: dict[str, dict[str, int]] = {}
+    for symbol, state in hot["symbols"].items():
+        present = stored_present(state)
+        if present is None:
+            continue
+        rules = engine.tracks(symbol).rules
+        for tracker in rules.added:
+            if isinstance(tracker, IndicatorTracker):
+                found[symbol] = tracker.bars_at(present.part(rules.all, tracker.name))
+    return found
 
 
 class GroupEngine:

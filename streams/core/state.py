@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tapeline.streams.core.history.blocks import RecordSlots
-from tapeline.streams.core.history.ring import HOUR, NOWHERE_MS, stored_point
+from tapeline.streams.core.history.ring import HOUR, NOWHERE_MS, RestorePoint, stored_point
 from tapeline.streams.core.ranges.stored import INDEX
 from tapeline.streams.core.symbol import SymbolEngine
 from tapeline.streams.core.tracker import Tracker
@@ -18,6 +18,11 @@ from tapeline.streams.core.tracks import SymbolTracks
 
 ADDED: Final = "added"
 """What the records of added trackers begin with, after the symbol and before their names."""
+
+
+def stored_present(hot: list[Any]) -> RestorePoint | None:
+    """Where a symbol stands by its hot part; None before its first bar."""
+    return None if len(hot) == 2 else stored_point(hot[3])
 
 
 class StateSlots:

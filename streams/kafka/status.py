@@ -35,6 +35,7 @@ from tapeline.streams.pipeline.status import (
     session_index,
     session_so_far,
 )
+from tapeline.streams.pipeline.warm_up import RowTable, indicator_history, window_history
 
 LOOK_BACK_MS = 4 * DAY_MS
 """How much of the log is read: over the longest weekend, the session before it."""
@@ -116,8 +117,9 @@ class _TopicStatus:
                 corrected += await self._corrected(topic, since_ms)
         members = [each for feed in self._config.feeds.values() for each in feed.symbols]
         symbols = sorted({*self._marks, *self._bars, *members})
+        table = await self._table(names)
         return StatusFacts(
-            symbols=[self._symbol(each, gaps.get(each, ())) for each in symbols],
+            symbols=[self._symbol(each, gaps.get(each, ()), table) for each in symbols],
             operations=operations,
             letters=letters,
             corrected=corrected,
@@ -184,6 +186,27 @@ class _TopicStatus:
                 found[symbol] = (*found.get(symbol, ()), each)
         return found
 
+    async def _table(self, names: Collection[str]) -> RowTable:
+        """Rows of indicators and values of windows, if the configuration has any."""
+        found = RowTable()
+        config = self._config
+        default = () if config.default is None else (config.default,)
+        asked = {
+            "indicators": any(each.indicators for each in (*config.instruments.values(), *default)),
+            "window": bool(config.windows),
+        }
+        takes = {"indicators": found.take_indicators, "window": found.take_window}
+        for kind, take in takes.items():
+            topic = topic_of(kind, self._prefix)
+            if not asked[kind] or topic not in names:
+                continue
+            async for message in self._messages(topic, self._now_ms - LOOK_BACK_MS):
+                if message.value:
+                    take(message.value)
+                else:
+                    found.drop(message.key.decode())
+        return found
+
     async def _corrected(self, topic: str, since_ms: int) -> list[CorrectedFact]:
         found = []
         async for message in self._messages(topic, since_ms):
@@ -196,7 +219,7 @@ class _TopicStatus:
                 )
         return found
 
-    def _symbol(self, symbol: str, gaps: tuple[OpenGap, ...]) -> SymbolFacts:
+    def _symbol(self, symbol: str, gaps: tuple[OpenGap, ...], table: RowTable) -> SymbolFacts:
         config = self._config
         instrument = config.instrument(symbol)
         assert instrument is not None, f"{symbol} had a record that was checked, or is of a feed"
@@ -223,4 +246,13 @@ class _TopicStatus:
             last_bar_ms=max(bars, default=None),
             session=session_so_far(calendar, base_ms, watermark_ms, running),
             gaps=gaps,
+            indicators=tuple(
+                # How many bars there were before, these messages do not show.
+                indicator_history(each, table.rows(symbol, each.interval).latest, None)
+                for each in config.indicators_for(instrument)
+            ),
+            windows=tuple(
+                window_history(name, table.window(symbol, name))
+                for name in config.windows_of(symbol)
+            ),
         )

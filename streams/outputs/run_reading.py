@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from tapeline.schemas.config.indicator_sets import IntervalIndicators
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.topics import output_topics, topic_of
@@ -26,6 +27,13 @@ from tapeline.streams.pipeline.status import (
     received_ms,
 )
 from tapeline.streams.pipeline.view import set_version
+from tapeline.streams.pipeline.warm_up import (
+    IndicatorHistory,
+    IntervalRows,
+    RowTable,
+    indicator_history,
+    window_history,
+)
 
 _UNCAUSED = b'"corrects":null'
 
@@ -67,9 +75,10 @@ class RunReader:
             if gap["state"] == "open":
                 found = OpenGap(gap["start_ms"], gap["end_ms"], gap["missing"])
                 gaps[gap["symbol"]] = (*gaps.get(gap["symbol"], ()), found)
+        table = self._table(config)
         return StatusFacts(
             symbols=[
-                _symbol(config, symbol, end, gaps.get(symbol, ()))
+                _symbol(config, symbol, end, gaps.get(symbol, ()), table)
                 for symbol, end in sorted(self._ends.items())
             ],
             operations=Operations({}),
@@ -79,6 +88,18 @@ class RunReader:
             ],
             corrected=self._corrected(now_ms - RECENT_MS),
         )
+
+    def _table(self, config: Config) -> RowTable:
+        """Rows of indicators and values of windows, if the configuration has any."""
+        found = RowTable()
+        instruments = filter(None, map(config.instrument, self._ends))
+        if any(each.indicators for each in instruments):
+            for line in self._lines(topic_of("indicators")):
+                found.take_indicators(line)
+        if config.windows:
+            for line in self._lines(topic_of("window")):
+                found.take_window(line)
+        return found
 
     def gaps(self, symbol: str | None = None) -> Iterator[dict[str, Any]]:
         """Sessions that miss bars, by symbol, then date; see `sessions_with_gaps`."""
@@ -131,7 +152,9 @@ class RunReader:
             yield from lines
 
 
-def _symbol(config: Config, symbol: str, end: SymbolEnd, gaps: tuple[OpenGap, ...]) -> SymbolFacts:
+def _symbol(
+    config: Config, symbol: str, end: SymbolEnd, gaps: tuple[OpenGap, ...], table: RowTable
+) -> SymbolFacts:
     instrument = config.instrument(symbol)
     assert instrument is not None, f"{symbol} had a record, and the configuration is that of then"
     return SymbolFacts(
@@ -143,4 +166,15 @@ def _symbol(config: Config, symbol: str, end: SymbolEnd, gaps: tuple[OpenGap, ..
         last_bar_ms=end.last_bar_ms,
         session=end.session,
         gaps=gaps,
+        indicators=tuple(
+            _indicators(each, table.rows(symbol, each.interval))
+            for each in config.indicators_for(instrument)
+        ),
+        windows=tuple(
+            window_history(name, table.window(symbol, name)) for name in config.windows_of(symbol)
+        ),
     )
+
+
+def _indicators(planned: IntervalIndicators, rows: IntervalRows) -> IndicatorHistory:
+    return indicator_history(planned, rows.latest, rows.bars)

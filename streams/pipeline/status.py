@@ -16,6 +16,7 @@ from tapeline.schemas.instants import HOUR_MS, SECOND_MS
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.ratio import ratio
 from tapeline.streams.pipeline.operations import Operations
+from tapeline.streams.pipeline.warm_up import IndicatorHistory, WindowHistory
 
 STALE_SLOTS = 3
 GRACE_MS = 30 * SECOND_MS
@@ -64,6 +65,10 @@ class SymbolFacts(Struct, frozen=True):
     ----------
     last_bar_ms
         Label of the last bar.
+    indicators
+        By interval, ascending by length.
+    windows
+        Historical windows by name.
     """
 
     symbol: str
@@ -74,6 +79,8 @@ class SymbolFacts(Struct, frozen=True):
     last_bar_ms: int | None
     session: SessionSoFar | None = None
     gaps: tuple[OpenGap, ...] = ()
+    indicators: tuple[IndicatorHistory, ...] = ()
+    windows: tuple[WindowHistory, ...] = ()
 
 
 class DatedLetter(Struct, frozen=True):
@@ -145,6 +152,8 @@ class SymbolStatus(Struct, frozen=True):
     holes: list[Hole]
     feeds: list[str]
     stale_view: bool
+    indicators: tuple[IndicatorHistory, ...]
+    windows: tuple[WindowHistory, ...]
 
 
 class Status(Struct, frozen=True):
@@ -321,6 +330,8 @@ def _symbol(
         holes=holes,
         feeds=operations.feeds(facts.symbol),
         stale_view=stale_view,
+        indicators=facts.indicators,
+        windows=facts.windows,
     )
 
 

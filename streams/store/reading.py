@@ -16,7 +16,13 @@ from tapeline.schemas.ids import ids_of
 from tapeline.schemas.records import Bar
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, store_topics, topic_of
-from tapeline.streams.core.engine import HOT, StateVersionError, stored_watermarks
+from tapeline.streams.core.engine import (
+    HOT,
+    StateVersionError,
+    stored_bar_counts,
+    stored_watermarks,
+)
+from tapeline.streams.core.plan import GroupPlan
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
 from tapeline.streams.pipeline.missing import Explain, sessions_with_gaps, unexplained
 from tapeline.streams.pipeline.operations import FEEDS_TOPIC, Operations
@@ -128,14 +134,28 @@ class StoreReader:
 
     def progress(self, group: str) -> tuple[int, dict[str, int | None]]:
         """Offset of the last record of a group that has one, and watermarks of its symbols."""
-        raw = self._database.get(state_prefix(group) + HOT.encode())
-        if raw is None:
+        hot = self._hot(group)
+        if hot is None:
             return -1, {}
-        hot = decoded(raw)
         try:
             return hot["offset"], stored_watermarks(group, hot)
         except StateVersionError as error:
             raise StoreError(f"{self._folder}: {error}; {rebuild_way(self._folder)}") from error
+
+    def indicator_bars(self, plan: GroupPlan) -> dict[str, dict[str, int]]:
+        """Bars that indicators have taken, by symbol and interval.
+
+        Parameters
+        ----------
+        plan
+            Of a group whose settings were checked; see `check_settings`.
+        """
+        hot = self._hot(plan.group)
+        return {} if hot is None else stored_bar_counts(plan, hot)
+
+    def _hot(self, group: str) -> dict[str, Any] | None:
+        raw = self._database.get(state_prefix(group) + HOT.encode())
+        return None if raw is None else decoded(raw)
 
     def bars(self, symbol: str, first_ms: int) -> Iterator[Bar]:
         """Last versions of the bars of a symbol in order of labels, from a label on."""
@@ -174,6 +194,15 @@ class StoreReader:
         for each in sorted(facts) if kind is None else [kind]:
             for _, line in self._database.scan(view_key(ids_of(each, symbol)), view_key(first_id)):
                 yield line
+
+    def fact(self, fact_id: str) -> bytes | None:
+        """A fact of the view as JSON; None where there is none."""
+        return self._database.get(view_key(fact_id))
+
+    def last_fact(self, beginning: str) -> bytes | None:
+        """The fact with the greatest of the ids that begin so; None where there is none."""
+        found = self._database.last(view_key(beginning))
+        return None if found is None else self._database.get(found)
 
     def facts(self, kind: str, symbol: str | None = None) -> Iterator[dict[str, Any]]:
         """Facts of one type as plain data, in order of their ids."""

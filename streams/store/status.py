@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import orjson
 
+from tapeline.schemas.config.indicator_sets import IntervalIndicators
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.ids import gap_id
+from tapeline.schemas.ids import gap_id, ids_of, indicators_id
 from tapeline.schemas.instants import OUTPUTS_PER_RECORD
 from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.topics import output_topics
@@ -17,6 +18,7 @@ from tapeline.streams.calendars import load_calendar
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.pipeline.missing import feed_members
 from tapeline.streams.pipeline.operations import FEEDS_TOPIC, Operations
+from tapeline.streams.pipeline.planning import plan_group
 from tapeline.streams.pipeline.status import (
     RECENT_MS,
     CorrectedFact,
@@ -27,6 +29,14 @@ from tapeline.streams.pipeline.status import (
     received_ms,
     session_index,
     session_so_far,
+)
+from tapeline.streams.pipeline.warm_up import (
+    IndicatorRow,
+    WindowRow,
+    indicator_history,
+    read_indicators,
+    read_window,
+    window_history,
 )
 from tapeline.streams.store.again import LETTERS_TOPIC
 from tapeline.streams.store.reading import StoreReader, take_operations
@@ -83,7 +93,7 @@ class StoreStatus:
         for feed in self._config.feeds.values():
             for symbol in feed.symbols:
                 if symbol not in self._symbols:
-                    self._symbols[symbol] = self._symbol(reader, symbol, None)
+                    self._symbols[symbol] = self._symbol(reader, symbol, None, {})
         return StatusFacts(
             symbols=[self._symbols[symbol] for symbol in sorted(self._symbols)],
             operations=self._operations,
@@ -100,12 +110,23 @@ class StoreStatus:
         if self._looked_at.get(group) == state:
             return
         self._looked_at[group] = state
+        plan = plan_group(self._config, group)
+        counts: dict[str, dict[str, int]] = {}
+        if any(each.indicators for each in plan.instruments):
+            counts = reader.indicator_bars(plan)
         for symbol in self._config.members(group):
             watermark_ms = watermarks.get(symbol)
             if watermark_ms is not None:
-                self._symbols[symbol] = self._symbol(reader, symbol, watermark_ms)
+                bars = counts.get(symbol, {})
+                self._symbols[symbol] = self._symbol(reader, symbol, watermark_ms, bars)
 
-    def _symbol(self, reader: StoreReader, symbol: str, watermark_ms: int | None) -> SymbolFacts:
+    def _symbol(
+        self,
+        reader: StoreReader,
+        symbol: str,
+        watermark_ms: int | None,
+        bars_taken: Mapping[str, int],
+    ) -> SymbolFacts:
         instrument = self._config.instrument(symbol)
         assert instrument is not None, f"{symbol} is in a group, or in a feed"
         calendar = load_calendar(instrument.calendar)
@@ -124,6 +145,18 @@ class StoreStatus:
             last_bar_ms=reader.last_label(symbol),
             session=session_so_far(calendar, base_ms, watermark_ms, bars),
             gaps=tuple(_open_gaps(reader, symbol, gap_id(symbol, instrument.base, first_ms))),
+            indicators=tuple(
+                indicator_history(
+                    each,
+                    _latest_row(reader, symbol, each, watermark_ms),
+                    bars_taken.get(each.interval, 0),
+                )
+                for each in self._config.indicators_for(instrument)
+            ),
+            windows=tuple(
+                window_history(name, _latest_value(reader, symbol, name))
+                for name in self._config.windows_of(symbol)
+            ),
         )
 
     def _corrected(self, reader: StoreReader, since_ms: int) -> list[CorrectedFact]:
@@ -158,6 +191,24 @@ def _open_gaps(reader: StoreReader, symbol: str, first_id: str) -> Iterator[Open
         gap = orjson.loads(line)
         if gap["state"] == "open":
             yield OpenGap(gap["start_ms"], gap["end_ms"], gap["missing"])
+
+
+def _latest_row(
+    reader: StoreReader, symbol: str, planned: IntervalIndicators, watermark_ms: int
+) -> IndicatorRow | None:
+    interval = planned.interval
+    if planned.publish == "latest":
+        line = reader.fact(indicators_id(symbol, interval))
+    else:
+        # Ids are in order of their texts, and until September 2001 an instant has a digit less.
+        rows = ids_of("indicators", symbol, interval)
+        line = reader.last_fact(f"{rows}{str(watermark_ms)[0]}") or reader.last_fact(rows)
+    return None if line is None else read_indicators(line)
+
+
+def _latest_value(reader: StoreReader, symbol: str, name: str) -> WindowRow | None:
+    line = reader.last_fact(ids_of("window", symbol, name))
+    return None if line is None else read_window(line)
 
 
 def _letter(line: bytes) -> DatedLetter:

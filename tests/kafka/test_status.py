@@ -13,8 +13,9 @@ from aiokafka import AIOKafkaProducer
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.events import Gap, Reject, Session, Touch
+from tapeline.schemas.events import Gap, Indicators, Reject, Session, Touch, WindowValue
 from tapeline.schemas.feed_events import Hole
+from tapeline.schemas.ids import indicators_id, window_id
 from tapeline.schemas.instants import DAY_MS, MINUTE_MS, iso_time
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
@@ -24,6 +25,7 @@ from tapeline.streams.errors import TopicsError
 from tapeline.streams.kafka.administration import create_topics
 from tapeline.streams.kafka.status import facts_of_topics
 from tapeline.streams.pipeline.status import OpenGap, status_of
+from tapeline.streams.pipeline.warm_up import IndicatorHistory, KeyHistory, WindowHistory
 from tests.kafka.broker import Broker
 from tests.kafka.worker_process import append
 
@@ -43,6 +45,14 @@ def _text(bootstrap: str, prefix: str) -> str:
     [instruments.default]
     tick = 0.01
     calendar = "XNYS"
+    indicators = ["own"]
+    [indicators.own]
+    list = ["sma(200)", "vwap"]
+    intervals = ["5m"]
+    [windows.volume]
+    kind = "sum"
+    field = "volume"
+    period = "3d"
     [feeds.demo]
     use = "kraken"
     symbols = {{ ACME = "ACME/USD", NONE = "NONE/USD" }}
@@ -95,6 +105,25 @@ def touch(minute: int, corrects: int | None) -> tuple[str, str, bytes, int]:
     return "touch", found.id, encode(found), at_ms
 
 
+def row(minute: int) -> tuple[str, str, bytes, int]:
+    """A row of indicators."""
+    start_ms, end_ms = OPEN_MS + minute * MINUTE_MS, OPEN_MS + (minute + 5) * MINUTE_MS
+    found = Indicators(
+        indicators_id("ACME", "5m", start_ms), "upsert", 0, 0, "ACME", "2025-12-01", end_ms, end_ms,
+        None, "5m", start_ms, end_ms, {"sma_200_5m": None, "vwap_5m": 41.0}, ("sma_200_5m",),
+        ("vwap_5m",), 0,
+    )  # fmt: skip
+    return "indicators", found.id, encode(found), end_ms
+
+
+def window_value() -> tuple[str, str, bytes, int]:
+    found = WindowValue(
+        window_id("ACME", "volume", "2025-12-01"), "upsert", 0, 0, "ACME", "2025-12-01", OPEN_MS,
+        OPEN_MS, None, "sum", "volume", "daily", "3d", 7, "2025-11-25", "2025-11-28", 2, 3, False,
+    )  # fmt: skip
+    return "window", found.id, encode(found), OPEN_MS
+
+
 async def test_the_status_of_topics_is_that_of_what_was_written(
     broker: Broker, config: Config, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -116,6 +145,7 @@ async def test_the_status_of_topics_is_that_of_what_was_written(
     hole = Hole("h", "demo", None, NOW_MS, 1, OPEN_MS + 4 * MINUTE_MS, None, "stale", "open", 0, 0)
     letter = Reject("x", "bad_price", "none", "feed:demo:1:1", "", "ACME")
     closed_later = gap(2, "closed")
+    taken_back = row(10)
     await send(
         config,
         ("hole", "h", encode(hole), 0),
@@ -126,6 +156,11 @@ async def test_the_status_of_topics_is_that_of_what_was_written(
         touch(1, None),
         touch(2, OPEN_MS),
         touch(3, OPEN_MS + 7),
+        row(0),
+        row(5),
+        taken_back,
+        (*taken_back[:2], None, taken_back[3]),
+        window_value(),
     )
     facts = await facts_of_topics(config, broker.brokers, NOW_MS)
     acme, fine, none = facts.symbols
@@ -135,6 +170,20 @@ async def test_the_status_of_topics_is_that_of_what_was_written(
     assert session is not None
     assert (session.bars, session.due, session.high, session.low) == (2, 4, 43.5, 40.5)
     assert acme.gaps == (OpenGap(OPEN_MS + 8 * MINUTE_MS, OPEN_MS + 10 * MINUTE_MS, 2),)
+    # How many bars were there before, four days of rows do not show.
+    assert acme.indicators == (
+        IndicatorHistory(
+            "5m",
+            2,
+            OPEN_MS + 5 * MINUTE_MS,
+            OPEN_MS + 10 * MINUTE_MS,
+            (KeyHistory("sma_200_5m", None, 200),),
+            (KeyHistory("vwap_5m", None, None),),
+        ),
+    )
+    assert acme.windows == (WindowHistory("volume", "2025-12-01", 2, 3),)
+    assert fine.indicators == (IndicatorHistory("5m", 2, None, None, (), ()),)
+    assert fine.windows == (WindowHistory("volume", None, None, None),)
     assert (fine.watermark_ms, none.watermark_ms) == (NOW_MS, None)
     found = status_of(facts, NOW_MS)
     assert {each.symbol: each.state for each in found.symbols} == {

@@ -9,7 +9,12 @@ from msgspec import to_builtins
 from tapeline.schemas.instants import DATE_AND_TIME, TIME, instant_text
 from tapeline.streams.outputs.terminal import PlainConsole, text_table
 from tapeline.streams.pipeline.status import GRACE_MS, STALE_SLOTS, Status, SymbolStatus
+from tapeline.streams.pipeline.warm_up import IndicatorHistory, KeyHistory
 
+BESIDE = 29
+"""Columns of a terminal that the time of a row takes, with the space around the columns."""
+LEAST_WIDTH, MOST_WIDTH = 30, 80
+INDICATORS = "indicators"
 NUMBERS = ("age", "silent", "bars", "due", "quality %", "high", "low")
 
 
@@ -42,10 +47,78 @@ def print_status(console: PlainConsole, status: Status, clock: str) -> None:
         for each in status.symbols:
             table.add_row(*_cells(each))
         console.print(table)
+        _print_indicators(console, status)
+        _print_windows(console, status)
     else:
         console.print("No symbol has a record.")
     for line in _lines(status):
         console.print(line, soft_wrap=True)
+
+
+def _print_indicators(console: PlainConsole, status: Status) -> None:
+    """Of each interval the last row, and what is cold or warming; nothing where none is asked."""
+    found = {
+        f"{symbol.symbol} {each.interval}": each
+        for symbol in status.symbols
+        for each in symbol.indicators
+    }
+    if not found:
+        return
+    table = text_table(None, INDICATORS, "last row until", "cold and warming")
+    left = console.width - BESIDE - max(map(len, (INDICATORS, *found)))
+    width = min(max(left, LEAST_WIDTH), MOST_WIDTH)
+    for name, each in found.items():
+        shown = _filled(_histories(each), width)
+        table.add_row(name, _instant(each.end_ms), shown[0])
+        for line in shown[1:]:
+            table.add_row("", "", line)
+    console.print(table)
+
+
+def _histories(found: IndicatorHistory) -> list[str]:
+    """Texts that belong together."""
+    if found.end_ms is None and not found.cold:
+        return ["no row found"]
+    parts = []
+    for name, keys in (("cold", found.cold), ("warming", found.warming)):
+        texts = [_history(each) for each in keys]
+        if texts:
+            texts[0] = f"{name}: {texts[0]}"
+            parts += [*(f"{text}," for text in texts[:-1]), texts[-1]]
+    return parts or [f"all {found.indicators} warm"]
+
+
+def _history(key: KeyHistory) -> str:
+    if key.need is None:
+        return key.key
+    if key.have is None:
+        return f"{key.key} (needs {key.need})"
+    return f"{key.key} {key.have} of {key.need}"
+
+
+def _filled(texts: list[str], width: int) -> list[str]:
+    """Lines of texts, none of which is broken."""
+    lines = [texts[0]]
+    for text in texts[1:]:
+        begins = text.startswith(("cold: ", "warming: "))
+        if begins or len(lines[-1]) + 1 + len(text) > width:
+            lines.append(text)
+        else:
+            lines[-1] += f" {text}"
+    return lines
+
+
+def _print_windows(console: PlainConsole, status: Status) -> None:
+    """The latest value of each window; nothing where there are none."""
+    table = text_table(None, "window", "for session")
+    table.add_column("have", justify="right")
+    table.add_column("need", justify="right")
+    for symbol in status.symbols:
+        for each in symbol.windows:
+            counts = ["-" if count is None else str(count) for count in (each.have, each.need)]
+            table.add_row(f"{symbol.symbol} {each.name}", each.session or "-", *counts)
+    if table.row_count:
+        console.print(table)
 
 
 def _cells(status: SymbolStatus) -> list[str]:

@@ -132,6 +132,14 @@ class RestorePoint:
             self.before = _restored_row(data[5])
             self.points = trackers.unpack(data[6])
 
+    def part(self, trackers: TrackerList, name: str) -> Any:
+        """The restore point of one tracker, of a point that comes from a store."""
+        assert self.data is not None, "it was unpacked"
+        for number, tracker in enumerate(trackers.trackers):
+            if tracker.name == name:
+                return tracker.unpack(self.data[6][number])
+        raise KeyError(name)
+
 
 def stored_point(data: list[Any]) -> RestorePoint:
     """A point from its plain data; the parts are made when it is needed."""

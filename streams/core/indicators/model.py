@@ -201,6 +201,12 @@ class BarRing:
         )
 
 
+def stored_count(data: list[Any]) -> int:
+    """Bars so far, by a snapshot of a ring."""
+    found: int = data[0][2]
+    return found
+
+
 class Indicator:
     """Values that follow the bars of one interval.
 

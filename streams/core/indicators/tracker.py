@@ -7,6 +7,7 @@ from typing import Any, Final
 from tapeline.schemas.events import Event
 from tapeline.streams.core.history.book import PackedRow
 from tapeline.streams.core.indicators.board import Board, Row
+from tapeline.streams.core.indicators.model import stored_count
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.stamp import Stamp
 from tapeline.streams.core.tracker import ClosedBar, Tracker
@@ -114,6 +115,13 @@ class IndicatorTracker(Tracker):
         for number, board in enumerate(self._boards):
             board.rewind(point[2][number])
         self._due = []
+
+    def bars_at(self, point: list[Any]) -> dict[str, int]:
+        """Bars that indicators had taken at a restore point, by interval."""
+        found: dict[str, int] = {}
+        for number, board in enumerate(self._boards):
+            found[board.interval] = stored_count(point[2][number][0])
+        return found
 
     def open_ids(self, point: Any = None) -> list[str]:
         """The facts that grow: rows of the latest bar."""

@@ -195,6 +195,94 @@ def test_the_folder_of_a_replay_has_a_status_too(
         assert shown[0] == shown[1]
 
 
+ADDED = """
+[indicators.own]
+list = ["sma(200)", "ema(9)", "macd", "twap(anchor=history)"]
+intervals = ["5m", "1d"]
+
+[indicators.minutes]
+list = ["ema(50)"]
+intervals = ["1m"]
+publish = "latest"
+
+[windows.volume_3d]
+kind = "sum"
+field = "volume"
+period = "3d"
+"""
+WITH_ADDED = (
+    CONFIGURATION.replace(
+        'ranges = ["prior_session"]', 'indicators = ["own", "minutes"]', 1
+    ).replace('ranges = ["prior_session"]', "ranges = []")
+    + ADDED
+)
+
+
+@pytest.fixture
+def added_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run, and a store of the same records, with indicators of A and a window of both."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tapeline.toml").write_text(WITH_ADDED)
+    write(tmp_path / "a.csv", walk(0), walk(1, minutes=60))
+    write(tmp_path / "b.csv", walk(0), walk(1, minutes=40))
+    files = ("--bars", "A=a.csv", "--bars", "B=b.csv")
+    assert cli.main(["run", *files, "--out", "R"]) == 0
+    assert cli.main(["run", *files, "--store", "S"]) == 0
+    return tmp_path
+
+
+def test_indicators_and_windows_of_a_run_are_those_of_a_store(
+    added_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    found = []
+    for tape in ("--run", "R"), ("--store", "S"):
+        assert cli.main(["status", *tape, "--now", LATE, "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0] == found[1]
+    symbols = {each["symbol"]: each for each in found[0]["symbols"]}
+    minutes, fives, days = symbols["A"]["indicators"]
+    assert minutes["warming"] == [{"key": "ema_50_1m", "have": 450, "need": 1888}]
+    assert fives["cold"] == [{"key": "sma_200_5m", "have": 90, "need": 200}]
+    assert (fives["interval"], fives["indicators"], fives["start_ms"], fives["end_ms"]) == (
+        *("5m", 4),
+        *(label(1, 55), label(1, 60)),
+    )
+    assert [each["have"] for each in days["cold"]] == [1, 1, 1]
+    assert (symbols["B"]["indicators"], symbols["B"]["windows"]) == (
+        [],
+        [{"name": "volume_3d", "session": "2025-07-03", "have": 1, "need": 3}],
+    )
+
+
+def test_indicators_and_windows_are_shown_in_80_columns(
+    added_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tapeline.streams.outputs.terminal.PIPE_WIDTH", 80)
+    capsys.readouterr()
+    assert cli.main(["status", "--run", "R", "--now", LATE]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    begin = next(at for at, line in enumerate(lines) if line.startswith(" indicators"))
+    shown = [" ".join(line.split()) for line in lines[begin:]]
+    assert [each for each in shown if each.startswith(("A 1m", "A 5m"))] == [
+        "A 1m 2025-07-03 14:30:00 warming: ema_50_1m 450 of 1888",
+        "A 5m 2025-07-03 14:30:00 cold: sma_200_5m 90 of 200",
+    ]
+    assert "warming: ema_9_5m 90 of 339," in shown
+    assert "A volume_3d 2025-07-03 1 3" in shown
+
+
+def test_nothing_is_shown_of_indicators_and_windows_that_are_not_configured(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert cli.main(["status", "--run", "R", "--now", LATE]) == 0
+    shown = capsys.readouterr().out
+    assert "indicators" not in shown
+    assert "window" not in shown
+
+
 def test_corrections_of_the_last_hour_by_market_time_are_counted_and_fill_gaps(
     workdir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

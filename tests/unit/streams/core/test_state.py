@@ -10,7 +10,7 @@ import pytest
 from tapeline.schemas.config.model import built_in_config
 from tapeline.schemas.records import LogRecord
 from tapeline.streams.core.calendar import Calendar
-from tapeline.streams.core.engine import GroupEngine, StateIncompleteError
+from tapeline.streams.core.engine import GroupEngine, StateIncompleteError, stored_bar_counts
 from tapeline.streams.core.plan import GroupPlan
 from tapeline.streams.core.ranges.stored import INDEX
 from tapeline.streams.pipeline.planning import plan_group
@@ -59,6 +59,19 @@ def test_a_state_stays_in_its_session_when_an_earlier_one_is_removed() -> None:
     assert again.engine.counters("ES")["duplicates"] == 90
     assert published(again, book[90:]) == published(tape, book[90:])
     assert again.engine.snapshot() == tape.engine.snapshot()
+
+
+def test_bars_that_indicators_took_are_known_by_the_hot_record_alone() -> None:
+    text = (
+        '[indicators.own]\nlist = ["sma(3)"]\nintervals = ["1m", "5m"]\n'
+        '[instruments.ES]\nindicators = ["own"]\n'
+    )
+    tape = Tape(text)
+    hot = through_json(tape.engine.snapshot())["hot"]
+    assert stored_bar_counts(tape.plan, hot) == {}
+    tape.take(*minutes("ES", OPEN, 13, 6800.0), *minutes("NQ", OPEN, 13, 24000.0))
+    hot = through_json(tape.engine.snapshot())["hot"]
+    assert stored_bar_counts(tape.plan, hot) == {"ES": {"1m": 13, "5m": 2}}
 
 
 def published(tape: Tape, records: list[LogRecord]) -> list[Any]:

@@ -18,6 +18,7 @@ from tapeline.streams.pipeline.status import (
     StatusFacts,
     received_ms,
 )
+from tapeline.streams.pipeline.warm_up import IndicatorHistory, KeyHistory, WindowHistory
 from tapeline.streams.store.layout import StoreError
 from tapeline.streams.store.live import LiveStore
 from tapeline.streams.store.reading import StoreReader
@@ -156,6 +157,79 @@ def test_corrections_are_found_by_one_that_looks_again(tmp_path: Path) -> None:
             store.write("demo", LogBatch(entries(*bars("A", rows), recv_ms=NOW_MS)))
             counts.append(len({each.bar_ms for each in look(source, folder).corrected}))
     assert counts == [0, 1, 2]
+
+
+ADDED = """
+[indicators.own]
+list = ["sma(200)", "ema(9)", "vwap"]
+intervals = ["1m"]
+
+[indicators.latest]
+list = ["sma(30)"]
+intervals = ["7m"]
+publish = "latest"
+
+[windows.volume_3d]
+kind = "sum"
+field = "volume"
+period = "3d"
+
+[windows.low_1d]
+kind = "trailing_min"
+field = "low"
+period = "1d"
+symbols = ["B"]
+"""
+WITH_ADDED = read_config(
+    CONFIGURATION.replace(
+        'ranges = ["prior_session"]\n', 'ranges = []\nindicators = ["own", "latest"]\n', 1
+    ).replace('ranges = ["prior_session"]', "ranges = []")
+    + ADDED,
+    "test",
+)
+
+
+def test_indicators_and_windows_have_what_they_have_of_what_they_need(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    source = StoreStatus(folder, WITH_ADDED)
+    with LiveStore(WITH_ADDED, folder) as store:
+        write_bars(store, walk(0, minutes=5))
+        [young] = look(source, folder).symbols
+        write_bars(store, walk(0))
+        write_bars(store, walk(1, minutes=37))
+        write_bars(store, walk(1, minutes=20), "B")
+        a, b = look(source, folder).symbols
+    assert young.indicators == (
+        IndicatorHistory(
+            "1m",
+            3,
+            label(0, 4),
+            label(0, 5),
+            (KeyHistory("ema_9_1m", 5, 9), KeyHistory("sma_200_1m", 5, 200)),
+            (KeyHistory("vwap_1m", 5, None),),
+        ),
+        IndicatorHistory("7m", 1, None, None, (KeyHistory("sma_30_7m", 0, 30),), ()),
+    )
+    assert young.windows == (WindowHistory("volume_3d", None, None, None),)
+    minutes, sevens = a.indicators
+    assert (minutes.end_ms, minutes.cold, minutes.warming) == (label(1, 37), (), ())
+    # 55 whole windows and a shorter one in the first session, and five of the next one.
+    assert (sevens.start_ms, sevens.cold) == (label(1, 28), ())
+    assert a.windows == (WindowHistory("volume_3d", "2025-07-03", 1, 3),)
+    assert b.indicators == ()
+    assert b.windows == (
+        WindowHistory("volume_3d", None, None, None),
+        WindowHistory("low_1d", None, None, None),
+    )
+
+
+def test_a_set_whose_rows_are_one_fact_counts_its_bars_by_the_state(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    with LiveStore(WITH_ADDED, folder) as store:
+        write_bars(store, walk(0, minutes=50))
+        [a] = look(StoreStatus(folder, WITH_ADDED), folder).symbols
+    assert a.indicators[1].cold == (KeyHistory("sma_30_7m", 7, 30),)
+    assert a.indicators[1].end_ms == label(0, 49)
 
 
 def test_dead_letters_have_their_receive_time_if_a_feed_wrote_them(tmp_path: Path) -> None:
