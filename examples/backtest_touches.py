@@ -80,7 +80,7 @@ class TradeReturns(Strategy):
         elif isinstance(event, Touch) and event.event == "return" and event.corrects is None:
             side = side_of_first_break(self._ranges.get(event.range))
             if side and event.symbol not in self._positions:
-                now.signal()
+                now.mark()
                 self._orders[event.symbol] = Order(side, event.name)
 
     def on_bar(self, bar: Bar, now: Now) -> None:

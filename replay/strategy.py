@@ -1,4 +1,4 @@
-"""A strategy on a replay: called in the order of the log, never with what is not known yet.
+"""A strategy on a replay, without accounts: called in the order of the log.
 
 class Fade(Strategy):
     def on_event(self, event, now):
@@ -14,54 +14,38 @@ from __future__ import annotations
 from tapeline.replay.pace.control import Control
 from tapeline.replay.run import Replay
 from tapeline.replay.sources.items import Release
-from tapeline.schemas.errors import InternalError
-from tapeline.schemas.events import Output
 from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.records import Bar
+from tapeline.streams.host.errors import LookAheadError, SignalError
+from tapeline.streams.host.needs import Needs
+from tapeline.streams.host.now import Now
+from tapeline.streams.host.signal import Signal
+from tapeline.streams.host.strategy import Strategy
+from tapeline.streams.host.view.view import View
 
 
-class LookAheadError(InternalError, AssertionError):
-    """A strategy was about to get something from the future: a bug."""
-
-
-class Now:
-    """The instant of a call.
-
-    Attributes
-    ----------
-    ms
-        Market time, UTC epoch milliseconds: the greatest watermark of all groups until now. It
-        never goes back; a late or corrected bar comes with the time at which it came.
-    """
+class WithoutHost:
+    """What a strategy without a host can do: mark records, and publish nothing."""
 
     def __init__(self, control: Control | None) -> None:
-        self.ms = FAR_PAST_MS
         self._control = control
 
-    def signal(self) -> None:
-        """Mark this record as of interest: a jump to the next signal ends here."""
+    def emit(self, signal: Signal) -> str:
+        """Refuse: nothing publishes it."""
+        raise SignalError("there is no host here: signals need `tapeline replay --strategy`")
+
+    def cancel(self, signal_id: str, reason: str) -> None:
+        """Refuse: there are no signals."""
+        raise SignalError(f"there is no host here, and no signal {signal_id}")
+
+    def replace(self, signal_id: str, signal: Signal) -> str:
+        """Refuse: there are no signals."""
+        raise SignalError(f"there is no host here, and no signal {signal_id}")
+
+    def mark(self) -> None:
+        """Mark the record: a jump ends here."""
         if self._control is not None:
             self._control.signal()
-
-
-class Strategy:
-    """What is called; every method does nothing until it is overridden.
-
-    Of one record come first the bar, then the events it led to, in the order of publication. All
-    calls are in the total order of the log, the same in every replay.
-    """
-
-    def on_bar(self, bar: Bar, now: Now) -> None:
-        """The newest bar of a symbol has ended; an order placed now cannot trade inside it."""
-
-    def on_correction(self, record: Bar | None, start_ms: int, symbol: str, now: Now) -> None:
-        """A bar came late or was changed; None: it was cancelled."""
-
-    def on_event(self, event: Output, now: Now) -> None:
-        """A fact came, changed, or is taken back (`Retract`)."""
-
-    def on_end(self, now: Now) -> None:
-        """The replay is over; nothing was delivered if `now.ms` is before all times."""
 
 
 class StrategyFeed:
@@ -70,7 +54,7 @@ class StrategyFeed:
     def __init__(self, strategy: Strategy, control: Control | None = None) -> None:
         self._strategy = strategy
         self._newest: dict[str, int] = {}
-        self.now = Now(control)
+        self.now = Now(WithoutHost(control), View(type(strategy).__name__, Needs(), {}))
 
     def take(self, release: Release) -> None:
         """The next record.

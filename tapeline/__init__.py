@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from tapeline.replay.pace.control import Control as Control
     from tapeline.replay.run import Replay as Replay
     from tapeline.replay.sources.protocol import LogMissingError as LogMissingError
-    from tapeline.replay.strategy import LookAheadError as LookAheadError
-    from tapeline.replay.strategy import Now as Now
-    from tapeline.replay.strategy import Strategy as Strategy
     from tapeline.replay.strategy import run_strategy as run_strategy
     from tapeline.replay.verify.causality import check_prefixes as check_prefixes
     from tapeline.replay.verify.causality import random_ends as random_ends
@@ -104,6 +101,14 @@ if TYPE_CHECKING:
     from tapeline.streams.feeds.opening import Source as Source
     from tapeline.streams.feeds.samples import sample_book as sample_book
     from tapeline.streams.feeds.samples import write_samples as write_samples
+    from tapeline.streams.host.errors import LookAheadError as LookAheadError
+    from tapeline.streams.host.errors import SetupError as SetupError
+    from tapeline.streams.host.errors import SignalError as SignalError
+    from tapeline.streams.host.strategy import Needs as Needs
+    from tapeline.streams.host.strategy import Now as Now
+    from tapeline.streams.host.strategy import Setup as Setup
+    from tapeline.streams.host.strategy import Signal as Signal
+    from tapeline.streams.host.strategy import Strategy as Strategy
     from tapeline.streams.outputs.run_folder import ForeignFolderError as ForeignFolderError
     from tapeline.streams.pipeline.drive import Drive as Drive
     from tapeline.streams.pipeline.planning import plan_group as plan_group
@@ -151,10 +156,11 @@ _HOMES = {
     "Keywords": "tapeline.replay.options",
     "Limit": "tapeline.schemas.feed_events",
     "LogMissingError": "tapeline.replay.sources.protocol",
-    "LookAheadError": "tapeline.replay.strategy",
+    "LookAheadError": "tapeline.streams.host.errors",
     "LostPositionError": "tapeline.streams.consuming.subscription",
+    "Needs": "tapeline.streams.host.strategy",
     "NoteField": "tapeline.schemas.host_events",
-    "Now": "tapeline.replay.strategy",
+    "Now": "tapeline.streams.host.strategy",
     "Order": "tapeline.schemas.host_events",
     "Outcome": "tapeline.streams.core.outcome",
     "Output": "tapeline.schemas.events",
@@ -175,13 +181,17 @@ _HOMES = {
     "Revised": "tapeline.schemas.feed_events",
     "Router": "tapeline.streams.pipeline.routing",
     "Session": "tapeline.schemas.events",
+    "Setup": "tapeline.streams.host.strategy",
+    "SetupError": "tapeline.streams.host.errors",
+    "Signal": "tapeline.streams.host.strategy",
+    "SignalError": "tapeline.streams.host.errors",
     "SignalNote": "tapeline.schemas.host_events",
     "Skew": "tapeline.schemas.feed_events",
     "Source": "tapeline.streams.feeds.opening",
     "Span": "tapeline.schemas.host_events",
     "StoreDamagedError": "tapeline.streams.store.layout",
     "StoreError": "tapeline.streams.store.layout",
-    "Strategy": "tapeline.replay.strategy",
+    "Strategy": "tapeline.streams.host.strategy",
     "StrategyState": "tapeline.schemas.host_events",
     "Subscribed": "tapeline.schemas.feed_events",
     "Subscription": "tapeline.streams.consuming.subscription",
@@ -253,6 +263,7 @@ __all__ = [
     "LogMissingError",
     "LookAheadError",
     "LostPositionError",
+    "Needs",
     "NoteField",
     "Now",
     "Order",
@@ -275,6 +286,10 @@ __all__ = [
     "Revised",
     "Router",
     "Session",
+    "Setup",
+    "SetupError",
+    "Signal",
+    "SignalError",
     "SignalNote",
     "Skew",
     "Source",

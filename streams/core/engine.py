@@ -293,6 +293,15 @@ class GroupEngine:
         [price] = [plan.scale.price for plan in self.plan.instruments if plan.symbol == symbol]
         return [(row[0], price(row[2]), price(row[3])) for row in member.book.rows_from(first_ms)]
 
+    def quality(self, symbol: str) -> float | None:
+        """100 x actual / due slots of the session with open < W <= close, so far.
+
+        At a close it is that of the session which closes. None before the first due slot, where W
+        lies in no session, and at a close whose bars the horizon of 0 sessions has forgotten; 100
+        where quality is switched off.
+        """
+        return self._symbols[symbol].quality()
+
     def counters(self, symbol: str) -> dict[str, int]:
         """What became of the records of a symbol since this engine was made."""
         return self._symbols[symbol].counters()

@@ -24,6 +24,7 @@ from tapeline.streams.core.history.ring import NOWHERE_MS, RestorePoint
 from tapeline.streams.core.outcome import ACCEPTED, OUTCOMES, Outcome
 from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.ranges.schedule import RangeSchedule
+from tapeline.streams.core.ratio import ratio
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.core.rules import SymbolRules
 from tapeline.streams.core.stamp import Stamp
@@ -290,6 +291,30 @@ class SymbolEngine:
                 "ahead_of_time",
                 f"{instant_ms} is more than {limit} ms after the watermark {watermark_ms}",
             )
+
+    def quality(self) -> float | None:
+        """Quality of the session of the watermark; see `GroupEngine.quality`."""
+        if not self._plan.quality:
+            return 100.0
+        tracks = self.tracks
+        tracks.flush()
+        watermark_ms = tracks.watermark_ms
+        if watermark_ms == NOWHERE_MS:
+            return None
+        calendar = self._calendar
+        index = calendar.session_of(watermark_ms - 1)
+        if not calendar.has_session(index) or watermark_ms <= calendar.open_ms(index):
+            return None
+        due = calendar.slots_started(index, watermark_ms, self._base_ms)
+        if calendar.end_around(watermark_ms, self._base_ms) != watermark_ms:
+            due -= 1
+        if index == tracks.sessions.index:
+            actual = tracks.sessions.present()
+        elif self._plan.horizon_sessions == 0:
+            return None
+        else:
+            actual = len(self.book.rows_from(calendar.open_ms(index)))
+        return ratio(100 * actual, due) if due > 0 else None
 
     def counters(self) -> dict[str, int]:
         """Records by outcome, rebuilds, and bars run again."""

@@ -38,7 +38,7 @@ WITHOUT: dict[str, str] = {
         "streams/core/ranges/windows streams/core/rejection streams/core/sessions/events "
         "streams/core/sessions/facts streams/core/stamp "
         "streams/core/swings/sides "
-        "streams/core/symbol streams/core/tracks streams/core/windows/tiles "
+        "streams/core/tracks streams/core/windows/tiles "
     ),
     "a process of live feeds, which its own tests run: tests/unit/streams/ingest": (
         "streams/cli/ingest streams/ingest/broker streams/ingest/ingest "
@@ -62,6 +62,11 @@ WITHOUT: dict[str, str] = {
         "replay/results/release_messages replay/results/repetition replay/results/results "
         "replay/results/topics replay/sources/items replay/sources/opening "
         "replay/sources/protocol "
+    ),
+    "a part of the host: tests/unit/streams/host": (
+        "streams/host/errors streams/host/market streams/host/needs streams/host/notes "
+        "streams/host/now streams/host/plan streams/host/running streams/host/session_dates "
+        "streams/host/signal streams/host/signals streams/host/strategy streams/host/trading "
     ),
     "a part of paper accounts: tests/unit/streams/host/accounts": (
         "streams/host/accounts/decisions streams/host/accounts/ledger "

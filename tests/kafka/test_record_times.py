@@ -23,13 +23,14 @@ from tapeline.replay.pace.control import Control
 from tapeline.replay.run import Replay
 from tapeline.replay.sources.items import Release
 from tapeline.replay.sources.topic import TopicSource
-from tapeline.replay.strategy import Now, Strategy, run_strategy
+from tapeline.replay.strategy import run_strategy
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import Bar
 from tapeline.schemas.topics import input_log
+from tapeline.streams.host.strategy import Now, Strategy
 from tapeline.streams.kafka.administration import create_topics
 from tests.kafka.broker import Broker
 from tests.kafka.test_reading import tapeline

@@ -140,6 +140,10 @@ class SessionTracker(Tracker):
         slots = -((self.segment_open_ms - watermark_ms) // self._base_ms)
         self.due = self._slots_before + slots
 
+    def present(self) -> int:
+        """Bars of the session so far, once those of the fast path are handed on."""
+        return self._bars.position - self._first_position
+
     def on_bar(self, row: PackedRow, end_ms: int) -> None:
         """The bar of the slot next due is there."""
         gap = self._gap

@@ -11,13 +11,15 @@ import pytest
 from tapeline.replay import Replay
 from tapeline.replay.pace.control import Control
 from tapeline.replay.sources.items import LogItem, Release
-from tapeline.replay.strategy import LookAheadError, Now, Strategy, StrategyFeed, run_strategy
+from tapeline.replay.strategy import StrategyFeed, run_strategy
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import built_in_config
 from tapeline.schemas.events import Output, Reject, Touch
 from tapeline.schemas.records import Bar, Cancel
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.feeds.samples import corrections, sample_book, with_duplicates, with_late_bars
+from tapeline.streams.host.errors import LookAheadError
+from tapeline.streams.host.strategy import Now, Strategy
 
 MINUTE_MS = 60_000
 
@@ -97,7 +99,7 @@ async def test_a_signal_ends_a_jump_to_the_next_signal(log: Path) -> None:
         def on_bar(self, bar: Bar, now: Now) -> None:
             seen.append(bar.start_ms)
             if len(seen) == 5:
-                now.signal()
+                now.mark()
                 assert control.state.paused
                 control.resume()
 
