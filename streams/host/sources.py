@@ -141,4 +141,6 @@ def _in_folder(folder: Path, dotted: str) -> Iterator[tuple[str, Path]]:
                 yield ".".join(parts[:count]), path
                 break
         else:
-            return
+            # A folder is a package without a file of its own, too.
+            if not base.is_dir():
+                return

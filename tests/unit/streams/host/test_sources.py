@@ -37,6 +37,11 @@ def test_modules_of_the_folder_are_read_as_far_as_they_are_imported(tmp_path: Pa
     assert found.file_of("rules.late") == tmp_path / "rules" / "late.py"
 
 
+def test_a_folder_without_a_file_of_its_own_holds_modules_too(tmp_path: Path) -> None:
+    file = write(tmp_path, fade="import rules.deep.low\nimport gone.low", rules__deep__low="")
+    assert list(read_source(file).texts) == ["fade", "rules.deep.low"]
+
+
 def test_modules_that_import_each_other_are_read_once(tmp_path: Path) -> None:
     file = write(tmp_path, fade="import a", a="import b", b="import a")
     assert list(read_source(file).texts) == ["a", "b", "fade"]
