@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
 from tapeline.replay.sources.items import Extent, LogItem
-from tapeline.replay.sources.order import TotalOrder
+from tapeline.replay.sources.order import LiveOrder, TotalOrder
 from tapeline.replay.sources.protocol import (
     FETCH_RECORDS,
     LogMissingError,
@@ -37,6 +38,19 @@ FETCH_MS = 500
 MOST_WAITING = 20_000
 """Records of one partition held while others are behind."""
 IDLE_SECONDS = 30.0
+
+
+class LiveItems(NamedTuple):
+    """Records of a log that goes on, in the total order.
+
+    Attributes
+    ----------
+    slowest
+        The partition that records which have come still wait for; None where none waits.
+    """
+
+    items: list[LogItem]
+    slowest: int | None
 
 
 class TopicSource:
@@ -139,17 +153,7 @@ class TopicSource:
         shown: Mapping[int, int] | None = None,
     ) -> AsyncGenerator[list[LogItem], None]:
         """Records from the starts to the ends of the extents; see `LogSource.read`."""
-        for partition, start in starts.items():
-            begin = self.extents[partition].begin
-            if start < begin:
-                raise LogMissingError(
-                    f"{self.topic} partition {partition}: the replay needs the records from offset"
-                    f" {start} on, the log begins at {begin}; begin later, or give an instant by"
-                    " --from, --no-snapshots and --warmup-sessions"
-                )
-        reader = _RecordReader(
-            self.topic, self._consumer, self.extents, self._fetch_records, self._config
-        )
+        reader = self._reader(starts)
         async with plain_errors(self.brokers, f"reading {self.topic}"):
             reader.begin(starts, shown or {})
             while not reader.order.done:
@@ -161,6 +165,55 @@ class TopicSource:
                 yield []
             while follow:
                 yield await reader.arrivals()
+
+    async def read_in_order(
+        self, starts: Mapping[int, int], shown: Mapping[int, int]
+    ) -> AsyncGenerator[LiveItems, None]:
+        """Records from the starts on, without an end, in the total order throughout.
+
+        A record waits until no partition can bring one that comes before it; see `LiveOrder`.
+
+        Parameters
+        ----------
+        shown
+            As in `LogSource.read`.
+
+        Raises
+        ------
+        LogMissingError
+            When offsets are missing.
+        BrokerError
+            When the broker fails; one that is away is waited for as the client does.
+        """
+        reader = self._reader(starts)
+        async with plain_errors(self.brokers, f"reading {self.topic}"):
+            reader.begin(starts, shown, live=True)
+            while True:
+                yield await reader.certain()
+
+    def ends(self, partitions: Collection[int]) -> dict[int, int | None]:
+        """Up to where partitions that are read can be read, as far as that is known."""
+        consumer = self._consumer
+        assigned = consumer.assignment()
+        found: dict[int, int | None] = {}
+        for each in partitions:
+            partition = TopicPartition(self.topic, each)
+            known = partition in assigned
+            found[each] = consumer.last_stable_offset(partition) if known else None
+        return found
+
+    def _reader(self, starts: Mapping[int, int]) -> _RecordReader:
+        for partition, start in starts.items():
+            begin = self.extents[partition].begin
+            if start < begin:
+                raise LogMissingError(
+                    f"{self.topic} partition {partition}: the replay needs the records from offset"
+                    f" {start} on, the log begins at {begin}; begin later, or give an instant by"
+                    " --from, --no-snapshots and --warmup-sessions"
+                )
+        return _RecordReader(
+            self.topic, self._consumer, self.extents, self._fetch_records, self._config
+        )
 
     def letter(self, item: LogItem, refusal: Refusal) -> Reject:
         """The dead letter as a worker writes it."""
@@ -201,13 +254,23 @@ class _RecordReader:
         self._open: set[int] = set()
         self._heard = time.monotonic()
 
-    def begin(self, starts: Mapping[int, int], shown: Mapping[int, int]) -> None:
-        """Take up the partitions; `shown` as in `LogSource.read`."""
+    def begin(
+        self, starts: Mapping[int, int], shown: Mapping[int, int], live: bool = False
+    ) -> None:
+        """Take up the partitions; `shown` as in `LogSource.read`.
+
+        Parameters
+        ----------
+        live
+            None of them ends.
+        """
+        reached = {each: shown.get(each, FAR_PAST_MS) for each in starts}
         self.order = TotalOrder(starts)
-        self._shown = {each: Shown(self._time, shown.get(each, FAR_PAST_MS)) for each in starts}
+        self._live = LiveOrder(reached)
+        self._shown = {each: Shown(self._time, key_ms) for each, key_ms in reached.items()}
         self._next = dict(starts)
         for partition, start in starts.items():
-            if start < (self._extents[partition].end or 0):
+            if live or start < (self._extents[partition].end or 0):
                 self._open.add(partition)
             else:
                 self.order.finish(partition)
@@ -227,16 +290,31 @@ class _RecordReader:
 
     async def arrivals(self) -> list[LogItem]:
         """What has come beyond the extents, one partition after the other; soon, or nothing."""
+        await self._ask_when_idle()
+        return await self._poll(set(self._next), bounded=False)
+
+    async def certain(self) -> LiveItems:
+        """What has come and has its position for certain; soon, or nothing."""
+        await self._ask_when_idle()
+        # A backlog is handed over without any wait for the broker: others have their turn here.
+        await asyncio.sleep(0)
+        live = self._live
+        behind = {each for each in self._next if live.waiting(each) < MOST_WAITING}
+        for item in await self._poll(behind, bounded=False):
+            live.add(item.partition, (item,))
+        return LiveItems(live.take(), live.slowest)
+
+    async def _ask_when_idle(self) -> None:
         if time.monotonic() - self._heard > IDLE_SECONDS:
             # Is the log idle, or the broker away? The client does not report it.
             await self._consumer.end_offsets(self._consumer.assignment())
             self._heard = time.monotonic()
-        return await self._poll(set(self._next), bounded=False)
 
     async def _poll(self, partitions: set[int], bounded: bool) -> list[LogItem]:
         lacking = partitions - self._raw.keys()
         if lacking:
-            await self._receive(lacking, bounded)
+            # The order needs all partitions; who follows takes what is there.
+            await self._receive(lacking, bounded, pressed=not bounded and lacking != partitions)
         arrived: list[LogItem] = []
         for partition in sorted(partitions):
             waiting = self._raw.get(partition)
@@ -263,12 +341,10 @@ class _RecordReader:
                 self._consumer.pause(topic_partition)
         return arrived
 
-    async def _receive(self, partitions: set[int], bounded: bool) -> None:
-        """Take what was fetched of some partitions, or wait a little for it."""
+    async def _receive(self, partitions: set[int], bounded: bool, pressed: bool) -> None:
+        """Take what was fetched of some partitions, or, not pressed, wait a little for it."""
         wanted = {TopicPartition(self._topic, each) for each in partitions}
         fetcher = self._consumer._fetcher
-        # The order needs all partitions; who follows takes what is there.
-        pressed = not bounded and bool(self._raw)
         with fetcher._subscriptions.fetch_context():
             found = await raw_records(fetcher, wanted, 0.0 if pressed else FETCH_MS / 1_000)
         for topic_partition, fetched in found.items():

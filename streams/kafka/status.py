@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import msgspec
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tapeline.schemas.codec import CodecError, FeedEventDecoder, RecordDecoder
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.config.security import Brokers
+from tapeline.schemas.host_events import StrategyState
 from tapeline.schemas.instants import DAY_MS
 from tapeline.schemas.intervals import parse_interval
 from tapeline.schemas.records import Bar, Cancel, Clock
@@ -29,9 +31,11 @@ from tapeline.streams.pipeline.status import (
     RECENT_MS,
     CorrectedFact,
     DatedLetter,
+    HostedStrategy,
     OpenGap,
     StatusFacts,
     SymbolFacts,
+    hosted_strategy,
     session_index,
     session_so_far,
 )
@@ -123,7 +127,18 @@ class _TopicStatus:
             operations=operations,
             letters=letters,
             corrected=corrected,
+            strategies=await self._strategies(names),
         )
+
+    async def _strategies(self, names: Collection[str]) -> list[HostedStrategy]:
+        """Strategies as hosts reported them last; none where the topic was not made."""
+        topic = topic_of("strategy", self._prefix)
+        found: dict[bytes, HostedStrategy] = {}
+        if topic in names:
+            async for message in self._messages(topic, None):
+                event = msgspec.json.decode(message.value or b"", type=StrategyState)
+                found[message.key] = hosted_strategy(event)
+        return list(found.values())
 
     async def operations(self, names: Collection[str]) -> Operations:
         """What feeds reported, of one of the topics that there are."""

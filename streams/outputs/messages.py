@@ -8,6 +8,7 @@ from tapeline.schemas.codec import encode
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject, Retract
 from tapeline.schemas.feed_events import Unnumbered
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, topic_of
 
@@ -50,6 +51,9 @@ class Writer:
             self._kinds[registry.row(tag).struct] = address
             self._retracts[tag] = address
         self._rejects = topic_of("reject", prefix)
+        for tag in registry.hosted:
+            address = (topic_of(tag, prefix, registry), ("type", tag.encode()))
+            self._kinds[registry.row(tag).struct] = address
 
     def event(
         self, event: Output, group: tuple[str, bytes], timestamp_ms: int
@@ -74,6 +78,20 @@ class Writer:
         headers = [("seq", b"%d" % event.seq), revision, kind, group]
         # The constructor of a named tuple would cost as much as all of the headers.
         return topic, _new(EventMessage, (timestamp_ms, event.id.encode(), value, headers))
+
+    def hosted(self, event: HostEvent, book: int) -> tuple[str, EventMessage]:
+        """Topic and message of what a host published; its market time is the CreateTime.
+
+        Parameters
+        ----------
+        book
+            Number of the host's book, which is the partition of all its outputs.
+        """
+        topic, kind = self._kinds[type(event)]
+        revision = ("rev", b"%d" % event.rev) if event.rev else _NO_REVISION
+        headers = [("seq", b"%d" % event.seq), revision, kind, group_header(f"book-{book}")]
+        time_ms = max(event.event_ms, 0)
+        return topic, EventMessage(time_ms, event.id.encode(), encode(event), headers)
 
     def letter(self, letter: Reject, time_ms: int) -> tuple[str, EventMessage]:
         """Topic and message of a dead letter; see `unnumbered_message`."""

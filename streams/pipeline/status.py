@@ -12,6 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tapeline.schemas.feed_events import Hole
+from tapeline.schemas.host_events import StrategyState
 from tapeline.schemas.instants import HOUR_MS, SECOND_MS
 from tapeline.streams.core.calendar import Calendar
 from tapeline.streams.core.ratio import ratio
@@ -107,6 +108,24 @@ class CorrectedFact(Struct, frozen=True):
     at_ms: int
 
 
+class HostedStrategy(Struct, frozen=True):
+    """A strategy as its host reported it last.
+
+    Attributes
+    ----------
+    state
+        ``running``, ``faulted`` or ``disabled``.
+    error
+        Of one that failed: type and message, and the record of the log at which it did.
+    """
+
+    name: str
+    account: str | None
+    version: str
+    state: str
+    error: str | None = None
+
+
 class StatusFacts(Struct, frozen=True):
     """What a tape holds.
 
@@ -116,6 +135,8 @@ class StatusFacts(Struct, frozen=True):
         Of the last hour at least.
     stale_groups
         Groups whose view waits until they are run again.
+    strategies
+        Those that a host ran.
     """
 
     symbols: Sequence[SymbolFacts]
@@ -123,6 +144,7 @@ class StatusFacts(Struct, frozen=True):
     letters: Sequence[DatedLetter] = ()
     corrected: Sequence[CorrectedFact] = ()
     stale_groups: Sequence[str] = ()
+    strategies: Sequence[HostedStrategy] = ()
 
 
 class SymbolStatus(Struct, frozen=True):
@@ -174,6 +196,7 @@ class Status(Struct, frozen=True):
     corrected_bars: int
     corrected: dict[str, int]
     stale_groups: list[str]
+    strategies: list[HostedStrategy] = []
 
     @property
     def stale(self) -> list[str]:
@@ -292,7 +315,18 @@ def status_of(facts: StatusFacts, now_ms: int) -> Status:
         corrected_bars=len(bars),
         corrected=dict(sorted(Counter(each.type for each in recent).items())),
         stale_groups=sorted(facts.stale_groups),
+        strategies=sorted(facts.strategies, key=lambda each: each.name),
     )
+
+
+def hosted_strategy(event: StrategyState) -> HostedStrategy:
+    """What an event of a host says of its strategy."""
+    error = None
+    if event.error_type is not None:
+        error = f"{event.error_type}: {event.error}"
+        if event.record is not None:
+            error += f" (partition {event.record.partition} offset {event.record.offset})"
+    return HostedStrategy(event.strategy or "", event.account, event.version, event.state, error)
 
 
 def _symbol(

@@ -1,4 +1,4 @@
-"""Which worker of a machine this is: its ordinal, its folder, and the lock that makes it alone.
+"""Which worker or host of a machine this is: its ordinal, its folder, and the lock on it.
 
 Also what an instance must remember over its end: how often it ended because it was replaced.
 """
@@ -18,7 +18,7 @@ FIRST_PORT = 9_464
 
 
 class InstanceTakenError(UnusableError):
-    """A worker of that ordinal already runs with this data folder."""
+    """A process of that kind and ordinal already runs with this data folder."""
 
 
 class Instance:
@@ -61,8 +61,13 @@ class Instance:
         (self.folder / "zombie-exits").write_text(str(self.zombie_exits + 1), "ascii")
 
 
-def claim_instance(data_dir: Path, number: int | None) -> Instance:
+def claim_instance(data_dir: Path, number: int | None, kind: str = "worker") -> Instance:
     """Claim an ordinal, or the lowest free one.
+
+    Parameters
+    ----------
+    kind
+        What runs: each has ordinals of its own.
 
     Raises
     ------
@@ -73,7 +78,7 @@ def claim_instance(data_dir: Path, number: int | None) -> Instance:
     """
     numbers = range(INSTANCES) if number is None else (number,)
     for each in numbers:
-        found = _claim(data_dir, each)
+        found = _claim(data_dir, each, kind)
         if found is not None:
             return found
     taken = f"instance {number} already runs" if number is not None else "all instances run"
@@ -82,8 +87,8 @@ def claim_instance(data_dir: Path, number: int | None) -> Instance:
     )
 
 
-def _claim(data_dir: Path, number: int) -> Instance | None:
-    folder = data_dir / f"worker-{number}"
+def _claim(data_dir: Path, number: int, kind: str) -> Instance | None:
+    folder = data_dir / f"{kind}-{number}"
     folder.mkdir(parents=True, exist_ok=True)
     lock = (folder / "lock").open("a+", encoding="ascii")
     try:

@@ -31,6 +31,7 @@ _FLOORS = {
     "replay": 9,
     "streams.ingest": 9,
     "streams.drill": 9,
+    "streams.hosting": 10,
     "streams.cli.show": 10,
     "streams.cli": 11,
     "tapeline": 12,

@@ -8,7 +8,13 @@ from msgspec import to_builtins
 
 from tapeline.schemas.instants import DATE_AND_TIME, TIME, instant_text
 from tapeline.streams.outputs.terminal import PlainConsole, text_table
-from tapeline.streams.pipeline.status import GRACE_MS, STALE_SLOTS, Status, SymbolStatus
+from tapeline.streams.pipeline.status import (
+    GRACE_MS,
+    STALE_SLOTS,
+    HostedStrategy,
+    Status,
+    SymbolStatus,
+)
 from tapeline.streams.pipeline.warm_up import IndicatorHistory, KeyHistory
 
 BESIDE = 29
@@ -168,9 +174,16 @@ def _lines(status: Status) -> list[str]:
             f"Stale views, which wait until their groups are run again:"
             f" {', '.join(status.stale_groups)}"
         )
+    if status.strategies:
+        lines.append(f"Strategies: {'; '.join(map(_strategy, status.strategies))}")
     if status.stale:
         lines.append(f"Stale in session: {', '.join(status.stale)}")
     return lines
+
+
+def _strategy(each: HostedStrategy) -> str:
+    error = "" if each.error is None else f", {each.error}"
+    return f"{each.name} {each.state} (version {each.version}{error})"
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ import pytest
 from tapeline.schemas.feed_events import Hole
 from tapeline.schemas.instants import iso_time
 from tapeline.streams.cli import main as cli
+from tapeline.streams.cli.show.status import print_status
+from tapeline.streams.outputs.terminal import PlainConsole
 from tapeline.streams.pipeline.log_writer import LogBatch
+from tapeline.streams.pipeline.status import HostedStrategy, Status
 from tapeline.streams.store.live import LiveStore
 from tests.unit.streams.store.live_books import CONFIG, write_bars
 from tests.unit.streams.store.stores import CONFIGURATION, label, row, walk, write
@@ -328,3 +332,18 @@ def test_what_is_no_run_that_can_be_shown_is_refused_with_a_way_out(
     capsys.readouterr()
     assert cli.main(["status", *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_strategies_are_listed_with_their_version_and_their_error() -> None:
+    strategies = [
+        HostedStrategy(
+            "breakout", "paper", "v1", "faulted", "KeyError: 'x' (partition 2 offset 7)"
+        ),
+        HostedStrategy("fade", "paper", "v2", "running"),
+    ]
+    console = PlainConsole(file=StringIO(), width=200)
+    print_status(console, Status(0, [], {}, {}, 0, {}, [], strategies), "--now")
+    assert (
+        "Strategies: breakout faulted (version v1, KeyError: 'x' (partition 2 offset 7));"
+        " fade running (version v2)"
+    ) in console.file.getvalue()  # type: ignore[attr-defined]

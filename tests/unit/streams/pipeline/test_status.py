@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
 from tapeline.schemas.feed_events import FeedEvent, Halt, Hole, Subscribed
+from tapeline.schemas.host_events import RecordRef, RunState, StrategyState
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.pipeline.operations import Operations
 from tapeline.streams.pipeline.status import (
@@ -19,6 +21,7 @@ from tapeline.streams.pipeline.status import (
     StatusFacts,
     SymbolFacts,
     SymbolStatus,
+    hosted_strategy,
     session_so_far,
     slots_over,
     status_of,
@@ -211,3 +214,30 @@ def test_before_the_first_slot_is_over_there_is_no_quality() -> None:
     assert found is not None
     assert (found.session, found.bars, found.due, found.quality) == ("2025-07-02", 0, 0, None)
     assert (found.high, found.low) == (None, None)
+
+
+def reported(name: str, state: RunState, **more: Any) -> StrategyState:
+    """What a host reports of a strategy."""
+    common = {"error_type": None, "error": None, "record": None, **more}
+    return StrategyState(
+        f"strategy|{name}", "upsert", 0, 0, None, None, 0, 0, None, "paper", name, {"0": 7},
+        version="v1", state=state, step=3, unsafe=False, **common,
+    )  # fmt: skip
+
+
+def test_strategies_are_listed_and_one_that_failed_with_its_error_and_record() -> None:
+    failed = reported(
+        "breakout", "faulted", error_type="KeyError", error="'x'", record=RecordRef(2, 70)
+    )
+    found = status_of(
+        StatusFacts(
+            [],
+            operations(),
+            strategies=[hosted_strategy(each) for each in (reported("fade", "running"), failed)],
+        ),
+        OPEN_MS,
+    )
+    assert [(each.name, each.state, each.error) for each in found.strategies] == [
+        ("breakout", "faulted", "KeyError: 'x' (partition 2 offset 70)"),
+        ("fade", "running", None),
+    ]
