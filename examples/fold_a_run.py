@@ -18,7 +18,7 @@ FINISHED = ("resolved", "incomplete")
 def view(folder: Path) -> dict[str, Event]:
     """Every fact of a run by its id; a retracted one is gone."""
     facts: dict[str, Event] = {}
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in sorted(folder.glob("tape.*.jsonl")):
         for line in path.read_bytes().splitlines():
             event = decode_event(line)
             if isinstance(event, Retract):

@@ -273,6 +273,7 @@ class ReplayFold:
                 group,
                 None if known == FAR_PAST_MS else known,
                 outcome.correction,
+                outcome.kind,
             )
         )
         return True

@@ -246,8 +246,8 @@ def encode(value: Written) -> bytes:
     return _ENCODER.encode(value)
 
 
-def encode_lines(values: Sequence[Written]) -> bytes:
-    """What `encode` gives of each, with a line break after it."""
+def encode_lines(values: Sequence[msgspec.Struct]) -> bytes:
+    """Compact JSON of each, with a line break after it."""
     return _ENCODER.encode_lines(values)
 
 

@@ -29,6 +29,7 @@ from tapeline.streams.feeds.opening import (
     until_clocks,
 )
 from tapeline.streams.feeds.times import TimeUnit, table_times
+from tapeline.streams.outputs.run_bars import KEPT, BarLine
 from tapeline.streams.outputs.run_folder import RunDirectory, check_outside
 from tapeline.streams.pipeline.collector import rare_collections
 from tapeline.streams.pipeline.drive import Drive
@@ -129,7 +130,7 @@ def run_files(
         if until_ms is not None or symbol_ends:
             met = run.refused_symbols.union(reader.met())
             run.clocks(until_clocks(config, sources, met, until_ms, symbol_ends))
-        written = directory.files.finish()
+        written = directory.finish()
         manifest = {
             "inputs": [
                 {**input_file(feed.path, source.symbol, feed.sha256()), "rows": feed.rows}
@@ -144,7 +145,7 @@ def run_files(
                 "as_corrected": as_corrected,
             },
             COUNTERS: _counters(router, summary, rows, run),
-            **written.parts(),
+            **written,
         }
         if symbol_ends:
             manifest[COUNTERS]["left_out"] = sum(feed.rows for feed in feeds) - rows
@@ -163,7 +164,8 @@ class _EmbeddedRun:
     appended has no feed.
     """
 
-    every = False
+    # The bar of a record that changes nothing in the view is written, too.
+    every = True
 
     def __init__(
         self,
@@ -183,6 +185,7 @@ class _EmbeddedRun:
         self._before: tuple[Feed, Item] | None = None
         self._directory = directory
         self._write = directory.files.write
+        self._add_bar = directory.bars.add
         self._summary = summary
         self._explain = explain
 
@@ -203,7 +206,9 @@ class _EmbeddedRun:
         self.offset = offset
 
     def took(self, item: DriveItem, slot: GroupSlot, record: LogRecord, outcome: Outcome) -> bool:
-        """Write what a row changed."""
+        """Write the bar of a row, and what it changed."""
+        if outcome.kind in KEPT:
+            self._add_bar(BarLine(item[0], outcome.kind, record))
         correction = outcome.correction
         if correction is not None:
             if correction.changes:

@@ -16,7 +16,13 @@ from typing import Any, BinaryIO
 import tapeline
 from tapeline.replay.processes.job import Ended, Failed, Job, KeyedResult, Replaced
 from tapeline.replay.processes.parent import replay_in_processes
-from tapeline.replay.results.results import early_letters, manifest, replay_to_folder, swings_of
+from tapeline.replay.results.results import (
+    bar_line_of,
+    early_letters,
+    manifest,
+    replay_to_folder,
+    swings_of,
+)
 from tapeline.replay.run import Replay
 from tapeline.replay.sources.items import LogItem, Release
 from tapeline.replay.sources.opening import source_of
@@ -26,6 +32,7 @@ from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.streams.calendars import time_zone_version
 from tapeline.streams.calendars.zones import zone_changes
 from tapeline.streams.core import engine
+from tapeline.streams.outputs.run_bars import BarLine, encode_bars
 from tapeline.streams.outputs.terminal import guard_standard_error
 from tapeline.streams.pipeline.summary import RunResult
 
@@ -52,8 +59,8 @@ class OrderKeys:
                 reached[partition] = last = time_ms
             of_piece[partition, offset] = last
 
-    def result(self, release: Release) -> KeyedResult:
-        """What a record of the last piece led to, with its key."""
+    def result(self, release: Release, bar: BarLine | None) -> KeyedResult:
+        """What a record of the last piece led to, with its key and its line of `bars.jsonl`."""
         partition, offset = release.item.partition, release.item.offset
         replaced = None
         if release.correction is not None:
@@ -68,6 +75,7 @@ class OrderKeys:
             release.events,
             release.letter,
             replaced,
+            None if bar is None else encode_bars([bar]),
         )
 
 
@@ -76,13 +84,15 @@ async def send_parts(job: Job, out: BinaryIO) -> Ended:
     keys = OrderKeys()
     async with Replay(job.config, source_of(job.config, job.origin).source, job.options) as run:
         run.heard = keys.hear
+        names = job.options.selection.names
         share = job.options.selection.share
         if share is None or share[0] == 0:
             # Each process has found the same ones.
             early = enumerate(early_letters(run))
             _send([KeyedResult(FAR_PAST_MS, EARLY, at, [], each, None) for at, each in early], out)
         async for batch in run.batches():
-            results = (keys.result(each) for each in batch if _has_results(each))
+            lines = ((each, bar_line_of(each, names)) for each in batch)
+            results = (keys.result(each, bar) for each, bar in lines if bar or _has_results(each))
             while piece := list(islice(results, PIECE)):
                 _send(piece, out)
         whole = all(span.start == 0 for span in run.fold.spans.values())

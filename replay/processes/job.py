@@ -61,6 +61,8 @@ class KeyedResult(NamedTuple):
     ----------
     reached_ms
         Greatest event time in the partition until then; see `replay.sources.order`.
+    bar
+        Its line of `bars.jsonl`, None where it has none.
     """
 
     reached_ms: int
@@ -69,6 +71,7 @@ class KeyedResult(NamedTuple):
     events: list[Output]
     letter: Reject | None
     replaced: Replaced | None
+    bar: bytes | None = None
 
 
 class Ended(Struct, frozen=True):

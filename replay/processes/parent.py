@@ -72,13 +72,15 @@ def replay_in_processes(
         for result in merge(*(child.results() for child in children), key=_order_key):
             correction = _correction(result)
             write_results(directory.files, tally, result.events, result.letter, correction)
+            if result.bar is not None:
+                directory.bars.add_encoded(result.bar)
         parts = [child.ended for child in children if child.ended is not None]
-        written = directory.files.finish()
+        written = directory.finish()
         found = _whole(config, parts)
         outcomes = {symbol: each for part in parts for symbol, each in part.outcomes.items()}
         rows = sum(part.rows for part in parts)
         found[COUNTERS] = tally.counters(outcomes, rows, parts[0].superseded)
-        found.update(written.parts())
+        found.update(written)
         found["wall"] = wall(started)
         directory.commit(found)
     tally.summary.swings = dict(ChainMap(*(part.swings for part in parts)))

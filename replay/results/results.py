@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,15 @@ from msgspec import Struct
 from tapeline.replay.run import Replay
 from tapeline.replay.sources.corrected import CorrectedSource
 from tapeline.replay.sources.fingerprint import PartitionHashes
+from tapeline.replay.sources.items import Release
 from tapeline.schemas.events import Output, Reject
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.outcome import OUTCOMES
+from tapeline.streams.outputs.run_bars import KEPT, BarLine, BarsFile
 from tapeline.streams.outputs.run_folder import RunDirectory, TopicFiles
 from tapeline.streams.pipeline.collector import rare_collections
 from tapeline.streams.pipeline.manifest import COUNTERS, counters, made_with
+from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.pipeline.summary import RunResult, RunSummary
 
 if TYPE_CHECKING:
@@ -138,25 +141,28 @@ async def replay_into(
             files.write_letter(letter)
         if topics is not None:
             await topics.write_letters(early)
+        names = replay.options.selection.names
         # When it is not known when more comes, nothing waits for it.
         at_once = replay.options.follow or replay.pace is not None
         parts = PartitionHashes(replay.registry) if by_partition or replay.options.follow else None
         async for batch in replay.batches():
             for release in batch:
                 write_results(files, tally, release.events, release.letter, release.correction)
+            if directory is not None:
+                write_bars(directory.bars, batch, names)
             if parts is not None:
                 parts.add(batch)
             if topics is not None:
                 await topics.write(batch, at_once)
             if progress is not None:
                 progress(replay)
-        written = files.finish()
+        written = files.finish().parts() if directory is None else directory.finish()
         found = manifest(replay, options)
         if topics is not None:
             found["run_id"] = topics.run_id
         superseded = getattr(replay.source, "superseded", 0)
         found[COUNTERS] = tally.counters(replay.fold.outcomes, replay.released, superseded)
-        found.update(written.parts())
+        found.update(written)
         if parts is not None:
             found["partition_sha256"] = parts.digests()
         found["wall"] = wall(started)
@@ -185,6 +191,24 @@ def write_results(
         files.write(events)
     if letter is not None:
         files.write_letter(letter)
+
+
+def write_bars(bars: BarsFile, batch: Sequence[Release], names: Collection[str] | None) -> None:
+    """The bars of records, of all symbols or of those named."""
+    for release in batch:
+        line = bar_line_of(release, names)
+        if line is not None:
+            bars.add(line)
+
+
+def bar_line_of(release: Release, names: Collection[str] | None) -> BarLine | None:
+    """The line of a record in `bars.jsonl`; None where it has none."""
+    outcome, content = release.outcome, release.item.content
+    if outcome is None or outcome not in KEPT or isinstance(content, Refusal):
+        return None
+    if names is not None and content.symbol not in names:
+        return None
+    return BarLine(release.item.offset, outcome, content)
 
 
 def swings_of(replay: Replay) -> dict[str, dict[int, int]]:

@@ -61,6 +61,8 @@ class Release(Struct, frozen=True, gc=False):
         Greatest watermark of the group after it: CreateTime of the events.
     correction
         What it did if it was a late, changed or cancelled bar.
+    outcome
+        What became of it, one of `OUTCOMES`; None of a dead letter.
     """
 
     item: LogItem
@@ -69,6 +71,7 @@ class Release(Struct, frozen=True, gc=False):
     group: str | None
     watermark_ms: int | None
     correction: Correction | None
+    outcome: str | None = None
 
 
 class Extent(NamedTuple):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
@@ -19,6 +18,8 @@ from tapeline.schemas.events import Output, Reject, Retract
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, output_topics, topic_of
 from tapeline.streams.errors import naming
+from tapeline.streams.outputs.hashed_file import HashedFile
+from tapeline.streams.outputs.run_bars import BARS_FILE, BARS_SHA256, BarsFile
 from tapeline.streams.pipeline.manifest import OUTPUT_SHA256, WrittenTopics
 
 TOPICS_FOLDER = "topics"
@@ -28,7 +29,6 @@ LOCK_FILE = "lock"
 MANIFEST = "manifest.json"
 FLUSH_EVENTS = 128
 LARGE_LETTER = 1 << 12
-WRITE_BYTES = 1 << 18
 
 
 class ForeignFolderError(UnusableError, ValueError):
@@ -57,17 +57,12 @@ class TopicFile:
         self.count = 0
         self.waiting: list[Output | Reject] = []
         self._counted = counted
-        self._path = path
-        self._file: BinaryIO = path.open("wb", buffering=WRITE_BYTES)
-        self._hash = hashlib.sha256()
+        self._file = HashedFile(path)
 
     def flush(self) -> None:
         """Write what waits."""
         if self.waiting:
-            lines = encode_lines(self.waiting)
-            self._hash.update(lines)
-            with naming(self._path):
-                self._file.write(lines)
+            self._file.write(encode_lines(self.waiting))
             self.count += len(self.waiting)
             self._counted(self.waiting)
             self.waiting.clear()
@@ -75,18 +70,12 @@ class TopicFile:
     def close(self) -> str:
         """Write the rest; returns the SHA-256 of the file."""
         self.flush()
-        with naming(self._path):
-            self._file.close()
-        return self._hash.hexdigest()
+        return self._file.close()
 
     def abandon(self) -> None:
         """Close without caring for what was not written."""
         self.waiting.clear()
-        try:
-            self._file.close()
-        except OSError:
-            # The disk that could not take the data cannot take its rest either.
-            return
+        self._file.abandon()
 
 
 class TopicFiles:
@@ -198,12 +187,23 @@ class RunDirectory:
         self._lock = -1
         self._committed = False
         self._files: TopicFiles | None = None
+        self._bars: BarsFile | None = None
 
     @property
     def files(self) -> TopicFiles:
         """The files of a run under way; finish them before `commit`."""
         assert self._files is not None, "the run has not begun"
         return self._files
+
+    @property
+    def bars(self) -> BarsFile:
+        """The bars of a run under way; `finish` closes them."""
+        assert self._bars is not None, "the run has not begun"
+        return self._bars
+
+    def finish(self) -> dict[str, Any]:
+        """Close all files; returns what the manifest says of them."""
+        return {**self.files.finish().parts(), **self.bars.close()}
 
     def __enter__(self) -> RunDirectory:
         try:
@@ -212,14 +212,16 @@ class RunDirectory:
             self._take_lock()
             self._repair()
             self._files = TopicFiles(self._part, self._count, self._registry)
+            self._bars = BarsFile(self._part / BARS_FILE)
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._files is not None:
-            self._files.abandon()
+        for written in (self._files, self._bars):
+            if written is not None:
+                written.abandon()
         if self._lock >= 0:
             if not self._committed:
                 shutil.rmtree(self._part, ignore_errors=True)
@@ -305,6 +307,9 @@ def check_replaceable(shown: Path, folder: Path) -> None:
     if manifest is not None:
         # Another version may know other types of events.
         known.update(f"{name}.jsonl" for name in manifest.get(OUTPUT_SHA256, ()))
+        if BARS_SHA256 in manifest:
+            # Where no manifest names it, a file of that name is a user's log.
+            known.add(BARS_FILE)
     others = sorted(path.name for path in folder.iterdir() if path.name not in known)
     if not others and manifest is None:
         others = [MANIFEST]

@@ -48,7 +48,7 @@ def tag(event: object) -> str:
 def folder_of_topics(folder: Path) -> Kept:
     """The lines of a folder with a file a topic."""
     found: Kept = {}
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in sorted(folder.glob("tape.*.jsonl")):
         for line in path.read_bytes().splitlines():
             kind = line.partition(b'"type":"')[2].partition(b'"')[0].decode()
             found.setdefault(kind, []).append(line)

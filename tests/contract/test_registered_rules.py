@@ -109,7 +109,7 @@ def test_the_summary_counts_events_of_types_that_it_has_no_line_for(
 
 def test_the_shipped_types_are_as_without_them(run: Path, tmp_path: Path) -> None:
     run_files(CONFIG, [Source(str(run / "log.jsonl"), None)], tmp_path / "out")
-    for path in sorted((tmp_path / "out").glob("*.jsonl")):
+    for path in sorted((tmp_path / "out").glob("tape.*.jsonl")):
         own = [_without_seq(line) for line in (run / "out" / path.name).read_bytes().splitlines()]
         assert own == [_without_seq(line) for line in path.read_bytes().splitlines()]
 

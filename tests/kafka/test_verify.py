@@ -51,7 +51,7 @@ def files_of(folder: Path) -> dict[str, Any]:
 def folded(files: dict[str, Any]) -> list[bytes]:
     facts: dict[str, bytes] = {}
     for name, content in files.items():
-        if name == "manifest.json" or "rejects" in name:
+        if name in ("manifest.json", "bars.jsonl") or "rejects" in name:
             continue
         for line in content.splitlines():
             event = orjson.loads(line)

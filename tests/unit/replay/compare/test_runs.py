@@ -200,7 +200,7 @@ def test_the_manifest_of_a_partial_replay_cuts_the_other_side(
 ) -> None:
     other = copy(runs[0], tmp_path)
     start, stop = 600, 1_200
-    for path in other.glob("*.jsonl"):
+    for path in other.glob("tape.*.jsonl"):
         lines = path.read_bytes().splitlines(keepends=True)
         inside = [line for line in lines if start <= orjson.loads(line)["seq"] // 1_000_000 < stop]
         path.write_bytes(b"".join(inside))
@@ -262,7 +262,7 @@ def test_what_has_no_events_on_either_side_is_equal_and_reported_to_have_none(
     runs: tuple[Path, Path], tmp_path: Path, view: bool
 ) -> None:
     none = ran(tmp_path, log()[:1], "none")
-    for path in none.glob("*.jsonl"):
+    for path in none.glob("tape.*.jsonl"):
         path.write_bytes(b"")
     report = compared(none, none, view=view)
     assert report.equal

@@ -123,7 +123,7 @@ def test_the_view_of_a_store_is_that_of_its_log_cut_there(store: Path, tmp_path:
         write_log(tmp_path / f"{number}.jsonl", lines[:end])
         run_files(CONFIG, [Source(str(tmp_path / f"{number}.jsonl"))], tmp_path / "run")
         facts: dict[str, bytes] = {}
-        for path in (tmp_path / "run").glob("*.jsonl"):
+        for path in (tmp_path / "run").glob("tape.*.jsonl"):
             for line in path.read_bytes().splitlines():
                 event = json.loads(line)
                 facts.pop(event["id"], None)

@@ -61,7 +61,7 @@ def tapeline(*arguments: str) -> int:
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
-    found = {each.name: each.read_bytes() for each in folder.glob("*.jsonl")}
+    found = {each.name: each.read_bytes() for each in folder.glob("tape.*.jsonl")}
     assert len(found) == TOPICS
     return found
 
@@ -127,7 +127,7 @@ def test_a_store_replayed_has_the_view_of_the_store(
 
 def folded(folder: Path) -> list[str]:
     facts: dict[str, str] = {}
-    for path in folder.glob("*.jsonl"):
+    for path in folder.glob("tape.*.jsonl"):
         for line in path.read_text().splitlines():
             event = json.loads(line)
             if event["type"] == "reject":

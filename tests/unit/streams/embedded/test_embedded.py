@@ -195,10 +195,11 @@ def test_seq_counts_every_data_row_from_zero(tmp_path: Path) -> None:
     assert opened["seq"] == 1_000_000
 
 
-def test_the_folder_holds_all_topics_and_the_manifest(tmp_path: Path) -> None:
+def test_the_folder_holds_all_topics_the_bars_and_the_manifest(tmp_path: Path) -> None:
     result = run(tmp_path, acme(write(tmp_path / "book.csv", [row(0)])))
     names = sorted(path.name for path in result.folder.iterdir())
-    assert names == sorted(["manifest.json", *(f"tape.{topic}.v1.jsonl" for topic in TOPICS)])
+    topics = (f"tape.{topic}.v1.jsonl" for topic in TOPICS)
+    assert names == sorted(["bars.jsonl", "manifest.json", *topics])
     manifest = json.loads((result.folder / "manifest.json").read_text())
     assert manifest == result.manifest
     assert manifest["topics"]["tape.sessions.v1"] == len(lines(result, "sessions"))

@@ -155,7 +155,7 @@ def test_the_clocks_that_are_added_change_no_fact_of_the_view(tmp_path: Path) ->
 def facts(folder: Path) -> dict[str, dict[str, object]]:
     """The last version of every id, without the fields that show when it was published."""
     found = {}
-    for path in folder.glob("*.jsonl"):
+    for path in folder.glob("tape.*.jsonl"):
         for line in path.read_text("utf-8").splitlines():
             event = json.loads(line)
             for name in ("seq", "watermark_ms", "rev"):

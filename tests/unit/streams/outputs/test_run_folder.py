@@ -41,9 +41,9 @@ def _write_run(
     with RunDirectory(folder, _no_count) as directory:
         for _ in range(letters):
             directory.files.write_letter(_letter())
-        directory.files.finish()
+        written = directory.finish()
         before_commit()
-        directory.commit({**MANIFEST, "mark": mark})
+        directory.commit({**MANIFEST, **written, "mark": mark})
 
 
 def _interrupted() -> None:
@@ -69,7 +69,7 @@ def test_every_topic_has_a_file_also_where_it_is_empty(tmp_path: Path) -> None:
         counts, hashes = directory.files.finish()
         directory.commit(MANIFEST)
     assert _names(tmp_path / "out") == sorted(
-        ["manifest.json", *(f"{name}.jsonl" for name in output_topics())]
+        ["bars.jsonl", "manifest.json", *(f"{name}.jsonl" for name in output_topics())]
     )
     for name in output_topics():
         content = (tmp_path / "out" / f"{name}.jsonl").read_bytes()
@@ -190,6 +190,11 @@ FOREIGN = {
     "a manifest without hashes by topic": {"manifest.json": '{"output_sha256": null}'},
     "a run and another file": {"manifest.json": '{"output_sha256": {}}', "notes.txt": "mine"},
     "a log": {"tape.bars.v1.jsonl": ""},
+    "a log that is called as the bars of a run": {"bars.jsonl": "mine"},
+    "a run of an earlier version and such a log": {
+        "manifest.json": '{"output_sha256": {}}',
+        "bars.jsonl": "mine",
+    },
     "a manifest of something else": {"manifest.json": '{"name": "my app"}'},
     "a manifest that is a list": {"manifest.json": "[]"},
     "a manifest that is no JSON": {"manifest.json": "version 1"},
@@ -211,7 +216,8 @@ def test_an_empty_folder_or_a_part_of_a_run_is_replaced(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
     _write_run(folder)
-    (folder / "manifest.json").unlink()
+    for name in ("manifest.json", "bars.jsonl"):
+        (folder / name).unlink()
     _write_run(folder, mark="second")
     assert _mark(folder) == "second"
 
