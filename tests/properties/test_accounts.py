@@ -48,7 +48,7 @@ ACTIONS: tuple[Action, ...] = ("buy", "buy", "sell", "sell", "close", "hold")
 
 
 class Step(NamedTuple):
-    """A bar of a symbol, in ticks and minutes after its last, then perhaps a signal."""
+    """A bar of a symbol, in ticks and minutes after its last, then what a host may do."""
 
     symbol: str
     wait: int
@@ -56,6 +56,7 @@ class Step(NamedTuple):
     wanted: Wanted | None
     strategy: str
     restarts: bool
+    then: str
 
 
 def _price(symbol: str, ticks: int) -> float:
@@ -74,6 +75,7 @@ def steps(draw: st.DrawFn) -> Step:
         draw(st.none() | signals(symbol)),
         draw(st.sampled_from("st")),
         draw(st.booleans()),
+        draw(st.sampled_from(("", "", "", "cancel", "fault"))),
     )
 
 
@@ -121,9 +123,9 @@ def desk_of(account: AccountConfig) -> Desk:
 
 
 def played(desk: Desk, run: list[Step], restarts: bool) -> Iterator[tuple[Step, list[Published]]]:
-    """What each bar leads to, and what its signal."""
+    """What each bar leads to, what its signal, and what a host did after it."""
     minutes = dict.fromkeys(SYMBOLS, 0)
-    for step in run:
+    for number, step in enumerate(run):
         symbol = step.symbol
         minutes[symbol] += step.wait
         opened, high, low, close = (_price(symbol, each) for each in step.prices)
@@ -131,6 +133,13 @@ def played(desk: Desk, run: list[Step], restarts: bool) -> Iterator[tuple[Step, 
         if step.wanted is not None:
             found = desk.signal(step.wanted, symbol, strategy=step.strategy)
             yield step, found
+        if step.then == "cancel" and desk.signals:
+            last = desk.signals[-1]
+            now = desk.instant(str(last.symbol))
+            yield step, [*desk.accounts.cancel_entry(last.id, "strategy", now)]
+        if step.then == "fault":
+            now = desk.instant(symbol)
+            yield step, [*desk.accounts.flatten("default", step.strategy, number, now)]
         if restarts and step.restarts:
             desk.restart()
 
@@ -227,8 +236,9 @@ def test_every_signal_has_one_decision_and_only_an_approved_one_has_orders(
                 assert event.approved == (not failed)
                 assert event.code == (failed[0] if failed else None)
             elif isinstance(event, Order):
-                assert event.signal is not None
-                assert decisions[event.signal].approved
+                of_fault = event.id.startswith("order|strategy|")
+                assert of_fault == (event.signal is None)
+                assert event.signal is None or decisions[event.signal].approved
     asked = [step for step in run if step.wanted is not None]
     assert len(decisions) == len(asked)
 
