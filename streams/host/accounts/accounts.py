@@ -30,7 +30,6 @@ from tapeline.streams.host.accounts.execution import BarExecution
 from tapeline.streams.host.accounts.fills import BarTicks
 from tapeline.streams.host.accounts.ledger import AccountStateError, Contract, SymbolLedger
 from tapeline.streams.host.accounts.model import (
-    AccountMarket,
     AccountRecord,
     FilledBar,
     Holding,
@@ -47,6 +46,7 @@ from tapeline.streams.host.accounts.placing import place_signal
 
 STATE_PREFIX = "account"
 """First part of the keys of the state records of accounts."""
+from tapeline.streams.host.market import Market
 
 
 class Accounts:
@@ -78,7 +78,7 @@ class Accounts:
         names: Sequence[str],
         symbols: Mapping[str, Sequence[str]],
         *,
-        market: AccountMarket,
+        market: Market,
     ) -> None:
         self._market = market
         self._accounts: dict[str, PaperAccount] = {}

@@ -16,7 +16,6 @@ from tapeline.streams.host.accounts.fills import (
 )
 from tapeline.streams.host.accounts.ledger import SymbolLedger
 from tapeline.streams.host.accounts.model import (
-    AccountMarket,
     RecordTime,
     WorkingOrder,
     session_date,
@@ -30,6 +29,7 @@ from tapeline.streams.host.accounts.orders import (
     exit_orders,
 )
 from tapeline.streams.host.accounts.paper import PaperAccount
+from tapeline.streams.host.market import Market
 
 
 class BarExecution:
@@ -50,7 +50,7 @@ class BarExecution:
         bar: BarTicks,
         start_ms: int,
         now: RecordTime,
-        market: AccountMarket,
+        market: Market,
     ) -> None:
         contract = ledger.contract
         self._account = account

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from msgspec import Struct
 
 from tapeline.schemas.host_events import OrderKind, OrderSide, TimeInForce
 from tapeline.schemas.ids import OrderRole
 from tapeline.streams.core.calendar import Calendar
-
-
-class AccountMarket(Protocol):
-    """What accounts ask about symbols other than that of the record, and about sessions."""
-
-    def watermark_ms(self, symbol: str) -> int | None:
-        """Watermark of a symbol; None before its first record."""
-
-    def quality(self, symbol: str) -> float | None:
-        """Quality of the session with open < W <= close, 0 to 100; None if W lies in none."""
-
-    def calendar(self, symbol: str) -> Calendar:
-        """Calendar of a symbol."""
 
 
 def session_date(calendar: Calendar, instant_ms: int) -> str | None:
@@ -63,7 +48,7 @@ class SignalMarket(Struct, frozen=True, gc=False):
     stale_slots
         Open slots of the symbol's calendar between its watermark and the market time.
     quality
-        As `AccountMarket.quality`.
+        As `Market.quality`.
     tif
         Of the entry order: ``bars`` where the signal's validity was given in bars.
     """
