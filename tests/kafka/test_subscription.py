@@ -12,9 +12,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+from msgspec.structs import replace
 
 from tapeline.schemas.codec import encode
-from tapeline.schemas.events import Output, Retract, Session, Touch, type_of
+from tapeline.schemas.config.model import KafkaConfig
+from tapeline.schemas.config.security import Brokers
+from tapeline.schemas.events import Retract, Session, Touch, type_of
+from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import catalogue
 from tapeline.streams.consuming.subscription import (
     LostPositionError,
@@ -25,6 +29,7 @@ from tapeline.streams.consuming.subscription import (
     UnreadableEventError,
     is_final,
 )
+from tapeline.streams.consuming.topics import current_view
 from tests.kafka.broker import Broker
 
 START_MS = 1_751_463_000_000
@@ -55,7 +60,7 @@ def touch(seq: int, symbol: str = "ES") -> Touch:
     )
 
 
-async def topic_with(broker: Broker, name: str, events: Iterable[Output]) -> str:
+async def topic_with(broker: Broker, name: str, events: Iterable[Any]) -> str:
     """A topic of one partition that holds events as a worker writes them."""
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
     await admin.start()
@@ -69,13 +74,13 @@ async def topic_with(broker: Broker, name: str, events: Iterable[Output]) -> str
     return name
 
 
-async def append(broker: Broker, topic: str, events: Iterable[Output]) -> None:
+async def append(broker: Broker, topic: str, events: Iterable[Any]) -> None:
     """Write events as a worker does: key, headers, event time; a retraction as a tombstone."""
     async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap, acks="all") as producer:
         for event in events:
             gone = isinstance(event, Retract)
             headers = {"seq": event.seq, "rev": event.rev}
-            kind = event.type if isinstance(event, Retract) else type_of(event)
+            kind: str = event.type if isinstance(event, Retract) else type_of(event)
             await producer.send_and_wait(
                 topic,
                 None if gone else encode(event),
@@ -101,7 +106,7 @@ async def append_raw(
         await producer.send_and_wait(topic, value, key=key, headers=headers)
 
 
-async def make_again(broker: Broker, topic: str, events: Iterable[Output]) -> None:
+async def make_again(broker: Broker, topic: str, events: Iterable[Any]) -> None:
     """Delete a topic and make one of the same name."""
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
     async with asyncio.timeout(LIMIT_SECONDS):
@@ -192,6 +197,25 @@ async def test_events_come_typed_and_in_order_and_each_once(
     found, subscription = await read(broker, topic)
     assert found == [*sent, touch(4)]
     assert subscription.duplicates == 2
+
+
+async def test_events_of_a_paper_account_come_typed_and_its_orders_can_be_shown_alone(
+    broker: Broker, topic_prefix: str
+) -> None:
+    order: Any = EVENTS.row("order").example
+    fill: Any = EVENTS.row("fill").example
+    account: Any = EVENTS.row("account").example
+    filled = replace(order, seq=fill.seq - 1, state="filled", closed_ms=fill.event_ms)
+    events = [order, filled, fill, account]
+    topic = await topic_with(broker, f"{topic_prefix}.account.v1", events)
+    found, subscription = await read(broker, topic)
+    assert found == events
+    assert subscription.token.positions == {f"{topic}/0": PartitionPosition(4, account.seq)}
+    of_es, _ = await read(broker, topic, symbols=["ES"])
+    assert of_es == [order, filled, fill]
+    kafka = KafkaConfig(topic_prefix=topic_prefix)
+    view = await current_view(kafka, Brokers(broker.bootstrap), None, "order")
+    assert view == [encode(filled)]
 
 
 async def test_a_tombstone_is_an_event(broker: Broker, topic_prefix: str) -> None:
