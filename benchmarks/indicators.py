@@ -5,7 +5,7 @@
 The same bars go through engines without indicators, with the twelve of `common` on 5m bars, and
 with them on the 1m bars themselves; events are encoded. Engines take turns session by session, and
 of the processor time of all sessions the middle one counts. Also what a correction of a bar of the
-last hour takes, with indicators and without.
+last hour takes, with indicators and without; and how many bytes of state relative volume makes.
 """
 
 from __future__ import annotations
@@ -34,10 +34,13 @@ from tapeline.streams.core.engine import GroupEngine
 from tapeline.streams.feeds.samples import sample_book
 from tapeline.streams.pipeline.collector import rare_collections
 from tapeline.streams.pipeline.planning import plan_group
+from tapeline.streams.pipeline.state_values import encoded
 
 FIRST_SESSION = "2025-01-02"
 TWELVE = [text for part in BUILT_IN_SETS["common"].parts for text in part.specifications]
 WITHOUT = "without"
+STEP = 500
+"""Records after which the state that changed is taken, as a worker does."""
 CORRECTIONS = 20
 """Bars of the last hour that are changed and changed back."""
 
@@ -106,6 +109,37 @@ def _correct(engine: GroupEngine, bars: list[Bar], offset: int) -> float:
     return (time.process_time() - started) / (2 * CORRECTIONS)
 
 
+def state_bytes(sessions: list[list[Bar]]) -> dict[str, int]:
+    """Bytes of the state with `rvol(10)` on 5m, and of what one session writes of it.
+
+    A worker writes what has changed after each chunk of records; all of it has been written once.
+    """
+    config = read_config(
+        '[indicators.relative]\nlist = ["rvol(10)"]\nintervals = ["5m"]\n'
+        "[instruments.ES]\nindicators = ['relative']\nranges = []\n[groups]\nES-NQ = ['ES']\n",
+        "benchmark",
+    )
+    engine = GroupEngine(plan_group(config, "ES-NQ"))
+    table: dict[str, int] = {}
+    written = offset = 0
+    for bars in sessions:
+        written = 0
+        for bar in bars:
+            engine.apply(bar, offset)
+            offset += 1
+            if offset % STEP == 0:
+                changed = {key: len(encoded(data)) for key, data in engine.changed().items()}
+                written += sum(changed.values())
+                table |= changed
+    points = [size for key, size in table.items() if "/ring/" in key]
+    return {
+        "hot": table["hot"],
+        "restore point": max(points),
+        "state": sum(table.values()),
+        "session": written,
+    }
+
+
 def show(figures: dict[str, Any]) -> None:
     """Print the figures as a table."""
     console = Console()
@@ -116,6 +150,11 @@ def show(figures: dict[str, Any]) -> None:
         added = bar[name] - bar[WITHOUT]
         text = name if name == WITHOUT else f"the twelve of common on {name}"
         table.add_row(text, f"{bar[name]:.3f}", f"{added:.3f}", f"{correction[name]:,.0f}")
+    console.print(table)
+    table = Table("state with rvol(10)", "bytes", box=SIMPLE_HEAD)
+    names = {"hot": "hot record", "restore point": "restore point", "state": "all records"}
+    for name, text in (*names.items(), ("session", "written by a session")):
+        table.add_row(text, f"{figures['bytes'][name]:,}")
     console.print(table)
 
 
@@ -134,6 +173,7 @@ def main() -> None:
         "core": "pure" if str(engine_module.__file__).endswith(".py") else "compiled",
         "bars": sum(map(len, sessions)),
         "microseconds": found,
+        "bytes": state_bytes(sessions),
     }
     show(figures)
     if arguments.json is not None:

@@ -51,8 +51,8 @@ class OfIndicators(TrackerContract):
 
     name = "indicators"
     types = ("indicators",)
-    # Volumes of two sessions of minutes, for relative volumes.
-    hot_bytes = 32_768
+    # Bars of look-backs in six intervals, and rows of the latest bars.
+    hot_bytes = 3_072
     publish: ClassVar[Literal["rows", "latest"]]
     on_incomplete: ClassVar[Literal["use", "skip"]]
 

@@ -45,9 +45,9 @@ class BarRing:
     """
 
     __slots__ = (
-        "_session", "_unknown", "_unknown_before", "begin_ms", "closes", "count", "counted",
-        "depth", "doubles", "end_ms", "highs", "last_fraction", "lows", "opens", "session_bars",
-        "sessions", "volumes",
+        "_passed", "_session", "_session_unknown", "_unknown", "_unknown_before", "begin_ms",
+        "closes", "count", "counted", "depth", "doubles", "end_ms", "highs", "last_fraction",
+        "lows", "opens", "session_bars", "sessions", "volumes",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -63,6 +63,9 @@ class BarRing:
         self.last_fraction = 0
         self._unknown: list[int] = []
         self._unknown_before = 0
+        self._session_unknown = 0
+        # By look-back, how many of `_unknown` it has behind it.
+        self._passed: dict[int, int] = {}
         self.count = 0
         self.counted = 0
         self.sessions = 0
@@ -80,6 +83,7 @@ class BarRing:
             self._session = bar.session
             self.sessions += 1
             self.session_bars = 0
+            self._session_unknown = 0
         self.session_bars += 1
         self.count += 1
         self.end_ms = bar.end_ms
@@ -103,6 +107,7 @@ class BarRing:
         """A volume that is not known, or a fraction."""
         if volume is None:
             self._unknown.append(self.count)
+            self._session_unknown += 1
             volume = 0.0
         else:
             self.last_fraction = self.count
@@ -126,15 +131,14 @@ class BarRing:
                 self.doubles.clear()
             else:
                 del self.doubles[:extra]
-        kept = self.depth
-        if self.session_bars > kept:
-            kept = self.session_bars
         gone = 0
-        while gone < len(self._unknown) and self._unknown[gone] <= self.count - kept:
+        while gone < len(self._unknown) and self._unknown[gone] <= self.count - self.depth:
             gone += 1
         if gone:
             self._unknown_before += gone
             del self._unknown[:gone]
+            for look_back, passed in list(self._passed.items()):
+                self._passed[look_back] = passed - gone if passed > gone else 0
 
     def has_fraction(self, n: int) -> bool:
         """Whether the volume of one of the last n bars is a fraction."""
@@ -149,28 +153,29 @@ class BarRing:
             How many bars, at most the depth, or `SINCE_SESSION`, or `SINCE_BEGINNING`.
         """
         unknown = self._unknown
+        if look_back == SINCE_SESSION:
+            return self._session_unknown
         if look_back == SINCE_BEGINNING:
             return self._unknown_before + len(unknown)
-        n = self.session_bars if look_back == SINCE_SESSION else look_back
-        found = 0
-        for position in range(len(unknown) - 1, -1, -1):
-            if unknown[position] <= self.count - n:
-                break
-            found += 1
-        return found
+        if not unknown:
+            return 0
+        passed = self._passed.get(look_back, 0)
+        while passed < len(unknown) and unknown[passed] <= self.count - look_back:
+            passed += 1
+        self._passed[look_back] = passed
+        return len(unknown) - passed
 
     def snapshot(self) -> list[Any]:
         """Plain data: counts, then the kept bars."""
         kept = len(self.closes)
         first = kept - self.depth if kept > self.depth else 0
         fractions = [] if self.last_fraction <= self.count - self.depth else self.doubles[first:]
-        keep = self.depth if self.depth > self.session_bars else self.session_bars
-        recent = [number for number in self._unknown if number > self.count - keep]
+        recent = [number for number in self._unknown if number > self.count - self.depth]
         before = self._unknown_before + len(self._unknown) - len(recent)
         return [
             [self.begin_ms, self.end_ms, self.count, self.counted],
             [self._session, self.sessions, self.session_bars],
-            [before, recent],
+            [before, recent, self._session_unknown],
             [self.last_fraction if fractions else 0, fractions],
             self.opens[first:],
             self.highs[first:],
@@ -186,6 +191,8 @@ class BarRing:
         unknown, fractions = data[2], data[3]
         self._unknown_before = unknown[0]
         self._unknown[:] = unknown[1]
+        self._session_unknown = unknown[2] if len(unknown) > 2 else self._unknown_since_session()
+        self._passed.clear()
         self.last_fraction = fractions[0]
         self.doubles[:] = [float(each) for each in fractions[1]]
         self.opens[:] = data[4]
@@ -194,10 +201,18 @@ class BarRing:
         self.closes[:] = data[7]
         self.volumes[:] = data[8]
 
+    def _unknown_since_session(self) -> int:
+        """Of a snapshot that has not counted them: its list goes back to the session's first."""
+        found = 0
+        for number in self._unknown:
+            if number > self.count - self.session_bars:
+                found += 1
+        return found
+
     def reset(self) -> None:
         """Before the first bar."""
         self.restore(
-            [[FAR_PAST_MS, FAR_PAST_MS, 0, 0], ["", 0, 0], [0, []], [0, []], [], [], [], [], []]
+            [[FAR_PAST_MS, FAR_PAST_MS, 0, 0], ["", 0, 0], [0, [], 0], [0, []], [], [], [], [], []]
         )
 
 

@@ -26,14 +26,14 @@ class IndicatorTracker(Tracker):
 
     __slots__ = (
         "_base", "_base_ms", "_base_name", "_begun", "_blank", "_boards", "_by_interval", "_date",
-        "_due", "_session", "_volumes",
+        "_due", "_volumes",
     )  # fmt: skip
 
     def __init__(self, plan: InstrumentPlan) -> None:
         sessions = _volume_sessions(plan)
         self._volumes: SlotVolumes | None = None
         if sessions:
-            self._volumes = SlotVolumes(plan.calendar, sessions)
+            self._volumes = SlotVolumes(plan, sessions)
         boards = [Board(plan, each, self._volumes) for each in plan.indicators]
         derived = tuple([each.interval for each in boards if each.interval != plan.base])
         super().__init__(PART, VERSION, (PART,), derived, takes_runs=True)
@@ -45,14 +45,14 @@ class IndicatorTracker(Tracker):
         self.at_once = self._base is not None
         self._begun = False
         self._date = ""
-        self._session = -1
         self._due: list[Row] = []
         self._blank = self.restore_point()
 
     def on_session(self, index: int, date: str) -> None:
         """Base bars that come belong to this session."""
         self._date = date
-        self._session = index
+        if self._volumes is not None:
+            self._volumes.enter(index)
 
     def on_bar(self, row: PackedRow, end_ms: int) -> None:
         """One in-session bar."""
@@ -62,7 +62,7 @@ class IndicatorTracker(Tracker):
                 board.begin(row[0])
         volumes = self._volumes
         if volumes is not None:
-            volumes.take(self._session, end_ms, row[5])
+            volumes.take(end_ms, row[5])
         base = self._base
         if base is not None:
             start_ms, opened, high, low, close, volume = row
@@ -97,13 +97,13 @@ class IndicatorTracker(Tracker):
         self._due = []
 
     def restore_point(self) -> list[Any]:
-        """Plain data, as long as the longest look-backs."""
+        """Plain data, as long as the longest look-backs; of volumes by slot how far they go."""
         volumes = self._volumes
         return [
             self._begun,
             self._date,
             [board.restore_point() for board in self._boards],
-            None if volumes is None else volumes.snapshot(),
+            None if volumes is None else volumes.restore_point(),
         ]
 
     def rewind(self, point: list[Any]) -> None:
@@ -111,7 +111,7 @@ class IndicatorTracker(Tracker):
         self._begun = point[0]
         self._date = point[1]
         if self._volumes is not None:
-            self._volumes.restore(point[3])
+            self._volumes.rewind(point[3])
         for number, board in enumerate(self._boards):
             board.rewind(point[2][number])
         self._due = []
@@ -122,6 +122,24 @@ class IndicatorTracker(Tracker):
         for number, board in enumerate(self._boards):
             found[board.interval] = stored_count(point[2][number][0])
         return found
+
+    def release(self, point: list[Any]) -> None:
+        """Volumes by slot that no restore point asks about any more are forgotten."""
+        if self._volumes is not None:
+            self._volumes.release(point[3])
+
+    def snapshot(self) -> dict[str, Any]:
+        """Volumes by slot, in chunks."""
+        return {} if self._volumes is None else self._volumes.records()
+
+    def changed(self) -> dict[str, Any]:
+        """Those of them that changed."""
+        return {} if self._volumes is None else self._volumes.changed()
+
+    def restore(self, records: dict[str, Any]) -> None:
+        """Take records of volumes by slot; the restore point that follows is a length of them."""
+        if self._volumes is not None:
+            self._volumes.restore(records)
 
     def open_ids(self, point: Any = None) -> list[str]:
         """The facts that grow: rows of the latest bar."""

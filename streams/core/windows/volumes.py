@@ -6,104 +6,151 @@ open in the sessions before.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from typing import Any
+from typing import Any, Final
 
+from tapeline.schemas.instants import FIRST_DAY
 from tapeline.streams.core.calendar import Calendar
+from tapeline.streams.core.history.blocks import RecordSlots
+from tapeline.streams.core.plan import InstrumentPlan
 from tapeline.streams.core.volume import Volume
 
+CHUNK_SLOTS: Final = 60
+VOLUMES: Final = "volumes"
+SESSIONS: Final = "sessions"
+"""The record of what the others are of."""
+NO_SESSION: Final = FIRST_DAY - 2
+"""Index of no session."""
 
-class DayVolumes:
-    """Volume of one session, cumulated.
+
+class SessionSlots:
+    """Base slots of one session by time after its open.
 
     Attributes
     ----------
+    open_ms
+        When it opens.
     length_ms
         From its open to its close.
-    elapsed
-        When bars ended, in milliseconds after the open; ascending.
-    totals
-        Volume of all bars up to each of them; None before the first one that is known.
     """
 
-    __slots__ = ("elapsed", "length_ms", "totals")
+    __slots__ = ("_base_ms", "_segments", "length_ms", "open_ms")
 
-    def __init__(self, length_ms: int) -> None:
-        self.length_ms = length_ms
-        self.elapsed: list[int] = []
-        self.totals: list[Any] = []
+    def __init__(self, calendar: Calendar, index: int, base_ms: int) -> None:
+        opens, closes = calendar.segment_opens(index), calendar.segment_closes(index)
+        self.open_ms = opens[0]
+        self.length_ms = closes[-1] - opens[0]
+        self._base_ms = base_ms
+        self._segments: list[tuple[int, int, int]] = []
+        before = 0
+        for number, open_ms in enumerate(opens):
+            count = -((open_ms - closes[number]) // base_ms)
+            self._segments.append((open_ms - opens[0], closes[number] - opens[0], before))
+            before += count
 
-    def until(self, elapsed_ms: int) -> Volume:
-        """Volume of the bars that ended by then; 0 before the first of them."""
-        at = bisect_right(self.elapsed, elapsed_ms)
-        if at == 0:
-            return 0
-        total: Volume = self.totals[at - 1]
-        return 0 if total is None else total
-
-    @property
-    def known(self) -> bool:
-        """Whether any bar had a volume."""
-        return bool(self.totals) and self.totals[-1] is not None
+    def ended(self, elapsed_ms: int) -> int:
+        """Slots that ended by then; the last one of a segment ends with it, full or not."""
+        base_ms = self._base_ms
+        found = 0
+        for open_ms, close_ms, before in self._segments:
+            if elapsed_ms <= open_ms:
+                break
+            if elapsed_ms >= close_ms:
+                found = before - ((open_ms - close_ms) // base_ms)
+            else:
+                found = before + (elapsed_ms - open_ms) // base_ms
+        return found
 
 
 class SlotVolumes:
     """Volumes of the present session and of so many calendar sessions before it.
 
+    They lie in records of their own, chunks of a session's slots, and go back as far as restore
+    points do: such a point is the length of what was known then.
+
     Parameters
     ----------
-    calendar
+    plan
         Of the symbol.
     sessions
-        Calendar sessions before the present one that are kept, whether they have bars or not.
+        Calendar sessions before the present one that are asked about, with bars or without.
 
     Attributes
     ----------
     first_index, index
-        Sessions of the first bar of all, and of the last one; -1 before it.
+        Sessions of the first bar of all, and of the last one; `NO_SESSION` before it.
     """
 
-    __slots__ = ("_calendar", "_days", "_sessions", "first_index", "index")
+    __slots__ = (
+        "_base_ms", "_calendar", "_session", "_sessions", "_slots", "_table", "_totals", "_touched",
+        "_tracked", "_unwritten", "_written", "first_index", "index",
+    )  # fmt: skip
 
-    def __init__(self, calendar: Calendar, sessions: int) -> None:
-        self._calendar = calendar
+    def __init__(self, plan: InstrumentPlan, sessions: int) -> None:
+        self._calendar: Calendar = plan.calendar
+        self._base_ms = plan.base_ms
         self._sessions = sessions
-        self._days: dict[int, DayVolumes] = {}
-        self.first_index = -1
-        self.index = -1
+        # By session, ascending: volume of all bars up to each slot, the last one of a bar; None
+        # before the first that is known.
+        self._totals: dict[int, list[Any]] = {}
+        self._slots: dict[int, SessionSlots] = {}
+        self._session = self.first_index = self.index = NO_SESSION
+        self._table = RecordSlots(1)
+        self._written: list[Any] | None = None
+        self._touched: dict[tuple[int, int], bool] = {}
+        self._tracked = False
+        self._unwritten = False
 
-    def take(self, index: int, end_ms: int, volume: Volume) -> None:
+    def enter(self, index: int) -> None:
+        """A session begins, the next one or one gone back to: bars that come are of it."""
+        self._session = index
+
+    def take(self, end_ms: int, volume: Volume) -> None:
         """The next bar that ended.
 
         Parameters
         ----------
-        index
-            Its session, never before that of the bar before.
         end_ms
             Its end, later than that of the bar before.
         volume
             None is no volume, and counts as 0 once there is one.
         """
-        day = self._days.get(index)
-        if day is None:
-            self.index = index
-            if self.first_index < 0:
-                self.first_index = index
-            for old in [each for each in self._days if each < index - self._sessions]:
-                del self._days[old]
-            calendar = self._calendar
-            day = DayVolumes(calendar.close_ms(index) - calendar.open_ms(index))
-            self._days[index] = day
-        total: Volume = day.totals[-1] if day.totals else None
+        index = self._session
+        if self.first_index == NO_SESSION:
+            self.first_index = index
+        totals = self._totals.get(index)
+        total: Volume = totals[-1] if totals else None
         if volume is not None:
             total = volume if total is None else total + volume
-        day.elapsed.append(end_ms - self._calendar.open_ms(index))
-        day.totals.append(total)
+        slots = self._slots_of(index)
+        self._put(index, slots.ended(end_ms - slots.open_ms) - 1, total)
+
+    def _put(self, index: int, slot: int, total: Volume) -> None:
+        """The volume up to a slot; slots before it without a bar have that of the slot before."""
+        self.index = index
+        totals = self._totals.get(index)
+        if totals is None:
+            totals = []
+            self._totals[index] = totals
+        before = len(totals)
+        if before < slot:
+            filler = totals[-1] if totals else None
+            while len(totals) < slot:
+                totals.append(filler)
+        totals.append(total)
+        if self._tracked:
+            for chunk in range(before // CHUNK_SLOTS, slot // CHUNK_SLOTS + 1):
+                self._touched[(index, chunk)] = True
+
+    def _slots_of(self, index: int) -> SessionSlots:
+        found = self._slots.get(index)
+        if found is None:
+            found = SessionSlots(self._calendar, index, self._base_ms)
+            self._slots[index] = found
+        return found
 
     def so_far(self) -> Volume:
         """Volume of the present session up to the last bar; 0 where none is known."""
-        day = self._days[self.index]
-        total: Volume = day.totals[-1]
+        total: Volume = self._totals[self.index][-1]
         return 0 if total is None else total
 
     def earlier(self, end_ms: int, sessions: int) -> list[Any]:
@@ -118,45 +165,169 @@ class SlotVolumes:
         sessions
             Calendar sessions before the present one that are asked about.
         """
-        oldest = self.index - sessions
-        elapsed_ms = end_ms - self._calendar.open_ms(self.index)
+        elapsed_ms = end_ms - self._slots_of(self.index).open_ms
         found: list[Any] = []
-        for index in sorted(self._days):
-            day = self._days[index]
-            past = oldest <= index < self.index
-            if past and day.known and day.length_ms >= elapsed_ms:
-                found.append(day.until(elapsed_ms))
+        for index in range(self.index - sessions, self.index):
+            totals = self._totals.get(index)
+            if totals is None or totals[-1] is None:
+                continue
+            slots = self._slots_of(index)
+            if slots.length_ms < elapsed_ms:
+                continue
+            ended = slots.ended(elapsed_ms)
+            if ended > len(totals):
+                ended = len(totals)
+            total = totals[ended - 1] if ended else None
+            found.append(0 if total is None else total)
         return found
 
-    def snapshot(self) -> list[Any]:
-        """Plain data; sessions are named by their dates, as days since 1970-01-01.
-
-        What a session before the present one has is not copied: it does not change any more.
-        """
+    def restore_point(self) -> list[Any]:
+        """Plain data: dates of the first and the last session, and slots of the last one."""
+        if self.index == NO_SESSION:
+            return []
         stored_day = self._calendar.stored_day
-        days: list[Any] = []
-        for index, day in self._days.items():
-            if index == self.index:
-                days.append([stored_day(index), list(day.elapsed), list(day.totals)])
-            else:
-                days.append([stored_day(index), day.elapsed, day.totals])
-        return [stored_day(self.first_index) if days else None, days]
+        return [
+            stored_day(self.first_index),
+            stored_day(self.index),
+            len(self._totals[self.index]),
+        ]
 
-    def restore(self, data: list[Any]) -> None:
-        """Take the data of `snapshot`, which stay as they are."""
+    def rewind(self, point: list[Any]) -> None:
+        """Go to a restore point: later slots go."""
+        if len(point) == 2:
+            self._rewind_to(point[0], point[1])
+            return
+        self.first_index = self.index = NO_SESSION
+        left = 0
+        if point:
+            self.first_index = self._calendar.index_from_day(point[0])
+            self.index = self._calendar.index_from_day(point[1])
+            left = point[2]
+            known = len(self._totals.get(self.index, []))
+            assert known >= left, f"{known} of {left} slots in {VOLUMES}"
+        self._cut(self.index, left)
+
+    def _cut(self, index: int, slots: int) -> None:
+        """Of that session so many slots are known, and of later ones nothing."""
+        for each in [known for known in self._totals if known >= index]:
+            left = slots if each == index else 0
+            totals = self._totals[each]
+            if self._tracked and left % CHUNK_SLOTS and left < len(totals):
+                self._touched[(each, left // CHUNK_SLOTS)] = True
+            if left:
+                del totals[left:]
+            else:
+                del self._totals[each]
+
+    def _rewind_to(self, first_day: int | None, days: list[Any]) -> None:
+        """Go to a restore point of before there were records, which holds the sessions itself.
+
+        Parameters
+        ----------
+        days
+            Date, ends of bars in milliseconds after the open, and volumes up to them.
+        """
+        self._cut(NO_SESSION, 0)
+        self.first_index = self.index = NO_SESSION
+        if first_day is None:
+            return
+        self.first_index = self._calendar.index_from_day(first_day)
+        for day, elapsed, totals in days:
+            index = self._calendar.index_from_day(day)
+            slots = self._slots_of(index)
+            for number, elapsed_ms in enumerate(elapsed):
+                self._put(index, slots.ended(elapsed_ms) - 1, totals[number])
+
+    def release(self, point: list[Any]) -> None:
+        """Nothing goes back to before a restore point: forget what it does not ask about."""
+        if len(point) != 3:
+            return
+        oldest = self._calendar.index_from_day(point[1]) - self._sessions
+        for each in [known for known in self._totals if known < oldest]:
+            del self._totals[each]
+        for each in [known for known in self._slots if known < oldest]:
+            del self._slots[each]
+
+    def records(self) -> dict[str, Any]:
+        """What restore points refer to."""
+        table = RecordSlots(1)
+        found: dict[str, Any] = {}
+        for index in self._totals:
+            table.put(self._calendar.stored_day(index))
+            for chunk in range(self._chunks(index)):
+                self._add(found, table, index, chunk)
+        found[f"{VOLUMES}/{SESSIONS}"] = self._listed(table)
+        return found
+
+    def changed(self) -> dict[str, Any]:
+        """Records that changed since the last call, all the first time."""
+        if self._unwritten:
+            # The owner asks after a restore, when all is stored, and drops what it gets.
+            self._unwritten = False
+            return {}
+        if not self._tracked:
+            self._tracked = True
+            for index in self._totals:
+                for chunk in range(self._chunks(index)):
+                    self._touched[(index, chunk)] = True
         calendar = self._calendar
-        first_day, days = data
-        self._days = {}
-        self.index = -1
-        self.first_index = -1 if first_day is None else calendar.index_from_day(first_day)
-        last: DayVolumes | None = None
-        for date, elapsed, totals in days:
-            index = calendar.index_from_day(date)
-            last = DayVolumes(calendar.close_ms(index) - calendar.open_ms(index))
-            last.elapsed = elapsed
-            last.totals = totals
-            self._days[index] = last
-            self.index = index
-        if last is not None:
-            last.elapsed = list(last.elapsed)
-            last.totals = list(last.totals)
+        table = self._table
+        known = {calendar.stored_day(index): True for index in self._totals}
+        for day in [each for each in table.keys if each is not None and each not in known]:
+            table.drop(day)
+        found: dict[str, Any] = {}
+        for index, chunk in sorted(self._touched):
+            if chunk < self._chunks(index):
+                self._add(found, table, index, chunk)
+        self._touched.clear()
+        listed = self._listed(table)
+        if listed != self._written:
+            self._written = listed
+            found[f"{VOLUMES}/{SESSIONS}"] = listed
+        return found
+
+    def _chunks(self, index: int) -> int:
+        totals = self._totals.get(index)
+        return 0 if totals is None else -(-len(totals) // CHUNK_SLOTS)
+
+    def _add(self, found: dict[str, Any], table: RecordSlots, index: int, chunk: int) -> None:
+        first = chunk * CHUNK_SLOTS
+        number = table.put(self._calendar.stored_day(index))
+        found[f"{VOLUMES}/{number}/{chunk}"] = self._totals[index][first : first + CHUNK_SLOTS]
+
+    def _listed(self, table: RecordSlots) -> list[Any]:
+        """By number, the date of a session and how many chunks it has; None: none."""
+        found: list[Any] = []
+        for day in table.keys:
+            if day is None:
+                found.append(None)
+            else:
+                found.append([day, self._chunks(self._calendar.index_from_day(day))])
+        return found
+
+    def restore(self, records: dict[str, Any]) -> None:
+        """Take records; `rewind` to the present follows.
+
+        Without any, restore points hold the sessions themselves: then all have to be written.
+        """
+        listed = records.get(f"{VOLUMES}/{SESSIONS}")
+        if listed is None:
+            self._unwritten = True
+            return
+        found: list[tuple[int, list[Any]]] = []
+        for number, each in enumerate(listed):
+            if each is not None:
+                totals: list[Any] = []
+                for chunk in range(each[1]):
+                    totals.extend(records[f"{VOLUMES}/{number}/{chunk}"])
+                found.append((self._calendar.index_from_day(each[0]), totals))
+        self._totals = {}
+        for index, totals in sorted(found, key=_session_of):
+            self._totals[index] = totals
+        self._table.restore([None if each is None else each[0] for each in listed])
+        self._written = listed
+        self._tracked = True
+
+
+def _session_of(found: tuple[int, list[Any]]) -> int:
+    return found[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from random import Random
 
 import pytest
 
@@ -91,3 +92,47 @@ def test_a_ring_goes_on_from_its_snapshot(cut: int) -> None:
             after.push(each)
             assert after.snapshot() == whole.snapshot()
             assert after.unknown_volumes(SINCE_SESSION) == whole.unknown_volumes(SINCE_SESSION)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_bars_without_a_volume_are_counted_as_by_looking_at_all_of_them(seed: int) -> None:
+    random = Random(seed)
+    look_backs = (1, 3, 20)
+    ring = BarRing()
+    ring.keep(20)
+    sessions: list[int] = []
+    known: list[bool] = []
+    for number in range(700):
+        sessions.append(sessions[-1] + (random.random() < 0.01) if sessions else 1)
+        known.append(random.random() < (0.9, 0.1)[number // 60 % 2])
+        volume = 1 if known[-1] else None
+        ring.push(bar(number, (1, 1, 1, 1), volume, f"2025-07-{sessions[-1]:02}"))
+        if random.random() < 0.05:
+            data = json.loads(json.dumps(ring.snapshot()))
+            if random.random() < 0.5:
+                ring = BarRing()
+                ring.keep(20)
+            ring.restore(data)
+        if random.random() < 0.7:
+            for n in look_backs:
+                assert ring.unknown_volumes(n) == known[-n:].count(False)
+        here = known[sessions.index(sessions[-1]) :]
+        assert ring.unknown_volumes(SINCE_SESSION) == here.count(False)
+        assert ring.unknown_volumes(SINCE_BEGINNING) == known.count(False)
+
+
+def test_what_is_asked_about_bars_without_a_volume_does_not_grow_with_the_session() -> None:
+    ring = ring_of([None] * 2_000)
+    assert len(json.dumps(ring.snapshot()[2])) < 60
+
+
+def test_a_snapshot_of_before_unknown_volumes_of_the_session_were_counted_is_read() -> None:
+    ring = ring_of([None, 1, None, 1, 1, None, 1, None], depth=2, sessions=2)
+    data = ring.snapshot()
+    data[2] = [2, [6, 8]]
+    again = BarRing()
+    again.keep(2)
+    again.restore(data)
+    assert again.snapshot() == ring.snapshot()
+    for look_back in (1, 2, SINCE_SESSION, SINCE_BEGINNING):
+        assert again.unknown_volumes(look_back) == ring.unknown_volumes(look_back)

@@ -6,34 +6,36 @@ import json
 
 import pytest
 
+from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.indicators.sets import read_set
-from tapeline.streams.calendars.artefacts import load_calendar
 from tapeline.streams.core.indicators.making import IndicatorInputs, make_all
 from tapeline.streams.core.indicators.model import BarRing, Value
 from tapeline.streams.core.tracker import ClosedBar
 from tapeline.streams.core.volume import Volume
 from tapeline.streams.core.windows.volumes import SlotVolumes
+from tapeline.streams.pipeline.planning import plan_group
 from tests.unit.streams.core.indicators.books import MINUTE_MS, UNITS
-from tests.unit.streams.core.scenario import day_number
+from tests.unit.streams.core.scenario import XNYS, day_number
 
-XNYS = load_calendar("XNYS")
+PLAN = plan_group(read_config(XNYS, "test"), "ACME").instruments[0]
 
 
 class Relative:
     """A relative volume over windows of five minutes."""
 
     def __init__(self, sessions: int) -> None:
-        self.volumes = SlotVolumes(XNYS, sessions)
+        self.volumes = SlotVolumes(PLAN, sessions)
         self.ring = BarRing()
         inputs = IndicatorInputs(UNITS, 0.0, self.volumes)
         self.indicator = make_all(read_set([f"rvol({sessions})"]), self.ring, inputs)[0]
 
     def push(self, date: str, window: int, *minutes: tuple[int, Volume]) -> None:
         """A window of five minutes, from 0 on, by its minutes that are there."""
-        index = XNYS.index_of_day(day_number(date))
-        start_ms = XNYS.open_ms(index) + window * 5 * MINUTE_MS
+        index = PLAN.calendar.index_of_day(day_number(date))
+        start_ms = PLAN.calendar.open_ms(index) + window * 5 * MINUTE_MS
+        self.volumes.enter(index)
         for minute, volume in minutes:
-            self.volumes.take(index, start_ms + (minute + 1) * MINUTE_MS, volume)
+            self.volumes.take(start_ms + (minute + 1) * MINUTE_MS, volume)
         span = (start_ms, start_ms + 5 * MINUTE_MS, 1, 1, 1, 1)
         self.ring.push(ClosedBar("5m", date, span, 0, len(minutes), 5))
         self.indicator.update(len(self.ring.closes) - 1, self.ring.count)
@@ -108,9 +110,11 @@ def test_it_goes_on_from_a_snapshot() -> None:
     whole, after = Relative(3), Relative(3)
     for date in ("2025-07-01", "2025-07-02", "2025-07-03"):
         whole.push(date, 0, (0, 10), (1, 3))
-    data = json.loads(json.dumps([whole.volumes.snapshot(), whole.ring.snapshot()]))
+    state = [whole.volumes.records(), whole.volumes.restore_point(), whole.ring.snapshot()]
+    data = json.loads(json.dumps(state))
     after.volumes.restore(data[0])
-    after.ring.restore(data[1])
+    after.volumes.rewind(data[1])
+    after.ring.restore(data[2])
     after.indicator.restore([])
     assert (after.cold, after.warming, after.value) == (whole.cold, whole.warming, whole.value)
     for relative in (whole, after):
