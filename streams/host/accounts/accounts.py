@@ -43,10 +43,10 @@ from tapeline.streams.host.accounts.money import MoneyUnit
 from tapeline.streams.host.accounts.orders import OrderEvents, fault_order
 from tapeline.streams.host.accounts.paper import PaperAccount
 from tapeline.streams.host.accounts.placing import place_signal
+from tapeline.streams.host.market import Market
 
 STATE_PREFIX = "account"
 """First part of the keys of the state records of accounts."""
-from tapeline.streams.host.market import Market
 
 
 class Accounts:
