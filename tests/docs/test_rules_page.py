@@ -41,7 +41,9 @@ def test_a_rule_that_a_module_cites_is_on_the_page(path: Path) -> None:
 def test_rules_are_cited_and_numbered_without_a_hole() -> None:
     core = {number for path in modules("streams") for number in cited(path.read_text("utf-8"))}
     assert len(core) > 12
-    for section in range(1, 19):
+    sections = {int(each) for each in NUMBERS if "." not in each}
+    assert sections == set(range(1, len(sections) + 1))
+    for section in sections:
         rules = [int(each.split(".")[1]) for each in NUMBERS if each.startswith(f"{section}.")]
         assert sorted(rules) == list(range(1, len(rules) + 1)), section
 
