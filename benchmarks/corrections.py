@@ -13,6 +13,11 @@ symbol, size of the group's hot record, bytes of an unresolved range. With `tape
 
 (d) adding one session to a store of 250, against running that session alone, as whole processes;
 (e) a run over a one-session file that holds nothing new.
+
+And, in memory:
+
+(f) one changed close ten sessions back under an `ema(200)` on 1m of ES, against the same without
+    indicators, the two by turns, in processor time; rows it changes, their bytes and revisions.
 """
 
 from __future__ import annotations
@@ -38,7 +43,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from tapeline.schemas.codec import encode
 from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.ids import ids_of
 from tapeline.schemas.records import Bar
 from tapeline.streams.calendars import load_calendar
 from tapeline.streams.core import engine as engine_module
@@ -53,6 +60,18 @@ LATE_SHARE = 0.05
 LATE_MINUTES = 10
 SESSIONS_BACK = 5
 DEEP_REPEATS = 5
+FAR_SESSIONS = 10
+"""The correction horizon: as far back as a correction may lie."""
+FAR_REPEATS = 5
+ROWS = ids_of("indicators", PAIR[0])
+EMA = """
+[indicators.far]
+list = ["ema(200)"]
+intervals = ["1m"]
+
+[instruments.ES]
+indicators = ["far"]
+"""
 CUT_BEFORE_CLOSE_MS = 3 * HOUR_MS + 10 * MINUTE_MS
 """The history ends inside an hour of a busy session, at 13:50 New York."""
 
@@ -68,9 +87,9 @@ def history(sessions: int) -> list[Bar]:
     return bars
 
 
-def new_engine() -> GroupEngine:
-    """An engine of the built-in group."""
-    return GroupEngine(plan_group(read_config("", "benchmark"), GROUP))
+def new_engine(text: str = "") -> GroupEngine:
+    """An engine of the built-in group, with a configuration."""
+    return GroupEngine(plan_group(read_config(text, "benchmark"), GROUP))
 
 
 def seconds_of(engine: GroupEngine, log: Sequence[Bar], offset: int = 0) -> float:
@@ -225,6 +244,60 @@ def measure_store(folder: Path, sessions: int) -> dict[str, float]:
     }
 
 
+def measure_rows() -> dict[str, Any]:
+    """(f): one change as far back as a correction may lie, with an average of bars and without."""
+    bars = history(FAR_SESSIONS + 2)
+    own = [bar for bar in bars if bar.symbol == PAIR[0]]
+    calendar = load_calendar("CME_EQUITY")
+    open_ms = calendar.open_ms(calendar.session_of(bars[-1].start_ms) - FAR_SESSIONS)
+    bar = next(each for each in own if each.start_ms >= open_ms)
+    engines = {"without": new_engine(), "ema_200_1m": new_engine(EMA)}
+    gc.collect()
+    gc.freeze()
+    in_order: dict[str, float] = {}
+    for name, engine in engines.items():
+        started = time.process_time()
+        seconds_of(engine, bars)
+        in_order[name] = (time.process_time() - started) / len(bars)
+    taken: dict[str, list[float]] = {name: [] for name in engines}
+    rows: list[bytes] = []
+    offset = len(bars)
+    changed = msgspec.structs.replace(bar, high=bar.high + 25, close=bar.high + 25)
+    for _ in range(FAR_REPEATS):
+        for each in (changed, bar):
+            for name, engine in engines.items():
+                started = time.process_time()
+                outcome = engine.apply(each, offset)
+                taken[name].append(time.process_time() - started)
+                assert outcome.kind == "changed"
+                if name != "without":
+                    rows = [encode(event) for event in outcome.events if event.id.startswith(ROWS)]
+            offset += 1
+    gc.unfreeze()
+    seconds = {name: median(each) for name, each in taken.items()}
+    since = sum(1 for each in own if each.start_ms >= open_ms)
+    kept = [
+        each
+        for key, values in engines["ema_200_1m"].snapshot().items()
+        if key.startswith("revisions/")
+        for each in values
+        if each is not None and each[0].startswith(ROWS)
+    ]
+    return {
+        "bars_since": since,
+        "bar_us": {name: each * 1e6 for name, each in in_order.items()},
+        "milliseconds": {name: each * 1e3 for name, each in seconds.items()},
+        "against_without": seconds["ema_200_1m"] / seconds["without"],
+        "against_bars_since": {
+            name: each / in_order[name] / since for name, each in seconds.items()
+        },
+        "rows": len(rows),
+        "row_bytes": sum(map(len, rows)),
+        "revisions": len(kept),
+        "revision_bytes": len(orjson.dumps(kept)),
+    }
+
+
 def write_csv(path: Path, bars: Sequence[Bar]) -> None:
     """Books of several symbols as one file."""
     with path.open("w", encoding="ascii") as file:
@@ -273,6 +346,19 @@ def show(figures: dict[str, Any]) -> None:
     console.print(table)
     for sessions, megabytes in figures["memory_megabytes_per_symbol"].items():
         console.print(f"memory of one symbol after {sessions} sessions: {megabytes:.2f} MB")
+    far = figures["far"]
+    times = far["milliseconds"]
+    console.print(
+        f"(f) a close {FAR_SESSIONS} sessions back, {far['bars_since']:,} bars since:"
+        f" {times['without']:.0f} ms without indicators, {times['ema_200_1m']:.0f} under"
+        f" ema_200_1m, [bold]{far['against_without']:.2f}[/bold] times that"
+    )
+    console.print(
+        f"    against the bars since: {far['against_bars_since']['without']:.2f} and"
+        f" {far['against_bars_since']['ema_200_1m']:.2f}; {far['rows']:,} rows of"
+        f" {far['row_bytes']:,} bytes, {far['revisions']:,} revisions of"
+        f" {far['revision_bytes']:,} bytes"
+    )
     for name, value in figures.get("store", {}).items():
         console.print(f"store: {name.replace('_', ' ')}: {value:.2f}")
 
@@ -295,6 +381,7 @@ def main() -> None:
             sessions: measure_memory(sessions) for sessions in (shortest + 2, 2 * shortest + 2)
         },
     }
+    figures["far"] = measure_rows()
     if has_store():
         with tempfile.TemporaryDirectory() as folder:
             figures["store"] = measure_store(Path(folder), max(arguments.histories))

@@ -71,7 +71,7 @@ ROWS = (
         warm="twice the bound of (2 / (slow + 1))^2",
         neutral="x = 1 where nothing moved",
         differs="where nothing moved, talipp has x = 0 and pandas-ta nearly; wickra averages"
-        " otherwise",
+        " otherwise; pandas-ta's first value is a bar earlier",
         closes=True,
     ),
     IndicatorKind(

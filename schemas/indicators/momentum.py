@@ -43,7 +43,7 @@ ROWS = (
         first="n + smooth - 1",
         state="two queues of extremes, the last k",
         neutral="50 where HH = LL",
-        differs="of a flat market TA-Lib has 0, talipp 100, pandas-ta none",
+        differs="of a flat market TA-Lib and pandas-ta have 0, talipp 100",
     ),
     IndicatorKind(
         name="cci",
@@ -78,7 +78,8 @@ ROWS = (
         first="long + 1",
         state="six sums",
         neutral="50 where nothing moved in one of the three",
-        differs="of a flat market TA-Lib has 0",
+        differs="of a flat market TA-Lib has 0, pandas-ta none; pandas-ta's first value is a bar"
+        " earlier",
         ascending=("short", "medium", "long"),
     ),
     IndicatorKind(
@@ -88,6 +89,7 @@ ROWS = (
         first="n + 1",
         state="two sums",
         neutral="50 where P + M = 0",
+        differs="of a flat market pandas-ta has none; its first value is a bar earlier",
         volume="window",
     ),
     IndicatorKind(
@@ -97,7 +99,8 @@ ROWS = (
         first="n + 1",
         state="two sums",
         neutral="0 where nothing moved",
-        differs="TA-Lib takes averages of Wilder instead of sums",
+        differs="TA-Lib takes averages of Wilder instead of sums; of a flat market pandas-ta has"
+        " none",
         closes=True,
     ),
     IndicatorKind(

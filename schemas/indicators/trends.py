@@ -31,6 +31,8 @@ ROWS = (
         first="2",
         state="stop, extreme, factor, direction",
         warm="until its 25th turn; where nothing moves it turns at every bar, and forgets nothing",
+        differs="pandas-ta begins a step later, turns only where a bar goes beyond the stop, and"
+        " does not hold the new stop behind the last two bars",
     ),
     IndicatorKind(
         name="supertrend",

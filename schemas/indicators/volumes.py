@@ -25,7 +25,7 @@ ROWS = (
         state="one sum",
         warm="the first session",
         neutral="a step of 0 where c1 = 0",
-        differs="TA-Lib begins at the volume of the first bar",
+        differs="TA-Lib begins at the volume of the first bar; pandas-ta is 100 times as large",
         volume="anchored",
     ),
     IndicatorKind(
