@@ -49,16 +49,20 @@ class SymbolLane:
         Strategies that `on_bar` comes for.
     newest_ms
         Start of the newest bar that came in order.
+    names_group
+        Whether its group of two has the name of the symbol.
     is_warm
         Whether all of its strategies have what they need of the symbol.
     """
 
     __slots__ = (
-        "base", "hearing", "is_warm", "newest_ms", "of_group", "rings", "running", "symbol",
+        "base", "hearing", "is_warm", "names_group", "newest_ms", "of_group", "rings", "running",
+        "symbol",
     )  # fmt: skip
 
-    def __init__(self, symbol: str, base: str) -> None:
+    def __init__(self, symbol: str, base: str, names_group: bool) -> None:
         self.symbol = symbol
+        self.names_group = names_group
         self.base = base
         self.running: list[RunningStrategy] = []
         self.of_group: list[RunningStrategy] = []
@@ -134,7 +138,8 @@ class Host:
                     instrument = config.instrument(symbol)
                     if instrument is None:
                         raise SetupError(f"symbol {symbol} of group {group} is not configured")
-                    lane = self._lanes[symbol] = SymbolLane(symbol, instrument.base)
+                    names_group = group == symbol and len(config.members(group)) > 1
+                    lane = self._lanes[symbol] = SymbolLane(symbol, instrument.base, names_group)
                 lane.of_group.append(running)
                 if symbol in running.viewed:
                     lane.running.append(running)
@@ -352,16 +357,23 @@ class Host:
         """Calls with one fact: its own hook where it is no correction, then `on_event`."""
         caller = self._caller
         is_new = event.corrects is None and not isinstance(event, Retract)
+        is_bar = is_new and isinstance(event, DerivedBar)
+        is_session = is_new and isinstance(event, Session)
         for running in _followers(lane, event):
+            hears_bar = is_bar and running.is_for_bars(event.interval)
+            hears_session = is_session and running.hears_session
+            hears_event = running.hears_event and running.is_for_hook(event)
+            if not (hears_bar or hears_session or hears_event):
+                continue
             if not running.is_called_for(running.own_symbol(lane.symbol, group)):
                 continue
             strategy = running.strategy
-            if is_new and isinstance(event, DerivedBar) and running.is_for_bars(event.interval):
+            if hears_bar:
                 arguments = (event.symbol, event.interval, event)
                 caller.call(running, strategy.on_bars, arguments, event)
-            elif is_new and isinstance(event, Session) and running.hears_session:
+            elif hears_session:
                 caller.call(running, strategy.on_session, (event,), event)
-            if running.is_for_hook(event):
+            if hears_event:
                 caller.call(running, strategy.on_event, (event,), event)
 
     def _note(self, due: list[DueNote], inputs: CorrectedInputs, has_calls: bool) -> None:
@@ -473,7 +485,9 @@ def _name(loaded: LoadedStrategy) -> str:
 
 def _followers(lane: SymbolLane, event: Any) -> list[RunningStrategy]:
     """Strategies that a fact of a record is for, by name."""
-    return lane.of_group if type_of(event) in OF_GROUPS else lane.running
+    if event.symbol != lane.symbol or (lane.names_group and type_of(event) in OF_GROUPS):
+        return lane.of_group
+    return lane.running
 
 
 def _closes(events: list[Output]) -> list[Session]:

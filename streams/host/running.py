@@ -128,6 +128,7 @@ class RunningStrategy:
         self.hears_event = kind.on_event is not Strategy.on_event
         self.hears_session = kind.on_session is not Strategy.on_session
         self._types = frozenset(self.needs.events)
+        self._keeps_facts = bool(self.needs.events or self.needs.windows)
         self.viewed: dict[str, ViewedSymbol] = {}
         self.view = View(self.name, self.needs, self.viewed)
         self.begin()
@@ -168,6 +169,7 @@ class RunningStrategy:
                 viewed.interval_of.update(dict.fromkeys(named, each.interval))
                 count = max(FEWEST_ROWS, needs.bars.get(each.interval, 0))
                 viewed.rows[each.interval] = Ring(Indicators, count)
+                viewed.growing[each.interval] = each.publish == "latest"
         return viewed
 
     def _position(self, symbol: str) -> Holding:
@@ -203,43 +205,44 @@ class RunningStrategy:
 
     def see_event(self, viewed: ViewedSymbol, event: Event | Retract) -> None:
         """A fact came, changed, or is taken back."""
+        if isinstance(event, DerivedBar):
+            ring = viewed.bars.get(event.interval)
+            if ring is not None:
+                ring.put(event)
+        elif isinstance(event, Indicators):
+            rows = viewed.rows.get(event.interval)
+            if rows is not None:
+                if viewed.growing[event.interval]:
+                    # The one row goes back where its bar is gone.
+                    rows.remove_after(event.start_ms)
+                rows.put(event)
+        elif isinstance(event, Retract):
+            self._see_retract(viewed, event)
+        if self._keeps_facts:
+            self._see_fact(event)
+
+    def _see_retract(self, viewed: ViewedSymbol, event: Retract) -> None:
+        if event.type == "derived_bar":
+            interval, start = parsed_id(event.id).rest
+            ring = viewed.bars.get(interval)
+            if ring is not None:
+                ring.remove(int(start))
+        elif event.type == "indicators":
+            rest = parsed_id(event.id).rest
+            rows = viewed.rows.get(rest[0])
+            if rows is not None:
+                if len(rest) == LATEST_PARTS:
+                    rows.remove_after(FAR_PAST_MS)
+                else:
+                    rows.remove(int(rest[1]))
+
+    def _see_fact(self, event: Event | Retract) -> None:
         kind = type_of(event)
-        if kind == "derived_bar":
-            self._see_derived(viewed, event)
-        elif kind == "indicators":
-            self._see_row(viewed, event)
         if kind in self._types or (kind == "window" and self._is_named_window(event)):
             if isinstance(event, Retract):
                 self.view.facts.take_away(kind, event.symbol, event.id)
             else:
                 self.view.facts.put(kind, event)
-
-    def _see_derived(self, viewed: ViewedSymbol, event: Any) -> None:
-        if isinstance(event, Retract):
-            interval, start = parsed_id(event.id).rest
-            ring = viewed.bars.get(interval)
-            if ring is not None:
-                ring.remove(int(start))
-            return
-        ring = viewed.bars.get(event.interval)
-        if ring is not None:
-            ring.put(event)
-
-    def _see_row(self, viewed: ViewedSymbol, event: Any) -> None:
-        rest = parsed_id(event.id).rest
-        rows = viewed.rows.get(rest[0])
-        if rows is None:
-            return
-        is_latest = len(rest) == LATEST_PARTS
-        if isinstance(event, Retract):
-            if is_latest:
-                rows.remove_after(FAR_PAST_MS)
-            else:
-                rows.remove(int(rest[1]))
-            return
-        if is_latest:
-            rows.remove_after(event.start_ms)
-        rows.put(event)
 
     def _is_named_window(self, event: Event | Retract) -> bool:
         return parsed_id(event.id).rest[0] in self.needs.windows

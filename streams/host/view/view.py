@@ -42,6 +42,8 @@ class ViewedSymbol:
         By interval, the base one among them where it was named.
     rows
         Rows of indicators by interval.
+    growing
+        Of each of these intervals, whether its row is one that grows.
     interval_of
         Interval of each key that was named.
     end_of
@@ -50,7 +52,9 @@ class ViewedSymbol:
         Whether all that was named was complete once.
     """
 
-    __slots__ = ("bars", "base", "base_bars", "end_of", "group", "interval_of", "rows", "warm")
+    __slots__ = (
+        "bars", "base", "base_bars", "end_of", "group", "growing", "interval_of", "rows", "warm",
+    )  # fmt: skip
 
     def __init__(self, base: str, group: str, end_of: Callable[[int], int]) -> None:
         self.base = base
@@ -59,6 +63,7 @@ class ViewedSymbol:
         self.base_bars: Ring[Bar] | None = None
         self.bars: dict[str, Ring[DerivedBar]] = {}
         self.rows: dict[str, Ring[Indicators]] = {}
+        self.growing: dict[str, bool] = {}
         self.interval_of: dict[str, str] = {}
         self.warm = False
 

@@ -324,8 +324,11 @@ def test_an_account_is_published_at_every_close_that_one_record_passes() -> None
     assert {each.event_ms for each in scene.of("account")} == {at("2025-07-07 10:00")}
 
 
-def test_facts_of_a_group_reach_a_strategy_on_one_of_its_symbols() -> None:
-    config = PAIRED.replace('"XNYS"\n', '"XNYS"\nranges = ["own"]\n') + (
+@pytest.mark.parametrize("group", ["AB", "BETA"])
+def test_facts_of_a_group_reach_a_strategy_on_one_of_its_symbols(group: str) -> None:
+    config = PAIRED.replace("AB =", f"{group} =").replace(
+        '"XNYS"\n', '"XNYS"\nranges = ["own"]\n'
+    ) + (
         '[templates.own]\nzone = "America/New_York"\n[[templates.own.kinds]]\nkind = "First"\n'
         'period = "day"\nlabel = "f"\nstart = "09:30"\nuntil = "09:32"\n'
     )
@@ -336,9 +339,9 @@ def test_facts_of_a_group_reach_a_strategy_on_one_of_its_symbols() -> None:
             scene.take(minute(number, price, symbol))
     pairs = [argument for hook, argument, _ in made.calls if hook == "event"]
     assert pairs
-    assert {each.symbol for each in pairs} == {"AB"}
+    assert {each.symbol for each in pairs} == {group}
     assert pairs[-1].times["BETA"] is not None
-    assert scene.host.groups == {"AB"}
+    assert scene.host.groups == {group}
 
 
 def test_a_fact_of_the_future_is_never_delivered() -> None:

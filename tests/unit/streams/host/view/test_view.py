@@ -89,6 +89,10 @@ def test_rows_that_grow_are_one_a_bar_too() -> None:
     for price in (100.0, 102.0, 104.0):
         reader.scene.bars(1, price)
     assert reader.seen[-1] == [103.0, 101.0]
+    reader.scene.take(Cancel("ACME", "1m", OPEN + 2 * MINUTE_MS))
+    reader.scene.clock(OPEN + 3 * MINUTE_MS)
+    reader.scene.take(minute(3, 110.0))
+    assert reader.seen[-1] == [106.0, 101.0], "the row of the cancelled bar is gone"
 
 
 READS: dict[str, Callable[[Any], Any]] = {
