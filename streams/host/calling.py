@@ -64,7 +64,7 @@ class Caller:
     ) -> None:
         running.begin_call(fact, bar, self._trading.time_ms, self._trading.step)
         try:
-            hook(*arguments, running.now)
+            hook(*arguments, running.at)
         except Exception as error:
             # Whatever code of others raises, the other strategies go on.
             self.fault(running, running.failure or error)

@@ -157,17 +157,21 @@ class Host:
     def take(self, record: HostRecord) -> list[HostEvent]:
         """The next record: what it leads to, numbered, in the order of publication.
 
+        Records of other groups than `groups` lead to nothing, and do not move time.
+
         Raises
         ------
         LookAheadError
             When a fact holds what lies after market time: a bug.
         """
         trading = self._trading
+        trading.is_marked = False
+        if record.group not in self.groups:
+            return []
         if record.watermark_ms > trading.time_ms:
             trading.time_ms = record.watermark_ms
         if record.group not in self._met:
             self._meet(record.group)
-        trading.is_marked = False
         trading.step = record.step
         trading.partition = record.partition
         trading.offset = record.offset
@@ -475,7 +479,7 @@ class Host:
             if running.is_running:
                 running.is_ending = True
                 running.begin_call(None, None, self._trading.time_ms, step)
-                running.strategy.on_end(running.now)
+                running.strategy.on_end(running.at)
                 running.strategy.teardown()
 
 

@@ -104,6 +104,8 @@ class RunningStrategy:
         What the call under way did.
     is_ending
         Whether nothing can be emitted any more.
+    at
+        What its hooks are called with.
     """
 
     def __init__(self, loaded: LoadedStrategy, config: Config, context: IssueContext) -> None:
@@ -144,7 +146,7 @@ class RunningStrategy:
         self.view = View(self.name, self.needs, self.viewed)
         self.view.facts.replace(facts)
         self.view.connect(self._position, self._signals, self._watermark)
-        self.now = Now(self, self.view)
+        self.at = Now(self, self.view)
         self.strategy = loaded.make()
         self.strategy.memory = {}
         self.strategy.setup(Setup(loaded.name, loaded.symbols, dict(loaded.settings), self._config))
@@ -287,7 +289,7 @@ class RunningStrategy:
         if step != self._step:
             self._step = step
             self._in_record = 0
-        self.now.ms = now_ms
+        self.at.ms = now_ms
         self.view.reads.begin(fact, bar)
         self.emitted = []
         self.failure = None

@@ -14,10 +14,22 @@ pytestmark = pytest.mark.source_tree
 
 DRIVE = [ROOT / "streams" / "pipeline" / name for name in ("drive.py", "slots.py")]
 CORE = [pytest.param(path, id=module_name(path)) for path in (*modules("streams/core"), *DRIVE)]
+LOADING = {"loading.py", "sources.py"}
+"""What finds the code of strategies, before anything runs."""
+HOST = [
+    pytest.param(path, id=module_name(path))
+    for path in modules("streams/host")
+    if path.name not in LOADING
+]
 
 
 @pytest.mark.parametrize("path", CORE)
 def test_a_core_module_is_pure(path: Path) -> None:
+    assert impurities(path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("path", HOST)
+def test_a_module_of_the_host_is_pure(path: Path) -> None:
     assert impurities(path.read_text("utf-8")) == []
 
 

@@ -390,13 +390,15 @@ def test_a_mark_is_seen_of_its_record_alone() -> None:
     assert marked == [False, True, False]
 
 
-def test_records_of_symbols_that_no_strategy_follows_lead_to_nothing() -> None:
+def test_records_of_other_groups_lead_to_nothing() -> None:
     made = scripted()
     scene = HostScene(TWO, made)
     scene.bars(1)
     made.calls.clear()
     assert scene.take(*[minute(number, symbol="BETA") for number in range(12)]) == []
     assert made.calls == []
+    scene.bars(1)
+    assert made.calls[0][2] == OPEN + 2 * MINUTE_MS, "nor do they move time"
 
 
 def test_a_rebuild_beyond_the_horizon_changes_the_view_and_calls_nothing() -> None:
