@@ -11,14 +11,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tapeline.schemas.events import DerivedBar, Output, Retract, Session, type_of
+from tapeline.schemas.events import DerivedBar, Retract, Session
 from tapeline.schemas.host_events import Fill, HostEvent, IssuedSignal, Order
-from tapeline.schemas.instants import FAR_FUTURE_MS, FAR_PAST_MS, OUTPUTS_PER_RECORD
-from tapeline.schemas.records import Bar
-from tapeline.schemas.registry import EVENTS
+from tapeline.schemas.instants import FAR_FUTURE_MS, OUTPUTS_PER_RECORD
 from tapeline.streams.core.outcome import ACCEPTED
 from tapeline.streams.host.calling import Caller
 from tapeline.streams.host.errors import LookAheadError, SetupError
+from tapeline.streams.host.lanes import SymbolLane, closes, followers
 from tapeline.streams.host.market import HostRecord, Market
 from tapeline.streams.host.notes import CorrectedInputs
 from tapeline.streams.host.noting import DueNote, Noting
@@ -26,62 +25,9 @@ from tapeline.streams.host.plan import HostPlan, LoadedStrategy
 from tapeline.streams.host.running import RunningStrategy
 from tapeline.streams.host.state import HostState
 from tapeline.streams.host.trading import StrategyName, Trading, name_of
-from tapeline.streams.host.view.rings import Ring
 
 OFF_SESSION = "off_session"
 REBUILT = "rebuilt"
-OF_GROUPS = frozenset(row.tag for row in EVENTS.rows if row.scope == "group")
-"""Types of facts whose symbol is a group."""
-
-
-class SymbolLane:
-    """A symbol of a group that strategies follow.
-
-    Attributes
-    ----------
-    running
-        Strategies that follow the symbol itself, by name.
-    of_group
-        Those that follow any symbol of its group.
-    rings
-        Rings of base bars of its strategies.
-    hearing
-        Strategies that `on_bar` comes for.
-    newest_ms
-        Start of the newest bar that came in order.
-    names_group
-        Whether its group of two has the name of the symbol.
-    is_warm
-        Whether all of its strategies have what they need of the symbol.
-    """
-
-    __slots__ = (
-        "base", "hearing", "is_warm", "names_group", "newest_ms", "of_group", "rings", "running",
-        "symbol",
-    )  # fmt: skip
-
-    def __init__(self, symbol: str, base: str, names_group: bool) -> None:
-        self.symbol = symbol
-        self.names_group = names_group
-        self.base = base
-        self.running: list[RunningStrategy] = []
-        self.of_group: list[RunningStrategy] = []
-        self.rings: list[Ring[Bar]] = []
-        self.hearing: list[RunningStrategy] = []
-        self.newest_ms = FAR_PAST_MS
-        self.is_warm = False
-
-    def look(self) -> None:
-        """Find what a bar meets, after strategies began."""
-        views = [running.viewed[self.symbol] for running in self.running]
-        self.rings = [each.base_bars for each in views if each.base_bars is not None]
-        self.hearing = [running for running in self.running if running.hears_bar]
-        self.is_warm = False
-
-    def warm_up(self) -> None:
-        """See which strategies have what they need by now."""
-        waiting = [each for each in self.running if each.cold(self.symbol)]
-        self.is_warm = not waiting
 
 
 class Host:
@@ -243,7 +189,7 @@ class Host:
                 expired, fills = self._fill(lane.symbol, record)
             expired += self._expire(lane.symbol, record.watermark_ms)
             if record.events:
-                closed = _closes(record.events)
+                closed = closes(record.events)
             for session in closed:
                 self._trading.close_session(lane.symbol, session.session)
         inputs: CorrectedInputs | None = None
@@ -297,7 +243,7 @@ class Host:
                     f"{event.id} of {event.watermark_ms} came at {now_ms}: offset"
                     f" {record.offset} of partition {record.partition}"
                 )
-            for running in _followers(lane, event):
+            for running in followers(lane, event):
                 running.see_event(running.own(lane.symbol, record.group), event)
 
     def _see_correction(self, lane: SymbolLane, record: HostRecord) -> None:
@@ -363,7 +309,7 @@ class Host:
         is_new = event.corrects is None and not isinstance(event, Retract)
         is_bar = is_new and isinstance(event, DerivedBar)
         is_session = is_new and isinstance(event, Session)
-        for running in _followers(lane, event):
+        for running in followers(lane, event):
             hears_bar = is_bar and running.is_for_bars(event.interval)
             hears_session = is_session and running.hears_session
             hears_event = running.hears_event and running.is_for_hook(event)
@@ -485,19 +431,3 @@ class Host:
 
 def _name(loaded: LoadedStrategy) -> str:
     return loaded.name
-
-
-def _followers(lane: SymbolLane, event: Any) -> list[RunningStrategy]:
-    """Strategies that a fact of a record is for, by name."""
-    if event.symbol != lane.symbol or (lane.names_group and type_of(event) in OF_GROUPS):
-        return lane.of_group
-    return lane.running
-
-
-def _closes(events: list[Output]) -> list[Session]:
-    """Closes of sessions that no correction made."""
-    return [
-        event
-        for event in events
-        if isinstance(event, Session) and event.state == "closed" and event.corrects is None
-    ]

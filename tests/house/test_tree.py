@@ -65,7 +65,8 @@ WITHOUT: dict[str, str] = {
         "replay/sources/protocol "
     ),
     "a part of the host: tests/unit/streams/host": (
-        "streams/host/errors streams/host/market streams/host/needs streams/host/notes "
+        "streams/host/errors streams/host/lanes streams/host/market streams/host/needs "
+        "streams/host/notes "
         "streams/host/now streams/host/plan streams/host/running streams/host/session_dates "
         "streams/host/signal streams/host/signals streams/host/strategy streams/host/trading "
     ),
