@@ -1,4 +1,4 @@
-"""What users of other libraries report about strategies and signals, by name, and what holds here."""
+"""What users of other libraries report about strategies, by name, and what holds here."""
 
 from __future__ import annotations
 
