@@ -413,7 +413,7 @@ class Host:
         self._look()
 
     def end(self, step: int) -> None:
-        """The replay is over: `on_end`, then `teardown`; nothing is published, nothing closed.
+        """The replay is over: `on_end`, then `stop`; nothing is published, nothing closed.
 
         Raises
         ------
@@ -426,6 +426,12 @@ class Host:
                 running.is_ending = True
                 running.begin_call(None, None, self._trading.time_ms, step)
                 running.strategy.on_end(running.at)
+        self.stop()
+
+    def stop(self) -> None:
+        """The process ends: `teardown` of the strategies that run; a live host calls no more."""
+        for running in self._running.values():
+            if running.is_running:
                 running.strategy.teardown()
 
 

@@ -90,6 +90,9 @@ class Scripted(Strategy):
     def on_end(self, now: Now) -> None:
         self._called("end", None, now)
 
+    def teardown(self) -> None:
+        type(self).calls.append(("teardown", None, 0))
+
 
 Script = Callable[[Any, str, Any, Now], None]
 

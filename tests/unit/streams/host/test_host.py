@@ -376,9 +376,21 @@ def test_the_end_calls_on_end_closes_nothing_and_refuses_signals() -> None:
     scene.bars(2)
     before = as_json(scene.out)
     scene.host.end(3)
-    assert made.calls[-1][0] == "end"
+    assert [hook for hook, _, _ in made.calls[-2:]] == ["end", "teardown"]
     assert refused == ["the replay is over: nothing can be emitted any more"]
     assert as_json(scene.out) == before
+
+
+def test_a_live_host_tears_down_what_runs_and_calls_no_end() -> None:
+    def fail(now: Any) -> None:
+        raise ValueError
+
+    made, failed = scripted(), scripted(at_calls({("bar", 0): fail}))
+    scene = HostScene(ACME, made, failed)
+    scene.bars(1)
+    scene.host.stop()
+    assert [hook for hook, _, _ in made.calls if hook in {"end", "teardown"}] == ["teardown"]
+    assert [hook for hook, _, _ in failed.calls if hook in {"end", "teardown"}] == []
 
 
 def test_a_mark_is_seen_of_its_record_alone() -> None:
