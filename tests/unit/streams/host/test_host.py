@@ -168,6 +168,17 @@ def test_calls_of_a_record_are_fills_then_the_bar_then_facts_in_order_of_publica
     assert made.calls[2][1].interval == "5m"
 
 
+def test_a_bar_that_leads_to_no_fact_is_called_after_what_it_fills() -> None:
+    made = scripted(at_calls({("bar", 5): lambda now: now.emit(BUY)}))
+    scene = HostScene(ACME, made)
+    scene.bars(6)
+    made.calls.clear()
+    scene.bars(1)
+    assert scene.outcome is not None
+    assert scene.outcome.events == []
+    assert [hook for hook, _, _ in made.calls] == ["fill", "bar"]
+
+
 def test_for_each_item_strategies_go_by_name_and_see_the_account_but_not_others_signals() -> None:
     seen: list[Any] = []
 
@@ -226,6 +237,13 @@ def test_bars_are_in_order_when_their_end_moves_the_watermark_and_late_ones_are_
     assert ("correction", (None, OPEN, "ACME"), OPEN + 10 * MINUTE_MS) in made.calls
     scene.take(minute(5))
     assert [hook for hook, _, _ in made.calls].count("correction") == 2, "a duplicate is no call"
+
+
+def test_a_late_bar_before_the_newest_one_is_no_lost_call() -> None:
+    scene = HostScene(ACME + "quality = false\n", scripted())
+    scene.bars(12)
+    scene.take(minute(13), minute(12))
+    assert scene.host.missed == {}
 
 
 def test_corrected_facts_reach_the_hooks_of_corrections_and_facts_alone() -> None:

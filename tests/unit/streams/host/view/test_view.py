@@ -10,7 +10,7 @@ import pytest
 from tapeline.schemas.host_events import Span
 from tapeline.schemas.records import Cancel
 from tapeline.streams.host.errors import NotInNeedsError
-from tapeline.streams.host.strategy import Needs, Signal
+from tapeline.streams.host.strategy import Needs, Setup, Signal, Strategy
 from tests.unit.streams.core.scenario import MINUTE_MS, at, flat
 from tests.unit.streams.host.scene import (
     ACME,
@@ -236,6 +236,22 @@ def test_hooks_wait_for_bars_and_keys_and_once_warm_a_symbol_stays_warm() -> Non
     scene.restart(keep=True)
     scene.take(minute(3))
     assert "bar" in [hook for hook, _, _ in made.calls]
+
+
+def test_a_symbol_is_warm_from_the_bar_on_that_completes_it_whether_it_is_called_or_not() -> None:
+    corrected: list[int] = []
+
+    class Corrections(Strategy):
+        def setup(self, config: Setup) -> Needs:
+            return Needs(bars={"1m": 4})
+
+        def on_correction(self, record: Any, start_ms: int, symbol: str, now: Any) -> None:
+            corrected.append(start_ms)
+
+    scene = HostScene(ACME, Corrections)
+    scene.bars(4)
+    scene.take(Cancel("ACME", "1m", OPEN + 2 * MINUTE_MS))
+    assert corrected == [OPEN + 2 * MINUTE_MS]
 
 
 def test_a_signal_of_a_warm_symbol_is_not_cold_where_a_cancel_shortened_its_bars() -> None:
