@@ -149,7 +149,8 @@ class IndicatorSet:
                 continue
             if self.ring.counted < each.warm_from:
                 warming += keys
-            values.update({key: each.value(number) for number, key in enumerate(keys)})
+            each.keys = list(keys)
+            each.fill(values)
         return dict(sorted(values.items())), sorted(cold), sorted(warming)
 
     def snapshot(self) -> list[object]:
