@@ -1,13 +1,11 @@
-"""Backtest a rule on touches over the log, and print its trades.
+"""Backtest the strategy of touch_returns.py over a log, and print its trades.
 
     python examples/backtest_touches.py                                  # sample books
     python examples/backtest_touches.py log.jsonl
     python examples/backtest_touches.py --store DIR
     python examples/backtest_touches.py --topic --bootstrap localhost:9092 --from 2025-12-09
 
-The rule: when a range's True Open is touched again after a first break (`return`), trade back
-towards the side that was broken first, at the next bar's open, for half an hour. One position a
-symbol. It shows how a strategy sees the log, it is no advice.
+The same without a program: tapeline replay ... --strategy examples/touch_returns.py:TouchReturns.
 """
 
 from __future__ import annotations
@@ -20,25 +18,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tapeline import (
-    Bar,
     Config,
+    Fill,
+    IssuedSignal,
     Keywords,
-    Now,
-    Output,
-    Range,
     Replay,
-    Strategy,
-    Touch,
     load_config,
-    run_strategy,
     write_samples,
 )
 
-HOLD_MS = 30 * 60_000
+STRATEGY = f"{Path(__file__).with_name('touch_returns.py')}:TouchReturns"
 
 
 class Trade(NamedTuple):
-    """One trade: `side` +1 bought, -1 sold; prices in quote currency."""
+    """One trade: `side` +1 bought, -1 sold; prices in quote currency, with slippage."""
 
     symbol: str
     side: int
@@ -53,60 +46,13 @@ class Trade(NamedTuple):
         return (self.exit - self.entry) * self.side
 
 
-class Order(NamedTuple):
-    side: int
-    reason: str
-
-
-class Position(NamedTuple):
-    side: int
-    entry_ms: int
-    entry: float
-    reason: str
-
-
-class TradeReturns(Strategy):
-    """The rule. It decides on events, and trades at the open of the bar that comes next."""
-
-    def __init__(self) -> None:
-        self.trades: list[Trade] = []
-        self._ranges: dict[str, Range] = {}
-        self._orders: dict[str, Order] = {}
-        self._positions: dict[str, Position] = {}
-
-    def on_event(self, event: Output, now: Now) -> None:
-        if isinstance(event, Range):
-            self._ranges[event.id] = event
-        elif isinstance(event, Touch) and event.event == "return" and event.corrects is None:
-            side = side_of_first_break(self._ranges.get(event.range))
-            if side and event.symbol not in self._positions:
-                now.mark()
-                self._orders[event.symbol] = Order(side, event.name)
-
-    def on_bar(self, bar: Bar, now: Now) -> None:
-        position = self._positions.get(bar.symbol)
-        if position is not None and bar.start_ms >= position.entry_ms + HOLD_MS:
-            del self._positions[bar.symbol]
-            self.trades.append(
-                Trade(bar.symbol, *position[:3], bar.start_ms, bar.open, position.reason)
-            )
-        order = self._orders.pop(bar.symbol, None)
-        if order is not None and bar.symbol not in self._positions:
-            self._positions[bar.symbol] = Position(order.side, bar.start_ms, bar.open, order.reason)
-
-
-def side_of_first_break(found: Range | None) -> int:
-    """+1 when the level that was broken first lies above the True Open, -1 below, 0 unknown."""
-    if found is None or found.true_open is None:
-        return 0
-    level = {"PoC": found.poc, "RPP": found.rpp}.get(found.side or "")
-    if level is None or level == found.true_open:
-        return 0
-    return 1 if level > found.true_open else -1
-
-
 def replay_of(config: Config, given: argparse.Namespace, samples: Path) -> Replay:
-    keywords: Keywords = {"start": given.start, "stop": given.stop, "symbols": given.symbol}
+    keywords: Keywords = {
+        "start": given.start,
+        "stop": given.stop,
+        "symbols": given.symbol,
+        "strategies": STRATEGY,
+    }
     if given.topic:
         return Replay.topic(config, given.bootstrap, **keywords)
     if given.store:
@@ -119,10 +65,31 @@ def replay_of(config: Config, given: argparse.Namespace, samples: Path) -> Repla
 
 
 async def backtest(replay: Replay) -> list[Trade]:
-    strategy = TradeReturns()
+    reasons: dict[str | None, str] = {}
+    entries: dict[str | None, Fill] = {}
+    trades: list[Trade] = []
     async with replay as run:
-        await run_strategy(run, strategy)
-    return strategy.trades
+        async for event in run:
+            if isinstance(event, IssuedSignal):
+                reasons[event.id] = event.reason
+            if not isinstance(event, Fill):
+                continue
+            entry = entries.pop(event.symbol, None)
+            if entry is None:
+                entries[event.symbol] = event
+                continue
+            trades.append(
+                Trade(
+                    event.symbol or "",
+                    1 if entry.side == "buy" else -1,
+                    entry.fill_ms,
+                    entry.price,
+                    event.fill_ms,
+                    event.price,
+                    reasons[entry.signal],
+                )
+            )
+    return trades
 
 
 def main() -> None:

@@ -9,7 +9,7 @@
             ...
 
 A replay as recorded publishes what the live worker did of the same records. `Replay.files` and
-`Replay.store` read other logs; `replay.strategy` calls a strategy back in the order of the log,
+`Replay.store` read other logs; with `strategies` these run in it (`replay.hosting`),
 `replay.export` makes data frames of events, `replay.pace.control` paces a replay.
 """
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
+from tapeline.replay.hosting import Hosting
 from tapeline.replay.sources.items import LogItem, Release
 from tapeline.replay.sources.protocol import LogSource, StoredState
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.event_types import Registry
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.schemas.records import LogRecord
 from tapeline.schemas.registry import EVENTS
@@ -27,6 +29,7 @@ from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.pipeline.slots import GroupSlot
 
 NONE_OUTSIDE: Counter[str] = Counter()
+NOTHING: tuple[HostEvent, ...] = ()
 
 
 class ReplayWindow(Struct, frozen=True):
@@ -143,11 +146,16 @@ class ReplayFold:
         Names the partition of a group and makes dead letters.
     registry
         The types of the events.
+    make_hosting
+        Makes what calls strategies from the router of the fold; None: there are none. Hosts begin
+        with the first record inside the bounds.
 
     Attributes
     ----------
     spans
         By partition.
+    hosting
+        What calls strategies.
     """
 
     every = True
@@ -160,6 +168,7 @@ class ReplayFold:
         window: ReplayWindow,
         selection: Selection,
         registry: Registry = EVENTS,
+        make_hosting: Callable[[Router], Hosting] | None = None,
     ) -> None:
         self._registry = registry
         self.spans = {
@@ -184,6 +193,7 @@ class ReplayFold:
             admitted=start.admitted,
             registry=registry,
         )
+        self.hosting = None if make_hosting is None else make_hosting(self._router)
         self._drive = Drive(self._router)
         for group in start.states:
             slot = self._router.slot(group)
@@ -262,6 +272,11 @@ class ReplayFold:
         if span.start is None or group in self._for_bounds:
             self._leave_out(record.symbol, outcome.kind)
             return True
+        hosted: Sequence[HostEvent] = NOTHING
+        marked = False
+        if self.hosting is not None:
+            hosted = self.hosting.take(item, record, outcome, group)
+            marked = self.hosting.marked
         events = outcome.events
         if self._names is not None:
             events = [event for event in events if event.symbol in self._names]
@@ -274,6 +289,8 @@ class ReplayFold:
                 None if known == FAR_PAST_MS else known,
                 outcome.correction,
                 outcome.kind,
+                hosted,
+                marked,
             )
         )
         return True

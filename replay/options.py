@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from os import PathLike, fspath
-from typing import Protocol, TypedDict
+from typing import Any, Protocol, TypedDict
 
 from msgspec import Struct
 
 from tapeline.replay.bounds import Bound, parse_bound
 from tapeline.replay.fold import Selection, selected
+from tapeline.replay.hosting import StrategyChoice
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Output
+from tapeline.schemas.host_events import HostEvent
+from tapeline.schemas.symbols import names_of
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.opening import Source
 from tapeline.streams.feeds.times import EPOCH, MILLISECOND
@@ -48,6 +51,8 @@ class ReplayOptions(Struct, frozen=True, kw_only=True):
     follow
         Go on into what arrives after the replay was opened, until it is stopped; needs a topic and
         an open end. What was there comes in the total order, what arrives in that of its arrival.
+    strategies
+        Which strategies run; None: none.
     """
 
     start: Bound | None = None
@@ -59,6 +64,7 @@ class ReplayOptions(Struct, frozen=True, kw_only=True):
     read_from: Mapping[int, int] | None = None
     counted_from: Mapping[int, int] | None = None
     follow: bool = False
+    strategies: StrategyChoice | None = None
 
 
 class Pace(Protocol):
@@ -85,8 +91,8 @@ class Pace(Protocol):
         """Wait until the next record is due; False: it does not go, the replay is to end."""
         ...
 
-    def seen(self, events: Collection[Output]) -> None:
-        """What the record led to."""
+    def seen(self, events: Collection[Output | HostEvent], marked: bool = False) -> None:
+        """What the record led to, and whether a strategy marked it."""
         ...
 
 
@@ -103,6 +109,10 @@ class Keywords(TypedDict, total=False):
         As in `ReplayOptions`.
     pace
         Such as ``Control(speed=600)``; without it as fast as possible.
+    strategies
+        Names of the configuration, ``FILE.py:Class``, or ``all``; see `StrategyChoice`.
+    settings, unsafe, check_memory
+        Of the strategies; see `StrategyChoice`.
     """
 
     start: When | None
@@ -114,6 +124,10 @@ class Keywords(TypedDict, total=False):
     warmup_sessions: int | None
     follow: bool
     pace: Pace | None
+    strategies: str | Collection[str]
+    settings: Mapping[str, Any]
+    unsafe: bool
+    check_memory: bool
 
 
 def options_of(config: Config, keywords: Keywords) -> ReplayOptions:
@@ -138,6 +152,23 @@ def options_of(config: Config, keywords: Keywords) -> ReplayOptions:
         snapshots=keywords.get("snapshots", True),
         warmup_sessions=keywords.get("warmup_sessions"),
         follow=keywords.get("follow", False),
+        strategies=_choice_of(keywords),
+    )
+
+
+def _choice_of(keywords: Keywords) -> StrategyChoice | None:
+    named = keywords.get("strategies", ())
+    names = (named,) if isinstance(named, str) else names_of("strategies", named)
+    if not names:
+        given = {"settings", "unsafe", "check_memory"} & keywords.keys()
+        if any(keywords.get(name) for name in given):
+            raise InputError(f"{', '.join(sorted(given))}: are of strategies; name some")
+        return None
+    return StrategyChoice(
+        names,
+        dict(keywords.get("settings", {})),
+        keywords.get("unsafe", False),
+        keywords.get("check_memory", False),
     )
 
 

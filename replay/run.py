@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
 from tapeline.replay.beginning import WarmUp, beginning
 from tapeline.replay.fold import ReplayFold, ReplayStart
+from tapeline.replay.hosting import Hosting, LoadedChoice, books_in, check_selected
 from tapeline.replay.options import Keywords, Named, Pace, ReplayOptions, inputs_of, options_of
 from tapeline.replay.sources.corrected import CorrectedSource
 from tapeline.replay.sources.fingerprint import InputHash
@@ -20,11 +22,13 @@ from tapeline.schemas.config.model import Config
 from tapeline.schemas.config.security import Brokers
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.instants import HOUR_MS
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.errors import InputError
 from tapeline.streams.feeds.times import TimeUnit
 from tapeline.streams.kafka.shown import OwnEnds
+from tapeline.streams.pipeline.routing import Router
 
 __all__ = ["Pace", "Replay", "ReplayOptions"]
 
@@ -32,7 +36,7 @@ LONGEST_LEAD_MS = HOUR_MS
 """A first record that lies no later than this after the start is waited for at the pace."""
 
 T = TypeVar("T")
-E = TypeVar("E", bound=Output | Reject)
+E = TypeVar("E", bound=Output | Reject | HostEvent)
 
 
 class Replay:
@@ -71,6 +75,13 @@ class Replay:
         clock; nothing depends on it.
     heard
         Called with every piece that is read, before what it leads to is released.
+    strategies
+        Those that run, loaded; None: none.
+
+    Raises
+    ------
+    InputError
+        When a strategy cannot be loaded, or its symbols are not replayed.
     """
 
     def __init__(
@@ -112,6 +123,11 @@ class Replay:
         self._shown: dict[int, int] = {}
         self._accepted_ms: int | None = None
         self._fold: ReplayFold | None = None
+        self.strategies: LoadedChoice | None = None
+        if self.options.strategies is not None:
+            self.strategies = LoadedChoice.of(config, self.options.strategies)
+            groups = self.options.selection.groups
+            check_selected(config, self.strategies.strategies, groups)
 
     @classmethod
     def files(
@@ -178,6 +194,8 @@ class Replay:
         options = self.options
         if options.follow and (options.stop is not None or options.as_corrected):
             raise InputError("following needs an open end, and the order of the log")
+        if options.follow and options.strategies is not None:
+            raise InputError("following with strategies: tapeline host runs them live")
         await self.source.__aenter__()
         try:
             await self._begin()
@@ -226,10 +244,14 @@ class Replay:
             begun.window,
             options.selection,
             self.registry,
+            None if self.strategies is None else partial(self._hosting, self.strategies),
         )
         if options.follow:
             ends = {each: source.extents[each].end for each in partitions}
             self.seam_offsets = {each: end for each, end in ends.items() if end is not None}
+
+    def _hosting(self, loaded: LoadedChoice, router: Router) -> Hosting:
+        return Hosting(self.config, loaded, router, books_in(self.source))
 
     def _partitions(self) -> list[int]:
         groups = self.options.selection.groups
@@ -289,7 +311,9 @@ class Replay:
                     if not goes:
                         fold.spans[item.partition].next_offset = item.offset
                         break
-                    pace.seen(release.events)
+                    hosted = release.hosted
+                    published = [*release.events, *hosted] if hosted else release.events
+                    pace.seen(published, release.marked)
                 out.append(release)
             if pace is not None or any(span.stop is not None for span in fold.spans.values()):
                 ends = {each: span.next_offset for each, span in fold.spans.items()}
@@ -300,7 +324,9 @@ class Replay:
             if out:
                 yield self._counted(out)
             if fold.done or self._stopped or (pace is not None and pace.stopped):
-                return
+                break
+        if fold.hosting is not None:
+            self.notes += fold.hosting.end()
 
     def _counted_input(self, items: list[LogItem]) -> list[LogItem]:
         first = self.options.counted_from
@@ -361,8 +387,8 @@ class Replay:
             for release in batch:
                 yield release
 
-    def __aiter__(self) -> AsyncGenerator[Output | Reject, None]:
-        """Every event and dead letter, in the total order."""
+    def __aiter__(self) -> AsyncGenerator[Output | Reject | HostEvent, None]:
+        """Every event and dead letter, in the total order; of a record strategies come last."""
         return self._kept(self._events())
 
     def events(self, *kinds: type[E]) -> AsyncGenerator[E, None]:
@@ -374,7 +400,7 @@ class Replay:
             if isinstance(event, kinds):
                 yield event
 
-    async def _events(self) -> AsyncGenerator[Output | Reject, None]:
+    async def _events(self) -> AsyncGenerator[Output | Reject | HostEvent, None]:
         if isinstance(self.source, CorrectedSource):
             for letter in self.source.letters:
                 yield letter
@@ -384,3 +410,5 @@ class Replay:
                     yield event
                 if release.letter is not None:
                     yield release.letter
+                for hosted in release.hosted:
+                    yield hosted

@@ -330,7 +330,7 @@ def renumbered(event: NumberedEvent, seq: int) -> NumberedEvent:
     return replace(event, seq=seq)
 
 
-def type_of(event: Output | Reject) -> str:
+def type_of(event: Struct) -> str:
     """Value of the field ``type``: of a retract, that of the fact which it takes back."""
     return event.type if isinstance(event, Retract) else str(event.__struct_config__.tag)
 

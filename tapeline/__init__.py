@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tapeline.replay.pace.control import Control as Control
     from tapeline.replay.run import Replay as Replay
     from tapeline.replay.sources.protocol import LogMissingError as LogMissingError
-    from tapeline.replay.strategy import run_strategy as run_strategy
     from tapeline.replay.verify.causality import check_prefixes as check_prefixes
     from tapeline.replay.verify.causality import random_ends as random_ends
     from tapeline.schemas.codec import CodecError as CodecError
@@ -216,7 +215,6 @@ _HOMES = {
     "random_ends": "tapeline.replay.verify.causality",
     "read_config": "tapeline.schemas.config.loading",
     "run_files": "tapeline.streams.embedded",
-    "run_strategy": "tapeline.replay.strategy",
     "sample_book": "tapeline.streams.feeds.samples",
     "to_pandas": "tapeline.replay.export",
     "to_polars": "tapeline.replay.export",
@@ -322,7 +320,6 @@ __all__ = [
     "random_ends",
     "read_config",
     "run_files",
-    "run_strategy",
     "sample_book",
     "to_pandas",
     "to_polars",

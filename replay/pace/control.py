@@ -21,8 +21,9 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from tapeline.replay.pace.landmarks import Landmark, Landmarks, landmarks
+from tapeline.replay.pace.landmarks import MARK, Landmark, Landmarks, landmarks
 from tapeline.schemas.events import Output
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.instants import FAR_PAST_MS
 from tapeline.streams.pipeline.pacing import NS_IN_S, Pacer, checked_speed, faster, slower
 
@@ -156,7 +157,7 @@ class Control:
             if time_ms > self._reached_ms:
                 self._reached_ms = time_ms
             return True
-        return self._next != "signal" and self._goes(time_ms)
+        return self._goes(time_ms)
 
     async def release(self, time_ms: int) -> bool:
         """Wait until the next record may go; False: it may not any more, the replay was stopped.
@@ -176,16 +177,10 @@ class Control:
             await self._clock.wait(self._changed, self._wait_s(time_ms))
         return False
 
-    def seen(self, events: Collection[Output]) -> None:
+    def seen(self, events: Collection[Output | HostEvent], marked: bool = False) -> None:
         """What the record led to; a jump ends here if it is what was looked for."""
-        if events:
-            found = self._landmarks.among(events)
-            if self._next in found:
-                self.pause()
-
-    def signal(self) -> None:
-        """A strategy gives a signal: a jump to the next one ends here."""
-        if self._next == "signal":
+        found = self._landmarks.among(events) if events else []
+        if self._next in found or (marked and self._next == MARK):
             self.pause()
 
     # What people and programs call meanwhile.
@@ -283,11 +278,8 @@ class Control:
         self._changed.set()
 
     def _is_free(self) -> bool:
-        """Whether no record needs a look at the clock.
-
-        A strategy is to see each record before the next one goes, if a signal of it is looked for.
-        """
-        if self._stopped or self._until_ms is not None or self._next == "signal":
+        """Whether no record needs a look at the clock."""
+        if self._stopped or self._until_ms is not None:
             return False
         return self._next is not None or (self._pacer.speed is None and not self._pacer.paused)
 

@@ -30,6 +30,8 @@ ACTIONS: dict[str, Callable[[Control], None]] = {
     "g": lambda control: control.jump_to_next("gap"),
     "t": lambda control: control.jump_to_next("touch"),
     "s": lambda control: control.jump_to_next("session"),
+    "i": lambda control: control.jump_to_next("signal"),
+    "m": lambda control: control.jump_to_next("mark"),
     "q": Control.stop,
 }
 

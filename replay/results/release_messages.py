@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tapeline.replay.sources.items import Release
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Reject
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.outputs.messages import EventMessage, Writer, group_header
 
@@ -40,6 +41,10 @@ class ReleaseWriter:
                 yield write(event, header, timestamp_ms)
         if release.letter is not None:
             yield self.letter(release.letter, release.item.time_ms)
+
+    def hosted(self, event: HostEvent, book: int) -> tuple[str, EventMessage]:
+        """Topic and message of what a strategy or an account published."""
+        return self._writer.hosted(event, book)
 
     def letter(self, letter: Reject, time_ms: int) -> tuple[str, EventMessage]:
         """Topic and message of a dead letter."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from tapeline.replay.bounds import Bound
 from tapeline.replay.fold import selected
+from tapeline.replay.hosting import ACCOUNTS, STRATEGIES, choice_in
 from tapeline.replay.results.results import ORDER
 from tapeline.replay.run import ReplayOptions
 from tapeline.replay.sources.files import STORE, FileOptions, FileSource
@@ -24,7 +25,7 @@ from tapeline.streams.pipeline.manifest_identity import IDENTITY, identity_diffe
 BY_PARTITION = "partition_sha256"
 """In the manifest of a run that followed: its partitions arrived in an order of their own."""
 INPUT = "input_sha256"
-COMPARED = ("topics", INPUT)
+COMPARED = ("topics", INPUT, STRATEGIES, ACCOUNTS)
 NOTHING: dict[str, Any] = {OUTPUT_SHA256: hashlib.sha256().hexdigest(), "topics": 0}
 """What a manifest has of a topic without a line."""
 VERSIONS = ("calendars", "time_zone_version")
@@ -140,6 +141,7 @@ def options_again(manifest: Mapping[str, Any], config: Config) -> ReplayOptions:
         snapshots=any(state["kind"] == "snapshot" for state in begun.values()),
         read_from=log_starts,
         counted_from=None if corrected else read_from,
+        strategies=choice_in(manifest),
     )
 
 

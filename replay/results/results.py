@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from tapeline.replay.hosting import manifest_parts
 from tapeline.replay.run import Replay
 from tapeline.replay.sources.corrected import CorrectedSource
 from tapeline.replay.sources.fingerprint import PartitionHashes
 from tapeline.replay.sources.items import Release
 from tapeline.schemas.events import Output, Reject
+from tapeline.schemas.host_events import HostEvent
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.outcome import OUTCOMES
 from tapeline.streams.outputs.run_bars import KEPT, BarLine, BarsFile
 from tapeline.streams.outputs.run_folder import RunDirectory, TopicFiles
 from tapeline.streams.pipeline.collector import rare_collections
+from tapeline.streams.pipeline.host_summary import HostSummary
 from tapeline.streams.pipeline.manifest import COUNTERS, counters, made_with
 from tapeline.streams.pipeline.refusals import Refusal
 from tapeline.streams.pipeline.summary import RunResult, RunSummary
@@ -46,8 +49,14 @@ class Tally:
 
     def __init__(self) -> None:
         self.summary = RunSummary()
+        self.hosted = HostSummary()
         self.rebuilds = 0
         self.bars_again = 0
+
+    def count(self, events: Sequence[Any]) -> None:
+        """Events of one topic that were written; those of hosts are counted as they come."""
+        if not isinstance(events[0], HostEvent):
+            self.summary.add(events)
 
     def correction(self, correction: Correction) -> None:
         """A late, changed or cancelled bar; what it replaced is counted."""
@@ -123,6 +132,7 @@ async def replay_into(
         are those of an incomplete run.
     """
     tally = Tally()
+    hosted = replay.strategies is not None
     started = time.time()
     topics = sinks.topics
     with ExitStack() as stack:
@@ -130,11 +140,11 @@ async def replay_into(
         directory = None
         if sinks.folder is not None:
             directory = stack.enter_context(
-                RunDirectory(sinks.folder, tally.summary.add, replay.registry)
+                RunDirectory(sinks.folder, tally.count, replay.registry, hosted)
             )
             files = directory.files
         else:
-            files = TopicFiles(None, tally.summary.add, replay.registry)
+            files = TopicFiles(None, tally.count, replay.registry, hosted)
             stack.callback(files.abandon)
         early = early_letters(replay)
         for letter in early:
@@ -148,6 +158,9 @@ async def replay_into(
         async for batch in replay.batches():
             for release in batch:
                 write_results(files, tally, release.events, release.letter, release.correction)
+                if release.hosted:
+                    files.write(release.hosted)
+                    tally.hosted.add(release.hosted)
             if directory is not None:
                 write_bars(directory.bars, batch, names)
             if parts is not None:
@@ -157,7 +170,7 @@ async def replay_into(
             if progress is not None:
                 progress(replay)
         written = files.finish().parts() if directory is None else directory.finish()
-        found = manifest(replay, options)
+        found = {**manifest(replay, options), **manifest_parts(replay.given, replay.strategies)}
         if topics is not None:
             found["run_id"] = topics.run_id
         superseded = getattr(replay.source, "superseded", 0)
@@ -172,7 +185,9 @@ async def replay_into(
             directory.commit(found)
     if all(span.start == 0 for span in replay.fold.spans.values()):
         tally.summary.swings = swings_of(replay)
-    return RunResult(found, tally.summary, sinks.folder, {})
+    return RunResult(
+        found, tally.summary, sinks.folder, {}, hosted=tally.hosted if hosted else None
+    )
 
 
 def write_results(

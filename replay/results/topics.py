@@ -61,6 +61,8 @@ class RunTopics:
         of this configuration would put them.
     registry
         The types of the events: every topic that a fold writes is made.
+    hosted
+        Whether strategies run: the topics of their hosts are made, too.
 
     Raises
     ------
@@ -79,6 +81,7 @@ class RunTopics:
         run_id: str,
         partitions: int | None = None,
         registry: Registry = EVENTS,
+        hosted: bool = False,
     ) -> None:
         if not is_run_id(run_id):
             raise InputError(f"--run-id {run_id}: must be {RUN_ID_RULE}")
@@ -86,6 +89,7 @@ class RunTopics:
         self.brokers = brokers
         self._kafka = kafka
         self._registry = registry
+        self._hosted = hosted
         self._by_partition = partitions is not None
         self._partitions = partitions or kafka.partitions
         self._manifest = run_manifest_topic(run_id, kafka.topic_prefix)
@@ -95,7 +99,9 @@ class RunTopics:
         self._flushed = 0.0
 
     async def __aenter__(self) -> RunTopics:
-        topics = run_topics(self.run_id, self._kafka.topic_prefix, self._registry)
+        topics = run_topics(
+            self.run_id, self._kafka.topic_prefix, self._registry, hosted=self._hosted
+        )
         await create_new(
             [
                 WantedTopic(
@@ -138,11 +144,14 @@ class RunTopics:
         writers = self._writers
         async with plain_errors(self.brokers, "writing the topics of the run"):
             for release in releases:
-                if not release.events and release.letter is None:
-                    continue
-                partition = self._partition(release)
-                for topic, (time_ms, key, value, headers) in self._messages.messages(release):
-                    await writers[topic].add(partition, key, value, time_ms, headers)
+                if release.events or release.letter is not None:
+                    partition = self._partition(release)
+                    for topic, (time_ms, key, value, headers) in self._messages.messages(release):
+                        await writers[topic].add(partition, key, value, time_ms, headers)
+                for event in release.hosted:
+                    book = partition_for(event.account or "", self._partitions)
+                    topic, (time_ms, key, value, headers) = self._messages.hosted(event, book)
+                    await writers[topic].add(book, key, value, time_ms, headers)
             now = time.monotonic()
             if at_once or now - self._flushed > FLUSH_SECONDS:
                 self._flushed = now

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from tapeline.schemas.events import Output, Reject
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.records import LogRecord
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.pipeline.refusals import Refusal
@@ -63,6 +64,10 @@ class Release(Struct, frozen=True, gc=False):
         What it did if it was a late, changed or cancelled bar.
     outcome
         What became of it, one of `OUTCOMES`; None of a dead letter.
+    hosted
+        What strategies and accounts published of it, after `events`.
+    marked
+        Whether a strategy marked it.
     """
 
     item: LogItem
@@ -72,6 +77,8 @@ class Release(Struct, frozen=True, gc=False):
     watermark_ms: int | None
     correction: Correction | None
     outcome: str | None = None
+    hosted: Sequence[HostEvent] = ()
+    marked: bool = False
 
 
 class Extent(NamedTuple):

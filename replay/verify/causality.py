@@ -18,18 +18,20 @@ from random import Random
 
 from msgspec import Struct
 
-from tapeline.replay.verify.growth import changed_fields, is_growth
+from tapeline.replay.verify.growth import changed_fields, is_growth, is_growth_of_host
 from tapeline.schemas.codec import encode
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Event, Output, Reject, Retract, type_of
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.pipeline.view import fold, set_version
 
-Published = Sequence[Output | Reject]
+Published = Sequence[Output | Reject | HostEvent]
 """What one record led to, in the order of publication."""
 PrefixRun = Callable[[int], Iterable[Published]]
 """Runs the first so many records from the start on, as if nothing came after them."""
-Since = tuple[int, Event]
+Fact = Event | HostEvent
+Since = tuple[int, Fact]
 """A version, and after how many records it stood."""
 SHOWN = 20
 DELIVERY = ("seq", "rev", "watermark_ms", "corrects")
@@ -57,8 +59,8 @@ class Finding(Struct, frozen=True):
     read: int
     rewritten: int
     fields: tuple[str, ...]
-    old: Output
-    new: Output | None
+    old: Output | HostEvent
+    new: Output | HostEvent | None
 
 
 class CausalityReport(Struct, frozen=True):
@@ -172,11 +174,17 @@ def rewritings(whole: Iterable[Published], registry: Registry = EVENTS) -> Itera
                 yield _finding(since[0], count, since[1], event)
 
 
-def _may_follow(old: Event, new: Output, registry: Registry) -> bool:
+def _may_follow(old: Fact, new: Output | HostEvent, registry: Registry) -> bool:
     # A corrected bar explains only what was decided after it began.
     if new.corrects is not None and new.corrects < old.event_ms:
         return True
-    return not isinstance(new, Retract) and is_growth(old, new, registry)
+    if isinstance(new, Retract):
+        return False
+    if isinstance(new, HostEvent):
+        assert isinstance(old, HostEvent), f"{new.id} was another type"
+        return is_growth_of_host(old, new, registry)
+    assert not isinstance(old, HostEvent), f"{new.id} was another type"
+    return is_growth(old, new, registry)
 
 
 def _are_lines(prefix: Sequence[Published], lines: Sequence[Sequence[bytes]]) -> bool:
@@ -186,7 +194,7 @@ def _are_lines(prefix: Sequence[Published], lines: Sequence[Sequence[bytes]]) ->
     )
 
 
-def _is_line(event: Output | Reject, line: bytes) -> bool:
+def _is_line(event: Output | Reject | HostEvent, line: bytes) -> bool:
     return encode(event) == line
 
 
@@ -195,7 +203,7 @@ def _contradictions(
 ) -> Iterable[Finding]:
     """What a prefix had published and the longer run, as far as that, changed or not."""
     known: dict[str, Since] = {}
-    later: dict[str, Event] = {}
+    later: dict[str, Fact] = {}
     for count, (mine, others) in enumerate(zip_longest(prefix, beginning, fillvalue=()), 1):
         for event in _facts(mine):
             set_version(known, event.id, _since(count, event))
@@ -206,15 +214,15 @@ def _contradictions(
             yield _finding(count, end, old, new)
 
 
-def _facts(published: Published) -> Iterator[Output]:
+def _facts(published: Published) -> Iterator[Output | HostEvent]:
     return (event for event in published if not isinstance(event, Reject))
 
 
-def _since(count: int, event: Output) -> Since | None:
+def _since(count: int, event: Output | HostEvent) -> Since | None:
     return None if isinstance(event, Retract) else (count, event)
 
 
-def _finding(read: int, rewritten: int, old: Event, new: Output | None) -> Finding:
+def _finding(read: int, rewritten: int, old: Fact, new: Output | HostEvent | None) -> Finding:
     fields: list[str] = []
     if new is not None and not isinstance(new, Retract):
         changed = changed_fields(old, new)

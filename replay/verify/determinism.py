@@ -16,12 +16,12 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tapeline.replay.hosting import STRATEGIES
 from tapeline.replay.processes.job import Child, Ended, Job
 from tapeline.replay.run import ReplayOptions
 from tapeline.replay.sources.opening import Origin, ended
 from tapeline.replay.sources.protocol import FETCH_RECORDS
 from tapeline.schemas.config.model import Config
-from tapeline.schemas.topics import output_topics
 from tapeline.streams.pipeline.manifest import OUTPUT_SHA256
 
 
@@ -68,6 +68,11 @@ VARIATIONS = (
     ),
 )
 """The first one is what the others are compared with."""
+HOSTED_VARIATIONS = (
+    *(each for each in VARIATIONS if each.processes == 1),
+    Variation("random hash seed, no time zone", {"PYTHONHASHSEED": "random", "TZ": None}),
+)
+"""Of replays with strategies, which need one process."""
 
 
 class FirstDifference(Struct, frozen=True):
@@ -167,7 +172,7 @@ def difference(runs: tuple[Ended, Ended], folders: tuple[Path, Path]) -> FirstDi
     for name in sorted({*first, *now}):
         if first.get(name) != now.get(name):
             return FirstDifference(name, first.get(name), now.get(name))
-    for topic in output_topics():
+    for topic in runs[0].manifest[OUTPUT_SHA256]:
         hashes = [each.manifest[OUTPUT_SHA256][topic] for each in runs]
         found = first_line(*(folder / f"{topic}.jsonl" for folder in folders))
         if found is not None:
@@ -194,6 +199,10 @@ def _surroundings(run: Ended) -> dict[str, str]:
     return {
         **run.surroundings,
         "config_hash": manifest["config_hash"],
+        **{
+            f"version of strategy {name}": found["version"]
+            for name, found in manifest.get(STRATEGIES, {}).items()
+        },
         **{f"calendar {name}": text for name, text in manifest["calendars"].items()},
         **{f"input of partition {name}": text for name, text in manifest["input_sha256"].items()},
         **{f"file {each['path']}": each["sha256"] for each in manifest["source"].get("files", [])},

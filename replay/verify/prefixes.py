@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from tapeline.replay.bounds import Bound
 from tapeline.replay.fold import ReplayFold, ReplayStart, ReplayWindow, Selection
+from tapeline.replay.hosting import Hosting, LoadedChoice, books_in
 from tapeline.replay.run import Replay, ReplayOptions
 from tapeline.replay.sources.items import LogItem, Release
 from tapeline.replay.sources.protocol import LogSource, StoredState
@@ -26,6 +27,7 @@ from tapeline.schemas.config.model import Config
 from tapeline.streams.pipeline.admission import TOO_MANY
 from tapeline.streams.pipeline.provenance import GroupIdentity, Identity
 from tapeline.streams.pipeline.refusals import Refusal
+from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.pipeline.state_values import pack, unpack
 
 
@@ -52,6 +54,9 @@ class Stretch(Struct, frozen=True):
         By partition, the first offset of the stretch.
     states
         By group, the state before it; none where the log begins.
+    strategies
+        Run anew in every run, from the stretch's first record on; their code is loaded once, so
+        that what one run leaves in a module, the next one finds.
     """
 
     config: Config
@@ -60,6 +65,7 @@ class Stretch(Struct, frozen=True):
     items: list[LogItem]
     starts: Mapping[int, int]
     states: Mapping[str, PackedState]
+    strategies: LoadedChoice | None = None
 
     def run(self, records: int) -> Iterator[Published]:
         """What each of the first so many records leads to, as if no others came."""
@@ -72,11 +78,16 @@ class Stretch(Struct, frozen=True):
             ),
             ReplayWindow(starts=self.starts),
             self.selection,
+            make_hosting=None if self.strategies is None else self._hosting,
         )
         for item in self.items[:records]:
             release = fold.take(item)
             assert release is not None, f"{item} was inside the bounds before"
             yield published(release)
+
+    def _hosting(self, router: Router) -> Hosting:
+        assert self.strategies is not None
+        return Hosting(self.config, self.strategies, router, books_in(self.source))
 
 
 async def check_causality(
@@ -113,7 +124,13 @@ async def check_causality(
             outputs.append(published(release))
         states = await _states_before(config, make_source, whole)
         stretch = Stretch(
-            whole.config, whole.source, options.selection, items, starts_of(whole), states
+            whole.config,
+            whole.source,
+            options.selection,
+            items,
+            starts_of(whole),
+            states,
+            whole.strategies,
         )
         comparison = PrefixComparison(outputs)
         for number, end in enumerate(random_ends(len(items), prefixes, seed), 1):
@@ -137,10 +154,10 @@ def _as_refused(release: Release) -> LogItem:
 
 
 def published(release: Release) -> Published:
-    """Events and dead letter of a record."""
-    if release.letter is None:
-        return release.events
-    return [*release.events, release.letter]
+    """Events and dead letter of a record, and what strategies published of it."""
+    if release.letter is not None:
+        return [*release.events, release.letter]
+    return [*release.events, *release.hosted] if release.hosted else release.events
 
 
 def starts_of(replay: Replay) -> dict[int, int]:
@@ -161,7 +178,12 @@ async def _states_before(
         return {}
     here = Bound(offsets=starts)
     options = structs.replace(
-        whole.options, start=here, stop=here, warmup_sessions=None, read_from=whole.read_from
+        whole.options,
+        start=here,
+        stop=here,
+        warmup_sessions=None,
+        read_from=whole.read_from,
+        strategies=None,
     )
     async with Replay(config, make_source(), options) as lead:
         async for release in lead.releases():

@@ -24,6 +24,7 @@ SIGNAL = EventType(
     position=None,
     partitioning=BY_BOOK,
     origin="host",
+    landmark=True,
     names=symbol_if_any,
     grows=frozenset({"session", "state", "closed_ms", "close_reason"}),
     is_final=_is_closed,

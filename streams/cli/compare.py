@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import to_builtins
 
 from tapeline.replay.bounds import parse_offsets
 from tapeline.replay.compare.events import DEFAULT_LIMIT, ignorable_fields
@@ -18,7 +19,16 @@ from tapeline.replay.compare.runs import (
     parity,
     report_data,
 )
+from tapeline.replay.explain.hosted import (
+    HostedAnswer,
+    is_of_signal,
+    recorded_events,
+    replayed_events,
+    why_hosted,
+)
 from tapeline.replay.explain.why import Answer, answer_data, why
+from tapeline.replay.hosting import StrategyChoice
+from tapeline.replay.run import Replay, ReplayOptions
 from tapeline.replay.sources.opening import Origin, check_configuration, source_of
 from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.config.model import Config
@@ -38,6 +48,13 @@ from tapeline.streams.cli.options import (
 )
 from tapeline.streams.cli.show.parity import print_parity
 from tapeline.streams.cli.show.why import print_answer
+from tapeline.streams.cli.show.why_hosted import print_hosted_answer
+from tapeline.streams.cli.strategy_options import (
+    SettingOption,
+    StrategyOption,
+    UnsafeOption,
+    choice_of,
+)
 from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.connection import brokers_of, quiet_client
 from tapeline.streams.outputs.terminal import print_document, print_line
@@ -141,26 +158,35 @@ def why_command(
     tz: TzOption = None,
     time_unit: TimeUnitOption = None,
     until: UntilOption = None,
+    strategy: StrategyOption = None,
+    settings: SettingOption = None,
+    unsafe: UnsafeOption = False,
     json: JsonOption = False,
 ) -> None:
     """Show which records and bars made an event; exit code 1 when the log has no such event."""
-    settings = load_config(config)
+    found = load_config(config)
     quiet_client()
     # `files` and `bars` are read from the context, where they have kept their common order; the
     # first that is no pair is the event.
     words = sources_in_order(context)
     words.remove(next(each for each in words if each.symbol is None))
-    until_times = until_of(until, settings)
+    until_times = until_of(until, found)
     origin = Origin(
         files=tuple(words),
         store=store,
-        brokers=brokers_of(settings.kafka, bootstrap),
+        brokers=brokers_of(found.kafka, bootstrap),
         zone=tz,
         time_unit=time_unit,
         until_ms=until_times.every_ms,
         until_by_symbol=until_times.by_symbol,
     )
-    answer = asyncio.run(_why(settings, origin, event_id))
+    choice = choice_of(context.params)
+    if is_of_signal(event_id):
+        _why_of_signal(found, origin, event_id, choice, json)
+        return
+    if choice is not None:
+        raise InputError(f"--strategy: no strategy leads to {event_id}; leave it out")
+    answer = asyncio.run(_why(found, origin, event_id))
     if json:
         data = {"found": False, "id": event_id} if answer is None else answer_data(answer)
         print_document(data)
@@ -181,6 +207,41 @@ async def _why(config: Config, origin: Origin, event_id: str) -> Answer | None:
             settings = config.without_max_ahead() if run.corrected else config
             return await why(run.log, settings, event_id)
     return await why(lambda: source_of(config, origin).source, config, event_id)
+
+
+def _why_of_signal(
+    config: Config, origin: Origin, event_id: str, choice: StrategyChoice | None, as_json: bool
+) -> None:
+    """Print where an event of a strategy comes from; exit code 1 when there is no such event."""
+    answer = asyncio.run(_why_hosted(config, origin, event_id, choice))
+    if as_json:
+        nothing = {"found": False, "id": event_id}
+        print_document(nothing if answer is None else {"found": True, **to_builtins(answer)})
+    elif answer is None:
+        print_line(f"{event_id}: no strategy published such an event", err=True)
+    else:
+        print_hosted_answer(answer)
+    if answer is None:
+        raise typer.Exit(DIFFERENT)
+
+
+async def _why_hosted(
+    config: Config, origin: Origin, event_id: str, choice: StrategyChoice | None
+) -> HostedAnswer | None:
+    folder = origin.files[0].path if len(origin.files) == 1 else origin.store
+    if choice is None and folder is not None and Path(folder).is_dir():
+        assert origin.brokers is not None
+        async with recorded(str(folder), config, origin.brokers) as run:
+            return await why_hosted(recorded_events(run), event_id)
+    if choice is None:
+        raise InputError(
+            f"{event_id}: name the folder of a run or a store in which strategies ran, or the"
+            " strategies to run by --strategy"
+        )
+    options = ReplayOptions(strategies=choice)
+    return await why_hosted(
+        replayed_events(lambda: Replay(config, source_of(config, origin).source, options)), event_id
+    )
 
 
 def add_to(app: typer.Typer) -> None:

@@ -25,6 +25,7 @@ from tapeline.replay.sources.opening import Origin, source_of
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.config.security import Brokers
+from tapeline.streams.cli.strategy_options import watched
 from tapeline.streams.errors import InputError
 from tapeline.streams.outputs.terminal import LineWriter, print_line
 from tapeline.streams.pipeline.pacing import parse_speed
@@ -132,11 +133,16 @@ async def record(
             partitions = partitions_of(run.source)
             topics = await stack.enter_async_context(
                 RunTopics(
-                    config.kafka, where.brokers or config.kafka.brokers, where.run_id, partitions
+                    config.kafka,
+                    where.brokers or config.kafka.brokers,
+                    where.run_id,
+                    partitions,
+                    hosted=run.strategies is not None,
                 )
             )
         if options.follow:
             await stack.enter_async_context(followed(run))
+        stack.enter_context(watched(run))
         stack.enter_context(watch.over(run))
         return await replay_into(run, Sinks(where.folder, topics), given), opened.manifest
 
@@ -151,6 +157,7 @@ async def print_lines(config: Config, origin: Origin, options: ReplayOptions, wa
             await stack.enter_async_context(followed(run))
         for note in run.notes:
             print_line(f"{note}.", err=True)
+        stack.enter_context(watched(run))
         stack.enter_context(watch.over(run))
         async for event in run:
             out.write(encode(event))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from msgspec.structs import replace
+from msgspec import structs
 
 from tapeline.replay.processes.parent import MOST_PROCESSES, replay_in_processes
 from tapeline.replay.results.results import Sinks, replay_into, untimed_text
@@ -40,6 +40,14 @@ from tapeline.streams.cli.replay_options import (
     stretch_of,
 )
 from tapeline.streams.cli.show.run import print_summary, summary_data
+from tapeline.streams.cli.strategy_options import (
+    CheckMemoryOption,
+    SettingOption,
+    StrategyOption,
+    UnsafeOption,
+    choice_of,
+    watched,
+)
 from tapeline.streams.errors import InputError
 from tapeline.streams.kafka.connection import brokers_of, quiet_client
 from tapeline.streams.outputs.run_folder import MANIFEST, check_outside
@@ -99,6 +107,10 @@ def replay(
     to_topics: ToTopics = False,
     run_id: RunIdOption = None,
     then_follow: ThenFollow = False,
+    strategy: StrategyOption = None,
+    settings: SettingOption = None,
+    unsafe: UnsafeOption = False,
+    check_memory: CheckMemoryOption = False,
     manifest: Annotated[
         Path | None, typer.Option("--manifest", help="Repeat this run, and compare.")
     ] = None,
@@ -107,15 +119,15 @@ def replay(
     """Run the core over a stretch of a log, as live saw it or as we know it now."""
     asked = context.params
     bootstrap = asked["bootstrap"]
-    settings = load_config(asked["config"])
+    config = load_config(asked["config"])
     quiet_client()
     if manifest is not None:
         _check_alone(context)
-        _repeat(settings, manifest, out, bootstrap, json)
+        _repeat(config, manifest, out, bootstrap, json)
         return
-    origin = origin_of(context, settings)
+    origin = origin_of(context, config)
     watch = Watch(parse_replay_speed(speed), skip_idle)
-    options = stretch_of(settings, asked)
+    options = structs.replace(stretch_of(config, asked), strategies=choice_of(asked))
     given = {
         "from": asked["from_"],
         "to": asked["to"],
@@ -130,22 +142,26 @@ def replay(
         "skip_idle": skip_idle,
         "then_follow": then_follow,
     }
-    where = destination(out, to_topics, run_id, brokers_of(settings.kafka, bootstrap))
+    where = destination(out, to_topics, run_id, brokers_of(config.kafka, bootstrap))
     if processes > 1 and (out is None or to_topics or then_follow or watch.paced):
         raise InputError(
             "--processes: needs --out, goes at --speed max without --skip-idle, and neither"
             " --to-topics nor --then-follow"
         )
+    if processes > 1 and options.strategies is not None:
+        raise InputError("--processes: strategies of one account need one process; leave it out")
+    if then_follow and options.strategies is not None:
+        raise InputError("--then-follow: tapeline host runs strategies live; leave --strategy out")
     if out is not None:
         check_folder(out, origin)
     if out is None and not to_topics:
-        asyncio.run(print_lines(settings, origin, options, watch))
+        asyncio.run(print_lines(config, origin, options, watch))
         return
     if processes > 1 and out is not None:
-        recorded = source_of(settings, origin).manifest
-        result = replay_in_processes(settings, origin, options, out, given, processes)
+        recorded = source_of(config, origin).manifest
+        result = replay_in_processes(config, origin, options, out, given, processes)
     else:
-        result, recorded = asyncio.run(record(settings, origin, options, where, given, watch))
+        result, recorded = asyncio.run(record(config, origin, options, where, given, watch))
     _report(result, json)
     if recorded is not None:
         stopped = watch.control is not None and watch.control.stopped
@@ -292,10 +308,13 @@ async def _again(
     options = options_again(before, config)
     if schedule_changes(before, config):
         # Snapshots of other days are refused; from the log's beginning it shows what they change.
-        options = replace(options, snapshots=False)
+        options = structs.replace(options, snapshots=False)
     async with Replay(config, source, options) as run:
-        sinks = Sinks(folder)
-        return await replay_into(run, sinks, before["options"], by_partition=BY_PARTITION in before)
+        by_partition = BY_PARTITION in before
+        with watched(run):
+            return await replay_into(
+                run, Sinks(folder), before["options"], by_partition=by_partition
+            )
 
 
 def add_to(app: typer.Typer) -> None:

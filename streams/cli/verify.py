@@ -10,11 +10,13 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from msgspec import structs
 
 from tapeline.replay.run import ReplayOptions
 from tapeline.replay.sources.opening import Origin, source_of
 from tapeline.replay.verify.causality import CausalityReport, Finding
 from tapeline.replay.verify.determinism import (
+    HOSTED_VARIATIONS,
     VARIATIONS,
     DeterminismReport,
     VariantOutcome,
@@ -29,6 +31,12 @@ from tapeline.schemas.instants import instant_text
 from tapeline.streams.cli.arguments import OrderedCommand
 from tapeline.streams.cli.options import JsonOption
 from tapeline.streams.cli.replay_options import of_a_stretch, origin_of, stretch_of
+from tapeline.streams.cli.strategy_options import (
+    SettingOption,
+    StrategyOption,
+    UnsafeOption,
+    choice_of,
+)
 from tapeline.streams.kafka.connection import quiet_client
 from tapeline.streams.outputs.terminal import (
     PlainTable,
@@ -54,15 +62,19 @@ def causality(
         int, typer.Option(min=1, help="Prefixes to replay, ending at random records.")
     ] = 20,
     seed: Annotated[int, typer.Option(help="Another seed, other ends.")] = 7,
+    strategy: StrategyOption = None,
+    settings: SettingOption = None,
+    unsafe: UnsafeOption = False,
     json: JsonOption = False,
 ) -> None:
     """Count what was published and later rewritten without a correction; 0, or exit code 1."""
-    settings, origin, options = _asked_for(context)
+    config, origin, options = _asked_for(context)
+    options = structs.replace(options, strategies=choice_of(context.params))
     with _counting("Prefixes", prefixes) as progress:
         report = asyncio.run(
             check_causality(
-                settings,
-                lambda: source_of(settings, origin).source,
+                config,
+                lambda: source_of(config, origin).source,
                 options,
                 prefixes,
                 seed,
@@ -81,13 +93,18 @@ def causality(
 @of_a_stretch
 def determinism(
     context: typer.Context,
+    strategy: StrategyOption = None,
+    settings: SettingOption = None,
+    unsafe: UnsafeOption = False,
     json: JsonOption = False,
 ) -> None:
     """Replay with other hash seeds, zones, fetch sizes, splits; equal bytes, or exit code 1."""
-    settings, origin, options = _asked_for(context)
-    report = check_determinism(
-        settings, origin, options, VARIATIONS, None if json else _print_outcome
-    )
+    config, origin, options = _asked_for(context)
+    choice = choice_of(context.params)
+    options = structs.replace(options, strategies=choice)
+    variations = VARIATIONS if choice is None else HOSTED_VARIATIONS
+    progress = None if json else _print_outcome
+    report = check_determinism(config, origin, options, variations, progress)
     if json:
         print_document(determinism_data(report))
     elif report.equal:

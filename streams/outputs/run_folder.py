@@ -15,8 +15,9 @@ from tapeline.schemas.codec import encode_lines
 from tapeline.schemas.errors import UnusableError
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject, Retract
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.registry import EVENTS
-from tapeline.schemas.topics import DEFAULT_PREFIX, output_topics, topic_of
+from tapeline.schemas.topics import DEFAULT_PREFIX, host_topics, output_topics, topic_of
 from tapeline.streams.errors import naming
 from tapeline.streams.outputs.hashed_file import HashedFile
 from tapeline.streams.outputs.run_bars import BARS_FILE, BARS_SHA256, BarsFile
@@ -55,7 +56,7 @@ class TopicFile:
 
     def __init__(self, path: Path, counted: Callable[[Sequence[Any]], None]) -> None:
         self.count = 0
-        self.waiting: list[Output | Reject] = []
+        self.waiting: list[Output | Reject | HostEvent] = []
         self._counted = counted
         self._file = HashedFile(path)
 
@@ -86,9 +87,11 @@ class TopicFiles:
     folder
         Where they lie; None: their lines are counted and hashed, and kept nowhere.
     count
-        Called with every batch of events of one type that is written.
+        Called with every batch of events of one topic that is written.
     registry
         The types of the events: every topic that a fold writes has a file.
+    hosted
+        Whether strategies run: the topics of their hosts have files, too.
     """
 
     def __init__(
@@ -96,11 +99,15 @@ class TopicFiles:
         folder: Path | None,
         count: Callable[[Sequence[Any]], None],
         registry: Registry = EVENTS,
+        hosted: bool = False,
     ) -> None:
         self._registry = registry
+        names = output_topics(registry=registry)
+        if hosted:
+            names += host_topics(registry=registry)
         self._files = {
             name: TopicFile(Path(os.devnull) if folder is None else folder / f"{name}.jsonl", count)
-            for name in output_topics(registry=registry)
+            for name in names
         }
         self._of_type: dict[type, TopicFile] = {}
 
@@ -113,7 +120,7 @@ class TopicFiles:
             self._of_type[kind] = file
         return file
 
-    def write(self, events: Sequence[Output]) -> None:
+    def write(self, events: Sequence[Output | HostEvent]) -> None:
         """Append events to the files of their topics."""
         of_type = self._of_type
         for event in events:
@@ -160,9 +167,11 @@ class RunDirectory:
     folder
         Folder of the run. An earlier run there is replaced as a whole.
     count
-        Called with every batch of events of one type that is written.
+        Called with every batch of events of one topic that is written.
     registry
         The types of the events.
+    hosted
+        Whether strategies run; see `TopicFiles`.
 
     Raises
     ------
@@ -175,11 +184,13 @@ class RunDirectory:
         folder: Path,
         count: Callable[[Sequence[Any]], None],
         registry: Registry = EVENTS,
+        hosted: bool = False,
     ) -> None:
         # Through links: what is renamed must be the folder itself.
         self._target = Path(os.path.realpath(folder))
         check_replaceable(folder, self._target)
         self._registry = registry
+        self._hosted = hosted
         self._shown = folder
         self._count = count
         self._part, self._old = _beside(self._target)
@@ -211,7 +222,7 @@ class RunDirectory:
             self._part.mkdir(exist_ok=True)
             self._take_lock()
             self._repair()
-            self._files = TopicFiles(self._part, self._count, self._registry)
+            self._files = TopicFiles(self._part, self._count, self._registry, self._hosted)
             self._bars = BarsFile(self._part / BARS_FILE)
         except BaseException:
             self.__exit__()

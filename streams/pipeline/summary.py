@@ -27,6 +27,7 @@ from tapeline.schemas.events import (
     type_of,
 )
 from tapeline.streams.core.correct.corrections import Change
+from tapeline.streams.pipeline.host_summary import HostSummary
 from tapeline.streams.pipeline.refusals import RowReport
 from tapeline.streams.pipeline.routing import Router
 from tapeline.streams.pipeline.status import SessionSoFar
@@ -340,6 +341,8 @@ class RunResult:
         Its folder; None when the results went elsewhere.
     report
         How many rows of its inputs are dead letters; None of a replay.
+    hosted
+        What strategies and accounts did; None where none ran.
     """
 
     manifest: dict[str, Any]
@@ -347,6 +350,7 @@ class RunResult:
     kept: Path | None
     ignored_columns: dict[str, tuple[str, ...]]
     report: RowReport | None = None
+    hosted: HostSummary | None = None
 
     @property
     def folder(self) -> Path:

@@ -77,10 +77,10 @@ WITHOUT: dict[str, str] = {
     "options and tables of the commands: tests/unit/streams/cli": (
         "streams/cli/options streams/cli/recording streams/cli/replay_options "
         "streams/cli/show/correction streams/cli/show/feeds streams/cli/show/log_text "
-        "streams/cli/show/feed_drill streams/cli/show/parity "
+        "streams/cli/show/feed_drill streams/cli/show/hosted streams/cli/show/parity "
         "streams/cli/show/progress streams/cli/show/run streams/cli/show/status "
         "streams/cli/show/store "
-        "streams/cli/show/why "
+        "streams/cli/show/why streams/cli/show/why_hosted streams/cli/strategy_options "
     ),
     "what status and gaps show of a run: tests/unit/streams/cli/test_status.py": (
         "streams/outputs/run_reading streams/pipeline/run_ends "

@@ -15,22 +15,23 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from msgspec.structs import replace
 
 from tapeline.replay.bounds import parse_bound
 from tapeline.replay.fold import Selection, selected
+from tapeline.replay.hosting import StrategyChoice
 from tapeline.replay.options import ReplayOptions
 from tapeline.replay.pace.control import Control
 from tapeline.replay.run import Replay
 from tapeline.replay.sources.items import Release
 from tapeline.replay.sources.topic import TopicSource
-from tapeline.replay.strategy import run_strategy
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.host_events import IssuedSignal
 from tapeline.schemas.partition import partition_for
 from tapeline.schemas.records import Bar
 from tapeline.schemas.topics import input_log
-from tapeline.streams.host.strategy import Now, Strategy
 from tapeline.streams.kafka.administration import create_topics
 from tests.kafka.broker import Broker
 from tests.kafka.test_reading import tapeline
@@ -38,6 +39,18 @@ from tests.kafka.worker_process import WorkerProcess, until_committed
 from tests.unit.replay.virtual_clock import VirtualClock
 
 SYMBOLS = ("ETHUSDT", "BTCUSDT")
+WATCHING = """
+from tapeline import Needs, Signal, Strategy
+
+
+class Watching(Strategy):
+    def setup(self, config):
+        return Needs(cold=True)
+
+    def on_bar(self, bar, now):
+        delay_ms = now.ms - bar.start_ms - 60_000
+        now.emit(Signal(bar.symbol, "hold", reason=str(delay_ms)))
+"""
 BEGIN_MS = 1_704_844_800_000  # 2024-01-10 00:00 UTC
 MINUTE_MS = 60_000
 MINUTES = 2 * 1_440
@@ -132,17 +145,14 @@ async def test_two_symbols_backfilled_one_after_the_other_are_replayed_in_market
     assert "CreateTime of 840 records read is not the end of their bar" in printed
 
 
-async def test_a_strategy_gets_every_bar_when_it_ends(log: Log) -> None:
-    delays = []
-
-    class Watching(Strategy):
-        def on_bar(self, bar: Bar, now: Now) -> None:
-            delays.append(now.ms - bar.start_ms - MINUTE_MS)
-
+async def test_a_strategy_gets_every_bar_when_it_ends(log: Log, tmp_path: Path) -> None:
+    path = tmp_path / "watching.py"
+    path.write_text(WATCHING)
     config, _ = log
-    async with Replay(config, source(config), HOUR) as run:
-        await run_strategy(run, Watching())
-    assert delays == [0] * 120
+    options = replace(HOUR, strategies=StrategyChoice((f"{path}:Watching",)))
+    async with Replay(config, source(config), options) as run:
+        delays = [each.reason async for each in run.events(IssuedSignal) if each.state == "issued"]
+    assert delays == ["0"] * 120
 
 
 async def test_an_hour_at_speed_600_takes_six_seconds(log: Log) -> None:

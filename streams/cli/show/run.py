@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tapeline.schemas.instants import TIME, instant_text
+from tapeline.streams.cli.show.hosted import print_hosted
 from tapeline.streams.outputs.terminal import PlainConsole, PlainTable, number_table, text_table
 from tapeline.streams.pipeline.summary import RunResult
 
@@ -55,6 +56,8 @@ def print_summary(console: PlainConsole, result: RunResult) -> None:
         console.print(f"Pairs of {group}: {rows} rows")
     for kind, events in data["others"].items():
         console.print(f"{kind}: {events} events")
+    if result.hosted is not None:
+        print_hosted(console, result.hosted.totals())
     if result.summary.first_gaps:
         console.print(_gaps_table(result))
     if result.summary.rejects:
@@ -217,6 +220,7 @@ def summary_data(result: RunResult) -> dict[str, Any]:
         "refused": None if result.report is None else result.report.plain(),
         "ignored_columns": {path: list(names) for path, names in result.ignored_columns.items()},
         "topics": result.manifest["topics"],
+        **({} if result.hosted is None else result.hosted.totals()),
     }
 
 

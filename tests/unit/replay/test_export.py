@@ -12,11 +12,11 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import fields, replace
 
 from tapeline.replay import Replay
-from tapeline.replay.export import columns, events_in, to_pandas, to_polars
+from tapeline.replay.export import Row, columns, events_in, to_pandas, to_polars
 from tapeline.schemas.codec import encode
 from tapeline.schemas.config.model import built_in_config
 from tapeline.schemas.documents.examples import event_examples
-from tapeline.schemas.events import DerivedBar, Output, Pair, Range, Reject, Retract, Swing, Touch
+from tapeline.schemas.events import DerivedBar, Pair, Range, Reject, Retract, Swing, Touch
 from tapeline.schemas.records import Cancel, LogRecord
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.calendars import load_calendar
@@ -181,7 +181,7 @@ def test_the_times_of_a_pair_are_a_column_for_each_symbol(run: Path) -> None:
 
 async def test_events_of_a_replay_are_those_of_its_run_directory(run: Path) -> None:
     async with Replay.files(built_in_config(), [run], symbols=["ES"]) as replayed:
-        found: list[Output | Reject] = [each async for each in replayed.events(Touch, Retract)]
+        found: list[Row] = [each async for each in replayed.events(Touch, Retract)]
     due = [
         each
         for each in events_in(run, Touch)

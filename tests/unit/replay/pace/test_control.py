@@ -32,14 +32,15 @@ async def played(
     clock: VirtualClock,
     times: list[int],
     events: Callable[[int], list[Output]] = lambda time_ms: [],
+    marked_ms: int | None = None,
 ) -> list[float]:
-    """Seconds from the start at which the records went."""
+    """Seconds from the start at which the records went; a strategy marks the one of `marked_ms`."""
     went = []
     for time_ms in times:
         if not control.at_once(time_ms) and not await control.release(time_ms):
             break
         went.append(clock.elapsed_s)
-        control.seen(events(time_ms))
+        control.seen(events(time_ms), marked=time_ms == marked_ms)
     return went
 
 
@@ -362,30 +363,20 @@ async def test_a_jump_to_what_never_comes_runs_to_the_end() -> None:
     assert await scene.play(HOUR, eventful) == [0] + [2] * 60
 
 
-async def test_a_signal_of_a_strategy_ends_a_jump_to_it() -> None:
+async def test_a_record_that_a_strategy_marks_ends_a_jump_to_the_next_mark() -> None:
     scene = Scene("max", (3, stop))
-    scene.control.jump_to_next("signal")
-
-    def strategy(time_ms: int) -> list[Output]:
-        if time_ms == HOUR[7]:
-            scene.control.signal()
-        return []
-
-    assert len(await scene.play(HOUR, strategy)) == 8
+    scene.control.jump_to_next("mark")
+    assert len(await played(scene.control, scene.clock, HOUR, marked_ms=HOUR[7])) == 8
     assert scene.control.state.paused
 
 
-async def test_while_a_signal_is_looked_for_each_record_is_handed_over_by_itself() -> None:
-    control = Scene("max").control
-    control.jump_to_next("signal")
-    assert not control.at_once(OPEN_MS)
-    assert await control.release(OPEN_MS)
-
-
-async def test_a_signal_that_is_not_looked_for_changes_nothing() -> None:
-    control = Scene("max").control
-    control.signal()
-    assert not control.state.paused
+async def test_a_mark_that_is_not_looked_for_changes_nothing() -> None:
+    for landmark in (None, "gap", "signal"):
+        control = Scene("max").control
+        if landmark is not None:
+            control.jump_to_next(landmark)
+        control.seen([], marked=True)
+        assert not control.state.paused
 
 
 async def test_the_state_shows_what_a_jump_runs_to() -> None:

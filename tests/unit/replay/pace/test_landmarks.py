@@ -1,4 +1,4 @@
-"""What counts as the next gap, touch or session."""
+"""What counts as the next gap, touch, session or signal."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from tapeline.replay.pace.landmarks import Landmarks
+from tapeline.replay.pace.landmarks import Landmarks, landmarks
 from tapeline.schemas.documents.examples import event_examples, retract_example
 from tapeline.schemas.events import Gap, Session, Touch
+from tapeline.schemas.host_events import IssuedSignal
+from tapeline.schemas.registry import EVENTS
 
 T = TypeVar("T", Gap, Session, Touch)
 
@@ -61,6 +63,15 @@ def test_a_touch_is_one_and_an_expiry_is_none() -> None:
     touch = replace(example(Touch), event="first_break")
     assert Landmarks().among([touch]) == ["touch"]
     assert Landmarks().among([replace(touch, event="expired")]) == []
+
+
+def test_a_signal_is_one_when_it_is_issued_and_none_when_it_closes() -> None:
+    signal = EVENTS.row("signal").example
+    assert isinstance(signal, IssuedSignal)
+    assert Landmarks().among([replace(signal, state="issued")]) == ["signal"]
+    for state in ("cancelled", "replaced", "expired"):
+        assert Landmarks().among([replace(signal, state=state)]) == []
+    assert landmarks()[-1] == "mark"
 
 
 def test_a_retraction_is_nothing_to_jump_to() -> None:

@@ -85,18 +85,6 @@ async def test_steps_hand_over_one_record_each() -> None:
         assert [clock.elapsed_s async for _ in run.releases()] == [1, 2]
 
 
-async def test_a_strategy_that_signals_sees_nothing_after_it_until_it_goes_on() -> None:
-    control, clock = controlled(None, (4, Control.resume))
-    control.jump_to_next("signal")
-    times = []
-    async with replay(control, minutes(0, 4)) as run:
-        async for release in run.releases():
-            times.append(clock.elapsed_s)
-            if release.item.offset == 1:
-                control.signal()
-    assert times == [0, 0, 4, 4]
-
-
 async def test_a_replay_that_is_stopped_reports_where() -> None:
     control, _ = controlled(60, (2.5, Control.stop))
     async with replay(control, minutes(0, 60)) as run:

@@ -277,7 +277,7 @@ async def replayed(options: ReplayOptions) -> tuple[dict[int, str], set[str], Re
         async for each in run:
             if isinstance(each, Reject):
                 letters.append(each)
-            else:
+            elif each.symbol is not None:
                 symbols.add(each.symbol)
     return by_offset(letters), symbols, run
 
