@@ -1,4 +1,5 @@
-# make run    sample books in, results out      make test    every check there is
+# make run        sample books in, results out      make test    every check there is
+# make backtest   strategies over them, a report
 # make live   a live market on this machine     make help    the rest
 #
 # Needs Python 3.11 or newer with venv and pip, nothing else; everything is installed into $(VENV).
@@ -9,6 +10,8 @@ VENV := .venv
 COMPILED := .venv-compiled
 SAMPLE := sample
 OUT := out
+BACKTEST := build/backtest
+STRATEGIES := examples/backtest.toml
 
 PY := $(VENV)/bin/python
 COMPILED_PY := $(COMPILED)/bin/python
@@ -42,10 +45,11 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run live test lint fix lock pure-test rule-test store-test broker-test worker-test client-test coverage compiled compiled-test compiled-test-if-possible bench bench-corrections bench-indicators bench-kafka bench-replay bench-ingest bench-compiled soak schemas calendars clean
+.PHONY: help run backtest live test lint fix lock pure-test rule-test store-test broker-test worker-test client-test coverage compiled compiled-test compiled-test-if-possible bench bench-corrections bench-indicators bench-kafka bench-replay bench-ingest bench-backtest bench-compiled soak schemas calendars clean
 
 help:
 	@echo "make run        install, write sample books, run them, print the summary"
+	@echo "make backtest   the shipped strategies over the sample books, with a report: $(BACKTEST)-report"
 	@echo "make live       a small exchange and a feed of it, as a live table, until Ctrl-C (SECONDS=20)"
 	@echo "make test       lint, all tests, and the tests on the compiled core where a compiler is"
 	@echo "make lint       ruff and mypy --strict"
@@ -60,6 +64,7 @@ help:
 	@echo "make bench-kafka  benchmarks/kafka.py: workers on a broker, against loops by hand"
 	@echo "make bench-replay  benchmarks/replay.py: what a replay costs beside the core it runs"
 	@echo "make bench-ingest  benchmarks/ingest.py: what a live feed costs, and how long an outage is felt"
+	@echo "make bench-backtest  benchmarks/backtest.py: a crossover here and in other backtesters (PEERS=python that has them)"
 	@echo "make schemas    write the generated JSON Schemas, AsyncAPI document, docs/events.md and docs/indicators.md again"
 	@echo "make calendars  make the calendar artefacts again (installs the extra 'calendars')"
 	@echo "make clean      remove what runs and builds left, the virtual environments too"
@@ -67,6 +72,11 @@ help:
 run: $(VENV)/.installed-runtime
 	$(VENV)/bin/tapeline sample $(SAMPLE)
 	$(VENV)/bin/tapeline run $(SAMPLE_BOOKS) --out $(OUT)
+
+backtest: $(VENV)/.installed-runtime
+	$(VENV)/bin/tapeline sample $(SAMPLE)
+	$(VENV)/bin/tapeline replay $(SAMPLE_BOOKS) --config $(STRATEGIES) --strategy all --out $(BACKTEST)
+	$(VENV)/bin/tapeline report $(BACKTEST) --config $(STRATEGIES)
 
 live: $(VENV)/.installed-runtime
 	rm -rf build/live
@@ -159,6 +169,10 @@ bench-replay: $(VENV)/.installed-dev
 
 bench-ingest: $(VENV)/.installed-runtime
 	$(PY) benchmarks/ingest.py
+
+# Peers run in an environment of their own: PEERS=path/to/its/bin/python.
+bench-backtest: $(VENV)/.installed-runtime
+	$(PY) benchmarks/backtest.py $(if $(PEERS),--peers $(PEERS))
 
 bench-compiled: compiled
 	$(COMPILED_PY) benchmarks/core.py

@@ -45,6 +45,7 @@ from tapeline.streams.cli.options import (
     until_of,
 )
 from tapeline.streams.cli.replay import add_to as add_replay
+from tapeline.streams.cli.report import add_to as add_report
 from tapeline.streams.cli.runs import add_to as add_runs
 from tapeline.streams.cli.samples import add_to as add_samples
 from tapeline.streams.cli.show.correction import explanation
@@ -90,6 +91,7 @@ add_store(app)
 add_kafka(app)
 add_drill(app)
 add_replay(app)
+add_report(app)
 add_runs(app)
 add_checks(app)
 add_verify(app)

@@ -74,6 +74,9 @@ WITHOUT: dict[str, str] = {
         "streams/host/accounts/decisions streams/host/accounts/ledger "
         "streams/host/accounts/model streams/host/accounts/orders "
     ),
+    "a part of every report: tests/unit/replay/report": (
+        "replay/report/book replay/report/figures replay/report/tables "
+    ),
     "options and tables of the commands: tests/unit/streams/cli": (
         "streams/cli/options streams/cli/recording streams/cli/replay_options "
         "streams/cli/show/correction streams/cli/show/feeds streams/cli/show/log_text "
