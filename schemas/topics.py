@@ -75,10 +75,11 @@ def host_topics(prefix: str = DEFAULT_PREFIX, registry: Registry = EVENTS) -> tu
 
 
 def store_topics(registry: Registry = EVENTS) -> tuple[str, ...]:
-    """Names of the topics that a store has a file of: the outputs, and those of feeds."""
+    """Names of the topics that a store may have a file of: of outputs, feeds and strategies."""
     return (
         *output_topics(registry=registry),
         *(topic.name for topic in _shared("feed", DEFAULT_PREFIX, registry)),
+        *host_topics(registry=registry),
     )
 
 

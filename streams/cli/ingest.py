@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from tapeline.schemas.config.loading import load_config
-from tapeline.streams.cli.options import BootstrapOption, ConfigOption
+from tapeline.streams.cli.options import AcceptOption, BootstrapOption, ConfigOption
+from tapeline.streams.errors import InputError
 
 FeedsArgument = Annotated[
     list[str], typer.Argument(metavar="FEED...", help="Feeds of the configuration.")
@@ -32,6 +33,7 @@ def ingest(
     once: Annotated[
         bool, typer.Option("--once", help="End when everything up to now is written.")
     ] = False,
+    accept: AcceptOption = None,
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
     json: Annotated[
@@ -46,6 +48,8 @@ def ingest(
     summary_s: Annotated[float, typer.Option(hidden=True, min=0.01)] = 60.0,
 ) -> int:
     """Bring live feeds into the log, or into a store; lines for a log file without a terminal."""
+    if accept and store is None:
+        raise InputError("--accept belongs to --store DIR: the log of a broker has no strategies")
     from tapeline.streams.ingest.ingest import IngestOptions
     from tapeline.streams.ingest.process import IngestProcess, ServeOptions, Show
     from tapeline.streams.worker.runner import with_bootstrap
@@ -55,7 +59,7 @@ def ingest(
     process = IngestProcess(
         settings,
         feeds,
-        IngestOptions(store=store, once=once, lease_s=lease_s),
+        IngestOptions(store=store, once=once, lease_s=lease_s, accept=tuple(accept or ())),
         os.environ,
         ServeOptions(http_host, http_port, show, summary_s),
     )

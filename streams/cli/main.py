@@ -30,6 +30,7 @@ from tapeline.streams.cli.feeds import add_to as add_feeds
 from tapeline.streams.cli.ingest import add_to as add_ingest
 from tapeline.streams.cli.options import (
     DEFAULT_REJECTS,
+    AcceptOption,
     BarsOption,
     BootstrapOption,
     ConfigOption,
@@ -151,16 +152,18 @@ def run(
         bool,
         typer.Option("--rebuild", help="With --store: make it again from its log, without files."),
     ] = False,
+    accept: AcceptOption = None,
     max_rejects: MaxRejectsOption = DEFAULT_REJECTS,
     json: JsonOption = False,
 ) -> None:
     """Run the engine over files, without a broker."""
     if rebuild:
-        others = (files, bars, out, until, tz, from_, as_corrected, explain, replace)
+        others = (files, bars, out, until, tz, from_, as_corrected, explain, replace, accept)
         rebuild_and_report(config, store, any(others), json)
         return
     limit = reject_limit_of(max_rejects)
-    settings = _destination(out, store, as_corrected, from_ is not None or replace, config)
+    of_store = from_ is not None or replace or bool(accept)
+    settings = _destination(out, store, as_corrected, of_store, config)
     until_times = until_of(until, settings)
     from_ms = None if from_ is None else instant_of("--from", from_)
     # `files` and `bars` are read from the context, where they have kept their common order.
@@ -177,6 +180,7 @@ def run(
             replace,
             limit,
             until_by_symbol=until_times.by_symbol,
+            accept=tuple(accept or ()),
         )
         run_and_report(settings, sources, store, options, explained, json)
         return
@@ -210,7 +214,7 @@ def _destination(
     if store is not None and as_corrected:
         raise InputError("--as-corrected: a store has no other order; leave it out")
     if out is not None and of_store:
-        raise InputError("--from and --replace belong to --store DIR")
+        raise InputError("--from, --replace and --accept belong to --store DIR")
     return load_config(config)
 
 

@@ -49,6 +49,15 @@ UntilOption = Annotated[
         " there, later rows of it are left out. Can be repeated.",
     ),
 ]
+AcceptOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept",
+        metavar="NAME",
+        help="With --store: begin a strategy anew that has failed, or of which the store knows"
+        " another version. Can be repeated.",
+    ),
+]
 MaxRejectsOption = Annotated[
     str,
     typer.Option(

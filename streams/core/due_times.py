@@ -27,17 +27,15 @@ class DueTimes:
         `later_ms` waits for.
     later_ms
         The same, but for derived bars: they end far more often than all else.
-    grid_ms
-        The same for derived bars alone.
     at_once
-        Whether every bar is looked at: a tracker takes each at its end, and publishes for it.
+        Whether every bar is looked at: a tracker publishes for each.
     ceiling, floor
         A bar with floor <= low and high <= ceiling may be handed on later.
     """
 
     __slots__ = (
-        "_added", "_clock", "_prompt", "_waiting", "at_once", "ceiling", "derived", "due_ms",
-        "floor", "grid_ms", "later_ms",
+        "_added", "_clock", "_waiting", "at_once", "ceiling", "derived", "due_ms", "floor",
+        "later_ms",
     )  # fmt: skip
 
     def __init__(self, rules: SymbolRules, clock: RestorePointClock) -> None:
@@ -45,9 +43,8 @@ class DueTimes:
         self._added = rules.added
         self._waiting: list[Tracker] = [rules.sessions, *rules.in_run.moved]
         self._clock = clock
-        self._prompt = [each for each in rules.added if each.at_once]
-        self.at_once = bool(self._prompt)
-        self.due_ms = self.grid_ms = self.later_ms = NOWHERE_MS
+        self.at_once = any(each.at_once for each in rules.added)
+        self.due_ms = self.later_ms = NOWHERE_MS
         self.ceiling = NO_LEVEL
         self.floor = -NO_LEVEL
 
@@ -64,8 +61,8 @@ class DueTimes:
             if tracker.floor > highest:
                 highest = tracker.floor
         self.later_ms = earliest
-        self.grid_ms = self.derived.next_grid_ms(label_ms)
-        self.due_ms = NOWHERE_MS if self.at_once else min(self.grid_ms, earliest)
+        if not self.at_once:
+            self.due_ms = min(self.derived.next_grid_ms(label_ms), earliest)
         self.ceiling = lowest
         self.floor = highest
 

@@ -47,7 +47,7 @@ class SymbolTracks(DueTimes):
     """
 
     __slots__ = (
-        "_book", "_books", "_fast_path_allowed", "_fresh", "_has_added", "_highs", "_late",
+        "_book", "_books", "_fast_path_allowed", "_fresh", "_has_added", "_highs",
         "_lows", "_movable", "_partner", "_passed_ms", "_plan", "_stamp", "bars", "base", "base_ms",
         "calendar", "fast_path_ms", "first_label_ms", "history", "ranges", "rules", "session_begun",
         "sessions", "swings", "symbol", "ticks", "whole",
@@ -80,7 +80,6 @@ class SymbolTracks(DueTimes):
         self._stamp = stamp
         self._partner: SymbolTracks | None = None
         self._has_added = bool(rules.added)
-        self._late = [each for each in rules.added if not each.at_once]
         self._movable = rules.movable
         self._fast_path_allowed = all(
             each.takes_runs and not each.edge for each in rules.added
@@ -165,7 +164,7 @@ class SymbolTracks(DueTimes):
         fresh = self._fresh
         if fresh:
             self.bars.position += len(fresh)
-            for tracker in self._late:
+            for tracker in self.rules.added:
                 tracker.take(fresh)
             self.derived.take(fresh, self.whole)
             self._keep(fresh)
@@ -177,16 +176,12 @@ class SymbolTracks(DueTimes):
         stamp = self._stamp
         out = stamp.begin(offset, end)
         date = self.sessions.date
-        if self.at_once:
-            newest = self._fresh[-1:]
-            for tracker in self._prompt:
-                tracker.take(newest)
         # What a tracker of the plan does with a derived bar may move what it waits for.
         later = end >= self.later_ms or (self._movable and end >= self.due_ms)
         if later:
             self._turn(end)
         else:
-            if end >= self.grid_ms:
+            if end >= self.due_ms:
                 self._roll(end)
             if self.ranges.pending or self._has_added:
                 self._publish(self.rules.in_run)
@@ -204,11 +199,12 @@ class SymbolTracks(DueTimes):
         """`flush`, and close the windows of derived bars that end: nothing was published yet."""
         fresh = self._fresh
         self.bars.position += len(fresh)
-        for tracker in self._late:
-            tracker.take(fresh)
-        self.grid_ms = self.derived.roll(fresh, self.whole, end)
+        if self._has_added:
+            for tracker in self.rules.added:
+                tracker.take(fresh)
+        due_ms = self.derived.roll(fresh, self.whole, end)
         if not self.at_once:
-            self.due_ms = self.grid_ms if self.grid_ms < self.later_ms else self.later_ms
+            self.due_ms = due_ms if due_ms < self.later_ms else self.later_ms
         self._keep(fresh)
 
     def _keep(self, fresh: list[PackedRow]) -> None:

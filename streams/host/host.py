@@ -188,7 +188,7 @@ class Host:
             if kind == ACCEPTED:
                 expired, fills = self._fill(lane.symbol, record)
             expired += self._expire(lane.symbol, record.watermark_ms)
-            if record.events:
+            if record.events and kind != REBUILT:
                 closed = closes(record.events)
             for session in closed:
                 self._trading.close_session(lane.symbol, session.session)

@@ -188,7 +188,7 @@ class HostState:
                 tuple(name for name, _, _ in others),
                 f"the state is of another version of strategies: {shown}. Go back to what it was"
                 " made with, or begin them anew: their signals are closed, their memory is empty"
-                f" (tapeline host --accept {','.join(name for name, _, _ in others)})",
+                f" (--accept {','.join(name for name, _, _ in others)})",
             )
 
     def _restore_one(

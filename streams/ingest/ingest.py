@@ -51,11 +51,14 @@ class IngestOptions:
         End when the feeds have caught up: for a schedule.
     lease_s
         After how long without a sign of life another process of a feed takes over, at a broker.
+    accept
+        Strategies of a store that begin anew.
     """
 
     store: Path | None = None
     once: bool = False
     lease_s: float = 30.0
+    accept: tuple[str, ...] = ()
 
 
 @dataclass
@@ -170,7 +173,7 @@ class Ingest:
 
     async def _destination(self, stack: AsyncExitStack) -> MakeLog:
         if self._options.store is not None:
-            store = LiveStore(self._config, self._options.store)
+            store = LiveStore(self._config, self._options.store, accept=self._options.accept)
             thread = self.store = StoreThread(store)
             await thread.start()
             stack.push_async_callback(thread.stop)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject, Retract, type_of
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.registry import EVENTS
 from tapeline.streams.pipeline.refusals import RowRefusals
 
@@ -86,6 +87,8 @@ class StoreCounts:
         Groups that were run again from their bars.
     for_settings
         Those of them that were so for other indicators, windows or derived intervals.
+    hosted
+        Events of strategies and their accounts, by type; of types that there were.
     """
 
     def __init__(self, records_before: int = 0, registry: Registry = EVENTS) -> None:
@@ -101,6 +104,7 @@ class StoreCounts:
         self.refusals = RowRefusals()
         self.rebuilt: list[str] = []
         self.for_settings: list[str] = []
+        self.hosted: dict[str, int] = {}
 
     def outcome(self, kind: str) -> None:
         """A record that was taken."""
@@ -128,6 +132,11 @@ class StoreCounts:
             what = "recalculated" if corrected else "changed"
         self.facts[type_of(event)][what] += 1
 
+    def host_event(self, event: HostEvent) -> None:
+        """An event of a strategy or of an account."""
+        kind = self._registry.row_of(event).tag
+        self.hosted[kind] = self.hosted.get(kind, 0) + 1
+
     def repeated(self) -> StoreCounts:
         """Counters of the same run over the same rows, right after this one."""
         counts = StoreCounts(self.records_before, self._registry)
@@ -153,6 +162,7 @@ class StoreCounts:
             "refusals": self.refusals.plain(),
             "rebuilt": list(self.rebuilt),
             "for_settings": list(self.for_settings),
+            "hosted": dict(self.hosted),
         }
 
     @staticmethod
@@ -170,4 +180,5 @@ class StoreCounts:
         counts.rebuilt = data["rebuilt"]
         # A run of an earlier version did not count them.
         counts.for_settings = data.get("for_settings", [])
+        counts.hosted = data.get("hosted", {})
         return counts

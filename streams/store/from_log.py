@@ -18,6 +18,7 @@ from tapeline.streams.store.layout import check_folder
 from tapeline.streams.store.opened import OpenStore, no_hook
 from tapeline.streams.store.rebuild import check_readable, rebuild
 from tapeline.streams.store.recovery import recover
+from tapeline.streams.store.strategies import configured_strategies
 
 STEP_RECORDS = 20_000
 
@@ -56,8 +57,8 @@ def make_again(
 ) -> MadeAgain:
     """Throw state and topics of a store away and make them from its log.
 
-    Killed at any time it can be given again, and any run goes on with it; until it is done a
-    reader is refused.
+    Strategies run over the whole log, whenever they began in the store before. Killed at any time
+    it can be given again, and any run goes on with it; until it is done a reader is refused.
 
     Parameters
     ----------
@@ -81,13 +82,15 @@ def make_again(
     """
     check_folder(folder)
     check_store(folder)
+    strategies = configured_strategies(config)
     with rare_collections(), OpenStore(folder, hook, True, registry) as store:
-        keeper = Keeper(config, store, least_again=least_again)
+        keeper = Keeper(config, store, least_again=least_again, strategies=strategies)
         recover(keeper, step_records, refused_stay=True)
         records = keeper.next_offset
         for group in sorted(keeper.rebuilds):
             check_readable(keeper, group)
             rebuild(keeper, group, lambda: None)
+        keeper.stop_strategies()
         symbols = {}
         for engine in keeper.router.engines.values():
             for each in engine.plan.instruments:

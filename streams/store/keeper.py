@@ -10,9 +10,11 @@ from contextlib import suppress
 from tapeline.schemas.codec import RecordDecoder, decode_event, encode
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.events import Output, Reject
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.records import Bar, Cancel, Clock, LogRecord
 from tapeline.streams.core.correct.corrections import Correction
 from tapeline.streams.core.engine import GroupEngine
+from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.core.rejection import RecordRejected
 from tapeline.streams.core.volume import written_volume
 from tapeline.streams.pipeline.admission import TOO_MANY
@@ -41,6 +43,12 @@ from tapeline.streams.store.layout import (
 from tapeline.streams.store.opened import OpenStore
 from tapeline.streams.store.settings import earlier_settings, stored_plans
 from tapeline.streams.store.step import StoreStep
+from tapeline.streams.store.strategies import (
+    NO_STRATEGIES,
+    StoreHost,
+    StoreStrategies,
+    runs_strategies,
+)
 
 DIGEST_BYTES = 16
 LEAST_AGAIN = 50_000
@@ -71,6 +79,8 @@ class Keeper:
     least_again
         Bars that corrections may run again before a rebuild of the group is the better way; in a
         larger store as many as there are records.
+    strategies
+        Strategies to run, from where the store says on.
 
     Attributes
     ----------
@@ -80,6 +90,8 @@ class Keeper:
         The engines, restored when a record of their group comes.
     rebuilds
         Groups to run again from their bars, as in the checkpoint.
+    host
+        The strategies that run; None: none.
 
     Raises
     ------
@@ -93,6 +105,7 @@ class Keeper:
         store: OpenStore,
         explain: Callable[[int, Correction], None] | None = None,
         least_again: int = LEAST_AGAIN,
+        strategies: StoreStrategies = NO_STRATEGIES,
     ) -> None:
         self.config = config
         self.store = store
@@ -116,6 +129,27 @@ class Keeper:
         self._earlier = earlier_settings(
             config, folder, self._plans, store.database, way_out(folder), self.registry
         )
+        self.host: StoreHost | None = None
+        if runs_strategies(strategies, store):
+            self.host = StoreHost(config, strategies, store, self.router)
+
+    def begin_strategies(self) -> None:
+        """Commit what strategies made of the stored log that they begin with, if there is any.
+
+        It comes before anything is taken, and of the run that wrote last nothing changes.
+        """
+        host = self.host
+        if host is None or not host.must_commit:
+            return
+        for event in host.published:
+            self.publish_hosted(event)
+        host.published = []
+        self.write([], self.store.checkpoint.run)
+
+    def stop_strategies(self) -> None:
+        """Tear strategies down after the last commit."""
+        if self.host is not None:
+            self.host.stop()
 
     @property
     def changed(self) -> list[str]:
@@ -200,6 +234,9 @@ class Keeper:
         """Hand a record to its engine, and publish its events."""
         outcome = self._drive.apply(record, self._next)
         if outcome.kind in ("duplicates", "idle"):
+            if self._line is not None:
+                # It has an offset in the log: a replay shows it to strategies, too.
+                self._show(record, outcome, self._next)
             return outcome.kind
         self._note(record)
         correction = outcome.correction
@@ -209,7 +246,15 @@ class Keeper:
                 self._explain(self._next - 1, correction)
         for event in outcome.events:
             self.publish(event)
+        self._show(record, outcome, self._next - 1)
         return outcome.kind
+
+    def _show(self, record: LogRecord, outcome: Outcome, offset: int) -> None:
+        """Show strategies a record that was applied, and publish what they make of it."""
+        if self.host is not None:
+            group = self.config.group_of(record.symbol)
+            for event in self.host.take(record, outcome, offset, group):
+                self.publish_hosted(event)
 
     def _count_again(self, correction: Correction) -> None:
         """Leave further corrections to one rebuild when they have cost as much as it would."""
@@ -290,6 +335,11 @@ class Keeper:
         self.counts.fact(event, known is not None, rebuilt or event.corrects is not None)
         self.step.add_event(event)
 
+    def publish_hosted(self, event: HostEvent) -> None:
+        """Add an event of strategies to the step."""
+        self.counts.host_event(event)
+        self.step.add_host_event(event)
+
     def _take_stored(self, record: LogRecord) -> str:
         """A bar or cancel that is compared with the stored bars, and left to a rebuild."""
         assert isinstance(record, Bar | Cancel)
@@ -306,6 +356,8 @@ class Keeper:
             kind = "changed"
         self._note(record)
         self._defer(record.symbol, record.start_ms)
+        if self.host is not None:
+            self.host.defer(record.symbol, record.start_ms, known)
         return kind
 
     def _defer(self, symbol: str, start_ms: int) -> None:
@@ -389,7 +441,11 @@ class Keeper:
     def write(self, states: list[tuple[bytes, bytes | None]], mark: RunMark | None) -> None:
         """Write the step with other state records than those of the engines."""
         admitted = self.router.admission().taken()
-        keys = [(SYMBOLS + symbol.encode(), encoded(offset)) for symbol, offset in admitted]
+        keys: list[tuple[bytes, bytes | None]] = [
+            (SYMBOLS + symbol.encode(), encoded(offset)) for symbol, offset in admitted
+        ]
+        if self.host is not None:
+            keys += self.host.changed()
         self.store.commit(self.step, [*states, *keys], mark, self.rebuilds)
         self.step = StoreStep(self.registry)
 

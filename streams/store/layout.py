@@ -9,8 +9,8 @@
     from it, and it may end early.
 ``state/``
     RocksDB: state of the groups and what it was made with, the current view, the last version of
-    every bar, dead letters that were written, and the checkpoint, which holds how much of the files
-    counts.
+    every bar, dead letters that were written, the state of strategies, and the checkpoint, which
+    holds how much of the files counts.
 ``lock``
     Held while a process writes. Its content is the number of commits: a state that knows fewer has
     lost some, which a database cannot distinguish from one that never had them.
@@ -38,6 +38,8 @@ BARS = b"bars\0"
 LETTERS = b"letters\0"
 SYMBOLS = b"symbols\0"
 PLANS = b"plans\0"
+HOST = b"host\0"
+REBUILT_AT = HOST + b"store|rebuilt"
 _LABEL_SHIFT = 1 << 63
 _LABEL_BYTES = 8
 LOCKS_FILE = Path("/proc/locks")

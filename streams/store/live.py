@@ -38,6 +38,7 @@ from tapeline.streams.store.layout import PROVENANCE_FILE
 from tapeline.streams.store.opened import OpenStore, no_hook
 from tapeline.streams.store.rebuild import check_readable, rebuild, rebuild_changed
 from tapeline.streams.store.recovery import recover
+from tapeline.streams.store.strategies import configured_strategies
 
 REBUILD_EVERY_MS = 10 * MINUTE_MS
 STEP_RECORDS = 20_000
@@ -52,11 +53,15 @@ class LiveStore:
         Least time between two rebuilds of the groups that wait for one.
     hook
         Called at the points of every commit; see `OpenStore`.
+    accept
+        Strategies that begin anew; see `StoreStrategies`.
 
     Raises
     ------
     StoreError
         When the folder is no store, in use, damaged, or of another configuration.
+    StrategyLoadError, SetupError
+        When a strategy of the configuration cannot be used.
     """
 
     def __init__(
@@ -66,17 +71,21 @@ class LiveStore:
         rebuild_every_ms: int = REBUILD_EVERY_MS,
         hook: Callable[[str], None] = no_hook,
         registry: Registry = EVENTS,
+        accept: Sequence[str] = (),
     ) -> None:
         self._config = config
+        self._accept = accept
         self._every_ms = rebuild_every_ms
         self._store = OpenStore(folder, hook, registry=registry)
         self._rebuilt_ms = 0
         self._letters = 0
 
     def __enter__(self) -> LiveStore:
+        strategies = configured_strategies(self._config, self._accept)
         self._store.__enter__()
         try:
-            self._keeper = Keeper(self._config, self._store)
+            self._keeper = Keeper(self._config, self._store, strategies=strategies)
+            self._keeper.begin_strategies()
             recover(self._keeper, STEP_RECORDS)
             rebuild_changed(self._keeper, lambda: None)
         except BaseException as error:
@@ -88,6 +97,7 @@ class LiveStore:
         try:
             if kind is None:
                 self.rebuild_all()
+                self._keeper.stop_strategies()
         except BaseException as error:
             self._store.__exit__(type(error), error, None)
             raise

@@ -25,7 +25,7 @@ from msgspec.structs import replace
 
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.registry import EVENTS
-from tapeline.schemas.topics import output_topics, store_topics
+from tapeline.schemas.topics import host_topics, output_topics, store_topics
 from tapeline.streams.outputs.run_folder import TOPICS_FOLDER
 from tapeline.streams.pipeline.state_values import encoded
 from tapeline.streams.store.again import LETTERS_TOPIC, clear_remains, clear_state, kept_lines
@@ -162,7 +162,9 @@ class OpenStore:
         self._lock.forget()
         begun = empty_checkpoint(self.registry)
         topics, crcs = dict(begun.topics), dict(begun.crcs)
-        made_again = set(output_topics(registry=self.registry)) - {LETTERS_TOPIC}
+        registry = self.registry
+        made_again = {*output_topics(registry=registry), *host_topics(registry=registry)}
+        made_again.remove(LETTERS_TOPIC)
         for topic in topics.keys() - made_again:
             lines = kept_lines(self.folder, topic, self.registry)
             kept = b"".join(line + b"\n" for line in lines)

@@ -34,6 +34,7 @@ from tapeline.streams.store.files import check_file
 from tapeline.streams.store.layout import (
     LOG_FILE,
     LOG_WAY,
+    REBUILT_AT,
     STATE_FOLDER,
     StoreDamagedError,
     StoreError,
@@ -188,12 +189,17 @@ class StoreReader:
         StoreError
             When there is no such type.
         """
-        facts = self._registry.facts
-        if kind is not None and kind not in facts:
-            raise StoreError(f"--type {kind}: is none of {', '.join(facts)}")
-        for each in sorted(facts) if kind is None else [kind]:
-            for _, line in self._database.scan(view_key(ids_of(each, symbol)), view_key(first_id)):
-                yield line
+        hosted = self._registry.hosted
+        kinds = (*self._registry.facts, *hosted)
+        if kind is not None and kind not in kinds:
+            raise StoreError(f"--type {kind}: is none of {', '.join(kinds)}")
+        for each in sorted(kinds) if kind is None else [kind]:
+            # The ids of strategies and accounts begin with the names of these.
+            is_hosted = each in hosted
+            ids = view_key(ids_of(each, None if is_hosted else symbol))
+            for _, line in self._database.scan(ids, view_key(first_id)):
+                if not is_hosted or symbol is None or orjson.loads(line)["symbol"] == symbol:
+                    yield line
 
     def fact(self, fact_id: str) -> bytes | None:
         """A fact of the view as JSON; None where there is none."""
@@ -248,6 +254,12 @@ class StoreReader:
                 and (from_ms is None or (time_of(event) or from_ms) >= from_ms)
             ):
                 yield line
+
+    def rebuilt_at(self) -> list[int]:
+        """Offsets of the log where groups of strategies were run again; see rule 19.17."""
+        raw = self._database.get(REBUILT_AT)
+        found: list[int] = [] if raw is None else decoded(raw)
+        return found
 
     @property
     def has_operations(self) -> bool:

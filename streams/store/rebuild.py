@@ -32,6 +32,7 @@ from tapeline.streams.pipeline.view import fold
 from tapeline.streams.store.checkpoint import RunMark
 from tapeline.streams.store.keeper import Keeper
 from tapeline.streams.store.layout import VIEW, bars_prefix, state_prefix, view_key
+from tapeline.streams.store.strategies import GroupRebuild
 
 
 def check_readable(keeper: Keeper, group: str) -> None:
@@ -85,20 +86,29 @@ def rebuild(
         view,
     )
     changes = in_order(list(_changes(keeper, group, symbols, view.facts)), keeper.registry)
-    if line is not None and -(-len(changes) // OUTPUTS_PER_RECORD) != 1:
+    shown = _shown_bars(keeper, group)
+    if line is not None and max(-(-len(changes) // OUTPUTS_PER_RECORD), bool(shown)) != 1:
         return False
     slot = keeper.rebuilds.pop(group)
     revisions = dict(earlier.revisions())
     offset = keeper.store.checkpoint.log_records - 1
-    for number, change in enumerate(changes):
+    published: list[Output] = []
+    # Strategies must hear of bars that changed no fact, too.
+    for number, change in enumerate(changes or [None] if shown else changes):
         position = number % OUTPUTS_PER_RECORD
         if position == 0:
             clock = _clock(fresh, symbols)
             offset = keeper.pass_line(encode(clock) if line is None else line)
             drive.apply(clock, offset)
+        if change is None:
+            break
         seq = offset * OUTPUTS_PER_RECORD + position
         corrects = None if slot is None else slot[1]
-        keeper.publish(_stamped(change, fresh, symbols, revisions, seq, corrects), True)
+        event = _stamped(change, fresh, symbols, revisions, seq, corrects)
+        keeper.publish(event, True)
+        published.append(event)
+    if changes or shown:
+        _show(keeper, GroupRebuild(group, _watermarks(fresh, symbols), offset, changes, published))
     fresh.take_revisions(revisions)
     prefix = state_prefix(group)
     states: list[tuple[bytes, bytes | None]] = [
@@ -110,6 +120,26 @@ def rebuild(
     keeper.write(states, mark())
     keeper.router.replace(group, fresh)
     return True
+
+
+def _shown_bars(keeper: Keeper, group: str) -> bool:
+    """Whether there are bars that strategies have not been shown."""
+    return keeper.host is not None and bool(keeper.host.waiting_bars(group))
+
+
+def _show(keeper: Keeper, found: GroupRebuild) -> None:
+    """Show strategies what a rebuild led to, and publish what they make of it."""
+    host = keeper.host
+    if host is not None:
+        after = {slot: keeper.stored_bar(*slot) for slot in host.waiting_bars(found.group)}
+        for event in host.rebuilt(found, after):
+            keeper.publish_hosted(event)
+
+
+def _watermarks(engine: GroupEngine, symbols: tuple[str, ...]) -> dict[str, int]:
+    """Watermarks of the symbols that have one."""
+    marks = {symbol: engine.watermark_ms(symbol) for symbol in symbols}
+    return {symbol: mark for symbol, mark in marks.items() if mark is not None}
 
 
 def rebuild_changed(

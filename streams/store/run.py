@@ -56,6 +56,7 @@ from tapeline.streams.store.opened import OpenStore, no_hook
 from tapeline.streams.store.rebuild import check_readable, rebuild, rebuild_changed
 from tapeline.streams.store.recovery import counts_after, recover
 from tapeline.streams.store.spans import Spans
+from tapeline.streams.store.strategies import configured_strategies
 
 STEP_ROWS = 20_000
 
@@ -84,6 +85,8 @@ class StoreOptions:
         Bars that corrections may run again before all bars are run again instead; see `Keeper`.
     until_by_symbol
         Symbols that end at a time of their own: their clocks are at it, later rows are ignored.
+    accept
+        Strategies that begin anew; see `StoreStrategies`.
     """
 
     until_ms: int | None = None
@@ -95,6 +98,7 @@ class StoreOptions:
     step_rows: int = STEP_ROWS
     least_again: int = LEAST_AGAIN
     until_by_symbol: Mapping[str, int] = field(default_factory=dict)
+    accept: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,7 @@ def run_into_store(
     Raises
     ------
     InputError
-        When an input cannot be used; nothing was written.
+        When an input or a strategy cannot be used; nothing was written.
     TooManyRefusedError
         When more rows are refused than `StoreOptions.max_rejects`; nothing was written.
     StoreError
@@ -178,6 +182,7 @@ def run_into_store(
     times = table_times(config, options.zone, options.time_unit)
     with ExitStack() as stack:
         stack.enter_context(rare_collections())
+        strategies = configured_strategies(config, options.accept)
         copies = spooled(sources, stack)
         looked = Looks(callbacks.progress)
         # What cannot be used is found before a store is made.
@@ -185,7 +190,8 @@ def run_into_store(
         look_over(config, sources, times, bounds, options.max_rejects, copies, looked.first)
         feeds = open_feeds(sources, Router(config), times, stack, copies)
         store = stack.enter_context(OpenStore(folder, callbacks.hook, registry=registry))
-        keeper = Keeper(config, store, callbacks.explain, options.least_again)
+        keeper = Keeper(config, store, callbacks.explain, options.least_again, strategies)
+        keeper.begin_strategies()
         fingerprint = _fingerprint(config, sources, options, copies)
         run = _StoreRun(keeper, sources, feeds, options, fingerprint)
         run.take_settings()
@@ -194,6 +200,7 @@ def run_into_store(
             rows = reported(rows, feeds, looked.second)
         run.take_all(rows)
         run.finish()
+        keeper.stop_strategies()
         return run.result()
 
 

@@ -8,6 +8,7 @@ from tapeline.schemas.codec import encode
 from tapeline.schemas.event_types import Registry
 from tapeline.schemas.events import Output, Reject, Retract, type_of
 from tapeline.schemas.feed_events import FeedEvent
+from tapeline.schemas.host_events import HostEvent
 from tapeline.schemas.registry import EVENTS
 from tapeline.schemas.topics import DEFAULT_PREFIX, topic_of
 from tapeline.streams.store.layout import view_key
@@ -62,6 +63,12 @@ class StoreStep:
         key = view_key(event.id)
         self._add_line(type_of(event), line)
         self.facts[key] = None if isinstance(event, Retract) else line
+
+    def add_host_event(self, event: HostEvent) -> None:
+        """An event of strategies and accounts, which the view follows."""
+        line = encode(event)
+        self._add_line(self._registry.row_of(event).tag, line)
+        self.facts[view_key(event.id)] = line
 
     def add_feed_event(self, event: FeedEvent) -> None:
         """An event of the operations of a feed, which no view follows."""

@@ -140,25 +140,3 @@ def test_a_tracker_that_takes_runs_must_define_how() -> None:
     tape = equity(lambda plan: Tracker("idle", 1, (), takes_runs=True))
     with pytest.raises(TypeError, match="tracker idle takes runs of bars"):
         tape.take(*minutes("ACME", "2025-12-15 09:30", 10))
-
-
-INDICATORS = """indicators = ["own"]
-[indicators.own]
-list = ["sma(2)"]
-intervals = ["1m"]
-"""
-
-
-@pytest.mark.parametrize("changed", [3, 33, 58])
-def test_indicators_of_base_bars_take_each_again_where_another_rule_waits_for_a_price(
-    changed: int,
-) -> None:
-    bars = [bar("ACME", f"2025-12-15 10:{at:02}", 10, 11 + (at * 7) % 11) for at in range(60)]
-    final = list(bars)
-    final[changed] = bar("ACME", bars[changed].start_ms, 5, 60)
-    tape, fresh = (equity(SpanHighs, extra=INDICATORS) for _ in range(2))
-    tape.take(*bars, final[changed])
-    fresh.take(*final)
-    assert len(tape.of("indicators")) == 60
-    for kind in ("indicators", "span_high"):
-        assert tape.of(kind) == fresh.of(kind)

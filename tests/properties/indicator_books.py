@@ -149,8 +149,7 @@ class IndicatorSet:
                 continue
             if self.ring.counted < each.warm_from:
                 warming += keys
-            each.keys = list(keys)
-            each.fill(values)
+            values.update({key: each.value(number) for number, key in enumerate(keys)})
         return dict(sorted(values.items())), sorted(cold), sorted(warming)
 
     def snapshot(self) -> list[object]:

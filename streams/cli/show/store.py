@@ -88,6 +88,8 @@ def _found(counts: StoreCounts, rows: int, symbols: dict[str, dict[str, Any]]) -
             for symbol, found in symbols.items()
         },
         "rejects": {code: found.plain() for code, found in sorted(counts.rejects.items())},
+        # Only where strategies run.
+        **({"hosted": counts.hosted} if counts.hosted else {}),
     }
 
 
@@ -153,6 +155,11 @@ def _print_found(console: PlainConsole, summary: dict[str, Any], what: str) -> N
     for symbol, found in summary["symbols"].items():
         table.add_row(symbol, str(found["open_ranges"]), found["last"] or "-")
     console.print(table)
+    if summary.get("hosted"):
+        table = number_table("Strategies", "type", "events")
+        for kind, count in summary["hosted"].items():
+            table.add_row(kind, str(count))
+        console.print(table)
     if summary["rejects"]:
         console.print(_rejects_table(summary["rejects"]))
 

@@ -178,12 +178,6 @@ class Closes(Indicator):
         found = self._series.current(number)
         return scaled(found, self._up, self._down) if self._priced else found
 
-    def fill(self, values: dict[str, Value]) -> None:
-        series = self._series
-        for number, key in enumerate(self.keys):
-            found = series.current(number)
-            values[key] = scaled(found, self._up, self._down) if self._priced else found
-
     def snapshot(self) -> list[Any]:
         return self._series.snapshot()
 

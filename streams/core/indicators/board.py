@@ -115,9 +115,9 @@ class Board:
     """
 
     __slots__ = (
-        "_blank", "_cold", "_columns_of", "_indicators", "_last", "_look_backs", "_point",
-        "_several", "_single", "_stages", "_unsure", "_warming", "complete_only", "interval",
-        "latest", "latest_id", "prefix", "ring", "symbol",
+        "_cold", "_columns", "_columns_of", "_indicators", "_keys", "_last", "_look_backs",
+        "_point", "_stages", "_unsure", "_warming", "complete_only", "interval", "latest",
+        "latest_id", "prefix", "ring", "symbol",
     )  # fmt: skip
 
     def __init__(
@@ -135,21 +135,14 @@ class Board:
         inputs = IndicatorInputs(plan.scale, periods, volumes)
         self._indicators = make_all(planned.specifications, self.ring, inputs)
         self._look_backs = _look_backs(self._indicators)
-        columns: list[tuple[str, int]] = []
+        columns: list[tuple[str, int, int]] = []
         for number, made in enumerate(planned.specifications):
-            keys = list(made.keys(interval))
-            self._indicators[number].keys = keys
-            for key in keys:
-                columns.append((key, number))
+            for position, key in enumerate(made.keys(interval)):
+                columns.append((key, number, position))
         columns.sort()
         self._columns_of = columns
-        # The values of a bar at which all are cold; a copy keeps the order of the keys.
-        self._blank: dict[str, Value] = {}
-        for key, _ in columns:
-            self._blank[key] = None
-        # Those that are not cold, with one value or with several.
-        self._single: list[tuple[str, Indicator]] = []
-        self._several: list[Indicator] = []
+        self._keys = [key for key, _, _ in columns]
+        self._columns = [(key, self._indicators[owner], value) for key, owner, value in columns]
         self._last: Row | None = None
         self._point: list[Any] | None = None
         self._stages = [COLD for _ in self._indicators]
@@ -173,11 +166,16 @@ class Board:
             each.update(index, seen)
         if self._unsure:
             self._look_at_unsure()
-        values = self._blank.copy()
-        for key, indicator in self._single:
-            values[key] = indicator.value(0)
-        for indicator in self._several:
-            indicator.fill(values)
+        values: dict[str, Value] = {}
+        if self._cold:
+            for key, owner, number in self._columns_of:
+                if self._stages[owner] == COLD:
+                    values[key] = None
+                else:
+                    values[key] = self._indicators[owner].value(number)
+        else:
+            for key, indicator, number in self._columns:
+                values[key] = indicator.value(number)
         null_volumes: int | None = None
         for look_back in self._look_backs:
             unknown = ring.unknown_volumes(look_back)
@@ -226,18 +224,9 @@ class Board:
         self._unsure = [number for number, stage in enumerate(stages) if stage != WARM]
         self._cold = self._keys_in(COLD)
         self._warming = self._keys_in(WARMING)
-        self._single = []
-        self._several = []
-        for number, each in enumerate(self._indicators):
-            if stages[number] == COLD:
-                continue
-            if len(each.keys) == 1:
-                self._single.append((each.keys[0], each))
-            else:
-                self._several.append(each)
 
     def _keys_in(self, stage: int) -> tuple[str, ...]:
-        return tuple([key for key, owner in self._columns_of if self._stages[owner] == stage])
+        return tuple([key for key, owner, _ in self._columns_of if self._stages[owner] == stage])
 
     def restore_point(self) -> list[Any]:
         """Plain data; the same object until the next bar."""
@@ -270,7 +259,7 @@ class Board:
         return Row(
             self,
             (session, start_ms, end_ms),
-            dict(zip(self._blank, values, strict=True)),
+            dict(zip(self._keys, values, strict=True)),
             tuple(cold),
             tuple(warming),
             null_volumes,

@@ -239,18 +239,15 @@ class Indicator:
         began. Both may fall, to 0, in `update`: of stops that turn, of what begins with a session.
     look_back
         Bars whose volumes its values hold: 0, a number, `SINCE_SESSION` or `SINCE_BEGINNING`.
-    keys
-        What its values are called in a row, by their numbers; its owner sets them.
     """
 
-    __slots__ = ("first", "keys", "look_back", "ring", "warm_from")
+    __slots__ = ("first", "look_back", "ring", "warm_from")
 
     def __init__(self, ring: BarRing, first: int, warm_from: int) -> None:
         self.ring = ring
         self.first = first
         self.warm_from = warm_from
         self.look_back = 0
-        self.keys: list[str] = []
 
     def update(self, index: int, seen: int) -> None:
         """The next bar; it is the last of the ring.
@@ -266,11 +263,6 @@ class Indicator:
     def value(self, number: int) -> Value:
         """One of its values, by its number in the table; None where the bar has none."""
         return None
-
-    def fill(self, values: dict[str, Value]) -> None:
-        """Put all values under their keys; at once is faster where they have much in common."""
-        for number, key in enumerate(self.keys):
-            values[key] = self.value(number)
 
     def snapshot(self) -> list[Any]:
         """Plain data of what does not follow from the ring."""

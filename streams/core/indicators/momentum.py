@@ -89,10 +89,6 @@ class Stochastic(Windowed):
             total += positions[index]
         return quotient(total, float(self._smooth))
 
-    def fill(self, values: dict[str, Value]) -> None:
-        values[self.keys[0]] = self._positions[-1]
-        values[self.keys[1]] = self.value(1)
-
     def clear(self) -> None:
         self._channel.clear()
         self._positions.clear()

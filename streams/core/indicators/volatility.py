@@ -72,7 +72,7 @@ class Deviation(Windowed):
     """
 
     __slots__ = (
-        "_alone", "_base", "_closes", "_down", "_n", "_squares", "_sum", "_times", "_up",
+        "_alone", "_base", "_closes", "_down", "_n", "_root", "_squares", "_sum", "_times", "_up",
         "_whole_down", "_whole_up",
     )  # fmt: skip
 
@@ -89,8 +89,11 @@ class Deviation(Windowed):
         self._base = 0
         self._sum = 0
         self._squares = 0
+        # Of the present bar; below 0 until a value asks for it.
+        self._root = -1.0
 
     def update(self, index: int, seen: int) -> None:
+        self._root = -1.0
         closes = self._closes
         if seen == 1:
             self._base = closes[index]
@@ -112,7 +115,9 @@ class Deviation(Windowed):
         whole = total + n * self._base
         if number == 1:
             return ratio(whole * self._whole_up, self._whole_down)
-        root = sqrt(float(n * self._squares - total * total))
+        root = self._root
+        if root < 0.0:
+            root = self._root = sqrt(float(n * self._squares - total * total))
         if self._alone:
             return scaled(root, self._up, self._down)
         if number == 3:
@@ -120,23 +125,6 @@ class Deviation(Windowed):
         band = self._times * root
         edge = float(whole) + band if number == 0 else float(whole) - band
         return scaled(edge, self._up, self._down)
-
-    def fill(self, values: dict[str, Value]) -> None:
-        n = self._n
-        total = self._sum
-        root = sqrt(float(n * self._squares - total * total))
-        up, down = self._up, self._down
-        keys = self.keys
-        if self._alone:
-            values[keys[0]] = scaled(root, up, down)
-            return
-        band = self._times * root
-        whole = total + n * self._base
-        middle = float(whole)
-        values[keys[0]] = scaled(middle + band, up, down)
-        values[keys[1]] = ratio(whole * self._whole_up, self._whole_down)
-        values[keys[2]] = scaled(middle - band, up, down)
-        values[keys[3]] = 0.0 if whole == 0 else quotient(2.0 * self._times * root, middle)
 
     def clear(self) -> None:
         self._sum = 0
@@ -171,15 +159,6 @@ class Extremes(Windowed):
         if number == 1 and self._middle:
             return ratio((channel.high + channel.low) * self._up, 2 * self._down)
         return ratio(channel.low * self._up, self._down)
-
-    def fill(self, values: dict[str, Value]) -> None:
-        high, low = self._channel.high, self._channel.low
-        up, down = self._up, self._down
-        keys = self.keys
-        values[keys[0]] = ratio(high * up, down)
-        if self._middle:
-            values[keys[1]] = ratio((high + low) * up, 2 * down)
-        values[keys[-1]] = ratio(low * up, down)
 
     def clear(self) -> None:
         self._channel.clear()

@@ -1,0 +1,302 @@
+"""Strategies of a store: what they publish is what a replay of its log publishes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.topics import topic_of
+from tapeline.streams.errors import InputError
+from tapeline.streams.host.errors import OtherVersionError
+from tapeline.streams.store.from_log import make_again
+from tapeline.streams.store.layout import StoreError
+from tapeline.streams.store.live import LiveStore
+from tapeline.streams.store.reading import StoreReader
+from tests.unit.streams.store.hosted import (
+    ACCOUNTS,
+    MARKET,
+    configured,
+    events,
+    hosted,
+    replayed,
+    write_strategies,
+)
+from tests.unit.streams.store.killing import Kill, run_until_killed
+from tests.unit.streams.store.live_books import write_bars
+from tests.unit.streams.store.stores import contents, label, load, row, walk, write
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A folder with the files of strategies, and with books of three days."""
+    write_strategies(tmp_path)
+    for day in range(3):
+        write(tmp_path / f"a{day}.csv", walk(day, 60))
+        write(tmp_path / f"b{day}.csv", walk(day, 60, 2, 1))
+        write(tmp_path / f"c{day}.csv", walk(day, 45, 1, 2))
+    corrected = {label(1, 10): row(label(1, 10), 10.9), label(0, 7): row(label(0, 7), 9.5)}
+    write(tmp_path / "changed.csv", corrected)
+    write(tmp_path / "late.csv", {label(1, 71): row(label(1, 71), 10.5)})
+    lacking = walk(2, 60)
+    del lacking[label(2, 21)]
+    write(tmp_path / "lacking.csv", lacking)
+    return tmp_path
+
+
+def load_day(folder: Path, day: int, toml: str, **options: Any) -> None:
+    """One delivery: a file of each symbol."""
+    files = [(symbol.upper(), folder / f"{symbol}{day}.csv") for symbol in "abc"]
+    load(folder / "S", *files, toml=toml, **options)
+
+
+def both(folder: Path) -> str:
+    """A strategy of one group, and one of both groups with an account of its own."""
+    two = configured(folder, "two", symbols=["A", "C"], account="other", every=5)
+    return MARKET + ACCOUNTS + configured(folder) + two
+
+
+def test_daily_files_lead_to_what_a_replay_of_the_log_publishes(made: Path) -> None:
+    toml = both(made)
+    for day in range(3):
+        load_day(made, day, toml)
+        # A small delivery between: the groups of the others are not touched by it.
+        load(made / "S", ("A", made / "changed.csv"), toml=toml) if day == 1 else None
+        load(made / "S", ("B", made / "late.csv"), toml=toml) if day == 1 else None
+    load(made / "S", ("A", made / "lacking.csv"), toml=toml, replace=True)
+    assert hosted(made / "S") == replayed(made / "S", toml)
+    assert {len(events(made / "S", kind)) > 9 for kind in ("signal", "decision", "fill")} == {True}
+    assert {each["strategy"] for each in events(made / "S", "note")} == {"one", "two"}
+    assert [each["state"] for each in events(made / "S", "strategy")] == ["running", "running"]
+
+
+def test_a_store_without_strategies_has_no_file_of_theirs(made: Path) -> None:
+    load_day(made, 0, MARKET + configured(made, enabled=False))
+    assert hosted(made / "S") == {}
+
+
+def test_a_strategy_begins_with_the_first_record_after_it_was_configured(made: Path) -> None:
+    load_day(made, 0, MARKET)
+    size = len((made / "S" / "log.jsonl").read_bytes().splitlines())
+    load_day(made, 1, both(made))
+    [one, two] = events(made / "S", "strategy")
+    assert (one["cause"], two["cause"]) == ({"0": size}, {"0": size})
+    assert min(each["cause"]["0"] for each in events(made / "S", "signal")) > size
+
+
+def test_a_strategy_that_begins_with_the_log_is_as_if_it_had_always_been_there(made: Path) -> None:
+    load_day(made, 0, MARKET)
+    late = configured(made, begin="log", symbols=["A", "C"])
+    toml = MARKET + ACCOUNTS + late
+    load_day(made, 1, toml)
+    assert hosted(made / "S") == replayed(made / "S", toml)
+    assert events(made / "S", "signal")[0]["cause"]["0"] < 120
+
+
+def test_beside_one_that_runs_another_begins_with_the_log(made: Path) -> None:
+    first = MARKET + ACCOUNTS + configured(made)
+    load_day(made, 0, first)
+    two = configured(made, "two", symbols=["A", "C"], account="other", begin="log", every=5)
+    load_day(made, 1, first + two)
+    own = replayed(made / "S", first + two, ("two",))
+    for kind in ("signal", "decision", "order", "fill"):
+        alone = [json.loads(line) for line in own[topic_of(kind)].splitlines()]
+        expected = [without_seq(each) for each in alone if each["type"] == kind]
+        found = [each for each in events(made / "S", kind) if each["account"] == "other"]
+        # Beside the other one its events of a record have other numbers.
+        assert [without_seq(each) for each in found] == expected
+
+
+def without_seq(event: dict[str, Any]) -> dict[str, Any]:
+    """An event as it is, whatever was published beside it."""
+    return {name: value for name, value in event.items() if name != "seq"}
+
+
+def test_one_that_begins_with_the_log_is_refused_an_account_that_has_traded(made: Path) -> None:
+    first = MARKET + ACCOUNTS + configured(made)
+    load_day(made, 0, first)
+    with pytest.raises(StoreError, match=r"account default of .* has traded already"):
+        load_day(made, 1, first + configured(made, "two", begin="log"))
+
+
+def test_another_version_is_refused_until_it_is_accepted(made: Path) -> None:
+    first, second = (MARKET + ACCOUNTS + configured(made, every=every) for every in (7, 8))
+    load_day(made, 0, first)
+    before = hosted(made / "S")
+    with pytest.raises(OtherVersionError, match="--accept one"):
+        load_day(made, 1, second)
+    assert hosted(made / "S") == before
+    load_day(made, 1, second, accept=("one",))
+    # Nothing of it is new any more: it goes on.
+    load_day(made, 2, second, accept=("one",))
+    states = events(made / "S", "strategy")
+    assert [each["state"] for each in states] == ["running", "running"]
+    assert states[0]["version"] != states[1]["version"]
+
+
+def test_only_a_strategy_that_is_enabled_can_be_accepted(made: Path) -> None:
+    with pytest.raises(InputError, match="--accept two: is no enabled strategy; there are one"):
+        load_day(made, 0, MARKET + configured(made), accept=("two",))
+    assert not (made / "S").exists()
+
+
+def test_a_strategy_that_raises_is_out_until_it_is_accepted_and_the_run_goes_on(
+    made: Path,
+) -> None:
+    faulty = configured(made, "broken", of="Faulty", account="other")
+    toml = MARKET + ACCOUNTS + configured(made) + faulty
+    load_day(made, 0, toml)
+    load_day(made, 1, toml)
+    assert hosted(made / "S") == replayed(made / "S", toml)
+    states = [each["state"] for each in events(made / "S", "strategy")]
+    assert states == ["running", "running", "faulted"]
+    load_day(made, 2, toml, accept=("broken",))
+    # It begins with the next record, and fails again at its own 25th bar.
+    states = [each["state"] for each in events(made / "S", "strategy")]
+    assert states[3:] == ["running", "faulted"]
+
+
+def test_a_strategy_that_is_configured_no_more_is_reported_once(made: Path) -> None:
+    load_day(made, 0, MARKET + configured(made))
+    for day in (1, 2):
+        load_day(made, day, MARKET)
+    assert [each["state"] for each in events(made / "S", "strategy")] == ["running", "disabled"]
+    load(made / "T", ("A", made / "a0.csv"), toml=MARKET)
+
+
+def test_the_view_of_a_store_holds_what_strategies_published_last(made: Path) -> None:
+    load_day(made, 0, both(made))
+    with StoreReader(made / "S") as reader:
+        signals = [json.loads(line) for line in reader.view(kind="signal")]
+        of_c = [json.loads(line)["symbol"] for line in reader.view("C", "signal")]
+        shown = {json.loads(line)["type"] for line in reader.view()}
+        tail = [json.loads(line)["type"] for line in reader.tail("account", kind="fill")]
+    last = {each["id"]: each for each in events(made / "S", "signal")}
+    assert {each["id"]: each for each in signals} == last
+    assert {"closed"} != {each["state"] for each in signals}
+    assert of_c
+    assert set(of_c) == {"C"}
+    assert {"signal", "decision", "order", "fill", "account", "strategy", "session"} <= shown
+    assert tail == ["fill"] * len(events(made / "S", "fill"))
+
+
+# Groups that are run again from their bars.
+
+
+def test_a_bar_beyond_the_horizon_makes_notes_and_calls_nothing(made: Path) -> None:
+    toml = MARKET + ACCOUNTS + configured(made, "keeper", of="Keeper")
+    files = [write(made / f"d{day}.csv", walk(day, 60)) for day in range(5)]
+    for file in files:
+        load(made / "S", ("A", file), toml=toml)
+    before = (made / "S" / "log.jsonl").read_bytes().count(b"\n")
+    assert events(made / "S", "note") == []
+    beyond = {label(0, 12): row(label(0, 12), 12.5), label(0, 14): row(label(0, 14), 12.7)}
+    result = load(made / "S", ("A", write(made / "beyond.csv", beyond)), toml=toml)
+    assert result.counts.rebuilt == ["pair"]
+    notes = events(made / "S", "note")
+    assert [each["corrects"] for each in notes] == [label(0, 12), label(0, 14)]
+    assert {each["cause"]["0"] for each in notes} == {before + 2}
+    assert [each["seq"] % 1_000_000 for each in notes] == [500_000, 500_001]
+    assert notes[0]["fields"][0]["id"].startswith("bar|A|1m|")
+    assert not {each["reason"] for each in events(made / "S", "signal")} & {"noted", "corrected"}
+    with StoreReader(made / "S") as reader:
+        assert reader.rebuilt_at() == [before + 2]
+
+
+def test_bars_that_a_rebuild_changed_are_in_the_view_of_strategies(made: Path) -> None:
+    toml = MARKET + ACCOUNTS + configured(made, "keeper", of="Keeper")
+    load(made / "S", ("A", write(made / "d0.csv", walk(0, 60))), toml=toml)
+    changed = {label(0, minute): row(label(0, minute), 12 + minute / 100) for minute in (50, 51)}
+    # The first costs more than is allowed, so the second waits for the end of the run.
+    result = load(made / "S", ("A", write(made / "c.csv", changed)), toml=toml, least_again=1)
+    assert result.counts.rebuilt == ["pair"]
+    load(made / "S", ("A", write(made / "d1.csv", walk(1, 10))), toml=toml)
+    signals = {each["id"]: each["reason"] for each in events(made / "S", "signal")}
+    assert list(signals.values()) == ["10.47", "corrected", "12.52"]
+
+
+def test_a_store_made_again_runs_its_strategies_over_the_whole_log(made: Path) -> None:
+    load_day(made, 0, MARKET)
+    toml = both(made)
+    load_day(made, 1, toml)
+    make_again(read_config(toml, "test"), made / "S")
+    assert hosted(made / "S") == replayed(made / "S", toml)
+    load_day(made, 2, toml)
+    assert hosted(made / "S") == replayed(made / "S", toml)
+
+
+# Kills.
+
+
+KILLS = [
+    Kill("before_log", 2),
+    Kill("after_log", 1),
+    Kill("after_log", 2, torn=5),
+    Kill("after_outputs", 1, torn=5),
+    Kill("after_outputs", 2),
+    Kill("after_state", 1),
+]
+
+
+@pytest.mark.parametrize("kill", KILLS, ids=lambda kill: f"{kill.point}-{kill.nth}")
+def test_a_run_killed_at_any_point_of_a_commit_leads_to_the_same(made: Path, kill: Kill) -> None:
+    toml = both(made)
+    load_day(made, 0, toml)
+    files = [(symbol.upper(), made / f"{symbol}1.csv") for symbol in "abc"]
+    assert run_until_killed(made / "S", files, {"toml": toml, "step_rows": 70}, kill)
+    # The same run goes on, or another takes what it has left over.
+    load_day(made, kill.nth, toml)
+    assert hosted(made / "S") == replayed(made / "S", toml)
+
+
+@pytest.mark.parametrize("point", ["after_outputs", "after_state"])
+def test_a_kill_while_a_strategy_begins_with_the_log_leads_to_the_same(
+    made: Path, point: str
+) -> None:
+    load_day(made, 0, MARKET)
+    toml = MARKET + ACCOUNTS + configured(made, begin="log", symbols=["A", "C"])
+    files = [(symbol.upper(), made / f"{symbol}1.csv") for symbol in "abc"]
+    assert run_until_killed(made / "S", files, {"toml": toml}, Kill(point))
+    load_day(made, 1, toml)
+    assert hosted(made / "S") == replayed(made / "S", toml)
+
+
+@pytest.mark.parametrize("point", ["before_log", "after_log", "after_outputs"])
+def test_a_kill_while_a_group_is_run_again_leads_to_the_same_notes(made: Path, point: str) -> None:
+    toml = MARKET + ACCOUNTS + configured(made, "keeper", of="Keeper")
+    files = [("A", write(made / f"d{day}.csv", walk(day, 60))) for day in range(5)]
+    beyond = ("A", write(made / "beyond.csv", {label(0, 12): row(label(0, 12), 12.5)}))
+    for store in ("S", "T"):
+        for file in files:
+            load(made / store, file, toml=toml)
+    # The first commit has the bar, the second what the group led to.
+    assert run_until_killed(made / "S", [beyond], {"toml": toml}, Kill(point, 2))
+    load(made / "S", beyond, toml=toml)
+    load(made / "T", beyond, toml=toml)
+    assert contents(made / "S") == contents(made / "T")
+    assert len(events(made / "S", "note")) == 1
+
+
+# Live.
+
+
+def test_a_live_feed_leads_to_what_a_replay_of_its_log_publishes(made: Path) -> None:
+    toml = both(made)
+    config = read_config(toml, "test")
+    for day in range(2):
+        with LiveStore(config, made / "S") as store:
+            for minute in range(0, 60, 6):
+                rows = {
+                    label(day, each): walk(day)[label(day, each)]
+                    for each in range(minute, minute + 6)
+                }
+                write_bars(store, rows)
+                write_bars(store, rows, "C")
+                changed = {label(day, minute): row(label(day, minute), 10.77)}
+                write_bars(store, changed)
+    assert hosted(made / "S") == replayed(made / "S", toml)
+    assert events(made / "S", "fill")
+    assert events(made / "S", "note")
