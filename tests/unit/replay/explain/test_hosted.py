@@ -17,14 +17,15 @@ from tapeline import Needs, Signal, Strategy
 
 
 class Reads(Strategy):
-    """Sells when a range is touched at its high."""
+    """Buys every half hour, and reads bars and facts, one of which grows."""
 
     def setup(self, config):
-        return Needs(bars={"5m": 4}, events=["touch", "session"], cold=True)
+        return Needs(bars={"5m": 4}, events=["session", "quality"], cold=True)
 
     def on_bars(self, symbol, interval, bar, now):
         now.view.bars(symbol, "5m", 4)
         now.view.session(symbol)
+        now.view.quality(symbol)
         if interval == "5m" and bar.start_ms % 1_800_000 == 0:
             now.emit(Signal(symbol, "buy", stop=round(bar.close, 0) - 5))
 '''
@@ -56,8 +57,11 @@ def test_of_a_signal_come_its_inputs_in_the_versions_it_read_and_all_that_belong
     strategy = ("--strategy", "reads.py:Reads")
     assert tapeline("replay", "log.jsonl", *strategy, "--out", "out") == 0
     decided = {each["signal"]: each for each in events(folder / "out", "decision")}
+    signals = events(folder / "out", "signal")
     signal = next(
-        each for each in events(folder / "out", "signal") if decided[each["id"]]["approved"]
+        each
+        for each in signals
+        if decided[each["id"]]["approved"] and any("quality|" in e["id"] for e in each["inputs"])
     )
     found = answer(capsys, signal["id"], "out")
     assert found["signal"]["id"] == signal["id"]
@@ -66,7 +70,11 @@ def test_of_a_signal_come_its_inputs_in_the_versions_it_read_and_all_that_belong
         fact = each["fact"]
         assert (fact["id"], fact["rev"]) == (each["id"], each["rev"])
         assert fact["watermark_ms"] <= signal["event_ms"], "nothing that was not known then"
-    assert {each["id"].partition("|")[0] for each in found["inputs"]} >= {"derived_bar", "session"}
+    assert {each["id"].partition("|")[0] for each in found["inputs"]} >= {
+        "derived_bar",
+        "session",
+        "quality",
+    }
     assert found["spans"] == signal["spans"] != []
     kinds = [each["type"] for each in found["related"]]
     assert kinds[0] == "decision"
