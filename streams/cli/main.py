@@ -27,6 +27,7 @@ from tapeline.streams.cli.arguments import OrderedCommand, sources_in_order
 from tapeline.streams.cli.compare import add_to as add_checks
 from tapeline.streams.cli.drill import add_to as add_drill
 from tapeline.streams.cli.feeds import add_to as add_feeds
+from tapeline.streams.cli.host import add_to as add_host
 from tapeline.streams.cli.ingest import add_to as add_ingest
 from tapeline.streams.cli.options import (
     DEFAULT_REJECTS,
@@ -97,6 +98,7 @@ add_runs(app)
 add_checks(app)
 add_verify(app)
 add_ingest(app)
+add_host(app)
 add_feeds(app)
 add_status(app)
 

@@ -16,6 +16,7 @@ from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.feed_events import Hole, Skew
 from tapeline.schemas.records import Bar, Clock
 from tapeline.streams.feeds.live.model import Append, FeedLetter, Instant, Report
+from tapeline.streams.hosting.metrics import BookGauges, HostMetrics, host_page
 from tapeline.streams.ingest.board import FeedBoard, ingest_page
 from tapeline.streams.pipeline.log_writer import LogEntry
 from tapeline.streams.pipeline.routing import Router
@@ -74,6 +75,14 @@ def exported_by_feeds() -> dict[str, set[str]]:
     return samples(ingest_page([board], 1.5, 90_000))
 
 
+def exported_by_hosts() -> dict[str, set[str]]:
+    """Metrics of a host that has met everything, and the labels of each."""
+    metrics = HostMetrics()
+    metrics.messages["tape.signals.v1"] += 1
+    book = BookGauges(0, 40, {0: 5}, 0, {"tape.signals.v1": 7}, 40, 1, 2.5)
+    return samples(host_page(metrics, [book], True))
+
+
 def rules() -> list[dict[str, Any]]:
     """All alert rules."""
     document = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text("utf-8"))
@@ -98,7 +107,7 @@ EXPRESSIONS = [
     *((f"panel {number}", target["expr"]) for number, target in enumerate(targets())),
 ]
 EXPORTED = exported()
-ALL_EXPORTED = {**exported_by_feeds(), **EXPORTED}
+ALL_EXPORTED = {**exported_by_feeds(), **exported_by_hosts(), **EXPORTED}
 
 
 def unknown_names(expression: str) -> list[str]:
@@ -117,7 +126,7 @@ def unknown_names(expression: str) -> list[str]:
 def test_an_expression_asks_for_what_a_worker_exports(name: str, expression: str) -> None:
     assert unknown_names(expression) == []
     if "tapeline_" not in expression:
-        assert expression.startswith('up{job="tapeline"}'), name
+        assert re.match(r'up{job="(tapeline|tapeline-host)"}', expression), name
 
 
 @pytest.mark.parametrize(
@@ -141,9 +150,18 @@ def test_the_dashboard_shows_every_metric() -> None:
 
 def test_the_page_of_workers_lists_every_metric_and_no_other() -> None:
     page = (ROOT / "docs" / "workers.md").read_text("utf-8").partition("## Metrics")[2]
+    page = page.partition("\n# Running hosts")[0]
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
     listed = {f"tapeline_{name}" for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert listed == {re.sub("_(bucket|sum|count)$", "", name) for name in EXPORTED}
+
+
+def test_the_page_of_hosts_lists_every_metric_and_no_other() -> None:
+    page = (ROOT / "docs" / "workers.md").read_text("utf-8").partition("## Metrics of hosts")[2]
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    listed = {f"tapeline_{name}" for row in rows for name in re.findall(r"`(\w+)`", row)}
+    found = {re.sub("_(bucket|sum|count)$", "", name) for name in exported_by_hosts()}
+    assert listed == found
 
 
 def test_the_page_of_live_feeds_lists_every_metric_and_no_other() -> None:

@@ -19,6 +19,7 @@ COMMANDS = frozenset(
         "streams/cli/compare.py: why_command",
         "streams/cli/drill.py: drill",
         "streams/cli/feeds.py: feed_reconcile",
+        "streams/cli/host.py: host",
         "streams/cli/ingest.py: ingest",
         "streams/cli/main.py: run",
         "streams/cli/main.py: worker",

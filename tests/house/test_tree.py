@@ -28,7 +28,10 @@ WITHOUT: dict[str, str] = {
         "streams/drill/ragged_worker streams/drill/worker_process "
         "streams/worker/group_state streams/worker/runner "
     ),
-    "a host as a whole: tests/kafka": ("streams/hosting/beginning streams/hosting/group "),
+    "a host as a whole: tests/kafka": (
+        "streams/cli/host streams/hosting/beginning streams/hosting/book_run "
+        "streams/hosting/group streams/hosting/process "
+    ),
     "a part of the fold: tests/unit/streams/core, tests/properties": (
         "streams/core/bars/windows streams/core/correct/rebuild streams/core/due_times "
         "streams/core/history/blocks streams/core/indicators/board "

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from tapeline.schemas.topics import (
     changelog_topic,
+    host_state_topic,
+    host_topics,
     input_log,
     snapshot_topic,
     topic_of,
     worker_app_id,
     worker_topics,
 )
+from tapeline.streams.hosting.cluster import host_group
 from tapeline.streams.kafka.lease import lease_group
 from tests.kafka.secured import (
     ALLOW,
@@ -68,6 +71,18 @@ LEAST: dict[str, list[Acl]] = {
             if name != input_log(PREFIX)
         ),
         (GROUP, worker_app_id(PREFIX), LITERAL, READ, ALLOW),
+    ],
+    "host": [
+        *((TOPIC, PREFIX, PREFIXED, each, ALLOW) for each in (DESCRIBE, DESCRIBE_CONFIGS)),
+        *(
+            (TOPIC, name, LITERAL, READ, ALLOW)
+            for name in (input_log(PREFIX), snapshot_topic(PREFIX), host_state_topic(PREFIX))
+        ),
+        *(
+            (TOPIC, name, LITERAL, WRITE, ALLOW)
+            for name in (*host_topics(PREFIX), host_state_topic(PREFIX))
+        ),
+        (GROUP, host_group(PREFIX), LITERAL, READ, ALLOW),
     ],
     "reader": [(TOPIC, topic_of("derived_bar", PREFIX), LITERAL, READ, ALLOW)],
     "replayer": [

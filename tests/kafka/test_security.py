@@ -24,6 +24,7 @@ from tapeline.schemas.topics import (
 from tapeline.streams.cli import main as cli
 from tapeline.streams.drill.worker_process import PLAIN_PROGRAM
 from tests.kafka.certificates import Authority
+from tests.kafka.hosts import FOLLOWS, HostProcess, with_strategy
 from tests.kafka.rights import DENIED, OF_WORKERS, PREFIX
 from tests.kafka.secured import SecuredBroker
 from tests.kafka.users import (
@@ -96,6 +97,13 @@ async def test_every_command_works_over_tls_with_a_password_and_acls(
             as_user(patch, USER)
             await until_committed(config, [30], [worker])
             assert worker.drain() == 0, worker.output()
+    hosting = with_strategy(config, tmp_path, "ACME")
+    with pytest.MonkeyPatch.context() as patch:
+        as_user(patch, "host")
+        with HostProcess(hosting, tmp_path / "host") as host:
+            # Where it begins is written by then.
+            await host.until(FOLLOWS)
+            assert host.drain() == 0, host.output()
     followed = await first_line(desk(tmp_path, "reader", config))
     await run(tail="reader", state=USER, replay="replayer", to_topics=USER, runs=USER)
     lines = results["tail"][1].splitlines()
