@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from tapeline.schemas.codec import encode
+from tapeline.schemas.config.indicator_sets import IndicatorSet, SetPart
 from tapeline.schemas.config.model import Config, InstrumentConfig, KafkaConfig, built_in_config
 from tapeline.schemas.instants import MINUTE_MS
 from tapeline.schemas.partition import partition_for
@@ -27,8 +28,10 @@ REMEMBERED_BARS = 3_000
 POISON_EVERY = 150
 NONSENSE_BYTES = 1_000_000
 EXTRA_INSTRUMENT = InstrumentConfig(
-    tick="0.25", calendar="24/7", ranges=("prior_session",), indicators=("common",)
+    tick="0.25", calendar="24/7", ranges=("prior_session",), indicators=("common", "relative")
 )
+RELATIVE = IndicatorSet(parts=(SetPart(("rvol(1)",), ("5m",)),))
+"""Its volumes by slot are state records of their own."""
 WINDOW = WindowSpec(kind="trailing_average", field="volume", period="2d")
 
 
@@ -52,7 +55,13 @@ def drill_config(kafka: KafkaConfig) -> Config:
     instruments = {**plain.instruments, **extra}
     window = msgspec.structs.replace(WINDOW, symbols=tuple(extra))
     windows = {"avg_volume_2d": window}
-    return msgspec.structs.replace(plain, kafka=kafka, instruments=instruments, windows=windows)
+    return msgspec.structs.replace(
+        plain,
+        kafka=kafka,
+        instruments=instruments,
+        windows=windows,
+        indicators={**plain.indicators, "relative": RELATIVE},
+    )
 
 
 def drill_logs(config: Config, seed: int) -> dict[int, Iterator[Sent]]:
