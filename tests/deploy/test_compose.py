@@ -12,6 +12,7 @@ import pytest
 import typer.main
 from jsonschema import Draft201909Validator
 
+from tapeline.schemas.config.loading import load_config
 from tapeline.schemas.config.model import built_in_config
 from tapeline.streams.cli.main import COMMAND_LINE_ERROR, app
 from tests.deploy.composition import IMAGE, composition, own_commands, services
@@ -75,6 +76,21 @@ def test_two_workers_of_different_ordinals_and_volumes_share_the_work() -> None:
         assert "/readyz" in worker["healthcheck"]["test"][-1]
 
 
+def test_a_host_runs_strategies_that_need_nothing_that_the_workers_do_not_compute() -> None:
+    host = SERVICES["host"]
+    (folder,) = [each for each in host["volumes"] if each.startswith("./")]
+    option = next(each for each in host["command"] if each.startswith("--config="))
+    file = ROOT / folder.split(":")[0] / Path(option).name
+    config = load_config(file)
+    assert [name for name, each in config.strategies.items() if each.enabled] != []
+    # A worker without this file makes the same snapshots.
+    plain = built_in_config()
+    for symbol in {each for found in config.strategies.values() for each in found.symbols}:
+        assert config.instrument(symbol) == plain.instrument(symbol)
+    assert (config.derived, config.groups) == (plain.derived, plain.groups)
+    assert "/readyz" in host["healthcheck"]["test"][-1]
+
+
 def test_an_image_of_others_is_a_release_by_its_full_number() -> None:
     images = {each["image"] for each in SERVICES.values()} - {IMAGE}
     assert [image for image in images if not RELEASE.match(image)] == []
@@ -95,7 +111,7 @@ def test_clients_of_this_machine_find_the_broker_where_the_configuration_looks_f
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_that_stays_reports_whether_it_is_well(name: str) -> None:
-    stays = name not in ONE_SHOT | {"feed", "touches"}
+    stays = name not in ONE_SHOT | {"feed", "signals", "touches"}
     assert ("healthcheck" in SERVICES[name]) == stays
 
 

@@ -232,15 +232,20 @@ def test_a_worker_that_ends_whenever_it_is_started_is_known_by_its_starts(
     assert (changes > int(found[2])) == fires
 
 
-def test_every_worker_is_scraped_at_the_port_it_listens_on() -> None:
+@pytest.mark.parametrize(("job", "kind"), [("tapeline", "worker"), ("tapeline-host", "host")])
+def test_every_worker_and_host_is_scraped_at_the_port_it_listens_on(job: str, kind: str) -> None:
     document = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8"))
-    [job] = document["scrape_configs"]
+    scraped_by = {
+        each["job_name"]: set(each["static_configs"][0]["targets"])
+        for each in document["scrape_configs"]
+    }
+    assert set(scraped_by) == {"tapeline", "tapeline-host"}
     listening = set()
     for name, command in own_commands(ROOT).items():
-        if command[0] == "worker":
+        if command[0] == kind:
             [port] = [each.split("=")[1] for each in command if each.startswith("--http-port")]
             listening.add(f"{name}:{port}")
-    assert set(job["static_configs"][0]["targets"]) == listening
+    assert scraped_by[job] == listening
     assert document["rule_files"] == ["alerts.yml"]
 
 

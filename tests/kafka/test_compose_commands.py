@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from tapeline.schemas.events import DerivedBar
+from tapeline.schemas.host_events import StrategyState
 from tapeline.streams.consuming.subscription import Subscription
 from tests.deploy.composition import own_commands, services
 from tests.kafka.broker import Broker, free_ports
@@ -39,8 +40,8 @@ class Composition:
         self.folder = folder
         self._services = services(ROOT)
         self._commands = own_commands(ROOT)
-        workers = [name for name, words in self._commands.items() if words[0] == "worker"]
-        self.ports = dict(zip(workers, free_ports(len(workers)), strict=True))
+        serving = [name for name, words in self._commands.items() if words[0] in ("worker", "host")]
+        self.ports = dict(zip(serving, free_ports(len(serving)), strict=True))
 
     def words(self, name: str) -> list[str]:
         """The command of a service, with this machine's paths."""
@@ -49,7 +50,9 @@ class Composition:
     def _here(self, name: str, word: str) -> str:
         for volume in self._services[name].get("volumes", []):
             source, target = volume.split(":")[:2]
-            word = word.replace(target, str(self.folder / source))
+            # A folder of the repository, or a volume.
+            base = ROOT if source.startswith("./") else self.folder
+            word = word.replace(target, str(base / source))
         if name in self.ports:
             word = word.replace("9464", str(self.ports[name])).replace("0.0.0.0", "127.0.0.1")
         return word.replace("kafka:19092", self.bootstrap)
@@ -154,12 +157,19 @@ async def test_the_services_of_compose_turn_the_sample_books_into_derived_bars(
         assert isinstance(first, DerivedBar)
         assert first.symbol in ("ES", "NQ")
         assert (first.have, first.need, first.complete) == (5, 5, True)
+        states = Subscription(
+            ["tape.strategies.v1"], bootstrap=compose.bootstrap, since="beginning"
+        )
+        async with states as events:
+            strategy = await anext(events)
+        assert isinstance(strategy, StrategyState)
+        assert (strategy.strategy, strategy.state) == ("opening_range", "running")
         # The first touch comes after two minutes; until then the table is there and empty.
         assert re.search(r"\d+ newest touches", compose.look())
         running["feed"].send_signal(signal.SIGINT)
         running["feed"].wait(PATIENCE_S)
         for name in compose.ports:
             running[name].send_signal(signal.SIGTERM)
-        assert [running[name].wait(PATIENCE_S) for name in compose.ports] == [0, 0]
+        assert [running[name].wait(PATIENCE_S) for name in compose.ports] == [0, 0, 0]
     assert '"message":"drained"' in compose.output("worker-0")
     assert "0 topics created" in compose.run("topics")
