@@ -61,6 +61,8 @@ class FileOptions:
         Those of the rows, where they are known; None: as the inputs are named.
     until_by_symbol
         Symbols that end at a time of their own; see `SymbolCuts`.
+    rebuilt_at
+        Of a store: offsets at which it ran groups of strategies again from their bars.
     """
 
     zone: str | None = None
@@ -72,6 +74,7 @@ class FileOptions:
     fetch_records: int = BATCH
     symbols: Collection[str] | None = None
     until_by_symbol: Mapping[str, int] = field(default_factory=dict)
+    rebuilt_at: Sequence[int] = ()
 
 
 class FileSource:
@@ -110,6 +113,11 @@ class FileSource:
 
     async def __aexit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def rebuilt_at(self) -> Sequence[int]:
+        """See `FileOptions`."""
+        return self._options.rebuilt_at
 
     def partition_of(self, group: str) -> None:
         """Files have one partition for all groups."""

@@ -125,6 +125,7 @@ def _of_store(config: Config, store: Path, origin: Origin) -> FileSource:
     with StoreReader(store) as reader:
         reader.check_log()
         records, groups = reader.checkpoint.log_records, reader.plans()
+        rebuilt_at = reader.rebuilt_at()
     return FileSource(
         config,
         [Source(str(store / LOG_FILE))],
@@ -134,6 +135,7 @@ def _of_store(config: Config, store: Path, origin: Origin) -> FileSource:
             fetch_records=_rows(origin),
             # An empty store has none, and shows nothing about its symbols.
             symbols=[symbol for group in groups for symbol in config.members(group)] or None,
+            rebuilt_at=rebuilt_at,
         ),
     )
 

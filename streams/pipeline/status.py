@@ -137,6 +137,9 @@ class StatusFacts(Struct, frozen=True):
         Groups whose view waits until they are run again.
     strategies
         Those that a host ran.
+    rebuilt_at
+        Offsets of the log at which groups of theirs were run again from their bars: what they
+        published from the first on is no replay's.
     """
 
     symbols: Sequence[SymbolFacts]
@@ -145,6 +148,7 @@ class StatusFacts(Struct, frozen=True):
     corrected: Sequence[CorrectedFact] = ()
     stale_groups: Sequence[str] = ()
     strategies: Sequence[HostedStrategy] = ()
+    rebuilt_at: Sequence[int] = ()
 
 
 class SymbolStatus(Struct, frozen=True):
@@ -197,6 +201,7 @@ class Status(Struct, frozen=True):
     corrected: dict[str, int]
     stale_groups: list[str]
     strategies: list[HostedStrategy] = []
+    rebuilt_at: list[int] = []
 
     @property
     def stale(self) -> list[str]:
@@ -316,6 +321,7 @@ def status_of(facts: StatusFacts, now_ms: int) -> Status:
         corrected=dict(sorted(Counter(each.type for each in recent).items())),
         stale_groups=sorted(facts.stale_groups),
         strategies=sorted(facts.strategies, key=lambda each: each.name),
+        rebuilt_at=list(facts.rebuilt_at),
     )
 
 

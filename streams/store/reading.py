@@ -256,7 +256,10 @@ class StoreReader:
                 yield line
 
     def rebuilt_at(self) -> list[int]:
-        """Offsets of the log where groups of strategies were run again; see rule 19.17."""
+        """Offsets of the log where groups of strategies were run again from their bars.
+
+        A replay of the log refuses the bars that they were run again for.
+        """
         raw = self._database.get(REBUILT_AT)
         found: list[int] = [] if raw is None else decoded(raw)
         return found

@@ -6,10 +6,12 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import msgspec
 import orjson
 
 from tapeline.schemas.config.indicator_sets import IntervalIndicators
 from tapeline.schemas.config.model import Config
+from tapeline.schemas.host_events import StrategyState
 from tapeline.schemas.ids import gap_id, ids_of, indicators_id
 from tapeline.schemas.instants import OUTPUTS_PER_RECORD
 from tapeline.schemas.intervals import parse_interval
@@ -26,6 +28,7 @@ from tapeline.streams.pipeline.status import (
     OpenGap,
     StatusFacts,
     SymbolFacts,
+    hosted_strategy,
     received_ms,
     session_index,
     session_so_far,
@@ -100,6 +103,11 @@ class StoreStatus:
             letters=self._found,
             corrected=self._corrected(reader, now_ms - RECENT_MS),
             stale_groups=sorted(checkpoint.rebuilds),
+            strategies=[
+                hosted_strategy(msgspec.json.decode(line, type=StrategyState))
+                for line in reader.view(kind="strategy")
+            ],
+            rebuilt_at=reader.rebuilt_at(),
         )
 
     def _look_at(self, reader: StoreReader, group: str) -> None:

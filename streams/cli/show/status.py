@@ -176,6 +176,9 @@ def _lines(status: Status) -> list[str]:
         )
     if status.strategies:
         lines.append(f"Strategies: {'; '.join(map(_strategy, status.strategies))}")
+    if status.rebuilt_at:
+        offsets = ", ".join(map(str, status.rebuilt_at))
+        lines.append(f"What strategies published is no replay's: rebuilt at offset {offsets}")
     if status.stale:
         lines.append(f"Stale in session: {', '.join(status.stale)}")
     return lines

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tapeline.replay.run import Replay
+from tapeline.schemas.codec import encode
 from tapeline.schemas.config.loading import read_config
+from tapeline.schemas.host_events import IssuedSignal
 from tapeline.schemas.topics import topic_of
+from tapeline.streams.cli.show.status import print_status
 from tapeline.streams.errors import InputError
 from tapeline.streams.host.errors import OtherVersionError
+from tapeline.streams.outputs.terminal import PlainConsole
+from tapeline.streams.pipeline.status import status_of
 from tapeline.streams.store.from_log import make_again
 from tapeline.streams.store.layout import StoreError
 from tapeline.streams.store.live import LiveStore
 from tapeline.streams.store.reading import StoreReader
+from tapeline.streams.store.status import StoreStatus
 from tests.unit.streams.store.hosted import (
     ACCOUNTS,
     MARKET,
@@ -70,6 +79,10 @@ def test_daily_files_lead_to_what_a_replay_of_the_log_publishes(made: Path) -> N
     assert hosted(made / "S") == replayed(made / "S", toml)
     assert {len(events(made / "S", kind)) > 9 for kind in ("signal", "decision", "fill")} == {True}
     assert {each["strategy"] for each in events(made / "S", "note")} == {"one", "two"}
+    config = read_config(toml, "test")
+    released = asyncio.run(read_all(Replay.store(config, made / "S", strategies="all")))
+    signals = [encode(event) for event in released if isinstance(event, IssuedSignal)]
+    assert hosted(made / "S")["tape.signals.v1"].splitlines() == signals
     assert [each["state"] for each in events(made / "S", "strategy")] == ["running", "running"]
 
 
@@ -202,8 +215,30 @@ def test_a_bar_beyond_the_horizon_makes_notes_and_calls_nothing(made: Path) -> N
     assert [each["seq"] % 1_000_000 for each in notes] == [500_000, 500_001]
     assert notes[0]["fields"][0]["id"].startswith("bar|A|1m|")
     assert not {each["reason"] for each in events(made / "S", "signal")} & {"noted", "corrected"}
+    config = read_config(toml, "test")
     with StoreReader(made / "S") as reader:
         assert reader.rebuilt_at() == [before + 2]
+        found = StoreStatus(made / "S", config).look(reader, label(4, 60))
+    assert [(each.name, each.state) for each in found.strategies] == [("keeper", "running")]
+    console = PlainConsole(file=StringIO(), width=200)
+    print_status(console, status_of(found, label(4, 60)), "--now")
+    assert f"rebuilt at offset {before + 2}\n" in console.file.getvalue()  # type: ignore[attr-defined]
+    replay = Replay.store(config, made / "S", strategies="all")
+    asyncio.run(read_all(replay))
+    assert replay.notes == [
+        f"rebuilt at offset {before + 2}: from there on strategies of the store saw other bars"
+    ]
+
+
+async def read_all(replay: Replay) -> list[Any]:
+    """Events of strategies that a replay publishes."""
+    async with replay:
+        return [
+            event
+            async for batch in replay.batches()
+            for release in batch
+            for event in release.hosted
+        ]
 
 
 def test_bars_that_a_rebuild_changed_are_in_the_view_of_strategies(made: Path) -> None:
