@@ -15,6 +15,7 @@ from tapeline.schemas.codec import encode
 from tapeline.schemas.config.loading import read_config
 from tapeline.schemas.host_events import IssuedSignal
 from tapeline.schemas.topics import topic_of
+from tapeline.streams.cli import main as cli
 from tapeline.streams.cli.show.status import print_status
 from tapeline.streams.errors import InputError
 from tapeline.streams.host.errors import OtherVersionError
@@ -150,6 +151,24 @@ def test_another_version_is_refused_until_it_is_accepted(made: Path) -> None:
     assert states[0]["version"] != states[1]["version"]
 
 
+def test_the_command_line_refuses_another_version_with_2(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bars = ["--bars", f"A={made}/a0.csv"]
+    run = ["run", *bars, "--config", f"{made}/tapeline.toml", "--store", f"{made}/S"]
+    codes = []
+    for every, options in ((7, []), (8, []), (8, ["--accept", "one", "--json"])):
+        (made / "tapeline.toml").write_text(MARKET + ACCOUNTS + configured(made, every=every))
+        codes.append(cli.main([*run, *options]))
+    assert codes == [0, 2, 0]
+    shown = capsys.readouterr()
+    assert "Strategies" in shown.out
+    assert "(--accept one)" in shown.err
+    assert cli.main(["run", *bars, "--out", f"{made}/O", "--accept", "one"]) == 2
+    assert cli.main(["ingest", "demo", "--accept", "one"]) == 2
+    assert "--accept belongs to --store DIR" in capsys.readouterr().err
+
+
 def test_only_a_strategy_that_is_enabled_can_be_accepted(made: Path) -> None:
     with pytest.raises(InputError, match="--accept two: is no enabled strategy; there are one"):
         load_day(made, 0, MARKET + configured(made), accept=("two",))
@@ -239,6 +258,18 @@ async def read_all(replay: Replay) -> list[Any]:
             for release in batch
             for event in release.hosted
         ]
+
+
+def test_a_rebuild_makes_notes_of_its_own_bars_alone(made: Path) -> None:
+    toml = MARKET + ACCOUNTS + configured(made, "keeper", of="Keeper")
+    with LiveStore(read_config(toml, "test"), made / "S") as store:
+        for day in range(5):
+            write_bars(store, walk(day, 60))
+        for minute in (12, 14):
+            write_bars(store, {label(0, minute): row(label(0, minute), 12.5)})
+            store.rebuild_all()
+    notes = [(each["corrects"], each["rev"]) for each in events(made / "S", "note")]
+    assert notes == [(label(0, 12), 0), (label(0, 14), 0)]
 
 
 def test_bars_that_a_rebuild_changed_are_in_the_view_of_strategies(made: Path) -> None:
