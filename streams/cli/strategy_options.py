@@ -19,7 +19,7 @@ StrategyOption = Annotated[
     typer.Option(
         "--strategy",
         metavar="NAME[,NAME]|all|FILE:CLASS",
-        help="Run these strategies: of [strategies.<name>], of a package, or FILE.py:Class.",
+        help="Run these strategies: of \\[strategies.<name>], of a package, or FILE.py:Class.",
     ),
 ]
 SettingOption = Annotated[
