@@ -265,15 +265,24 @@ class RunningStrategy:
         base = viewed.base_bars
         missing = 1 if base is not None and len(base) < base.capacity else 0
         missing += len([ring for ring in viewed.bars.values() if len(ring) < ring.capacity])
+        missing += self.cold_keys(symbol)
+        windows = [parsed_id(each.id).rest[0] for each in self.view.facts.of("window", symbol)]
+        missing += len([name for name in self.needs.windows if name not in windows])
+        if missing == 0:
+            viewed.warm = True
+        return missing
+
+    def cold_keys(self, symbol: str) -> int:
+        """How many named keys of indicators have no value at the last bar; 0 once warm."""
+        viewed = self.viewed[symbol]
+        if viewed.warm:
+            return 0
+        missing = 0
         for key in self.needs.indicators:
             interval = viewed.interval_of.get(key)
             row = None if interval is None else viewed.rows[interval].row(0)
             if row is None or key in row.cold:
                 missing += 1
-        windows = [parsed_id(each.id).rest[0] for each in self.view.facts.of("window", symbol)]
-        missing += len([name for name in self.needs.windows if name not in windows])
-        if missing == 0:
-            viewed.warm = True
         return missing
 
     def is_called_for(self, symbol: str) -> bool:

@@ -196,7 +196,7 @@ class Trading:
                 self.out.append(signal)
                 known = SignalMarket(
                     muted=signal.muted,
-                    cold=running.cold(symbol),
+                    cold=running.cold_keys(symbol),
                     stale_slots=self._stale_slots(symbol, signal.watermark_ms),
                     quality=self.market.quality(symbol),
                     tif=each.tif,

@@ -276,7 +276,7 @@ def test_a_late_bar_counts_for_the_wait() -> None:
     assert made.calls[0][0] == "correction"
 
 
-def test_a_signal_of_a_cold_symbol_is_rejected_with_the_number_of_what_is_missing() -> None:
+def test_a_signal_is_rejected_with_the_number_of_cold_keys_not_of_missing_bars() -> None:
     def script(strategy: Any, hook: str, argument: Any, now: Any) -> None:
         if hook == "bar":
             now.emit(LIMIT)
@@ -285,7 +285,7 @@ def test_a_signal_of_a_cold_symbol_is_rejected_with_the_number_of_what_is_missin
     scene = HostScene(AVERAGES, scripted(script, needs))
     scene.bars(10)
     cold = [each.checks[2].value for each in scene.of("decision")]
-    assert cold == [4, 2, 2, 2, 1, 1, 1, 1, 1, 0]
+    assert cold == [2, 1, 1, 1, 1, 1, 1, 1, 1, 0]
     assert scene.of("decision")[0].code == "cold"
 
 
