@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from tapeline.replay.hang import ended_when_hanging
 from tapeline.replay.hosting import StrategyChoice
 from tapeline.replay.run import Replay
 from tapeline.streams.errors import InputError
+from tapeline.streams.hang import ended_when_hanging
 
 StrategyOption = Annotated[
     str | None,

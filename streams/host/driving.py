@@ -50,7 +50,7 @@ class HostDriver:
     step
         Of the next record; only books count, and take it from their state.
     at
-        The record that the host is at, None between two; see `replay.hang`.
+        The record that the host is at, None between two; see `streams.hang`.
     """
 
     __slots__ = ("_counts", "_groups", "at", "host", "step")

@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from tapeline.replay.bounds import Bound
-from tapeline.replay.hang import ended_when_hanging
 from tapeline.replay.sources.items import LogItem
 from tapeline.replay.sources.topic import TopicSource
 from tapeline.schemas.config.model import Config
 from tapeline.schemas.ids import state_key
 from tapeline.schemas.topics import host_state_topic
+from tapeline.streams.hang import ended_when_hanging
 from tapeline.streams.host.driving import BOOKS, HostDriver
 from tapeline.streams.host.plan import LoadedStrategy
 from tapeline.streams.hosting.beginning import (

@@ -85,12 +85,13 @@ def make_again(
     strategies = configured_strategies(config)
     with rare_collections(), OpenStore(folder, hook, True, registry) as store:
         keeper = Keeper(config, store, least_again=least_again, strategies=strategies)
-        recover(keeper, step_records, refused_stay=True)
-        records = keeper.next_offset
-        for group in sorted(keeper.rebuilds):
-            check_readable(keeper, group)
-            rebuild(keeper, group, lambda: None)
-        keeper.stop_strategies()
+        with keeper.watched():
+            recover(keeper, step_records, refused_stay=True)
+            records = keeper.next_offset
+            for group in sorted(keeper.rebuilds):
+                check_readable(keeper, group)
+                rebuild(keeper, group, lambda: None)
+            keeper.stop_strategies()
         symbols = {}
         for engine in keeper.router.engines.values():
             for each in engine.plan.instruments:

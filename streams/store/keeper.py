@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 from tapeline.schemas.codec import RecordDecoder, decode_event, encode
 from tapeline.schemas.config.model import Config
@@ -145,6 +145,10 @@ class Keeper:
             self.publish_hosted(event)
         host.published = []
         self.write([], self.store.checkpoint.run)
+
+    def watched(self) -> AbstractContextManager[None]:
+        """While it lasts, a call of a strategy that does not return ends the process."""
+        return nullcontext() if self.host is None else self.host.watched()
 
     def stop_strategies(self) -> None:
         """Tear strategies down after the last commit."""

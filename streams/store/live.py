@@ -9,6 +9,7 @@ run again at most every `REBUILD_EVERY_MS`, and at the end; until then its view 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import orjson
@@ -77,6 +78,7 @@ class LiveStore:
         self._accept = accept
         self._every_ms = rebuild_every_ms
         self._store = OpenStore(folder, hook, registry=registry)
+        self._watching = ExitStack()
         self._rebuilt_ms = 0
         self._letters = 0
 
@@ -85,10 +87,12 @@ class LiveStore:
         self._store.__enter__()
         try:
             self._keeper = Keeper(self._config, self._store, strategies=strategies)
+            self._watching.enter_context(self._keeper.watched())
             self._keeper.begin_strategies()
             recover(self._keeper, STEP_RECORDS)
             rebuild_changed(self._keeper, lambda: None)
         except BaseException as error:
+            self._watching.close()
             self._store.__exit__(type(error), error, None)
             raise
         return self
@@ -101,6 +105,8 @@ class LiveStore:
         except BaseException as error:
             self._store.__exit__(type(error), error, None)
             raise
+        finally:
+            self._watching.close()
         self._store.__exit__(kind, *rest)
 
     def stale_groups(self) -> tuple[str, ...]:

@@ -191,6 +191,7 @@ def run_into_store(
         feeds = open_feeds(sources, Router(config), times, stack, copies)
         store = stack.enter_context(OpenStore(folder, callbacks.hook, registry=registry))
         keeper = Keeper(config, store, callbacks.explain, options.least_again, strategies)
+        stack.enter_context(keeper.watched())
         keeper.begin_strategies()
         fingerprint = _fingerprint(config, sources, options, copies)
         run = _StoreRun(keeper, sources, feeds, options, fingerprint)

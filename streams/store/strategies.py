@@ -7,7 +7,7 @@ killed either all of it counts or nothing does.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from itertools import islice
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from tapeline.schemas.records import Bar, Clock, LogRecord
 from tapeline.streams.core.correct.corrections import Change, Correction
 from tapeline.streams.core.outcome import Outcome
 from tapeline.streams.errors import InputError
+from tapeline.streams.hang import ended_when_hanging
 from tapeline.streams.host.driving import HostDriver
 from tapeline.streams.host.errors import HostStateError
 from tapeline.streams.host.host import REBUILT
@@ -213,7 +214,8 @@ class StoreHost:
                 (offset, line.removesuffix(b"\n"), 0)
                 for offset, line in enumerate(islice(lines, records))
             )
-            Drive(router).apply_many(items, found)
+            with ended_when_hanging([driver], self._config.host.hang_seconds):
+                Drive(router).apply_many(items, found)
         self.published = found.events
         changed = {key: each for key, each in driver.host.changed().items() if each is not None}
         head, before = changed[HEAD], self._records.get(HEAD)
@@ -227,6 +229,10 @@ class StoreHost:
         # As it is read back.
         self._changes = decoded(encoded({**changed, HEAD: head}))
         self._records.update(self._changes)
+
+    def watched(self) -> AbstractContextManager[None]:
+        """While it lasts, a call of a strategy that does not return ends the process."""
+        return ended_when_hanging([self._driver], self._config.host.hang_seconds)
 
     def take(self, record: LogRecord, outcome: Outcome, offset: int, group: str) -> list[HostEvent]:
         """What strategies make of a record that was applied, numbered by its offset."""

@@ -21,6 +21,7 @@ _FLOORS = {
     "streams.host": 5,
     "streams.outputs": 5,
     "streams.monitoring": 5,
+    "streams.hang": 6,
     "streams.feeds": 6,
     "streams.store": 7,
     "streams.kafka": 7,

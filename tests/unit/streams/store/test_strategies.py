@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ from tapeline.streams.store.layout import StoreError
 from tapeline.streams.store.live import LiveStore
 from tapeline.streams.store.reading import StoreReader
 from tapeline.streams.store.status import StoreStatus
+from tests.unit.replay.hosting.strategies import FILES
+from tests.unit.replay.hosting.strategies import write as write_log
 from tests.unit.streams.store.hosted import (
     ACCOUNTS,
     MARKET,
@@ -38,6 +42,18 @@ from tests.unit.streams.store.hosted import (
 from tests.unit.streams.store.killing import Kill, run_until_killed
 from tests.unit.streams.store.live_books import write_bars
 from tests.unit.streams.store.stores import contents, label, load, row, walk, write
+
+PATIENCE_S = 180
+HANGS_TABLE = """
+[strategies.hangs]
+module = "hangs.py:Hangs"
+symbols = ["ACME"]
+account = "apart"
+begin = "{begin}"
+enabled = {enabled}
+
+[accounts.apart]
+"""
 
 
 @pytest.fixture
@@ -366,3 +382,41 @@ def test_a_live_feed_leads_to_what_a_replay_of_its_log_publishes(made: Path) -> 
     assert hosted(made / "S") == replayed(made / "S", toml)
     assert events(made / "S", "fill")
     assert events(made / "S", "note")
+
+
+def configure_hanging(folder: Path, begin: str, enabled: str) -> None:
+    write_log(folder)
+    with (folder / "tapeline.toml").open("a") as file:
+        file.write(HANGS_TABLE.format(begin=begin, enabled=enabled))
+
+
+def run_in_process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tapeline", "run", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("way", ["records of the run", "the stored log", "rebuild"])
+def test_a_call_that_hangs_ends_with_its_line_and_the_store_goes_on_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--store", "S"] if way == "rebuild" else ["log.jsonl", "--store", "S"]
+    if way == "rebuild":
+        arguments.append("--rebuild")
+    if way != "records of the run":
+        configure_hanging(tmp_path, "now", "false")
+        assert cli.main(["run", "log.jsonl", "--store", "S"]) == 0
+    configure_hanging(tmp_path, "log" if way == "the stored log" else "now", "true")
+    done = run_in_process(*arguments)
+    assert done.returncode == 70, done.stderr
+    assert "has not returned for 1 s, at partition 0, offset " in done.stderr
+    line = FILES["hangs.py"].lstrip().split("\n").index("        while count == 7:") + 1
+    assert f"hangs.py, line {line}" in done.stderr or f"hangs.py, line {line + 1}" in done.stderr
+    configure_hanging(tmp_path, "now", "false")
+    rebuild = ["--rebuild"] if way == "rebuild" else ["log.jsonl"]
+    assert cli.main(["run", *rebuild, "--store", "S"]) == 0

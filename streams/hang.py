@@ -11,10 +11,11 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread, get_ident
+from threading import Event, Thread
 from time import monotonic
 
 from tapeline.schemas.errors import BROKEN
+from tapeline.streams.host import calling
 from tapeline.streams.host.driving import HostDriver
 from tapeline.streams.host.market import HostRecord
 from tapeline.streams.outputs.terminal import print_line
@@ -22,6 +23,7 @@ from tapeline.streams.outputs.terminal import print_line
 LOOKS = 10
 """How often the watch looks in the time that a call may take."""
 PACKAGE = str(Path(__file__).resolve().parents[1])
+CALLER = str(Path(calling.__file__).resolve())
 
 
 def end_process(message: str) -> None:
@@ -35,21 +37,19 @@ def end_process(message: str) -> None:
 def ended_when_hanging(
     drivers: Sequence[HostDriver], seconds: float, end: Callable[[str], None] = end_process
 ) -> Iterator[None]:
-    """Watch the calls that this thread makes until the block ends.
+    """Watch the calls of strategies until the block ends, whichever thread makes them.
 
     Parameters
     ----------
     drivers
-        Those that this thread hands records to.
+        Those whose strategies are called, in one thread at a time.
     seconds
         Longest that one record may take.
     end
         Called from another thread with what hangs where, once.
     """
     over = Event()
-    watching = Thread(
-        target=_watch, args=(drivers, seconds, over, get_ident(), end), name="hang", daemon=True
-    )
+    watching = Thread(target=_watch, args=(drivers, seconds, over, end), name="hang", daemon=True)
     watching.start()
     try:
         yield
@@ -62,7 +62,6 @@ def _watch(
     drivers: Sequence[HostDriver],
     seconds: float,
     over: Event,
-    thread: int,
     end: Callable[[str], None],
 ) -> None:
     seen: HostRecord | None = None
@@ -72,24 +71,31 @@ def _watch(
         if now is None or now is not seen:
             seen, since = now, monotonic()
         elif monotonic() - since >= seconds:
-            end(_text(now, seconds, thread))
+            end(_text(now, seconds))
             return
 
 
-def _text(at: HostRecord, seconds: float, thread: int) -> str:
+def _text(at: HostRecord, seconds: float) -> str:
     return (
         f"a call of a strategy has not returned for {seconds:g} s, at partition {at.partition},"
-        f" offset {at.offset}{_where(thread)}; `enabled = false` in [strategies.<name>] leaves it"
+        f" offset {at.offset}{_where()}; `enabled = false` in [strategies.<name>] leaves it"
         " out, [host] hang_seconds gives it more time"
     )
 
 
-def _where(thread: int) -> str:
-    """The innermost line of the strategy's own code."""
-    frame = sys._current_frames().get(thread)
-    own = [
-        each
-        for each in traceback.extract_stack(frame)
-        if not str(Path(each.filename).resolve()).startswith(PACKAGE)
-    ]
-    return f" ({own[-1].filename}, line {own[-1].lineno}, in {own[-1].name})" if own else ""
+def _where() -> str:
+    """The innermost line of the strategy's own code; empty where no call is found."""
+    for frame in sys._current_frames().values():
+        stack = traceback.extract_stack(frame)
+        calls = [number for number, each in enumerate(stack) if _path(each) == CALLER]
+        called = stack[calls[-1] + 1 :] if calls else []
+        if called:
+            own = [each for each in called if not _path(each).startswith(PACKAGE)]
+            # A strategy may lie in the package itself.
+            line = own[-1] if own else called[0]
+            return f" ({line.filename}, line {line.lineno}, in {line.name})"
+    return ""
+
+
+def _path(frame: traceback.FrameSummary) -> str:
+    return str(Path(frame.filename).resolve())

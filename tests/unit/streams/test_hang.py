@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tapeline.replay.hang import ended_when_hanging
 from tapeline.schemas.config.loading import load_config
+from tapeline.streams.hang import ended_when_hanging
 from tapeline.streams.host.driving import HostDriver
 from tapeline.streams.host.loading import load_strategies
 from tapeline.streams.pipeline.drive import Drive
