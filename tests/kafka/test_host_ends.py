@@ -88,7 +88,7 @@ async def test_another_version_is_refused_until_it_is_accepted_and_begins_anew(
     with host:
         assert host.wait() == 2
         assert "busy0 of " in host.last_words()
-        assert "tapeline host --accept busy0" in host.last_words()
+        assert "(--accept busy0)" in host.last_words()
     assert (await stored_book(config)).end == before.end, "nothing was written"
     accepting = HostProcess(config, tmp_path / "host", options=["--accept", "busy0"])
     with accepting:
