@@ -14,7 +14,7 @@ from tapeline.replay.fold import ReplayFold, ReplayStart
 from tapeline.replay.hosting import Hosting, LoadedChoice, books_in, check_selected
 from tapeline.replay.options import Keywords, Named, Pace, ReplayOptions, inputs_of, options_of
 from tapeline.replay.sources.corrected import CorrectedSource
-from tapeline.replay.sources.files import FileSource
+from tapeline.replay.sources.files import FileSource, rebuilt_notes
 from tapeline.replay.sources.fingerprint import InputHash
 from tapeline.replay.sources.items import LogItem, Release, count_untimed
 from tapeline.replay.sources.opening import Origin, source_of
@@ -235,10 +235,7 @@ class Replay:
         self.read_from, self.start_states = begun.read_from, begun.start_states
         self.notes += begun.notes
         if self.strategies is not None and isinstance(source, FileSource):
-            self.notes += [
-                f"rebuilt at offset {offset}: from there on strategies of the store saw other bars"
-                for offset in source.rebuilt_at
-            ]
+            self.notes += rebuilt_notes(source.rebuilt_at)
         self._shown = begun.shown
         if isinstance(source, CorrectedSource):
             self.untimed = source.untimed

@@ -15,6 +15,7 @@ from tapeline.replay.compare.recorded import (
     RecordedError,
     entry_of,
 )
+from tapeline.replay.sources.files import REBUILT, rebuilt_notes
 from tapeline.replay.sources.opening import Origin, is_corrected, read_manifest, source_of
 from tapeline.replay.sources.protocol import LogSource
 from tapeline.schemas.config.model import Config
@@ -137,6 +138,11 @@ class RecordedFolder(_Files):
         self.stretch, self._partitions = covered(self.manifest, self._config, self.name)
         return self
 
+    def remarks(self) -> list[str]:
+        """Where a store that it was replayed from ran groups of strategies again."""
+        notes = self.manifest.get("notes", [])
+        return [f"{self.name}: {note}" for note in notes if note.startswith(REBUILT)]
+
     def file(self, kind: str) -> tuple[Path, int] | None:
         """The file of a type, whole; None where the run had no such events."""
         topic = topic_of(kind, DEFAULT_PREFIX, self._registry)
@@ -177,13 +183,19 @@ class RecordedStore(_Files):
         self._registry = registry
         self._folder = folder
         self._lengths: Mapping[str, int] = {}
+        self._rebuilt_at: list[int] = []
 
     async def __aenter__(self) -> RecordedStore:
         with StoreReader(self._folder, self._registry) as reader:
             self._lengths = reader.checkpoint.topics
+            self._rebuilt_at = reader.rebuilt_at()
             for name in self._lengths:
                 reader.check_topic(name)
         return self
+
+    def remarks(self) -> list[str]:
+        """Where it ran groups again: from there on its strategies saw what no replay shows."""
+        return [f"{self.name}: {note}" for note in rebuilt_notes(self._rebuilt_at)]
 
     def file(self, kind: str) -> tuple[Path, int] | None:
         """The file of a type up to the checkpoint."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import dropwhile, islice
@@ -75,6 +75,17 @@ class FileOptions:
     symbols: Collection[str] | None = None
     until_by_symbol: Mapping[str, int] = field(default_factory=dict)
     rebuilt_at: Sequence[int] = ()
+
+
+REBUILT = "rebuilt at offset "
+
+
+def rebuilt_notes(offsets: Iterable[int]) -> list[str]:
+    """What is to be known of strategies of a store that ran groups again, a sentence each."""
+    return [
+        f"{REBUILT}{offset}: from there on strategies of the store saw other bars"
+        for offset in offsets
+    ]
 
 
 class FileSource:

@@ -234,7 +234,9 @@ def test_the_view_of_a_store_holds_what_strategies_published_last(made: Path) ->
 # Groups that are run again from their bars.
 
 
-def test_a_bar_beyond_the_horizon_makes_notes_and_calls_nothing(made: Path) -> None:
+def test_a_bar_beyond_the_horizon_makes_notes_and_calls_nothing(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     toml = MARKET + ACCOUNTS + configured(made, "keeper", of="Keeper")
     files = [write(made / f"d{day}.csv", walk(day, 60)) for day in range(5)]
     for file in files:
@@ -260,9 +262,21 @@ def test_a_bar_beyond_the_horizon_makes_notes_and_calls_nothing(made: Path) -> N
     assert f"rebuilt at offset {before + 2}\n" in console.file.getvalue()  # type: ignore[attr-defined]
     replay = Replay.store(config, made / "S", strategies="all")
     asyncio.run(read_all(replay))
-    assert replay.notes == [
-        f"rebuilt at offset {before + 2}: from there on strategies of the store saw other bars"
-    ]
+    note = f"rebuilt at offset {before + 2}: from there on strategies of the store saw other bars"
+    assert replay.notes == [note]
+    options = ["--config", write_text(made / "with.toml", toml), "--type", "signal"]
+    replayed_to = str(made / "replayed")
+    store = ["--store", str(made / "S"), *options[:2], "--strategy", "all", "--out", replayed_to]
+    assert cli.main(["replay", *store]) == 0
+    capsys.readouterr()
+    cli.main(["parity", str(made / "S"), replayed_to, *options])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.count(note) == 2, shown
+
+
+def write_text(path: Path, text: str) -> str:
+    path.write_text(text)
+    return str(path)
 
 
 async def read_all(replay: Replay) -> list[Any]:
