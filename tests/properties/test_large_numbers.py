@@ -77,7 +77,7 @@ def _folded(lines: list[bytes]) -> View:
 
 def _of_run(config: Config, log: Path, folder: Path) -> View:
     run_files(config, [Source(str(log))], folder)
-    files = [path for path in sorted(folder.glob("*.jsonl")) if "rejects" not in path.name]
+    files = [path for path in sorted(folder.glob("tape.*.jsonl")) if "rejects" not in path.name]
     return _folded([line for path in files for line in path.read_bytes().splitlines()])
 
 

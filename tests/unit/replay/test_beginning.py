@@ -237,7 +237,7 @@ async def test_what_follows_a_far_dead_letter_does_not_wait_for_its_time() -> No
         asked.append(time_ms)
         return True
 
-    pace: Any = SimpleNamespace(stopped=False, at_once=at_once, seen=lambda _: None)
+    pace: Any = SimpleNamespace(stopped=False, at_once=at_once, seen=lambda *_: None)
     source = CutSource([*minutes(0, 2), far, *minutes(2, 1)], 0)
     async with Replay(CONFIG, source, pace=pace) as run:
         letters = [release.letter async for release in run.releases()]

@@ -21,7 +21,7 @@ from tapeline.streams.feeds.live.exchange.server import SampleExchange
 from tapeline.streams.feeds.live.exchange.settings import sample_settings
 from tests.unit.streams.store.stores import folded, log_lines, view
 
-WAIT_S = 60.0
+WAIT_S = 180.0
 REACH_S = 60
 
 
