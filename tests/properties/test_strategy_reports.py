@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
-from tapeline.schemas.records import Cancel
+from tapeline.schemas.records import Bar, Cancel
 from tapeline.streams.host.strategy import Needs, Signal
 from tests.unit.streams.core.scenario import MINUTE_MS, at, bar, flat
 from tests.unit.streams.host.scene import (
@@ -187,3 +188,65 @@ def test_repainted_bar_moves_an_old_signal() -> None:
     scene.take(Cancel("ACME", "1m", OPEN + 2 * MINUTE_MS), minute(2, 90.0))
     assert scene.of("signal") == [before]
     assert [each.rev for each in scene.of("note")] == [0, 1]
+
+
+BRACKET = Signal("ACME", "buy", stop=99.0, target=101.0)
+
+
+def wide(number: int, open_: float, low: float, high: float) -> Bar:
+    """A bar of a minute of the session that closes where it opens."""
+    return Bar("ACME", "1m", OPEN + number * MINUTE_MS, open_, high, low, open_, 1)
+
+
+def bracketed(mode: str = "pessimistic") -> HostScene:
+    """A long position from 100.0, by the third bar, with its stop and target."""
+    account = f'[accounts.default]\nambiguous = "{mode}"\nslippage_ticks = 0\n'
+    script = scripted(at_calls({("bar", 1): emit(BRACKET)}))
+    scene = HostScene(ACME + account, script)
+    scene.bars(3)
+    assert quantity(scene) == 1
+    return scene
+
+
+@pytest.mark.parametrize(
+    ("mode", "price"), [("pessimistic", 99.0), ("optimistic", 101.0), ("adaptive", 101.0)]
+)
+def test_stop_and_target_in_one_bar(mode: str, price: float) -> None:
+    scene = bracketed(mode)
+    scene.take(wide(3, 100.5, 98.5, 101.5))
+    fill = scene.of("fill")[-1]
+    assert (fill.price, fill.ambiguous) == (price, True)
+    assert quantity(scene) == 0
+
+
+def test_stop_price_equal_to_low() -> None:
+    scene = bracketed()
+    scene.take(wide(3, 100.0, 99.0, 100.0))
+    assert scene.of("fill")[-1].price == 99.0, "levels are inclusive"
+
+
+def test_one_bar_later() -> None:
+    scene = HostScene(ACME, scripted(at_calls({("bar", 1): emit(BRACKET)})))
+    scene.bars(2)
+    scene.take(wide(2, 100.0, 98.5, 101.5))
+    assert len(scene.of("fill")) == 1, (
+        "the bar of the entry reached both, and does not say which first"
+    )
+    scene.take(wide(3, 100.0, 98.5, 100.5))
+    assert len(scene.of("fill")) == 2
+
+
+def test_exit_before_entry() -> None:
+    limit = Signal("ACME", "buy", order="limit", price=99.5, stop=99.0, target=100.0)
+    scene = HostScene(ACME, scripted(at_calls({("bar", 1): emit(limit)})))
+    scene.bars(2)
+    scene.take(wide(2, 100.0, 99.5, 100.5))
+    assert len(scene.of("fill")) == 1, "the high may have been before the entry"
+    assert quantity(scene) == 1
+
+
+def test_stop_far_beyond() -> None:
+    scene = bracketed()
+    scene.take(wide(3, 90.0, 90.0, 95.0))
+    fill = scene.of("fill")[-1]
+    assert (fill.price, fill.ambiguous) == (90.0, False), "at the open, not at its level"
