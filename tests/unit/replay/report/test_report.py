@@ -136,6 +136,13 @@ def test_a_session_that_has_not_closed_gives_no_return() -> None:
     assert "returns of 0 sessions" in found.accounts[0].figures["sharpe"].inputs
 
 
+def test_sharpe_of_minutes() -> None:
+    run = a_run()
+    [only] = strategy_report(configuration(), run).accounts
+    assert len(run.fills) > 1, "each of them has an event of the account"
+    assert "returns of 1 sessions" in only.figures["sharpe"].inputs
+
+
 def test_another_multiplier_than_that_of_the_run_is_refused() -> None:
     run = a_run()
     wrong = book(*run.orders.values(), *run.fills, position(3, 0, 50.0))
