@@ -110,8 +110,8 @@ class RecordRef(Struct, frozen=True, gc=False):
     offset: int
 
 
-class IssuedSignal(Struct, frozen=True, gc=False, tag_field="type", tag="signal"):
-    """What a strategy emitted. Its content is frozen at issue; state and close move on, once."""
+class Hosted(Struct, frozen=True, gc=False):
+    """What every event of a host begins with."""
 
     id: str
     op: HostOp
@@ -125,6 +125,11 @@ class IssuedSignal(Struct, frozen=True, gc=False, tag_field="type", tag="signal"
     account: str | None
     strategy: str | None
     cause: dict[str, int]
+
+
+class IssuedSignal(Hosted, frozen=True, gc=False, tag_field="type", tag="signal"):
+    """What a strategy emitted. Its content is frozen at issue; state and close move on, once."""
+
     version: str
     action: Action
     order: OrderKind
@@ -149,21 +154,9 @@ class IssuedSignal(Struct, frozen=True, gc=False, tag_field="type", tag="signal"
     close_reason: CloseReason | None
 
 
-class SignalNote(Struct, frozen=True, gc=False, tag_field="type", tag="note"):
+class SignalNote(Hosted, frozen=True, gc=False, tag_field="type", tag="note"):
     """A correction changed an input of a signal that still matters."""
 
-    id: str
-    op: HostOp
-    seq: int
-    rev: int
-    symbol: str | None
-    session: str | None
-    event_ms: int
-    watermark_ms: int
-    corrects: int | None
-    account: str | None
-    strategy: str | None
-    cause: dict[str, int]
     signal: str
     fields: tuple[NoteField, ...]
     input_gone: bool
@@ -171,21 +164,9 @@ class SignalNote(Struct, frozen=True, gc=False, tag_field="type", tag="note"):
     position: int
 
 
-class Decision(Struct, frozen=True, gc=False, tag_field="type", tag="decision"):
+class Decision(Hosted, frozen=True, gc=False, tag_field="type", tag="decision"):
     """Whether an account takes a signal: one for each signal, with all its checks."""
 
-    id: str
-    op: HostOp
-    seq: int
-    rev: int
-    symbol: str | None
-    session: str | None
-    event_ms: int
-    watermark_ms: int
-    corrects: int | None
-    account: str | None
-    strategy: str | None
-    cause: dict[str, int]
     signal: str
     approved: bool
     code: DecisionCode | None
@@ -195,21 +176,9 @@ class Decision(Struct, frozen=True, gc=False, tag_field="type", tag="decision"):
     checks: tuple[Check, ...]
 
 
-class Order(Struct, frozen=True, gc=False, tag_field="type", tag="order"):
+class Order(Hosted, frozen=True, gc=False, tag_field="type", tag="order"):
     """Order of a paper account: working, then filled as a whole, or cancelled."""
 
-    id: str
-    op: HostOp
-    seq: int
-    rev: int
-    symbol: str | None
-    session: str | None
-    event_ms: int
-    watermark_ms: int
-    corrects: int | None
-    account: str | None
-    strategy: str | None
-    cause: dict[str, int]
     signal: str | None
     side: OrderSide
     kind: OrderKind
@@ -222,21 +191,9 @@ class Order(Struct, frozen=True, gc=False, tag_field="type", tag="order"):
     reason: str | None
 
 
-class Fill(Struct, frozen=True, gc=False, tag_field="type", tag="fill"):
+class Fill(Hosted, frozen=True, gc=False, tag_field="type", tag="fill"):
     """The fill of an order by one base bar."""
 
-    id: str
-    op: HostOp
-    seq: int
-    rev: int
-    symbol: str | None
-    session: str | None
-    event_ms: int
-    watermark_ms: int
-    corrects: int | None
-    account: str | None
-    strategy: str | None
-    cause: dict[str, int]
     order: str
     signal: str | None
     side: OrderSide
@@ -251,21 +208,9 @@ class Fill(Struct, frozen=True, gc=False, tag_field="type", tag="fill"):
     quality: float | None
 
 
-class Position(Struct, frozen=True, gc=False, tag_field="type", tag="position"):
+class Position(Hosted, frozen=True, gc=False, tag_field="type", tag="position"):
     """What an account holds of a symbol, after a fill or at a close."""
 
-    id: str
-    op: HostOp
-    seq: int
-    rev: int
-    symbol: str | None
-    session: str | None
-    event_ms: int
-    watermark_ms: int
-    corrects: int | None
-    account: str | None
-    strategy: str | None
-    cause: dict[str, int]
     quantity: int
     cost: float
     realised: float
@@ -275,21 +220,9 @@ class Position(Struct, frozen=True, gc=False, tag_field="type", tag="position"):
     open: float
 
 
-class Account(Struct, frozen=True, gc=False, tag_field="type", tag="account"):
+class Account(Hosted, frozen=True, gc=False, tag_field="type", tag="account"):
     """Money of an account, after a fill or at a close; equity is cash and what is open."""
 
-    id: str
-    op: HostOp
-    seq: int
-    rev: int
-    symbol: str | None
-    session: str | None
-    event_ms: int
-    watermark_ms: int
-    corrects: int | None
-    account: str | None
-    strategy: str | None
-    cause: dict[str, int]
     currency: str
     cash: float
     equity: float
@@ -303,21 +236,9 @@ class Account(Struct, frozen=True, gc=False, tag_field="type", tag="account"):
     state: TradingState
 
 
-class StrategyState(Struct, frozen=True, gc=False, tag_field="type", tag="strategy"):
+class StrategyState(Hosted, frozen=True, gc=False, tag_field="type", tag="strategy"):
     """That a strategy runs, failed, or is disabled."""
 
-    id: str
-    op: HostOp
-    seq: int
-    rev: int
-    symbol: str | None
-    session: str | None
-    event_ms: int
-    watermark_ms: int
-    corrects: int | None
-    account: str | None
-    strategy: str | None
-    cause: dict[str, int]
     version: str
     state: RunState
     step: int
