@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from tapeline.schemas.config.loading import load_config
-from tapeline.streams.cli.options import BootstrapOption, ConfigOption
+from tapeline.streams.cli.options import (
+    BootstrapOption,
+    ConfigOption,
+    DynamicOption,
+    HealthHostOption,
+    LogJsonOption,
+    SessionOption,
+)
+from tapeline.streams.cli.strategy_options import UnsafeOption
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,21 +52,16 @@ def host(
             " failed. Can be repeated.",
         ),
     ] = None,
-    unsafe: Annotated[
-        bool, typer.Option("--unsafe", help="Take code that may not be pure.")
-    ] = False,
+    unsafe: UnsafeOption = False,
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
-    http_host: Annotated[str, typer.Option(help="Where health is served.")] = "127.0.0.1",
+    http_host: HealthHostOption = "127.0.0.1",
     http_port: Annotated[
         int | None, typer.Option(min=1, max=65_535, help="Its port; 9564 + instance.")
     ] = None,
-    dynamic: Annotated[
-        bool, typer.Option("--dynamic", help="Join without static membership.")
-    ] = False,
-    log_json: Annotated[bool, typer.Option("--log-json", help="Logs as JSON Lines.")] = False,
-    # For tests: how long a host may send nothing must not depend on the machine they run on.
-    session_s: Annotated[float | None, typer.Option(hidden=True, min=6.0)] = None,
+    dynamic: DynamicOption = False,
+    log_json: LogJsonOption = False,
+    session_s: SessionOption = None,
 ) -> None:
     """Run the enabled strategies on a Kafka cluster until it is stopped."""
     from tapeline.streams.worker.exits import leaving_on_signals

@@ -11,7 +11,12 @@ from typing import Annotated
 import typer
 
 from tapeline.schemas.config.loading import load_config
-from tapeline.streams.cli.options import AcceptOption, BootstrapOption, ConfigOption
+from tapeline.streams.cli.options import (
+    AcceptOption,
+    BootstrapOption,
+    ConfigOption,
+    HealthHostOption,
+)
 from tapeline.streams.errors import InputError
 
 FeedsArgument = Annotated[
@@ -39,7 +44,7 @@ def ingest(
     json: Annotated[
         bool, typer.Option("--json", help="All operations as JSON Lines, no table and no log.")
     ] = False,
-    http_host: Annotated[str, typer.Option(help="Where health is served.")] = "127.0.0.1",
+    http_host: HealthHostOption = "127.0.0.1",
     http_port: Annotated[
         int | None, typer.Option(min=1, max=65_535, help="Its port; none is served without.")
     ] = None,

@@ -31,13 +31,18 @@ from tapeline.streams.cli.host import add_to as add_host
 from tapeline.streams.cli.ingest import add_to as add_ingest
 from tapeline.streams.cli.options import (
     DEFAULT_REJECTS,
+    LOG_JSON,
     AcceptOption,
     BarsOption,
     BootstrapOption,
     ConfigOption,
+    DynamicOption,
     FilesArgument,
+    HealthHostOption,
     JsonOption,
+    LogJsonOption,
     MaxRejectsOption,
+    SessionOption,
     TimeUnitOption,
     TzOption,
     UntilOption,
@@ -74,7 +79,6 @@ from tapeline.streams.outputs.terminal import (
 from tapeline.streams.pipeline.refusals import refuse_beyond_limit
 from tapeline.streams.pipeline.summary import RunResult
 
-LOG_JSON = "--log-json"
 BUG = "this is a bug of tapeline; what was written before it stays as it is"
 COMMAND_LINE_ERROR = cast(type[typer.BadParameter], typer.BadParameter.__mro__[2])
 """Base of all that the parser refuses; its module differs between versions of typer."""
@@ -245,23 +249,20 @@ def worker(
     data_dir: Annotated[Path, typer.Option(help="Folder of local state.")] = Path("tapeline-data"),
     config: ConfigOption = None,
     bootstrap: BootstrapOption = None,
-    http_host: Annotated[str, typer.Option(help="Where health is served.")] = "127.0.0.1",
+    http_host: HealthHostOption = "127.0.0.1",
     http_port: Annotated[
         int | None, typer.Option(min=1, max=65_535, help="Its port; 9464 + instance.")
     ] = None,
-    dynamic: Annotated[
-        bool, typer.Option("--dynamic", help="Join without static membership.")
-    ] = False,
+    dynamic: DynamicOption = False,
     ready_needs_data: Annotated[
         bool,
         typer.Option(
             "--ready-needs-data", help="/readyz is 503 while a symbol is stale in session."
         ),
     ] = False,
-    log_json: Annotated[bool, typer.Option(LOG_JSON, help="Logs as JSON Lines.")] = False,
+    log_json: LogJsonOption = False,
     log_check_s: Annotated[float, typer.Option(min=0.1, hidden=True)] = 25.0,
-    # For tests: how long a worker may send nothing must not depend on the machine they run on.
-    session_s: Annotated[float | None, typer.Option(hidden=True, min=6.0)] = None,
+    session_s: SessionOption = None,
 ) -> None:
     """Run a worker on a Kafka cluster until it is stopped."""
     from tapeline.streams.worker.exits import leaving_on_signals

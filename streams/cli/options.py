@@ -68,6 +68,12 @@ MaxRejectsOption = Annotated[
     ),
 ]
 DEFAULT_REJECTS = str(DEFAULT_LIMIT)
+HealthHostOption = Annotated[str, typer.Option("--http-host", help="Where health is served.")]
+DynamicOption = Annotated[bool, typer.Option("--dynamic", help="Join without static membership.")]
+LOG_JSON = "--log-json"
+LogJsonOption = Annotated[bool, typer.Option(LOG_JSON, help="Logs as JSON Lines.")]
+# For tests: how long a process may send nothing must not depend on the machine they run on.
+SessionOption = Annotated[float | None, typer.Option("--session-s", hidden=True, min=6.0)]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of tables.")]
 
 

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import sys
-from pathlib import Path
-from random import Random
 
 from tapeline.replay.bounds import parse_bound
 from tapeline.schemas.config.loading import load_config
-from tapeline.schemas.errors import TapelineError
-from tapeline.streams.errors import exit_code_of
-from tapeline.streams.hosting.process import SESSION_S, HostOptions, run_host
-from tapeline.streams.outputs.terminal import guard_standard_error, print_line
-
-CHUNK_RECORDS = 20
-LONGEST_WAIT_S = 0.01
+from tapeline.streams.drill.ragged_worker import (
+    CHUNK_RECORDS,
+    common_options,
+    exit_code_after,
+    random_pause,
+)
+from tapeline.streams.hosting.process import HostOptions, run_host
+from tapeline.streams.outputs.terminal import guard_standard_error
 
 
 def main() -> int:
     """Run a host with the options that the tests use; its exit code."""
     guard_standard_error()
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--config", type=Path)
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--instance", type=int)
-    parser.add_argument("--http-port", type=int)
-    parser.add_argument("--dynamic", action="store_true")
+    parser = common_options()
     parser.add_argument("--from", dest="begin")
-    parser.add_argument("--session-s", type=float, default=SESSION_S)
     given = parser.parse_args()
-    random = Random()
-
-    async def pause() -> None:
-        await asyncio.sleep(random.random() * LONGEST_WAIT_S)
-
     options = HostOptions(
         instance=given.instance,
         data_dir=given.data_dir,
@@ -45,12 +31,7 @@ def main() -> int:
         dynamic=given.dynamic,
         begin=None if given.begin is None else parse_bound("--from", given.begin),
     )
-    try:
-        run_host(load_config(given.config), options, pause)
-    except (TapelineError, OSError) as error:
-        print_line(f"tapeline: {error}", err=True)
-        return exit_code_of(error)
-    return 0
+    return exit_code_after(lambda: run_host(load_config(given.config), options, random_pause))
 
 
 if __name__ == "__main__":
